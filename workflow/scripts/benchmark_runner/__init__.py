@@ -1,0 +1,1 @@
+"""Measures LLM inference engines against each other; knows nothing of Snakemake."""

@@ -1,0 +1,45 @@
+"""JSON files: strict numbers, atomic writes, readable errors."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmark_runner.errors import BenchmarkError
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file; raises BenchmarkError that names the file where it is absent or broken."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BenchmarkError(f"{path} is missing; run the stage that makes it again") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"{path} is not valid JSON ({error}); delete it and run again") from error
+
+
+def read_json_lines(path: Path) -> Iterator[Any]:
+    """Objects of a JSON-lines file, in order; a last line cut short by a killed writer is left out."""
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Write text so that a reader sees the old file or the whole new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def write_json(path: Path, content: Any, *, indent: int | None = 2) -> None:
+    """Write JSON atomically; NaN and Infinity raise ValueError, since undefined is null with a reason."""
+    write_text_atomic(path, json.dumps(content, indent=indent, allow_nan=False, ensure_ascii=False) + "\n")
