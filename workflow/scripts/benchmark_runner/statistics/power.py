@@ -1,0 +1,148 @@
+"""What a design can find before anything is measured: reachable significance and detectable ratios.
+
+numpy and scipy are imported inside the functions that need them, so that a stage which only asks for the
+fewest launches starts at once.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+DEFAULT_ALPHA: Final = 0.05
+DEFAULT_POWER: Final = 0.80
+"""Chosen: the usual promise; one true difference in five of exactly the stated size is missed."""
+
+MOST_LAUNCHES_SEARCHED: Final = 1000
+"""Chosen: beyond this a campaign takes days, and the answer 'more than that' is as good as the number."""
+
+LARGEST_LOG_RATIO: Final = math.log(100.0)
+"""Chosen: a difference above 100 times needs no power calculation."""
+
+NORMAL_REACH: Final = 9.0
+"""Standard deviations that the quadrature covers; the mass beyond is 2e-19."""
+
+QUADRATURE_POINTS: Final = 4001
+"""Steps of 0.0045: error below 1e-5 at 2 launches (the integrand has a kink there), below 1e-9 from 4 on."""
+
+
+def smallest_p(launches_a: int, launches_b: int) -> float:
+    """Smallest two-sided p of an exact Mann-Whitney test of two samples without ties.
+
+    Complete separation is 2 of the C(a + b, a) equally likely orders. 1 where a sample is empty.
+    """
+    if launches_a < 1 or launches_b < 1:
+        return 1.0
+    return min(1.0, 2.0 / math.comb(launches_a + launches_b, launches_a))
+
+
+def can_reach(launches_a: int, launches_b: int, tests: int, alpha: float = DEFAULT_ALPHA) -> bool:
+    """Whether exact Mann-Whitney with Bonferroni over `tests` can fall to alpha or below at these launches."""
+    return smallest_p(launches_a, launches_b) * max(tests, 1) <= alpha
+
+
+def fewest_launches(tests: int, alpha: float = DEFAULT_ALPHA) -> int:
+    """Fewest launches an engine at which exact Mann-Whitney with Bonferroni over `tests` can reach alpha.
+
+    Raises ValueError unless tests >= 1 and 0 < alpha < 1.
+    """
+    if tests < 1 or not 0.0 < alpha < 1.0:
+        raise ValueError(f"tests {tests} must be at least 1 and alpha {alpha} between 0 and 1")
+    launches = 1
+    while not can_reach(launches, launches, tests, alpha):
+        launches += 1
+    return launches
+
+
+def family_size(engines: int, cells: int) -> int:
+    """Comparisons in the primary family: all pairs of engines (control excluded) in each cell.
+
+    A cell is a test case of a workload."""
+    return math.comb(max(engines, 0), 2) * max(cells, 0)
+
+
+def log_sd(cv: float) -> float:
+    """Standard deviation of the logarithm of a log-normal quantity with this CV (0.04 = 4 %)."""
+    return math.sqrt(math.log1p(cv * cv))
+
+
+def paired_t_power(log_ratio: float, sd_of_differences: float, launches: int, alpha: float) -> float:
+    """Power of a two-sided paired t test on log ratios, by quadrature over the normal numerator.
+
+    P(|Z + d| > t s) with s^2 chi-square over its degrees of freedom, so it is the mean over Z of the
+    chi-square distribution function at df (Z + d)^2 / t^2. The same quantity as statsmodels' TTestPower (a
+    test compares them), which answers nan for many effects at a campaign's small n and alpha.
+    """
+    import numpy as np
+    from scipy.special import chdtr, stdtrit
+
+    df = launches - 1
+    critical = float(stdtrit(df, 1.0 - alpha / 2.0))
+    noncentrality = log_ratio / sd_of_differences * math.sqrt(launches)
+    z = np.linspace(-NORMAL_REACH, NORMAL_REACH, QUADRATURE_POINTS)
+    density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+    return float(np.trapezoid(density * chdtr(df, df * ((z + noncentrality) / critical) ** 2), z))
+
+
+def smallest_detectable_ratio(
+    launches: int,
+    cv: float,
+    tests: int = 1,
+    alpha: float = DEFAULT_ALPHA,
+    power: float = DEFAULT_POWER,
+) -> float | None:
+    """Smallest ratio of two engines that the paired t test on log launch medians finds with this power.
+
+    cv is the coefficient of variation of one engine's launch medians; two engines' launches in a block vary
+    independently, so a log ratio has sqrt(2) times the spread. alpha is divided by `tests`, which is Holm's
+    first and strictest step. 1.0 where cv is 0; None where no ratio up to 100 can be found (one launch, or
+    hardly more at a strict alpha).
+    """
+    from scipy.optimize import brentq
+
+    if launches < 2:
+        return None
+    spread = math.sqrt(2.0) * log_sd(cv)
+    if spread == 0.0:
+        return 1.0
+    level = alpha / max(tests, 1)
+
+    def shortfall(log_ratio: float) -> float:
+        return paired_t_power(log_ratio, spread, launches, level) - power
+
+    if not shortfall(LARGEST_LOG_RATIO) > 0.0:
+        return None
+    return math.exp(float(brentq(shortfall, 0.0, LARGEST_LOG_RATIO, xtol=1e-9)))
+
+
+def launches_to_detect(
+    ratio: float,
+    cv: float,
+    tests: int = 1,
+    alpha: float = DEFAULT_ALPHA,
+    power: float = DEFAULT_POWER,
+) -> int | None:
+    """Fewest launches at which exact Mann-Whitney can reach alpha and paired t has the power for this ratio.
+
+    None where more than MOST_LAUNCHES_SEARCHED are needed, or the ratio is 1, which no number separates.
+    """
+    effect = abs(math.log(ratio))
+    spread = math.sqrt(2.0) * log_sd(cv)
+    least = max(2, fewest_launches(max(tests, 1), alpha))
+    if effect == 0.0:
+        return None
+    if spread == 0.0:
+        return least
+    level = alpha / max(tests, 1)
+    low, high = least, MOST_LAUNCHES_SEARCHED
+    if paired_t_power(effect, spread, low, level) >= power:
+        return low
+    if paired_t_power(effect, spread, high, level) < power:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if paired_t_power(effect, spread, middle, level) >= power:
+            high = middle
+        else:
+            low = middle
+    return high
