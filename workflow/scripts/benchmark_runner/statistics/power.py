@@ -37,7 +37,7 @@ def smallest_p(launches_a: int, launches_b: int) -> float:
 
 
 def can_reach(launches_a: int, launches_b: int, tests: int, alpha: float = DEFAULT_ALPHA) -> bool:
-    """Whether exact Mann-Whitney with Bonferroni over `tests` can fall to alpha or below at these launches."""
+    """Whether exact Mann-Whitney with Bonferroni over `tests` can fall to alpha at these launches."""
     return smallest_p(launches_a, launches_b) * max(tests, 1) <= alpha
 
 
