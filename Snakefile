@@ -1,0 +1,37 @@
+"""Benchmark Runner: measures LLM inference engines against each other and says how sure the answer is.
+
+The stages in the order in which data flows; workflow/rules has one file a stage, docs/method.md tells what they do.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+# --- the configuration, checked, and the campaign it describes ---
+include: "workflow/rules/common.smk"
+# --- what is measured, by what, on what ---
+include: "workflow/rules/plan.smk"
+include: "workflow/rules/engines.smk"
+include: "workflow/rules/models.smk"
+# --- measuring ---
+include: "workflow/rules/fidelity.smk"
+include: "workflow/rules/launches.smk"
+# --- judging and telling, from files alone ---
+include: "workflow/rules/analysis.smk"
+include: "workflow/rules/plots.smk"
+include: "workflow/rules/report.smk"
+
+
+onsuccess:
+    shell(ANSWER)
+
+
+rule all:
+    default_target: True
+    input:
+        rules.report.input,
+        rules.plots.input,
+        rules.conclude.output,
+        rules.write_logs.output,
+        rules.write_reproduction.output,

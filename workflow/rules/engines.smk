@@ -1,0 +1,37 @@
+"""Engines: each adapter under engines/ becomes the file that binary_path names, or a record of why it could not.
+
+REQUIRED INPUTS
+    engines/<file name of binary_path>/
+OUTPUTS
+    <binary_path>.build.json, and beside it the binary
+"""
+
+import re
+
+
+rule engines:
+    input:
+        build_records,
+
+
+rule build_engine:
+    output:
+        "{binary}.build.json",
+    wildcard_constraints:
+        binary="|".join(re.escape(binary) for binary in CAMPAIGN.builds) or "(?!)",
+    params:
+        adapter=lambda wildcards: CAMPAIGN.builds[wildcards.binary].adapter,
+        device=lambda wildcards: CAMPAIGN.builds[wildcards.binary].build_device,
+        owed=lambda wildcards: CAMPAIGN.build_fingerprint(wildcards.binary),
+    threads: workflow.cores
+    log:
+        "{binary}.build.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.build"
+        ' --adapter "$BENCHMARK_RUNNER_ROOT"/engines/{params.adapter:q}'
+        " --binary {wildcards.binary:q}"
+        " --record {output:q}"
+        " --device {params.device:q}"
+        " --log {log:q}"

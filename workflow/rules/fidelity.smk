@@ -1,0 +1,62 @@
+"""Does each engine compute the same model? Greedy ids against those of the reference, and any adapter's conformance.
+
+REQUIRED INPUTS
+    <output_dir>/plan.json, <output_dir>/prompts.json, the engines' build records
+OUTPUTS
+    <output_dir>/fidelity/<engine>.json, <output_dir>/conformance/<engine>.json
+"""
+
+
+rule compute_reference:
+    input:
+        plan=ancient(f"{OUT}/plan.json"),
+        prompts=ancient(f"{OUT}/prompts.json"),
+        manifest=ancient(f"{OUT}/model/manifest.json"),
+        builds=build_records,
+    output:
+        f"{OUT}/fidelity/reference/reference.json",
+    params:
+        owed=CAMPAIGN.fingerprint("fidelity", "model"),
+    threads: workflow.cores
+    priority: 1000001
+    resources:
+        gpu=1,
+    log:
+        f"{OUT}/logs/stages/compute_reference.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "exec python -m benchmark_runner.fidelity.reference"
+        " --plan {input.plan:q}"
+        " --prompts {input.prompts:q}"
+        " --manifest {input.manifest:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule check_fidelity:
+    input:
+        plan=ancient(f"{OUT}/plan.json"),
+        prompts=ancient(f"{OUT}/prompts.json"),
+        reference=f"{OUT}/fidelity/reference/reference.json",
+        builds=build_records,
+    output:
+        f"{OUT}/fidelity/{{engine}}.json",
+    params:
+        owed=lambda wildcards: CAMPAIGN.engine_fingerprint(wildcards.engine),
+    threads: workflow.cores
+    priority: 1000000
+    resources:
+        gpu=1,
+    log:
+        f"{OUT}/logs/stages/check_fidelity/{{engine}}.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "exec python -m benchmark_runner.fidelity.check"
+        " --plan {input.plan:q}"
+        " --prompts {input.prompts:q}"
+        " --engine {wildcards.engine:q}"
+        " --reference {input.reference:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"

@@ -1,0 +1,71 @@
+"""The model and the prompts, once for all engines.
+
+REQUIRED INPUTS
+    benchmark.model_path/config.json, unless its name is that of a model which the workflow makes
+OUTPUTS
+    models/<name>/ for such a model, <output_dir>/model/manifest.json, <output_dir>/prompts.json
+"""
+
+if MODEL.recipe:
+
+    rule make_embedded_model:
+        output:
+            config=f"{MODEL.path}/config.json",
+            tokenizer=f"{MODEL.path}/tokenizer.json",
+            weights=f"{MODEL.path}/model.safetensors",
+        params:
+            folder=MODEL.path,
+            identity=MODEL.identity,
+        log:
+            f"{OUT}/logs/stages/make_embedded_model.log",
+        conda:
+            "../../envs/workflow.yaml"
+        shell:
+            "python -m benchmark_runner.model.embedded"
+            ' --lock "$BENCHMARK_RUNNER_ROOT"/envs/embedded-model.txt'
+            " --out {params.folder:q}"
+            " 2>&1 | tee {log:q}"
+
+
+rule describe_model:
+    input:
+        ancient(f"{MODEL.path}/config.json"),
+    output:
+        f"{OUT}/model/manifest.json",
+    params:
+        folder=MODEL.path,
+        name=MODEL.name,
+        identity=MODEL.identity,
+    log:
+        f"{OUT}/logs/stages/describe_model.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.model.manifest"
+        " --model-dir {params.folder:q}"
+        " --name {params.name:q}"
+        " --identity {params.identity:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule tokenize_prompts:
+    input:
+        plan=ancient(f"{OUT}/plan.json"),
+        manifest=ancient(f"{OUT}/model/manifest.json"),
+    output:
+        f"{OUT}/prompts.json",
+    params:
+        folder=MODEL.path,
+        owed=CAMPAIGN.fingerprint("workloads", "model", "fidelity"),
+    log:
+        f"{OUT}/logs/stages/tokenize_prompts.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.model.prompts"
+        " --plan {input.plan:q}"
+        " --manifest {input.manifest:q}"
+        " --model-dir {params.folder:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"

@@ -1,0 +1,1 @@
+"""The campaign that a configuration describes: engines, identities, launches and their order."""

@@ -1,0 +1,41 @@
+"""Which launches are owed again because what they lacked has come."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_HEAD_BYTES: Final = 4096
+"""A record's first keys (engine, attempt, status) lie well within; its token times may be megabytes."""
+
+_ATTEMPT: Final = re.compile(rb'"attempt": (\d+)')
+_STATUS: Final = re.compile(rb'"status": "(\w+)"')
+
+
+class RecordHead(NamedTuple):
+    """The two facts of a record that decide whether it is owed again."""
+
+    attempt: int
+    status: str
+
+
+def record_head(record: Path) -> RecordHead | None:
+    """Head of a record without reading its token times; None where there is no readable record."""
+    try:
+        with record.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except FileNotFoundError:
+        return None
+    attempt, status = _ATTEMPT.search(head), _STATUS.search(head)
+    if attempt is None or status is None:
+        return None
+    return RecordHead(int(attempt[1]), status[1].decode())
+
+
+def attempt_owed(record: Path, *, engine_is_back: bool) -> int:
+    """Number of the attempt that should stand in record: one more than now where an unavailable engine is back."""
+    head = record_head(record)
+    if head is None:
+        return 1
+    return head.attempt + 1 if head.status == "unavailable" and engine_is_back else head.attempt

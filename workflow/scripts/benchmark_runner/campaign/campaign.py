@@ -1,0 +1,233 @@
+"""A campaign: everything the workflow must know before the first job, from configuration and sources alone."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from benchmark_runner.build import adapter as adapters
+from benchmark_runner.campaign.attempts import attempt_owed
+from benchmark_runner.campaign.engines import Engine, campaign_engines, engine_is_back, missing_binaries
+from benchmark_runner.campaign.fidelity_prompts import DEFAULT_PROMPTS
+from benchmark_runner.campaign.identity import file_sha256, fingerprint
+from benchmark_runner.campaign.model import Model, locate_model
+from benchmark_runner.campaign.order import randomised_blocks
+from benchmark_runner.configuration.positions import Positions
+from benchmark_runner.configuration.resolve import ConfigurationError, resolve
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.launch.version import MEASURE_VERSION
+
+_UNMEASURED_SYSTEM_KEYS = ("launch_timeout_seconds",)
+"""Keys of `system` that decide how long the runner waits, not what a launch that ended measured."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One job of the campaign."""
+
+    position: int
+    block: int
+    engine: str
+    workload: str
+    identity: str
+    folder: str
+
+    @property
+    def record(self) -> str:
+        """Path of the file that says the launch is over."""
+        return f"{self.folder}/record.json"
+
+
+def _case(index: int, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A test case as plan.json has it; a prompt file stands with its hash, so that its text is part of the identity."""
+    if "prompt_file" in entry:
+        prompt = {"kind": "file", "path": entry["prompt_file"], "sha256": file_sha256(Path(entry["prompt_file"]))}
+    elif "prompt_tokens" in entry:
+        prompt = {"kind": "tokens", "count": entry["prompt_tokens"]}
+    elif isinstance(entry["prompt"], str):
+        prompt = {"kind": "text", "text": entry["prompt"]}
+    else:
+        prompt = {"kind": "messages", "messages": entry["prompt"]}
+    settings = {key: entry[key] for key in ("temperature", "top_p", "seed", "ignore_eos")}
+    return {"name": f"case_{index}", "prompt": prompt, "max_new_tokens": entry["max_tokens"], **settings}
+
+
+def _workload(entry: Mapping[str, Any], launches: int) -> dict[str, Any]:
+    per_launch = math.ceil(entry["iterations"] / launches)
+    return {
+        "name": entry["name"],
+        "description": entry["description"],
+        "iterations_total": per_launch * launches,
+        "iterations_per_launch": per_launch,
+        "warmup_iterations": entry["warmup_iterations"],
+        "cases": [_case(index, case) for index, case in enumerate(entry["test_cases"], start=1)],
+    }
+
+
+class Campaign:
+    """A resolved configuration with its engines, its model and its launches in order."""
+
+    def __init__(self, config: dict[str, Any], engines: list[Engine], model: Model, engines_folder: Path) -> None:
+        self.config = config
+        self.engines = {engine.name: engine for engine in engines}
+        self.model = model
+        self.engines_folder = engines_folder
+        self.output_dir = os.path.normpath(config["benchmark"]["output_dir"])
+        self.workloads = {
+            entry["name"]: _workload(entry, config["benchmark"]["launches"]) for entry in config["workloads"]
+        }
+
+    def identity(self, engine: Engine, workload: Mapping[str, Any]) -> str:
+        """Short hash of all that determines a launch of engine on workload."""
+        system = {key: value for key, value in self.config["system"].items() if key not in _UNMEASURED_SYSTEM_KEYS}
+        measured = ("cases", "iterations_per_launch", "warmup_iterations")
+        return fingerprint(
+            {
+                "measure_version": MEASURE_VERSION,
+                "engine": engine.identity_parts(),
+                "model": self.model.identity,
+                "workload": {key: workload[key] for key in measured},
+                "system": system,
+                "monitoring": self.config["monitoring"],
+            }
+        )
+
+    @cached_property
+    def launches(self) -> list[Launch]:
+        """All launches in the order in which they run."""
+        cells = [
+            (engine.name, name, self.identity(engine, workload))
+            for engine in self.engines.values()
+            for name, workload in self.workloads.items()
+        ]
+        benchmark = self.config["benchmark"]
+        order = randomised_blocks(cells, benchmark["launches"], benchmark["seed"])
+        return [
+            Launch(
+                position,
+                block,
+                *cell,
+                folder=f"{self.output_dir}/launches/{cell[0]}/{cell[1]}.{cell[2]}/{block}",
+            )
+            for position, (block, cell) in enumerate(order, start=1)
+        ]
+
+    def records(self, engine: str) -> list[str]:
+        """Records of an engine's launches, in launch order."""
+        return [launch.record for launch in self.launches if launch.engine == engine]
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {launch.folder: launch.position for launch in self.launches}
+
+    def priority(self, folder: str) -> int:
+        """Job priority under which a greedy scheduler keeps the order; 0 for a launch of another campaign."""
+        position = self._positions.get(folder)
+        return 0 if position is None else len(self.launches) + 1 - position
+
+    def attempt(self, engine: str, folder: str) -> int:
+        """Attempt that a launch's record should stand for: goes up when an unavailable engine has come back."""
+        back = engine_is_back(self.engines[engine], self.engines_folder)
+        return attempt_owed(Path(folder) / "record.json", engine_is_back=back)
+
+    @cached_property
+    def builds(self) -> dict[str, Engine]:
+        """Engines that the workflow builds, by binary path; engines that share a binary share its build."""
+        return {engine.binary_path: engine for engine in self.engines.values() if engine.adapter}
+
+    def build_fingerprint(self, binary_path: str) -> dict[str, Any]:
+        """What a build depends on: its source, its device, and whether the tool that it needs is here."""
+        engine = self.builds[binary_path]
+        assert engine.adapter is not None
+        adapter = adapters.load_adapter(self.engines_folder / engine.adapter)
+        return {
+            "source": engine.source,
+            "device": engine.build_device or "",
+            "missing_tool": adapters.missing_tool(adapter) or "",
+        }
+
+    def engine_fingerprint(self, name: str) -> str:
+        """Hash of all that determines what an engine computes: itself, the model and the texts to compare on."""
+        return fingerprint([self.engines[name].identity_parts(), self.fingerprint("model", "fidelity")])
+
+    def fingerprint(self, *parts: str) -> str:
+        """Hash of parts of the plan (dotted keys), for jobs that are owed when just these change."""
+        plan = self.plan()
+        found = {}
+        for part in parts:
+            value: Any = plan
+            for key in part.split("."):
+                value = value[key]
+            found[part] = value
+        return fingerprint(found)
+
+    def plan(self) -> dict[str, Any]:
+        """The campaign as plan.json holds it, without what needs statistics."""
+        benchmark = self.config["benchmark"]
+        control = next((engine.name for engine in self.engines.values() if engine.control_of), None)
+        return {
+            "schema_version": 1,
+            "config": self.config,
+            "campaign": {
+                "name": benchmark["name"],
+                "quick": benchmark["quick"],
+                "baseline": benchmark["baseline"],
+                "control": control,
+                "launches": benchmark["launches"],
+                "seed": benchmark["seed"],
+                "headline": benchmark["headline"],
+            },
+            "model": self.model.describe(),
+            "engines": [engine.describe() for engine in self.engines.values()],
+            "workloads": list(self.workloads.values()),
+            "order": [
+                {
+                    "position": launch.position,
+                    "block": launch.block,
+                    "engine": launch.engine,
+                    "workload": launch.workload,
+                    "identity": launch.identity,
+                    "folder": launch.folder,
+                }
+                for launch in self.launches
+            ],
+            "fidelity": {
+                "max_new_tokens": self.config["fidelity"]["max_tokens"],
+                "prompts": self.config["fidelity"]["prompts"] or list(DEFAULT_PROMPTS),
+            },
+        }
+
+
+def _missing_prompt_files(config: Mapping[str, Any]) -> Iterable[tuple[list[str | int], str]]:
+    for w, workload in enumerate(config["workloads"]):
+        for c, case in enumerate(workload["test_cases"]):
+            if "prompt_file" in case and not Path(case["prompt_file"]).is_file():
+                yield ["workloads", w, "test_cases", c, "prompt_file"], f"{case['prompt_file']!r} is no file"
+
+
+def load_campaign(raw: Mapping[str, Any], files: Iterable[Path], engines_folder: Path) -> Campaign:
+    """Campaign of a merged configuration; paths in it are relative to the current folder.
+
+    Raises ConfigurationError with every problem that can be found without building anything.
+    """
+    files = list(files)
+    config = resolve(raw, files)
+    positions = Positions(files)
+    problems = [f"{positions.of(path)}: {path[-1]}: {message}" for path, message in _missing_prompt_files(config)]
+    engines = campaign_engines(config, engines_folder)
+    problems += [
+        f"{positions.of(['engines', index, 'binary_path'])}: engine {engines[index].name}: binary_path: {problem}"
+        for index, problem in missing_binaries(engines)
+    ]
+    try:
+        model = locate_model(Path(config["benchmark"]["model_path"]), Path(".benchmark_runner"))
+    except BenchmarkError as error:
+        problems.append(f"{positions.of(['benchmark', 'model_path'])}: benchmark.model_path: {error}")
+    if problems:
+        raise ConfigurationError(problems)
+    return Campaign(config, engines, model, engines_folder)

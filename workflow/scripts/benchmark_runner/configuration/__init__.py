@@ -1,0 +1,1 @@
+"""The configuration: from what a user wrote to one complete, checked mapping."""
