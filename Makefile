@@ -8,7 +8,7 @@ SNAKEMAKE := $(BIN)/snakemake --quiet rules progress host reason --cores $(shell
 PYTEST_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run plan report test test-quick lint lock clean
+.PHONY: help run plan report test test-quick lint lock docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -55,6 +55,9 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-has
 lock: $(VENV)/bin/uv  ## renew the locks in envs/ from the .in files
 	@cd envs && for name in bootstrap workflow test pytorch-baseline; do ../$(UV_COMPILE) $$name.in -o $$name.txt || exit 1; done
 	@cd envs && ../$(UV_COMPILE) --no-deps embedded-model.in -o embedded-model.txt
+
+docs: $(VENV)/workflow.stamp  ## renew config/README.md from the schema
+	@PYTHONPATH=workflow/scripts $(BIN)/python -m benchmark_runner.configuration.reference --out config/README.md
 
 clean:  ## remove what was built; results and the environment stay
 	rm -rf target .snakemake .benchmark_runner

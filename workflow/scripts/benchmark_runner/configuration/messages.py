@@ -42,7 +42,7 @@ def _unknown_keys(error: ValidationError) -> Iterator[tuple[KeyPath, str]]:
             yield [*error.absolute_path, key], f"unknown key {key!r}; {nearest(str(key), known)}"
 
 
-def _allowed(schema: Mapping[str, Any]) -> str:
+def allowed(schema: Mapping[str, Any]) -> str:
     """What a leaf accepts, from its schema."""
     types = schema.get("type", [])
     types = [types] if isinstance(types, str) else types
@@ -91,7 +91,7 @@ def _explain(error: ValidationError) -> Iterator[tuple[KeyPath, str]]:
     elif error.validator == "uniqueItems":
         yield path, f"{error.instance!r} names something twice. {description}"
     else:
-        yield path, f"{error.instance!r} is not allowed: {_allowed(error.schema)}. {description}"
+        yield path, f"{error.instance!r} is not allowed: {allowed(error.schema)}. {description}"
 
 
 def explain_all(errors: list[ValidationError], positions: Positions) -> list[str]:

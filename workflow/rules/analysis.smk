@@ -1,0 +1,106 @@
+"""From records to verdicts: files rebuilt from what was measured, without an engine.
+
+REQUIRED INPUTS
+    <output_dir>/plan.json, <output_dir>/launches/**/record.json, <output_dir>/fidelity/<engine>.json
+OUTPUTS
+    <output_dir>/raw_data/<engine>.json, <output_dir>/analysis/*, <output_dir>/environment.json,
+    <output_dir>/summary.json, <output_dir>/comparison_table.md
+"""
+
+
+rule analysis:
+    input:
+        f"{OUT}/analysis/statistical_summary.json",
+        f"{OUT}/analysis/performance_analysis.json",
+        f"{OUT}/analysis/business_recommendations.json",
+        f"{OUT}/summary.json",
+
+
+rule collect_records:
+    input:
+        plan=ancient(f"{OUT}/plan.json"),
+        fidelity=f"{OUT}/fidelity/{{engine}}.json",
+        records=lambda wildcards: CAMPAIGN.records(wildcards.engine),
+    output:
+        kept_if_exported(f"{OUT}/raw_data/{{engine}}.json"),
+    params:
+        owed=CAMPAIGN.fingerprint("campaign", "workloads"),
+    log:
+        f"{OUT}/logs/stages/collect_records/{{engine}}.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.collect"
+        " --plan {input.plan:q}"
+        " --engine {wildcards.engine:q}"
+        " --fidelity {input.fidelity:q}"
+        " --records {input.records:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule tabulate_iterations:
+    input:
+        raw=raw_data,
+    output:
+        kept_if_exported(f"{OUT}/analysis/iterations.parquet"),
+    params:
+        threshold=CAMPAIGN.config["analysis"]["outlier_threshold"],
+    log:
+        f"{OUT}/logs/stages/tabulate_iterations.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.iterations"
+        " --raw {input.raw:q}"
+        " --outlier-threshold {params.threshold:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule summarise_statistics:
+    input:
+        plan=ancient(f"{OUT}/plan.json"),
+        raw=raw_data,
+        iterations=f"{OUT}/analysis/iterations.parquet",
+        fidelity=fidelity_of_all,
+    output:
+        f"{OUT}/analysis/statistical_summary.json",
+    params:
+        owed=CAMPAIGN.fingerprint("campaign", "config.analysis"),
+    log:
+        f"{OUT}/logs/stages/summarise_statistics.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.statistics"
+        " --plan {input.plan:q}"
+        " --raw {input.raw:q}"
+        " --iterations {input.iterations:q}"
+        " --fidelity {input.fidelity:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule analyse_performance:
+    input:
+        plan=ancient(f"{OUT}/plan.json"),
+        raw=raw_data,
+        iterations=f"{OUT}/analysis/iterations.parquet",
+        statistics=f"{OUT}/analysis/statistical_summary.json",
+    output:
+        f"{OUT}/analysis/performance_analysis.json",
+    params:
+        owed=CAMPAIGN.fingerprint("campaign"),
+    log:
+        f"{OUT}/logs/stages/analyse_performance.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.performance"
+        " --plan {input.plan:q}"
+        " --statistics {input.statistics:q}"
+        " --iterations {input.iterations:q}"
+        " --raw {input.raw:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
