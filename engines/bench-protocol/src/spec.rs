@@ -1,0 +1,367 @@
+//! What one launch asks of an adapter: workflow/schemas/spec.schema.yaml as types.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// Version of the protocol that this crate speaks.
+pub const PROTOCOL: u64 = 1;
+
+/// The file behind `--spec`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Version of the protocol.
+    pub protocol: u64,
+    /// Which launch this is; for the adapter's log only, it determines nothing.
+    pub launch: Option<Launch>,
+    /// Folder with config.json and the weights.
+    pub model_dir: PathBuf,
+    /// Weight file inside `model_dir`.
+    pub weights: String,
+    /// Type of weights and computation.
+    pub dtype: Dtype,
+    /// Device that computes.
+    pub device: Device,
+    /// CPU threads that may compute at once.
+    pub threads: usize,
+    /// Capacity of the KV cache in tokens.
+    pub max_seq_len: usize,
+    /// The test cases of the workload.
+    pub cases: Vec<Case>,
+    /// Rounds over all cases before the measured ones.
+    pub warmup_iterations: u64,
+    /// Measured rounds over all cases.
+    pub iterations: u64,
+    /// How requests arrive.
+    pub load: Load,
+    /// The engine's own options.
+    pub options: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Names of a launch.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Launch {
+    /// Name of the engine in the configuration.
+    pub engine: Option<String>,
+    /// Name of the workload.
+    pub workload: Option<String>,
+    /// Number of the launch, from 1.
+    pub block: Option<u64>,
+}
+
+/// One test case.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// Prompt as token ids.
+    pub prompt_ids: Vec<u32>,
+    /// Tokens to generate.
+    pub max_new_tokens: usize,
+    /// Go on past an end-of-sequence id to exactly `max_new_tokens`.
+    pub ignore_eos: bool,
+    /// Ids that end a sequence.
+    pub eos_ids: Vec<u32>,
+    /// How a token is chosen.
+    pub sampling: Sampling,
+}
+
+impl Case {
+    /// Whether the sequence ends with this id.
+    #[must_use]
+    pub fn ends_with(&self, id: u32) -> bool {
+        !self.ignore_eos && self.eos_ids.contains(&id)
+    }
+}
+
+/// How a token is chosen from the logits.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sampling {
+    /// 0 is greedy.
+    pub temperature: f64,
+    /// 1 switches nucleus sampling off.
+    pub top_p: f64,
+    /// Round `n` of a case draws with `seed + n`.
+    pub seed: u64,
+}
+
+impl Sampling {
+    /// Whether the highest logit is taken, so that neither `top_p` nor `seed` has an effect.
+    #[must_use]
+    pub fn is_greedy(&self) -> bool {
+        self.temperature == 0.0
+    }
+}
+
+/// How requests arrive.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Load {
+    /// `closed`: a request starts when one before it has ended.
+    pub mode: String,
+    /// Requests in flight.
+    pub concurrency: u64,
+}
+
+/// Type of weights and computation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// 32-bit floating point.
+    F32,
+    /// 16-bit IEEE floating point.
+    F16,
+    /// 16-bit brain floating point.
+    Bf16,
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+        })
+    }
+}
+
+/// Device that computes: `cpu` or `cuda:N`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Device {
+    /// The processor.
+    Cpu,
+    /// The GPU with this index.
+    Cuda(usize),
+}
+
+impl Device {
+    /// Name of the device without its index, as `capabilities.devices` has it.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda(_) => "cuda",
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => formatter.write_str("cpu"),
+            Self::Cuda(index) => write!(formatter, "cuda:{index}"),
+        }
+    }
+}
+
+impl TryFrom<String> for Device {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        if name == "cpu" {
+            return Ok(Self::Cpu);
+        }
+        name.strip_prefix("cuda:")
+            .filter(|index| index.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|index| index.parse().ok())
+            .map(Self::Cuda)
+            .ok_or_else(|| format!("device {name:?} is neither cpu nor cuda:N"))
+    }
+}
+
+/// Only the version: read first, so that a newer spec is refused for what it is and not for one
+/// of its new keys.
+#[derive(Deserialize)]
+struct Version {
+    protocol: Option<serde_json::Value>,
+}
+
+/// Read and check the file behind `--spec`.
+///
+/// # Errors
+/// [`Failure::bad_spec`] that names the file and what is wrong in it.
+pub fn read(path: &Path) -> Result<Spec, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::bad_spec(format!("{}: {error}", path.display())))?;
+    parse(&text).map_err(|message| Failure::bad_spec(format!("{}: {message}", path.display())))
+}
+
+/// Read and check a spec's text.
+fn parse(text: &str) -> Result<Spec, String> {
+    let version: Version = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    match version.protocol {
+        Some(number) if number == PROTOCOL => {}
+        Some(other) => {
+            return Err(format!(
+                "protocol is {other}, this adapter speaks {PROTOCOL}"
+            ));
+        }
+        None => return Err("protocol is missing".to_owned()),
+    }
+    let spec: Spec = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    check(&spec)?;
+    Ok(spec)
+}
+
+/// Bounds of the schema that the types do not express.
+fn check(spec: &Spec) -> Result<(), String> {
+    for (key, is_absent) in [
+        ("model_dir", spec.model_dir.as_os_str().is_empty()),
+        ("weights", spec.weights.is_empty()),
+        ("threads", spec.threads == 0),
+        ("cases", spec.cases.is_empty()),
+        ("load.concurrency", spec.load.concurrency == 0),
+    ] {
+        if is_absent {
+            return Err(format!("{key} is empty or 0"));
+        }
+    }
+    for (index, case) in spec.cases.iter().enumerate() {
+        check_case(case, spec.max_seq_len).map_err(|why| format!("cases[{index}]: {why}"))?;
+    }
+    Ok(())
+}
+
+/// Bounds of one case; `max_seq_len` is the capacity that its prompt and its tokens share.
+fn check_case(case: &Case, max_seq_len: usize) -> Result<(), String> {
+    let Sampling {
+        temperature, top_p, ..
+    } = case.sampling;
+    if case.prompt_ids.is_empty() || case.max_new_tokens == 0 {
+        return Err("prompt_ids is empty or max_new_tokens is 0".to_owned());
+    }
+    if temperature < 0.0 {
+        return Err(format!("sampling.temperature is {temperature}, below 0"));
+    }
+    if top_p <= 0.0 || top_p > 1.0 {
+        return Err(format!("sampling.top_p is {top_p}, outside (0, 1]"));
+    }
+    let needed = case.prompt_ids.len().saturating_add(case.max_new_tokens);
+    if needed > max_seq_len {
+        return Err(format!(
+            "{needed} tokens are asked for, max_seq_len is {max_seq_len}"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn valid() -> Value {
+        json!({
+            "protocol": 1,
+            "launch": {"engine": "candle_cuda", "workload": "chat", "block": 1},
+            "model_dir": "/models/tiny", "weights": "model.safetensors", "dtype": "bf16",
+            "device": "cuda:1", "threads": 2, "max_seq_len": 16,
+            "cases": [{"prompt_ids": [1, 2, 3], "max_new_tokens": 4, "ignore_eos": true, "eos_ids": [2],
+                       "sampling": {"temperature": 0.8, "top_p": 0.95, "seed": 7}}],
+            "warmup_iterations": 1, "iterations": 2,
+            "load": {"mode": "closed", "concurrency": 1}, "options": {"x": 1}
+        })
+    }
+
+    fn changed(pointer: &str, value: Value) -> Result<Spec, String> {
+        let mut spec = valid();
+        *spec.pointer_mut(pointer).unwrap() = value;
+        parse(&spec.to_string())
+    }
+
+    #[test]
+    fn a_valid_spec_is_read() {
+        let spec = parse(&valid().to_string()).unwrap();
+        assert_eq!(spec.device, Device::Cuda(1));
+        assert_eq!(spec.dtype, Dtype::Bf16);
+        assert_eq!(spec.cases[0].prompt_ids, [1, 2, 3]);
+        assert_eq!(spec.options["x"], 1);
+    }
+
+    #[test]
+    fn a_spec_without_a_launch_is_read() {
+        let mut spec = valid();
+        spec.as_object_mut().unwrap().remove("launch");
+        assert_eq!(parse(&spec.to_string()).unwrap().launch, None);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_at_every_level() {
+        for level in ["", "/launch", "/cases/0", "/cases/0/sampling", "/load"] {
+            let mut spec = valid();
+            let object = spec.pointer_mut(level).unwrap().as_object_mut().unwrap();
+            object.insert("surprise".to_owned(), json!(1));
+            let why = parse(&spec.to_string()).unwrap_err();
+            assert!(why.contains("surprise"), "{level}: {why}");
+        }
+    }
+
+    #[test]
+    fn another_protocol_is_named_before_its_unknown_keys() {
+        let why = parse(r#"{"protocol": 2, "prompts": []}"#).unwrap_err();
+        assert_eq!(why, "protocol is 2, this adapter speaks 1");
+        assert_eq!(parse("{}").unwrap_err(), "protocol is missing");
+    }
+
+    #[test]
+    fn values_out_of_bounds_are_refused() {
+        for (pointer, value) in [
+            ("/model_dir", json!("")),
+            ("/weights", json!("")),
+            ("/dtype", json!("f64")),
+            ("/device", json!("cuda:")),
+            ("/device", json!("cuda:+1")),
+            ("/device", json!("tpu")),
+            ("/threads", json!(0)),
+            ("/threads", json!(-1)),
+            ("/max_seq_len", json!(6)),
+            ("/cases", json!([])),
+            ("/cases/0/prompt_ids", json!([])),
+            ("/cases/0/prompt_ids", json!([-1])),
+            ("/cases/0/max_new_tokens", json!(0)),
+            ("/cases/0/sampling/temperature", json!(-0.1)),
+            ("/cases/0/sampling/top_p", json!(0.0)),
+            ("/cases/0/sampling/top_p", json!(1.1)),
+            ("/cases/0/sampling/seed", json!(-1)),
+            ("/load/concurrency", json!(0)),
+            ("/iterations", json!(1.5)),
+            ("/options", json!([])),
+        ] {
+            assert!(
+                changed(pointer, value.clone()).is_err(),
+                "{pointer} {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_key_is_named() {
+        for key in ["weights", "cases", "load", "options", "iterations"] {
+            let mut spec = valid();
+            spec.as_object_mut().unwrap().remove(key);
+            assert!(parse(&spec.to_string()).unwrap_err().contains(key));
+        }
+    }
+
+    #[test]
+    fn an_id_ends_a_sequence_only_where_eos_counts() {
+        let mut case = parse(&valid().to_string()).unwrap().cases.remove(0);
+        assert!(!case.ends_with(2));
+        case.ignore_eos = false;
+        assert!(case.ends_with(2));
+        assert!(!case.ends_with(3));
+    }
+
+    #[test]
+    fn devices_are_written_as_they_are_read() {
+        for name in ["cpu", "cuda:0", "cuda:12"] {
+            assert_eq!(Device::try_from(name.to_owned()).unwrap().to_string(), name);
+        }
+    }
+}
