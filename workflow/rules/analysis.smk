@@ -23,12 +23,12 @@ rule collect_records:
         records=lambda wildcards: CAMPAIGN.records(wildcards.engine),
     output:
         kept_if_exported(f"{OUT}/raw_data/{{engine}}.json"),
-    params:
-        owed=CAMPAIGN.fingerprint("campaign", "workloads"),
     log:
         f"{OUT}/logs/stages/collect_records/{{engine}}.log",
     conda:
         "../../envs/workflow.yaml"
+    params:
+        owed=CAMPAIGN.fingerprint("campaign", "workloads"),
     shell:
         "python -m benchmark_runner.collect"
         " --plan {input.plan:q}"
@@ -44,12 +44,12 @@ rule tabulate_iterations:
         raw=raw_data,
     output:
         kept_if_exported(f"{OUT}/analysis/iterations.parquet"),
-    params:
-        threshold=CAMPAIGN.config["analysis"]["outlier_threshold"],
     log:
         f"{OUT}/logs/stages/tabulate_iterations.log",
     conda:
         "../../envs/workflow.yaml"
+    params:
+        threshold=CAMPAIGN.config["analysis"]["outlier_threshold"],
     shell:
         "python -m benchmark_runner.iterations"
         " --raw {input.raw:q}"
@@ -66,12 +66,12 @@ rule summarise_statistics:
         fidelity=fidelity_of_all,
     output:
         f"{OUT}/analysis/statistical_summary.json",
-    params:
-        owed=CAMPAIGN.fingerprint("campaign", "config.analysis"),
     log:
         f"{OUT}/logs/stages/summarise_statistics.log",
     conda:
         "../../envs/workflow.yaml"
+    params:
+        owed=CAMPAIGN.fingerprint("campaign", "config.analysis"),
     shell:
         "python -m benchmark_runner.statistics"
         " --plan {input.plan:q}"
@@ -90,12 +90,12 @@ rule analyse_performance:
         statistics=f"{OUT}/analysis/statistical_summary.json",
     output:
         f"{OUT}/analysis/performance_analysis.json",
-    params:
-        owed=CAMPAIGN.fingerprint("campaign"),
     log:
         f"{OUT}/logs/stages/analyse_performance.log",
     conda:
         "../../envs/workflow.yaml"
+    params:
+        owed=CAMPAIGN.fingerprint("campaign"),
     shell:
         "python -m benchmark_runner.performance"
         " --plan {input.plan:q}"

@@ -17,17 +17,17 @@ rule engines:
 rule build_engine:
     output:
         "{binary}.build.json",
+    log:
+        "{binary}.build.log",
     wildcard_constraints:
         binary="|".join(re.escape(binary) for binary in CAMPAIGN.builds) or "(?!)",
+    conda:
+        "../../envs/workflow.yaml"
+    threads: workflow.cores
     params:
         adapter=lambda wildcards: CAMPAIGN.builds[wildcards.binary].adapter,
         device=lambda wildcards: CAMPAIGN.builds[wildcards.binary].build_device,
         owed=lambda wildcards: CAMPAIGN.build_fingerprint(wildcards.binary),
-    threads: workflow.cores
-    log:
-        "{binary}.build.log",
-    conda:
-        "../../envs/workflow.yaml"
     shell:
         "python -m benchmark_runner.build"
         ' --adapter "$BENCHMARK_RUNNER_ROOT"/engines/{params.adapter:q}'

@@ -15,16 +15,16 @@ rule compute_reference:
         builds=build_records,
     output:
         f"{OUT}/fidelity/reference/reference.json",
-    params:
-        owed=CAMPAIGN.fingerprint("fidelity", "model"),
-    threads: workflow.cores
-    priority: 1000001
-    resources:
-        gpu=1,
     log:
         f"{OUT}/logs/stages/compute_reference.log",
+    priority: 1000001
     conda:
         "../../envs/workflow.yaml"
+    threads: workflow.cores
+    resources:
+        gpu=1,
+    params:
+        owed=CAMPAIGN.fingerprint("fidelity", "model"),
     shell:
         "exec python -m benchmark_runner.fidelity.reference"
         " --plan {input.plan:q}"
@@ -42,16 +42,16 @@ rule check_fidelity:
         builds=build_records,
     output:
         f"{OUT}/fidelity/{{engine}}.json",
-    params:
-        owed=lambda wildcards: CAMPAIGN.engine_fingerprint(wildcards.engine),
-    threads: workflow.cores
-    priority: 1000000
-    resources:
-        gpu=1,
     log:
         f"{OUT}/logs/stages/check_fidelity/{{engine}}.log",
+    priority: 1000000
     conda:
         "../../envs/workflow.yaml"
+    threads: workflow.cores
+    resources:
+        gpu=1,
+    params:
+        owed=lambda wildcards: CAMPAIGN.engine_fingerprint(wildcards.engine),
     shell:
         "exec python -m benchmark_runner.fidelity.check"
         " --plan {input.plan:q}"

@@ -23,17 +23,19 @@ rule run_launch:
         events=f"{LAUNCH}/events.jsonl",
         metrics=f"{LAUNCH}/metrics.jsonl",
         engine_log=f"{LAUNCH}/engine.log",
-    params:
-        folder=subpath(output.record, parent=True),
-        attempt=lambda wildcards: CAMPAIGN.attempt(wildcards.engine, launch_folder(wildcards)),
-    threads: workflow.cores
-    priority: lambda wildcards: CAMPAIGN.priority(launch_folder(wildcards))
-    resources:
-        gpu=1,
     log:
         f"{LAUNCH}/launch.log",
+    priority: lambda wildcards: CAMPAIGN.priority(launch_folder(wildcards))
     conda:
         "../../envs/workflow.yaml"
+    threads: workflow.cores
+    resources:
+        gpu=1,
+    params:
+        folder=subpath(output.record, parent=True),
+        attempt=lambda wildcards: CAMPAIGN.attempt(
+            wildcards.engine, launch_folder(wildcards)
+        ),
     shell:
         "exec python -m benchmark_runner.launch"
         " --plan {input.plan:q}"

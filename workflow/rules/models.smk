@@ -13,13 +13,13 @@ if MODEL.recipe:
             config=f"{MODEL.path}/config.json",
             tokenizer=f"{MODEL.path}/tokenizer.json",
             weights=f"{MODEL.path}/model.safetensors",
-        params:
-            folder=MODEL.path,
-            identity=MODEL.identity,
         log:
             f"{OUT}/logs/stages/make_embedded_model.log",
         conda:
             "../../envs/workflow.yaml"
+        params:
+            folder=MODEL.path,
+            identity=MODEL.identity,
         shell:
             "python -m benchmark_runner.model.embedded"
             ' --lock "$BENCHMARK_RUNNER_ROOT"/envs/embedded-model.txt'
@@ -32,14 +32,14 @@ rule describe_model:
         ancient(f"{MODEL.path}/config.json"),
     output:
         f"{OUT}/model/manifest.json",
-    params:
-        folder=MODEL.path,
-        name=MODEL.name,
-        identity=MODEL.identity,
     log:
         f"{OUT}/logs/stages/describe_model.log",
     conda:
         "../../envs/workflow.yaml"
+    params:
+        folder=MODEL.path,
+        name=MODEL.name,
+        identity=MODEL.identity,
     shell:
         "python -m benchmark_runner.model.manifest"
         " --model-dir {params.folder:q}"
@@ -55,13 +55,13 @@ rule tokenize_prompts:
         manifest=ancient(f"{OUT}/model/manifest.json"),
     output:
         f"{OUT}/prompts.json",
-    params:
-        folder=MODEL.path,
-        owed=CAMPAIGN.fingerprint("workloads", "model", "fidelity"),
     log:
         f"{OUT}/logs/stages/tokenize_prompts.log",
     conda:
         "../../envs/workflow.yaml"
+    params:
+        folder=MODEL.path,
+        owed=CAMPAIGN.fingerprint("workloads", "model", "fidelity"),
     shell:
         "python -m benchmark_runner.model.prompts"
         " --plan {input.plan:q}"

@@ -12,13 +12,13 @@ import json
 rule plan:
     output:
         f"{OUT}/plan.json",
-    params:
-        config=json.dumps(CAMPAIGN.config, sort_keys=True, ensure_ascii=False),
-        owed=CAMPAIGN.fingerprint("order", "engines", "workloads", "model", "fidelity"),
     log:
         f"{OUT}/logs/stages/plan.log",
     conda:
         "../../envs/workflow.yaml"
+    params:
+        config=json.dumps(CAMPAIGN.config, sort_keys=True, ensure_ascii=False),
+        owed=CAMPAIGN.fingerprint("order", "engines", "workloads", "model", "fidelity"),
     shell:
         "python -m benchmark_runner.plan"
         " --config {params.config:q}"

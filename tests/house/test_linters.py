@@ -1,0 +1,67 @@
+"""Format, lint and type checks over the whole tree; each one fails the suite as it would fail a reviewer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.lint
+
+CRATES = ("bench-protocol", "candle-bench")
+BIN = Path(sys.executable).parent
+
+
+def run(command: list[str | Path], cwd: Path, environment: dict[str, str] | None = None) -> None:
+    result = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=os.environ | (environment or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, f"{command[0]} found:\n{result.stdout[-6000:]}\n{result.stderr[-6000:]}"
+
+
+def test_ruff_finds_nothing(repository):
+    run([BIN / "ruff", "check", "."], repository)
+
+
+def test_python_is_formatted(repository):
+    run([BIN / "ruff", "format", "--check", "."], repository)
+
+
+def test_mypy_strict_finds_nothing(repository):
+    run([BIN / "mypy"], repository)
+
+
+def test_rules_are_formatted(repository):
+    run([BIN / "snakefmt", "--check", "Snakefile", "workflow/rules"], repository)
+
+
+def test_snakemake_lint_finds_nothing(repository):
+    run([BIN / "snakemake", "--lint"], repository)
+
+
+@pytest.mark.parametrize("crate", CRATES)
+def test_rust_is_formatted(repository, lacking, crate):
+    if shutil.which("cargo") is None:
+        lacking("cargo is missing; install Rust from your distribution or rustup")
+    run(["cargo", "fmt", "--check"], repository / "engines" / crate)
+
+
+@pytest.mark.parametrize("crate", CRATES)
+def test_clippy_finds_nothing(repository, lacking, crate):
+    if shutil.which("cargo") is None:
+        lacking("cargo is missing; install Rust from your distribution or rustup")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "benchmark-runner" / "clippy" / crate
+    run(
+        ["cargo", "clippy", "--locked", "--all-targets", "--", "-D", "warnings"],
+        repository / "engines" / crate,
+        {"CARGO_TARGET_DIR": str(cache)},
+    )
