@@ -108,7 +108,7 @@ def weight_files(folder: Path) -> list[str]:
 
 
 def files_that_matter(folder: Path) -> list[str]:
-    """Names of the files that determine ids and computation, sorted; raises BenchmarkError if one is absent."""
+    """Names of the files that determine ids and computation, sorted; raises BenchmarkError if one lacks."""
     if not folder.is_dir():
         raise BenchmarkError(
             f"{folder} is no folder; name one with config.json, tokenizer.json and safetensors weights"

@@ -1,0 +1,110 @@
+"""Prompts as token ids."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.model import prompts
+from benchmark_runner.model.counted_text import text_of
+from benchmark_runner.model.manifest import build_manifest
+
+
+def plan_of(*kinds: dict[str, Any], max_new_tokens: int = 4) -> dict[str, Any]:
+    cases = [
+        {"name": f"case_{number}", "prompt": kind, "max_new_tokens": max_new_tokens}
+        for number, kind in enumerate(kinds, start=1)
+    ]
+    fidelity = {"max_new_tokens": 8, "prompts": ["Hi"]}
+    return {"workloads": [{"name": "chat", "cases": cases}], "fidelity": fidelity}
+
+
+def build(folder: Path, plan: dict[str, Any]) -> dict[str, Any]:
+    return prompts.build_prompts(plan, build_manifest(folder, "tiny", "abc"), folder)
+
+
+def test_each_kind_of_prompt_becomes_ids(model_dir: Path, tmp_path: Path) -> None:
+    file = tmp_path / "prompt.txt"
+    file.write_text("Hi")
+    plan = plan_of(
+        {"kind": "text", "text": "Hi"},
+        {"kind": "file", "path": str(file)},
+        {"kind": "messages", "messages": [{"role": "user", "content": "Hi"}]},
+        {"kind": "tokens", "count": 17},
+    )
+    content = build(model_dir, plan)
+    text, from_file, messages, counted = (case["prompt_ids"] for case in content["workloads"]["chat"])
+    assert len(text) == 2
+    assert from_file == text == content["fidelity"][0]["prompt_ids"]
+    assert len(messages) == len("<user:Hi<<assistant:")  # each special token is one id
+    assert len(counted) == 17
+    assert [case["case"] for case in content["workloads"]["chat"]] == [f"case_{n}" for n in (1, 2, 3, 4)]
+    assert (content["eos_ids"], content["context_length"], content["model_identity"]) == ([1], 64, "abc")
+
+
+def test_truncation_and_padding_of_the_tokenizer_file_are_switched_off(model_dir: Path) -> None:
+    path = model_dir / "tokenizer.json"
+    content = json.loads(path.read_text())
+    content["truncation"] = {"max_length": 3, "direction": "Right", "strategy": "LongestFirst", "stride": 0}
+    path.write_text(json.dumps(content))
+    built = build(model_dir, plan_of({"kind": "text", "text": "longer than three"}))
+    assert len(built["workloads"]["chat"][0]["prompt_ids"]) == 17
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ({"kind": "text", "text": ""}, "the prompt is empty"),
+        ({"kind": "file", "path": "/nowhere/prompt.txt"}, "cannot be read as UTF-8 text"),
+        ({"kind": "text", "text": "x" * 61}, "61 prompt tokens and 4 new ones exceed the model's context of 64"),
+        ({"kind": "song"}, "prompt kind 'song' is unknown"),
+    ],
+)
+def test_a_bad_prompt_is_refused_by_workload_and_case(model_dir: Path, prompt: dict[str, Any], message: str) -> None:
+    with pytest.raises(BenchmarkError, match=f"workload chat, case_2: .*{message}"):
+        build(model_dir, plan_of({"kind": "text", "text": "Hi"}, prompt))
+
+
+def test_a_prompt_that_just_fits_is_taken(model_dir: Path) -> None:
+    built = build(model_dir, plan_of({"kind": "text", "text": "x" * 60}))
+    assert len(built["workloads"]["chat"][0]["prompt_ids"]) == 60
+
+
+def test_a_bad_fidelity_prompt_is_named(model_dir: Path) -> None:
+    plan = plan_of({"kind": "text", "text": "Hi"})
+    plan["fidelity"]["prompts"] = ["Hi", ""]
+    with pytest.raises(BenchmarkError, match="fidelity prompt 2: the prompt is empty"):
+        build(model_dir, plan)
+
+
+def test_ids_beyond_the_vocabulary_are_refused(model_dir: Path) -> None:
+    manifest = build_manifest(model_dir, "tiny", "abc")
+    manifest["architecture"]["vocab_size"] = 5
+    with pytest.raises(BenchmarkError, match="do not belong together"):
+        prompts.build_prompts(plan_of({"kind": "text", "text": "Hi"}), manifest, model_dir)
+
+
+def test_a_broken_tokenizer_is_named(model_dir: Path) -> None:
+    manifest = build_manifest(model_dir, "tiny", "abc")
+    (model_dir / "tokenizer.json").write_text("{}")
+    with pytest.raises(BenchmarkError, match="cannot be read as a tokenizer"):
+        prompts.PromptEncoder(model_dir, manifest)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 50, 333])
+def test_a_counted_text_has_exactly_that_many_tokens_each_time(count: int) -> None:
+    def encode(text: str) -> list[int]:
+        return [0] + [len(piece) for piece in text.split(" ") if piece]  # a BOS, then an id a word
+
+    text = text_of(count, encode)
+    assert len(encode(text)) == count
+    assert text_of(count, encode) == text
+
+
+def test_a_count_out_of_reach_is_refused() -> None:
+    with pytest.raises(BenchmarkError, match="no text of exactly 3 tokens"):
+        text_of(3, lambda text: [0] * (2 * len(text)))
