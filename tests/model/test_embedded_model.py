@@ -21,7 +21,7 @@ CHAT_IDS = [
     *[198, 1, 4093, 198, 1780, 314, 260, 3575, 282, 4649, 47, 1350, 216, 33, 34, 35, 36, 37, 47, 2, 198, 1, 520],
     *[9531, 198],
 ]
-"""From transformers 5.23.0: AutoTokenizer.from_pretrained(folder).apply_chat_template(…, add_generation_prompt=True)."""
+"""What apply_chat_template(…, add_generation_prompt=True) of transformers 5.23.0 gives."""
 
 
 @pytest.fixture

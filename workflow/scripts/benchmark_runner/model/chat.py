@@ -58,9 +58,7 @@ def render(folder: Path, messages: Sequence[Mapping[str, str]]) -> str:
     No clock is given to the template, so that the text is the same on each day. Raises BenchmarkError where
     the model has no template or the template refuses the messages.
     """
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
-    )
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _raise_exception
     try:

