@@ -1,0 +1,81 @@
+"""What an adapter implements."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from bench_protocol.spec import Case, Spec
+    from bench_protocol.timings import Timings
+
+
+class Capabilities(NamedTuple):
+    """What the adapter can do here; all else is refused before anything is loaded."""
+
+    devices: list[str]
+    """Kinds of device: cpu, cuda."""
+    dtypes: list[str]
+    sampling: list[str]
+    """Ways to choose a token: greedy, temperature, top_p."""
+    seed: bool
+    """Whether a seed makes sampling repeatable."""
+    load_modes: list[str]
+    max_concurrency: int
+    ignore_eos: bool
+    """Whether it can go on past an end-of-sequence id."""
+
+
+class Description(NamedTuple):
+    """Who speaks: the content of hello."""
+
+    engine: str
+    """Name of the adapter."""
+    version: str
+    """Version of the engine behind it."""
+    build: dict[str, Any]
+    """Compiler, flags and libraries as far as the adapter knows them."""
+    capabilities: Capabilities
+
+
+class Loaded(NamedTuple):
+    """What the engine says about itself when the first prompt could be taken: the content of load_end."""
+
+    weights_dtype: str
+    compute_dtype: str
+    kv_cache_dtype: str
+    device: str
+    threads: int
+    """Computing threads that the engine set up."""
+
+
+class Engine(ABC):
+    """One engine behind the protocol; the methods are called in this order."""
+
+    def now_ns(self) -> int:
+        """Time of all events, unit: ns; an engine of tests may have a clock of its own."""
+        return time.monotonic_ns()
+
+    @abstractmethod
+    def configure(self, options: dict[str, Any]) -> None:
+        """Take the spec's options; raises UnsupportedError for one that is unknown or cannot be used."""
+
+    @abstractmethod
+    def describe(self) -> Description:
+        """Who speaks; called after configure, also where that has failed."""
+
+    def refuse(self, spec: Spec) -> None:  # noqa: B027  most engines have nothing to add
+        """Raise UnsupportedError or BadSpecError for what the capabilities do not tell; no weights are opened."""
+
+    @abstractmethod
+    def load(self, spec: Spec) -> Loaded:
+        """Load the model, so that the first prompt could be taken."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Empty all caches; called before each request, outside its time."""
+
+    @abstractmethod
+    def generate(self, case: Case, seed: int, timings: Timings) -> None:
+        """Generate from case.prompt_ids; push each id to timings as soon as the host knows it, until push says stop."""

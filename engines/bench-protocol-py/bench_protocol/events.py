@@ -1,0 +1,75 @@
+"""The events file: one JSON object a line, each written whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench_protocol.engine import Description, Loaded
+    from bench_protocol.failure import AdapterError
+    from bench_protocol.timings import Timings
+
+FILE_MODE = 0o666
+"""Before the umask, as for any file that a program creates."""
+
+
+class EventLog:
+    """Appends events to a file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file for appending; raises OSError where that fails."""
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+
+    def _write(self, event: str, **content: Any) -> None:
+        line = json.dumps({"event": event, **content}, allow_nan=False, separators=(",", ":")) + "\n"
+        left = memoryview(line.encode())
+        while left:
+            left = left[os.write(self._file, left) :]
+
+    def hello(self, description: Description, protocol: int) -> None:
+        """Who speaks."""
+        self._write(
+            "hello",
+            engine=description.engine,
+            version=description.version,
+            protocol=protocol,
+            build=description.build,
+            capabilities=description.capabilities._asdict(),
+        )
+
+    def load_start(self, time_ns: int) -> None:
+        """The model's files are about to be opened."""
+        self._write("load_start", time_ns=time_ns)
+
+    def load_end(self, time_ns: int, loaded: Loaded) -> None:
+        """The first prompt could be taken."""
+        self._write("load_end", time_ns=time_ns, **loaded._asdict())
+
+    def iteration(self, *, index: int, warmup: bool, case: int, start_ns: int, end_ns: int, timings: Timings) -> None:
+        """One request, after it ended."""
+        margins = timings.margins[: timings.count]
+        extra = {} if None in margins else {"margins": margins}
+        self._write(
+            "iteration",
+            index=index,
+            warmup=warmup,
+            case=case,
+            start_ns=start_ns,
+            token_ids=timings.token_ids[: timings.count],
+            token_ns=timings.token_ns[: timings.count],
+            end_ns=end_ns,
+            finish=timings.finish,
+            **extra,
+        )
+
+    def error(self, error: AdapterError) -> None:
+        """Why the adapter ends without done."""
+        self._write("error", kind=error.kind, message=str(error) or type(error).__name__)
+
+    def done(self) -> None:
+        """All that the spec asks for has happened."""
+        self._write("done")

@@ -1,0 +1,44 @@
+"""What an adapter's capabilities exclude, found before anything is loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench_protocol.failure import UnsupportedError
+
+if TYPE_CHECKING:
+    from bench_protocol.engine import Capabilities
+    from bench_protocol.spec import Case, Spec
+
+
+def _refuse_case(case: Case, can: Capabilities, where: str) -> None:
+    sampling = case.sampling
+    if case.ignore_eos and not can.ignore_eos:
+        raise UnsupportedError(f"{where}: this engine cannot go on past an end-of-sequence id (ignore_eos)")
+    wanted = ["greedy"] if sampling.is_greedy else ["temperature"]
+    if not sampling.is_greedy and sampling.top_p < 1:
+        wanted.append("top_p")
+    for way in wanted:
+        if way not in can.sampling:
+            raise UnsupportedError(f"{where}: sampling {way} is asked for; this engine has {', '.join(can.sampling)}")
+    if not sampling.is_greedy and not can.seed:
+        raise UnsupportedError(f"{where}: this engine cannot repeat sampling from a seed; use temperature 0")
+
+
+def refuse(spec: Spec, can: Capabilities) -> None:
+    """Raise UnsupportedError for the first thing that the spec asks for and the capabilities exclude."""
+    kind = spec.device.partition(":")[0]
+    if kind not in can.devices:
+        raise UnsupportedError(f"device {spec.device} is asked for; this build can use {', '.join(can.devices)} here")
+    if spec.dtype not in can.dtypes:
+        raise UnsupportedError(f"dtype {spec.dtype} is asked for; this engine computes in {', '.join(can.dtypes)}")
+    if spec.load.mode not in can.load_modes:
+        raise UnsupportedError(
+            f"load.mode {spec.load.mode!r} is asked for; this engine has {', '.join(can.load_modes)}"
+        )
+    if spec.load.concurrency > can.max_concurrency:
+        raise UnsupportedError(
+            f"load.concurrency {spec.load.concurrency} is asked for; this engine serves {can.max_concurrency}"
+        )
+    for index, case in enumerate(spec.cases):
+        _refuse_case(case, can, f"cases[{index}]")

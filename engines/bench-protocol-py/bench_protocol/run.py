@@ -1,0 +1,113 @@
+"""From the command line to the last event."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench_protocol.events import EventLog
+from bench_protocol.failure import AdapterError, BadSpecError, EngineError, EngineMemoryError
+from bench_protocol.refusals import refuse
+from bench_protocol.spec import PROTOCOL, Spec, read_spec
+from bench_protocol.timings import Timings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from bench_protocol.engine import Engine
+
+USAGE = "usage: <adapter> --spec spec.json --events events.jsonl"
+
+
+def _parse(argv: Sequence[str]) -> tuple[Path, Path]:
+    # argparse costs more to import than the rest of this package.
+    values = dict(zip(argv[::2], argv[1::2], strict=False))
+    if len(argv) != 4 or values.keys() != {"--spec", "--events"}:
+        raise BadSpecError(USAGE)
+    return Path(values["--spec"]), Path(values["--events"])
+
+
+def _report_uncaught(events: EventLog) -> None:
+    """Have an uncaught exception written as an error event; Python then exits with 1, as the protocol wants."""
+
+    def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        sys.__excepthook__(kind, error, traceback)
+        if issubclass(kind, Exception):  # not the user's Ctrl-C, which is no failure of the engine
+            wrapped = EngineMemoryError if issubclass(kind, MemoryError) else EngineError
+            events.error(wrapped(f"{kind.__name__}: {error}"))
+
+    sys.excepthook = hook
+
+
+def _greet(engine: Engine, path: Path, events: EventLog) -> Spec:
+    """Write hello, whatever is wrong with the spec; raises what is wrong afterwards."""
+    problem: AdapterError | None = None
+    spec: Spec | None = None
+    options: dict[str, Any] = {}
+    try:
+        spec = read_spec(path)
+        options = spec.options
+    except BadSpecError as error:
+        problem = error
+    try:
+        engine.configure(options)
+    except AdapterError as error:
+        problem = problem or error
+    description = engine.describe()
+    events.hello(description, PROTOCOL)
+    if spec is None or problem is not None:
+        raise problem or BadSpecError(f"{path} holds no spec")
+    refuse(spec, description.capabilities)
+    engine.refuse(spec)
+    return spec
+
+
+def _run_round(engine: Engine, spec: Spec, events: EventLog, *, index: int, warmup: bool) -> None:
+    for number, case in enumerate(spec.cases):
+        engine.reset()
+        timings = Timings(case, engine.now_ns)
+        start_ns = engine.now_ns()
+        engine.generate(case, case.sampling.seed + index, timings)
+        end_ns = engine.now_ns()
+        if timings.finish is None:
+            raise EngineError(f"the engine stopped after {timings.count} of {case.max_new_tokens} tokens")
+        events.iteration(index=index, warmup=warmup, case=number, start_ns=start_ns, end_ns=end_ns, timings=timings)
+
+
+def _serve(engine: Engine, path: Path, events: EventLog) -> None:
+    spec = _greet(engine, path, events)
+    events.load_start(engine.now_ns())
+    loaded = engine.load(spec)
+    events.load_end(engine.now_ns(), loaded)
+    # What loading left behind stays: the collector need not look through it while tokens are timed.
+    gc.collect()
+    gc.freeze()
+    for warmup, rounds in ((True, spec.warmup_iterations), (False, spec.iterations)):
+        for index in range(rounds):
+            _run_round(engine, spec, events, index=index, warmup=warmup)
+    events.done()
+
+
+def run(engine: Engine, argv: Sequence[str]) -> int:
+    """Serve one launch; returns the exit status of docs/protocol.md. argv lacks the program's name."""
+    try:
+        spec_path, events_path = _parse(argv)
+        events = EventLog(events_path)
+    except (BadSpecError, OSError) as error:
+        print(error, file=sys.stderr)
+        return BadSpecError.exit_status
+    # Libraries print; the protocol wants an empty stdout, and the runner keeps stderr.
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    _report_uncaught(events)
+    try:
+        _serve(engine, spec_path, events)
+    except AdapterError as error:
+        print(f"{error.kind}: {error}", file=sys.stderr)
+        events.error(error)
+        return error.exit_status
+    return 0

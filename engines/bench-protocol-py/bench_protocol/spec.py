@@ -1,0 +1,237 @@
+"""What one launch asks of an adapter: workflow/schemas/spec.schema.yaml as types."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+
+from bench_protocol.failure import BadSpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+PROTOCOL: Final = 1
+"""Version of the protocol that this package speaks."""
+
+DTYPES: Final = ("f32", "f16", "bf16")
+
+
+class Sampling(NamedTuple):
+    """How a token is chosen from the logits."""
+
+    temperature: float
+    """0 is greedy."""
+    top_p: float
+    """1 switches nucleus sampling off."""
+    seed: int
+    """Round n of a case draws with seed + n."""
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether the highest logit is taken, so that neither top_p nor seed has an effect."""
+        return self.temperature == 0
+
+
+class Case(NamedTuple):
+    """One test case of the workload."""
+
+    prompt_ids: list[int]
+    max_new_tokens: int
+    ignore_eos: bool
+    eos_ids: list[int]
+    sampling: Sampling
+
+
+class Launch(NamedTuple):
+    """Names of a launch, for the adapter's log only."""
+
+    engine: str | None
+    workload: str | None
+    block: int | None
+
+
+class Load(NamedTuple):
+    """How requests arrive."""
+
+    mode: str
+    concurrency: int
+
+
+class Spec(NamedTuple):
+    """The file behind --spec."""
+
+    launch: Launch
+    model_dir: str
+    weights: str
+    dtype: str
+    device: str
+    """cpu or cuda:N."""
+    threads: int
+    max_seq_len: int
+    """Capacity of the KV cache, unit: tokens."""
+    cases: list[Case]
+    warmup_iterations: int
+    iterations: int
+    load: Load
+    options: dict[str, Any]
+
+
+class _Reader:
+    """One object of the spec; each key is taken once, and what is left over at the end is refused."""
+
+    def __init__(self, value: Any, where: str) -> None:
+        if not isinstance(value, dict):
+            raise BadSpecError(f"{where or 'the spec'} must be an object, not {value!r}")
+        self._left: dict[str, Any] = dict(value)
+        self._where = where
+
+    def _name(self, key: str) -> str:
+        return f"{self._where}.{key}" if self._where else key
+
+    def _refuse(self, key: str, value: Any, wanted: str) -> NoReturn:
+        raise BadSpecError(f"{self._name(key)} is {value!r}; it must be {wanted}")
+
+    def has(self, key: str) -> bool:
+        return key in self._left
+
+    def any(self, key: str) -> Any:
+        if key not in self._left:
+            raise BadSpecError(f"{self._name(key)} is missing")
+        return self._left.pop(key)
+
+    def integer(self, key: str, minimum: int) -> int:
+        value = self.any(key)
+        if type(value) is not int or value < minimum:
+            self._refuse(key, value, f"an integer of at least {minimum}")
+        return int(value)
+
+    def number(self, key: str) -> float:
+        value = self.any(key)
+        if type(value) not in (int, float) or not math.isfinite(value):
+            self._refuse(key, value, "a finite number")
+        return float(value)
+
+    def text(self, key: str, pattern: str, wanted: str) -> str:
+        value = self.any(key)
+        if not isinstance(value, str) or not re.fullmatch(pattern, value, re.DOTALL):
+            self._refuse(key, value, wanted)
+        return str(value)
+
+    def flag(self, key: str) -> bool:
+        value = self.any(key)
+        if not isinstance(value, bool):
+            self._refuse(key, value, "true or false")
+        return bool(value)
+
+    def ids(self, key: str) -> list[int]:
+        value = self.any(key)
+        if not isinstance(value, list) or any(type(item) is not int or item < 0 for item in value):
+            self._refuse(key, value, "a list of integers of at least 0")
+        return list(value)
+
+    def object(self, key: str) -> _Reader:
+        return _Reader(self.any(key), self._name(key))
+
+    def close(self) -> None:
+        for key in self._left:
+            raise BadSpecError(f"unknown key {self._name(key)}; another version of the protocol may have it")
+
+
+def _sampling(reader: _Reader) -> Sampling:
+    sampling = Sampling(reader.number("temperature"), reader.number("top_p"), reader.integer("seed", 0))
+    reader.close()
+    if sampling.temperature < 0:
+        raise BadSpecError(f"sampling.temperature is {sampling.temperature}; it must be at least 0")
+    if not 0 < sampling.top_p <= 1:
+        raise BadSpecError(f"sampling.top_p is {sampling.top_p}; it must be above 0 and at most 1")
+    return sampling
+
+
+def _case(reader: _Reader) -> Case:
+    case = Case(
+        prompt_ids=reader.ids("prompt_ids"),
+        max_new_tokens=reader.integer("max_new_tokens", 1),
+        ignore_eos=reader.flag("ignore_eos"),
+        eos_ids=reader.ids("eos_ids"),
+        sampling=_sampling(reader.object("sampling")),
+    )
+    reader.close()
+    return case
+
+
+def _cases(reader: _Reader, max_seq_len: int) -> list[Case]:
+    values = reader.any("cases")
+    if not isinstance(values, list) or not values:
+        raise BadSpecError("cases must be a list of at least one case")
+    cases = []
+    for index, value in enumerate(values):
+        case = _case(_Reader(value, f"cases[{index}]"))
+        needed = len(case.prompt_ids) + case.max_new_tokens
+        if not case.prompt_ids:
+            raise BadSpecError(f"cases[{index}].prompt_ids is empty")
+        if needed > max_seq_len:
+            raise BadSpecError(f"cases[{index}] asks for {needed} tokens; max_seq_len is {max_seq_len}")
+        cases.append(case)
+    return cases
+
+
+def _launch(reader: _Reader) -> Launch:
+    if not reader.has("launch"):
+        return Launch(None, None, None)
+    names = reader.object("launch")
+    launch = Launch(
+        engine=names.text("engine", ".*", "a text") if names.has("engine") else None,
+        workload=names.text("workload", ".*", "a text") if names.has("workload") else None,
+        block=names.integer("block", 1) if names.has("block") else None,
+    )
+    names.close()
+    return launch
+
+
+def parse_spec(content: Mapping[str, Any]) -> Spec:
+    """Spec from JSON content; raises BadSpecError naming the key, its value and what is allowed."""
+    reader = _Reader(content, "")
+    # First, so that a newer spec is refused for what it is and not for one of its new keys.
+    protocol = reader.any("protocol")
+    if type(protocol) is not int or protocol != PROTOCOL:
+        raise BadSpecError(f"protocol is {protocol!r}; this adapter speaks {PROTOCOL}")
+    launch = _launch(reader)
+    max_seq_len = reader.integer("max_seq_len", 2)
+    load = reader.object("load")
+    options = reader.any("options")
+    if not isinstance(options, dict):
+        raise BadSpecError(f"options must be an object, not {options!r}")
+    spec = Spec(
+        launch=launch,
+        model_dir=reader.text("model_dir", ".+", "a path"),
+        weights=reader.text("weights", ".+", "a file name"),
+        dtype=reader.text("dtype", "|".join(DTYPES), f"one of {', '.join(DTYPES)}"),
+        device=reader.text("device", "cpu|cuda:[0-9]+", "cpu or cuda:N"),
+        threads=reader.integer("threads", 1),
+        max_seq_len=max_seq_len,
+        cases=_cases(reader, max_seq_len),
+        warmup_iterations=reader.integer("warmup_iterations", 0),
+        iterations=reader.integer("iterations", 0),
+        load=Load(load.text("mode", ".*", "a text"), load.integer("concurrency", 1)),
+        options=options,
+    )
+    load.close()
+    reader.close()
+    return spec
+
+
+def read_spec(path: Path) -> Spec:
+    """Spec from a file; raises BadSpecError naming the file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadSpecError(f"{path} cannot be read: {error}") from error
+    except ValueError as error:
+        raise BadSpecError(f"{path} is not valid JSON: {error}") from error
+    try:
+        return parse_spec(content)
+    except BadSpecError as error:
+        raise BadSpecError(f"{path}: {error}") from error
