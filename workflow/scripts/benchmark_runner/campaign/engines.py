@@ -101,7 +101,7 @@ def missing_binaries(engines: Sequence[Engine]) -> Iterator[tuple[int, str]]:
             yield (
                 index,
                 (
-                    f"{engine.binary_path!r} is no file, and no folder engines/{Path(engine.binary_path).name} builds it; "
+                    f"{engine.binary_path!r} is no file, and no engines/{Path(engine.binary_path).name} builds it; "
                     "name an adapter of the workflow or a program of yours that speaks the protocol"
                 ),
             )
