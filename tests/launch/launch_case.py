@@ -1,0 +1,135 @@
+"""One launch with the scripted engine: its input files, its command, and what it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCRIPTS = REPOSITORY / "workflow" / "scripts"
+FAKE_ENGINE = REPOSITORY / "tests" / "fake_engine" / "fake-engine"
+IDENTITY = "0123456789ab"
+WAIT_SECONDS = 60
+"""For things that take milliseconds on an idle machine."""
+
+SYSTEM = {
+    "gpu_device": 0,
+    "device": "auto",
+    "threads": None,
+    "max_memory_gb": None,
+    "cpu_affinity": None,
+    "thermal_limit_celsius": None,
+    "cool_down_seconds": 0,
+    "launch_timeout_seconds": 60,
+}
+MONITORING = {"sample_interval_ms": 20, "gpu_metrics": True, "memory_tracking": True, "power_monitoring": True}
+
+
+class LaunchCase:
+    """Files of a campaign of one engine and one workload, and the command for its launches."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        options: Mapping[str, Any] | None = None,
+        system: Mapping[str, Any] | None = None,
+        monitoring: Mapping[str, Any] | None = None,
+        binary: Path = FAKE_ENGINE,
+        blocks: int = 2,
+        iterations: int = 2,
+        build_record: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.out_dir = folder / "results" / "launches" / "fake" / f"quick.{IDENTITY}" / "1"
+        record_path = None
+        if build_record is not None:
+            record_path = str(folder / "engine.build.json")
+            Path(record_path).write_text(json.dumps(build_record))
+        engine = {
+            "name": "fake",
+            "control_of": None,
+            "binary_path": str(binary),
+            "adapter": "fake" if build_record is not None else None,
+            "build_device": "cpu",
+            "build_record": record_path,
+            "dtype": "f32",
+            "options": dict(options or {}),
+        }
+        case = {"max_new_tokens": 4, "temperature": 0, "top_p": 1, "ignore_eos": True, "seed": 0}
+        self.plan = {
+            "schema_version": 1,
+            "config": {"system": SYSTEM | dict(system or {}), "monitoring": MONITORING | dict(monitoring or {})},
+            "model": {"name": "tiny", "path": str(folder / "model"), "identity": "tiny-1"},
+            "engines": [engine],
+            "workloads": [
+                {
+                    "name": "quick",
+                    "iterations_per_launch": iterations,
+                    "warmup_iterations": 1,
+                    "cases": [{"name": name, **case} for name in ("case_1", "case_2")],
+                }
+            ],
+            "order": [
+                {
+                    "position": block,
+                    "block": block,
+                    "engine": "fake",
+                    "workload": "quick",
+                    "identity": IDENTITY,
+                    "folder": str(self.out_dir.parent / str(block)),
+                }
+                for block in range(1, blocks + 1)
+            ],
+        }
+        prompts = {
+            "eos_ids": [2],
+            "workloads": {
+                "quick": [{"case": "case_1", "prompt_ids": [5, 6, 7]}, {"case": "case_2", "prompt_ids": [5, 6]}]
+            },
+        }
+        manifest = {
+            "name": "tiny",
+            "identity": "tiny-1",
+            "weights_bytes": 1000,
+            "files": {"model.safetensors": {"sha256": "0" * 64, "bytes": 1000}},
+        }
+        (folder / "model").mkdir()
+        for name, content in (("plan", self.plan), ("prompts", prompts), ("manifest", manifest)):
+            (folder / f"{name}.json").write_text(json.dumps(content))
+
+    def command(self, block: int = 1) -> list[str]:
+        return [
+            sys.executable,
+            "-m",
+            "benchmark_runner.launch",
+            f"--plan={self.folder / 'plan.json'}",
+            f"--prompts={self.folder / 'prompts.json'}",
+            f"--model-manifest={self.folder / 'manifest.json'}",
+            "--engine=fake",
+            "--workload=quick",
+            f"--identity={IDENTITY}",
+            f"--block={block}",
+            "--attempt=1",
+            f"--out-dir={self.out_dir.parent / str(block)}",
+            f"--log={self.folder / 'launch.log'}",
+        ]
+
+    def start(self, block: int = 1, **arguments: Any) -> subprocess.Popen[str]:
+        environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
+        return subprocess.Popen(
+            self.command(block), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **arguments
+        )
+
+    def run(self, block: int = 1) -> subprocess.CompletedProcess[str]:
+        with self.start(block) as process:
+            out, err = process.communicate(timeout=WAIT_SECONDS)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def record(self, block: int = 1) -> dict[str, Any]:
+        return json.loads((self.out_dir.parent / str(block) / "record.json").read_text())

@@ -1,0 +1,1 @@
+"""One launch: a fresh engine process, watched, ended and recorded."""

@@ -1,0 +1,71 @@
+"""`python -m benchmark_runner.launch`: one launch of one engine on one workload, recorded.
+
+Exit status 0 with any status in record.json, since a failed engine is a result. An interrupted launch leaves
+interrupted.json instead and exits as a shell reports the signal (130, 143, 129), or with 75 if the monitor died.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark_runner.errors import exit_status
+from benchmark_runner.jsonio import write_json
+from benchmark_runner.launch.inputs import read_inputs
+from benchmark_runner.launch.log import Log
+from benchmark_runner.launch.progress import finished_launches, progress_line
+from benchmark_runner.launch.record import Stopwatch, clear_folder
+from benchmark_runner.launch.run import Launch
+from benchmark_runner.launch.watch import InterruptedLaunchError
+
+
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.launch", description=__doc__)
+    parser.add_argument("--plan", type=Path, required=True, help="plan.json")
+    parser.add_argument("--prompts", type=Path, required=True, help="prompts.json")
+    parser.add_argument("--model-manifest", type=Path, required=True, help="manifest.json of the model")
+    parser.add_argument("--model-dir", type=Path, help="folder of the model; by default the plan's")
+    parser.add_argument("--engine", required=True, help="name of the engine")
+    parser.add_argument("--workload", required=True, help="name of the workload")
+    parser.add_argument("--identity", required=True, help="the launch's identity in the plan")
+    parser.add_argument("--block", type=int, required=True, help="number of the launch, from 1")
+    parser.add_argument("--attempt", type=int, default=1, help="how often this launch has been tried, from 1")
+    parser.add_argument("--out-dir", type=Path, required=True, help="the launch's folder")
+    parser.add_argument("--log", type=Path, required=True, help="log of this command")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one launch and print one line about it."""
+    arguments = parse_arguments(argv)
+    stopwatch = Stopwatch()
+    with Log(arguments.log) as log:
+        with stopwatch.part("read_ms"):
+            clear_folder(arguments.out_dir)
+            inputs = read_inputs(
+                arguments.plan,
+                arguments.prompts,
+                arguments.model_manifest,
+                engine=arguments.engine,
+                workload=arguments.workload,
+                identity=arguments.identity,
+                block=arguments.block,
+                model_dir=arguments.model_dir,
+            )
+        launch = Launch(inputs, arguments.out_dir, arguments.attempt, stopwatch, log)
+        try:
+            record = launch.run()
+        except InterruptedLaunchError as interruption:
+            write_json(arguments.out_dir / "interrupted.json", launch.record)
+            return interruption.exit_status
+        write_json(arguments.out_dir / "record.json", record, indent=None)
+        order = inputs.plan["order"]
+        print(progress_line(record, order, finished_launches(order)), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

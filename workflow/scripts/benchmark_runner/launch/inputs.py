@@ -1,0 +1,155 @@
+"""What a launch is told: its place in the plan, its prompts, the model and how its engine was built."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.jsonio import read_json
+
+
+class Inputs(NamedTuple):
+    """All that determines one launch, read and cross-checked."""
+
+    plan: dict[str, Any]
+    place: dict[str, Any]
+    """The launch's entry in plan.order."""
+    engine: dict[str, Any]
+    workload: dict[str, Any]
+    prompt_ids: list[list[int]]
+    """One prompt a case of the workload."""
+    eos_ids: list[int]
+    manifest: dict[str, Any]
+    model_dir: Path
+    build: dict[str, Any] | None
+    """The build record; None for a binary that the user brought."""
+
+    @property
+    def system(self) -> dict[str, Any]:
+        """The section `system` of the configuration."""
+        section: dict[str, Any] = self.plan["config"]["system"]
+        return section
+
+    @property
+    def monitoring(self) -> dict[str, Any]:
+        """The section `monitoring` of the configuration."""
+        section: dict[str, Any] = self.plan["config"]["monitoring"]
+        return section
+
+    @property
+    def binary(self) -> Path:
+        """Absolute path of the engine's program."""
+        return Path(self.engine["binary_path"]).absolute()
+
+    @property
+    def weights(self) -> str:
+        """Name of the weight file inside the model's folder."""
+        return weights_file(self.manifest)
+
+    @property
+    def prompts_sha256(self) -> str:
+        """Hash of this launch's prompts alone: another workload's prompts do not change it."""
+        return hashlib.sha256(json.dumps(self.prompt_ids, separators=(",", ":")).encode()).hexdigest()
+
+
+class Missing(NamedTuple):
+    """Why an engine cannot be measured here, and what would change that."""
+
+    reason: str
+    remedy: str
+
+
+def _named(entries: list[dict[str, Any]], name: str, where: str) -> dict[str, Any]:
+    for entry in entries:
+        if entry["name"] == name:
+            return entry
+    known = ", ".join(entry["name"] for entry in entries)
+    raise BenchmarkError(f"{where} has no '{name}', only {known}; make the plan again: snakemake plan")
+
+
+def weights_file(manifest: Mapping[str, Any]) -> str:
+    """The manifest's only .safetensors file; raises BenchmarkError where there is none, or more than one."""
+    names = sorted(name for name in manifest["files"] if name.endswith(".safetensors"))
+    if len(names) != 1:
+        found = ", ".join(names) or "none"
+        raise BenchmarkError(f"the model needs exactly one .safetensors file, found {found}; join the shards into one")
+    return str(names[0])
+
+
+def workload_prompts(prompts: Mapping[str, Any], workload: Mapping[str, Any]) -> list[list[int]]:
+    """Token ids of each case of the workload, in its order; raises BenchmarkError where a case has none."""
+    by_case = {entry["case"]: entry["prompt_ids"] for entry in prompts["workloads"].get(workload["name"], [])}
+    missing = [case["name"] for case in workload["cases"] if case["name"] not in by_case]
+    if missing:
+        raise BenchmarkError(
+            f"prompts.json has no prompt for {', '.join(missing)} of workload {workload['name']}; "
+            "delete it and run again"
+        )
+    return [by_case[case["name"]] for case in workload["cases"]]
+
+
+def place_in(plan: Mapping[str, Any], *, engine: str, workload: str, identity: str, block: int) -> dict[str, Any]:
+    """The launch's entry in plan.order; raises BenchmarkError where the plan does not know it."""
+    for entry in plan["order"]:
+        if (entry["engine"], entry["workload"], entry["identity"], entry["block"]) == (
+            engine,
+            workload,
+            identity,
+            block,
+        ):
+            return dict(entry)
+    raise BenchmarkError(
+        f"plan.json has no launch {block} of {engine} on {workload} with identity {identity}; run snakemake again, "
+        "which makes plan.json from the present configuration"
+    )
+
+
+def read_inputs(
+    plan_file: Path,
+    prompts_file: Path,
+    manifest_file: Path,
+    *,
+    engine: str,
+    workload: str,
+    identity: str,
+    block: int,
+    model_dir: Path | None,
+) -> Inputs:
+    """Read the files of a launch; raises BenchmarkError where they are missing, broken or disagree."""
+    plan = read_json(plan_file)
+    prompts = read_json(prompts_file)
+    planned_engine = _named(plan["engines"], engine, f"{plan_file}: engines")
+    planned_workload = _named(plan["workloads"], workload, f"{plan_file}: workloads")
+    record = planned_engine["build_record"]
+    return Inputs(
+        plan=plan,
+        place=place_in(plan, engine=engine, workload=workload, identity=identity, block=block),
+        engine=planned_engine,
+        workload=planned_workload,
+        prompt_ids=workload_prompts(prompts, planned_workload),
+        eos_ids=prompts["eos_ids"],
+        manifest=read_json(manifest_file),
+        model_dir=(model_dir or Path(plan["model"]["path"])).absolute(),
+        build=read_json(Path(record)) if record and Path(record).is_file() else None,
+    )
+
+
+def missing_engine(inputs: Inputs) -> Missing | None:
+    """Why the engine cannot be started, or None where it can."""
+    build, binary = inputs.build, inputs.binary
+    if build is not None and build["status"] == "unavailable":
+        return Missing(build["reason"] or "the build failed", build["remedy"] or "See the build's log")
+    if not binary.is_file():
+        shown = inputs.engine["binary_path"]
+        if inputs.engine["adapter"]:
+            return Missing(f"{shown} was not built", "Run snakemake engines and read its log")
+        return Missing(f"{shown} does not exist", "Put the engine's program there, or name another binary_path")
+    if not os.access(binary, os.X_OK):
+        shown = inputs.engine["binary_path"]
+        return Missing(f"{shown} may not be executed", f"chmod +x {shown}")
+    return None

@@ -1,0 +1,87 @@
+"""Decides a launch's status, in words that a reader can act on."""
+
+from __future__ import annotations
+
+import signal
+from typing import Final, NamedTuple
+
+from benchmark_runner.launch.engine import signal_words
+from benchmark_runner.launch.events import EventReport
+
+# The dynamic linker's status where a shared library is missing, and the shell's where a command is.
+CANNOT_START: Final = 127
+
+READ_LOG: Final = "Read engine.log beside the record, then run again"
+REMEDIES: Final = {
+    "timeout": "Raise system.launch_timeout_seconds, or ask for fewer iterations or tokens",
+    "memory_limit": "Raise system.max_memory_gb, or use a smaller model or dtype",
+    "thermal_limit": "Let the machine cool, improve its cooling, or raise system.thermal_limit_celsius",
+}
+
+
+class Ending(NamedTuple):
+    """How the engine's process ended."""
+
+    cause: str
+    """exit (by itself), timeout, memory_limit or thermal_limit (by this program)."""
+    message: str
+    """What the monitor or the deadline said; empty for exit."""
+    code: int | None
+    signal: int | None
+    out_of_memory_kills: int
+    """Processes that the kernel's out-of-memory killer ended on this machine meanwhile."""
+    last_words: str
+
+
+class Outcome(NamedTuple):
+    """Status of a launch; reason and remedy are None for ok."""
+
+    status: str
+    reason: str | None
+    remedy: str | None
+
+
+def _with_words(reason: str, words: str) -> str:
+    return f"{reason}; its last words: {words}" if words else reason
+
+
+def _of_exit(ending: Ending, report: EventReport) -> Outcome:
+    if ending.signal is not None:
+        words = signal_words(ending.signal)
+        if ending.signal == signal.SIGKILL and ending.out_of_memory_kills:
+            words = "killed (SIGKILL) by the kernel's out-of-memory killer"
+            return Outcome("failed", f"the engine was {words}", "Use a smaller model or dtype, or free memory")
+        return Outcome("failed", _with_words(f"the engine {_verb(words)}", ending.last_words), READ_LOG)
+    if ending.code == CANNOT_START and report.hello is None:
+        reason = _with_words("the engine's program could not start (exit status 127)", ending.last_words)
+        return Outcome("unavailable", reason, "Install the library that it names, or build the engine on this machine")
+    if report.done and ending.code != 0:
+        return Outcome("failed", f"the engine said done but exited with status {ending.code}", READ_LOG)
+    if not report.done:
+        reason = f"the engine exited with status {ending.code} before done"
+        return Outcome("failed", _with_words(reason, ending.last_words), READ_LOG)
+    return Outcome("ok", None, None)
+
+
+def _verb(words: str) -> str:
+    return f"was {words}" if words.startswith(("killed", "ended")) else words
+
+
+def decide(ending: Ending, report: EventReport) -> Outcome:
+    """Status by the first that holds: a limit, the engine's own error, broken events, a bad exit, ok."""
+    if ending.cause != "exit":
+        return Outcome(ending.cause, ending.message, REMEDIES[ending.cause])
+    if report.error is not None and report.problem is None:
+        said = report.error["message"]
+        if report.error["kind"] == "unsupported":
+            return Outcome("unavailable", said, "Change the setting that the engine names, or leave the engine out")
+        if report.error["kind"] == "out_of_memory":
+            return Outcome("failed", f"out of memory: {said}", "Use a smaller model or dtype, or free memory")
+        return Outcome("failed", f"{report.error['kind']}: {said}", READ_LOG)
+    exited = _of_exit(ending, report)
+    # A process that crashed tells more than the line that its crash cut short.
+    if report.problem is not None and (exited.status == "ok" or ending.code == 0):
+        return Outcome(
+            "failed", f"events.jsonl breaks the protocol: {report.problem}", "Prove the adapter: snakemake conformance"
+        )
+    return exited

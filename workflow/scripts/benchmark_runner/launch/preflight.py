@@ -1,0 +1,178 @@
+"""What else uses the machine, before and after an engine runs; warnings are data, not errors."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Mapping
+from typing import Any, Final, NamedTuple
+
+from benchmark_runner.launch.device import CPU
+from benchmark_runner.launch.events import EventReport
+from benchmark_runner.launch.supervise import EngineRun
+from benchmark_runner.monitor.gpu import Gpu
+from benchmark_runner.monitor.machine import MemoryProbe, TemperatureProbe
+from benchmark_runner.monitor.probe import Sample
+from benchmark_runner.procfs import Process, read_process, scan
+
+# Chosen: a fifth of a core is more than a desktop's idle noise, and visible in a two-core machine's timings.
+BUSY_PERCENT: Final = 20.0
+# Three ticks of the kernel's 10 ms: less is rounding.
+BUSY_LEAST_SECONDS: Final = 0.03
+# Chosen: engines held up to 2.2 times their weights at their peak (docs of the engines); less free memory may swap.
+MEMORY_PER_WEIGHTS: Final = 2.2
+# Chosen: a tenth of a core over the whole launch moves timings on a small machine by more than repeated launches do.
+FOREIGN_PERCENT: Final = 10.0
+
+Warnings = list[dict[str, str]]
+
+
+def warning(kind: str, message: str, remedy: str) -> dict[str, str]:
+    """One entry of the record's field `warnings`."""
+    return {"kind": kind, "message": message, "remedy": remedy}
+
+
+class Snapshot(NamedTuple):
+    """The process table at a moment."""
+
+    time_ns: int
+    table: dict[int, Process]
+
+
+def take_snapshot() -> Snapshot:
+    """The process table now."""
+    return Snapshot(time.monotonic_ns(), scan())
+
+
+def ancestors(pid: int) -> set[int]:
+    """Pid and all processes above it."""
+    line = set()
+    process = read_process(pid)
+    while process is not None and process.pid not in line:
+        line.add(process.pid)
+        process = read_process(process.parent)
+    return line
+
+
+def busy_processes(before: Snapshot, after: Snapshot, ours: Collection[int]) -> list[dict[str, Any]]:
+    """Processes not of ours that computed for a good part of the time between the snapshots; the busiest first."""
+    seconds = max((after.time_ns - before.time_ns) / 1e9, 1e-9)
+    found = []
+    for pid, process in after.table.items():
+        earlier = before.table.get(pid)
+        known = earlier is not None and earlier.start_ticks == process.start_ticks
+        used_seconds = process.cpu_seconds - (earlier.cpu_seconds if earlier is not None and known else 0.0)
+        percent = 100 * used_seconds / seconds
+        if pid not in ours and used_seconds >= BUSY_LEAST_SECONDS and percent >= BUSY_PERCENT:
+            found.append({"name": process.name, "cpu_percent": round(percent, 1)})
+    return sorted(found, key=lambda entry: -entry["cpu_percent"])
+
+
+class Machine:
+    """The parts of the machine that a launch looks at itself, opened once."""
+
+    def __init__(self, gpu: Gpu | None) -> None:
+        self.gpu = gpu
+        self._memory = MemoryProbe()
+        self._temperature = TemperatureProbe()
+
+    def celsius(self) -> float | None:
+        """The highest temperature of processor and GPU; None where neither can be read."""
+        sample: Sample = {}
+        self._temperature.read(sample)
+        readings = (sample.get("cpu_temperature_celsius"), self.gpu.celsius() if self.gpu is not None else None)
+        return max((value for value in readings if value is not None), default=None)
+
+    def state(self, busy: list[dict[str, Any]]) -> dict[str, Any]:
+        """The record's field `machine_before` or `machine_after`."""
+        sample: Sample = {}
+        self._memory.read(sample)
+        self._temperature.read(sample)
+        return {
+            "load_average_1m": round(os.getloadavg()[0], 2),
+            "memory_available_bytes": sample["memory_available_bytes"],
+            "swap_used_bytes": sample["swap_used_bytes"],
+            "cpu_temperature_celsius": sample.get("cpu_temperature_celsius"),
+            "foreign_gpu_processes": [process._asdict() for process in self.gpu.processes()] if self.gpu else [],
+            "busy_processes": busy,
+        }
+
+
+def _listed(busy: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{entry['name']} ({entry['cpu_percent']:.0f} % of a core)" for entry in busy)
+
+
+def warnings_before(state: Mapping[str, Any], *, cores: int, weights_bytes: int) -> Warnings:
+    """What of the machine's state before a launch can disturb it."""
+    found = []
+    if state["foreign_gpu_processes"]:
+        names = ", ".join(f"{entry['name']} (pid {entry['pid']})" for entry in state["foreign_gpu_processes"])
+        found.append(warning("foreign_gpu_process", f"other processes hold the GPU: {names}", "End them and rerun"))
+    if state["load_average_1m"] > cores:
+        found.append(
+            warning(
+                "high_load",
+                f"load average {state['load_average_1m']} on {cores} cores before the launch",
+                "End what else runs on this machine",
+            )
+        )
+    available_bytes, needed_bytes = state["memory_available_bytes"], MEMORY_PER_WEIGHTS * weights_bytes
+    if available_bytes < needed_bytes:
+        found.append(
+            warning(
+                "low_memory",
+                f"{available_bytes / 1e9:.1f} GB of memory are free; engines take up to {needed_bytes / 1e9:.1f} GB "
+                "for this model and may be swapped out",
+                "End other programs or measure a smaller model",
+            )
+        )
+    if state["busy_processes"]:
+        message = f"other processes computed before the launch: {_listed(state['busy_processes'])}"
+        found.append(warning("busy_process", message, "End them and rerun"))
+    return found
+
+
+def warnings_during(monitor: Mapping[str, Any], busy: list[dict[str, Any]]) -> Warnings:
+    """What disturbed the engine while it ran, by the monitor's summary and the processes seen after it."""
+    found = []
+    percent = monitor["foreign_cpu_percent_mean"]
+    if percent is not None and percent > FOREIGN_PERCENT:
+        names = f" (of those still there: {_listed(busy)})" if busy else ""
+        found.append(
+            warning(
+                "foreign_load",
+                f"other processes used {percent:.0f} % of a core while the engine ran{names}",
+                "End what else runs on this machine and rerun",
+            )
+        )
+    stolen = monitor["stolen_cpu_percent_mean"]
+    if stolen is not None and stolen > FOREIGN_PERCENT:
+        found.append(
+            warning(
+                "stolen_time",
+                f"the hypervisor gave {stolen:.0f} % of the processor's time to other machines",
+                "Measure on a machine of your own",
+            )
+        )
+    return found
+
+
+def warnings_of_engine(
+    run: EngineRun, report: EventReport, printed_bytes: int, *, may_use_gpu: bool, device: str
+) -> Warnings:
+    """What the engine did beside its work."""
+    found = []
+    if printed_bytes:
+        message = f"the engine printed {printed_bytes} bytes on stdout, which the protocol keeps empty (see engine.log)"
+        found.append(warning("stdout_not_empty", message, "Let the adapter write words to stderr"))
+    if run.lingering:
+        message = f"the engine left processes running, which were ended: {', '.join(run.lingering)}"
+        found.append(warning("lingering_process", message, "Let the adapter wait for all that it starts"))
+    if run.survivors:
+        message = f"processes could not be ended and may disturb what follows: {', '.join(run.survivors)}"
+        found.append(warning("unkillable_process", message, "Restart the machine; a driver is likely to hang"))
+    usable = report.hello["capabilities"].get("devices", []) if report.hello is not None else []
+    if may_use_gpu and device == CPU and "cuda" in usable:
+        message = "the engine could have used the GPU, but this workflow did not build it for one: it ran on the CPU"
+        found.append(warning("gpu_not_used", message, "Set system.device: cuda"))
+    return found

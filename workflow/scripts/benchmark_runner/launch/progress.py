@@ -1,0 +1,101 @@
+"""The line that a launch prints when it is over: what happened, how far the campaign is, how long it will take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, Final, NamedTuple
+
+REASON_CHARACTERS: Final = 100
+
+
+class Finished(NamedTuple):
+    """When a launch began and ended, in seconds of the files' clock; start is None where no engine was started."""
+
+    start: float | None
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, cool-down included."""
+        return max(0.0, self.end - self.start) if self.start is not None else 0.0
+
+
+def finished_launches(order: Sequence[Mapping[str, Any]]) -> dict[int, Finished]:
+    """Launches with a record, by position: spec.json is written first, record.json last. Reads no file."""
+    found = {}
+    for entry in order:
+        folder = Path(entry["folder"])
+        record, spec = folder / "record.json", folder / "spec.json"
+        if record.is_file():
+            found[entry["position"]] = Finished(
+                spec.stat().st_mtime if spec.is_file() else None, record.stat().st_mtime
+            )
+    return found
+
+
+def seconds_left(order: Sequence[Mapping[str, Any]], finished: Mapping[int, Finished]) -> float | None:
+    """Time that the launches without a record will take; None where nothing is known yet.
+
+    Each is taken to last as long as the median of its engine and workload, else of its workload, else of all.
+    """
+    by_cell: dict[tuple[str, str], list[float]] = {}
+    by_workload: dict[str, list[float]] = {}
+    for entry in order:
+        if (done := finished.get(entry["position"])) is not None:
+            by_cell.setdefault((entry["engine"], entry["workload"]), []).append(done.seconds)
+            if done.start is not None:
+                by_workload.setdefault(entry["workload"], []).append(done.seconds)
+    everything = [seconds for values in by_workload.values() for seconds in values]
+    total = 0.0
+    for entry in order:
+        if entry["position"] in finished:
+            continue
+        known = by_cell.get((entry["engine"], entry["workload"])) or by_workload.get(entry["workload"]) or everything
+        if not known:
+            return None
+        total += median(known)
+    return total
+
+
+def in_words(seconds: float) -> str:
+    """A time left, as coarse as it is uncertain."""
+    if seconds < 90:
+        return f"{max(1, round(seconds / 10) * 10 or round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _speed(iterations: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Median decode speed and time to first token over the measured iterations."""
+    measured = [event for event in iterations if not event["warmup"] and event["token_ns"]]
+    if not measured:
+        return []
+    ttft_ms = median((event["token_ns"][0] - event["start_ns"]) / 1e6 for event in measured)
+    spans = [event["token_ns"][-1] - event["token_ns"][0] for event in measured if len(event["token_ns"]) > 1]
+    steps = [len(event["token_ns"]) - 1 for event in measured if len(event["token_ns"]) > 1]
+    rates = [count / (span / 1e9) for count, span in zip(steps, spans, strict=True) if span > 0]
+    speed = [f"{median(rates):.3g} tok/s" if median(rates) < 100 else f"{median(rates):.0f} tok/s"] if rates else []
+    return [*speed, f"TTFT {ttft_ms:.3g} ms" if ttft_ms < 100 else f"TTFT {ttft_ms:.0f} ms"]
+
+
+def progress_line(
+    record: Mapping[str, Any], order: Sequence[Mapping[str, Any]], finished: Mapping[int, Finished]
+) -> str:
+    """The line for a record that has just been written; finished holds it too."""
+    if record["status"] == "ok":
+        told = [*_speed(record["iterations"]), f"{record['timing']['engine_ms'] / 1e3:.1f} s"]
+        what = f"ok, {', '.join(told)}"
+    else:
+        reason = (record["reason"] or "").splitlines()[0] if record["reason"] else ""
+        short = reason if len(reason) <= REASON_CHARACTERS else f"{reason[: REASON_CHARACTERS - 1]}…"
+        what = f"{record['status']}: {short}" if short else record["status"]
+    left = seconds_left(order, finished)
+    if len(finished) >= len(order):
+        rest = "all launches are done"
+    else:
+        rest = f"about {in_words(left)} left" if left is not None else f"{len(order) - len(finished)} launches left"
+    place = f"{record['engine']} · {record['workload']} · block {record['block']}"
+    return f"[{len(finished)}/{len(order)}] {place}: {what} — {rest}"

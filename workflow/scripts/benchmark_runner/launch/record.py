@@ -1,0 +1,167 @@
+"""The record of a launch: all its fields from the start, filled in as they become known (record.schema.yaml)."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark_runner.launch.inputs import Inputs
+from benchmark_runner.launch.version import MEASURE_VERSION
+
+SCHEMA_VERSION: Final = 1
+"""1: the first format."""
+
+Record = dict[str, Any]
+
+TIMING_PARTS: Final = (
+    "read_ms",
+    "cool_down_ms",
+    "thermal_wait_ms",
+    "preflight_ms",
+    "monitor_start_ms",
+    "engine_ms",
+    "cleanup_ms",
+    "monitor_stop_ms",
+    "record_ms",
+    "total_ms",
+)
+
+
+class Stopwatch:
+    """Times of a launch's parts; a part that did not happen took 0 ms."""
+
+    def __init__(self) -> None:
+        self.started_ns = time.monotonic_ns()
+        self.parts: dict[str, float] = dict.fromkeys(TIMING_PARTS, 0.0)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to a part."""
+        begin_ns = time.monotonic_ns()
+        try:
+            yield
+        finally:
+            self.parts[name] = round(self.parts[name] + (time.monotonic_ns() - begin_ns) / 1e6, 3)
+
+    def total(self) -> int:
+        """Set the total and give back the present time, CLOCK_MONOTONIC nanoseconds."""
+        now_ns = time.monotonic_ns()
+        self.parts["total_ms"] = round((now_ns - self.started_ns) / 1e6, 3)
+        return now_ns
+
+
+def utc_now() -> str:
+    """Now, as ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def boot_id() -> str:
+    """The kernel's name for this boot: monotonic times compare within one boot only."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def new_record(inputs: Inputs, attempt: int, stopwatch: Stopwatch) -> Record:
+    """Record of a launch of which nothing is known but what it is; status and attempt stand near the file's start."""
+    weights = inputs.manifest["files"][inputs.weights]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "measure_version": MEASURE_VERSION,
+        "identity": inputs.place["identity"],
+        "engine": inputs.engine["name"],
+        "control_of": inputs.engine["control_of"],
+        "workload": inputs.workload["name"],
+        "block": inputs.place["block"],
+        "position": inputs.place["position"],
+        "attempt": attempt,
+        "status": "interrupted",
+        "reason": None,
+        "remedy": None,
+        "started_at": utc_now(),
+        "ended_at": None,
+        "started_ns": stopwatch.started_ns,
+        "ended_ns": None,
+        "host": {"hostname": platform.node(), "boot_id": boot_id()},
+        "spec": None,
+        "hello": None,
+        "load": None,
+        "iterations": [],
+        "error": None,
+        "engine_exit": None,
+        "engine_window": None,
+        "engine_usage": None,
+        "engine_environment": None,
+        "monitor": None,
+        "machine_before": None,
+        "machine_after": None,
+        "affinity": None,
+        "threads": None,
+        "device": None,
+        "build": inputs.build,
+        "model": {
+            "name": inputs.manifest["name"],
+            "identity": inputs.manifest["identity"],
+            "weights_sha256": weights["sha256"],
+        },
+        "prompts_sha256": inputs.prompts_sha256,
+        "warnings": [],
+        "timing": stopwatch.parts,
+    }
+
+
+def close_record(record: Record, stopwatch: Stopwatch, *, status: str, reason: str | None, remedy: str | None) -> None:
+    """Set how the launch ended and when."""
+    record.update(status=status, reason=reason, remedy=remedy, ended_at=utc_now(), ended_ns=stopwatch.total())
+
+
+def out_of_memory_kills() -> int:
+    """Processes that the kernel's out-of-memory killer has ended since boot; 0 where the kernel does not count them."""
+    with open("/proc/vmstat", "rb") as file:  # noqa: PTH123 - one small read, no path object needed
+        for line in file:
+            if line.startswith(b"oom_kill "):
+                return int(line.split()[1])
+    return 0
+
+
+def clear_folder(folder: Path) -> None:
+    """Make the folder, without the files of an earlier attempt: an old record must not outlive a new interruption."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+
+
+FILES: Final = (
+    "record.json",
+    "interrupted.json",
+    "spec.json",
+    "events.jsonl",
+    "metrics.jsonl",
+    "engine.log",
+    "engine.stdout",
+)
+
+
+def touch_outputs(folder: Path) -> None:
+    """Make the files that a launch always leaves, where it did not come to write them."""
+    for name in ("events.jsonl", "metrics.jsonl", "engine.log"):
+        (folder / name).touch()
+
+
+def remove_scratch(folder: Path) -> None:
+    """Remove the engine's working folder with whatever it left there."""
+    try:
+        folder.rmdir()
+    except OSError:
+        import shutil  # rarely needed, and slow to import
+
+        shutil.rmtree(folder)
+
+
+def process_id_marker(identity: str) -> str:
+    """A value that no other launch's processes carry."""
+    return f"{identity}-{os.getpid()}-{time.monotonic_ns()}"

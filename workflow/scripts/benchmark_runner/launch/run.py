@@ -1,0 +1,233 @@
+"""One launch from beginning to end: what is done in which order, and what happens when it is stopped."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+from benchmark_runner.jsonio import read_json_lines, write_json
+from benchmark_runner.launch.cooldown import remaining_cool_down, stamp_path, touch_stamp, wait_until_cool
+from benchmark_runner.launch.cores import Cores, divide_cores, read_topology
+from benchmark_runner.launch.device import Device, choose_device, visible_gpu
+from benchmark_runner.launch.engine import become_subreaper, keep_stdout, last_words, start_engine
+from benchmark_runner.launch.events import read_events
+from benchmark_runner.launch.inputs import Inputs, missing_engine
+from benchmark_runner.launch.log import Log
+from benchmark_runner.launch.outcome import REMEDIES, Ending, Outcome, decide
+from benchmark_runner.launch.preflight import (
+    Machine,
+    Snapshot,
+    ancestors,
+    busy_processes,
+    take_snapshot,
+    warning,
+    warnings_before,
+    warnings_during,
+    warnings_of_engine,
+)
+from benchmark_runner.launch.record import (
+    Record,
+    Stopwatch,
+    close_record,
+    new_record,
+    out_of_memory_kills,
+    process_id_marker,
+    remove_scratch,
+    touch_outputs,
+)
+from benchmark_runner.launch.sidecar import Sidecar, monitor_command
+from benchmark_runner.launch.spec import build_spec
+from benchmark_runner.launch.supervise import EngineRun, supervise
+from benchmark_runner.launch.surroundings import engine_environment, recorded_environment
+from benchmark_runner.launch.watch import InterruptedLaunchError, Watch
+from benchmark_runner.monitor.gpu import open_gpu
+from benchmark_runner.monitor.summary import Window, summarise, take_apart
+from benchmark_runner.orphans import below_process, end_all
+
+SCRATCH: Final = "scratch"
+CORES_REMEDY: Final = "Set system.threads and system.cpu_affinity so that a physical core is left for the monitor"
+
+
+class Launch:
+    """One launch; run() gives back its record, or raises InterruptedLaunchError with the record so far in .record."""
+
+    def __init__(self, inputs: Inputs, out_dir: Path, attempt: int, stopwatch: Stopwatch, log: Log) -> None:
+        self.inputs = inputs
+        self.folder = out_dir.absolute()
+        self.stopwatch = stopwatch
+        self.log = log
+        self.record: Record = new_record(inputs, attempt, stopwatch)
+
+    def run(self) -> Record:
+        """Do all of it; whatever happens, nothing that it started is left running."""
+        missing = missing_engine(self.inputs)
+        if missing is not None:
+            return self._close(Outcome("unavailable", missing.reason, missing.remedy))
+        become_subreaper()
+        try:
+            return self._close(self._measure(Watch()))
+        except InterruptedLaunchError as interruption:
+            self._close(Outcome("interrupted", interruption.reason, "Run the same command again: it is still owed"))
+            raise
+        finally:
+            end_all(below_process(os.getpid()))
+
+    def _close(self, outcome: Outcome) -> Record:
+        touch_outputs(self.folder)
+        close_record(self.record, self.stopwatch, status=outcome.status, reason=outcome.reason, remedy=outcome.remedy)
+        self.log.write(f"{outcome.status}{f': {outcome.reason}' if outcome.reason else ''}")
+        return self.record
+
+    def _measure(self, watch: Watch) -> Outcome:
+        begin = take_snapshot()
+        cores, device, machine = self._place()
+        if (too_hot := self._cool_down(watch, machine)) is not None:
+            return too_hot
+        stamp = stamp_path(self.folder)
+        touch_stamp(stamp)
+        try:
+            return self._beside_monitor(watch, machine, cores, device, begin)
+        finally:
+            touch_stamp(stamp)
+
+    def _place(self) -> tuple[Cores, Device, Machine]:
+        """Choose cores and device, and write the spec: the first file of a launch that starts an engine."""
+        with self.stopwatch.part("preflight_ms"):
+            system = self.inputs.system
+            inherited = os.environ.get("CUDA_VISIBLE_DEVICES")
+            gpu, gpu_absent = open_gpu(visible_gpu(system["gpu_device"], inherited))
+            device = choose_device(
+                system,
+                self.inputs.engine.get("build_device"),
+                inherited=inherited,
+                gpu_absent_reason=gpu_absent,
+            )
+            cores = divide_cores(read_topology(), threads=system["threads"], affinity=system["cpu_affinity"])
+            spec = build_spec(self.inputs, device=device.name, threads=cores.threads)
+            write_json(self.folder / "spec.json", spec, indent=None)
+            self.record.update(spec=spec, affinity=cores.describe(), threads=cores.threads, device=device.name)
+            self.log.write(f"{device.name}, {cores.threads} threads, engine on cores {cores.engine}, {cores.notes}")
+        return cores, device, Machine(gpu)
+
+    def _cool_down(self, watch: Watch, machine: Machine) -> Outcome | None:
+        """Wait; an outcome where the machine stays too hot to measure."""
+        with self.stopwatch.part("cool_down_ms"):
+            watch.pause(remaining_cool_down(stamp_path(self.folder), self.inputs.system["cool_down_seconds"]))
+        limit = self.inputs.system["thermal_limit_celsius"]
+        with self.stopwatch.part("thermal_wait_ms"):
+            wait = wait_until_cool(limit, machine.celsius, watch.pause)
+        if wait.cool:
+            return None
+        reason = f"the machine stayed at {wait.celsius:g} °C, above the {limit:g} °C of system.thermal_limit_celsius"
+        return Outcome("thermal_limit", reason, REMEDIES["thermal_limit"])
+
+    def _beside_monitor(self, watch: Watch, machine: Machine, cores: Cores, device: Device, begin: Snapshot) -> Outcome:
+        """Start the monitor, look at the machine while it comes up, then run the engine between its samples."""
+        marker = process_id_marker(self.record["identity"])
+        command = monitor_command(
+            self.inputs.system,
+            self.inputs.monitoring,
+            metrics=self.folder / "metrics.jsonl",
+            device=device,
+            cores=cores.monitor,
+            marker=marker,
+        )
+        with self.stopwatch.part("monitor_start_ms"):
+            monitor = Sidecar(command, watch, self.log.file)
+            monitor.wait_until_ready()
+        with self.stopwatch.part("preflight_ms"):
+            before = take_snapshot()
+            ours = {monitor.pid} | ancestors(os.getpid())
+            self.record["machine_before"] = machine.state(busy_processes(begin, before, ours))
+            self._warn(
+                warnings_before(
+                    self.record["machine_before"],
+                    cores=len(os.sched_getaffinity(0)),
+                    weights_bytes=self.inputs.manifest["weights_bytes"],
+                )
+            )
+            self._warn([warning("cores", note, CORES_REMEDY) for note in cores.notes])
+            environment = engine_environment(os.environ, device=device, threads=cores.threads, marker=marker)
+            self.record["engine_environment"] = recorded_environment(environment)
+        return self._run_engine(watch, machine, cores, monitor, before, environment)
+
+    def _run_engine(
+        self,
+        watch: Watch,
+        machine: Machine,
+        cores: Cores,
+        monitor: Sidecar,
+        before: Snapshot,
+        environment: dict[str, str],
+    ) -> Outcome:
+        scratch = self.folder / SCRATCH
+        scratch.mkdir(exist_ok=True)
+        spec, events, stdout = (self.folder / name for name in ("spec.json", "events.jsonl", "engine.stdout"))
+        start_ns, kills = time.monotonic_ns(), out_of_memory_kills()
+        try:
+            process = start_engine(
+                [str(self.inputs.binary), "--spec", str(spec), "--events", str(events)],
+                folder=scratch,
+                environment=environment,
+                cores=cores.engine,
+                stdout=stdout,
+                log=self.folder / "engine.log",
+            )
+        except OSError as error:
+            monitor.stop()
+            stdout.unlink()
+            scratch.rmdir()
+            reason = f"{self.inputs.engine['binary_path']} cannot be executed: {error.strerror}"
+            return Outcome("unavailable", reason, "Build the engine on this machine: snakemake engines")
+        self.log.write(f"engine runs as process {process.pid}")
+        try:
+            run = supervise(process, watch, monitor, self.inputs.system["launch_timeout_seconds"])
+        finally:
+            remove_scratch(scratch)
+        window = Window(start_ns, run.exit.time_ns)
+        self.stopwatch.parts["engine_ms"] = round(window.seconds * 1e3, 3)
+        self.stopwatch.parts["cleanup_ms"] = round((time.monotonic_ns() - window.end_ns) / 1e6, 3)
+        with self.stopwatch.part("monitor_stop_ms"):
+            monitor.stop()
+        with self.stopwatch.part("record_ms"):
+            return self._conclude(run, window, machine, cores, before, out_of_memory_kills() - kills)
+
+    def _conclude(
+        self, run: EngineRun, window: Window, machine: Machine, cores: Cores, before: Snapshot, kills: int
+    ) -> Outcome:
+        """Read what engine and monitor wrote and decide."""
+        folder, record = self.folder, self.record
+        words = last_words(folder / "engine.log")
+        printed_bytes = keep_stdout(folder / "engine.stdout", folder / "engine.log")
+        report = read_events(folder / "events.jsonl", record["spec"], window)
+        summary = summarise(
+            take_apart(read_json_lines(folder / "metrics.jsonl")),
+            window,
+            run.exit.usage,
+            engine_cores=cores.engine,
+            measured=report.measured,
+        )
+        busy = busy_processes(before, take_snapshot(), {os.getpid()})
+        record.update(
+            hello=report.hello,
+            load=report.load,
+            iterations=report.iterations,
+            error=report.error,
+            engine_exit=run.exit.describe(),
+            engine_window=window._asdict(),
+            engine_usage=run.exit.usage._asdict(),
+            monitor=summary,
+            machine_after=machine.state(busy),
+        )
+        self._warn(warnings_during(summary, busy))
+        may_use_gpu = machine.gpu is not None and self.inputs.system["device"] == "auto"
+        self._warn(warnings_of_engine(run, report, printed_bytes, may_use_gpu=may_use_gpu, device=record["device"]))
+        ending = Ending(run.cause, run.message, run.exit.code, run.exit.signal, kills, words)
+        return decide(ending, report)
+
+    def _warn(self, warnings: list[dict[str, str]]) -> None:
+        self.record["warnings"].extend(warnings)
+        for entry in warnings:
+            self.log.write(f"warning: {entry['message']}")

@@ -1,0 +1,42 @@
+"""The spec that a launch hands to its engine (workflow/schemas/spec.schema.yaml)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from benchmark_runner.launch.inputs import Inputs
+
+PROTOCOL: Final = 1
+
+
+def build_spec(inputs: Inputs, *, device: str, threads: int) -> dict[str, Any]:
+    """Spec of one launch: all cases of the workload, as many rounds as the plan gives each launch."""
+    cases = [
+        {
+            "prompt_ids": prompt_ids,
+            "max_new_tokens": case["max_new_tokens"],
+            "ignore_eos": case["ignore_eos"],
+            "eos_ids": inputs.eos_ids,
+            "sampling": {"temperature": case["temperature"], "top_p": case["top_p"], "seed": case["seed"]},
+        }
+        for case, prompt_ids in zip(inputs.workload["cases"], inputs.prompt_ids, strict=True)
+    ]
+    return {
+        "protocol": PROTOCOL,
+        "launch": {
+            "engine": inputs.engine["name"],
+            "workload": inputs.workload["name"],
+            "block": inputs.place["block"],
+        },
+        "model_dir": str(inputs.model_dir),
+        "weights": inputs.weights,
+        "dtype": inputs.engine["dtype"],
+        "device": device,
+        "threads": threads,
+        "max_seq_len": max(len(case["prompt_ids"]) + case["max_new_tokens"] for case in cases),
+        "cases": cases,
+        "warmup_iterations": inputs.workload["warmup_iterations"],
+        "iterations": inputs.workload["iterations_per_launch"],
+        "load": {"mode": "closed", "concurrency": 1},
+        "options": inputs.engine["options"],
+    }

@@ -1,0 +1,88 @@
+"""Waits for whatever happens first: the engine, the monitor, a signal, the parent's death, a deadline. Never polls."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+from typing import Final
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# What a shell reports for a process that a signal ended.
+SIGNAL_EXIT_BASE: Final = 128
+# EX_TEMPFAIL of sysexits.h: the same command may succeed when it is run again.
+EXIT_MONITOR_DIED: Final = 75
+
+_SIGNAL_KEY: Final = "signal"
+_PARENT_KEY: Final = "parent"
+
+
+class InterruptedLaunchError(Exception):
+    """The launch was stopped from outside, through no fault of the engine: it is still owed."""
+
+    def __init__(self, reason: str, exit_status: int) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.exit_status = exit_status
+
+
+def _no_action(_number: int, _frame: object) -> None:
+    """Handler that keeps a signal from ending the process; the wakeup descriptor tells which one came."""
+
+
+class Watch:
+    """One selector over all that a launch waits for."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._wakeup, self._wakeup_writer = socket.socketpair()
+        self._wakeup.setblocking(False)
+        self._wakeup_writer.setblocking(False)
+        signal.set_wakeup_fd(self._wakeup_writer.fileno(), warn_on_full_buffer=False)
+        for number in SIGNALS:
+            signal.signal(number, _no_action)
+        self.add(self._wakeup.fileno(), _SIGNAL_KEY)
+        self._watch_parent()
+
+    def _watch_parent(self) -> None:
+        parent = os.getppid()
+        if parent == 0:  # outside of this PID namespace: its death cannot be seen from here
+            return
+        self.add(os.pidfd_open(parent), _PARENT_KEY)
+        if os.getppid() != parent:
+            raise InterruptedLaunchError(*self._parent_died())
+
+    @staticmethod
+    def _parent_died() -> tuple[str, int]:
+        return "the process that ran this launch has died", SIGNAL_EXIT_BASE + signal.SIGTERM
+
+    def add(self, descriptor: int, key: str) -> None:
+        """Report key from wait() when the descriptor becomes readable."""
+        self._selector.register(descriptor, selectors.EVENT_READ, key)
+
+    def remove(self, descriptor: int) -> None:
+        """Stop watching a descriptor."""
+        self._selector.unregister(descriptor)
+
+    def wait(self, seconds: float) -> set[str]:
+        """Keys of what has become readable; empty when the time is up.
+
+        Raises InterruptedLaunchError on SIGINT, SIGTERM, SIGHUP and on the parent's death.
+        """
+        ready = {str(key.data) for key, _ in self._selector.select(max(0.0, seconds))}
+        if _SIGNAL_KEY in ready:
+            number = self._wakeup.recv(1)[0]
+            raise InterruptedLaunchError(f"ended by {signal.Signals(number).name}", SIGNAL_EXIT_BASE + number)
+        if _PARENT_KEY in ready:
+            raise InterruptedLaunchError(*self._parent_died())
+        return ready
+
+    def pause(self, seconds: float) -> None:
+        """Sleep, unless interrupted; nothing else may be watched yet."""
+        self.wait(seconds)
+
+    def ignore_signals(self) -> None:
+        """From now on nothing interrupts: what follows is short and must come to its end."""
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)

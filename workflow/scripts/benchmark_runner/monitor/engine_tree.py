@@ -1,0 +1,65 @@
+"""The engine's process tree: memory, computing time, threads."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from benchmark_runner.monitor.probe import Sample
+from benchmark_runner.procfs import Process, descendants, read_process, scan
+
+# Chosen: looking through the whole process table for new children may take this share of the monitor's time.
+SCAN_TIME_SHARE: Final = 0.02
+
+
+class EngineProbe:
+    """The engine and all processes below it or in its session; silent until attach() tells the pid."""
+
+    def __init__(self) -> None:
+        self.absent: dict[str, str] = {}
+        self.pid: int | None = None
+        self._known: dict[int, int] = {}
+        self._next_scan_ns = 0
+        self._cpu_seconds = 0.0
+        self._read_ns = 0
+
+    def attach(self, pid: int) -> None:
+        """From now on sample the session led by pid."""
+        self.pid = pid
+        self._read_ns = time.monotonic_ns()
+
+    def _find(self) -> dict[int, Process]:
+        """The tree; new members are looked for as often as the scan's own cost allows."""
+        begin_ns = time.monotonic_ns()
+        if begin_ns < self._next_scan_ns:
+            known = (read_process(pid) for pid in self._known)
+            return {process.pid: process for process in known if process and self._is_known(process)}
+        table = scan()
+        roots = {pid for pid, process in table.items() if process.session == self.pid or self._is_known(process)}
+        tree = {pid: table[pid] for pid in roots | descendants(table, roots)}
+        self._known = {pid: process.start_ticks for pid, process in tree.items()}
+        end_ns = time.monotonic_ns()
+        self._next_scan_ns = end_ns + round((end_ns - begin_ns) / SCAN_TIME_SHARE)
+        return tree
+
+    def _is_known(self, process: Process) -> bool:
+        return self._known.get(process.pid) == process.start_ticks
+
+    def read(self, sample: Sample) -> None:
+        """Adds engine_rss_bytes (shared pages count in each process), engine_cpu_percent (100 = one core), counts."""
+        if self.pid is None:
+            return
+        now_ns = time.monotonic_ns()
+        tree = [process for process in self._find().values() if process.state != "Z"]
+        if not tree:
+            return
+        cpu_seconds = sum(process.cpu_seconds + process.waited_cpu_seconds for process in tree)
+        elapsed_seconds = (now_ns - self._read_ns) / 1e9
+        if elapsed_seconds > 0:
+            share = 100.0 * (cpu_seconds - self._cpu_seconds) / elapsed_seconds
+            sample["engine_cpu_percent"] = round(max(0.0, share), 1)
+        sample["engine_cpu_seconds"] = cpu_seconds
+        sample["engine_rss_bytes"] = sum(process.rss_bytes for process in tree)
+        sample["engine_threads"] = sum(process.threads for process in tree)
+        sample["engine_processes"] = len(tree)
+        self._cpu_seconds, self._read_ns = cpu_seconds, now_ns
