@@ -1,0 +1,112 @@
+"""The stage that builds one adapter: the program and its record, which says `unavailable` where it cannot be built."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Final
+
+from benchmark_runner.build.adapter import Adapter, load_adapter
+from benchmark_runner.build.environment import build_python
+from benchmark_runner.build.rust import build_rust
+from benchmark_runner.build.source import source_hash
+from benchmark_runner.build.tools import BuildError, say
+from benchmark_runner.errors import exit_status
+from benchmark_runner.jsonio import write_json
+from benchmark_runner.schemas import require_valid
+
+SCHEMA_VERSION: Final = 1
+
+NS_PER_MS: Final = 1_000_000
+
+
+def _default_cache() -> Path:
+    """The user's ordinary cache folder; what it holds can be deleted at any time."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "benchmark-runner"
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmark_runner.build", description=__doc__)
+    parser.add_argument("--adapter", type=Path, required=True, help="folder under engines/")
+    parser.add_argument("--binary", type=Path, required=True, help="where the program is put")
+    parser.add_argument("--record", type=Path, required=True, help="where the build record is put")
+    parser.add_argument("--log", type=Path, help="where the tools' words are kept (default: beside the record)")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="what the build is for")
+    parser.add_argument("--cache", type=Path, default=_default_cache(), help="folder for what clones can share")
+    parser.add_argument("--environment-root", type=Path, default=Path("target/environments"))
+    return parser.parse_args(argv)
+
+
+def _built(adapter: Adapter, options: argparse.Namespace, log: IO[str]) -> dict[str, Any]:
+    """The parts of the record that only a build that succeeded knows."""
+    try:
+        if adapter.language == "rust":
+            rust = build_rust(adapter, options.device, options.cache.absolute(), options.binary, log)
+            parts = {"compiler": rust.compiler, "flags": rust.flags, "packages": rust.packages}
+        else:
+            made = build_python(adapter, options.environment_root, options.binary, log)
+            parts = {"python": made.python, "packages": made.packages}
+        content = options.binary.read_bytes()
+    except OSError as error:
+        raise BuildError(
+            f"{error.filename or adapter.name}: {error.strerror}", "free space or rights for it, then run again"
+        ) from error
+    return {
+        **parts,
+        "status": "built",
+        "binary_sha256": hashlib.sha256(content).hexdigest(),
+        "binary_bytes": len(content),
+    }
+
+
+def _unavailable(error: BuildError, binary: Path) -> dict[str, Any]:
+    """The same for a build that failed; a program of an older source must not be measured in its place."""
+    binary.unlink(missing_ok=True)
+    return {
+        "status": "unavailable",
+        "reason": error.reason,
+        "remedy": error.remedy,
+        "missing_tool": error.missing_tool,
+    }
+
+
+def main(argv: Sequence[str]) -> int:
+    """Build an adapter. A failed build is a result too: status 0, and the record says why."""
+    options = _arguments(argv)
+    adapter = load_adapter(options.adapter)
+    began_ns = time.monotonic_ns()
+    record: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        **dict.fromkeys(("reason", "remedy", "missing_tool", "binary_sha256", "binary_bytes")),
+        **dict.fromkeys(("compiler", "flags", "python")),
+        "adapter": adapter.name,
+        "language": adapter.language,
+        "device": options.device,
+        "lock_sha256": hashlib.sha256(adapter.lock.read_bytes()).hexdigest(),
+        "source_sha256": source_hash(adapter),
+        "packages": {},
+    }
+    log_path = options.log or options.record.with_suffix(".log")
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("w", encoding="utf-8") as log:
+        try:
+            record |= _built(adapter, options, log)
+        except BuildError as error:
+            say(f"{adapter.name} is unavailable: {error.reason}\n{error.remedy}")
+            record |= _unavailable(error, options.binary)
+    record["built_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+    record["duration_ms"] = (time.monotonic_ns() - began_ns) // NS_PER_MS
+    require_valid("build", record, str(options.record))
+    write_json(options.record, record)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -1,0 +1,147 @@
+"""An adapter's folder: what adapter.yaml says, which tools its build needs, and for which device it is built."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.schemas import require_valid
+
+REMEDIES: Final[Mapping[str, str]] = {
+    "cargo": "install Rust from https://rustup.rs and run the same command again",
+    "cc": "install a C compiler (Debian, Ubuntu: apt install build-essential; Fedora: dnf install gcc) and run again",
+    "nvcc": "install the CUDA toolkit so that nvcc is on the PATH, or set system.device to cpu",
+    "uv": "run `make run`, which installs uv into .venv from its lock",
+}
+"""What to do about each tool that a build may lack."""
+
+_USUAL_FOLDERS: Final[Mapping[str, Path]] = {
+    "cargo": Path.home() / ".cargo" / "bin",
+    "nvcc": Path("/usr/local/cuda/bin"),
+}
+"""Where installers put a tool without always extending the PATH."""
+
+DEVICE_FILES: Final = "nvidia[0-9]*"
+"""Names under /dev that the NVIDIA driver gives its GPUs."""
+
+
+@dataclass(frozen=True)
+class CargoBuild:
+    """How cargo builds a Rust adapter."""
+
+    flags: str
+    cuda_features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PythonEnvironment:
+    """What a Python adapter runs in: a requirements file with hashes, and the file that Python runs."""
+
+    lock: Path
+    main: Path
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A folder under engines/ and what its adapter.yaml says."""
+
+    folder: Path
+    description: str
+    licence: str
+    language: str
+    devices: tuple[str, ...]
+    shared: tuple[Path, ...]
+    first_build: str
+    cargo: CargoBuild | None
+    environment: PythonEnvironment | None
+
+    @property
+    def name(self) -> str:
+        """Name of the folder, which is the file name of the program."""
+        return self.folder.name
+
+    @property
+    def lock(self) -> Path:
+        """File that fixes the versions of all that the program is made from."""
+        return self.environment.lock if self.environment else self.folder / "Cargo.lock"
+
+
+def _inside(folder: Path, relative: str) -> Path:
+    """Path relative to folder without its `..`, so that it reads well in messages."""
+    return Path(os.path.normpath(folder / relative))
+
+
+def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
+    cargo, environment = content.get("cargo"), content.get("environment")
+    return Adapter(
+        folder=folder,
+        description=content["description"],
+        licence=content["licence"],
+        language=content["language"],
+        devices=tuple(content["devices"]),
+        shared=tuple(_inside(folder, name) for name in content["shared"]),
+        first_build=content["first_build"],
+        cargo=CargoBuild(cargo["flags"], tuple(cargo["cuda_features"])) if cargo else None,
+        environment=PythonEnvironment(_inside(folder, environment["lock"]), _inside(folder, environment["main"]))
+        if environment
+        else None,
+    )
+
+
+def load_adapter(folder: Path) -> Adapter:
+    """Adapter in a folder; raises BenchmarkError that names the file and the key where adapter.yaml is not in order."""
+    path = folder / "adapter.yaml"
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BenchmarkError(f"{path} is missing; it says how the adapter is built") from error
+    except yaml.YAMLError as error:
+        raise BenchmarkError(f"{path} is not valid YAML: {error}") from error
+    require_valid("adapter", content, str(path))
+    adapter = _adapter(folder, content)
+    for needed in (adapter.lock, *adapter.shared):
+        if not needed.exists():
+            raise BenchmarkError(f"{path}: {needed} is missing; check the paths in adapter.yaml")
+    return adapter
+
+
+def find_tool(name: str) -> Path | None:
+    """Program called name; None where it is not.
+
+    uv comes with the environment of the workflow; the others are on the PATH or where their installers put them.
+    """
+    places = [os.environ.get("PATH", os.defpath)]
+    if name == "uv":
+        places.insert(0, str(Path(sys.executable).parent))
+    if name in _USUAL_FOLDERS:
+        places.append(str(_USUAL_FOLDERS[name]))
+    found = shutil.which(name, path=os.pathsep.join(places))
+    return Path(found) if found else None
+
+
+def missing_tool(adapter: Adapter, device: str = "cpu") -> str | None:
+    """First tool that this machine lacks to build the adapter for a device; None where it lacks none."""
+    rust_tools = ["cargo", "cc", *(["nvcc"] if device == "cuda" else [])]
+    needed = rust_tools if adapter.cargo else ["uv"]
+    return next((tool for tool in needed if find_tool(tool) is None), None)
+
+
+def build_device(adapter: Adapter, wanted: str, devices_folder: Path = Path("/dev")) -> str:
+    """Kind of device that a build is for under system.device (auto, cpu, cuda).
+
+    auto is cuda where there is a GPU, the adapter can use it, and the tools for such a build are here.
+    """
+    if wanted == "cpu" or "cuda" not in adapter.devices:
+        return "cpu"
+    if wanted == "cuda":
+        return "cuda"
+    has_gpu = any(devices_folder.glob(DEVICE_FILES))
+    return "cuda" if has_gpu and missing_tool(adapter, "cuda") is None else "cpu"

@@ -1,0 +1,129 @@
+"""Makes the locked environment of a Python adapter with uv, and the launcher that starts the adapter in it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import IO, Final
+
+from benchmark_runner.build.adapter import REMEDIES, Adapter, find_tool
+from benchmark_runner.build.tools import (
+    BuildError,
+    alone,
+    install_program,
+    is_network_trouble,
+    reason_of,
+    run_tool,
+    say,
+)
+from benchmark_runner.jsonio import write_json
+
+STAMP: Final = "complete.json"
+"""Written last: an environment without it was left half-made."""
+
+_HASH_CHARACTERS: Final = 12
+
+_LAUNCHER: Final = """\
+#!/bin/sh
+# Starts the adapter {name} in its locked environment; made by benchmark_runner.build. Paths are relative to this file,
+# so that a checkout can be moved as a whole. -I: nothing of the user's Python settings or packages takes part.
+case $0 in
+    */*) here=${{0%/*}} ;;
+    *) here=. ;;
+esac
+exec "$here"/{python} -I "$here"/{main} "$@"
+"""
+
+
+@dataclass(frozen=True)
+class PythonBuild:
+    """What uv made."""
+
+    python: str
+    packages: dict[str, str]
+
+
+def environment_folder(root: Path, adapter: Adapter) -> Path:
+    """Folder of the adapter's environment: one for each lock and Python, so that a changed lock never alters one."""
+    key = hashlib.sha256(adapter.lock.read_bytes() + platform.python_version().encode()).hexdigest()
+    return root / f"{adapter.name}-{key[:_HASH_CHARACTERS]}"
+
+
+def launcher(adapter: Adapter, environment: Path, binary: Path) -> str:
+    """Text of the program that runs the adapter's main file with the environment's Python."""
+    assert adapter.environment is not None
+    here = binary.parent.resolve()
+
+    def relative(path: Path) -> str:
+        # The environment's python is a link to another installation, which must not be followed.
+        return shlex.quote(os.path.relpath(path.parent.resolve() / path.name, here))
+
+    return _LAUNCHER.format(
+        name=adapter.name, python=relative(environment / "bin" / "python"), main=relative(adapter.environment.main)
+    )
+
+
+def installed_packages(environment: Path) -> dict[str, str]:
+    """Packages of an environment with their versions, by name."""
+    folders = [str(folder) for folder in environment.glob("lib/python*/site-packages")]
+    found = {package.metadata["Name"]: package.version for package in metadata.distributions(path=folders)}
+    return dict(sorted(found.items()))
+
+
+def _run_uv(uv: Path, arguments: list[str | Path], adapter: Adapter, log: IO[str]) -> None:
+    # Never another Python than the one that runs the workflow: no download, no surprise.
+    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
+    environment.pop("VIRTUAL_ENV", None)
+    status, words = run_tool([uv, *arguments], log=log, environment=environment, folder=adapter.folder)
+    if status == 0:
+        return
+    remedy = (
+        "connect this machine to the network for the first build, then run again"
+        if is_network_trouble(words)
+        else f"read {log.name}, and run again once its cause is gone"
+    )
+    raise BuildError(f"uv failed to make the environment of {adapter.name}: {reason_of(words)}", remedy)
+
+
+def _make_environment(uv: Path, adapter: Adapter, folder: Path, log: IO[str]) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+    say(f"making the environment of {adapter.name} with uv: {adapter.first_build} the first time")
+    _run_uv(uv, ["venv", "--no-project", "--python", sys.executable, folder.resolve()], adapter, log)
+    _run_uv(
+        uv,
+        [
+            *("pip", "sync", "--require-hashes", "--compile-bytecode", "--strict"),
+            *("--python", folder.resolve() / "bin" / "python", adapter.lock.resolve()),
+        ],
+        adapter,
+        log,
+    )
+    write_json(folder / STAMP, {"lock": adapter.lock.name, "python": platform.python_version()})
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether the environment was made to its end and its Python still starts (its installation may be gone)."""
+    return (folder / STAMP).is_file() and os.access(folder / "bin" / "python", os.X_OK)
+
+
+def build_python(adapter: Adapter, root: Path, binary: Path, log: IO[str]) -> PythonBuild:
+    """Make the environment unless it is there, and the launcher; raises BuildError where uv is missing or fails."""
+    uv = find_tool("uv")
+    if uv is None:
+        raise BuildError(
+            f"uv is not installed, the environment of {adapter.name} is made with it", REMEDIES["uv"], "uv"
+        )
+    folder = environment_folder(root, adapter)
+    with alone(root / f".{folder.name}.making", adapter.name):
+        if not _is_complete(folder):
+            _make_environment(uv, adapter, folder, log)
+    install_program(launcher(adapter, folder, binary).encode(), binary)
+    return PythonBuild(platform.python_version(), installed_packages(folder))

@@ -1,0 +1,167 @@
+"""Builds a Rust adapter with cargo, in a folder of the user's cache so that clones share what was compiled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from benchmark_runner.build.adapter import REMEDIES, Adapter, find_tool, missing_tool
+from benchmark_runner.build.tools import (
+    BuildError,
+    Progress,
+    alone,
+    install_program,
+    is_network_trouble,
+    reason_of,
+    run_tool,
+    say,
+)
+
+_FOREIGN_SETTINGS: Final = re.compile(r"^(CARGO_ENCODED_RUSTFLAGS|CARGO_(BUILD|PROFILE|TARGET)_.*|RUSTFLAGS)$")
+"""Variables of the user's that would build another program than the one that the record describes."""
+
+_HASH_CHARACTERS: Final = 12
+
+
+@dataclass(frozen=True)
+class RustBuild:
+    """What cargo made."""
+
+    compiler: str
+    flags: str
+    packages: dict[str, str]
+
+
+def _cpu() -> str:
+    """Model and features of this machine's processor, which target-cpu=native compiles for."""
+    wanted = ("model name", "flags", "CPU part", "Features")
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
+    except FileNotFoundError:
+        return os.uname().machine
+    return "\n".join(line for line in lines if line.startswith(wanted))
+
+
+def target_folder(cache: Path, adapter: Adapter, compiler: str) -> Path:
+    """Folder for cargo's files: one for each adapter, compiler, processor and set of flags.
+
+    cargo itself does not see that `native` means another processor, as on a shared home folder.
+    """
+    assert adapter.cargo is not None
+    key = hashlib.sha256("\n".join([compiler, _cpu(), adapter.cargo.flags]).encode()).hexdigest()
+    return cache / "cargo" / f"{adapter.name}-{key[:_HASH_CHARACTERS]}"
+
+
+def locked_packages(lock: Path) -> dict[str, str]:
+    """Crates of a Cargo.lock with their versions; a crate in two versions has both, newest last."""
+    found: dict[str, str] = {}
+    for package in tomllib.loads(lock.read_text(encoding="utf-8"))["package"]:
+        name, version = package["name"], package["version"]
+        found[name] = f"{found[name]}, {version}" if name in found else version
+    return found
+
+
+def _environment(cargo: Path, flags: str, target: Path) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not _FOREIGN_SETTINGS.match(key)}
+    nvcc = find_tool("nvcc")
+    folders = [str(tool.parent) for tool in (cargo, nvcc) if tool]
+    return {
+        **kept,
+        "PATH": os.pathsep.join([os.environ.get("PATH", os.defpath), *folders]),
+        "RUSTFLAGS": flags,
+        "CARGO_TARGET_DIR": str(target),
+        "CARGO_TERM_COLOR": "never",
+    }
+
+
+def _compiler(environment: Mapping[str, str], folder: Path) -> str:
+    """What `rustc -vV` says in the adapter's folder, where a toolchain file may choose another."""
+    try:
+        done = subprocess.run(
+            ["rustc", "-vV"], cwd=folder, env=dict(environment), capture_output=True, text=True, check=True
+        )
+    except FileNotFoundError as error:
+        raise BuildError("rustc is not on the PATH", REMEDIES["cargo"], "cargo") from error
+    except subprocess.CalledProcessError as error:
+        raise BuildError(f"rustc does not run: {reason_of(error.stderr)}", REMEDIES["cargo"]) from error
+    return done.stdout.strip()
+
+
+class _Artifacts:
+    """Reads cargo's messages: counts what was compiled and finds the program."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._compiled = 0
+        self._progress = Progress(name)
+        self.executable: Path | None = None
+
+    def read(self, line: str) -> None:
+        message = json.loads(line) if line.startswith("{") else {}
+        if message.get("reason") != "compiler-artifact":
+            return
+        if message["executable"] and message["target"]["name"] == self._name:
+            self.executable = Path(message["executable"])
+        if not message["fresh"]:
+            self._compiled += 1
+            self._progress.tell(f"{self._compiled} crates compiled")
+
+
+def _failure(words: str, log_path: str) -> BuildError:
+    if is_network_trouble(words):
+        remedy = "connect this machine to the network for the first build, then run again"
+    elif "rustc" in words and "requires" in words:
+        remedy = "run `rustup update stable`, then run again"
+    else:
+        remedy = f"read {log_path}, and run again once its cause is gone"
+    return BuildError(f"cargo build failed: {reason_of(words)}", remedy)
+
+
+def _command(adapter: Adapter, cargo: Path, features: Sequence[str]) -> list[str | Path]:
+    return [
+        *(cargo, "build", "--release", "--locked", "--manifest-path", adapter.folder.resolve() / "Cargo.toml"),
+        *("--message-format", "json-render-diagnostics"),
+        *(("--features", ",".join(features)) if features else ()),
+    ]
+
+
+def build_rust(adapter: Adapter, device: str, cache: Path, binary: Path, log: IO[str]) -> RustBuild:
+    """Build the adapter and put the program at binary; raises BuildError where a tool is missing or cargo fails."""
+    assert adapter.cargo is not None
+    missing, cargo = missing_tool(adapter, device), find_tool("cargo")
+    if missing or cargo is None:
+        tool = missing or "cargo"
+        raise BuildError(f"{tool} is not installed, {adapter.name} is built with it", REMEDIES[tool], tool)
+    flags = adapter.cargo.flags
+    features = adapter.cargo.cuda_features if device == "cuda" else ()
+    compiler = _compiler(_environment(cargo, flags, cache), adapter.folder)
+    target = target_folder(cache, adapter, compiler)
+    is_first = not target.is_dir()
+    # The copy belongs to the build: another one may put its program in the same place right after.
+    with alone(target / ".building", adapter.name):
+        say(f"building {adapter.name} with cargo" + (f": {adapter.first_build} the first time" if is_first else ""))
+        artifacts = _Artifacts(adapter.name)
+        status, words = run_tool(
+            _command(adapter, cargo, features),
+            log=log,
+            environment=_environment(cargo, flags, target),
+            folder=adapter.folder,
+            on_line=artifacts.read,
+        )
+        if status != 0:
+            raise _failure(words, log.name)
+        if artifacts.executable is None:
+            raise BuildError(
+                f"cargo made no program called {adapter.name}", f"name it so in {adapter.folder}/Cargo.toml"
+            )
+        install_program(artifacts.executable.read_bytes(), binary)
+    described = f"{flags}; profile release; features {', '.join(features) or 'none'}"
+    return RustBuild(compiler.splitlines()[0], described, locked_packages(adapter.lock))

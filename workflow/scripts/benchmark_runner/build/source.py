@@ -1,0 +1,58 @@
+"""What an adapter is made from, as one hash: the part of a launch's identity that changes with the engine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from benchmark_runner.build.adapter import Adapter
+
+_UNBUILT_FOLDERS: Final = frozenset({"target", "tests", "__pycache__"})
+"""Folders whose content never becomes part of the program; those with a leading dot are caches of tools too."""
+
+_UNBUILT_SUFFIXES: Final = frozenset({".md", ".pyc"})
+
+
+def _source_files(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in _UNBUILT_FOLDERS and not name.startswith(".")]
+        for name in files:
+            if not name.startswith(".") and Path(name).suffix not in _UNBUILT_SUFFIXES:
+                yield Path(parent) / name
+
+
+def _settings(adapter: Adapter) -> str:
+    """The keys of adapter.yaml that change the program; its words do not."""
+    cargo = adapter.cargo
+    return json.dumps(
+        {
+            "language": adapter.language,
+            "flags": cargo.flags if cargo else None,
+            "cuda_features": cargo.cuda_features if cargo else None,
+        },
+        sort_keys=True,
+    )
+
+
+def _content_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def source_hash(adapter: Adapter) -> str:
+    """SHA-256 over the adapter's source, its lock, the settings of its build and the shared code that it uses.
+
+    It depends on names and content alone: not on where the checkout lies, times of files, or what a build left.
+    """
+    lines = [f"settings {_settings(adapter)}", f"lock {_content_hash(adapter.lock)}"]
+    for folder in (adapter.folder, *adapter.shared):
+        lines.extend(
+            f"{folder.name}/{path.relative_to(folder).as_posix()} {_content_hash(path)}"
+            for path in _source_files(folder)
+            if path != adapter.folder / "adapter.yaml"
+        )
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
