@@ -84,40 +84,37 @@ def paired_t_power(log_ratio: float, sd_of_differences: float, launches: int, al
     return float(np.trapezoid(density * chdtr(df, df * ((z + noncentrality) / critical) ** 2), z))
 
 
-def smallest_detectable_ratio(
+def detectable_ratio(
     launches: int,
-    cv: float,
+    sd_of_log_ratios: float,
     tests: int = 1,
     alpha: float = DEFAULT_ALPHA,
     power: float = DEFAULT_POWER,
 ) -> float | None:
-    """Smallest ratio of two engines that the paired t test on log launch medians finds with this power.
+    """Smallest ratio that a paired t test finds with this power when log ratios of blocks vary with this deviation.
 
-    cv is the coefficient of variation of one engine's launch medians; two engines' launches in a block vary
-    independently, so a log ratio has sqrt(2) times the spread. alpha is divided by `tests`, which is Holm's
-    first and strictest step. 1.0 where cv is 0; None where no ratio up to 100 can be found (one launch, or
-    hardly more at a strict alpha).
+    alpha is divided by `tests`, which is Holm's first and strictest step. 1.0 where nothing varies; None where no ratio
+    up to 100 can be found (one launch, or hardly more at a strict alpha).
     """
     from scipy.optimize import brentq
 
     if launches < 2:
         return None
-    spread = math.sqrt(2.0) * log_sd(cv)
-    if spread == 0.0:
+    if sd_of_log_ratios == 0.0:
         return 1.0
     level = alpha / max(tests, 1)
 
     def shortfall(log_ratio: float) -> float:
-        return paired_t_power(log_ratio, spread, launches, level) - power
+        return paired_t_power(log_ratio, sd_of_log_ratios, launches, level) - power
 
     if not shortfall(LARGEST_LOG_RATIO) > 0.0:
         return None
     return math.exp(float(brentq(shortfall, 0.0, LARGEST_LOG_RATIO, xtol=1e-9)))
 
 
-def launches_to_detect(
+def launches_to_detect_ratio(
     ratio: float,
-    cv: float,
+    sd_of_log_ratios: float,
     tests: int = 1,
     alpha: float = DEFAULT_ALPHA,
     power: float = DEFAULT_POWER,
@@ -127,22 +124,49 @@ def launches_to_detect(
     None where more than MOST_LAUNCHES_SEARCHED are needed, or the ratio is 1, which no number separates.
     """
     effect = abs(math.log(ratio))
-    spread = math.sqrt(2.0) * log_sd(cv)
     least = max(2, fewest_launches(max(tests, 1), alpha))
     if effect == 0.0:
         return None
-    if spread == 0.0:
+    if sd_of_log_ratios == 0.0:
         return least
     level = alpha / max(tests, 1)
+
+    def enough(launches: int) -> bool:
+        return paired_t_power(effect, sd_of_log_ratios, launches, level) >= power
+
     low, high = least, MOST_LAUNCHES_SEARCHED
-    if paired_t_power(effect, spread, low, level) >= power:
+    if enough(low):
         return low
-    if paired_t_power(effect, spread, high, level) < power:
+    if not enough(high):
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        if paired_t_power(effect, spread, middle, level) >= power:
-            high = middle
-        else:
-            low = middle
+        low, high = (low, middle) if enough(middle) else (middle, high)
     return high
+
+
+def sd_of_log_ratios(cv: float) -> float:
+    """Spread of the log ratio of two engines whose launch medians vary by this CV, independently within a block."""
+    return math.sqrt(2.0) * log_sd(cv)
+
+
+def smallest_detectable_ratio(
+    launches: int,
+    cv: float,
+    tests: int = 1,
+    alpha: float = DEFAULT_ALPHA,
+    power: float = DEFAULT_POWER,
+) -> float | None:
+    """`detectable_ratio` before anything is measured, from the coefficient of variation of one engine's launches."""
+    return detectable_ratio(launches, sd_of_log_ratios(cv), tests, alpha, power)
+
+
+def launches_to_detect(
+    ratio: float,
+    cv: float,
+    tests: int = 1,
+    alpha: float = DEFAULT_ALPHA,
+    power: float = DEFAULT_POWER,
+) -> int | None:
+    """`launches_to_detect_ratio` before anything is measured, from the coefficient of variation of one engine."""
+    return launches_to_detect_ratio(ratio, sd_of_log_ratios(cv), tests, alpha, power)

@@ -1,0 +1,339 @@
+"""What could make a campaign's numbers wrong, each with how serious it is and what helps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal
+
+from benchmark_runner.collect import value_at
+from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
+from benchmark_runner.statistics.metrics import PRIMARY
+
+Severity = Literal["note", "warning", "serious"]
+
+FOREIGN_CPU_PERCENT: Final = 10.0
+"""Chosen: a tenth of a core used by others moves times by more than the 2 % that count as equal on two cores."""
+
+FEWEST_MEASUREMENTS: Final = 50
+"""Measurements of a test case below which percentiles and spread say little (reference recipe)."""
+
+UNLIKE_SERIOUS: Final = ("load.device", "load.weights_dtype", "load.compute_dtype", "load.kv_cache_dtype")
+"""Keys whose change within an engine makes its launches measurements of two different things."""
+
+
+def caution(
+    kind: str,
+    severity: Severity,
+    message: str,
+    remedy: str,
+    *,
+    engine: str | None = None,
+    workload: str | None = None,
+) -> dict[str, Any]:
+    """One entry of `warnings` in statistical_summary.json."""
+    return {
+        "kind": kind,
+        "severity": severity,
+        "engine": engine,
+        "workload": workload,
+        "message": message,
+        "remedy": remedy,
+    }
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('ch') else 's'}"
+
+
+def campaign_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
+    """The design: quick look, no control, few measurements."""
+    campaign = inputs.plan["campaign"]
+    if campaign["quick"]:
+        yield caution(
+            "quick_campaign",
+            "note",
+            f"a quick look: {_plural(campaign['launches'], 'launch')} an engine and workload, so small differences and "
+            "tail percentiles stay unseen",
+            "Run the comprehensive campaign: --configfile config/comprehensive.yaml",
+        )
+    if campaign["control"] is None:
+        yield caution(
+            "no_control",
+            "warning",
+            "no control ran, so nothing shows how large a difference this machine makes by itself",
+            "Set benchmark.control: true",
+        )
+    for workload in inputs.plan["workloads"]:
+        if workload["iterations_total"] < FEWEST_MEASUREMENTS:
+            yield caution(
+                "few_measurements",
+                "note",
+                f"{workload['iterations_total']} measurements of each test case in all launches together",
+                f"Raise iterations of the workload to {FEWEST_MEASUREMENTS} or more",
+                workload=workload["name"],
+            )
+
+
+def launch_cautions(inputs: Inputs, engine: EngineData) -> Iterator[dict[str, Any]]:
+    """Launches that failed, that never ran, or that belong to another configuration."""
+    planned = [slot for slot in inputs.plan["order"] if slot["engine"] == engine.name]
+    absent = len(planned) - len(engine.launches)
+    if absent:
+        yield caution(
+            "missing_launches",
+            "warning",
+            f"{absent} of {_plural(len(planned), 'launch')} of {engine.name} are not in the results folder",
+            "Run the campaign again: launches that are there are kept",
+            engine=engine.name,
+        )
+    bad = [launch for launch in engine.launches if not launch.ok]
+    for (status, workload), launches in _grouped(bad, lambda launch: (launch.status, launch.workload)).items():
+        first = launches[0].record
+        yield caution(
+            "unavailable_engine" if status == "unavailable" else "failed_launches",
+            "serious",
+            f"{_plural(len(launches), 'launch')} of {engine.name} on {workload} ended as {status}: "
+            f"{first.get('reason') or 'no reason recorded'}",
+            first.get("remedy") or "See engine.log in the launch's folder",
+            engine=engine.name,
+            workload=workload,
+        )
+    for other in engine.not_part_of_campaign:
+        yield caution(
+            "other_identity",
+            "note",
+            f"{_plural(other['launches'], 'launch')} of {engine.name} on {other['workload']} with identity "
+            f"{other['identity']} belong to another configuration and are left out",
+            "Nothing to do; going back to that configuration finds them again",
+            engine=engine.name,
+            workload=other["workload"],
+        )
+
+
+def _grouped(launches: Iterable[Launch], key: Any) -> dict[Any, list[Launch]]:
+    groups: dict[Any, list[Launch]] = {}
+    for launch in launches:
+        groups.setdefault(key(launch), []).append(launch)
+    return groups
+
+
+def likeness_cautions(engine: EngineData) -> Iterator[dict[str, Any]]:
+    """Launches of one engine that differ in what should be equal."""
+    for entry in engine.unlike:
+        values = "; ".join(f"{value['value']} in blocks {value['blocks']}" for value in entry["values"])
+        yield caution(
+            "unlike_launches",
+            "serious" if entry["key"] in UNLIKE_SERIOUS else "warning",
+            f"launches of {engine.name} differ in {entry['key']} ({values})",
+            "Run the engine's launches again under one condition, by moving their folders away",
+            engine=engine.name,
+            workload=entry["workload"],
+        )
+
+
+def fidelity_cautions(engine: EngineData) -> Iterator[dict[str, Any]]:
+    """Whether the engine computes the same as the reference."""
+    result, reason = engine.fidelity.get("result"), engine.fidelity.get("reason") or "no detail"
+    if result == "fail":
+        yield caution(
+            "fidelity_fail",
+            "serious",
+            f"{engine.name} does not compute the same as the reference ({reason}); it is measured, not ranked",
+            f"Check its dtype and options, then see fidelity/{engine.name}.json for the first token that differs",
+            engine=engine.name,
+        )
+    elif result == "not checkable" and engine.ok():
+        yield caution(
+            "fidelity_unchecked",
+            "warning",
+            f"nobody knows whether {engine.name} computes the same as the reference ({reason})",
+            "Run the fidelity check where the engine and the reference both run",
+            engine=engine.name,
+        )
+
+
+def recorded_cautions(engine: EngineData) -> Iterator[dict[str, Any]]:
+    """Warnings that the launches themselves recorded, a kind once an engine with the number of launches."""
+    seen: dict[str, list[Mapping[str, Any]]] = {}
+    for launch in engine.launches:
+        kinds = {warning["kind"]: warning for warning in launch.record.get("warnings", ())}
+        for kind, warning in kinds.items():
+            seen.setdefault(kind, []).append(warning)
+    for kind, entries in seen.items():
+        yield caution(
+            f"launch_{kind}",
+            "warning",
+            f"{_plural(len(entries), 'launch')} of {engine.name}: {entries[0]['message']}",
+            entries[0].get("remedy") or "See record.json of the launches",
+            engine=engine.name,
+        )
+
+
+def machine_cautions(engine: EngineData) -> Iterator[dict[str, Any]]:
+    """What the monitor saw others do while the engine was measured."""
+    launches = engine.ok()
+    busy = [
+        launch
+        for launch in launches
+        if (value_at(launch.record, "monitor.foreign_cpu_percent_mean") or 0.0) >= FOREIGN_CPU_PERCENT
+    ]
+    if busy:
+        most = max(value_at(launch.record, "monitor.foreign_cpu_percent_mean") for launch in busy)
+        yield caution(
+            "foreign_load",
+            "warning",
+            f"other programs used up to {most:.0f} % of a core during {len(busy)} of "
+            f"{_plural(len(launches), 'launch')} of {engine.name}",
+            "Close other programs and measure again; blocks spread such load over the engines, but it widens intervals",
+            engine=engine.name,
+        )
+    throttled = [launch for launch in launches if value_at(launch.record, "monitor.gpu.throttle_reasons")]
+    if throttled:
+        reasons = sorted(
+            {reason for one in throttled for reason in value_at(one.record, "monitor.gpu.throttle_reasons")}
+        )
+        yield caution(
+            "gpu_throttled",
+            "serious",
+            f"the GPU lowered its clock during {_plural(len(throttled), 'launch')} of {engine.name} "
+            f"({', '.join(map(str, reasons))})",
+            "Cool the GPU, raise system.cool_down_seconds, or lock its clocks",
+            engine=engine.name,
+        )
+
+
+def absence_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
+    """What this machine could not measure, once for the campaign."""
+    absent: dict[str, str] = {}
+    for launch in inputs.launches:
+        absent.update(value_at(launch.record, "monitor.absent") or {})
+    if absent:
+        what = "; ".join(f"{field}: {reason}" for field, reason in sorted(absent.items()))
+        yield caution(
+            "not_measured",
+            "note",
+            f"this machine does not show everything ({what})",
+            "Run `snakemake --cores 1 doctor`, which says how to get at what is missing",
+        )
+
+
+def comparability_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
+    """Engines that ran under different conditions in one workload."""
+    conditions: Sequence[tuple[str, str, str, Severity]] = (
+        ("devices_differ", "load.device", "devices", "serious"),
+        ("threads_differ", "load.threads", "numbers of threads", "warning"),
+        ("dtypes_differ", "load.compute_dtype", "computing types", "warning"),
+    )
+    for kind, key, words, severity in conditions:
+        values = Counter(
+            (engine.name, value_at(launch.record, key)) for engine in inputs.engines.values() for launch in engine.ok()
+        )
+        if len({value for _, value in values if value is not None}) > 1:
+            listed = ", ".join(sorted({f"{name} {value}" for name, value in values if value is not None}))
+            yield caution(
+                kind,
+                severity,
+                f"engines computed with different {words}: {listed}",
+                "Set the same in the configuration, or read the comparison as one of engine and setting together",
+            )
+
+
+def _quality_cautions(cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    tests = (
+        (
+            "noisy",
+            lambda cell: cell["noisy"],
+            "times vary by 10 % or more within or between launches",
+            "Close other programs, fix the clock frequency, pin the engine with system.cpu_affinity",
+        ),
+        (
+            "drift",
+            lambda cell: (cell["drift"] or {}).get("drifts"),
+            "times drift over the campaign",
+            "Raise system.cool_down_seconds; blocks keep drift out of comparisons, not out of an engine's own times",
+        ),
+        (
+            "not_steady",
+            lambda cell: (cell["steady_state"] or {}).get("steady") is False,
+            "most launches still change level after the warm-up",
+            "Raise warmup_iterations of the workload",
+        ),
+    )
+    for kind, test, message, remedy in tests:
+        for cell in cells:
+            if test(cell["metrics"][PRIMARY]):
+                yield caution(
+                    kind,
+                    "warning",
+                    f"{cell['engine']}, {cell['workload']} {cell['case']}: {message}",
+                    remedy,
+                    engine=cell["engine"],
+                    workload=cell["workload"],
+                )
+
+
+def verdict_cautions(
+    comparisons: Sequence[Mapping[str, Any]], control: Mapping[str, Any] | None
+) -> Iterator[dict[str, Any]]:
+    """Verdicts that could not be given, or that hang on outliers or on an unsound control."""
+    primary = [one for one in comparisons if one["kind"] == "primary"]
+    untestable = Counter(one["reason"] for one in primary if one["verdict"] == "untestable")
+    for reason, count in untestable.items():
+        yield caution(
+            "untestable",
+            "warning",
+            f"{_plural(count, 'comparison')} without a verdict: {reason}",
+            "Raise benchmark.launches" if "launches" in str(reason) else "See the warnings on the engines concerned",
+        )
+    for one in primary:
+        if "outlier_sensitive" in one["qualifiers"]:
+            yield caution(
+                "outlier_sensitive",
+                "warning",
+                f"{one['engine']} against {one['reference']}, {one['workload']} {one['case']}: the verdict is "
+                f"{one['verdict']} with all iterations and {one['without_outliers']['verdict']} without outliers",
+                "Raise benchmark.launches, and look for what disturbed the flagged iterations",
+                engine=one["engine"],
+                workload=one["workload"],
+            )
+        if "unpaired" in one["qualifiers"] and one["verdict"] != "untestable":
+            yield caution(
+                "unpaired",
+                "warning",
+                f"{one['engine']} and {one['reference']} on {one['workload']} did not run side by side",
+                "Run both engines' launches again in one campaign",
+                engine=one["engine"],
+                workload=one["workload"],
+            )
+    for workload in (control or {}).get("differs_in", ()):
+        yield caution(
+            "control_differs",
+            "serious",
+            f"the control differs from its twin in {workload} although they are the same program: differences of this "
+            "size come from the machine",
+            "Find what disturbs the machine, raise benchmark.launches, and measure again",
+            workload=workload,
+        )
+
+
+def all_cautions(
+    inputs: Inputs,
+    cells: Sequence[Mapping[str, Any]],
+    comparisons: Sequence[Mapping[str, Any]],
+    control: Mapping[str, Any] | None,
+) -> list[dict[str, Any]]:
+    """All warnings of a campaign, the serious ones first."""
+    found = [*campaign_cautions(inputs), *comparability_cautions(inputs)]
+    for engine in inputs.engines.values():
+        found += [
+            *launch_cautions(inputs, engine),
+            *likeness_cautions(engine),
+            *fidelity_cautions(engine),
+            *recorded_cautions(engine),
+            *machine_cautions(engine),
+        ]
+    measured = [cell for cell in cells if cell["case"] is not None and cell["metrics"][PRIMARY]["launches"]]
+    found += [*_quality_cautions(measured), *verdict_cautions(comparisons, control), *absence_cautions(inputs)]
+    order: Sequence[Severity] = ("serious", "warning", "note")
+    return sorted(found, key=lambda entry: order.index(entry["severity"]))

@@ -1,0 +1,101 @@
+"""Describing one metric of one cell: engine, workload and test case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmark_runner.statistics import diagnostics
+from benchmark_runner.statistics.estimates import FloatArray, mean_estimate, typical_estimate
+from benchmark_runner.statistics.metrics import Metric
+from benchmark_runner.statistics.percentiles import PERCENTILES, percentile
+from benchmark_runner.statistics.samples import Sample
+
+_UNDEFINED = (
+    "mean",
+    "median",
+    "sd",
+    "mad",
+    "cv_within",
+    "cv_between",
+    "noisy",
+    "min",
+    "max",
+    "mean_interval",
+    "median_interval",
+    "without_outliers",
+    "normality",
+    "autocorrelation",
+    "intraclass",
+    "drift",
+    "steady_state",
+)
+
+
+def _undefined(metric: Metric, sample: Sample, level: float) -> dict[str, Any]:
+    blank = {"value": None, "low": None, "high": None, "level": level, "method": None, "n": 0, "reason": sample.reason}
+    return {
+        "unit": metric.unit,
+        "better": metric.better,
+        "launches": 0,
+        "iterations": 0,
+        **dict.fromkeys(_UNDEFINED),
+        **{name: dict(blank) for name in PERCENTILES},
+        "outliers": {"flagged": 0, "of": 0},
+        "launch_medians": [],
+        "reason": sample.reason,
+    }
+
+
+def _means(launches: Sequence[FloatArray]) -> FloatArray:
+    return np.array([np.mean(values) for values in launches], dtype=np.float64)
+
+
+def _centre(sample: Sample, level: float) -> dict[str, Any]:
+    """Mean and median of the raw values, and their intervals over launches."""
+    mean, typical = mean_estimate(_means(sample.values), level), typical_estimate(sample.launch_medians, level)
+    return {
+        "mean": float(np.mean(sample.pooled)),
+        "median": float(np.median(sample.pooled)),
+        "mean_interval": mean.to_json() if mean else None,
+        "median_interval": typical.to_json() if typical else None,
+    }
+
+
+def describe(metric: Metric, sample: Sample, level: float) -> dict[str, Any]:
+    """All numbers of one metric in one cell. With one value a launch, what needs iterations is null."""
+    if not sample.values:
+        return _undefined(metric, sample, level)
+    pooled, medians = sample.pooled, sample.launch_medians
+    centre = _centre(sample, level)
+    within = diagnostics.cv_within(sample.values)
+    between = diagnostics.cv_between(medians)
+    several = metric.level != "launch"
+    return {
+        "unit": metric.unit,
+        "better": metric.better,
+        "launches": len(sample.values),
+        "iterations": len(pooled),
+        **centre,
+        "sd": float(np.std(pooled, ddof=1)) if len(pooled) > 1 else None,
+        "mad": float(np.median(np.abs(pooled - np.median(pooled)))),
+        "cv_within": within,
+        "cv_between": between,
+        "noisy": diagnostics.noisy(within, between),
+        "min": float(np.min(pooled)),
+        "max": float(np.max(pooled)),
+        **{name: percentile(sample.values, pooled, share, level) for name, share in PERCENTILES.items()},
+        "outliers": {"flagged": sample.flagged, "of": len(pooled)},
+        "without_outliers": _centre(sample.without_outliers, level) if several else None,
+        "launch_medians": [
+            {"block": block, "value": float(value)} for block, value in zip(sample.blocks, medians, strict=True)
+        ],
+        "normality": diagnostics.normality(medians),
+        "autocorrelation": diagnostics.ljung_box(sample.values) if several else None,
+        "intraclass": diagnostics.intraclass_correlation(sample.values) if several else None,
+        "drift": diagnostics.drift(medians, sample.starts),
+        "steady_state": diagnostics.steady_state(sample.values) if metric.level == "iteration" else None,
+        "reason": None if len(sample.values) > 1 else "one launch: no interval",
+    }

@@ -1,0 +1,129 @@
+"""Which engines are compared with which, on which launches, and what speaks against a comparison."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from benchmark_runner.collect import value_at
+from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
+from benchmark_runner.statistics.metrics import Metric
+from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, paired_blocks, same_machine
+from benchmark_runner.statistics.samples import CellKey
+from benchmark_runner.statistics.verdicts import FEWEST_LAUNCHES, Pair
+
+LaunchValues = Mapping[tuple[CellKey, str], Mapping[int, float]]
+"""Launch value by block, by (cell, metric)."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a pair of engines is compared; the case is None for metrics of a whole launch."""
+
+    workload: str
+    case: str | None
+
+
+def engine_pairs(inputs: Inputs) -> list[tuple[str, str]]:
+    """(engine, reference) of all pairs without the control; the baseline is always the reference, else the earlier
+    one."""
+    names = [name for name, engine in inputs.engines.items() if engine.control_of is None]
+    baseline = inputs.plan["campaign"]["baseline"]
+    pairs = []
+    for first, second in itertools.combinations(names, 2):
+        pairs.append((first, second) if second == baseline else (second, first))
+    return sorted(pairs, key=lambda pair: pair[1] != baseline)
+
+
+def control_pairs(inputs: Inputs) -> list[tuple[str, str]]:
+    """(control, its twin), empty where the campaign has no control."""
+    return [(name, engine.control_of) for name, engine in inputs.engines.items() if engine.control_of is not None]
+
+
+def places(inputs: Inputs, metric: Metric) -> list[Place]:
+    """The cells in which a metric is compared: test cases, or workloads for a metric of a whole launch."""
+    if metric.level == "launch":
+        return [Place(workload, None) for workload in inputs.workloads]
+    return [Place(workload, case) for workload, case in inputs.cells]
+
+
+def _devices(launches: Sequence[Launch]) -> list[str]:
+    return sorted({launch.device for launch in launches if launch.device is not None})
+
+
+def exclusion(a: EngineData, b: EngineData, workload: str) -> str | None:
+    """Why two engines must not be compared in a workload, from facts that no time depends on; None where they may."""
+    for engine in (a, b):
+        if not engine.ok(workload):
+            return f"no launch of {engine.name} on {workload} ended ok"
+    for engine in (a, b):
+        if engine.fidelity_failed:
+            detail = engine.fidelity.get("reason") or "see its fidelity check"
+            return f"{engine.name} does not compute the same as the reference ({detail})"
+    own, other = _devices(a.ok(workload)), _devices(b.ok(workload))
+    for engine, devices in ((a, own), (b, other)):
+        if len(devices) > 1:
+            return f"launches of {engine.name} ran on different devices ({', '.join(devices)})"
+    if own != other:
+        return f"{a.name} ran on {', '.join(own)} and {b.name} on {', '.join(other)}"
+    return None
+
+
+def qualifiers(a: EngineData, b: EngineData, workload: str) -> list[str]:
+    """What a reader must know about the two engines beside their times."""
+    found = []
+    if a.fidelity_failed or b.fidelity_failed:
+        found.append("fidelity_fail")
+    if any(engine.fidelity.get("result") == "not checkable" for engine in (a, b)):
+        found.append("fidelity_unchecked")
+    for name, key in (("threads_differ", "load.threads"), ("dtype_differs", "load.compute_dtype")):
+        values = {value_at(launch.record, key) for engine in (a, b) for launch in engine.ok(workload)}
+        if len(values - {None}) > 1:
+            found.append(name)
+    return found
+
+
+class Pairing:
+    """Makes the pairs of a campaign; the blocks that two engines share are looked up once for all metrics."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+        cool_down_s = float(inputs.plan["config"].get("system", {}).get("cool_down_seconds") or 0.0)
+        self._longest_idle_s = LONGEST_IDLE_S + cool_down_s
+        self.shared_blocks = cache(self._shared_blocks)
+
+    def _shared_blocks(self, engine: str, reference: str, workload: str) -> tuple[int, ...]:
+        engines = self._inputs.engines
+        own, other = engines[engine].ok(workload), engines[reference].ok(workload)
+        return tuple(paired_blocks(own, other, self._inputs.launches, self._longest_idle_s))
+
+    def pair(self, metric: Metric, place: Place, engine: str, reference: str, values: LaunchValues) -> Pair:
+        """The launch values of two engines in one cell.
+
+        Blocks are used as pairs where at least three, and at least half of the launches of the side with fewer, have
+        their partner; else all launches are compared unpaired, which needs them to come from one machine.
+        """
+        own = values.get(((engine, place.workload, place.case), metric.name), {})
+        other = values.get(((reference, place.workload, place.case), metric.name), {})
+        a, b = self._inputs.engines[engine], self._inputs.engines[reference]
+        excluded = exclusion(a, b, place.workload)
+        shared = self.shared_blocks(engine, reference, place.workload)
+        blocks = [block for block in shared if block in own and block in other]
+        fewest = min(len(own), len(other))
+        paired = len(blocks) >= fewest / 2 and (len(blocks) >= FEWEST_LAUNCHES or fewest < FEWEST_LAUNCHES)
+        own_blocks, other_blocks = (blocks, blocks) if paired else (sorted(own), sorted(other))
+        if not paired and excluded is None and not same_machine([*a.ok(place.workload), *b.ok(place.workload)]):
+            excluded = "their launches ran on different machines"
+        return Pair(
+            engine=engine,
+            reference=reference,
+            values=np.array([own[block] for block in own_blocks], dtype=np.float64),
+            reference_values=np.array([other[block] for block in other_blocks], dtype=np.float64),
+            sign=metric.sign,
+            paired=paired,
+            excluded=excluded,
+        )

@@ -1,0 +1,175 @@
+"""What the statistics start from: the plan, each engine's launches without their token times, and fidelity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from benchmark_runner.collect import value_at
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.jsonio import read_json
+
+POOLED_KEYS = ("measure_version", "model.identity")
+"""Keys on which all launches of a campaign must agree, whatever their engine."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Head of one record: all but its iterations."""
+
+    engine: str
+    workload: str
+    block: int
+    position: int
+    status: str
+    hostname: str
+    boot_id: str
+    started: datetime
+    ended: datetime
+    record: Mapping[str, Any]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the launch ended well, so that its times count."""
+        return self.status == "ok"
+
+    @property
+    def device(self) -> str | None:
+        """Device that computed: what the engine said, else what it was told."""
+        device = value_at(self.record, "load.device") or self.record.get("device")
+        return str(device) if device else None
+
+
+@dataclass(frozen=True)
+class EngineData:
+    """One engine of the campaign with its launches."""
+
+    name: str
+    control_of: str | None
+    launches: tuple[Launch, ...]
+    unlike: tuple[Mapping[str, Any], ...]
+    not_part_of_campaign: tuple[Mapping[str, Any], ...]
+    fidelity: Mapping[str, Any]
+
+    def ok(self, workload: str | None = None) -> list[Launch]:
+        """Launches that ended well, of one workload or of all."""
+        return [launch for launch in self.launches if launch.ok and workload in (None, launch.workload)]
+
+    @property
+    def fidelity_failed(self) -> bool:
+        """Whether the engine was seen to compute something else than the reference."""
+        return self.fidelity.get("result") == "fail"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that the statistics know; engines in the plan's order."""
+
+    plan: Mapping[str, Any]
+    engines: Mapping[str, EngineData]
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The configuration's section `analysis`."""
+        analysis: Mapping[str, Any] = self.plan["config"]["analysis"]
+        return analysis
+
+    @property
+    def level(self) -> float:
+        """Confidence level of intervals."""
+        return float(self.settings["confidence_level"])
+
+    @property
+    def alpha(self) -> float:
+        """Level of tests: 1 minus the confidence level, without the rounding of the difference."""
+        return round(1.0 - self.level, 12)
+
+    @property
+    def cells(self) -> list[tuple[str, str]]:
+        """(workload, case) in the plan's order."""
+        return [(entry["name"], case["name"]) for entry in self.plan["workloads"] for case in entry["cases"]]
+
+    @property
+    def workloads(self) -> list[str]:
+        """Names of the workloads in the plan's order."""
+        return [entry["name"] for entry in self.plan["workloads"]]
+
+    @property
+    def launches(self) -> list[Launch]:
+        """Launches of all engines."""
+        return [launch for engine in self.engines.values() for launch in engine.launches]
+
+
+def launch_head(record: Mapping[str, Any]) -> Launch:
+    """Head of a record, its iterations left out."""
+    return Launch(
+        engine=record["engine"],
+        workload=record["workload"],
+        block=record["block"],
+        position=record["position"],
+        status=record["status"],
+        hostname=record["host"]["hostname"],
+        boot_id=record["host"]["boot_id"],
+        started=datetime.fromisoformat(record["started_at"]),
+        ended=datetime.fromisoformat(record["ended_at"]),
+        record={key: value for key, value in record.items() if key != "iterations"},
+    )
+
+
+def require_poolable(launches: Iterable[Launch]) -> None:
+    """Raise BenchmarkError naming the first key on which launches of the campaign differ although they must not."""
+    launches = list(launches)
+    for key in POOLED_KEYS:
+        holders: dict[Any, Launch] = {}
+        for launch in launches:
+            value = value_at(launch.record, key)
+            if value is not None:
+                holders.setdefault(value, launch)
+        if len(holders) > 1:
+            names = "; ".join(f"{value!r} in {one.engine} {one.workload} {one.block}" for value, one in holders.items())
+            raise BenchmarkError(f"launches differ in {key} ({names}) and cannot be compared; analyse them apart")
+    prompts: dict[str, tuple[Any, Launch]] = {}
+    for launch in launches:
+        cases = [case["prompt_ids"] for case in value_at(launch.record, "spec.cases") or []]
+        first = prompts.setdefault(launch.workload, (cases, launch)) if cases else (cases, launch)
+        if cases != first[0]:
+            raise BenchmarkError(
+                f"{launch.engine} and {first[1].engine} were given different prompts for {launch.workload} and cannot "
+                "be compared; run the launches of both again"
+            )
+
+
+def engine_data(raw: Mapping[str, Any], fidelity: Mapping[str, Any] | None) -> EngineData:
+    """Content of a raw_data file without its iterations."""
+    unchecked = {"result": "not checkable", "reason": "the fidelity check did not run"}
+    return EngineData(
+        name=raw["engine"],
+        control_of=raw["control_of"],
+        launches=tuple(launch_head(record) for record in raw["launches"]),
+        unlike=tuple(raw.get("unlike", ())),
+        not_part_of_campaign=tuple(raw.get("not_part_of_campaign", ())),
+        fidelity=fidelity or raw.get("fidelity") or unchecked,
+    )
+
+
+def read_inputs(plan_file: Path, raw_files: Sequence[Path], fidelity_files: Sequence[Path]) -> Inputs:
+    """Read what the statistics start from, one raw file at a time so that memory holds the iterations of one engine.
+
+    Raises BenchmarkError where an engine of the plan has no raw data or launches must not be compared.
+    """
+    plan = read_json(plan_file)
+    fidelity = {content["engine"]: content for content in map(read_json, fidelity_files)}
+    found: dict[str, EngineData] = {}
+    for path in raw_files:
+        raw = read_json(path)
+        found[raw["engine"]] = engine_data(raw, fidelity.get(raw["engine"]))
+    names = [entry["name"] for entry in plan["engines"]]
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise BenchmarkError(f"no raw data of {', '.join(missing)}; give --raw one file for each engine of the plan")
+    inputs = Inputs(plan, {name: found[name] for name in names})
+    require_poolable(inputs.launches)
+    return inputs

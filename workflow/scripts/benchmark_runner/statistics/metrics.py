@@ -1,0 +1,156 @@
+"""What is compared: each metric with its unit, its better direction and the words for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Level = Literal["iteration", "token", "launch"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One measured quantity.
+
+    level says what a raw value belongs to: an iteration, a token within one, or a whole launch. phrase is the sentence
+    about two engines with {ratio} for the interval; inverse says that its ratio is value over value and not "times as
+    good" (memory: "needs 0.8 times the memory of").
+    """
+
+    name: str
+    unit: str
+    better: Literal["lower", "higher"]
+    level: Level
+    label: str
+    definition: str
+    phrase: str
+    inverse: bool = False
+
+    @property
+    def sign(self) -> float:
+        """Factor on a log ratio engine over reference that makes positive mean better."""
+        return 1.0 if self.better == "higher" else -1.0
+
+
+PRIMARY: Final = "e2e_ms"
+"""The metric of the primary family: what a user of an engine waits for."""
+
+METRICS: Final = (
+    Metric(
+        "e2e_ms",
+        "ms",
+        "lower",
+        "iteration",
+        "end-to-end latency",
+        "end_ns - start_ns of an iteration",
+        "answers {ratio} times as fast as",
+    ),
+    Metric(
+        "ttft_ms",
+        "ms",
+        "lower",
+        "iteration",
+        "time to first token",
+        "token_ns[0] - start_ns of an iteration",
+        "gives its first token {ratio} times as fast as",
+    ),
+    Metric(
+        "itl_ms",
+        "ms",
+        "lower",
+        "token",
+        "inter-token latency",
+        "token_ns[i] - token_ns[i-1], each gap a value",
+        "goes from token to token {ratio} times as fast as",
+    ),
+    Metric(
+        "tpot_ms",
+        "ms",
+        "lower",
+        "iteration",
+        "time per output token",
+        "(token_ns[-1] - token_ns[0]) / (tokens - 1) of an iteration",
+        "makes each further token {ratio} times as fast as",
+    ),
+    Metric(
+        "decode_tokens_per_s",
+        "tokens/s",
+        "higher",
+        "iteration",
+        "decode throughput",
+        "1000 / tpot_ms",
+        "decodes {ratio} times as fast as",
+    ),
+    Metric(
+        "prefill_tokens_per_s",
+        "tokens/s",
+        "higher",
+        "iteration",
+        "prefill throughput",
+        "1000 prompt_tokens / ttft_ms",
+        "reads the prompt {ratio} times as fast as",
+    ),
+    Metric(
+        "total_tokens_per_s",
+        "tokens/s",
+        "higher",
+        "iteration",
+        "total throughput",
+        "1000 tokens / e2e_ms",
+        "yields tokens {ratio} times as fast as",
+    ),
+    Metric(
+        "load_ms",
+        "ms",
+        "lower",
+        "launch",
+        "load time",
+        "load_end - load_start of a launch",
+        "loads its model {ratio} times as fast as",
+    ),
+    Metric(
+        "peak_rss_bytes",
+        "bytes",
+        "lower",
+        "launch",
+        "peak memory",
+        "largest resident memory of the engine's process tree that the monitor saw in a launch",
+        "needs {ratio} times the memory of",
+        inverse=True,
+    ),
+    Metric(
+        "peak_vram_bytes",
+        "bytes",
+        "lower",
+        "launch",
+        "peak GPU memory",
+        "largest GPU memory in use that the monitor saw in a launch",
+        "needs {ratio} times the GPU memory of",
+        inverse=True,
+    ),
+    Metric(
+        "energy_joules_per_token",
+        "J/token",
+        "lower",
+        "launch",
+        "energy a token",
+        "energy of the device that computes (GPU, else CPU package) while the launch was monitored, loading and "
+        "warm-up included, over all tokens made",
+        "needs {ratio} times the energy of",
+        inverse=True,
+    ),
+    Metric(
+        "cpu_percent",
+        "%",
+        "lower",
+        "launch",
+        "processor use",
+        "mean processor use of the engine's process tree in a launch; 100 is one core",
+        "needs {ratio} times the processor time of",
+        inverse=True,
+    ),
+)
+
+BY_NAME: Final = {metric.name: metric for metric in METRICS}
+CASE_METRICS: Final = tuple(metric for metric in METRICS if metric.level != "launch")
+LAUNCH_METRICS: Final = tuple(metric for metric in METRICS if metric.level == "launch")

@@ -1,0 +1,132 @@
+"""statistical_summary.json: engines, cells, comparisons, control and warnings of one campaign."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark_runner.collect import value_at
+from benchmark_runner.statistics.cautions import all_cautions
+from benchmark_runner.statistics.cells import describe
+from benchmark_runner.statistics.comparisons import Measured, compare_all
+from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
+from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
+from benchmark_runner.statistics.metrics import METRICS
+from benchmark_runner.statistics.samples import CellKey, each_sample
+
+SCHEMA_VERSION: Final = 1
+ANALYSIS_VERSION: Final = 1
+"""Goes up when the same measurements would give other numbers or verdicts."""
+
+
+def _agreed(launches: list[Launch], key: str) -> Any:
+    """Value on which launches agree; None where none has it, all values joined where they differ."""
+    values = [value for value in (value_at(launch.record, key) for launch in launches) if value is not None]
+    distinct = list(dict.fromkeys(values))
+    if len(distinct) > 1:
+        return " and ".join(str(value) for value in distinct)
+    return distinct[0] if distinct else None
+
+
+def engine_status(engine: EngineData, planned: int) -> tuple[str, str | None, str | None]:
+    """(status, reason, remedy): ok, partial, missing, or the status that all launches ended with (failed if
+    several)."""
+    good, bad = len(engine.ok()), [launch for launch in engine.launches if not launch.ok]
+    if good == planned and planned > 0:
+        return "ok", None, None
+    if not engine.launches:
+        return "missing", "none of its launches is in the results folder", "Run the campaign"
+    if not bad:
+        return "partial", f"{planned - good} of {planned} launches are not in the results folder", "Run the campaign"
+    first = bad[0].record
+    reason, remedy = first.get("reason") or f"a launch ended as {bad[0].status}", first.get("remedy")
+    if good:
+        return "partial", f"{len(bad)} of {planned} launches did not end ok: {reason}", remedy
+    statuses = {launch.status for launch in bad}
+    return (statuses.pop() if len(statuses) == 1 else "failed"), reason, remedy
+
+
+def engine_json(inputs: Inputs, engine: EngineData) -> dict[str, Any]:
+    """One entry of `engines`."""
+    planned = sum(slot["engine"] == engine.name for slot in inputs.plan["order"])
+    status, reason, remedy = engine_status(engine, planned)
+    good = engine.ok()
+    configured = next(entry for entry in inputs.plan["engines"] if entry["name"] == engine.name)
+    return {
+        "name": engine.name,
+        "control_of": engine.control_of,
+        "device": _agreed(good, "load.device"),
+        "dtype": _agreed(good, "load.compute_dtype") or configured["dtype"],
+        "threads": _agreed(good, "load.threads"),
+        "version": _agreed(good, "hello.version"),
+        "planned_launches": planned,
+        "launches": dict(Counter(launch.status for launch in engine.launches)),
+        "status": status,
+        "reason": reason,
+        "remedy": remedy,
+        "fidelity": {
+            "result": engine.fidelity.get("result", "not checkable"),
+            "detail": engine.fidelity.get("reason"),
+        },
+    }
+
+
+def _blank_cell(engine: str, workload: str, case: str | None) -> dict[str, Any]:
+    return {"engine": engine, "workload": workload, "case": case, "launches": 0, "iterations": 0, "metrics": {}}
+
+
+def measure(inputs: Inputs, iterations: Path) -> tuple[list[dict[str, Any]], Measured]:
+    """(cells, launch values and descriptions for the comparisons)."""
+    values: dict[tuple[CellKey, str], Mapping[int, float]] = {}
+    kept: dict[tuple[CellKey, str], Mapping[int, float]] = {}
+    described: dict[tuple[CellKey, str], dict[str, Any]] = {}
+    cells: dict[CellKey, dict[str, Any]] = {}
+    for key, metric, sample in each_sample(inputs.engines, inputs.plan["workloads"], iterations):
+        values[key, metric.name] = sample.by_block()
+        kept[key, metric.name] = sample.without_outliers.by_block()
+        described[key, metric.name] = describe(metric, sample, inputs.level)
+        engine, workload, case = key
+        cell = cells.setdefault(key, _blank_cell(engine, workload, case))
+        numbers = described[key, metric.name]
+        cell["metrics"][metric.name] = numbers
+        cell["launches"] = max(cell["launches"], numbers["launches"])
+        if metric.level == "iteration":
+            cell["iterations"] = max(cell["iterations"], numbers["iterations"])
+    return list(cells.values()), Measured(values, kept, described)
+
+
+def summarise(inputs: Inputs, iterations: Path) -> dict[str, Any]:
+    """Content of statistical_summary.json."""
+    cells, measured = measure(inputs, iterations)
+    comparisons, family, control = compare_all(inputs, measured)
+    settings = inputs.settings
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "analysis_version": ANALYSIS_VERSION,
+        "campaign": inputs.plan["campaign"],
+        "settings": {
+            "confidence_level": settings["confidence_level"],
+            "outlier_threshold": settings["outlier_threshold"],
+            "remove_outliers": settings["remove_outliers"],
+            "significance_test": settings["significance_test"],
+            "equivalence_margin": EQUIVALENCE_MARGIN,
+        },
+        "metrics": {
+            metric.name: {
+                "unit": metric.unit,
+                "better": metric.better,
+                "level": metric.level,
+                "label": metric.label,
+                "definition": metric.definition,
+            }
+            for metric in METRICS
+        },
+        "engines": [engine_json(inputs, engine) for engine in inputs.engines.values()],
+        "cells": cells,
+        "family": family,
+        "comparisons": comparisons,
+        "control": control,
+        "warnings": all_cautions(inputs, cells, comparisons, control),
+    }
