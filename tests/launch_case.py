@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 FAKE_ENGINE = REPOSITORY / "tests" / "fake_engine" / "fake-engine"
 IDENTITY = "0123456789ab"
@@ -133,3 +134,34 @@ class LaunchCase:
 
     def record(self, block: int = 1) -> dict[str, Any]:
         return json.loads((self.out_dir.parent / str(block) / "record.json").read_text())
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> Any:
+    """Value of condition as soon as it is true."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"{what}: not within {WAIT_SECONDS} s")
+
+
+def processes_of(folder: Path) -> dict[int, str]:
+    """Command lines of living processes that name the folder or work in it: launch, monitor, engine, what it left."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            working_folder = str((entry / "cwd").readlink())
+        except OSError:
+            continue
+        if command and (str(folder) in command or str(folder) in working_folder):
+            found[int(entry.name)] = command
+    return found
+
+
+def process_named(folder: Path, text: str) -> int | None:
+    """Pid of the process of this launch whose command line holds the text."""
+    return next((pid for pid, command in processes_of(folder).items() if text in command), None)
