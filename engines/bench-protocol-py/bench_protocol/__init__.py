@@ -1,6 +1,6 @@
 """The adapter protocol (docs/protocol.md) for engines written in Python.
 
-An adapter subclasses Engine and ends with ``sys.exit(run(MyEngine(), sys.argv[1:]))``. This package reads the spec,
+An adapter subclasses Engine and ends with ``run(MyEngine(), sys.argv[1:])``. This package reads the spec,
 refuses what the engine's capabilities exclude before anything is loaded, runs the rounds, takes the times and writes
 the events. It needs the standard library alone and imports fast, since its import is part of each launch.
 """

@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from bench_protocol.events import EventLog
 from bench_protocol.failure import AdapterError, BadSpecError, EngineError, EngineMemoryError
@@ -32,13 +32,14 @@ def _parse(argv: Sequence[str]) -> tuple[Path, Path]:
 
 
 def _report_uncaught(events: EventLog) -> None:
-    """Have an uncaught exception written as an error event; Python then exits with 1, as the protocol wants."""
+    """Have an uncaught exception written as an error event, whatever it is."""
 
     def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         sys.__excepthook__(kind, error, traceback)
         if issubclass(kind, Exception):  # not the user's Ctrl-C, which is no failure of the engine
             wrapped = EngineMemoryError if issubclass(kind, MemoryError) else EngineError
             events.error(wrapped(f"{kind.__name__}: {error}"))
+            _leave(EngineError.exit_status)
 
     sys.excepthook = hook
 
@@ -92,14 +93,24 @@ def _serve(engine: Engine, path: Path, events: EventLog) -> None:
     events.done()
 
 
-def run(engine: Engine, argv: Sequence[str]) -> int:
-    """Serve one launch; returns the exit status of docs/protocol.md. argv lacks the program's name."""
+def _leave(status: int) -> NoReturn:
+    """End at once: what libraries do and print while Python takes itself apart is no part of a launch."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def run(engine: Engine, argv: Sequence[str]) -> NoReturn:
+    """Serve one launch, then end the process with the exit status of docs/protocol.md.
+
+    argv lacks the program's name.
+    """
     try:
         spec_path, events_path = _parse(argv)
         events = EventLog(events_path)
     except (BadSpecError, OSError) as error:
         print(error, file=sys.stderr)
-        return BadSpecError.exit_status
+        _leave(BadSpecError.exit_status)
     # Libraries print; the protocol wants an empty stdout, and the runner keeps stderr.
     sys.stdout.flush()
     os.dup2(2, 1)
@@ -109,5 +120,5 @@ def run(engine: Engine, argv: Sequence[str]) -> int:
     except AdapterError as error:
         print(f"{error.kind}: {error}", file=sys.stderr)
         events.error(error)
-        return error.exit_status
-    return 0
+        _leave(error.exit_status)
+    _leave(0)
