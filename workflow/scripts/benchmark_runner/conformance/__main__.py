@@ -1,0 +1,126 @@
+"""The stage that puts an adapter through the protocol and prints a table of what it keeps."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark_runner.conformance.checks import Finding, judge
+from benchmark_runner.conformance.evidence import Evidence, gather
+from benchmark_runner.conformance.outcome import Outcome, run_adapter
+from benchmark_runner.conformance.specs import Setup
+from benchmark_runner.errors import BenchmarkError, exit_status
+from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.launch.device import Device, visible_gpu
+from benchmark_runner.launch.surroundings import engine_environment
+
+SCHEMA_VERSION: Final = 1
+
+TIMEOUT_SECONDS: Final = 300.0
+"""For one run of a few tokens, the load of a large model included (chosen)."""
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmark_runner.conformance", description=__doc__)
+    parser.add_argument("--binary", type=Path, required=True, help="the adapter")
+    parser.add_argument("--model-dir", type=Path, required=True, help="folder with config.json and the weights")
+    parser.add_argument("--engine", required=True, help="name of the engine in the configuration")
+    parser.add_argument("--out", type=Path, required=True, help="where the findings are put, as JSON")
+    parser.add_argument("--work", type=Path, required=True, help="folder for specs, events and logs of the runs")
+    parser.add_argument("--options", type=json.loads, default={}, help="the engine's options, as JSON")
+    parser.add_argument("--weights", default="model.safetensors", help="weight file inside the model's folder")
+    parser.add_argument("--dtype", choices=["f32", "f16", "bf16"], default="f32")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--timeout-seconds", type=float, default=TIMEOUT_SECONDS, help="limit of one run")
+    return parser.parse_args(argv)
+
+
+def _require_binary(binary: Path) -> None:
+    """Raise BenchmarkError where there is no adapter to run, with the reason of the build that failed."""
+    if binary.is_file():
+        return
+    record = binary.with_name(f"{binary.name}.build.json")
+    build = read_json(record) if record.is_file() else {}
+    if build.get("status") == "unavailable":
+        raise BenchmarkError(f"{binary} could not be built: {build['reason']}; {build['remedy']}")
+    raise BenchmarkError(f"{binary} is missing; build it first (snakemake --cores 1 engines)")
+
+
+def _environment(device: str, threads: int) -> dict[str, str]:
+    """The environment of a launch, so that an adapter that passes here does not fail there."""
+    kind, _, number = device.partition(":")
+    inherited = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible = visible_gpu(int(number or 0), inherited) if kind == "cuda" else ""
+    return engine_environment(os.environ, device=Device(device, visible, ""), threads=threads, marker="conformance")
+
+
+def _table(findings: Sequence[Finding]) -> str:
+    width = max(len(finding.check) for finding in findings)
+    lines = [
+        f"{finding.check:<{width}}  {finding.outcome:<7}  {finding.detail or finding.rule}" for finding in findings
+    ]
+    return "\n".join(lines)
+
+
+def _summary(engine: str, findings: Sequence[Finding]) -> str:
+    counts = {
+        outcome: sum(finding.outcome == outcome for finding in findings) for outcome in ("passed", "failed", "skipped")
+    }
+    word = "keeps" if counts["failed"] == 0 else "breaks"
+    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    return f"{engine} {word} the protocol: {told}"
+
+
+def _content(engine: str, binary: Path, evidence: Evidence, findings: Sequence[Finding]) -> dict[str, Any]:
+    hello = evidence.probe.named("hello")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "engine": engine,
+        "binary": str(binary),
+        "conforms": all(finding.outcome != "failed" for finding in findings),
+        "hello": dict(hello[0]) if hello else None,
+        "checks": [asdict(finding) for finding in findings],
+    }
+
+
+def main(argv: Sequence[str]) -> int:
+    """Put an adapter through all checks; status 1 where one fails."""
+    options = _arguments(argv)
+    _require_binary(options.binary)
+    setup = Setup(
+        model_dir=options.model_dir,
+        weights=options.weights,
+        dtype=options.dtype,
+        device=options.device,
+        threads=options.threads,
+        options=options.options,
+    )
+    environment = _environment(options.device, options.threads)
+
+    def run(name: str, spec: Mapping[str, Any] | str) -> Outcome:
+        return run_adapter(
+            options.binary,
+            spec,
+            name=name,
+            folder=options.work / name,
+            environment=environment,
+            timeout_seconds=options.timeout_seconds,
+        )
+
+    evidence = gather(setup, run)
+    findings = judge(evidence)
+    write_json(options.out, _content(options.engine, options.binary, evidence, findings))
+    print(_table(findings))
+    print(_summary(options.engine, findings))
+    return 0 if all(finding.outcome != "failed" for finding in findings) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -1,0 +1,174 @@
+"""The specs that an adapter is put through: small prompts, so that a real model takes seconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark_runner.jsonio import read_json
+
+MAX_SEQ_LEN: Final = 32
+"""Holds the longest prompt with its tokens; unit: tokens."""
+
+SEED: Final = 11
+
+TEMPERATURE: Final = 3.0
+"""Flat enough that two seeds drawing the same ids by chance would be a wonder (chosen)."""
+
+NO_NUCLEUS: Final = 1e-6
+"""A top_p that the best token reaches alone, so that drawing is greedy."""
+
+_SHORT_PROMPT: Final = 5
+_LONG_PROMPT: Final = 9
+"""Lengths of the two prompts, different so that a mix-up of cases shows; unit: tokens."""
+
+_STRIDE: Final = 7919
+"""A prime: prompts are spread over the vocabulary whatever its size."""
+
+_DEFAULT_VOCABULARY: Final = 256
+"""Ids below this are in the vocabulary of any model; used where model_dir has no config.json."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all runs of an adapter have in common."""
+
+    model_dir: Path
+    weights: str
+    dtype: str
+    device: str
+    threads: int
+    options: Mapping[str, Any]
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of ids that the model knows."""
+        config = self.model_dir / "config.json"
+        if not config.is_file():
+            return _DEFAULT_VOCABULARY
+        return int(read_json(config).get("vocab_size", _DEFAULT_VOCABULARY))
+
+    def prompt(self, length: int, start: int = 17) -> list[int]:
+        """A prompt of ids that differ from each other where the vocabulary allows it."""
+        return [(start + _STRIDE * index) % self.vocabulary for index in range(length)]
+
+    def spec(
+        self, cases: Sequence[Mapping[str, Any]], *, warmup_iterations: int = 0, iterations: int = 1
+    ) -> dict[str, Any]:
+        """A spec with these cases."""
+        return {
+            "protocol": 1,
+            "model_dir": str(self.model_dir.absolute()),
+            "weights": self.weights,
+            "dtype": self.dtype,
+            "device": self.device,
+            "threads": self.threads,
+            "max_seq_len": MAX_SEQ_LEN,
+            "cases": list(cases),
+            "warmup_iterations": warmup_iterations,
+            "iterations": iterations,
+            "load": {"mode": "closed", "concurrency": 1},
+            "options": dict(self.options),
+        }
+
+    def case(self, length: int = _SHORT_PROMPT, *, tokens: int = 4, **changed: Any) -> dict[str, Any]:
+        """A greedy case that goes on past any end; changed replaces keys of the case or of its sampling."""
+        sampling = {"temperature": 0, "top_p": 1, "seed": SEED}
+        case = {"prompt_ids": self.prompt(length), "max_new_tokens": tokens, "ignore_eos": True, "eos_ids": []}
+        sampling |= {key: value for key, value in changed.items() if key in sampling}
+        case |= {key: value for key, value in changed.items() if key in case}
+        return {**case, "sampling": sampling}
+
+
+def can_draw(capabilities: Mapping[str, Any]) -> bool:
+    """Whether the adapter says that it samples, repeatably."""
+    return "temperature" in capabilities["sampling"] and capabilities["seed"]
+
+
+def main_cases(setup: Setup, capabilities: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Cases of the run in which most is checked, by name, as far as the capabilities allow."""
+    # Without ignore_eos nothing may end a case early, so it names no end-of-sequence id.
+    going_on = {"ignore_eos": bool(capabilities["ignore_eos"])}
+    cases = {
+        "greedy": setup.case(tokens=6, **going_on),
+        "long": setup.case(_LONG_PROMPT, tokens=4, **going_on),
+    }
+    if can_draw(capabilities):
+        cases["drawn"] = setup.case(tokens=6, temperature=TEMPERATURE, **going_on)
+        cases["drawn_next"] = setup.case(tokens=6, temperature=TEMPERATURE, seed=SEED + 1, **going_on)
+        if "top_p" in capabilities["sampling"]:
+            cases["nucleus"] = setup.case(tokens=6, temperature=TEMPERATURE, top_p=NO_NUCLEUS, **going_on)
+    return cases
+
+
+def end_cases(setup: Setup, capabilities: Mapping[str, Any], eos_id: int) -> list[dict[str, Any]]:
+    """The greedy case with an end-of-sequence id among its tokens: honoured, then ignored where that is possible."""
+    cases = [setup.case(tokens=6, ignore_eos=False, eos_ids=[eos_id])]
+    if capabilities["ignore_eos"]:
+        cases.append(setup.case(tokens=6, eos_ids=[eos_id]))
+    return cases
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A spec that an adapter must refuse, with the kind of its error; spec is None where the adapter can do it all."""
+
+    spec: dict[str, Any] | str | None
+    kind: str
+    asked: str
+
+
+def _changed(spec: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
+    return {**spec, **changed}
+
+
+def refusals(setup: Setup, capabilities: Mapping[str, Any]) -> dict[str, Refusal]:
+    """What the capabilities exclude and what no version of the protocol has, by name of the check."""
+    case = setup.case(ignore_eos=bool(capabilities["ignore_eos"]))
+    plain = setup.spec([case])
+    more = int(capabilities["max_concurrency"]) + 1
+    dtype = next((name for name in ("bf16", "f16", "f32") if name not in capabilities["dtypes"]), None)
+    device = next((name for name in ("cuda:0", "cpu") if name.partition(":")[0] not in capabilities["devices"]), None)
+    drawn = setup.spec([setup.case(temperature=TEMPERATURE, ignore_eos=case["ignore_eos"])])
+    past_end = setup.spec([setup.case(eos_ids=[0])])
+    wanted = {
+        "refuses_dtype": (dtype and _changed(plain, dtype=dtype), "unsupported", f"dtype {dtype}"),
+        "refuses_device": (device and _changed(plain, device=device), "unsupported", f"device {device}"),
+        "refuses_load_mode": (
+            _changed(plain, load={"mode": "conformance", "concurrency": 1}),
+            "unsupported",
+            "load.mode conformance",
+        ),
+        "refuses_concurrency": (
+            _changed(plain, load={"mode": "closed", "concurrency": more}),
+            "unsupported",
+            f"load.concurrency {more}",
+        ),
+        "refuses_option": (
+            _changed(plain, options={**setup.options, "conformance_unknown": True}),
+            "unsupported",
+            "an unknown option",
+        ),
+        "refuses_sampling": (
+            None if can_draw(capabilities) else drawn,
+            "unsupported",
+            "seeded sampling",
+        ),
+        "refuses_ignore_eos": (None if capabilities["ignore_eos"] else past_end, "unsupported", "ignore_eos"),
+        "refuses_protocol": (_changed(plain, protocol=2), "bad_spec", "protocol 2"),
+        "refuses_missing_key": (
+            {key: value for key, value in plain.items() if key != "cases"},
+            "bad_spec",
+            "a spec without cases",
+        ),
+        "refuses_broken_spec": (json.dumps(plain)[:-2], "bad_spec", "a spec that is cut short"),
+    }
+    return {name: Refusal(spec or None, kind, asked) for name, (spec, kind, asked) in wanted.items()}
+
+
+def unknown_key_spec(setup: Setup) -> dict[str, Any]:
+    """A spec with a key that no version has: refused by every adapter, whatever its capabilities."""
+    return _changed(setup.spec([setup.case()]), conformance_unknown=1)
