@@ -157,9 +157,11 @@ class FakeEngine(Engine):
     def _next_id(self, case: Case, token: int, draw: Callable[[], int]) -> int:
         if case.eos_ids and token + 1 == self._options.eos_at:
             return case.eos_ids[0]
-        if case.sampling.is_greedy:
+        nucleus = int(len(SAMPLED_IDS) * case.sampling.top_p)
+        # A nucleus too small for any drawn id holds the likeliest one alone.
+        if case.sampling.is_greedy or nucleus == 0:
             return self._options.tokens[token % len(self._options.tokens)]
-        return SAMPLED_IDS[draw() % max(1, int(len(SAMPLED_IDS) * case.sampling.top_p))]
+        return SAMPLED_IDS[draw() % nucleus]
 
     def _wait(self, delay_ms: float, factor: float) -> None:
         relative = self._options.jitter.relative
