@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from benchmark_runner.launch.events import EventReport
+from benchmark_runner.launch.preflight import (
+    Snapshot,
+    busy_processes,
+    warnings_before,
+    warnings_during,
+    warnings_of_engine,
+)
+from benchmark_runner.launch.supervise import EngineRun
+from benchmark_runner.procfs import Process
+
+QUIET = {
+    "load_average_1m": 0.5,
+    "memory_available_bytes": 8_000_000_000,
+    "swap_used_bytes": 0,
+    "cpu_temperature_celsius": None,
+    "foreign_gpu_processes": [],
+    "busy_processes": [],
+}
+
+
+def process(pid: int, cpu_seconds: float, start: int = 1) -> Process:
+    return Process(pid, f"p{pid}", "S", 1, 1, cpu_seconds, 0.0, 1, start, 0)
+
+
+def snapshot(seconds: float, *processes: Process) -> Snapshot:
+    return Snapshot(round(seconds * 1e9), {entry.pid: entry for entry in processes})
+
+
+def test_who_computed_between_two_looks_is_named_the_busiest_first():
+    before = snapshot(10, process(1, 100.0), process(2, 5.0), process(3, 0.0), process(4, 9.0))
+    after = snapshot(12, process(1, 100.1), process(2, 6.0), process(3, 2.0), process(4, 11.0))
+    assert busy_processes(before, after, {4}) == [
+        {"name": "p3", "cpu_percent": 100.0},
+        {"name": "p2", "cpu_percent": 50.0},
+    ]
+
+
+def test_a_pid_that_was_given_again_does_not_inherit_time():
+    before, after = snapshot(0, process(1, 100.0, start=1)), snapshot(1, process(1, 0.5, start=2))
+    assert busy_processes(before, after, set()) == [{"name": "p1", "cpu_percent": 50.0}]
+
+
+def kinds(warnings: list[dict[str, str]]) -> list[str]:
+    assert all(entry["message"] and entry["remedy"] for entry in warnings)
+    return [entry["kind"] for entry in warnings]
+
+
+def test_a_quiet_machine_gives_no_warning():
+    assert warnings_before(QUIET, cores=2, weights_bytes=500_000_000) == []
+
+
+def test_each_disturbance_is_a_warning():
+    state = QUIET | {
+        "load_average_1m": 2.5,
+        "memory_available_bytes": 1_000_000_000,
+        "foreign_gpu_processes": [{"pid": 5, "name": "train", "memory_bytes": None}],
+        "busy_processes": [{"name": "make", "cpu_percent": 99.0}],
+    }
+    found = warnings_before(state, cores=2, weights_bytes=500_000_000)
+    assert kinds(found) == ["foreign_gpu_process", "high_load", "low_memory", "busy_process"]
+
+
+def test_foreign_load_and_stolen_time_are_warnings_and_the_unknown_is_none():
+    summary = {"foreign_cpu_percent_mean": 80.0, "stolen_cpu_percent_mean": 30.0}
+    assert kinds(warnings_during(summary, [{"name": "make", "cpu_percent": 70.0}])) == ["foreign_load", "stolen_time"]
+    assert warnings_during(dict.fromkeys(summary), []) == []
+
+
+def test_what_the_engine_did_beside_its_work_is_a_warning():
+    run = EngineRun("exit", "", None, ["sleep"], ["stuck"])
+    report = EventReport({"capabilities": {"devices": ["cpu", "cuda"]}}, None, [], None, True, None)
+    found = warnings_of_engine(run, report, 7, may_use_gpu=True, device="cpu")
+    assert kinds(found) == ["stdout_not_empty", "lingering_process", "unkillable_process", "gpu_not_used"]
+    quiet = run._replace(lingering=[], survivors=[])
+    assert warnings_of_engine(quiet, report, 0, may_use_gpu=False, device="cpu") == []
