@@ -16,6 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmark_runner import collect, iterations
+from benchmark_runner.performance.__main__ import main as performance_main
+from benchmark_runner.statistics.__main__ import main as statistics_main
+from benchmark_runner.summary.__main__ import main as summary_main
+
 BOOT_ID = "00000000-0000-4000-8000-000000000001"
 MODEL_IDENTITY = "scripted-model-1"
 START = datetime(2026, 1, 5, 8, 0, 0, tzinfo=UTC)
@@ -49,6 +54,8 @@ class ScriptedEngine:
     slow_iterations: Mapping[tuple[int, int], float] = field(default_factory=dict)
     """Factor on the iteration (block, index)."""
     gpu_utilization_percent: float | None = None
+    measured_joules: float | None = None
+    """Energy of the measured iterations of a launch, of the GPU where there is one."""
 
 
 @dataclass(frozen=True)
@@ -409,6 +416,11 @@ def _monitor(engine: ScriptedEngine) -> dict[str, Any]:
         "package_energy_joules": None,
         "counters": None,
         "gpu": gpu,
+        "measured": {
+            "duration_ms": 4000.0,
+            "package_energy_joules": None if gpu else engine.measured_joules,
+            "gpu_energy_joules": engine.measured_joules if gpu else None,
+        },
         "absent": absent,
     }
 
@@ -458,3 +470,44 @@ def write_inputs(
 def record_path_of(folder: Path, record: Mapping[str, Any]) -> Path:
     cell = f"{record['workload']}.{record['identity']}"
     return folder / "launches" / record["engine"] / cell / str(record["block"]) / "record.json"
+
+
+def write_results(
+    folder: Path,
+    engines: Sequence[ScriptedEngine],
+    workloads: Sequence[ScriptedWorkload] = (ScriptedWorkload(),),
+    **options: Any,
+) -> dict[str, Any]:
+    """Write a results folder up to summary.json by the stages' own commands; returns the plan.
+
+    Options are those of make_raw_data. Files lie where the workflow puts them.
+    """
+    raw, plan = make_raw_data(engines, workloads, output_dir=str(folder), **options)
+    write_inputs(folder, engines, raw, plan)
+    run_analysis(folder, engines, plan)
+    return plan
+
+
+def run_analysis(folder: Path, engines: Sequence[ScriptedEngine], plan: Mapping[str, Any]) -> None:
+    """Run collect, iterations, statistics, performance and summary over what write_inputs wrote."""
+    plan_file = str(folder / "plan.json")
+    raw_files = [str(folder / "raw_data" / f"{engine.name}.json") for engine in engines]
+    fidelity_files = [str(folder / "fidelity" / f"{engine.name}.json") for engine in engines]
+    for engine, raw_file, fidelity_file in zip(engines, raw_files, fidelity_files, strict=True):
+        slots = [slot for slot in plan["order"] if slot["engine"] == engine.name]
+        records = [str(path) for path in (record_path_of(folder, slot) for slot in slots) if path.is_file()]
+        inputs = ["--plan", plan_file, "--engine", engine.name, "--fidelity", fidelity_file]
+        assert collect.main([*inputs, "--out", raw_file, "--records", *records]) == 0
+    analysis = folder / "analysis"
+    iterations_file = str(analysis / "iterations.parquet")
+    statistics_file = str(analysis / "statistical_summary.json")
+    performance_file = str(analysis / "performance_analysis.json")
+    threshold = str(plan["config"]["analysis"]["outlier_threshold"])
+    assert iterations.main(["--raw", *raw_files, "--outlier-threshold", threshold, "--out", iterations_file]) == 0
+    common = ["--plan", plan_file]
+    measured = ["--raw", *raw_files, "--iterations", iterations_file]
+    judged = [*common, "--statistics", statistics_file]
+    assert statistics_main([*common, *measured, "--fidelity", *fidelity_files, "--out", statistics_file]) == 0
+    assert performance_main([*judged, *measured, "--out", performance_file]) == 0
+    outputs = ["--out", str(folder / "summary.json"), "--table", str(folder / "comparison_table.md")]
+    assert summary_main([*judged, "--performance", performance_file, *outputs]) == 0

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from benchmark_runner.collect import value_at
+from benchmark_runner.display import plural
 from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
 from benchmark_runner.statistics.metrics import PRIMARY
 
 Severity = Literal["note", "warning", "serious"]
-
-FOREIGN_CPU_PERCENT: Final = 10.0
-"""Chosen: a tenth of a core used by others moves times by more than the 2 % that count as equal on two cores."""
 
 FEWEST_MEASUREMENTS: Final = 50
 """Measurements of a test case below which percentiles and spread say little (reference recipe)."""
@@ -42,10 +40,6 @@ def caution(
     }
 
 
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('ch') else 's'}"
-
-
 def campaign_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
     """The design: quick look, no control, few measurements."""
     campaign = inputs.plan["campaign"]
@@ -53,7 +47,7 @@ def campaign_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
         yield caution(
             "quick_campaign",
             "note",
-            f"a quick look: {_plural(campaign['launches'], 'launch')} an engine and workload, so small differences and "
+            f"a quick look: {plural(campaign['launches'], 'launch')} an engine and workload, so small differences and "
             "tail percentiles stay unseen",
             "Run the comprehensive campaign: --configfile config/comprehensive.yaml",
         )
@@ -83,39 +77,34 @@ def launch_cautions(inputs: Inputs, engine: EngineData) -> Iterator[dict[str, An
         yield caution(
             "missing_launches",
             "warning",
-            f"{absent} of {_plural(len(planned), 'launch')} of {engine.name} are not in the results folder",
+            f"{absent} of {plural(len(planned), 'launch')} of {engine.name} are not in the results folder",
             "Run the campaign again: launches that are there are kept",
             engine=engine.name,
         )
     bad = [launch for launch in engine.launches if not launch.ok]
-    for (status, workload), launches in _grouped(bad, lambda launch: (launch.status, launch.workload)).items():
-        first = launches[0].record
+    groups: dict[tuple[str, str], list[Launch]] = {}
+    for launch in bad:
+        groups.setdefault((launch.status, launch.record["reason"] or "no reason recorded"), []).append(launch)
+    for (status, reason), launches in groups.items():
+        workloads = {launch.workload for launch in launches}
         yield caution(
             "unavailable_engine" if status == "unavailable" else "failed_launches",
             "serious",
-            f"{_plural(len(launches), 'launch')} of {engine.name} on {workload} ended as {status}: "
-            f"{first.get('reason') or 'no reason recorded'}",
-            first.get("remedy") or "See engine.log in the launch's folder",
+            f"{plural(len(launches), 'launch')} of {engine.name} ended as {status}: {reason}",
+            launches[0].record["remedy"] or "See engine.log in the launch's folder",
             engine=engine.name,
-            workload=workload,
+            workload=workloads.pop() if len(workloads) == 1 else None,
         )
     for other in engine.not_part_of_campaign:
         yield caution(
             "other_identity",
             "note",
-            f"{_plural(other['launches'], 'launch')} of {engine.name} on {other['workload']} with identity "
+            f"{plural(other['launches'], 'launch')} of {engine.name} on {other['workload']} with identity "
             f"{other['identity']} belong to another configuration and are left out",
             "Nothing to do; going back to that configuration finds them again",
             engine=engine.name,
             workload=other["workload"],
         )
-
-
-def _grouped(launches: Iterable[Launch], key: Any) -> dict[Any, list[Launch]]:
-    groups: dict[Any, list[Launch]] = {}
-    for launch in launches:
-        groups.setdefault(key(launch), []).append(launch)
-    return groups
 
 
 def likeness_cautions(engine: EngineData) -> Iterator[dict[str, Any]]:
@@ -153,51 +142,37 @@ def fidelity_cautions(engine: EngineData) -> Iterator[dict[str, Any]]:
         )
 
 
-def recorded_cautions(engine: EngineData) -> Iterator[dict[str, Any]]:
-    """Warnings that the launches themselves recorded, a kind once an engine with the number of launches."""
-    seen: dict[str, list[Mapping[str, Any]]] = {}
-    for launch in engine.launches:
-        kinds = {warning["kind"]: warning for warning in launch.record.get("warnings", ())}
-        for kind, warning in kinds.items():
-            seen.setdefault(kind, []).append(warning)
-    for kind, entries in seen.items():
+def recorded_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
+    """What the launches themselves warned of, once a kind for the campaign, with an example."""
+    seen: dict[str, dict[tuple[str, str, int], Mapping[str, Any]]] = {}
+    for launch in inputs.launches:
+        for warning in launch.record.get("warnings", ()):
+            seen.setdefault(warning["kind"], {})[launch.engine, launch.workload, launch.block] = warning
+    total = len(inputs.launches)
+    for kind, by_launch in seen.items():
+        (engine, workload, block), example = next(iter(by_launch.items()))
+        engines = {name for name, _, _ in by_launch}
         yield caution(
-            f"launch_{kind}",
+            kind,
             "warning",
-            f"{_plural(len(entries), 'launch')} of {engine.name}: {entries[0]['message']}",
-            entries[0].get("remedy") or "See record.json of the launches",
-            engine=engine.name,
+            f"{len(by_launch)} of {plural(total, 'launch')}; in launch {block} of {engine} on {workload}: "
+            f"{example['message']}",
+            example["remedy"],
+            engine=engine if len(engines) == 1 else None,
         )
 
 
-def machine_cautions(engine: EngineData) -> Iterator[dict[str, Any]]:
-    """What the monitor saw others do while the engine was measured."""
-    launches = engine.ok()
-    busy = [
-        launch
-        for launch in launches
-        if (value_at(launch.record, "monitor.foreign_cpu_percent_mean") or 0.0) >= FOREIGN_CPU_PERCENT
-    ]
-    if busy:
-        most = max(value_at(launch.record, "monitor.foreign_cpu_percent_mean") for launch in busy)
-        yield caution(
-            "foreign_load",
-            "warning",
-            f"other programs used up to {most:.0f} % of a core during {len(busy)} of "
-            f"{_plural(len(launches), 'launch')} of {engine.name}",
-            "Close other programs and measure again; blocks spread such load over the engines, but it widens intervals",
-            engine=engine.name,
-        )
-    throttled = [launch for launch in launches if value_at(launch.record, "monitor.gpu.throttle_reasons")]
+def throttle_cautions(engine: EngineData) -> Iterator[dict[str, Any]]:
+    """Whether something held the GPU's clocks down."""
+    throttled = [launch for launch in engine.ok() if value_at(launch.record, "monitor.gpu.throttle_reasons")]
     if throttled:
-        reasons = sorted(
-            {reason for one in throttled for reason in value_at(one.record, "monitor.gpu.throttle_reasons")}
-        )
+        held_down = [value_at(launch.record, "monitor.gpu.throttle_reasons") for launch in throttled]
+        reasons = sorted({reason for one in held_down for reason in one})
         yield caution(
             "gpu_throttled",
-            "serious",
-            f"the GPU lowered its clock during {_plural(len(throttled), 'launch')} of {engine.name} "
-            f"({', '.join(map(str, reasons))})",
+            "warning",
+            f"the GPU's clocks were held down during {plural(len(throttled), 'launch')} of {engine.name} "
+            f"({', '.join(reasons)})",
             "Cool the GPU, raise system.cool_down_seconds, or lock its clocks",
             engine=engine.name,
         )
@@ -221,16 +196,19 @@ def absence_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
 def comparability_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
     """Engines that ran under different conditions in one workload."""
     conditions: Sequence[tuple[str, str, str, Severity]] = (
-        ("devices_differ", "load.device", "devices", "serious"),
+        ("devices_differ", "device", "devices", "serious"),
         ("threads_differ", "load.threads", "numbers of threads", "warning"),
         ("dtypes_differ", "load.compute_dtype", "computing types", "warning"),
     )
     for kind, key, words, severity in conditions:
-        values = Counter(
-            (engine.name, value_at(launch.record, key)) for engine in inputs.engines.values() for launch in engine.ok()
-        )
-        if len({value for _, value in values if value is not None}) > 1:
-            listed = ", ".join(sorted({f"{name} {value}" for name, value in values if value is not None}))
+        values = {
+            (engine.name, launch.device if key == "device" else value_at(launch.record, key))
+            for engine in inputs.engines.values()
+            for launch in engine.ok()
+        }
+        known = {(name, value) for name, value in values if value is not None}
+        if len({value for _, value in known}) > 1:
+            listed = ", ".join(sorted(f"{name} {value}" for name, value in known))
             yield caution(
                 kind,
                 severity,
@@ -278,13 +256,16 @@ def verdict_cautions(
 ) -> Iterator[dict[str, Any]]:
     """Verdicts that could not be given, or that hang on outliers or on an unsound control."""
     primary = [one for one in comparisons if one["kind"] == "primary"]
-    untestable = Counter(one["reason"] for one in primary if one["verdict"] == "untestable")
+    measured = [one for one in primary if one["launches"]["engine"] and one["launches"]["reference"]]
+    untestable = Counter(one["reason"] for one in measured if one["verdict"] == "untestable")
     for reason, count in untestable.items():
         yield caution(
             "untestable",
             "warning",
-            f"{_plural(count, 'comparison')} without a verdict: {reason}",
-            "Raise benchmark.launches" if "launches" in str(reason) else "See the warnings on the engines concerned",
+            f"{plural(count, 'comparison')} without a verdict: {reason}",
+            "Raise benchmark.launches"
+            if str(reason).startswith("too few launches")
+            else "See the warnings on the engines concerned",
         )
     for one in primary:
         if "outlier_sensitive" in one["qualifiers"]:
@@ -324,14 +305,13 @@ def all_cautions(
     control: Mapping[str, Any] | None,
 ) -> list[dict[str, Any]]:
     """All warnings of a campaign, the serious ones first."""
-    found = [*campaign_cautions(inputs), *comparability_cautions(inputs)]
+    found = [*campaign_cautions(inputs), *comparability_cautions(inputs), *recorded_cautions(inputs)]
     for engine in inputs.engines.values():
         found += [
             *launch_cautions(inputs, engine),
             *likeness_cautions(engine),
             *fidelity_cautions(engine),
-            *recorded_cautions(engine),
-            *machine_cautions(engine),
+            *throttle_cautions(engine),
         ]
     measured = [cell for cell in cells if cell["case"] is not None and cell["metrics"][PRIMARY]["launches"]]
     found += [*_quality_cautions(measured), *verdict_cautions(comparisons, control), *absence_cautions(inputs)]

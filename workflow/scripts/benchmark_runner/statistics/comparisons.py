@@ -113,12 +113,12 @@ def _equivalence_json(judgement: Judgement) -> dict[str, Any] | None:
 
 def _what_it_takes(judgement: Judgement, tests: int) -> tuple[float | None, int | None]:
     """Smallest ratio found with 80 % power at these launches, and launches at which the seen ratio would be."""
-    if judgement.sd_of_log_ratios is None or judgement.ratio is None:
+    if judgement.comparison is None or judgement.sd_of_log_ratios is None or judgement.pair.excluded is not None:
         return None, None
     n = min(len(judgement.pair.values), len(judgement.pair.reference_values))
     spread, alpha, family = judgement.sd_of_log_ratios, judgement.alpha, max(tests, 1)
     detectable = detectable_ratio(n, spread, family, alpha)
-    return detectable, launches_to_detect_ratio(judgement.ratio.point, spread, family, alpha)
+    return detectable, launches_to_detect_ratio(judgement.comparison.ratio.point, spread, family, alpha)
 
 
 def _marks(

@@ -38,9 +38,20 @@ class Launch:
 
     @property
     def device(self) -> str | None:
-        """Device that computed: what the engine said, else what it was told."""
-        device = value_at(self.record, "load.device") or self.record.get("device")
-        return str(device) if device else None
+        """Device that computed."""
+        return device_of(self.record)
+
+
+def device_of(record: Mapping[str, Any]) -> str | None:
+    """Device that computed: the kind that the engine names, with the GPU's number from the spec; None where unknown.
+
+    An engine's own words differ ("cuda", "Cuda(0)", "cuda:0"), and an engine may have fallen back to the CPU unasked.
+    """
+    asked = record.get("device")
+    said = str(value_at(record, "load.device") or asked or "").lower()
+    if "cuda" in said:
+        return asked if isinstance(asked, str) and asked.startswith("cuda") else "cuda"
+    return "cpu" if "cpu" in said else said or None
 
 
 @dataclass(frozen=True)

@@ -134,8 +134,8 @@ METRICS: Final = (
         "lower",
         "launch",
         "energy a token",
-        "energy of the device that computes (GPU, else CPU package) while the launch was monitored, loading and "
-        "warm-up included, over all tokens made",
+        "energy of the device that computed (GPU, else processor package) from the first measured iteration of a "
+        "launch to the end of the last, over the tokens made in that time",
         "needs {ratio} times the energy of",
         inverse=True,
     ),

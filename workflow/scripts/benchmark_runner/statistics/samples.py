@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from benchmark_runner.collect import value_at
 from benchmark_runner.statistics.estimates import FloatArray
-from benchmark_runner.statistics.inputs import EngineData, Launch
+from benchmark_runner.statistics.inputs import EngineData, Launch, device_of
 from benchmark_runner.statistics.metrics import CASE_METRICS, LAUNCH_METRICS, Metric
 
 NS_PER_MS: Final = 1e6
@@ -143,9 +143,9 @@ def _load_ms(record: Mapping[str, Any]) -> float | None:
 
 
 def _energy_per_token(record: Mapping[str, Any], tokens: int) -> float | None:
-    """Energy a token; the GPU's where it computed, else the processor package's."""
-    on_gpu = str(value_at(record, "load.device") or record.get("device")).startswith("cuda")
-    joules = value_at(record, "monitor.gpu.energy_joules" if on_gpu else "monitor.package_energy_joules")
+    """Energy a measured token; the GPU's where it computed, else the processor package's."""
+    part = "gpu_energy_joules" if device_of(record) != "cpu" else "package_energy_joules"
+    joules = value_at(record, f"monitor.measured.{part}")
     return None if joules is None or tokens == 0 else float(joules) / tokens
 
 
@@ -207,8 +207,9 @@ def launch_samples(engine: EngineData, workload: str, tokens: Mapping[int, int])
 
 
 def tokens_made(iterations: Path) -> dict[tuple[str, str, int], int]:
-    """Tokens generated in each launch, warm-ups included, by (engine, workload, block)."""
-    table = pq.read_table(iterations, columns=["engine", "workload", "block", "tokens"])
+    """Tokens generated in the measured iterations of each launch, by (engine, workload, block)."""
+    columns = ["engine", "workload", "block", "tokens"]
+    table = pq.read_table(iterations, columns=columns, filters=[("warmup", "==", False)])
     sums = table.group_by(["engine", "workload", "block"]).aggregate([("tokens", "sum")]).to_pylist()
     return {(row["engine"], row["workload"], row["block"]): row["tokens_sum"] for row in sums}
 

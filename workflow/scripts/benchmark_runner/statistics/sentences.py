@@ -79,6 +79,6 @@ def sentence(judgement: Judgement, metric: Metric, qualifiers: Collection[str], 
         return "; ".join([f"perhaps {claim(judgement, metric, subject)}", *doubt, *tail])
     if judgement.verdict == "equivalent":
         return "; ".join([f"{pair.engine} and {pair.reference} are the same within {margin} in {metric.label}", *tail])
-    unseen = [f"a difference below {detectable:.2f} times would mostly go unseen"] if detectable else []
+    unseen = [f"a difference below {100 * (detectable - 1):.2g} % would mostly go unseen"] if detectable else []
     cannot = f"{metric.label} of {pair.engine} and {pair.reference} cannot be told apart"
     return "; ".join([cannot, claim(judgement, metric, pair.engine), *unseen, *tail])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,8 +23,11 @@ ANALYSIS_VERSION: Final = 1
 
 def _agreed(launches: list[Launch], key: str) -> Any:
     """Value on which launches agree; None where none has it, all values joined where they differ."""
-    values = [value for value in (value_at(launch.record, key) for launch in launches) if value is not None]
-    distinct = list(dict.fromkeys(values))
+    return _joined([value_at(launch.record, key) for launch in launches])
+
+
+def _joined(values: Iterable[Any]) -> Any:
+    distinct = list(dict.fromkeys(value for value in values if value is not None))
     if len(distinct) > 1:
         return " and ".join(str(value) for value in distinct)
     return distinct[0] if distinct else None
@@ -57,7 +60,7 @@ def engine_json(inputs: Inputs, engine: EngineData) -> dict[str, Any]:
     return {
         "name": engine.name,
         "control_of": engine.control_of,
-        "device": _agreed(good, "load.device"),
+        "device": _joined([launch.device for launch in good]),
         "dtype": _agreed(good, "load.compute_dtype") or configured["dtype"],
         "threads": _agreed(good, "load.threads"),
         "version": _agreed(good, "hello.version"),

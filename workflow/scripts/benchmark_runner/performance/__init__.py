@@ -1,0 +1,1 @@
+"""From verdicts to an answer: headline figures, ranking, phases of a request, memory."""

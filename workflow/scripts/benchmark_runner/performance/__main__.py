@@ -1,0 +1,40 @@
+"""Write performance_analysis.json from the statistics, the raw data and the table of iterations."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark_runner.errors import exit_status
+from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.performance.analysis import analyse
+
+
+def _without_iterations(raw: dict[str, Any]) -> dict[str, Any]:
+    launches = [{key: value for key, value in record.items() if key != "iterations"} for record in raw["launches"]]
+    return {**raw, "launches": launches}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Read, analyse, write."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.performance", description=__doc__)
+    parser.add_argument("--plan", type=Path, required=True, help="plan.json")
+    parser.add_argument("--statistics", type=Path, required=True, help="statistical_summary.json")
+    parser.add_argument("--iterations", type=Path, required=True, help="iterations.parquet")
+    parser.add_argument("--raw", type=Path, nargs="+", required=True, help="raw_data/<engine>.json of all engines")
+    parser.add_argument("--manifest", type=Path, help="model/manifest.json, for the size of the weights")
+    parser.add_argument("--out", type=Path, required=True, help="performance_analysis.json")
+    args = parser.parse_args(argv)
+    raw = {content["engine"]: content for content in (_without_iterations(read_json(path)) for path in args.raw)}
+    weights = read_json(args.manifest)["weights_bytes"] if args.manifest and args.manifest.is_file() else None
+    analysis = analyse(read_json(args.plan), read_json(args.statistics), raw, args.iterations, weights)
+    write_json(args.out, analysis)
+    print(f"fastest engine: {analysis['fastest_engine'] or 'not separated by the data'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -1,0 +1,100 @@
+"""How decoding slows down as the answer grows: rate by place of the token, from the gaps between tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from benchmark_runner.statistics.estimates import FloatArray, typical_estimate
+
+MS_PER_S: Final = 1e3
+
+MOST_POINTS: Final = 64
+"""Chosen: a line in a plot shows no more; longer answers are averaged over neighbouring tokens."""
+
+FIRST_GAP_ENDS_AT: Final = 2
+"""The first gap lies between tokens 1 and 2, so it belongs to token 2."""
+
+
+def gap_matrix(itl_ms: pa.ChunkedArray) -> FloatArray:
+    """Gaps as iterations x places, nan after the end of shorter answers."""
+    column = itl_ms.combine_chunks()
+    lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False).astype(np.int64)
+    matrix = np.full((len(lengths), int(lengths.max(initial=0))), np.nan)
+    filled = np.arange(matrix.shape[1])[None, :] < lengths[:, None]
+    matrix[filled] = column.flatten().to_numpy(zero_copy_only=False)
+    return matrix
+
+
+def bins(places: int, most: int = MOST_POINTS) -> npt.NDArray[np.int64]:
+    """First index of each group of neighbouring places, groups being of equal width."""
+    return np.arange(0, places, max(1, -(-places // most)), dtype=np.int64)
+
+
+def launch_rates(matrix: FloatArray, starts: npt.NDArray[np.int64]) -> FloatArray:
+    """Tokens a second of one launch by group of places: from the median over iterations of the mean gap in the
+    group."""
+    known = ~np.isnan(matrix)
+    sums = np.add.reduceat(np.where(known, matrix, 0.0), starts, axis=1)
+    counts = np.add.reduceat(known.astype(np.int64), starts, axis=1)
+    means = np.full(sums.shape, np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    some = np.any(counts > 0, axis=0)
+    gaps = np.full(len(starts), np.nan)
+    gaps[some] = np.nanmedian(means[:, some], axis=0)
+    rates = np.full(len(starts), np.nan)
+    np.divide(MS_PER_S, gaps, out=rates, where=gaps > 0)
+    return rates
+
+
+def _point(rates: FloatArray, level: float) -> dict[str, Any] | None:
+    rates = rates[np.isfinite(rates)]
+    if not len(rates):
+        return None
+    estimate = typical_estimate(rates, level)
+    if estimate is None:
+        return {"point": float(rates[0]), "low": None, "high": None}
+    return {"point": estimate.point, "low": estimate.low, "high": estimate.high}
+
+
+def case_series(table: pa.Table, level: float) -> list[dict[str, Any]]:
+    """Points {position, tokens_per_s} of one engine, workload and case; position counts tokens of the answer from 1."""
+    matrix = gap_matrix(table.column("itl_ms"))
+    if matrix.size == 0:
+        return []
+    blocks = table.column("block").to_numpy()
+    starts = bins(matrix.shape[1])
+    rates = np.array([launch_rates(matrix[blocks == block], starts) for block in np.unique(blocks)])
+    ends = np.append(starts[1:], matrix.shape[1]) - 1
+    series = []
+    for place, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        found = _point(rates[:, place], level)
+        if found is not None:
+            series.append({"position": FIRST_GAP_ENDS_AT + float(start + end) / 2, "tokens_per_s": found})
+    return series
+
+
+def decode_by_position(
+    iterations: Path, engines: Sequence[str], cells: Sequence[tuple[str, str]], level: float
+) -> list[dict[str, Any]]:
+    """Series of all engines and test cases; reads the gaps of one engine and case at a time."""
+    found = []
+    for engine in engines:
+        for workload, case in cells:
+            wanted = [
+                ("engine", "==", engine),
+                ("workload", "==", workload),
+                ("case", "==", case),
+                ("warmup", "==", False),
+            ]
+            table = pq.read_table(iterations, columns=["block", "itl_ms"], filters=wanted)
+            for point in case_series(table, level):
+                found.append({"engine": engine, "workload": workload, "case": case, **point})
+    return found

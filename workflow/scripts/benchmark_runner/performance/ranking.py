@@ -1,0 +1,157 @@
+"""The headline figures and who is fastest, or why nobody can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from benchmark_runner.performance.results import Cell, Results
+
+LATENCY: Final = "e2e_ms"
+THROUGHPUT: Final = "total_tokens_per_s"
+GPU_FIELD: Final = "utilization_percent_mean"
+
+
+def _choose(plan: Mapping[str, Any], key: str, usual: str) -> tuple[Cell, str]:
+    workloads = {entry["name"]: entry for entry in plan["workloads"]}
+    wanted = (plan["campaign"].get("headline") or {}).get(key)
+    if wanted is not None and wanted in workloads:
+        name, rule = str(wanted), f"the configuration's benchmark.headline.{key}"
+    elif usual in workloads:
+        name, rule = usual, f"the workload called {usual}"
+    else:
+        name, rule = next(iter(workloads)), f"the first workload, as none is called {usual}"
+    cases = workloads[name]["cases"]
+    if len(cases) > 1:
+        rule += f", its first test case of {len(cases)}"
+    return Cell(name, cases[0]["name"]), rule
+
+
+def choose_headline(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Which cell gives each headline figure and by which rule.
+
+    The configured workload, else latency_test and throughput_test, else the first; of it the first test case, since an
+    average over unlike requests is the time of none.
+    """
+    latency, latency_rule = _choose(plan, "latency_workload", "latency_test")
+    throughput, throughput_rule = _choose(plan, "throughput_workload", "throughput_test")
+    return {
+        "latency": {
+            "workload": latency.workload,
+            "case": latency.case,
+            "metric": LATENCY,
+            "unit": "ms",
+            "choice_rule": latency_rule,
+        },
+        "throughput": {
+            "workload": throughput.workload,
+            "case": throughput.case,
+            "metric": THROUGHPUT,
+            "unit": "tokens/s",
+            "choice_rule": throughput_rule,
+        },
+    }
+
+
+def headline_cell(headline: Mapping[str, Any], figure: str) -> Cell:
+    """The cell of a headline figure (latency or throughput)."""
+    return Cell(headline[figure]["workload"], headline[figure]["case"])
+
+
+def comparison_matrix(results: Results, latency: Cell, throughput: Cell) -> dict[str, dict[str, Any]]:
+    """Headline figures of each engine; speedup is the baseline's latency over the engine's, 1.0 for the baseline."""
+    base = results.point(results.baseline, latency, LATENCY)
+    unranked = results.unranked(latency, LATENCY)
+    matrix = {}
+    for name in results.engines:
+        own = results.estimate(name, latency, LATENCY)
+        rate = results.estimate(name, throughput, THROUGHPUT)
+        matrix[name] = {
+            "latency_ms": own["point"] if own else None,
+            "throughput": rate["point"] if rate else None,
+            "speedup": base / own["point"] if base is not None and own and own["point"] > 0 else None,
+            "latency_interval": own,
+            "throughput_interval": rate,
+            "ranked": name not in unranked,
+            "reason": unranked.get(name),
+        }
+    return matrix
+
+
+def rank(results: Results, matrix: Mapping[str, Mapping[str, Any]], latency: Cell) -> list[dict[str, Any]]:
+    """Ranked engines by latency, each with those that the data do not separate from it."""
+    names = sorted(
+        (name for name, figures in matrix.items() if figures["ranked"]), key=lambda name: matrix[name]["latency_ms"]
+    )
+    return [
+        {
+            "engine": name,
+            "latency_ms": matrix[name]["latency_ms"],
+            "throughput": matrix[name]["throughput"],
+            "tied_with": [
+                other for other in names if other != name and not results.separated(name, other, latency, LATENCY)
+            ],
+        }
+        for name in names
+    ]
+
+
+def leader(results: Results, names: list[str], cell: Cell, metric: str) -> tuple[str | None, list[str]]:
+    """(best engine, rivals that keep it from being certain); the engine is None where rivals or competitors are
+    wanting.
+
+    `names` are ordered best first. The best is certain only when its verdict against every other one is.
+    """
+    if len(names) < 2:
+        return None, []
+    first, others = names[0], names[1:]
+    rivals = [other for other in others if not results.is_faster(first, other, cell, metric)]
+    return (None if rivals else first), rivals
+
+
+def most_consistent(results: Results, names: list[str], cell: Cell) -> dict[str, Any] | None:
+    """Engine whose latency varies least: the smallest of the larger of CV within and between launches. Descriptive."""
+    spreads = {}
+    for name in names:
+        numbers = results.metric(name, cell, LATENCY)
+        known = [value for value in (numbers["cv_within"], numbers["cv_between"]) if value is not None]
+        if known:
+            spreads[name] = max(known)
+    if len(spreads) < 2:
+        return None
+    best = min(spreads, key=lambda name: spreads[name])
+    return {"engine": best, "cv": spreads[best]}
+
+
+def best_by_throughput(matrix: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Ranked engine with the highest throughput and that figure; says nothing about certainty."""
+    known = {name: one["throughput"] for name, one in matrix.items() if one["ranked"] and one["throughput"] is not None}
+    if not known:
+        return None
+    best = max(known, key=lambda name: known[name])
+    return {"engine": best, "tokens_per_s": known[best]}
+
+
+def gpu_utilisation(
+    raw: Mapping[str, Mapping[str, Any]], names: list[str], workload: str
+) -> tuple[dict[str, Any] | None, str | None]:
+    """(engine with the highest mean GPU utilisation on a workload and that mean, reason where there is none)."""
+    means: dict[str, float] = {}
+    reasons: dict[str, None] = {}
+    for name in names:
+        values = []
+        for record in raw[name]["launches"]:
+            monitor = record["monitor"]
+            if record["status"] != "ok" or record["workload"] != workload or monitor is None:
+                continue
+            if monitor["gpu"] is not None and monitor["gpu"][GPU_FIELD] is not None:
+                values.append(monitor["gpu"][GPU_FIELD])
+            else:
+                absent = monitor["absent"]
+                reasons[absent.get("gpu") or absent.get(f"gpu.{GPU_FIELD}") or "no GPU was monitored"] = None
+        if values:
+            means[name] = sum(values) / len(values)
+    if not means:
+        return None, "; ".join(reasons) or "no launch was monitored"
+    best = max(means, key=lambda name: means[name])
+    return {"engine": best, "percent": means[best]}, None

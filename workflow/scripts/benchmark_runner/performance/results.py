@@ -1,0 +1,96 @@
+"""Looking things up in statistical_summary.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark_runner.statistics.verdicts import CERTAIN
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A workload and its test case; the case is None for metrics of a whole launch."""
+
+    workload: str
+    case: str | None
+
+
+class Results:
+    """statistical_summary.json, indexed."""
+
+    def __init__(self, summary: Json) -> None:
+        self.summary = summary
+        self._metrics: dict[tuple[str, str, str | None], Json] = {
+            (cell["engine"], cell["workload"], cell["case"]): cell["metrics"] for cell in summary["cells"]
+        }
+
+    @property
+    def engines(self) -> dict[str, Json]:
+        """Engines without the control, in the plan's order."""
+        return {entry["name"]: entry for entry in self.summary["engines"] if entry["control_of"] is None}
+
+    @property
+    def baseline(self) -> str:
+        """Name of the engine that the others are compared with."""
+        name: str = self.summary["campaign"]["baseline"]
+        return name
+
+    def metric(self, engine: str, cell: Cell, metric: str) -> Json:
+        """Numbers of one metric in one cell."""
+        return self._metrics[engine, cell.workload, cell.case][metric]  # type: ignore[no-any-return]
+
+    def estimate(self, engine: str, cell: Cell, metric: str) -> dict[str, Any] | None:
+        """The typical value with its interval, without flagged outliers where the settings say so.
+
+        {point, low, high}; low and high are None with one launch; None where there is no value.
+        """
+        numbers = self.metric(engine, cell, metric)
+        cleaned = numbers["without_outliers"] if self.summary["settings"]["remove_outliers"] else None
+        shown = cleaned or numbers
+        if shown["median_interval"] is not None:
+            return {key: shown["median_interval"][key] for key in ("point", "low", "high")}
+        return None if shown["median"] is None else {"point": shown["median"], "low": None, "high": None}
+
+    def point(self, engine: str, cell: Cell, metric: str) -> float | None:
+        """The typical value alone."""
+        found = self.estimate(engine, cell, metric)
+        return None if found is None else float(found["point"])
+
+    def comparisons(self, cell: Cell, metric: str) -> Iterator[Json]:
+        """Comparisons of engines (not of the control) in one cell."""
+        for one in self.summary["comparisons"]:
+            same = (one["workload"], one["case"], one["metric"]) == (cell.workload, cell.case, metric)
+            if same and one["kind"] != "control":
+                yield one
+
+    def between(self, a: str, b: str, cell: Cell, metric: str) -> Json | None:
+        """The comparison of two engines in either direction; None where there is none."""
+        for one in self.comparisons(cell, metric):
+            if {one["engine"], one["reference"]} == {a, b}:
+                return one
+        return None
+
+    def is_faster(self, a: str, b: str, cell: Cell, metric: str) -> bool:
+        """Whether a verdict says with certainty that a is better than b."""
+        one = self.between(a, b, cell, metric)
+        return one is not None and one["verdict"] in CERTAIN and one["faster"] == a
+
+    def separated(self, a: str, b: str, cell: Cell, metric: str) -> bool:
+        """Whether a verdict orders the two engines with certainty."""
+        return self.is_faster(a, b, cell, metric) or self.is_faster(b, a, cell, metric)
+
+    def unranked(self, cell: Cell, metric: str) -> dict[str, str]:
+        """Engines that take no part in a ranking, with the reason."""
+        found = {}
+        for name, entry in self.engines.items():
+            if entry["fidelity"]["result"] == "fail":
+                found[name] = (
+                    f"does not compute the same as the reference ({entry['fidelity']['detail'] or 'no detail'})"
+                )
+            elif self.point(name, cell, metric) is None:
+                found[name] = entry["reason"] or self.metric(name, cell, metric)["reason"] or "no measurement"
+        return found

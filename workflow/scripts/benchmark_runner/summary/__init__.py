@@ -1,0 +1,1 @@
+"""The answer in a page: summary.json and comparison_table.md."""

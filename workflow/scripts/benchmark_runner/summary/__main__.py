@@ -1,0 +1,36 @@
+"""Write summary.json and comparison_table.md from the statistics and the performance analysis."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark_runner.errors import exit_status
+from benchmark_runner.jsonio import read_json, write_json, write_text_atomic
+from benchmark_runner.performance.results import Results
+from benchmark_runner.summary.document import summary_document
+from benchmark_runner.summary.table import comparison_table
+
+
+def main(argv: Sequence[str]) -> int:
+    """Read, put into words, write."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.summary", description=__doc__)
+    parser.add_argument("--plan", type=Path, required=True, help="plan.json")
+    parser.add_argument("--statistics", type=Path, required=True, help="statistical_summary.json")
+    parser.add_argument("--performance", type=Path, required=True, help="performance_analysis.json")
+    parser.add_argument("--out", type=Path, required=True, help="summary.json")
+    parser.add_argument("--table", type=Path, required=True, help="comparison_table.md")
+    args = parser.parse_args(argv)
+    plan, results = read_json(args.plan), Results(read_json(args.statistics))
+    document = summary_document(plan, results, read_json(args.performance))
+    recommendation = document["summary"]["recommendation"]
+    write_json(args.out, document)
+    write_text_atomic(args.table, comparison_table(plan, results, recommendation))
+    print(recommendation)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -1,0 +1,90 @@
+"""What to do, in one paragraph: who is fastest, or what it would take to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from benchmark_runner.display import plural
+from benchmark_runner.performance.ranking import LATENCY, headline_cell
+from benchmark_runner.performance.results import Results
+
+QUICK: Final = (
+    "This is a quick look; the comprehensive campaign (--configfile config/comprehensive.yaml) adds launches, "
+    "workloads and tail percentiles."
+)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}." if not text.endswith(".") else text
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _left_out(performance: Mapping[str, Any]) -> str:
+    return " ".join(f"{entry['engine']} is left out: {entry['reason']}." for entry in performance["unranked"])
+
+
+def _certain(results: Results, performance: Mapping[str, Any]) -> str:
+    """The fastest engine with the sentences that carry it, and the engine with the highest throughput if another."""
+    fastest = performance["fastest_engine"]
+    cell = headline_cell(performance["headline"], "latency")
+    others = [entry["engine"] for entry in performance["ranking"] if entry["engine"] != fastest]
+    against = [results.between(fastest, other, cell, LATENCY) for other in others]
+    reasons = "; ".join(one["sentence"] for one in against if one is not None)
+    words = [f"Take {fastest} for the shortest answers in {cell.workload}: {reasons}."]
+    best = performance["best_throughput"]
+    if best is not None and best["engine"] != fastest:
+        place = performance["headline"]["throughput"]["workload"]
+        words.append(f"In {place} the highest throughput was seen with {best['engine']}.")
+    return " ".join(words)
+
+
+def _what_it_takes(comparisons: list[Mapping[str, Any]], launches: int) -> str:
+    """What would separate engines that are not: more launches, another setting, or nothing since they are equal."""
+    if all(one["verdict"] == "equivalent" for one in comparisons):
+        return "They are the same within the margin, so choose by memory, cost or features."
+    open_pairs = [one for one in comparisons if one["verdict"] != "equivalent"]
+    needed = [one["launches_needed"] for one in open_pairs if one["launches_needed"] is not None]
+    if "control_differs" in {mark for one in comparisons for mark in one["qualifiers"]}:
+        return "The control differs from its twin, so the machine must be made quiet before anything can be said."
+    if any(one["reason"] is not None and one["launches_needed"] is None for one in open_pairs):
+        return "More launches would not change that."
+    if len(needed) < len(open_pairs):
+        return "No affordable number of launches would separate a difference as small as the one seen."
+    return (
+        f"About {plural(max(*needed, launches + 1), 'launch')} each instead of {launches} would separate a difference of the size seen with "
+        "80 % power: raise benchmark.launches."
+    )
+
+
+def _undecided(results: Results, performance: Mapping[str, Any]) -> str:
+    candidate, rivals = performance["fastest_candidate"], performance["not_separated_from_candidate"]
+    cell = headline_cell(performance["headline"], "latency")
+    found = [results.between(candidate, rival, cell, LATENCY) for rival in rivals]
+    comparisons = [one for one in found if one is not None]
+    reasons = "; ".join(one["sentence"] for one in comparisons)
+    launches = int(results.summary["campaign"]["launches"])
+    return (
+        f"The data do not say whether {candidate} is faster than {_listed(rivals)} in {cell.workload}: {reasons}. "
+        f"{_what_it_takes(comparisons, launches)}"
+    )
+
+
+def recommend(results: Results, performance: Mapping[str, Any]) -> str:
+    """The recommendation of summary.json."""
+    ranked = [entry["engine"] for entry in performance["ranking"]]
+    if not ranked:
+        words = "No engine was measured."
+    elif len(ranked) == 1:
+        words = f"Only {ranked[0]} was measured, so there is nothing to compare it with."
+    elif performance["fastest_engine"] is not None:
+        words = _certain(results, performance)
+    else:
+        words = _undecided(results, performance)
+    parts = [words, _left_out(performance)]
+    if results.summary["campaign"]["quick"]:
+        parts.append(QUICK)
+    return " ".join(_sentence(part) for part in parts if part)

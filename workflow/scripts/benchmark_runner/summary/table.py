@@ -1,0 +1,120 @@
+"""comparison_table.md: a table a workload and test case, with intervals, verdicts and footnotes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from benchmark_runner.display import ABSENT, estimate_text, plural, ratio_text
+from benchmark_runner.performance.ranking import LATENCY, THROUGHPUT
+from benchmark_runner.performance.results import Cell, Results
+
+COLUMNS: Final = (
+    "engine",
+    "end-to-end latency",
+    "TTFT",
+    "TPOT",
+    "throughput",
+    "peak memory",
+    "times as fast as {baseline}",
+    "verdict",
+)
+
+VERDICT_WORDS: Final = {
+    "untestable": "no verdict",
+    "confirmed_faster": "{faster} is faster: both tests agree",
+    "significant_unconfirmed": "{faster} may be faster: not confirmed",
+    "meaningfully_faster": "{faster} is faster by more than 2 %",
+    "equivalent": "the same within 2 %",
+    "inconclusive": "not told apart",
+}
+
+
+def _case_value(results: Results, name: str, cell: Cell, metric: str) -> str:
+    unit, estimate = results.metric(name, cell, metric)["unit"], results.estimate(name, cell, metric)
+    if estimate is not None and estimate["low"] == estimate["high"]:
+        estimate["low"] = estimate["high"] = None
+    return estimate_text(estimate, unit)
+
+
+def _verdict(results: Results, name: str, cell: Cell) -> tuple[str, str, str | None]:
+    """(ratio, verdict, footnote) of an engine against the baseline; the control is compared with its twin."""
+    own = [
+        one
+        for one in results.summary["comparisons"]
+        if (one["workload"], one["case"], one["metric"]) == (cell.workload, cell.case, LATENCY)
+        and {one["engine"], one["reference"]} == {name, results.baseline}
+    ]
+    if not own:
+        return ABSENT, ABSENT, None
+    one = own[0]
+    return ratio_text(one["ratio"]), VERDICT_WORDS[one["verdict"]].format(faster=one["faster"]), one["sentence"]
+
+
+def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: list[str]) -> list[str]:
+    name = entry["name"]
+    label = f"{name} (control)" if entry["control_of"] else name
+    if results.point(name, cell, LATENCY) is None:
+        reason = entry["reason"] or results.metric(name, cell, LATENCY)["reason"]
+        notes.append(f"{name}: no measurement, since {reason}")
+        return [f"{label} [{len(notes)}]", *[ABSENT] * (len(COLUMNS) - 1)]
+    if name == results.baseline:
+        ratio, verdict = "1 (baseline)", ABSENT
+    else:
+        ratio, verdict, note = _verdict(results, name, cell)
+        if note is not None:
+            notes.append(note)
+            verdict = f"{verdict} [{len(notes)}]"
+    return [
+        label,
+        *(_case_value(results, name, cell, metric) for metric in (LATENCY, "ttft_ms", "tpot_ms", THROUGHPUT)),
+        _case_value(results, name, Cell(cell.workload, None), "peak_rss_bytes"),
+        ratio,
+        verdict,
+    ]
+
+
+def _markdown(rows: list[list[str]], header: list[str]) -> list[str]:
+    def line(cells: list[str]) -> str:
+        return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+    return [line(header), f"|{' --- |' * len(header)}", *map(line, rows)]
+
+
+def _request(case: Mapping[str, Any], workload: Mapping[str, Any], launches: int) -> str:
+    iterations, warmups = workload["iterations_per_launch"], workload["warmup_iterations"]
+    return (
+        f"{plural(case['max_new_tokens'], 'token')} asked for; {plural(iterations, 'iteration')} in each of "
+        f"{plural(launches, 'launch')} after {plural(warmups, 'warm-up')}."
+    )
+
+
+def comparison_table(plan: Mapping[str, Any], results: Results, recommendation: str) -> str:
+    """Content of comparison_table.md."""
+    settings, summary = results.summary["settings"], results.summary
+    level = f"{100 * settings['confidence_level']:g} %"
+    lines = [f"# {plan['campaign']['name']}", "", recommendation, ""]
+    for workload in plan["workloads"]:
+        for case in workload["cases"]:
+            cell, notes = Cell(workload["name"], case["name"]), list[str]()
+            rows = [_row(results, entry, cell, notes) for entry in summary["engines"]]
+            header = [column.format(baseline=results.baseline) for column in COLUMNS]
+            lines += [f"## {cell.workload}, {cell.case}", ""]
+            lines += [_request(case, workload, plan["campaign"]["launches"]), ""]
+            lines += [*_markdown(rows, header), ""]
+            lines += [f"{number}. {note}" for number, note in enumerate(notes, start=1)]
+            lines += [""] if notes else []
+    flagged = "without flagged outliers" if settings["remove_outliers"] else "with all iterations"
+    lines += [
+        "---",
+        "",
+        f"Values are geometric means of launch medians {flagged}; ranges are {level} intervals over launches, which "
+        "are the unit of replication. TTFT: time to first token. TPOT: time per output token after the first. "
+        "Throughput: tokens of an answer over its end-to-end time. Peak memory: resident, the engine's processes "
+        "together.",
+        "",
+        f"Ratios above 1 mean faster than {results.baseline}; they and the verdicts come from all iterations, compared "
+        f"launch by launch within blocks. {summary['family']['description'].capitalize()}.",
+        "",
+    ]
+    return "\n".join(lines)
