@@ -18,7 +18,7 @@ rule analysis:
 
 rule collect_records:
     input:
-        plan=ancient(f"{OUT}/plan.json"),
+        plan=part("analysis"),
         fidelity=f"{OUT}/fidelity/{{engine}}.json",
         records=lambda wildcards: CAMPAIGN.records(wildcards.engine),
     output:
@@ -27,8 +27,6 @@ rule collect_records:
         f"{OUT}/logs/stages/collect_records/{{engine}}.log",
     conda:
         "../../envs/workflow.yaml"
-    params:
-        owed=CAMPAIGN.fingerprint("campaign", "workloads"),
     shell:
         "python -m benchmark_runner.collect"
         " --plan {input.plan:q}"
@@ -60,7 +58,7 @@ rule tabulate_iterations:
 
 rule summarise_statistics:
     input:
-        plan=ancient(f"{OUT}/plan.json"),
+        plan=part("analysis"),
         raw=raw_data,
         iterations=f"{OUT}/analysis/iterations.parquet",
         fidelity=fidelity_of_all,
@@ -70,8 +68,6 @@ rule summarise_statistics:
         f"{OUT}/logs/stages/summarise_statistics.log",
     conda:
         "../../envs/workflow.yaml"
-    params:
-        owed=CAMPAIGN.fingerprint("campaign", "config.analysis"),
     shell:
         "python -m benchmark_runner.statistics"
         " --plan {input.plan:q}"
@@ -84,7 +80,7 @@ rule summarise_statistics:
 
 rule analyse_performance:
     input:
-        plan=ancient(f"{OUT}/plan.json"),
+        plan=part("analysis"),
         raw=raw_data,
         iterations=f"{OUT}/analysis/iterations.parquet",
         statistics=f"{OUT}/analysis/statistical_summary.json",
@@ -94,8 +90,6 @@ rule analyse_performance:
         f"{OUT}/logs/stages/analyse_performance.log",
     conda:
         "../../envs/workflow.yaml"
-    params:
-        owed=CAMPAIGN.fingerprint("campaign"),
     shell:
         "python -m benchmark_runner.performance"
         " --plan {input.plan:q}"
@@ -103,4 +97,75 @@ rule analyse_performance:
         " --iterations {input.iterations:q}"
         " --raw {input.raw:q}"
         " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule record_environment:
+    input:
+        plan=part("analysis"),
+        manifest=f"{OUT}/model/manifest.json",
+        builds=build_records,
+        raw=raw_data,
+    output:
+        f"{OUT}/environment.json",
+    log:
+        f"{OUT}/logs/stages/record_environment.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.environment"
+        " --plan {input.plan:q}"
+        " --manifest {input.manifest:q}"
+        ' --locks "$BENCHMARK_RUNNER_ROOT"/envs/*.txt'
+        ' --repository "$BENCHMARK_RUNNER_ROOT"'
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule advise_costs:
+    input:
+        plan=part("business"),
+        statistics=f"{OUT}/analysis/statistical_summary.json",
+        performance=f"{OUT}/analysis/performance_analysis.json",
+        environment=f"{OUT}/environment.json",
+        prices=PRICES,
+        facts=FACTS,
+    output:
+        f"{OUT}/analysis/business_recommendations.json",
+    log:
+        f"{OUT}/logs/stages/advise_costs.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.business"
+        " --plan {input.plan:q}"
+        " --statistics {input.statistics:q}"
+        " --performance {input.performance:q}"
+        " --environment {input.environment:q}"
+        " --prices {input.prices:q}"
+        " --facts {input.facts:q}"
+        ' --now "$(date -u +%Y-%m-%dT%H:%M:%SZ)"'
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule conclude:
+    input:
+        plan=part("analysis"),
+        statistics=f"{OUT}/analysis/statistical_summary.json",
+        performance=f"{OUT}/analysis/performance_analysis.json",
+    output:
+        summary=f"{OUT}/summary.json",
+        table=f"{OUT}/comparison_table.md",
+    log:
+        f"{OUT}/logs/stages/conclude.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.summary"
+        " --plan {input.plan:q}"
+        " --statistics {input.statistics:q}"
+        " --performance {input.performance:q}"
+        " --out {output.summary:q}"
+        " --table {output.table:q}"
         " > {log:q} 2>&1"

@@ -3,7 +3,7 @@
 REQUIRED INPUTS
     the configuration: --configfile FILE, or config/config.yaml of this workflow
 OUTPUTS
-    CAMPAIGN (engines, workloads, launches in order), OUT (its folder), and `owed`, the params that decide what reruns
+    CAMPAIGN (engines, workloads, launches in order), OUT (its folder) and the functions that name files
 """
 
 import os
@@ -11,13 +11,14 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.io import ancient, temp
+from snakemake.io import temp
 
 ROOT = Path(str(workflow.current_basedir)).resolve().parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.campaign.parts import part_file
 from benchmark_runner.errors import BenchmarkError
 
 # --configfile replaces the quick look instead of being merged into it.
@@ -31,9 +32,9 @@ try:
 except BenchmarkError as error:
     raise WorkflowError(str(error)) from None
 
+PLAN = CAMPAIGN.plan()
 OUT = CAMPAIGN.output_dir
 MODEL = CAMPAIGN.model
-LAUNCH = f"{OUT}/launches/{{engine}}/{{workload}}.{{identity}}/{{block}}"
 
 # Jobs run the Python that runs Snakemake, and find the library without an install step.
 shell.prefix(
@@ -44,23 +45,44 @@ shell.prefix(
 if "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", 1)
 
+NOTHING = "(?!)"  # as a wildcard constraint: matches no file
+ABOVE_LAUNCHES = (
+    len(CAMPAIGN.launches) + 2
+)  # priority of what should run before the first launch
+REFERENCE = [f"{OUT}/fidelity/reference/reference.json"] if CAMPAIGN.reference else []
+PRICES = CAMPAIGN.config["business"]["prices"] or str(ROOT / "config" / "prices.yaml")
+FACTS = str(ROOT / "config" / "engine_facts.yaml")
+PLOT_NAMES = (
+    "latency_comparison",
+    "throughput_scaling",
+    "memory_usage",
+    "gpu_utilization",
+)
+PLOTS = [
+    f"{OUT}/plots/{name}.png"
+    for name in PLOT_NAMES
+    if CAMPAIGN.config["analysis"]["generate_plots"]
+]
 ANSWER = f"python -m benchmark_runner.answer --output-dir {OUT!r}"
 
 
 wildcard_constraints:
     engine="|".join(CAMPAIGN.engines),
-    workload="|".join(CAMPAIGN.workloads),
-    identity="[0-9a-f]{12}",
-    block="[0-9]+",
 
 
-def launch_folder(wildcards):
-    return LAUNCH.format(**wildcards)
+def part(name):
+    """File with the part of the plan that a stage depends on; another content is another file."""
+    return f"{OUT}/plan/{part_file(PLAN, name)}"
 
 
 def build_records(wildcards=None):
     """Build records of all engines: no launch starts before every engine is there, or blocks would fall apart."""
-    return [ancient(engine.build_record) for engine in CAMPAIGN.builds.values()]
+    return [engine.build_record for engine in CAMPAIGN.builds.values()]
+
+
+def build_record_of(engine):
+    record = CAMPAIGN.engines[engine].build_record
+    return [record] if record else []
 
 
 def raw_data(wildcards=None):

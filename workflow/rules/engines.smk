@@ -20,7 +20,8 @@ rule build_engine:
     log:
         "{binary}.build.log",
     wildcard_constraints:
-        binary="|".join(re.escape(binary) for binary in CAMPAIGN.builds) or "(?!)",
+        binary="|".join(re.escape(binary) for binary in CAMPAIGN.builds) or NOTHING,
+    priority: ABOVE_LAUNCHES + 2
     conda:
         "../../envs/workflow.yaml"
     threads: workflow.cores

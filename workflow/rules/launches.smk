@@ -1,10 +1,15 @@
 """Launches: one fresh process each, alone on the machine, in randomised complete blocks.
 
+A launch that has its record is no job: the record is a fact, which Snakemake treats as a source file. run_launch makes
+only those that are owed, so that no changed file, parameter or rule can measure again what was measured.
+
 REQUIRED INPUTS
     <output_dir>/plan.json, <output_dir>/prompts.json, <output_dir>/model/manifest.json, the engines' build records
 OUTPUTS
     <output_dir>/launches/<engine>/<workload>.<identity>/<block>/{record.json,events.jsonl,metrics.jsonl,engine.log}
 """
+
+import re
 
 
 rule launches:
@@ -14,18 +19,20 @@ rule launches:
 
 rule run_launch:
     input:
-        plan=ancient(f"{OUT}/plan.json"),
-        prompts=ancient(f"{OUT}/prompts.json"),
-        manifest=ancient(f"{OUT}/model/manifest.json"),
+        plan=f"{OUT}/plan.json",
+        prompts=f"{OUT}/prompts.json",
+        manifest=f"{OUT}/model/manifest.json",
         builds=build_records,
     output:
-        record=f"{LAUNCH}/record.json",
-        events=f"{LAUNCH}/events.jsonl",
-        metrics=f"{LAUNCH}/metrics.jsonl",
-        engine_log=f"{LAUNCH}/engine.log",
+        record=f"{OUT}/launches/{{launch}}/record.json",
+        events=f"{OUT}/launches/{{launch}}/events.jsonl",
+        metrics=f"{OUT}/launches/{{launch}}/metrics.jsonl",
+        engine_log=f"{OUT}/launches/{{launch}}/engine.log",
     log:
-        f"{LAUNCH}/launch.log",
-    priority: lambda wildcards: CAMPAIGN.priority(launch_folder(wildcards))
+        f"{OUT}/launches/{{launch}}/launch.log",
+    wildcard_constraints:
+        launch="|".join(re.escape(key) for key in CAMPAIGN.owed_launches) or NOTHING,
+    priority: lambda wildcards: CAMPAIGN.priority(wildcards.launch)
     conda:
         "../../envs/workflow.yaml"
     threads: workflow.cores
@@ -33,18 +40,20 @@ rule run_launch:
         gpu=1,
     params:
         folder=subpath(output.record, parent=True),
-        attempt=lambda wildcards: CAMPAIGN.attempt(
-            wildcards.engine, launch_folder(wildcards)
-        ),
+        engine=lambda wildcards: CAMPAIGN.owed_launches[wildcards.launch].engine,
+        workload=lambda wildcards: CAMPAIGN.owed_launches[wildcards.launch].workload,
+        identity=lambda wildcards: CAMPAIGN.owed_launches[wildcards.launch].identity,
+        block=lambda wildcards: CAMPAIGN.owed_launches[wildcards.launch].block,
+        attempt=lambda wildcards: CAMPAIGN.attempt(wildcards.launch),
     shell:
         "exec python -m benchmark_runner.launch"
         " --plan {input.plan:q}"
         " --prompts {input.prompts:q}"
         " --model-manifest {input.manifest:q}"
-        " --engine {wildcards.engine:q}"
-        " --workload {wildcards.workload:q}"
-        " --identity {wildcards.identity:q}"
-        " --block {wildcards.block:q}"
+        " --engine {params.engine:q}"
+        " --workload {params.workload:q}"
+        " --identity {params.identity:q}"
+        " --block {params.block:q}"
         " --attempt {params.attempt:q}"
         " --out-dir {params.folder:q}"
         " --log {log:q}"

@@ -3,7 +3,8 @@
 REQUIRED INPUTS
     benchmark.model_path/config.json, unless its name is that of a model which the workflow makes
 OUTPUTS
-    models/<name>/ for such a model, <output_dir>/model/manifest.json, <output_dir>/prompts.json
+    models/<name>/ for such a model, <output_dir>/model/manifest.json, <output_dir>/prompts.json,
+    <output_dir>/fidelity/reference/prompts.json
 """
 
 if MODEL.recipe:
@@ -29,6 +30,7 @@ if MODEL.recipe:
 
 rule describe_model:
     input:
+        # Its hashes are the model's identity: a touched file of the same content is the same model.
         ancient(f"{MODEL.path}/config.json"),
     output:
         f"{OUT}/model/manifest.json",
@@ -51,8 +53,8 @@ rule describe_model:
 
 rule tokenize_prompts:
     input:
-        plan=ancient(f"{OUT}/plan.json"),
-        manifest=ancient(f"{OUT}/model/manifest.json"),
+        plan=part("workloads"),
+        manifest=f"{OUT}/model/manifest.json",
     output:
         f"{OUT}/prompts.json",
     log:
@@ -61,7 +63,27 @@ rule tokenize_prompts:
         "../../envs/workflow.yaml"
     params:
         folder=MODEL.path,
-        owed=CAMPAIGN.fingerprint("workloads", "model", "fidelity"),
+    shell:
+        "python -m benchmark_runner.model.prompts"
+        " --plan {input.plan:q}"
+        " --manifest {input.manifest:q}"
+        " --model-dir {params.folder:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule tokenize_fidelity_prompts:
+    input:
+        plan=part("fidelity_prompts"),
+        manifest=f"{OUT}/model/manifest.json",
+    output:
+        f"{OUT}/fidelity/reference/prompts.json",
+    log:
+        f"{OUT}/logs/stages/tokenize_fidelity_prompts.log",
+    conda:
+        "../../envs/workflow.yaml"
+    params:
+        folder=MODEL.path,
     shell:
         "python -m benchmark_runner.model.prompts"
         " --plan {input.plan:q}"

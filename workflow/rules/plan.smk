@@ -3,7 +3,7 @@
 REQUIRED INPUTS
     none but the configuration
 OUTPUTS
-    <output_dir>/plan.json
+    <output_dir>/plan.json, and <output_dir>/plan/<part>.<hash>.json for the stages that depend on a part of it
 """
 
 import json
@@ -18,10 +18,32 @@ rule plan:
         "../../envs/workflow.yaml"
     params:
         config=json.dumps(CAMPAIGN.config, sort_keys=True, ensure_ascii=False),
-        owed=CAMPAIGN.fingerprint("order", "engines", "workloads", "model", "fidelity"),
+        # Sources of engines and the content of the model belong to the plan beside the configuration.
+        identities=[launch.identity for launch in CAMPAIGN.launches],
     shell:
         "python -m benchmark_runner.plan"
         " --config {params.config:q}"
         ' --engines-folder "$BENCHMARK_RUNNER_ROOT"/engines'
         " --out {output:q}"
         " 2>&1 | tee {log:q}"
+
+
+rule write_part:
+    output:
+        f"{OUT}/plan/{{part}}.{{hash}}.json",
+    log:
+        f"{OUT}/logs/stages/write_part/{{part}}.{{hash}}.log",
+    wildcard_constraints:
+        part=r"[A-Za-z0-9_.-]+",
+        hash="[0-9a-f]{12}",
+    conda:
+        "../../envs/workflow.yaml"
+    params:
+        config=json.dumps(CAMPAIGN.config, sort_keys=True, ensure_ascii=False),
+    shell:
+        "python -m benchmark_runner.campaign.parts"
+        " --config {params.config:q}"
+        ' --engines-folder "$BENCHMARK_RUNNER_ROOT"/engines'
+        " --part {wildcards.part:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"

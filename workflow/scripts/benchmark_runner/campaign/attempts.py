@@ -33,9 +33,13 @@ def record_head(record: Path) -> RecordHead | None:
     return RecordHead(int(attempt[1]), status[1].decode())
 
 
-def attempt_owed(record: Path, *, engine_is_back: bool) -> int:
-    """Number of the attempt that should stand in record: one more than now where an unavailable engine is back."""
+def attempts_made(record: Path) -> int:
+    """How often a launch was tried, as its record says; 0 without a record."""
     head = record_head(record)
-    if head is None:
-        return 1
-    return head.attempt + 1 if head.status == "unavailable" and engine_is_back else head.attempt
+    return 0 if head is None else head.attempt
+
+
+def is_owed(record: Path, *, engine_is_back: bool) -> bool:
+    """Whether a launch is to be run: it has no record, or one of an unavailable engine that has come back."""
+    head = record_head(record)
+    return head is None or (head.status == "unavailable" and engine_is_back)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_runner.build import adapter as adapters
-from benchmark_runner.campaign.attempts import attempt_owed
+from benchmark_runner.campaign.attempts import attempts_made, is_owed
 from benchmark_runner.campaign.engines import Engine, campaign_engines, engine_is_back, missing_binaries
 from benchmark_runner.campaign.fidelity_prompts import DEFAULT_PROMPTS
 from benchmark_runner.campaign.identity import file_sha256, fingerprint
@@ -21,6 +21,9 @@ from benchmark_runner.configuration.positions import Positions
 from benchmark_runner.configuration.resolve import ConfigurationError, resolve
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch.version import MEASURE_VERSION
+
+REFERENCE_ADAPTER = "pytorch-baseline"
+"""The adapter whose model code is the one that the checkpoint's authors publish for."""
 
 _UNMEASURED_SYSTEM_KEYS = ("launch_timeout_seconds",)
 """Keys of `system` that decide how long the runner waits, not what a launch that ended measured."""
@@ -35,7 +38,17 @@ class Launch:
     engine: str
     workload: str
     identity: str
-    folder: str
+    output_dir: str
+
+    @property
+    def key(self) -> str:
+        """Name of the launch among all of an output folder."""
+        return f"{self.engine}/{self.workload}.{self.identity}/{self.block}"
+
+    @property
+    def folder(self) -> str:
+        """Folder of the launch's files."""
+        return f"{self.output_dir}/launches/{self.key}"
 
     @property
     def record(self) -> str:
@@ -108,12 +121,7 @@ class Campaign:
         benchmark = self.config["benchmark"]
         order = randomised_blocks(cells, benchmark["launches"], benchmark["seed"])
         return [
-            Launch(
-                position,
-                block,
-                *cell,
-                folder=f"{self.output_dir}/launches/{cell[0]}/{cell[1]}.{cell[2]}/{block}",
-            )
+            Launch(position, block, *cell, output_dir=self.output_dir)
             for position, (block, cell) in enumerate(order, start=1)
         ]
 
@@ -122,23 +130,39 @@ class Campaign:
         return [launch.record for launch in self.launches if launch.engine == engine]
 
     @cached_property
-    def _positions(self) -> dict[str, int]:
-        return {launch.folder: launch.position for launch in self.launches}
+    def owed_launches(self) -> dict[str, Launch]:
+        """Launches that are to be run, by key: without a record, or unavailable then and possible now.
 
-    def priority(self, folder: str) -> int:
-        """Job priority under which a greedy scheduler keeps the order; 0 for a launch of another campaign."""
-        position = self._positions.get(folder)
-        return 0 if position is None else len(self.launches) + 1 - position
+        A record that stands is a fact: to the workflow it is a source file, which nothing reruns or overwrites.
+        """
+        return {
+            launch.key: launch
+            for launch in self.launches
+            if is_owed(Path(launch.record), engine_is_back=self._is_back[launch.engine])
+        }
 
-    def attempt(self, engine: str, folder: str) -> int:
-        """Attempt that a launch's record should stand for: goes up when an unavailable engine has come back."""
-        back = engine_is_back(self.engines[engine], self.engines_folder)
-        return attempt_owed(Path(folder) / "record.json", engine_is_back=back)
+    @cached_property
+    def _is_back(self) -> dict[str, bool]:
+        return {name: engine_is_back(engine, self.engines_folder) for name, engine in self.engines.items()}
+
+    def priority(self, key: str) -> int:
+        """Job priority under which a greedy scheduler keeps the order."""
+        return len(self.launches) + 1 - self.owed_launches[key].position
+
+    def attempt(self, key: str) -> int:
+        """Number of the attempt that an owed launch makes."""
+        return attempts_made(Path(self.owed_launches[key].record)) + 1
 
     @cached_property
     def builds(self) -> dict[str, Engine]:
         """Engines that the workflow builds, by binary path; engines that share a binary share its build."""
         return {engine.binary_path: engine for engine in self.engines.values() if engine.adapter}
+
+    @property
+    def reference(self) -> str | None:
+        """Engine whose float32 greedy ids the others are held against; None where no engine can be it."""
+        names = (engine.name for engine in self.engines.values() if engine.adapter == REFERENCE_ADAPTER)
+        return next(names, None)
 
     def build_fingerprint(self, binary_path: str) -> dict[str, Any]:
         """What a build depends on: its source, its device, and whether the tool that it needs is here."""
@@ -150,21 +174,6 @@ class Campaign:
             "device": engine.build_device or "",
             "missing_tool": adapters.missing_tool(adapter) or "",
         }
-
-    def engine_fingerprint(self, name: str) -> str:
-        """Hash of all that determines what an engine computes: itself, the model and the texts to compare on."""
-        return fingerprint([self.engines[name].identity_parts(), self.fingerprint("model", "fidelity")])
-
-    def fingerprint(self, *parts: str) -> str:
-        """Hash of parts of the plan (dotted keys), for jobs that are owed when just these change."""
-        plan = self.plan()
-        found = {}
-        for part in parts:
-            value: Any = plan
-            for key in part.split("."):
-                value = value[key]
-            found[part] = value
-        return fingerprint(found)
 
     def plan(self) -> dict[str, Any]:
         """The campaign as plan.json holds it, without what needs statistics."""
@@ -215,7 +224,7 @@ def load_campaign(raw: Mapping[str, Any], files: Iterable[Path], engines_folder:
 
     Raises ConfigurationError with every problem that can be found without building anything.
     """
-    files = list(files)
+    files = [Path(file) for file in files]
     config = resolve(raw, files)
     positions = Positions(files)
     problems = [f"{positions.of(path)}: {path[-1]}: {message}" for path, message in _missing_prompt_files(config)]

@@ -57,6 +57,7 @@ class Engine:
             "adapter": self.adapter,
             "build_device": self.build_device,
             "build_record": self.build_record,
+            "source": self.source,
             "dtype": self.dtype,
             "options": dict(self.options),
         }

@@ -1,0 +1,89 @@
+"""The four plots, from the analysis alone.
+
+REQUIRED INPUTS
+    <output_dir>/analysis/{statistical_summary,performance_analysis}.json, <output_dir>/analysis/iterations.parquet,
+    <output_dir>/raw_data/<engine>.json
+OUTPUTS
+    <output_dir>/plots/{latency_comparison,throughput_scaling,memory_usage,gpu_utilization}.png
+"""
+
+
+rule plots:
+    input:
+        PLOTS,
+
+
+rule plot_latency:
+    input:
+        statistics=f"{OUT}/analysis/statistical_summary.json",
+        iterations=f"{OUT}/analysis/iterations.parquet",
+    output:
+        f"{OUT}/plots/latency_comparison.png",
+    log:
+        f"{OUT}/logs/stages/plot_latency.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.plots.latency"
+        " --statistics {input.statistics:q}"
+        " --iterations {input.iterations:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule plot_throughput:
+    input:
+        statistics=f"{OUT}/analysis/statistical_summary.json",
+        performance=f"{OUT}/analysis/performance_analysis.json",
+        iterations=f"{OUT}/analysis/iterations.parquet",
+    output:
+        f"{OUT}/plots/throughput_scaling.png",
+    log:
+        f"{OUT}/logs/stages/plot_throughput.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.plots.throughput"
+        " --statistics {input.statistics:q}"
+        " --performance {input.performance:q}"
+        " --iterations {input.iterations:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule plot_memory:
+    input:
+        statistics=f"{OUT}/analysis/statistical_summary.json",
+        performance=f"{OUT}/analysis/performance_analysis.json",
+        raw=raw_data,
+    output:
+        f"{OUT}/plots/memory_usage.png",
+    log:
+        f"{OUT}/logs/stages/plot_memory.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.plots.memory"
+        " --statistics {input.statistics:q}"
+        " --performance {input.performance:q}"
+        " --raw {input.raw:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule plot_gpu:
+    input:
+        statistics=f"{OUT}/analysis/statistical_summary.json",
+        raw=raw_data,
+    output:
+        f"{OUT}/plots/gpu_utilization.png",
+    log:
+        f"{OUT}/logs/stages/plot_gpu.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.plots.gpu"
+        " --statistics {input.statistics:q}"
+        " --raw {input.raw:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"

@@ -1,0 +1,87 @@
+"""The report that a person reads, the campaign's logs, and how to reproduce it.
+
+REQUIRED INPUTS
+    <output_dir>/{plan,summary,environment}.json, <output_dir>/analysis/*, <output_dir>/plots/*.png,
+    <output_dir>/raw_data/<engine>.json, workflow/report/
+OUTPUTS
+    <output_dir>/report.html, <output_dir>/reproduction.md, <output_dir>/logs/{benchmark,system_metrics}.log
+"""
+
+
+rule report:
+    input:
+        f"{OUT}/report.html",
+
+
+rule write_report:
+    input:
+        plan=f"{OUT}/plan.json",
+        summary=f"{OUT}/summary.json",
+        statistics=f"{OUT}/analysis/statistical_summary.json",
+        performance=f"{OUT}/analysis/performance_analysis.json",
+        business=f"{OUT}/analysis/business_recommendations.json",
+        iterations=f"{OUT}/analysis/iterations.parquet",
+        environment=f"{OUT}/environment.json",
+        reproduction=f"{OUT}/reproduction.md",
+        fidelity=fidelity_of_all,
+        plots=PLOTS,
+    output:
+        f"{OUT}/report.html",
+    log:
+        f"{OUT}/logs/stages/write_report.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.report"
+        " --plan {input.plan:q}"
+        " --summary {input.summary:q}"
+        " --statistics {input.statistics:q}"
+        " --performance {input.performance:q}"
+        " --business {input.business:q}"
+        " --iterations {input.iterations:q}"
+        " --environment {input.environment:q}"
+        " --reproduction {input.reproduction:q}"
+        " --fidelity {input.fidelity:q}"
+        " --plots {input.plots:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule write_reproduction:
+    input:
+        plan=f"{OUT}/plan.json",
+        environment=f"{OUT}/environment.json",
+        statistics=f"{OUT}/analysis/statistical_summary.json",
+    output:
+        f"{OUT}/reproduction.md",
+    log:
+        f"{OUT}/logs/stages/write_reproduction.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.reproduction"
+        " --plan {input.plan:q}"
+        " --environment {input.environment:q}"
+        " --statistics {input.statistics:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule write_logs:
+    input:
+        plan=part("analysis"),
+        raw=raw_data,
+    output:
+        benchmark=f"{OUT}/logs/benchmark.log",
+        metrics=f"{OUT}/logs/system_metrics.log",
+    log:
+        f"{OUT}/logs/stages/write_logs.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.logs"
+        " --plan {input.plan:q}"
+        " --raw {input.raw:q}"
+        " --benchmark-log {output.benchmark:q}"
+        " --system-metrics-log {output.metrics:q}"
+        " > {log:q} 2>&1"

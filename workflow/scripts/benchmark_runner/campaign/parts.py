@@ -1,0 +1,72 @@
+"""Parts of the plan: what one stage depends on and nothing else, so that it is owed only when just that changes.
+
+A part is written to a file whose name holds the hash of its content. A change therefore makes a new file, which
+Snakemake sees as another input; a file of the same name is never made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.campaign.identity import fingerprint
+from benchmark_runner.errors import exit_status
+from benchmark_runner.jsonio import write_json
+
+_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "workloads": ("model", "workloads", "fidelity"),
+    "fidelity_prompts": ("model", "workloads", "fidelity"),
+    "fidelity": ("model", "engines", "fidelity"),
+    "analysis": ("campaign", "model", "engines", "workloads", "order"),
+    "business": ("campaign", "engines"),
+}
+"""Keys of the plan that each part keeps."""
+
+_SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "fidelity": ("system",),
+    "analysis": ("analysis",),
+    "business": ("business",),
+}
+"""Sections of the configuration that each part keeps."""
+
+
+def plan_part(plan: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The part called name: a key of _KEYS, or `fidelity.<engine>`. Raises KeyError for another name."""
+    stage, _, engine = name.partition(".")
+    kept = {key: plan[key] for key in _KEYS[stage]}
+    kept["config"] = {section: plan["config"][section] for section in _SECTIONS.get(stage, ())}
+    if stage == "workloads":
+        kept["fidelity"] = {**plan["fidelity"], "prompts": []}
+    elif stage == "fidelity_prompts":
+        kept["workloads"] = []
+    elif engine:
+        kept["engines"] = [entry for entry in plan["engines"] if entry["name"] == engine]
+    return kept
+
+
+def part_file(plan: Mapping[str, Any], name: str) -> str:
+    """File name of a part, with the hash of its content."""
+    return f"{name}.{fingerprint(plan_part(plan, name))}.json"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write one part of the plan of a resolved configuration."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.campaign.parts", description=__doc__)
+    parser.add_argument("--config", type=json.loads, required=True, help="resolved configuration as JSON")
+    parser.add_argument("--engines-folder", type=Path, required=True, help="folder with the adapters")
+    parser.add_argument("--part", required=True, help="name of the part")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args(argv)
+    plan = load_campaign(arguments.config, [], arguments.engines_folder).plan()
+    write_json(arguments.out, plan_part(plan, arguments.part))
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))
