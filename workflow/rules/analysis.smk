@@ -84,6 +84,7 @@ rule analyse_performance:
         raw=raw_data,
         iterations=f"{OUT}/analysis/iterations.parquet",
         statistics=f"{OUT}/analysis/statistical_summary.json",
+        manifest=f"{OUT}/model/manifest.json",
     output:
         f"{OUT}/analysis/performance_analysis.json",
     log:
@@ -96,6 +97,7 @@ rule analyse_performance:
         " --statistics {input.statistics:q}"
         " --iterations {input.iterations:q}"
         " --raw {input.raw:q}"
+        " --manifest {input.manifest:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"
 

@@ -18,6 +18,7 @@ SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.campaign.lock import hold_folder
 from benchmark_runner.campaign.parts import part_file
 from benchmark_runner.errors import BenchmarkError
 
@@ -49,7 +50,6 @@ NOTHING = "(?!)"  # as a wildcard constraint: matches no file
 ABOVE_LAUNCHES = (
     len(CAMPAIGN.launches) + 2
 )  # priority of what should run before the first launch
-REFERENCE = [f"{OUT}/fidelity/reference/reference.json"] if CAMPAIGN.reference else []
 PRICES = CAMPAIGN.config["business"]["prices"] or str(ROOT / "config" / "prices.yaml")
 FACTS = str(ROOT / "config" / "engine_facts.yaml")
 PLOT_NAMES = (
@@ -64,6 +64,16 @@ PLOTS = [
     if CAMPAIGN.config["analysis"]["generate_plots"]
 ]
 ANSWER = f"python -m benchmark_runner.answer --output-dir {OUT!r}"
+
+
+HELD = []
+
+
+onstart:
+    try:
+        HELD.append(hold_folder(Path(".benchmark_runner") / "lock"))
+    except BenchmarkError as error:
+        raise WorkflowError(str(error)) from None
 
 
 wildcard_constraints:

@@ -6,38 +6,37 @@ OUTPUTS
     <output_dir>/fidelity/<engine>.json
 """
 
-if CAMPAIGN.reference:
 
-    rule compute_reference:
-        input:
-            plan=part(f"fidelity.{CAMPAIGN.reference}"),
-            prompts=f"{OUT}/fidelity/reference/prompts.json",
-            manifest=f"{OUT}/model/manifest.json",
-            build=build_record_of(CAMPAIGN.reference),
-        output:
-            REFERENCE,
-        log:
-            f"{OUT}/logs/stages/compute_reference.log",
-        priority: ABOVE_LAUNCHES + 1
-        conda:
-            "../../envs/workflow.yaml"
-        threads: workflow.cores
-        resources:
-            gpu=1,
-        shell:
-            "exec python -m benchmark_runner.fidelity.reference"
-            " --plan {input.plan:q}"
-            " --prompts {input.prompts:q}"
-            " --manifest {input.manifest:q}"
-            " --out {output:q}"
-            " > {log:q} 2>&1"
+rule compute_reference:
+    input:
+        plan=part(f"fidelity.{CAMPAIGN.reference}"),
+        prompts=f"{OUT}/fidelity/reference/prompts.json",
+        manifest=f"{OUT}/model/manifest.json",
+        build=build_record_of(CAMPAIGN.reference),
+    output:
+        f"{OUT}/fidelity/reference/reference.json",
+    log:
+        f"{OUT}/logs/stages/compute_reference.log",
+    priority: ABOVE_LAUNCHES + 1
+    conda:
+        "../../envs/workflow.yaml"
+    threads: workflow.cores
+    resources:
+        gpu=1,
+    shell:
+        "exec python -m benchmark_runner.fidelity.reference"
+        " --plan {input.plan:q}"
+        " --prompts {input.prompts:q}"
+        " --manifest {input.manifest:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule check_fidelity:
     input:
         plan=lambda wildcards: part(f"fidelity.{wildcards.engine}"),
         prompts=f"{OUT}/fidelity/reference/prompts.json",
-        reference=REFERENCE,
+        reference=f"{OUT}/fidelity/reference/reference.json",
         build=lambda wildcards: build_record_of(wildcards.engine),
     output:
         f"{OUT}/fidelity/{{engine}}.json",

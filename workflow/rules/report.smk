@@ -24,7 +24,9 @@ rule write_report:
         environment=f"{OUT}/environment.json",
         reproduction=f"{OUT}/reproduction.md",
         fidelity=fidelity_of_all,
+        raw=raw_data,
         plots=PLOTS,
+        comprehensive=str(ROOT / "config" / "comprehensive.yaml"),
     output:
         f"{OUT}/report.html",
     log:
@@ -42,7 +44,9 @@ rule write_report:
         " --environment {input.environment:q}"
         " --reproduction {input.reproduction:q}"
         " --fidelity {input.fidelity:q}"
+        " --raw {input.raw:q}"
         " --plots {input.plots:q}"
+        " --comprehensive {input.comprehensive:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"
 

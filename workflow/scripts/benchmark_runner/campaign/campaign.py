@@ -23,7 +23,7 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch.version import MEASURE_VERSION
 
 REFERENCE_ADAPTER = "pytorch-baseline"
-"""The adapter whose model code is the one that the checkpoint's authors publish for."""
+"""transformers' own model code, from which the others are written."""
 
 _UNMEASURED_SYSTEM_KEYS = ("launch_timeout_seconds",)
 """Keys of `system` that decide how long the runner waits, not what a launch that ended measured."""
@@ -159,10 +159,10 @@ class Campaign:
         return {engine.binary_path: engine for engine in self.engines.values() if engine.adapter}
 
     @property
-    def reference(self) -> str | None:
-        """Engine whose float32 greedy ids the others are held against; None where no engine can be it."""
+    def reference(self) -> str:
+        """Engine whose float32 ids the others are held against: the first on REFERENCE_ADAPTER, else the baseline."""
         names = (engine.name for engine in self.engines.values() if engine.adapter == REFERENCE_ADAPTER)
-        return next(names, None)
+        return next(names, str(self.config["benchmark"]["baseline"]))
 
     def build_fingerprint(self, binary_path: str) -> dict[str, Any]:
         """What a build depends on: its source, its device, and whether the tool that it needs is here."""
@@ -206,6 +206,7 @@ class Campaign:
                 for launch in self.launches
             ],
             "fidelity": {
+                "reference": self.reference,
                 "max_new_tokens": self.config["fidelity"]["max_tokens"],
                 "prompts": self.config["fidelity"]["prompts"] or list(DEFAULT_PROMPTS),
             },

@@ -46,7 +46,9 @@ def plan_part(plan: Mapping[str, Any], name: str) -> dict[str, Any]:
     elif stage == "fidelity_prompts":
         kept["workloads"] = []
     elif engine:
-        kept["engines"] = [entry for entry in plan["engines"] if entry["name"] == engine]
+        kept["engines"] = [
+            entry for entry in plan["engines"] if entry["name"] in (engine, plan["fidelity"]["reference"])
+        ]
     return kept
 
 
