@@ -1,0 +1,170 @@
+"""The two commands, with the scripted engine on both sides."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from fidelity_case import WAIT_SECONDS, FidelityCase
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.fidelity import reference as reference_module
+from benchmark_runner.fidelity.probe import Answer, Probe, planned_engine
+from benchmark_runner.launch.events import EventReport
+
+
+def test_the_reference_holds_ids_and_margins_of_each_prompt(case: FidelityCase) -> None:
+    content = case.reference()
+    assert (content["status"], content["engine"], content["dtype"]) == ("ok", "base", "f32")
+    assert [entry["text"] for entry in content["prompts"]] == ["Hi", "Ho ho"]
+    assert content["prompts"][0]["token_ids"] == [101, 102, 103, 104, 105, 106]
+    assert content["prompts"][1]["margins"] == [1.0, 0.5, 0.25, 0.125, 0.001, 0.001]
+    assert content["version"] == "1.0.0"
+
+
+def test_transformers_is_preferred_as_the_reference(case: FidelityCase) -> None:
+    assert reference_module.choose_reference(case.plan)["name"] == "base"
+    case.other["adapter"] = "pytorch-baseline"
+    assert reference_module.choose_reference(case.plan)["name"] == "other"
+
+
+def test_an_engine_that_agrees_passes(case: FidelityCase) -> None:
+    case.other["options"] = {"tokens": [101, 102, 103, 104, 105, 106, 9]}
+    content = case.check()
+    assert (content["result"], content["tokens_checked"], content["smallest_margin"]) == ("pass", 12, 0.001)
+    assert (content["engine"], content["reference"], content["device"]) == ("other", "base", "cpu")
+    assert [entry["agreed"] for entry in content["prompts"]] == [6, 6]
+
+
+def test_the_reference_s_own_program_only_shows_that_it_repeats_itself(case: FidelityCase) -> None:
+    assert "repeats itself" in case.check("base")["reason"]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "dtype", "result", "margin"),
+    [
+        ([101, 102, 103, 104, 9], "f32", "rounding", 0.001),
+        ([101, 102, 103, 9], "f32", "fail", 0.125),
+        ([101, 102, 103, 9], "bf16", "rounding", 0.125),
+        ([9], "bf16", "fail", 1.0),
+    ],
+)
+def test_a_parting_is_judged_by_the_reference_s_margin_and_the_dtype(
+    case: FidelityCase, tokens: list[int], dtype: str, result: str, margin: float
+) -> None:
+    case.other.update(dtype=dtype, options={"tokens": tokens})
+    content = case.check()
+    assert content["result"] == result
+    assert content["prompts"][0]["first_divergence"] == len(tokens) - 1
+    assert content["prompts"][0]["reference_margin"] == margin
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"capabilities": {"dtypes": ["f16"]}}, "unavailable: dtype f32 is asked for"),
+        ({"error_at": {"kind": "out_of_memory", "message": "too big"}}, "failed: out of memory: too big"),
+        ({"crash_at": {"signal": "SIGSEGV"}}, "failed: the engine crashed"),
+        ({"speed": 1}, "unavailable: unknown option 'speed'"),
+    ],
+)
+def test_an_engine_that_gives_no_answer_is_not_checkable(
+    case: FidelityCase, options: dict[str, object], reason: str
+) -> None:
+    case.other["options"] = options
+    content = case.check()
+    assert content["result"] == "not checkable"
+    assert content["reason"].startswith(reason)
+    assert (content["prompts"], content["tolerance"]) == ([], None)
+
+
+def test_an_engine_that_hangs_is_ended_in_time(case: FidelityCase) -> None:
+    case.reference()
+    case.plan["config"]["system"]["launch_timeout_seconds"] = 0.5
+    case.other["options"] = {"hang_at": {"stage": "load"}, "ignore_sigterm": True}
+    assert case.check()["reason"] == "timeout: it had not ended after 0.5 s"
+
+
+def test_a_program_that_is_not_there_is_not_checkable(case: FidelityCase) -> None:
+    case.other["binary_path"] = str(case.folder / "nowhere")
+    assert "is no program that can be run here" in case.check()["reason"]
+
+
+def test_a_file_that_cannot_be_executed_is_not_checkable(case: FidelityCase) -> None:
+    program = case.folder / "program"
+    program.write_bytes(b"\x7fELF broken")
+    program.chmod(0o755)
+    case.other["binary_path"] = str(program)
+    assert "cannot be executed" in case.check()["reason"]
+
+
+def test_a_failed_build_is_told(case: FidelityCase) -> None:
+    record = case.folder / "other.build.json"
+    record.write_text(json.dumps({"status": "unavailable", "reason": "cargo is missing"}))
+    case.other["build_record"] = str(record)
+    assert case.check()["reason"] == "unavailable: cargo is missing"
+
+
+def test_without_a_reference_nothing_is_checkable(case: FidelityCase) -> None:
+    case.base["options"] = {"error_at": {"stage": "load", "message": "no weights"}}
+    assert case.reference()["status"] == "failed"
+    content = case.check()
+    assert content["result"] == "not checkable"
+    assert "there is no reference: base is failed" in content["reason"]
+    assert "no weights" in content["reason"]
+
+
+def test_a_reference_to_other_prompts_is_refused(case: FidelityCase) -> None:
+    case.reference()
+    case.prompts["fidelity"][0]["prompt_ids"] = [80]
+    with case.start("check", *case.check_flags("other")) as process:
+        assert process.wait(timeout=WAIT_SECONDS) == 1
+        assert "belongs to other prompts" in process.stderr.read()
+
+
+def test_an_engine_that_knows_no_margins_is_asked_again_without(
+    case: FidelityCase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def ask(probe: Probe, folder: Path, watch: object) -> Answer:  # noqa: ARG001  stands for probe.ask
+        asked.append(dict(probe.options))
+        refused = {"kind": "unsupported", "message": "unknown option"} if "margins" in probe.options else None
+        report = EventReport(None, None, [], refused, refused is None, None)
+        return Answer("unavailable" if refused else "ok", None, "cpu", report)
+
+    monkeypatch.setattr(reference_module, "ask", ask)
+    assert reference_module.ask_reference(case.plan, case.prompts, case.folder, None).status == "ok"
+    assert asked == [{**case.base["options"], "margins": True}, case.base["options"]]
+
+
+def test_an_engine_that_the_plan_lacks_is_named(case: FidelityCase) -> None:
+    with pytest.raises(BenchmarkError, match="no engine 'third'"):
+        planned_engine(case.plan, "third")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_check_leaves_nothing_running(case: FidelityCase, number: signal.Signals) -> None:
+    case.reference()
+    seconds = 120 + time.monotonic_ns() % 1_000_000 / 1e6  # told apart from other tests' children
+    case.other["options"] = {
+        "hang_at": {"stage": "load"},
+        "linger": {"seconds": seconds, "new_session": True},
+        "ignore_sigterm": True,
+    }
+    with case.start("check", *case.check_flags("other")) as process:
+        events = case.out / "other" / "events.jsonl"
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not (events.exists() and "load_start" in events.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        engine = psutil.Process(process.pid).children()[0]
+        process.send_signal(number)
+        assert process.wait(timeout=WAIT_SECONDS) == 128 + number
+    assert not engine.is_running()
+    left = [entry for entry in psutil.process_iter(["cmdline"]) if entry.info["cmdline"] == ["sleep", str(seconds)]]
+    assert left == []
+    assert not (case.out / "other.json").exists()
