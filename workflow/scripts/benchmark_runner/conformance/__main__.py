@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from benchmark_runner.conformance.checks import Finding, judge
 from benchmark_runner.conformance.evidence import Evidence, gather
-from benchmark_runner.conformance.outcome import Outcome, run_adapter
+from benchmark_runner.conformance.outcome import Running, start_adapter
 from benchmark_runner.conformance.specs import Setup
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
@@ -104,17 +104,16 @@ def main(argv: Sequence[str]) -> int:
     )
     environment = _environment(options.device, options.threads)
 
-    def run(name: str, spec: Mapping[str, Any] | str) -> Outcome:
-        return run_adapter(
+    def start(name: str, spec: Mapping[str, Any] | str) -> Running:
+        return start_adapter(
             options.binary,
             spec,
-            name=name,
             folder=options.work / name,
             environment=environment,
             timeout_seconds=options.timeout_seconds,
         )
 
-    evidence = gather(setup, run)
+    evidence = gather(setup, start, refusals_at_once=len(os.sched_getaffinity(0)))
     findings = judge(evidence)
     write_json(options.out, _content(options.engine, options.binary, evidence, findings))
     print(_table(findings))

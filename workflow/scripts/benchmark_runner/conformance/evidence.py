@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from benchmark_runner.conformance import specs
-from benchmark_runner.conformance.outcome import Outcome
+from benchmark_runner.conformance.outcome import Outcome, Running
 from benchmark_runner.conformance.specs import Refusal, Setup
 
 WARMUP_ITERATIONS: Final = 1
 ITERATIONS: Final = 2
 """Rounds of the main run: the fewest that tell warm-ups from iterations and show seed + n."""
 
-Run = Callable[[str, Mapping[str, Any] | str], Outcome]
-"""Runs the adapter under a name with a spec."""
+Start = Callable[[str, Mapping[str, Any] | str], Running]
+"""Starts the adapter under a name with a spec."""
 
 CAUTIOUS: Final[Mapping[str, Any]] = {
     "devices": ["cpu", "cuda"],
@@ -67,21 +67,33 @@ def eos_choice(ids: list[int]) -> int | None:
     return distinct[-1] if distinct else None
 
 
-def _run_to_an_end(evidence: Evidence, run: Run) -> None:
+def _run_to_an_end(evidence: Evidence, start: Start) -> None:
     """Run with an end-of-sequence id, with margins where the adapter has them."""
     rounds = evidence.rounds(evidence.first, "greedy")
     evidence.eos_id = eos_choice(rounds[0] if rounds else [])
     if evidence.eos_id is None:
         return
     spec = evidence.setup.spec(specs.end_cases(evidence.setup, evidence.capabilities, evidence.eos_id))
-    asking = run("end_with_margins", {**spec, "options": {**spec["options"], "margins": True}})
+    asking = start("end_with_margins", {**spec, "options": {**spec["options"], "margins": True}}).finish()
     evidence.with_margins = asking.error_kind != "unsupported"
-    evidence.end = asking if evidence.with_margins else run("end", spec)
+    evidence.end = asking if evidence.with_margins else start("end", spec).finish()
 
 
-def gather(setup: Setup, run: Run) -> Evidence:
+def _run_refusals(evidence: Evidence, start: Start, at_once: int) -> None:
+    """Run what must be refused, some at once: nothing is timed there, and libraries take long to import."""
+    wanted = specs.refusals(evidence.setup, evidence.capabilities)
+    asked = {name: refusal.spec for name, refusal in wanted.items() if refusal.spec is not None}
+    names = list(asked)
+    outcomes: dict[str, Outcome] = {}
+    for first in range(0, len(names), at_once):
+        running = [start(name, asked[name]) for name in names[first : first + at_once]]
+        outcomes |= {adapter.name: adapter.finish() for adapter in running}
+    evidence.refusals = {name: (refusal, outcomes.get(name)) for name, refusal in wanted.items()}
+
+
+def gather(setup: Setup, start: Start, *, refusals_at_once: int) -> Evidence:
     """Run the adapter as often as the checks need."""
-    probe = run("unknown_key", specs.unknown_key_spec(setup))
+    probe = start("unknown_key", specs.unknown_key_spec(setup)).finish()
     hello = probe.named("hello")
     capabilities = hello[0]["capabilities"] if hello else CAUTIOUS
     cases = specs.main_cases(setup, capabilities)
@@ -91,10 +103,9 @@ def gather(setup: Setup, run: Run) -> Evidence:
         capabilities=capabilities,
         case_names=list(cases),
         probe=probe,
-        first=run("first", spec),
-        second=run("second", spec),
+        first=start("first", spec).finish(),
+        second=start("second", spec).finish(),
     )
-    _run_to_an_end(evidence, run)
-    for name, refusal in specs.refusals(setup, capabilities).items():
-        evidence.refusals[name] = (refusal, None if refusal.spec is None else run(name, refusal.spec))
+    _run_to_an_end(evidence, start)
+    _run_refusals(evidence, start, refusals_at_once)
     return evidence

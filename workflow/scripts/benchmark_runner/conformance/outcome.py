@@ -12,12 +12,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.jsonio import write_text_atomic
 from benchmark_runner.launch.engine import last_words, signal_words, start_engine
 from benchmark_runner.schemas import violations
+
+SPEC: Final = "spec.json"
+EVENTS: Final = "events.jsonl"
+STDOUT: Final = "stdout"
+LOG: Final = "engine.log"
+"""Files of a run's folder."""
 
 
 @dataclass(frozen=True)
@@ -98,55 +103,67 @@ def _ending(status: int | None, log: Path, timeout_seconds: float) -> str:
     return f"{how}; its log ends: {words}" if words else how
 
 
-def run_adapter(
+@dataclass
+class Running:
+    """An adapter that was started."""
+
+    name: str
+    spec: Mapping[str, Any] | str
+    folder: Path
+    process: subprocess.Popen[bytes]
+    began_ns: int
+    timeout_seconds: float
+
+    def finish(self) -> Outcome:
+        """Wait for its end, and bring that about after the time limit."""
+        status: int | None = None
+        try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = self.process.wait(self.timeout_seconds)
+        finally:
+            _end_session(self.process)
+        ended_ns = time.monotonic_ns()
+        events, broken = read_events(self.folder / EVENTS)
+        return Outcome(
+            name=self.name,
+            spec=self.spec if isinstance(self.spec, Mapping) else {},
+            events=events,
+            broken_lines=broken,
+            exit_code=status if status is not None and status >= 0 else None,
+            ending=_ending(status, self.folder / LOG, self.timeout_seconds),
+            stdout_bytes=(self.folder / STDOUT).stat().st_size,
+            began_ns=self.began_ns,
+            ended_ns=ended_ns,
+        )
+
+
+def start_adapter(
     binary: Path,
     spec: Mapping[str, Any] | str,
     *,
-    name: str,
     folder: Path,
     environment: Mapping[str, str],
     timeout_seconds: float,
-) -> Outcome:
-    """Run the adapter in a fresh folder; a spec that is text is written as it is.
+) -> Running:
+    """Start the adapter in a fresh folder, whose name is the run's; a spec that is text is written as it is.
 
     Raises BenchmarkError where the binary cannot be started at all.
     """
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    paths = {part: folder / part for part in ("spec.json", "events.jsonl", "stdout", "engine.log")}
-    write_text_atomic(paths["spec.json"], spec if isinstance(spec, str) else json.dumps(spec))
-    command = [str(binary.absolute())]
-    for flag, part in (("--spec", "spec.json"), ("--events", "events.jsonl")):
-        command += [flag, str(paths[part].absolute())]
+    folder = folder.absolute()
+    (folder / SPEC).write_text(spec if isinstance(spec, str) else json.dumps(spec), encoding="utf-8")
     began_ns = time.monotonic_ns()
     try:
         process = start_engine(
-            command,
+            [str(binary.absolute()), "--spec", str(folder / SPEC), "--events", str(folder / EVENTS)],
             folder=folder,
             environment=environment,
             cores=sorted(os.sched_getaffinity(0)),
-            stdout=paths["stdout"],
-            log=paths["engine.log"],
+            stdout=folder / STDOUT,
+            log=folder / LOG,
         )
     except OSError as error:
         raise BenchmarkError(f"{binary} cannot be started: {error.strerror}; build it, or check its mode") from error
-    status: int | None = None
-    try:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            status = process.wait(timeout_seconds)
-    finally:
-        _end_session(process)
-    ended_ns = time.monotonic_ns()
-    events, broken = read_events(paths["events.jsonl"])
-    return Outcome(
-        name=name,
-        spec=spec if isinstance(spec, Mapping) else {},
-        events=events,
-        broken_lines=broken,
-        exit_code=status if status is not None and status >= 0 else None,
-        ending=_ending(status, paths["engine.log"], timeout_seconds),
-        stdout_bytes=paths["stdout"].stat().st_size,
-        began_ns=began_ns,
-        ended_ns=ended_ns,
-    )
+    return Running(folder.name, spec, folder, process, began_ns, timeout_seconds)

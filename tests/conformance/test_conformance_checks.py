@@ -1,0 +1,213 @@
+"""Each check passes on adapters that keep the protocol and fails on one that breaks its rule."""
+
+from __future__ import annotations
+
+import json
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark_runner.conformance.__main__ import main
+from benchmark_runner.conformance.checks import CHECKS, REFUSALS, judge
+from benchmark_runner.conformance.evidence import gather
+from benchmark_runner.conformance.outcome import start_adapter
+from benchmark_runner.conformance.specs import Setup
+from benchmark_runner.errors import BenchmarkError
+
+TINY = Path(__file__).with_name("tiny_adapter.py")
+
+# Rule that the fault breaks, by fault. Other checks may fail with it; this one must.
+BREAKS = {
+    "no_done": "completes",
+    "status_1_after_done": "completes",
+    "prints": "stdout",
+    "not_json": "lines",
+    "extra_key": "lines",
+    "cut_line": "lines",
+    "hello_twice": "hello",
+    "hello_late": "hello",
+    "hello_changes": "hello",
+    "load_end_missing": "order",
+    "done_twice": "order",
+    "load_end_early": "load",
+    "load_end_late": "load",
+    "other_device": "load",
+    "more_threads": "load",
+    "warm_ups_last": "rounds",
+    "cases_reversed": "rounds",
+    "index_goes_on": "rounds",
+    "round_missing": "rounds",
+    "token_missing": "token_count",
+    "token_too_many": "token_count",
+    "time_missing": "token_count",
+    "finish_wrong": "token_count",
+    "times_go_back": "token_times",
+    "ends_too_early": "token_times",
+    "takes_no_time": "token_times",
+    "overlaps": "apart",
+    "other_clock": "clock",
+    "cache_kept": "greedy_rounds",
+    "ids_by_process": "greedy_processes",
+    "unseeded": "seed_repeats",
+    "warm_up_seed": "seed_repeats",
+    "seed_ignored": "seed_differs",
+    "round_ignored": "seed_differs",
+    "top_p_ignored": "nucleus",
+    "eos_passed": "eos_honoured",
+    "eos_left_out": "eos_honoured",
+    "eos_not_ignored": "eos_ignored",
+    "margins_unasked": "margins",
+    "margin_missing": "margins",
+    "accepts_unknown_key": "refuses_unknown_key",
+    "accepts_dtype": "refuses_dtype",
+    "accepts_device": "refuses_device",
+    "accepts_load_mode": "refuses_load_mode",
+    "accepts_concurrency": "refuses_concurrency",
+    "accepts_option": "refuses_option",
+    "accepts_protocol": "refuses_protocol",
+    "accepts_missing_key": "refuses_missing_key",
+    "accepts_broken_spec": "refuses_broken_spec",
+    "modest_accepts_sampling": "refuses_sampling",
+    "modest_accepts_ignore_eos": "refuses_ignore_eos",
+    "wrong_kind": "refuses_dtype",
+    "wrong_status": "refuses_dtype",
+    "loads_before_refusal": "refuses_dtype",
+}
+
+
+def adapter(folder: Path, fault: str = "") -> Path:
+    program = folder / "adapter"
+    option = f"--fault {fault} " if fault else ""
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {TINY} {option}"$@"\n', encoding="utf-8")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return program
+
+
+def findings(folder: Path, program: Path, *more: str) -> tuple[int, dict[str, dict[str, str]]]:
+    """Status of the stage, and its findings by name of the check."""
+    out = folder / "conformance.json"
+    arguments = ["--binary", program, "--model-dir", folder, "--engine", "tiny", "--out", out]
+    status = main([*map(str, arguments), "--work", str(folder / "work"), *more])
+    content = json.loads(out.read_text(encoding="utf-8"))
+    assert content["conforms"] is (status == 0)
+    return status, {entry["check"]: entry for entry in content["checks"]}
+
+
+def failed(found: dict[str, dict[str, str]]) -> dict[str, str]:
+    return {name: entry["detail"] for name, entry in found.items() if entry["outcome"] == "failed"}
+
+
+def skipped(found: dict[str, dict[str, str]]) -> list[str]:
+    return [name for name, entry in found.items() if entry["outcome"] == "skipped"]
+
+
+def test_an_adapter_that_keeps_the_protocol_passes_every_check(tmp_path, capsys):
+    status, found = findings(tmp_path, adapter(tmp_path))
+    assert (status, failed(found)) == (0, {})
+    assert list(found) == list(CHECKS)
+    assert skipped(found) == ["refuses_sampling", "refuses_ignore_eos"]
+    told = capsys.readouterr().out.splitlines()
+    assert told[-1] == f"tiny keeps the protocol: {len(CHECKS) - 2} passed, 0 failed, 2 skipped"
+    assert [line.split()[0] for line in told[:-1]] == list(CHECKS)
+
+
+def test_an_adapter_that_does_little_passes_and_must_refuse_the_rest(tmp_path):
+    status, found = findings(tmp_path, adapter(tmp_path, "modest"))
+    assert (status, failed(found)) == (0, {})
+    assert skipped(found) == ["seed_repeats", "seed_differs", "nucleus", "eos_ignored"]
+
+
+def test_an_adapter_without_margins_is_asked_without_them(tmp_path):
+    status, found = findings(tmp_path, adapter(tmp_path, "no_margins"))
+    assert status == 0
+    assert "margins" in skipped(found)
+    assert found["eos_honoured"]["outcome"] == "passed"
+
+
+def test_the_fake_engine_keeps_the_protocol(tmp_path, repository):
+    status, found = findings(tmp_path, repository / "tests" / "fake_engine" / "fake-engine")
+    assert (status, failed(found)) == (0, {})
+
+
+class Replay:
+    """Starts adapters; runs whose names are in kept are taken from an adapter that keeps the protocol, to save time."""
+
+    def __init__(self, program: Path, work: Path, kept: dict | None = None) -> None:
+        self.program = program
+        self.work = work
+        self.kept = kept or {}
+        self.outcomes = {}
+
+    def __call__(self, name, spec):
+        return Started(self, name, spec)
+
+    def run(self, name, spec):
+        if name not in self.kept:
+            folder = self.work / name
+            running = start_adapter(self.program, spec, folder=folder, environment={}, timeout_seconds=60)
+            self.outcomes[name] = running.finish()
+        return self.outcomes.get(name) or self.kept[name]
+
+
+class Started:
+    def __init__(self, replay, name, spec):
+        self.name = name
+        self.finish = lambda: replay.run(name, spec)
+
+
+def judged(folder: Path, replay: Replay) -> dict[str, str]:
+    """Outcome of each check."""
+    setup = Setup(folder, "model.safetensors", "f32", "cpu", 1, {})
+    return {finding.check: finding.outcome for finding in judge(gather(setup, replay, refusals_at_once=1))}
+
+
+@pytest.fixture(scope="module")
+def correct(tmp_path_factory):
+    """All runs of the adapter that keeps the protocol."""
+    folder = tmp_path_factory.mktemp("correct")
+    replay = Replay(adapter(folder), folder / "work")
+    assert "failed" not in judged(folder, replay).values()
+    return replay.outcomes
+
+
+@pytest.mark.parametrize(("fault", "check"), BREAKS.items())
+def test_a_broken_rule_fails_its_check(tmp_path, correct, fault, check):
+    needed = {check, "unknown_key"} if check in REFUSALS else set(correct) - set(REFUSALS)
+    kept = {name: run for name, run in correct.items() if name not in needed}
+    assert judged(tmp_path, Replay(adapter(tmp_path, fault), tmp_path / "work", kept))[check] == "failed"
+
+
+def test_every_check_is_seen_failing():
+    assert set(CHECKS) == set(BREAKS.values())
+
+
+def test_an_adapter_that_hangs_fails_and_is_ended(tmp_path):
+    _, found = findings(tmp_path, adapter(tmp_path, "hangs"), "--timeout-seconds", "0.5")
+    assert failed(found)["completes"].startswith("run first: did not end within 0.5 s")
+
+
+def test_a_program_that_says_nothing_fails_without_a_traceback(tmp_path):
+    program = tmp_path / "adapter"
+    program.write_text("#!/bin/sh\necho no model >&2\nexit 9\n", encoding="utf-8")
+    program.chmod(0o755)
+    status, found = findings(tmp_path, program)
+    assert status == 1
+    assert "exit status 9; its log ends: no model" in failed(found)["completes"]
+
+
+def test_a_missing_binary_is_an_error_with_the_reason_of_its_build(tmp_path):
+    with pytest.raises(BenchmarkError, match="build it first"):
+        findings(tmp_path, tmp_path / "none")
+    record = {"status": "unavailable", "reason": "cargo is not installed", "remedy": "install Rust"}
+    (tmp_path / "none.build.json").write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(BenchmarkError, match="cargo is not installed; install Rust"):
+        findings(tmp_path, tmp_path / "none")
+
+
+def test_a_file_that_is_no_program_is_an_error_with_a_remedy(tmp_path):
+    program = tmp_path / "adapter"
+    program.write_text("text", encoding="utf-8")
+    with pytest.raises(BenchmarkError, match="cannot be started"):
+        findings(tmp_path, program)

@@ -1,0 +1,237 @@
+"""A correct adapter in little code, and on request (--fault NAME) one that breaks a rule of the protocol.
+
+Its model: the next id is the last one times 5 plus the position, modulo 97. Sampling adds a number of the seed.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+EXIT_STATUS = {"bad_spec": 2, "unsupported": 3}
+SPEC_KEYS = {
+    *("protocol", "launch", "model_dir", "weights", "dtype", "device", "threads", "max_seq_len", "cases"),
+    *("warmup_iterations", "iterations", "load", "options"),
+}
+CAPABILITIES = {
+    "devices": ["cpu"],
+    "dtypes": ["f32"],
+    "sampling": ["greedy", "temperature", "top_p"],
+    "seed": True,
+    "load_modes": ["closed"],
+    "max_concurrency": 1,
+    "ignore_eos": True,
+}
+MODEST = {"sampling": ["greedy"], "seed": False, "ignore_eos": False}
+"""What the adapters whose fault begins with `modest` have less of."""
+
+
+class RefusedError(Exception):
+    """Ends the launch with an error event."""
+
+
+class Adapter:
+    def __init__(self, fault, spec_path, events_path):
+        self.fault = fault
+        self.spec_path = spec_path
+        self.events = Path(events_path).open("ab", buffering=0)  # noqa: SIM115  open as long as the process
+        self.capabilities = CAPABILITIES | (MODEST if fault.startswith("modest") else {})
+        self.held = []
+        self.requests = 0
+
+    def emit(self, event, **content):
+        """Append an event, as the fault distorts it."""
+        entry = {"event": event, **content}
+        if self.fault == "hello_late" and event == "hello":
+            self.held.append(entry)
+            return
+        for line in self.distorted(entry):
+            self.events.write(line if isinstance(line, bytes) else (json.dumps(line) + "\n").encode())
+        if self.held and event == "load_start":
+            self.events.write((json.dumps(self.held.pop()) + "\n").encode())
+
+    def distorted(self, entry):
+        change = DISTORTIONS.get(self.fault)
+        return [entry] if change is None else change(entry)
+
+    def read_spec(self):
+        try:
+            spec = json.loads(Path(self.spec_path).read_text(encoding="utf-8"))
+        except ValueError as error:
+            if self.fault == "accepts_broken_spec":
+                sys.exit(0)
+            raise RefusedError("bad_spec", str(error)) from error
+        unknown = set(spec) - SPEC_KEYS
+        if unknown and self.fault != "accepts_unknown_key":
+            raise RefusedError("bad_spec", f"unknown {unknown}")
+        if spec["protocol"] != 1 and self.fault != "accepts_protocol":
+            raise RefusedError("bad_spec", "protocol")
+        if "cases" not in spec:
+            if self.fault == "accepts_missing_key":
+                sys.exit(0)
+            raise RefusedError("bad_spec", "cases are missing")
+        self.spec = spec
+
+    def refuse(self):
+        spec, can = self.spec, self.capabilities
+        self.need("device", spec["device"].partition(":")[0] in can["devices"])
+        self.need("dtype", spec["dtype"] in can["dtypes"])
+        self.need("load_mode", spec["load"]["mode"] in can["load_modes"])
+        self.need("concurrency", spec["load"]["concurrency"] <= can["max_concurrency"])
+        self.need("option", set(spec["options"]) <= ({"margins"} if self.fault != "no_margins" else set()))
+        for case in spec["cases"]:
+            greedy = case["sampling"]["temperature"] == 0
+            self.need("sampling", greedy or "temperature" in can["sampling"])
+            self.need("ignore_eos", not case["ignore_eos"] or can["ignore_eos"])
+
+    def need(self, what, holds):
+        if not holds and self.fault not in (f"accepts_{what}", f"modest_accepts_{what}"):
+            raise RefusedError("unsupported", what)
+
+    def generate(self, case, seed, warmup):
+        """Ids of one request."""
+        ids, last = [], sum(case["prompt_ids"]) + len(case["prompt_ids"])
+        sampling = case["sampling"]
+        last += {"cache_kept": self.requests, "ids_by_process": os.getpid()}.get(self.fault, 0)
+        self.requests += 1
+        drawn = sampling["temperature"] > 0 and (sampling["top_p"] > 0.01 or self.fault == "top_p_ignored")
+        if drawn:
+            if self.fault == "seed_ignored":
+                seed = 0
+            if self.fault == "unseeded":
+                seed = time.monotonic_ns()
+            if self.fault == "warm_up_seed" and warmup:
+                seed += 1000
+            last += seed * 31
+        while len(ids) < case["max_new_tokens"]:
+            last = (last * 5 + len(ids)) % 97
+            is_end = last in case["eos_ids"] and (not case["ignore_eos"] or self.fault == "eos_not_ignored")
+            if is_end and self.fault == "eos_left_out":
+                return ids, "eos"
+            ids.append(last)
+            if is_end and self.fault != "eos_passed":
+                return ids, "eos"
+        return ids, "length"
+
+    def iterate(self, index, warmup, number):
+        case = self.spec["cases"][number]
+        start_ns = time.monotonic_ns()
+        seed = case["sampling"]["seed"] + (0 if self.fault == "round_ignored" else index)
+        ids, finish = self.generate(case, seed, warmup)
+        times = []
+        for _ in ids:
+            time.sleep(0.00001)  # the clock must be seen to move
+            times.append(time.monotonic_ns())
+        margins = self.spec["options"].get("margins") or self.fault == "margins_unasked"
+        self.emit(
+            "iteration",
+            index=index,
+            warmup=warmup,
+            case=number,
+            start_ns=start_ns,
+            token_ids=ids,
+            token_ns=times,
+            end_ns=time.monotonic_ns(),
+            finish=finish,
+            **({"margins": [1.0] * (len(ids) - (self.fault == "margin_missing"))} if margins else {}),
+        )
+
+    def rounds(self):
+        spec = self.spec
+        plan = [(True, index) for index in range(spec["warmup_iterations"])]
+        plan += [(False, index) for index in range(spec["iterations"])]
+        if self.fault == "warm_ups_last":
+            plan.sort()
+        if self.fault == "round_missing":
+            plan.pop()
+        for warmup, index in plan:
+            numbers = list(range(len(spec["cases"])))
+            if self.fault == "cases_reversed":
+                numbers.reverse()
+            if self.fault == "index_goes_on" and not warmup:
+                index += spec["warmup_iterations"]  # noqa: PLW2901
+            for number in numbers:
+                self.iterate(index, warmup, number)
+
+    def serve(self):
+        pid = os.getpid() if self.fault == "hello_changes" else 0
+        build = {"language": "python", "pid": pid}
+        self.emit("hello", engine="tiny", version="1", protocol=1, build=build, capabilities=self.capabilities)
+        if self.fault == "loads_before_refusal":
+            self.emit("load_start", time_ns=time.monotonic_ns())
+        self.read_spec()
+        self.refuse()
+        if self.fault == "hangs":
+            time.sleep(60)
+        if self.fault != "loads_before_refusal":
+            self.emit("load_start", time_ns=time.monotonic_ns())
+        device = "cuda:0" if self.fault == "other_device" else self.spec["device"]
+        threads = self.spec["threads"] + (self.fault == "more_threads")
+        types = dict.fromkeys(("weights_dtype", "compute_dtype", "kv_cache_dtype"), self.spec["dtype"])
+        self.emit("load_end", time_ns=time.monotonic_ns(), **types, device=device, threads=threads)
+        self.rounds()
+        self.emit("done")
+
+
+def on_iterations(change):
+    """A distortion of iteration events: change gives the keys to replace."""
+    return lambda entry: [entry | change(entry)] if entry["event"] == "iteration" else [entry]
+
+
+def on_event(name, change):
+    return lambda entry: change(entry) if entry["event"] == name else [entry]
+
+
+def shifted(entry):
+    offset = 10**18
+    moved = {key: entry[key] + offset for key in ("time_ns", "start_ns", "end_ns") if key in entry}
+    if "token_ns" in entry:
+        moved["token_ns"] = [value + offset for value in entry["token_ns"]]
+    return [entry | moved]
+
+
+DISTORTIONS = {
+    "not_json": on_event("done", lambda entry: [b"loading done\n", entry]),
+    "extra_key": on_event("done", lambda entry: [entry | {"note": 1}]),
+    "cut_line": on_event("done", lambda entry: [entry, b'{"event": "done"}']),
+    "hello_twice": on_event("hello", lambda entry: [entry, entry]),
+    "no_done": on_event("done", lambda _: []),
+    "load_end_missing": on_event("load_end", lambda _: []),
+    "done_twice": on_event("done", lambda entry: [entry, entry]),
+    "load_end_early": on_event("load_end", lambda entry: [entry | {"time_ns": 1}]),
+    "load_end_late": on_event("load_end", lambda entry: [entry | {"time_ns": entry["time_ns"] + 10**9}]),
+    "token_missing": on_iterations(lambda e: {"token_ids": e["token_ids"][:-1], "token_ns": e["token_ns"][:-1]}),
+    "token_too_many": on_iterations(
+        lambda e: {"token_ids": [*e["token_ids"], 1], "token_ns": [*e["token_ns"], e["end_ns"]]}
+    ),
+    "time_missing": on_iterations(lambda e: {"token_ns": e["token_ns"][:-1]}),
+    "finish_wrong": on_iterations(lambda e: {"finish": {"eos": "length", "length": "eos"}[e["finish"]]}),
+    "times_go_back": on_iterations(lambda e: {"token_ns": e["token_ns"][::-1]}),
+    "ends_too_early": on_iterations(lambda e: {"end_ns": e["token_ns"][0]}),
+    "takes_no_time": on_iterations(
+        lambda e: {"end_ns": e["start_ns"], "token_ns": [e["start_ns"]] * len(e["token_ns"])}
+    ),
+    "overlaps": on_iterations(lambda e: {"start_ns": e["start_ns"] - 10**7}),
+    "other_clock": shifted,
+    "wrong_kind": on_event("error", lambda entry: [entry | {"kind": "internal"}]),
+}
+
+
+def main():
+    fault = sys.argv[sys.argv.index("--fault") + 1] if "--fault" in sys.argv else ""
+    spec, events = (sys.argv[sys.argv.index(flag) + 1] for flag in ("--spec", "--events"))
+    adapter = Adapter(fault, spec, events)
+    if fault == "prints":
+        print("loading")
+    try:
+        adapter.serve()
+    except RefusedError as refused:
+        kind, message = refused.args
+        adapter.emit("error", kind=kind, message=message)
+        return 1 if fault == "wrong_status" else EXIT_STATUS[kind]
+    return 1 if fault == "status_1_after_done" else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
