@@ -36,7 +36,7 @@ class FidelityCase:
                     "launch_timeout_seconds": WAIT_SECONDS,
                 }
             },
-            "fidelity": {"max_new_tokens": 6, "prompts": list(TEXTS)},
+            "fidelity": {"reference": "base", "max_new_tokens": 6, "prompts": list(TEXTS)},
             "engines": [
                 {
                     "name": name,

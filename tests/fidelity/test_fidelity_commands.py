@@ -26,12 +26,6 @@ def test_the_reference_holds_ids_and_margins_of_each_prompt(case: FidelityCase) 
     assert content["version"] == "1.0.0"
 
 
-def test_transformers_is_preferred_as_the_reference(case: FidelityCase) -> None:
-    assert reference_module.choose_reference(case.plan)["name"] == "base"
-    case.other["adapter"] = "pytorch-baseline"
-    assert reference_module.choose_reference(case.plan)["name"] == "other"
-
-
 def test_an_engine_that_agrees_passes(case: FidelityCase) -> None:
     case.other["options"] = {"tokens": [101, 102, 103, 104, 105, 106, 9]}
     content = case.check()

@@ -17,22 +17,12 @@ from benchmark_runner.launch.watch import InterruptedLaunchError, Watch
 from benchmark_runner.orphans import below_process, end_all
 
 SCHEMA_VERSION: Final = 1
-REFERENCE_ADAPTER: Final = "pytorch-baseline"
-"""transformers' own model code, from which the others are written."""
 REFERENCE_DTYPE: Final = "f32"
-
-
-def choose_reference(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """The plan's engine that gives the reference: the first on transformers, else the campaign's baseline."""
-    for engine in plan["engines"]:
-        if engine["adapter"] == REFERENCE_ADAPTER:
-            return dict(engine)
-    return planned_engine(plan, plan["campaign"]["baseline"])
 
 
 def ask_reference(plan: Mapping[str, Any], prompts: Mapping[str, Any], folder: Path, watch: Watch) -> Answer:
     """Ids with margins, or without where the engine knows no option `margins`."""
-    engine = choose_reference(plan)
+    engine = planned_engine(plan, plan["fidelity"]["reference"])
     with_margins = {**engine["options"], "margins": True}
     answer = ask(Probe(plan, prompts, engine, REFERENCE_DTYPE, with_margins), folder, watch)
     refused = answer.report is not None and answer.report.error is not None
@@ -52,7 +42,7 @@ def describe(plan: Mapping[str, Any], prompts: Mapping[str, Any], answer: Answer
         ]
     return {
         "schema_version": SCHEMA_VERSION,
-        "engine": choose_reference(plan)["name"],
+        "engine": plan["fidelity"]["reference"],
         "model_identity": prompts["model_identity"],
         "dtype": REFERENCE_DTYPE,
         "device": answer.device,

@@ -1,0 +1,141 @@
+"""What a configuration becomes: engines with their control, identities, parts of the plan."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.campaign.parts import part_file, plan_part
+from benchmark_runner.configuration.resolve import ConfigurationError
+from tiny_model import make_tiny_model
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_tiny_model(tmp_path / "models" / "m")
+    (tmp_path / "mine").write_text("#!/bin/sh\n")
+    return {
+        "benchmark": {"output_dir": "./results/x", "model_path": "./models/m", "launches": 2},
+        "engines": [
+            {"name": "brought", "binary_path": "mine"},
+            {"name": "torch", "binary_path": "./target/release/pytorch-baseline"},
+        ],
+        "workloads": [
+            {"name": "w", "iterations": 5, "test_cases": [{"prompt": "Hi", "max_tokens": 4}]},
+            {"name": "v", "test_cases": [{"prompt_tokens": 7, "max_tokens": 4}]},
+        ],
+    }
+
+
+@pytest.fixture
+def load(repository):
+    return lambda config: load_campaign(config, [], repository / "engines")
+
+
+def identities(campaign):
+    return {(launch.engine, launch.workload): launch.identity for launch in campaign.launches}
+
+
+def changed_cells(load, config, change):
+    before = identities(load(config))
+    after_config = copy.deepcopy(config)
+    change(after_config)
+    after = identities(load(after_config))
+    return {cell for cell in before if before[cell] != after.get(cell)}
+
+
+def test_the_control_is_the_baseline_under_another_name(config, load):
+    campaign = load(config)
+    assert list(campaign.engines) == ["brought", "torch", "brought_control"]
+    found = identities(campaign)
+    assert found["brought", "w"] == found["brought_control", "w"] != found["torch", "w"]
+
+
+def test_iterations_are_spread_over_the_launches_and_rounded_up(config, load):
+    workload = load(config).workloads["w"]
+    assert (workload["iterations_per_launch"], workload["iterations_total"]) == (3, 6)
+
+
+def test_an_engine_s_option_changes_its_own_launches_alone(config, load):
+    cells = changed_cells(load, config, lambda c: c["engines"][1].update(options={"attention": "eager"}))
+    assert cells == {("torch", "w"), ("torch", "v")}
+
+
+def test_a_brought_file_is_identified_by_its_content(config, load, tmp_path):
+    before = identities(load(config))
+    (tmp_path / "mine").write_text("#!/bin/sh\n# another\n")
+    after = identities(load(config))
+    assert {engine for engine, workload in before if before[engine, workload] != after[engine, workload]} == {
+        "brought",
+        "brought_control",
+    }
+
+
+def test_a_prompt_changes_that_workload_alone(config, load):
+    cells = changed_cells(load, config, lambda c: c["workloads"][0]["test_cases"][0].update(prompt="Ho"))
+    assert {workload for _, workload in cells} == {"w"}
+    assert len(cells) == 3
+
+
+def test_system_and_monitoring_keys_change_all_launches(config, load):
+    assert len(changed_cells(load, config, lambda c: c.update(system={"cool_down_seconds": 3}))) == 6
+    assert len(changed_cells(load, config, lambda c: c.update(monitoring={"sample_interval_ms": 50}))) == 6
+
+
+def test_analysis_prices_and_patience_change_no_launch(config, load):
+    assert changed_cells(load, config, lambda c: c.update(analysis={"confidence_level": 0.9})) == set()
+    assert changed_cells(load, config, lambda c: c.update(business={"usd_per_hour": 2})) == set()
+    assert changed_cells(load, config, lambda c: c.update(system={"launch_timeout_seconds": 5})) == set()
+
+
+def test_a_change_of_the_model_s_weights_changes_all_launches(config, load, tmp_path):
+    before = identities(load(config))
+    weights = tmp_path / "models" / "m" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(bytes(content))
+    after = identities(load(config))
+    assert all(before[cell] != after[cell] for cell in before)
+
+
+def test_the_reference_is_the_first_engine_on_transformers(config, load):
+    assert load(config).reference == "torch"
+    assert load({**config, "only_engines": "brought"}).reference == "brought"
+
+
+def test_a_part_of_the_plan_changes_only_with_what_its_stage_reads(config, load):
+    def parts(changed):
+        plan = load({**config, **changed}).plan()
+        names = ("workloads", "fidelity_prompts", "fidelity.brought", "analysis", "business")
+        return {name: part_file(plan, name) for name in names}
+
+    before = parts({})
+
+    def moved(changed):
+        return {name for name, file in parts(changed).items() if file != before[name]}
+
+    assert moved({"business": {"usd_per_hour": 2}}) == {"business"}
+    assert moved({"analysis": {"outlier_threshold": 3}}) == {"analysis"}
+    assert moved({"fidelity": {"max_tokens": 5}}) == {"workloads", "fidelity_prompts", "fidelity.brought"}
+
+
+def test_the_part_of_a_fidelity_check_holds_the_engine_and_the_reference(config, load):
+    plan = load(config).plan()
+    assert [engine["name"] for engine in plan_part(plan, "fidelity.brought")["engines"]] == ["brought", "torch"]
+
+
+def test_engines_without_an_adapter_are_accepted_and_unknown_programs_are_not(config, load):
+    config["engines"].append({"name": "lm_rs", "binary_path": "./target/release/lm-rs-bench"})
+    assert load(config).engines["lm_rs"].source == "absent"
+    config["engines"][-1]["name"] = "mystery"
+    with pytest.raises(ConfigurationError, match="is no file, and no engines/lm-rs-bench builds it"):
+        load(config)
+
+
+def test_a_model_path_that_is_not_there_is_named_with_the_remedy(config, load):
+    config["benchmark"]["model_path"] = "./models/nowhere"
+    with pytest.raises(ConfigurationError, match="use the embedded model"):
+        load(config)
