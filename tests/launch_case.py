@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -128,12 +129,22 @@ class LaunchCase:
         )
 
     def run(self, block: int = 1) -> subprocess.CompletedProcess[str]:
-        with self.start(block) as process:
+        with killed_at_last(self.start(block)) as process:
             out, err = process.communicate(timeout=WAIT_SECONDS)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def record(self, block: int = 1) -> dict[str, Any]:
         return json.loads((self.out_dir.parent / str(block) / "record.json").read_text())
+
+
+@contextmanager
+def killed_at_last(process: subprocess.Popen[Any]) -> Iterator[subprocess.Popen[Any]]:
+    """The process, gone at the end whatever a test found."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def wait_for(condition: Callable[[], Any], what: str) -> Any:

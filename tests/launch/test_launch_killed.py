@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from launch_case import SCRIPTS, WAIT_SECONDS, LaunchCase, process_named, processes_of, wait_for
 
 from benchmark_runner.schemas import require_valid
+from launch_case import SCRIPTS, WAIT_SECONDS, LaunchCase, killed_at_last, process_named, processes_of, wait_for
 
 # The engine hangs in its second request, beside a child that has left its session.
 HANGING = {"hang_at": {"stage": "generate", "iteration": 1}, "linger": {"seconds": 600, "new_session": True}}
@@ -37,7 +37,7 @@ def case(tmp_path: Path) -> LaunchCase:
 @pytest.fixture
 def launch(case: LaunchCase) -> Iterator[subprocess.Popen[str]]:
     """A launch whose engine hangs in the midst of its work."""
-    with case.start() as process:
+    with killed_at_last(case.start()) as process:
         wait_for(lambda: hangs(case), "the engine's first request")
         assert len(processes_of(case.folder)) == 4
         yield process
@@ -115,7 +115,7 @@ def test_death_of_the_parent_interrupts(case):
         """
     )
     environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
-    with subprocess.Popen([sys.executable, "-c", parent, *case.command()], env=environment) as process:
+    with killed_at_last(subprocess.Popen([sys.executable, "-c", parent, *case.command()], env=environment)) as process:
         wait_for(lambda: hangs(case), "the engine's first request")
         process.kill()
     wait_for(lambda: not processes_of(case.folder), "the end of launch, engine and monitor")
@@ -128,7 +128,7 @@ def test_a_signal_during_the_cool_down_interrupts(tmp_path):
     stamp = case.out_dir.parents[2] / ".last_launch"
     stamp.parent.mkdir(parents=True)
     stamp.touch()
-    with case.start() as process:
+    with killed_at_last(case.start()) as process:
         wait_for((case.out_dir / "spec.json").is_file, "the cool-down")
         process.terminate()
         assert process.wait(WAIT_SECONDS) == 143
@@ -138,7 +138,7 @@ def test_a_signal_during_the_cool_down_interrupts(tmp_path):
 
 def test_the_same_command_finishes_what_was_interrupted(tmp_path):
     case = LaunchCase(tmp_path, options={"load_ms": 2000})
-    with case.start() as process:
+    with killed_at_last(case.start()) as process:
         wait_for(lambda: engine_of(case), "the engine")
         process.terminate()
         assert process.wait(WAIT_SECONDS) == 143

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from launch_case import IDENTITY, LaunchCase, processes_of
 
 from benchmark_runner.schemas import require_valid
+from launch_case import IDENTITY, LaunchCase, processes_of
 
 FILES = {"record.json", "spec.json", "events.jsonl", "metrics.jsonl", "engine.log"}
 
@@ -241,8 +241,7 @@ def test_the_second_launch_waits_for_the_cool_down_and_the_first_does_not(tmp_pa
     case = LaunchCase(tmp_path, system={"cool_down_seconds": 2})
     for block in (1, 2):
         assert case.run(block).returncode == 0
-    assert case.record(1)["timing"]["cool_down_ms"] < 1000
-    assert case.record(2)["timing"]["cool_down_ms"] > 0
+    assert case.record(1)["timing"]["cool_down_ms"] < case.record(2)["timing"]["cool_down_ms"]
     pause_ns = case.record(2)["engine_window"]["start_ns"] - case.record(1)["engine_window"]["end_ns"]
     assert pause_ns > 1.9e9
     assert Path(case.out_dir.parents[2] / ".last_launch").is_file()

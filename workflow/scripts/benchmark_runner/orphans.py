@@ -17,6 +17,8 @@ MARKER_VARIABLE: Final = "BENCHMARK_RUNNER_LAUNCH"
 END_LIMIT_SECONDS: Final = 10.0
 # Chosen: short against a launch; the wait happens outside the measured window.
 RECHECK_SECONDS: Final = 0.005
+# A process in the midst of exec shows no environment for some microseconds, so its marker is looked for twice.
+SECOND_LOOK_SECONDS: Final = 0.05
 
 
 def below_process(root: int, spared: frozenset[int] = frozenset()) -> Callable[[], dict[int, Process]]:
@@ -76,3 +78,11 @@ def end_all(find: Callable[[], dict[int, Process]], limit_seconds: float = END_L
         time.sleep(RECHECK_SECONDS)
         remaining = find()
     return remaining
+
+
+def end_launch(engine_pid: int | None, marker: str) -> None:
+    """End all that a launch left behind whose own command has died."""
+    find = of_launch(engine_pid, marker)
+    end_all(find)
+    time.sleep(SECOND_LOOK_SECONDS)
+    end_all(find)

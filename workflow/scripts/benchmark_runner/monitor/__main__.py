@@ -21,7 +21,7 @@ from benchmark_runner.monitor.limits import Limits
 from benchmark_runner.monitor.loop import Commands, Loop
 from benchmark_runner.monitor.machine import CoresProbe, FrequencyProbe, MemoryProbe, TemperatureProbe
 from benchmark_runner.monitor.probe import SWITCHED_OFF, Probe
-from benchmark_runner.orphans import end_all, of_launch
+from benchmark_runner.orphans import end_launch
 
 SWITCHES: Final = ("gpu_metrics", "memory_tracking", "power_monitoring")
 MEMORY_VALUES: Final = frozenset({"memory_available_bytes", "swap_used_bytes", "engine_rss_bytes"})
@@ -101,7 +101,7 @@ def main(argv: Sequence[str]) -> int:
     finally:
         # Also after an error of the monitor's own: an engine that nobody watches must not go on.
         if not told_to_stop:
-            end_all(of_launch(loop.engine.pid if loop is not None else None, arguments.marker))
+            end_launch(loop.engine.pid if loop is not None else None, arguments.marker)
     return 0 if told_to_stop else 1
 
 
