@@ -26,7 +26,7 @@ SCHEMA_VERSION: Final = 1
 NS_PER_MS: Final = 1_000_000
 
 
-def _default_cache() -> Path:
+def default_cache() -> Path:
     """The user's ordinary cache folder; what it holds can be deleted at any time."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "benchmark-runner"
@@ -39,7 +39,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--record", type=Path, required=True, help="where the build record is put")
     parser.add_argument("--log", type=Path, help="where the tools' words are kept (default: beside the record)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="what the build is for")
-    parser.add_argument("--cache", type=Path, default=_default_cache(), help="folder for what clones can share")
+    parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for what clones can share")
     parser.add_argument("--environment-root", type=Path, default=Path("target/environments"))
     return parser.parse_args(argv)
 

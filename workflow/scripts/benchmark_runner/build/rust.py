@@ -28,6 +28,9 @@ from benchmark_runner.build.tools import (
 _FOREIGN_SETTINGS: Final = re.compile(r"^(CARGO_ENCODED_RUSTFLAGS|CARGO_(BUILD|PROFILE|TARGET)_.*|RUSTFLAGS)$")
 """Variables of the user's that would build another program than the one that the record describes."""
 
+_OLD_COMPILER: Final = re.compile(r"requires rustc|edition ?2024|lock file version|is not supported by the following")
+"""What cargo says when a manifest or a lock is newer than itself."""
+
 _HASH_CHARACTERS: Final = 12
 
 
@@ -69,17 +72,12 @@ def locked_packages(lock: Path) -> dict[str, str]:
     return found
 
 
-def _environment(cargo: Path, flags: str, target: Path) -> dict[str, str]:
+def _environment(flags: str) -> dict[str, str]:
+    """The user's environment with the tools on its PATH, without what would build another program."""
     kept = {key: value for key, value in os.environ.items() if not _FOREIGN_SETTINGS.match(key)}
-    nvcc = find_tool("nvcc")
-    folders = [str(tool.parent) for tool in (cargo, nvcc) if tool]
-    return {
-        **kept,
-        "PATH": os.pathsep.join([os.environ.get("PATH", os.defpath), *folders]),
-        "RUSTFLAGS": flags,
-        "CARGO_TARGET_DIR": str(target),
-        "CARGO_TERM_COLOR": "never",
-    }
+    folders = [str(tool.parent) for tool in (find_tool("cargo"), find_tool("nvcc")) if tool]
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *folders])
+    return {**kept, "PATH": path, "RUSTFLAGS": flags, "CARGO_TERM_COLOR": "never"}
 
 
 def _compiler(environment: Mapping[str, str], folder: Path) -> str:
@@ -93,6 +91,14 @@ def _compiler(environment: Mapping[str, str], folder: Path) -> str:
     except subprocess.CalledProcessError as error:
         raise BuildError(f"rustc does not run: {reason_of(error.stderr)}", REMEDIES["cargo"]) from error
     return done.stdout.strip()
+
+
+def cargo_environment(adapter: Adapter, cache: Path) -> dict[str, str]:
+    """Variables under which cargo builds the adapter; raises BuildError where there is no compiler."""
+    assert adapter.cargo is not None
+    environment = _environment(adapter.cargo.flags)
+    compiler = _compiler(environment, adapter.folder)
+    return {**environment, "CARGO_TARGET_DIR": str(target_folder(cache, adapter, compiler))}
 
 
 class _Artifacts:
@@ -118,8 +124,8 @@ class _Artifacts:
 def _failure(words: str, log_path: str) -> BuildError:
     if is_network_trouble(words):
         remedy = "connect this machine to the network for the first build, then run again"
-    elif "rustc" in words and "requires" in words:
-        remedy = "run `rustup update stable`, then run again"
+    elif _OLD_COMPILER.search(words):
+        remedy = "this Rust is too old: install the current one from https://rustup.rs (or `rustup update stable`)"
     else:
         remedy = f"read {log_path}, and run again once its cause is gone"
     return BuildError(f"cargo build failed: {reason_of(words)}", remedy)
@@ -140,10 +146,9 @@ def build_rust(adapter: Adapter, device: str, cache: Path, binary: Path, log: IO
     if missing or cargo is None:
         tool = missing or "cargo"
         raise BuildError(f"{tool} is not installed, {adapter.name} is built with it", REMEDIES[tool], tool)
-    flags = adapter.cargo.flags
     features = adapter.cargo.cuda_features if device == "cuda" else ()
-    compiler = _compiler(_environment(cargo, flags, cache), adapter.folder)
-    target = target_folder(cache, adapter, compiler)
+    environment = cargo_environment(adapter, cache)
+    target = Path(environment["CARGO_TARGET_DIR"])
     is_first = not target.is_dir()
     # The copy belongs to the build: another one may put its program in the same place right after.
     with alone(target / ".building", adapter.name):
@@ -152,7 +157,7 @@ def build_rust(adapter: Adapter, device: str, cache: Path, binary: Path, log: IO
         status, words = run_tool(
             _command(adapter, cargo, features),
             log=log,
-            environment=_environment(cargo, flags, target),
+            environment=environment,
             folder=adapter.folder,
             on_line=artifacts.read,
         )
@@ -163,5 +168,6 @@ def build_rust(adapter: Adapter, device: str, cache: Path, binary: Path, log: IO
                 f"cargo made no program called {adapter.name}", f"name it so in {adapter.folder}/Cargo.toml"
             )
         install_program(artifacts.executable.read_bytes(), binary)
-    described = f"{flags}; profile release; features {', '.join(features) or 'none'}"
-    return RustBuild(compiler.splitlines()[0], described, locked_packages(adapter.lock))
+    compiler = _compiler(environment, adapter.folder).splitlines()[0]
+    flags = f"{adapter.cargo.flags}; profile release; features {', '.join(features) or 'none'}"
+    return RustBuild(compiler, flags, locked_packages(adapter.lock))
