@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from benchmark_runner.statistics import power
 from scipy import stats
 from statsmodels.stats.power import TTestPower
+
+from benchmark_runner.statistics import power
 
 
 @pytest.mark.parametrize(
@@ -69,9 +70,7 @@ def test_the_smallest_detectable_ratio_has_exactly_the_promised_power(launches: 
     ratio = power.smallest_detectable_ratio(launches, 0.04, tests)
     assert ratio is not None
     spread = math.sqrt(2.0) * power.log_sd(0.04)
-    assert power.paired_t_power(math.log(ratio), spread, launches, 0.05 / tests) == pytest.approx(
-        0.8, abs=1e-5
-    )
+    assert power.paired_t_power(math.log(ratio), spread, launches, 0.05 / tests) == pytest.approx(0.8, abs=1e-5)
 
 
 def test_more_launches_find_smaller_ratios() -> None:

@@ -11,10 +11,10 @@ from benchmark_runner.statistics.families import LaunchValues, Pairing, Place
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN, TestResult
 from benchmark_runner.statistics.inputs import Inputs
 from benchmark_runner.statistics.metrics import METRICS, PRIMARY, Metric
-from benchmark_runner.statistics.power import detectable_ratio, launches_to_detect_ratio
+from benchmark_runner.statistics.power import detectable_ratio, fewest_launches, launches_to_detect_ratio
 from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.sentences import sentence
-from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, family_tests, judge_family
+from benchmark_runner.statistics.verdicts import CERTAIN, FEWEST_LAUNCHES, Judgement, family_tests, judge_family
 
 Kind = Literal["primary", "exploratory", "control"]
 
@@ -113,9 +113,13 @@ def _equivalence_json(judgement: Judgement) -> dict[str, Any] | None:
 
 def _what_it_takes(judgement: Judgement, tests: int) -> tuple[float | None, int | None]:
     """Smallest ratio found with 80 % power at these launches, and launches at which the seen ratio would be."""
-    if judgement.comparison is None or judgement.sd_of_log_ratios is None or judgement.pair.excluded is not None:
+    if judgement.pair.excluded is not None:
         return None, None
     n = min(len(judgement.pair.values), len(judgement.pair.reference_values))
+    if n == 1:
+        return None, max(FEWEST_LAUNCHES, fewest_launches(max(tests, 1), judgement.alpha))
+    if judgement.comparison is None or judgement.sd_of_log_ratios is None:
+        return None, None
     spread, alpha, family = judgement.sd_of_log_ratios, judgement.alpha, max(tests, 1)
     detectable = detectable_ratio(n, spread, family, alpha)
     return detectable, launches_to_detect_ratio(judgement.comparison.ratio.point, spread, family, alpha)

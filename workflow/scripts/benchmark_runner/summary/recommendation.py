@@ -55,8 +55,8 @@ def _what_it_takes(comparisons: list[Mapping[str, Any]], launches: int) -> str:
     if len(needed) < len(open_pairs):
         return "No affordable number of launches would separate a difference as small as the one seen."
     return (
-        f"About {plural(max(*needed, launches + 1), 'launch')} each instead of {launches} would separate a difference of the size seen with "
-        "80 % power: raise benchmark.launches."
+        f"About {plural(max(*needed, launches + 1), 'launch')} each instead of {launches} would separate a difference "
+        "of the size seen with 80 % power: raise benchmark.launches."
     )
 
 
@@ -66,11 +66,10 @@ def _undecided(results: Results, performance: Mapping[str, Any]) -> str:
     found = [results.between(candidate, rival, cell, LATENCY) for rival in rivals]
     comparisons = [one for one in found if one is not None]
     reasons = "; ".join(one["sentence"] for one in comparisons)
-    launches = int(results.summary["campaign"]["launches"])
-    return (
-        f"The data do not say whether {candidate} is faster than {_listed(rivals)} in {cell.workload}: {reasons}. "
-        f"{_what_it_takes(comparisons, launches)}"
-    )
+    beaten = [one["engine"] for one in performance["ranking"] if one["engine"] not in (candidate, *rivals)]
+    ahead = f"{candidate} is faster than {_listed(beaten)}. " if beaten else ""
+    doubt = f"The data do not say whether {candidate} is faster than {_listed(rivals)} in {cell.workload}: {reasons}."
+    return f"{ahead}{doubt} {_what_it_takes(comparisons, int(results.summary['campaign']['launches']))}"
 
 
 def recommend(results: Results, performance: Mapping[str, Any]) -> str:

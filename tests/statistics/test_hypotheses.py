@@ -1,0 +1,140 @@
+"""Tests and corrections: numbers by hand, and scipy and statsmodels as witnesses on twenty data sets."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import ttost_ind, ttost_paired
+
+from benchmark_runner.statistics import hypotheses
+
+DATA_SETS = [
+    (np.random.default_rng(seed).lognormal(0.0, 0.05, 3 + seed % 9), 0.01 * (seed % 7), seed) for seed in range(20)
+]
+
+
+def _second(first: np.ndarray, shift: float, seed: int, size: int | None = None) -> np.ndarray:
+    return np.random.default_rng(100 + seed).lognormal(shift, 0.05, size or len(first))
+
+
+@pytest.mark.parametrize(("a", "shift", "seed"), DATA_SETS)
+def test_the_paired_comparison_is_that_of_scipy_and_statsmodels(a: np.ndarray, shift: float, seed: int) -> None:
+    b = _second(a, shift, seed)
+    found = hypotheses.paired_comparison(np.log(a / b), 0.95, 0.99)
+    witness = stats.ttest_rel(np.log(a), np.log(b))
+    assert found.test.p == pytest.approx(float(witness.pvalue), rel=1e-9)
+    assert found.test.statistic == pytest.approx(float(witness.statistic), rel=1e-9)
+    for estimate, level in ((found.ratio, 0.95), (found.simultaneous, 0.99)):
+        interval = witness.confidence_interval(level)
+        assert estimate.low == pytest.approx(math.exp(interval.low), rel=1e-9)
+        assert estimate.high == pytest.approx(math.exp(interval.high), rel=1e-9)
+    margin = math.log(1.02)
+    assert found.equivalence_p == pytest.approx(float(ttost_paired(np.log(a), np.log(b), -margin, margin)[0]), rel=1e-9)
+    assert found.test.n == len(a)
+
+
+@pytest.mark.parametrize(("a", "shift", "seed"), DATA_SETS)
+def test_the_unpaired_comparison_is_that_of_scipy_and_statsmodels(a: np.ndarray, shift: float, seed: int) -> None:
+    b = _second(a, shift, seed, size=4 + seed % 5)
+    found = hypotheses.welch_comparison(np.log(a), np.log(b), 0.95, 0.99)
+    witness = stats.ttest_ind(np.log(a), np.log(b), equal_var=False)
+    assert found.test.p == pytest.approx(float(witness.pvalue), rel=1e-9)
+    interval = witness.confidence_interval(0.95)
+    assert (found.ratio.low, found.ratio.high) == pytest.approx(
+        (math.exp(interval.low), math.exp(interval.high)), rel=1e-9
+    )
+    margin = math.log(1.02)
+    equivalence = float(ttost_ind(np.log(a), np.log(b), -margin, margin, usevar="unequal")[0])
+    assert found.equivalence_p == pytest.approx(equivalence, rel=1e-9)
+    assert found.test.n == min(len(a), len(b))
+
+
+def test_a_paired_comparison_by_hand() -> None:
+    # Log ratios .1, .2, .3: mean .2, deviation .1, t = .2 / (.1 / sqrt 3) = 3.4641 with 2 degrees of freedom.
+    found = hypotheses.paired_comparison(np.array([0.1, 0.2, 0.3]), 0.95, 0.95)
+    assert found.test.statistic == pytest.approx(3.464102, abs=1e-6)
+    assert found.test.p == pytest.approx(0.0741799, abs=1e-6)
+    assert found.ratio.point == pytest.approx(math.exp(0.2), rel=1e-12)
+    assert math.log(found.ratio.high) == pytest.approx(0.2 + 4.302653 * 0.1 / math.sqrt(3), abs=1e-6)
+
+
+@pytest.mark.parametrize(("a", "shift", "seed"), DATA_SETS)
+def test_mann_whitney_without_ties_is_scipys_exact_test(a: np.ndarray, shift: float, seed: int) -> None:
+    b = _second(a, shift, seed, size=3 + seed % 8)
+    found = hypotheses.mann_whitney(a, b)
+    witness = stats.mannwhitneyu(a, b, method="exact")
+    assert (found.statistic, found.p) == pytest.approx((float(witness.statistic), float(witness.pvalue)), rel=1e-12)
+
+
+def test_complete_separation_of_five_by_hand() -> None:
+    # 2 of C(10, 5) = 252 orders.
+    found = hypotheses.mann_whitney(np.arange(5.0), np.arange(10.0, 15.0))
+    assert (found.statistic, found.p) == (0.0, pytest.approx(2 / 252, rel=1e-12))
+
+
+def test_all_ties_are_no_difference() -> None:
+    found = hypotheses.mann_whitney(np.full(6, 3.0), np.full(6, 3.0))
+    assert (found.statistic, found.p) == (18.0, 1.0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_ties_never_make_a_difference_more_significant_than_any_way_of_breaking_them(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(0, 4, 5).astype(float), rng.integers(1, 5, 5).astype(float)
+    tied = hypotheses.mann_whitney(a, b)
+    jitter = [rng.normal(0.0, 1e-6, 10) for _ in range(30)]
+    middle = len(a) * len(b) / 2
+    for noise in jitter:
+        broken = stats.mannwhitneyu(a + noise[:5], b + noise[5:], method="exact")
+        if (float(broken.statistic) > middle) == (tied.statistic > middle):
+            assert tied.p >= float(broken.pvalue) - 1e-12
+
+
+def test_a_tie_in_a_separated_pair_is_broken_against_the_difference() -> None:
+    # 1 2 3 | 3 4 5: as if the tie were 3 of b before 3 of a, U = 1: 2 * 2 of C(6, 3) = 20 orders.
+    found = hypotheses.mann_whitney(np.array([1.0, 2, 3]), np.array([3.0, 4, 5]))
+    assert (found.statistic, found.p) == (0.5, pytest.approx(4 / 20, rel=1e-12))
+
+
+def test_holm_by_hand() -> None:
+    # .01 * 3 = .03; max(.03, .03 * 2 = .06) = .06; max(.06, .04) = .06.
+    assert hypotheses.holm([0.03, 0.01, 0.04], 3) == pytest.approx([0.06, 0.03, 0.06])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_holm_is_that_of_statsmodels(seed: int) -> None:
+    p_values = list(np.random.default_rng(seed).uniform(0, 0.3, 2 + seed % 8))
+    witness = multipletests(p_values, method="holm")[1]
+    assert hypotheses.holm(p_values, len(p_values)) == pytest.approx(list(witness), rel=1e-12)
+
+
+def test_an_untested_comparison_counts_as_one_in_the_family() -> None:
+    assert hypotheses.holm([0.01, None], 2) == [0.02, None]
+    assert hypotheses.holm([0.01, None, None], 2) == [0.02, None, None]
+    witness = multipletests([0.01, 0.02, 1.0], method="holm")[1]
+    assert hypotheses.holm([0.01, 0.02, None], 3)[:2] == pytest.approx(list(witness[:2]))
+
+
+def test_a_family_smaller_than_its_tests_is_refused() -> None:
+    with pytest.raises(ValueError, match="a family of 1 cannot hold 2"):
+        hypotheses.holm([0.1, 0.2], 1)
+
+
+def test_no_tests_are_no_family() -> None:
+    assert hypotheses.holm([], 0) == []
+
+
+@pytest.mark.parametrize(("p", "tests", "expected"), [(0.01, 5, 0.05), (0.5, 3, 1.0), (0.2, 0, 0.2)])
+def test_bonferroni_multiplies_up_to_one(p: float, tests: int, expected: float) -> None:
+    assert hypotheses.bonferroni(p, tests) == pytest.approx(expected)
+
+
+def test_holm_never_exceeds_bonferroni() -> None:
+    for p_values in itertools.product((0.001, 0.02, 0.4), repeat=3):
+        for corrected, p in zip(hypotheses.holm(list(p_values), 3), p_values, strict=True):
+            assert corrected is not None and corrected <= hypotheses.bonferroni(p, 3)

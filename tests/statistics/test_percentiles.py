@@ -1,0 +1,93 @@
+"""Percentiles: when they may be given, their intervals by hand, and their coverage by simulation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmark_runner.statistics.percentiles import (
+    METHOD,
+    PERCENTILES,
+    fewest_values,
+    percentile,
+    share_standard_error,
+)
+
+
+def test_fewest_values_are_those_of_the_recipe() -> None:
+    assert {name: fewest_values(share) for name, share in PERCENTILES.items()} == {
+        "p50": 6,
+        "p90": 36,
+        "p95": 72,
+        "p99": 368,
+    }
+
+
+@pytest.mark.parametrize(("share", "fewest"), [(0.95, 72), (0.99, 368)])
+def test_one_value_fewer_is_not_estimable(share: float, fewest: int) -> None:
+    values = np.arange(fewest, dtype=np.float64)
+    launches = [values[::2], values[1::2]]
+    assert percentile(launches, values, share, 0.95)["value"] is not None
+    short = values[:-1]
+    found = percentile([short[::2], short[1::2]], short, share, 0.95)
+    assert found["value"] is None
+    assert found["reason"] == f"not estimable: {fewest - 1} values, needs at least {fewest}"
+
+
+def test_the_standard_error_is_the_linearised_one() -> None:
+    # Three launches of 4 with 1, 2 and 3 values at or below 10; p = .5: deviations -1, 0, 1.
+    # Between: 3/2 * 2 / 144 = .0208333; binomial: .25 / 12 = .0208333, the same by choice of numbers.
+    launches = [np.array([1.0, 20, 20, 20]), np.array([1.0, 1, 20, 20]), np.array([1.0, 1, 1, 20])]
+    assert share_standard_error(launches, 10.0, 0.5) == pytest.approx(math.sqrt(0.0208333333), rel=1e-6)
+    # Launches that differ wholly: deviations -2, -2, 2, 2 of 16; between 4/3 * 16 / 256 = 1/12.
+    apart = [np.full(4, 20.0), np.full(4, 20.0), np.full(4, 1.0), np.full(4, 1.0)]
+    assert share_standard_error(apart, 10.0, 0.5) == pytest.approx(math.sqrt(1 / 12), rel=1e-12)
+
+
+def test_launches_that_agree_by_chance_keep_the_binomial_error() -> None:
+    launches = [np.array([1.0, 20.0])] * 4
+    assert share_standard_error(launches, 10.0, 0.5) == pytest.approx(math.sqrt(0.25 / 8), rel=1e-12)
+
+
+def test_a_limit_beyond_the_data_is_null_with_its_reason() -> None:
+    launches = [np.arange(10.0) + shift for shift in (0.0, 100.0, 200.0, 300.0)]
+    found = percentile(launches, np.concatenate(launches), 0.9, 0.95)
+    assert found["value"] is not None
+    assert found["high"] is None
+    assert "upper limit beyond the data: 4 launches are too few" in found["reason"]
+
+
+def test_one_launch_gives_a_value_without_an_interval() -> None:
+    values = np.arange(10.0)
+    found = percentile([values], values, 0.5, 0.95)
+    assert (found["value"], found["low"], found["high"]) == (4.5, None, None)
+    assert "one launch" in found["reason"]
+
+
+def test_no_values_are_no_percentile() -> None:
+    found = percentile([], np.empty(0), 0.5, 0.95)
+    assert found["value"] is None and found["n"] == 0 and found["method"] == METHOD
+
+
+def test_equal_values_have_an_interval_without_width() -> None:
+    launches = [np.full(10, 3.0)] * 5
+    found = percentile(launches, np.concatenate(launches), 0.5, 0.95)
+    assert (found["low"], found["value"], found["high"]) == (3.0, 3.0, 3.0)
+
+
+@pytest.mark.parametrize(("share", "between"), [(0.5, 0.05), (0.9, 0.05), (0.95, 0.0)])
+def test_intervals_cover_the_true_percentile(share: float, between: float) -> None:
+    rng = np.random.default_rng(20)
+    campaigns, launches, iterations, within = 300, 12, 40, 0.1
+    truth = float(np.exp(stats.norm.ppf(share) * math.hypot(between, within)))
+    covered = 0
+    for _ in range(campaigns):
+        effects = rng.normal(0.0, between, (launches, 1))
+        values = np.exp(effects + rng.normal(0.0, within, (launches, iterations)))
+        found = percentile(list(values), values.ravel(), share, 0.95)
+        above_low = found["low"] is None or found["low"] <= truth
+        covered += above_low and (found["high"] is None or truth <= found["high"])
+    assert covered / campaigns >= 0.92

@@ -1,0 +1,128 @@
+"""Collecting records: what belongs is kept whole, what does not is refused by name."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark_runner import collect
+from benchmark_runner.errors import BenchmarkError
+from records import ScriptedEngine, ScriptedWorkload, make_fidelity, make_raw_data, record_path_of, write_inputs
+
+ENGINE = ScriptedEngine("alpha")
+WORKLOADS = (ScriptedWorkload("latency_test"), ScriptedWorkload("throughput_test"))
+
+
+@pytest.fixture
+def campaign() -> tuple[dict[str, Any], dict[str, Any]]:
+    """(plan, records by path) of one engine with two launches of two workloads."""
+    raw, plan = make_raw_data([ENGINE], WORKLOADS, launches=2)
+    return plan, {f"{i}/record.json": record for i, record in enumerate(raw["alpha"]["launches"])}
+
+
+def _collect(campaign: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, Any]:
+    plan, records = campaign
+    return collect.collect(plan, "alpha", make_fidelity(ENGINE, "alpha"), records)
+
+
+def test_every_record_is_kept_whole(campaign: Any) -> None:
+    raw = _collect(campaign)
+    assert raw["baseline"] is True
+    assert raw["control_of"] is None
+    assert sorted(map(json.dumps, raw["launches"])) == sorted(map(json.dumps, campaign[1].values()))
+    assert raw["unlike"] == []
+
+
+def test_failed_launches_are_kept(campaign: Any) -> None:
+    record = next(iter(campaign[1].values()))
+    record.update(status="timeout", reason="took too long", iterations=[])
+    assert [launch["status"] for launch in _collect(campaign)["launches"]].count("timeout") == 1
+
+
+def test_a_campaign_without_records_is_no_error(campaign: Any) -> None:
+    plan, _ = campaign
+    assert _collect((plan, {}))["launches"] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("engine", "beta"), ("workload", "other"), ("identity", "0123456789ab"), ("block", 99)],
+)
+def test_a_record_that_the_plan_does_not_know_is_refused_by_name(campaign: Any, key: str, value: Any) -> None:
+    campaign[1]["1/record.json"][key] = value
+    with pytest.raises(BenchmarkError, match=rf"1/record\.json: {key}.*{value}"):
+        _collect(campaign)
+
+
+def test_a_record_that_breaks_the_schema_is_refused_with_its_key(campaign: Any) -> None:
+    campaign[1]["1/record.json"]["iterations"][0]["start_ns"] = "soon"
+    with pytest.raises(BenchmarkError, match=r"1/record\.json: iterations\.0\.start_ns"):
+        _collect(campaign)
+
+
+def test_the_same_launch_twice_is_refused(campaign: Any) -> None:
+    campaign[1]["again/record.json"] = copy.deepcopy(campaign[1]["0/record.json"])
+    with pytest.raises(BenchmarkError, match=r"again/record\.json: block .* already in 0/record\.json"):
+        _collect(campaign)
+
+
+def test_an_engine_that_is_not_planned_is_refused(campaign: Any) -> None:
+    with pytest.raises(BenchmarkError, match=r"'gamma' is no engine of the plan; it has \['alpha'\]"):
+        collect.collect(campaign[0], "gamma", {}, {})
+
+
+def _same_cell(campaign: Any) -> list[dict[str, Any]]:
+    return [record for record in campaign[1].values() if record["workload"] == "latency_test"]
+
+
+def test_launches_of_another_measure_version_are_not_pooled(campaign: Any) -> None:
+    _same_cell(campaign)[0]["measure_version"] = 2
+    with pytest.raises(BenchmarkError, match=r"alpha latency_test: launches differ in measure_version \(.*2 in blocks"):
+        _collect(campaign)
+
+
+def test_launches_of_another_model_are_not_pooled(campaign: Any) -> None:
+    _same_cell(campaign)[0]["model"]["weights_sha256"] = "f" * 64
+    with pytest.raises(BenchmarkError, match=r"launches differ in model\.weights_sha256"):
+        _collect(campaign)
+
+
+def test_launches_with_other_prompts_are_not_pooled(campaign: Any) -> None:
+    _same_cell(campaign)[0]["spec"]["cases"][0]["prompt_ids"][0] = 999
+    with pytest.raises(BenchmarkError, match=r"launches differ in spec\.cases"):
+        _collect(campaign)
+
+
+def test_a_launch_that_never_loaded_differs_in_nothing(campaign: Any) -> None:
+    _same_cell(campaign)[0].update(status="failed", reason="crash", spec=None, load=None, hello=None, model=None)
+    assert _collect(campaign)["unlike"] == []
+
+
+def test_a_change_of_device_between_launches_is_stated(campaign: Any) -> None:
+    record = _same_cell(campaign)[0]
+    record["load"]["device"] = "cuda:0"
+    found = _collect(campaign)["unlike"]
+    assert [entry["key"] for entry in found] == ["load.device"]
+    assert found[0]["workload"] == "latency_test"
+    assert {"value": "cuda:0", "blocks": [record["block"]]} in found[0]["values"]
+
+
+def test_the_command_writes_the_file_and_lists_other_identities(tmp_path: Path) -> None:
+    raw, plan = make_raw_data([ENGINE], launches=2)
+    write_inputs(tmp_path, [ENGINE], raw, plan)
+    paths = [record_path_of(tmp_path, record) for record in raw["alpha"]["launches"]]
+    stranger = tmp_path / "launches" / "alpha" / "latency_test.aaaaaaaaaaaa" / "1" / "record.json"
+    stranger.parent.mkdir(parents=True)
+    stranger.write_text("{}")
+    out = tmp_path / "raw_data" / "alpha.json"
+    arguments = ["--plan", str(tmp_path / "plan.json"), "--engine", "alpha", "--out", str(out)]
+    arguments += ["--fidelity", str(tmp_path / "fidelity" / "alpha.json"), "--records", *map(str, paths)]
+    assert collect.main(arguments) == 0
+    written = json.loads(out.read_text())
+    assert len(written["launches"]) == 2
+    assert written["fidelity"]["result"] == "pass"
+    assert written["not_part_of_campaign"] == [{"workload": "latency_test", "identity": "aaaaaaaaaaaa", "launches": 1}]
