@@ -9,12 +9,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from fidelity_case import WAIT_SECONDS, FidelityCase
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.fidelity import reference as reference_module
 from benchmark_runner.fidelity.probe import Answer, Probe, planned_engine
 from benchmark_runner.launch.events import EventReport
+from fidelity_case import WAIT_SECONDS, FidelityCase
 
 
 def test_the_reference_holds_ids_and_margins_of_each_prompt(case: FidelityCase) -> None:
