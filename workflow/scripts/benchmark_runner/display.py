@@ -1,0 +1,107 @@
+"""How figures are shown to people: units chosen to fit, three significant digits, intervals and ratios."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+MS_PER_S: Final = 1000.0
+US_PER_MS: Final = 1000.0
+S_PER_MIN: Final = 60.0
+MIN_PER_H: Final = 60.0
+BYTES_PER_MB: Final = 1e6
+BYTES_PER_GB: Final = 1e9
+# Three digits tell 1 part in 100 to 1,000 apart, which is finer than any interval that these campaigns reach.
+DIGITS: Final = 3
+ABSENT: Final = "—"
+TIMES: Final = "\N{MULTIPLICATION SIGN}"
+
+
+def significant(value: float, digits: int = DIGITS) -> str:
+    """The value with that many significant digits, in plain notation and with no more than its integer part needs."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}")))))
+    return f"{value:,.{decimals}f}"
+
+
+def plural(count: int, noun: str) -> str:
+    """The count with its noun, as 1 launch, 2 launches."""
+    ending = "" if count == 1 else ("es" if noun.endswith(("ch", "s", "x")) else "s")
+    return f"{count:,} {noun}{ending}"
+
+
+def milliseconds(value_ms: float | None, digits: int = DIGITS) -> str:
+    """A time given in ms, shown in µs, ms, s, min or h."""
+    if value_ms is None:
+        return ABSENT
+    factor, unit = time_unit(value_ms)
+    return f"{significant(value_ms * factor, digits)} {unit}"
+
+
+def time_unit(value_ms: float) -> tuple[float, str]:
+    """Factor from ms and name of the unit in which a time of that size reads well."""
+    size = abs(value_ms)
+    if size >= MS_PER_S * S_PER_MIN * MIN_PER_H:
+        return 1 / (MS_PER_S * S_PER_MIN * MIN_PER_H), "h"
+    if size >= 2 * MS_PER_S * S_PER_MIN:
+        return 1 / (MS_PER_S * S_PER_MIN), "min"
+    if size >= MS_PER_S:
+        return 1 / MS_PER_S, "s"
+    if size >= 1 or size == 0:
+        return 1.0, "ms"
+    return US_PER_MS, "µs"
+
+
+def bytes_text(value_bytes: float | None) -> str:
+    """A size in MB or GB, powers of ten."""
+    if value_bytes is None:
+        return ABSENT
+    if abs(value_bytes) >= BYTES_PER_GB:
+        return f"{significant(value_bytes / BYTES_PER_GB)} GB"
+    return f"{significant(value_bytes / BYTES_PER_MB)} MB"
+
+
+def in_unit(value: float | None, unit: str) -> str:
+    """A value in a unit of the statistics (ms, bytes, tokens/s, %, J/token), shown in one that reads well."""
+    if value is None:
+        return ABSENT
+    if unit == "ms":
+        return milliseconds(value)
+    if unit == "bytes":
+        return bytes_text(value)
+    return f"{significant(value)} {unit}"
+
+
+def ratio_text(ratio: dict[str, Any] | None) -> str:
+    """A ratio with its interval, as 1.23x (1.20 to 1.26) with a multiplication sign."""
+    if ratio is None:
+        return ABSENT
+    if ratio["low"] is None:
+        return f"{significant(ratio['point'])}{TIMES}"
+    return f"{significant(ratio['point'])}{TIMES} ({significant(ratio['low'])} to {significant(ratio['high'])})"
+
+
+def estimate_text(estimate: dict[str, Any] | None, unit: str) -> str:
+    """An estimate {point, low, high} with its interval, in one unit that fits the point."""
+    if estimate is None:
+        return ABSENT
+    text, span = estimate_parts(estimate, unit)
+    return text if span is None else f"{text} ({span})"
+
+
+def estimate_parts(estimate: dict[str, Any], unit: str) -> tuple[str, str | None]:
+    """(point with its unit, its interval in the same unit); the interval is None where there is none or no width."""
+    factor, shown = _factor(estimate["point"], unit)
+    text = f"{significant(estimate['point'] * factor)} {shown}"
+    if estimate["low"] is None or estimate["low"] == estimate["high"]:
+        return text, None
+    return text, f"{significant(estimate['low'] * factor)} to {significant(estimate['high'] * factor)}"
+
+
+def _factor(value: float, unit: str) -> tuple[float, str]:
+    if unit == "ms":
+        return time_unit(value)
+    if unit == "bytes":
+        return (1 / BYTES_PER_GB, "GB") if abs(value) >= BYTES_PER_GB else (1 / BYTES_PER_MB, "MB")
+    return 1.0, unit
