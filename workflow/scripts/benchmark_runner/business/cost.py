@@ -1,0 +1,86 @@
+"""The arithmetic of cost: dollars per million output tokens from a price per hour and a rate."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+TOKENS_PER_MILLION: Final = 1e6
+SECONDS_PER_HOUR: Final = 3600.0
+HOURS_PER_YEAR: Final = 8766.0  # 365.25 days
+JOULES_PER_KWH: Final = 3.6e6
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Output tokens per second with the interval over launches; low and high are None where there is no interval."""
+
+    point: float
+    low: float | None
+    high: float | None
+    level: float | None
+    launches: int
+
+    def __post_init__(self) -> None:
+        if self.point <= 0:
+            raise ValueError(f"a rate is above 0, not {self.point}")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """USD per million output tokens: point, widest range, and the share of the range that each cause brings alone."""
+
+    point: float
+    low: float
+    high: float
+    from_price: tuple[float, float]
+    from_measurement: tuple[float, float] | None
+
+    def document(self) -> dict[str, Any]:
+        """The cost as JSON content."""
+        return asdict(self) | {
+            "from_price": list(self.from_price),
+            "from_measurement": None if self.from_measurement is None else list(self.from_measurement),
+        }
+
+
+def usd_per_million_tokens(usd_per_hour: float, tokens_per_s: float, utilisation: float) -> float:
+    """Price / (3600 * rate * utilisation) * 1e6: what the hour costs over the tokens that it yields."""
+    return usd_per_hour * TOKENS_PER_MILLION / (SECONDS_PER_HOUR * tokens_per_s * utilisation)
+
+
+def cost(price: tuple[float, float, float], rate: Rate, utilisation: float) -> Cost:
+    """Cost from a price (point, low, high) and a rate.
+
+    The two uncertainties are of different kinds, a range of prices and a confidence interval of the rate, so they are
+    shown apart, and low and high are merely their extremes together; nothing is added in quadrature.
+    """
+    point, low, high = price
+    slow = rate.low if rate.low is not None and rate.low > 0 else rate.point
+    fast = rate.high if rate.high is not None else rate.point
+    measured = None
+    if rate.low is not None and rate.low > 0 and rate.high is not None:
+        measured = (
+            usd_per_million_tokens(point, fast, utilisation),
+            usd_per_million_tokens(point, slow, utilisation),
+        )
+    return Cost(
+        point=usd_per_million_tokens(point, rate.point, utilisation),
+        low=usd_per_million_tokens(low, fast, utilisation),
+        high=usd_per_million_tokens(high, slow, utilisation),
+        from_price=(
+            usd_per_million_tokens(low, rate.point, utilisation),
+            usd_per_million_tokens(high, rate.point, utilisation),
+        ),
+        from_measurement=measured,
+    )
+
+
+def owned_usd_per_hour(owned: dict[str, float]) -> float:
+    """Hourly price of a machine one owns, without electricity: (paid - value at the end) / hours of use."""
+    return (owned["capex_usd"] - owned["residual_usd"]) / (owned["years"] * HOURS_PER_YEAR)
+
+
+def energy_usd_per_million_tokens(joules_per_token: float, pue: float, usd_per_kwh: float) -> float:
+    """Electricity for a million tokens; for owners only, since a rent holds the power already."""
+    return joules_per_token * TOKENS_PER_MILLION / JOULES_PER_KWH * pue * usd_per_kwh

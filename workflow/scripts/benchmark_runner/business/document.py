@@ -1,0 +1,302 @@
+"""business_recommendations.json: cost, break-even, risk facts and advice of one campaign."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from benchmark_runner.business.advice import recommendations
+from benchmark_runner.business.cost import Rate, cost, energy_usd_per_million_tokens, owned_usd_per_hour
+from benchmark_runner.business.facts import risk_facts
+from benchmark_runner.business.hardware import Hardware, mismatch
+from benchmark_runner.business.prices import AgedPrice, Catalogue, Entry, aged
+from benchmark_runner.performance.results import Cell as Place
+from benchmark_runner.performance.results import Results
+
+SCHEMA_VERSION: Final = 1
+RATE_METRIC: Final = "total_tokens_per_s"
+FULL_UTILISATION: Final = 1.0
+USERS_OWN_ID: Final = "business.usd_per_hour"
+HOW_TO_KNOW: Final = (
+    "set business.usd_per_hour to what an hour of this machine costs, or measure on a machine of the price catalogue"
+)
+FORMULA: Final = "USD per million output tokens = USD per hour x 1e6 / (3600 x output tokens per second x utilisation)"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that the document is made from; facts are the projects of the engine facts file."""
+
+    plan: dict[str, Any]
+    statistics: dict[str, Any]
+    performance: dict[str, Any]
+    environment: dict[str, Any]
+    catalogue: Catalogue
+    facts: list[dict[str, Any]]
+    now: datetime.datetime
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The configuration's business section."""
+        return dict(self.plan["config"].get("business") or {})
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A price that applies to the machine that was measured."""
+
+    id: str
+    label: str
+    purchase: str
+    usd_per_hour: tuple[float, float, float]  # point, low, high
+    as_of: str | None
+    age_days: int | None
+    note: str | None
+    sources: tuple[dict[str, str], ...]
+    owned: dict[str, float] | None
+
+    def document(self) -> dict[str, Any]:
+        """The offer as JSON content."""
+        point, low, high = self.usd_per_hour
+        return {
+            "price_id": self.id,
+            "label": self.label,
+            "purchase": self.purchase,
+            "usd_per_hour": {"point": point, "low": low, "high": high},
+            "as_of": self.as_of,
+            "age_days": self.age_days,
+            "note": self.note,
+            "sources": list(self.sources),
+        }
+
+
+def business_document(inputs: Inputs) -> dict[str, Any]:
+    """The whole document; every figure in it is measured, dated with its source, or null with its reason."""
+    hardware = Hardware.from_environment(inputs.environment)
+    today = inputs.now.date()
+    ages = {entry.id: aged(entry, inputs.catalogue.widening, today) for entry in inputs.catalogue.entries}
+    measured = [engine for engine in inputs.statistics["engines"] if engine["control_of"] is None]
+    costs = [row for engine in measured for row in _costs(inputs, engine, hardware, ages)]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "campaign": inputs.statistics["campaign"],
+        "computed_at": inputs.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "basis": _basis(inputs),
+        "prices": _prices(inputs, hardware, ages, sorted({str(e["device"]) for e in measured if e["device"]})),
+        "costs": costs,
+        "break_even": _break_even(inputs),
+        "risk": [_risk(inputs, engine, today) for engine in measured],
+        "recommendations": recommendations(inputs.statistics, inputs.performance),
+    }
+
+
+def _basis(inputs: Inputs) -> dict[str, Any]:
+    utilisation = inputs.settings.get("utilisation")
+    return {
+        "formula": FORMULA,
+        "token_basis": "output tokens; the work on the prompt is in the time and not in the tokens",
+        "metric": RATE_METRIC,
+        "requests_in_flight": 1,
+        "latency_objective": None,
+        "latency_objective_reason": "no objective is set, so every token counts",
+        "utilisation": {
+            "full": FULL_UTILISATION,
+            "user": utilisation or None,
+            "reason": None if utilisation else _no_utilisation_reason(utilisation),
+        },
+        "headline": inputs.performance["headline"]["throughput"],
+    }
+
+
+def _no_utilisation_reason(utilisation: float | None) -> str:
+    if utilisation is None:
+        return "business.utilisation is not set: the share of paid hours in which the machine generates is unknown"
+    return "business.utilisation is 0: a machine that never generates has no cost per token"
+
+
+def _prices(inputs: Inputs, hardware: Hardware, ages: dict[str, AgedPrice], devices: list[str]) -> dict[str, Any]:
+    """What became of each catalogue entry, so that no price is used or left out unseen."""
+    entries = []
+    for entry in inputs.catalogue.entries:
+        age = ages[entry.id]
+        misfits = {device: mismatch(entry, hardware, device) for device in devices}
+        entries.append(
+            {
+                "price_id": entry.id,
+                "as_of": entry.as_of.isoformat(),
+                "age_days": age.age_days,
+                "state": age.state,
+                "note": age.note,
+                "applies": age.state in ("current", "widened") and any(reason is None for reason in misfits.values()),
+                "mismatch": {device: reason for device, reason in misfits.items() if reason is not None},
+            }
+        )
+    quarantined = [
+        {"price_id": name, "reason": reason} for name, reason in sorted(inputs.catalogue.quarantined.items())
+    ]
+    return {"currency": "USD", "entries": entries, "quarantined": quarantined}
+
+
+def _offers(inputs: Inputs, hardware: Hardware, ages: dict[str, AgedPrice], device: str) -> list[Offer]:
+    offers = []
+    stated = inputs.settings.get("usd_per_hour")
+    if stated is not None:
+        label, price = "this machine, as the configuration states its price", (float(stated),) * 3
+        offers.append(Offer(USERS_OWN_ID, label, "user", (price[0], price[1], price[2]), None, None, None, (), None))
+    for entry in inputs.catalogue.entries:
+        if mismatch(entry, hardware, device) is None and ages[entry.id].state in ("current", "widened"):
+            offers.append(_offer(entry, ages[entry.id]))
+    return offers
+
+
+def _offer(entry: Entry, age: AgedPrice) -> Offer:
+    if entry.owned is not None:
+        hourly = owned_usd_per_hour(entry.owned)
+        price = (hourly, hourly, hourly)
+    else:
+        assert age.usd_per_hour is not None and age.low is not None and age.high is not None
+        price = (age.usd_per_hour, age.low, age.high)
+    return Offer(
+        id=entry.id,
+        label=f"{entry.provider} {entry.instance}" + (f", {entry.region}" if entry.region else ""),
+        purchase=entry.purchase,
+        usd_per_hour=price,
+        as_of=entry.as_of.isoformat(),
+        age_days=age.age_days,
+        note=age.note,
+        sources=entry.sources,
+        owned=entry.owned,
+    )
+
+
+def _costs(
+    inputs: Inputs, engine: dict[str, Any], hardware: Hardware, ages: dict[str, AgedPrice]
+) -> list[dict[str, Any]]:
+    """Rows of one engine: every case under every price that applies, or a row that says why there is none."""
+    rows, results = [], Results(inputs.statistics)
+    for cell in inputs.statistics["cells"]:
+        if cell["engine"] != engine["name"] or cell["case"] is None:
+            continue
+        where = {"engine": engine["name"], "workload": cell["workload"], "case": cell["case"]}
+        numbers = cell["metrics"][RATE_METRIC]
+        estimate = results.estimate(engine["name"], Place(cell["workload"], cell["case"]), RATE_METRIC)
+        rate = rate_of(estimate, numbers["launches"], inputs.statistics["settings"]["confidence_level"])
+        if rate is None:
+            reason = engine["reason"] or numbers["reason"] or "no throughput was measured"
+            rows.append(where | _unknown_cost(None, reason, engine["remedy"]))
+            continue
+        offers = _offers(inputs, hardware, ages, engine["device"] or "cpu")
+        if not offers:
+            rows.append(where | _unknown_cost(rate, "no price is known for the machine that was measured", HOW_TO_KNOW))
+        rows += [where | _known_cost(inputs, rate, offer, engine["name"], cell["workload"]) for offer in offers]
+    if not rows:
+        reason = engine["reason"] or "it was not measured"
+        where = {"engine": engine["name"], "workload": None, "case": None}
+        rows.append(where | _unknown_cost(None, reason, engine["remedy"]))
+    return rows
+
+
+def rate_of(estimate: Mapping[str, Any] | None, launches: int, level: float) -> Rate | None:
+    """The rate of an estimate {point, low, high} of the results; None where it was not measured."""
+    if estimate is None or estimate["point"] <= 0:
+        return None
+    return Rate(estimate["point"], estimate["low"], estimate["high"], level if estimate["low"] else None, launches)
+
+
+def _rate_document(rate: Rate) -> dict[str, Any]:
+    return {
+        "point": rate.point,
+        "low": rate.low,
+        "high": rate.high,
+        "level": rate.level,
+        "launches": rate.launches,
+        "unit": "tokens/s",
+    }
+
+
+def _unknown_cost(rate: Rate | None, reason: str, remedy: str | None) -> dict[str, Any]:
+    return {
+        "tokens_per_s": None if rate is None else _rate_document(rate),
+        "price": None,
+        "usd_per_million_output_tokens": None,
+        "energy_usd_per_million_output_tokens": None,
+        "energy_reason": "no price is known",
+        "reason": reason,
+        "remedy": remedy,
+    }
+
+
+def _known_cost(inputs: Inputs, rate: Rate, offer: Offer, engine: str, workload: str) -> dict[str, Any]:
+    utilisation = inputs.settings.get("utilisation")
+    energy, energy_reason = _energy_cost(inputs, offer, engine, workload)
+    return {
+        "tokens_per_s": _rate_document(rate),
+        "price": offer.document(),
+        "usd_per_million_output_tokens": {
+            "full_utilisation": cost(offer.usd_per_hour, rate, FULL_UTILISATION).document(),
+            "user_utilisation": cost(offer.usd_per_hour, rate, utilisation).document() if utilisation else None,
+            "user_utilisation_reason": None if utilisation else _no_utilisation_reason(utilisation),
+        },
+        "energy_usd_per_million_output_tokens": energy,
+        "energy_reason": energy_reason,
+        "reason": None,
+        "remedy": None,
+    }
+
+
+def _energy_cost(inputs: Inputs, offer: Offer, engine: str, workload: str) -> tuple[float | None, str | None]:
+    if offer.owned is None:
+        return None, "a rent or a stated price holds the electricity already"
+    for cell in inputs.statistics["cells"]:
+        metric = cell["metrics"].get("energy_joules_per_token")
+        if cell["engine"] == engine and cell["workload"] == workload and metric is not None:
+            if metric["median"] is None:
+                return None, metric["reason"] or "energy was not measured"
+            owned = offer.owned
+            return energy_usd_per_million_tokens(metric["median"], owned["pue"], owned["usd_per_kwh"]), None
+    return None, "energy was not measured"
+
+
+def _break_even(inputs: Inputs) -> list[dict[str, Any]]:
+    """How many times the reference's price an engine's machine may cost for equal cost per token; needs no price."""
+    headline = inputs.performance["headline"]["throughput"]
+    baseline = inputs.statistics["campaign"]["baseline"]
+    rows = []
+    for comparison in inputs.statistics["comparisons"]:
+        same_cell = (comparison["workload"], comparison["case"]) == (headline["workload"], headline["case"])
+        wanted = comparison["metric"] == RATE_METRIC and comparison["reference"] == baseline
+        if not (same_cell and wanted) or comparison["kind"] == "control":
+            continue
+        ratio = comparison["ratio"]
+        rows.append(
+            {
+                "engine": comparison["engine"],
+                "reference": baseline,
+                "workload": headline["workload"],
+                "case": headline["case"],
+                "ratio": ratio,
+                "verdict": comparison["verdict"],
+                "sentence": _break_even_sentence(comparison),
+                "reason": None if ratio else comparison["reason"] or "no ratio could be computed",
+            }
+        )
+    return rows
+
+
+def _break_even_sentence(comparison: dict[str, Any]) -> str | None:
+    ratio = comparison["ratio"]
+    if ratio is None:
+        return None
+    span = "" if ratio["low"] is None else f" ({ratio['level']:.0%} interval {ratio['low']:.3g} to {ratio['high']:.3g})"
+    return (
+        f"A token of {comparison['engine']} costs as much as one of {comparison['reference']} when its machine costs "
+        f"{ratio['point']:.3g} times as much an hour{span}."
+    )
+
+
+def _risk(inputs: Inputs, engine: dict[str, Any], today: datetime.date) -> dict[str, Any]:
+    planned = next((e for e in inputs.plan["engines"] if e["name"] == engine["name"]), None)
+    adapter = None if planned is None else planned["adapter"]
+    return {"engine": engine["name"]} | risk_facts(inputs.facts, engine["name"], adapter, engine["version"], today)
