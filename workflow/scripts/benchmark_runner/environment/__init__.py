@@ -1,0 +1,1 @@
+"""What the measurements were made on and with: machine, software, engines and model, exactly."""

@@ -1,0 +1,107 @@
+"""The stage that writes environment.json."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import benchmark_runner
+from benchmark_runner.environment.gpu import gpu_facts
+from benchmark_runner.environment.machine import Machine
+from benchmark_runner.environment.software import (
+    WORKFLOW_LOCK_NAME,
+    git_facts,
+    lock_facts,
+    package_facts,
+    python_facts,
+    variable_facts,
+)
+from benchmark_runner.errors import BenchmarkError, exit_status
+from benchmark_runner.jsonio import read_json, write_json
+
+SCHEMA_VERSION: Final = 1
+
+
+def machine_document(root: Path) -> dict[str, Any]:
+    """The machine's part of environment.json; values that it lacks are null and named under absent."""
+    machine = Machine(root)
+    gpu, no_gpu_reason = gpu_facts()
+    document = {
+        "host": {"hostname": socket.gethostname()},
+        "operating_system": machine.operating_system(),
+        "cpu": machine.cpu(),
+        "memory": machine.memory(),
+        "gpu": gpu,
+        "virtualisation": machine.virtualisation(),
+    }
+    if no_gpu_reason is not None:
+        machine.absent["gpu"] = no_gpu_reason
+    return document | {"absent": dict(sorted(machine.absent.items()))}
+
+
+def workflow_document(repository: Path, locks: Sequence[Path]) -> dict[str, Any]:
+    """The workflow's part: version, commit, packages against the lock, lock hashes."""
+    workflow_lock = next((lock for lock in locks if lock.name == WORKFLOW_LOCK_NAME), None)
+    if workflow_lock is None:
+        raise BenchmarkError(f"--locks names no {WORKFLOW_LOCK_NAME}; pass all of envs/*.txt")
+    git, no_git_reason = git_facts(repository)
+    return {
+        "name": benchmark_runner.__name__,
+        "git": git,
+        "git_reason": no_git_reason,
+        "locks": [lock_facts(lock) for lock in sorted(locks)],
+        "packages": package_facts(workflow_lock),
+    }
+
+
+def engine_documents(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each engine of the plan with its build record; null with a reason where the user brought the binary."""
+    engines = []
+    for engine in plan["engines"]:
+        path = engine["build_record"]
+        build = read_json(Path(path)) if path and Path(path).is_file() else None
+        reason = None if build else ("its build left no record" if path else "the binary was brought by its user")
+        engines.append(
+            {
+                "engine": engine["name"],
+                "control_of": engine["control_of"],
+                "adapter": engine["adapter"],
+                "options": engine["options"],
+                "build": build,
+                "build_reason": reason,
+            }
+        )
+    return engines
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write what the campaign runs on and with; to be run on the machine that measures."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.environment", description=main.__doc__)
+    parser.add_argument("--plan", type=Path, required=True)
+    parser.add_argument("--manifest", type=Path, required=True, help="the model's manifest.json")
+    parser.add_argument("--locks", type=Path, nargs="+", required=True, help="lock files, envs/*.txt")
+    parser.add_argument("--repository", type=Path, required=True, help="folder of the workflow")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args(argv)
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "collected_at": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **machine_document(Path("/")),
+        "python": python_facts(),
+        "workflow": workflow_document(options.repository, options.locks),
+        "environment_variables": variable_facts(os.environ),
+        "engines": engine_documents(read_json(options.plan)),
+        "model": read_json(options.manifest),
+    }
+    write_json(options.out, document)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))
