@@ -1,0 +1,161 @@
+"""Plot latency_comparison.png: end-to-end latency and TTFT, every iteration in the lane of its launch."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from benchmark_runner.display import plural, significant, time_unit
+from benchmark_runner.errors import exit_status
+from benchmark_runner.jsonio import read_json
+from benchmark_runner.performance.results import Cell as Place
+from benchmark_runner.performance.results import Results
+from benchmark_runner.plots.rows import Estimate, Row, draw_rows, rows_inches
+from benchmark_runner.plots.style import (
+    by_workload_and_case,
+    engine_colours,
+    engine_markers,
+    headline,
+    in_order,
+    new_figure,
+    save_png,
+    style,
+)
+
+METRICS: Final = (("e2e_ms", "End-to-end latency"), ("ttft_ms", "Time to first token (TTFT)"))
+COLUMNS: Final = ["engine", "workload", "case", "block", "warmup", "outlier", "e2e_ms", "ttft_ms"]
+# Shares of the figure's width: names, then twice axes and the figures in words.
+AXES_LEFT: Final = (0.185, 0.61)
+AXES_WIDTH: Final = 0.29
+HEAD_INCHES: Final = 1.0
+PANEL_HEAD_INCHES: Final = 0.62
+PANEL_FOOT_INCHES: Final = 0.42
+
+
+def read_measured(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Measured iterations, without warm-ups, of iterations.parquet."""
+    table = pd.read_parquet(path, columns=list(columns))
+    return table[~table["warmup"]]
+
+
+def latency_rows(
+    statistics: Mapping[str, Any], here: pd.DataFrame, place: Place, metric: str, unit: tuple[float, str]
+) -> list[Row]:
+    """A row an engine of the campaign, also for those without a measurement; unit is (factor from ms, name)."""
+    scale, unit_name = unit
+    results = Results(statistics)
+    colours, markers = engine_colours(statistics["engines"]), engine_markers(statistics["engines"])
+    rows = []
+    for engine in in_order(statistics["engines"]):
+        name = engine["name"]
+        launches = [launch.dropna(subset=[metric]) for _, launch in here[here["engine"] == name].groupby("block")]
+        lanes = [list(launch[metric] * scale) for launch in launches]
+        if not any(lanes):
+            why = engine["reason"] or results.metric(name, place, metric)["reason"] or engine["status"]
+            reason = f"no measurement: {why}"
+            rows.append(Row(name, "", colours[name], markers[name], absent=reason))
+            continue
+        estimate = scaled_estimate(results.estimate(name, place, metric), scale)
+        counts = sorted({len(lane) for lane in lanes})
+        each = plural(counts[0], "iteration") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} iterations"
+        note = f"{plural(len(lanes), 'launch')} of {each}"
+        flagged = [list(launch.loc[launch["outlier"], metric] * scale) for launch in launches]
+        words = _words(estimate, unit_name)
+        rows.append(Row(name, note, colours[name], markers[name], lanes, flagged, estimate, words))
+    return rows
+
+
+def scaled_estimate(found: Mapping[str, Any] | None, scale: float) -> Estimate | None:
+    """An estimate {point, low, high} of the results, in another unit."""
+    if found is None:
+        return None
+    low, high = (None if found[bound] is None else found[bound] * scale for bound in ("low", "high"))
+    return Estimate(found["point"] * scale, low, high)
+
+
+def _words(estimate: Estimate | None, unit: str) -> str:
+    if estimate is None:
+        return "no estimate"
+    if estimate.low is None or estimate.high is None:
+        return f"{significant(estimate.point)} {unit}\nno interval"
+    return f"{significant(estimate.point)} {unit}\n{significant(estimate.low)} to {significant(estimate.high)}"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One workload's case: for each metric its unit (factor from ms, name) and a row an engine."""
+
+    title: str
+    units: Mapping[str, tuple[float, str]]
+    rows: Mapping[str, list[Row]]
+
+    @property
+    def inches(self) -> float:
+        """Height of its axes."""
+        return max(rows_inches(rows) for rows in self.rows.values())
+
+
+def make_panel(statistics: Mapping[str, Any], iterations: pd.DataFrame, workload: str, case: str, title: str) -> Panel:
+    """The panel of one workload's case, in units that fit its middle value."""
+    here = iterations[(iterations["workload"] == workload) & (iterations["case"] == case)]
+    units = {metric: time_unit(here[metric].median() if len(here) else 0.0) for metric, _ in METRICS}
+    place = Place(workload, case)
+    return Panel(
+        title, units, {metric: latency_rows(statistics, here, place, metric, units[metric]) for metric in units}
+    )
+
+
+def draw(statistics: Mapping[str, Any], iterations: pd.DataFrame) -> Figure:
+    """The whole figure: a pair of axes for each workload's case."""
+    cells = by_workload_and_case(statistics["cells"])
+    several = len({case for _, case in cells}) > 1
+    panels = [
+        make_panel(statistics, iterations, workload, case, f"{workload}, {case}" if several else workload)
+        for workload, case in cells
+    ]
+    height = HEAD_INCHES + sum(panel.inches + PANEL_HEAD_INCHES + PANEL_FOOT_INCHES for panel in panels)
+    figure = new_figure(height)
+    headline(figure, "Latency: lower is better", _explanation(statistics))
+    top = height - HEAD_INCHES
+    for panel in panels:
+        figure.text(0.01, (top - 0.05) / height, panel.title, fontsize=11, fontweight="bold", va="top")
+        for left, (metric, words) in zip(AXES_LEFT, METRICS, strict=True):
+            bottom = (top - PANEL_HEAD_INCHES - panel.inches) / height
+            axes = figure.add_axes((left, bottom, AXES_WIDTH, panel.inches / height))
+            axes.set_title(f"{words}, {panel.units[metric][1]}")
+            draw_rows(axes, panel.rows[metric], names=metric == METRICS[0][0])
+        top -= panel.inches + PANEL_HEAD_INCHES + PANEL_FOOT_INCHES
+    return figure
+
+
+def _explanation(statistics: Mapping[str, Any]) -> str:
+    settings = statistics["settings"]
+    flagged = "an x is flagged as an outlier" + (" and not in the estimate" if settings["remove_outliers"] else "")
+    return (
+        f"Each mark is one measured iteration, each lane of marks one launch; {flagged}. The diamond is the typical "
+        f"value over launches (geometric mean of medians), the bar its {settings['confidence_level']:.0%} interval."
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    """Draw latency_comparison.png."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.plots.latency", description=main.__doc__)
+    parser.add_argument("--statistics", type=Path, required=True)
+    parser.add_argument("--iterations", type=Path, required=True, help="iterations.parquet")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args(argv)
+    with style():
+        save_png(draw(read_json(options.statistics), read_measured(options.iterations, COLUMNS)), options.out)
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -1,0 +1,177 @@
+"""A panel of rows, one an engine: every launch as dots, the estimate with its interval, and the figures in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from benchmark_runner.display import significant
+from benchmark_runner.plots.style import INK, MUTED, vertical_grid, wrapped
+
+LANE_INCHES: Final = 0.075
+INTERVAL_INCHES: Final = 0.30  # the lane of the estimate, below those of the launches
+GAP_INCHES: Final = 0.16
+# Text of 9 and 8 points beside the axes: distance from the top, a line of the name, a line of the note.
+TEXT_TOP_INCHES: Final = 0.10
+NAME_LINE_INCHES: Final = 0.155
+NOTE_LINE_INCHES: Final = 0.16
+# Beyond this ratio of the largest to the smallest value a linear axis hides the small ones.
+LOG_FROM_RATIO: Final = 6.0
+LOG_SPARSE_FROM_RATIO: Final = 40.0  # from here on labels at 2 and 5 would run into each other
+MARGIN_SHARE: Final = 0.06
+MARK_EDGE: Final[dict[str, Any]] = {"markeredgecolor": "white", "markeredgewidth": 0.3}
+FLAGGED_EDGE: Final[dict[str, Any]] = {"markeredgewidth": 1.2}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Point and interval; low and high are None where no interval could be computed."""
+
+    point: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One engine: values by lane, those flagged as outliers among them, the estimate, two lines of words, or why there
+    is nothing."""
+
+    name: str
+    note: str
+    colour: str
+    marker: str
+    lanes: Sequence[Sequence[float]] = ()
+    flagged: Sequence[Sequence[float]] = ()
+    estimate: Estimate | None = None
+    words: str = ""
+    absent: str | None = None
+
+    @property
+    def inches(self) -> float:
+        """Height that the row needs."""
+        text = 2 * TEXT_TOP_INCHES + NAME_LINE_INCHES * (wrapped(self.name).count("\n") + 1) + NOTE_LINE_INCHES
+        return max(text, self.marks_inches + GAP_INCHES)
+
+    @property
+    def marks_inches(self) -> float:
+        """Height of the lanes and of the estimate below them, if there is one."""
+        return len(self.lanes) * LANE_INCHES + (0.0 if self.estimate is None else INTERVAL_INCHES)
+
+    @property
+    def values(self) -> list[float]:
+        """All that has to lie within the axis."""
+        found = [value for lane in self.lanes for value in lane]
+        if self.estimate is not None:
+            bounds = (self.estimate.point, self.estimate.low, self.estimate.high)
+            found += [value for value in bounds if value is not None]
+        return found
+
+
+def rows_inches(rows: Sequence[Row]) -> float:
+    """Height of the axes that hold the rows."""
+    return sum(row.inches for row in rows)
+
+
+def draw_rows(axes: Axes, rows: Sequence[Row], *, names: bool, from_zero: bool = False) -> None:
+    """Draw the rows from the top down; names says whether the engines' names stand at the left."""
+    values = [value for row in rows for value in row.values]
+    _scale(axes, values, from_zero)
+    vertical_grid(axes)
+    axes.set_ylim(rows_inches(rows), 0)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    top = 0.0
+    for row in rows:
+        _draw_row(axes, row, top)
+        if names:
+            _write(axes, -0.015, top, wrapped(row.name), row.note, align="right")
+        if row is not rows[0]:
+            axes.axhline(top, color="#eeeeee", linewidth=0.8, clip_on=False)
+        top += row.inches
+
+
+def _draw_row(axes: Axes, row: Row, top: float) -> None:
+    if row.absent is not None:
+        axes.text(
+            0.01,
+            top + row.inches / 2,
+            wrapped(row.absent, 52, 3),
+            transform=axes.get_yaxis_transform(),
+            color=MUTED,
+            va="center",
+            fontsize=8,
+            style="italic",
+        )
+        return
+    lanes_top = top + (row.inches - row.marks_inches) / 2
+    _draw_lanes(axes, row, lanes_top)
+    if row.estimate is not None:
+        _draw_estimate(axes, row, lanes_top + len(row.lanes) * LANE_INCHES + INTERVAL_INCHES / 2)
+    point, _, rest = row.words.partition("\n")
+    _write(axes, 1.015, top, point, rest, align="left")
+
+
+def _draw_lanes(axes: Axes, row: Row, lanes_top: float) -> None:
+    for lane, found in enumerate(row.lanes):
+        height = lanes_top + (lane + 0.5) * LANE_INCHES
+        flagged = set(row.flagged[lane]) if row.flagged else set()
+        kept = [value for value in found if value not in flagged]
+        for values, marker, line in ((kept, row.marker, MARK_EDGE), (sorted(flagged), "x", FLAGGED_EDGE)):
+            heights = [height] * len(values)
+            sign: dict[str, Any] = {
+                "linestyle": "none",
+                "marker": marker,
+                "markersize": 4.0,
+                "color": row.colour,
+                "alpha": 0.85,
+            }
+            axes.plot(values, heights, **sign, **line)
+
+
+def _draw_estimate(axes: Axes, row: Row, height: float) -> None:
+    assert row.estimate is not None
+    if row.estimate.low is not None and row.estimate.high is not None:
+        bounds = [row.estimate.low, row.estimate.high]
+        axes.plot(bounds, [height, height], color=INK, linewidth=1.6, solid_capstyle="butt")
+        axes.plot(bounds, [height, height], linestyle="none", marker="|", markersize=7, color=INK, markeredgewidth=1.6)
+    axes.plot(
+        [row.estimate.point],
+        [height],
+        marker="D",
+        markersize=6,
+        color=row.colour,
+        markeredgecolor=INK,
+        markeredgewidth=0.9,
+    )
+
+
+def _write(axes: Axes, x: float, top: float, strong: str, soft: str, *, align: str) -> None:
+    """Two texts, one below the other, beside the axes."""
+    transform = axes.get_yaxis_transform()
+    lines = strong.count("\n") + 1
+    common: dict[str, Any] = {"transform": transform, "ha": align, "va": "top", "linespacing": 1.05}
+    axes.text(x, top + TEXT_TOP_INCHES, strong, fontsize=9, fontweight="bold", color=INK, **common)
+    axes.text(x, top + TEXT_TOP_INCHES + 0.02 + NAME_LINE_INCHES * lines, soft, fontsize=8, color=MUTED, **common)
+
+
+def _scale(axes: Axes, values: Sequence[float], from_zero: bool) -> None:
+    """Limits with a margin; logarithmic where the values span much, and then the axis says so."""
+    if not values:
+        axes.set_xticks([])
+        return
+    low, high = min(values), max(values)
+    if not from_zero and low > 0 and high / low > LOG_FROM_RATIO:
+        axes.set_xscale("log")
+        axes.set_xlim(low / 1.25, high * 1.25)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < LOG_SPARSE_FROM_RATIO else (1.0,)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: significant(value, 2)))
+        axes.set_title(f"{axes.get_title(loc='left')} (logarithmic scale)")
+        return
+    margin = (high - low) * MARGIN_SHARE or abs(high) * MARGIN_SHARE or 1.0
+    axes.set_xlim(0 if from_zero else low - margin, high + margin)

@@ -1,0 +1,140 @@
+"""What the plots and the report's charts have in common: one colour an engine, fonts, and files with stable bytes."""
+
+from __future__ import annotations
+
+import io
+import os
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# Told apart under normal sight, deuteranopia and protanopia (tests/plots simulate both): Okabe & Ito's set without the
+# yellow that white swallows and the sky blue that the control's tint takes, followed by wine, olive and grey of Tol's.
+PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#882255", "#999933", "#555555")
+MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
+CONTROL_TINT: Final = 0.55  # share of white in the control's colour: clearly the twin, still 2:1 against paper (chosen)
+INK: Final = "#1a1a1a"
+MUTED: Final = "#5f6368"
+GRID: Final = "#dddddd"
+DOTS_PER_INCH: Final = 110  # 9 pt text is then 14 pixels high, readable at 1x
+WIDTH_INCHES: Final = 11.0
+LABEL_WIDTH_CHARACTERS: Final = 24
+LINE_CHARACTERS: Final = 150  # of 9 pt text over the figure's width
+
+RC: Final[Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that each machine draws the same
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "text.color": INK,
+    "text.parse_math": False,  # a name with a dollar sign is a name
+    "xtick.color": MUTED,
+    "ytick.color": INK,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+}
+
+
+def tint(colour: str, share: float) -> str:
+    """A colour mixed with white; share 0 leaves it, 1 is white."""
+    channels = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(channel + (255 - channel) * share):02x}" for channel in channels)
+
+
+def engine_colours(engines: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Colour of each engine of the campaign, by its place in it; a control is a lighter twin of what it controls."""
+    own = [engine["name"] for engine in engines if engine["control_of"] is None]
+    colours = {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(own)}
+    for engine in engines:
+        if engine["control_of"] is not None:
+            colours[engine["name"]] = tint(colours.get(engine["control_of"], PALETTE[0]), CONTROL_TINT)
+    return colours
+
+
+def engine_markers(engines: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Marker of each engine, so that colour is never the only sign; a control has its twin's."""
+    own = [engine["name"] for engine in engines if engine["control_of"] is None]
+    markers = {name: MARKERS[place % len(MARKERS)] for place, name in enumerate(own)}
+    for engine in engines:
+        if engine["control_of"] is not None:
+            markers[engine["name"]] = markers.get(engine["control_of"], MARKERS[0])
+    return markers
+
+
+def in_order(engines: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Engines as the campaign lists them, but each control right after what it controls."""
+    ordered = []
+    for engine in engines:
+        if engine["control_of"] is None:
+            ordered += [engine, *(other for other in engines if other["control_of"] == engine["name"])]
+    return ordered + [engine for engine in engines if engine not in ordered]
+
+
+def wrapped(name: str, width: int = LABEL_WIDTH_CHARACTERS, lines: int = 3) -> str:
+    """A name broken at underscores, hyphens and spaces into a few lines, cut with an ellipsis beyond them."""
+    spaced = name.replace("_", "_\u200b").replace("/", "/\u200b").replace("-", "-\u200b")
+    parts: list[str] = []
+    line = ""
+    for piece in spaced.replace(" ", " \u200b").split("\u200b"):
+        for chunk in textwrap.wrap(piece, width, drop_whitespace=False) or [""]:
+            if len(line) + len(chunk) > width:
+                parts.append(line.rstrip())
+                line = ""
+            line += chunk
+    parts.append(line.rstrip())
+    if len(parts) > lines:
+        parts = [*parts[: lines - 1], parts[lines - 1][: width - 1] + "…"]
+    return "\n".join(parts)
+
+
+def new_figure(height_inches: float) -> Figure:
+    """An empty figure of the common width."""
+    figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=DOTS_PER_INCH, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def headline(figure: Figure, title: str, words: str) -> None:
+    """Title and explanation at the top of a figure, the explanation broken into lines."""
+    height_inches = figure.get_size_inches()[1]
+    figure.text(0.01, 1 - 0.16 / height_inches, title, fontsize=14, fontweight="bold", va="top")
+    lines = "\n".join(textwrap.fill(line, LINE_CHARACTERS) for line in words.splitlines())
+    figure.text(0.01, 1 - 0.48 / height_inches, lines, fontsize=9, color=MUTED, va="top", linespacing=1.3)
+
+
+def style() -> Any:
+    """Context in which a figure is to be made and saved."""
+    return matplotlib.rc_context(RC)
+
+
+def vertical_grid(axes: Axes) -> None:
+    """Light lines at the ticks of the value axis only."""
+    axes.grid(visible=True, axis="x")
+    axes.tick_params(axis="both", length=0)
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """Write the figure atomically, without the library's version and without a date: same data, same bytes."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_bytes(content.getvalue())
+    partial.replace(path)
+
+
+def by_workload_and_case(cells: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Workloads and cases in the order of the campaign, each once; cells of whole launches (case null) are left out."""
+    return list(dict.fromkeys((cell["workload"], cell["case"]) for cell in cells if cell["case"] is not None))
