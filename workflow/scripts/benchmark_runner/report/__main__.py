@@ -1,0 +1,55 @@
+"""The stage that writes report.html."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmark_runner.configuration.resolve import resolve
+from benchmark_runner.errors import exit_status
+from benchmark_runner.jsonio import read_json, write_text_atomic
+from benchmark_runner.report.charts import CHART_COLUMNS, read_measured
+from benchmark_runner.report.inputs import Inputs
+from benchmark_runner.report.page import render
+
+DOCUMENTS = ("plan", "summary", "statistics", "performance", "business", "environment")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the campaign's report as one file that needs no network."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.report", description=main.__doc__)
+    for name in (*DOCUMENTS, "iterations", "reproduction", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--fidelity", type=Path, nargs="*", default=[], help="fidelity/<engine>.json of each engine")
+    parser.add_argument("--raw", type=Path, nargs="+", required=True, help="raw_data/<engine>.json of each engine")
+    parser.add_argument("--plots", type=Path, nargs="*", default=[], help="the PNGs; their names are their kinds")
+    parser.add_argument("--comprehensive", type=Path, help="configuration that a quick look points to")
+    options = parser.parse_args(argv)
+    documents: dict[str, Any] = {name: read_json(getattr(options, name)) for name in DOCUMENTS}
+    inputs = Inputs(
+        **documents,
+        iterations=read_measured(options.iterations, CHART_COLUMNS),
+        fidelity=tuple(read_json(path) for path in options.fidelity),
+        raw=tuple(read_json(path) for path in options.raw),
+        plots={path.stem: path.read_bytes() for path in options.plots},
+        reproduction=options.reproduction.read_text(encoding="utf-8"),
+        comprehensive=_resolved(options.comprehensive),
+    )
+    write_text_atomic(options.out, render(inputs))
+    return os.EX_OK
+
+
+def _resolved(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    return resolve(yaml.safe_load(path.read_text(encoding="utf-8")), [path])
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

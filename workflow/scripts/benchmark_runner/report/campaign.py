@@ -1,0 +1,170 @@
+"""Tables about the campaign itself: engines without a result, launches, other identities, environment."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from benchmark_runner.display import ABSENT, bytes_text, milliseconds, plural
+from benchmark_runner.report.inputs import Document, Inputs
+from benchmark_runner.report.results import engine_cell
+from benchmark_runner.report.tables import Cell, Column, Table, text_or_absent
+
+DIGEST_DIGITS: Final = 12  # of a SHA-256 shown to people; the file has it whole
+
+
+def without_result(inputs: Inputs) -> Table:
+    """Engines that failed in part or altogether, with the reason and what helps."""
+    columns = [
+        Column("Engine"),
+        Column("Status"),
+        Column("Launches"),
+        Column("Why", prose=True),
+        Column("What helps", prose=True),
+    ]
+    rows = [
+        [
+            engine_cell(inputs, engine["name"]),
+            Cell(engine["status"], tone="bad"),
+            Cell(", ".join(f"{count} {status}" for status, count in engine["launches"].items()) or "none"),
+            text_or_absent(engine["reason"]),
+            text_or_absent(engine["remedy"]),
+        ]
+        for engine in inputs.engines
+        if engine["status"] != "ok"
+    ]
+    return Table("Engines without a full result", columns, rows, empty="Every launch of every engine ended well.")
+
+
+def launches(inputs: Inputs) -> Table:
+    """Every launch in the order in which they ran."""
+    columns = [Column("No.", number=True), Column("Engine"), Column("Workload"), Column("Block", number=True)]
+    columns += [Column("Status"), Column("Started (UTC)"), Column("Took", number=True), Column("Remarks", prose=True)]
+    rows = [
+        [
+            Cell(str(record["position"]), value=float(record["position"])),
+            engine_cell(inputs, record["engine"]),
+            Cell(record["workload"]),
+            Cell(str(record["block"]), value=float(record["block"])),
+            Cell(record["status"], tone="sure" if record["status"] == "ok" else "bad"),
+            Cell(str(record["started_at"])[:19].replace("T", " ")),
+            Cell(milliseconds(record["timing"]["total_ms"]), value=record["timing"]["total_ms"]),
+            Cell(_remarks(record)),
+        ]
+        for record in inputs.records
+    ]
+    return Table("All launches of this campaign", columns, rows, sortable=True, empty="No launch has ended yet.")
+
+
+def _remarks(record: Document) -> str:
+    told = [str(record["reason"])] if record["reason"] else []
+    told += [f"{warning['kind'].replace('_', ' ')}: {warning['message']}" for warning in record["warnings"]]
+    return "; ".join(told) or ABSENT
+
+
+def not_part(inputs: Inputs) -> Table:
+    """Launches in the results folder that belong to another configuration; they are in none of the figures."""
+    columns = [Column("Engine"), Column("Workload"), Column("Identity"), Column("Launches", number=True)]
+    rows = [
+        [
+            engine_cell(inputs, document["engine"]),
+            Cell(other["workload"]),
+            Cell(other["identity"]),
+            Cell(str(other["launches"]), value=float(other["launches"])),
+        ]
+        for document in inputs.raw
+        for other in document.get("not_part_of_campaign", ())
+    ]
+    empty = "The results folder holds no launches of other configurations."
+    return Table("Launches of other configurations in this results folder", columns, rows, empty=empty)
+
+
+def machine(inputs: Inputs) -> Table:
+    """The machine, with the reason where a value is absent."""
+    document = inputs.environment
+    cpu, memory = document["cpu"], document["memory"]
+    system, virtual = document["operating_system"], document["virtualisation"]
+    named: list[tuple[str, Any, str]] = [
+        ("Operating system", system["name"], "operating_system.name"),
+        ("Kernel", f"{system['kernel']} ({system['architecture']})", ""),
+        ("Processor", cpu["model"], "cpu.model"),
+        ("Cores", f"{cpu['physical_cores']} physical, {cpu['logical_cores']} logical", ""),
+        ("Governor", cpu["governor"], "cpu.governor"),
+        ("Turbo", cpu["turbo"], "cpu.turbo"),
+        ("Microcode", cpu["microcode"], "cpu.microcode"),
+        ("Memory", bytes_text(memory["total_bytes"]), ""),
+        ("Swap", bytes_text(memory["swap_total_bytes"]), ""),
+        ("GPU", _gpus(document["gpu"]), "gpu"),
+        ("Virtual machine", {True: "yes", False: "no", None: None}[virtual["virtual_machine"]], ""),
+        ("Container", virtual["container"] or "no sign of one", ""),
+        ("Processor flags", cpu["flags"], ""),
+    ]
+    rows = [[Cell(words), _fact(words, value, document["absent"].get(key))] for words, value, key in named]
+    return Table("The machine", [Column("What"), Column("Here", prose=True)], rows)
+
+
+def _fact(words: str, value: Any, reason: str | None) -> Cell:
+    if value is not None:
+        return Cell(str(value))
+    return Cell(f"{'none' if words == 'GPU' else 'not known'}: {reason or 'the system does not tell it'}")
+
+
+def _gpus(gpu: Document | None) -> str | None:
+    if gpu is None:
+        return None
+    names = ", ".join(f"{device['name']} with {bytes_text(device['memory_bytes'])}" for device in gpu["devices"])
+    return f"{names}; driver {gpu['driver_version']}, CUDA {gpu['cuda_driver_version']}"
+
+
+def software(inputs: Inputs) -> Table:
+    """Engines' builds, the workflow's commit, Python, the model."""
+    document = inputs.environment
+    workflow = document["workflow"]
+    unlike = [package["name"] for package in workflow["packages"] if not package["as_locked"]]
+    rows = [
+        [Cell("Workflow"), Cell(_commit(workflow))],
+        [Cell("Python"), Cell(f"{document['python']['implementation']} {document['python']['version']}")],
+        [
+            Cell("Packages"),
+            Cell(
+                f"{plural(len(workflow['packages']), 'package')} of the lock"
+                + (f"; not as locked: {', '.join(unlike)}" if unlike else ", all as locked")
+            ),
+        ],
+        [Cell("Model"), Cell(_model(document["model"]))],
+        *([Cell(f"Engine {engine['engine']}"), Cell(_build(engine))] for engine in document["engines"]),
+        *([Cell(f"Variable {name}"), Cell(value)] for name, value in document["environment_variables"].items()),
+    ]
+    return Table("The software", [Column("What"), Column("Here", prose=True)], rows)
+
+
+def _commit(workflow: Document) -> str:
+    git = workflow["git"]
+    if git is None:
+        return f"commit not known: {workflow['git_reason']}"
+    changed = f", with {plural(len(git['changed_files']), 'changed file')}" if git["dirty"] else ", unchanged"
+    return f"commit {git['commit']}{changed}"
+
+
+def _model(manifest: Document) -> str:
+    files = ", ".join(f"{name} sha256 {file['sha256'][:DIGEST_DIGITS]}" for name, file in manifest["files"].items())
+    return (
+        f"{manifest['name']}, identity {manifest['identity']}, weights {bytes_text(manifest['weights_bytes'])}; {files}"
+    )
+
+
+def _build(engine: Document) -> str:
+    build = engine["build"]
+    if build is None:
+        return str(engine["build_reason"])
+    if build["status"] != "built":
+        return f"{build['status']}: {build['reason']}"
+    made = build["compiler"] or f"Python {build['python']}"
+    flags = f", flags {build['flags']}" if build["flags"] else ""
+    packages = ", ".join(f"{name} {version}" for name, version in build["packages"].items())
+    return f"{made}{flags}; lock {build['lock_sha256'][:DIGEST_DIGITS]}; {packages}"
+
+
+def other_hosts(inputs: Inputs) -> list[str]:
+    """Names of machines that ran launches and are not the one that the environment describes."""
+    own = inputs.environment["host"]["hostname"]
+    return sorted({record["host"]["hostname"] for record in inputs.records} - {own})

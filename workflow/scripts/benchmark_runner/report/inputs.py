@@ -1,0 +1,59 @@
+"""What the report is made from: the campaign's files, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from benchmark_runner.performance.results import Results
+from benchmark_runner.plots.style import engine_colours, in_order
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Documents of one campaign; comprehensive is the resolved configuration that a quick look points to, or None."""
+
+    plan: Document
+    summary: Document
+    statistics: Document
+    performance: Document
+    business: Document
+    environment: Document
+    iterations: pd.DataFrame
+    fidelity: tuple[Document, ...]
+    raw: tuple[Document, ...]
+    plots: Mapping[str, bytes]
+    reproduction: str
+    comprehensive: Document | None
+
+    @cached_property
+    def colours(self) -> dict[str, str]:
+        """Colour of each engine, the same as in the plots."""
+        return engine_colours(self.statistics["engines"])
+
+    @cached_property
+    def engines(self) -> list[Document]:
+        """Engines of the statistics, each control after its twin."""
+        return in_order(self.statistics["engines"])
+
+    @cached_property
+    def results(self) -> Results:
+        """The statistics, indexed; its estimates are those that summary.json shows."""
+        return Results(self.statistics)
+
+    @cached_property
+    def records(self) -> list[Document]:
+        """Records of all launches in the order in which they ran."""
+        found = [record for document in self.raw for record in document["launches"]]
+        return sorted(found, key=lambda record: str(record["started_at"]))
+
+    @property
+    def level(self) -> str:
+        """The confidence level in words."""
+        return f"{self.statistics['settings']['confidence_level']:.0%}"

@@ -1,0 +1,160 @@
+"""The first screen: the answer, whether it is a quick look, the key figures, what could be wrong in brief."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from benchmark_runner.display import milliseconds, plural, significant
+from benchmark_runner.performance.results import Cell as Place
+from benchmark_runner.report.inputs import Document, Inputs
+from benchmark_runner.summary.recommendation import QUICK
+
+DOUBTS_SHOWN: Final = 3  # more would push the figures off the first screen; the section below has all
+
+# Where summary.json says why a figure is null.
+REASONS: Final = {
+    "fastest_engine": "fastest_engine_reason",
+    "best_latency_ms": "best_latency_reason",
+    "best_throughput": "best_throughput_reason",
+    "most_consistent": "most_consistent_reason",
+    "best_gpu_utilization": "best_gpu_utilization_reason",
+}
+NOTHING: Final = {"fastest_engine": "not decided", "best_gpu_utilization": "none measured"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One key figure: what it is, its value, whose it is or why there is none."""
+
+    label: str
+    value: str
+    note: str
+
+
+def answer(inputs: Inputs) -> str:
+    """The answer in one sentence, or two where it is not decided."""
+    ranking, headline = inputs.performance["ranking"], inputs.performance["headline"]["latency"]
+    if not ranking:
+        return "No engine was measured, so there is no answer yet."
+    fastest, rivals = inputs.performance["fastest_engine"], inputs.performance["not_separated_from_candidate"]
+    if len(ranking) == 1:
+        return f"Only {ranking[0]['engine']} was measured, so there is nothing to compare it with."
+    if fastest is None:
+        ahead = ranking[0]["engine"]
+        return (
+            f"The data do not say which engine is fastest in {headline['workload']}. {ahead} is ahead, but cannot be "
+            f"told from {', '.join(rivals)}."
+        )
+    others = [entry["engine"] for entry in ranking if entry["engine"] != fastest]
+    place = Place(headline["workload"], headline["case"])
+    nearest = inputs.results.between(fastest, others[0], place, headline["metric"])
+    return f"{fastest} is the fastest engine in {headline['workload']}{_lead(fastest, others[0], nearest)}."
+
+
+def _lead(fastest: str, runner_up: str, comparison: Mapping[str, Any] | None) -> str:
+    """By how much the fastest leads the next, with the interval of the ratio."""
+    ratio = None if comparison is None else comparison["ratio"]
+    if comparison is None or ratio is None:
+        return ""
+    point, low, high = (ratio[key] for key in ("point", "low", "high"))
+    if comparison["engine"] != fastest:
+        point, low, high = 1 / point, 1 / high, 1 / low
+    span = "" if low == high else f" ({ratio['level']:.0%} interval {significant(low)} to {significant(high)})"
+    return f": {significant(point)} times as fast as {runner_up}{span}"
+
+
+def recommendation(inputs: Inputs) -> str:
+    """The recommendation of summary.json, less its words on the quick look, which stand in a place of their own."""
+    return str(inputs.summary["summary"]["recommendation"]).replace(QUICK, "").strip()
+
+
+def quick_look(inputs: Inputs) -> str | None:
+    """What a quick look is and what the comprehensive campaign adds; None where this is no quick look."""
+    campaign = inputs.plan["campaign"]
+    if not campaign["quick"]:
+        return None
+    totals = _counts(workload["iterations_total"] for workload in inputs.plan["workloads"])
+    text = (
+        f"{plural(campaign['launches'], 'launch')} of each engine and {totals} measurements a test case: enough to see "
+        "large differences, not small ones or rare slow answers."
+    )
+    if inputs.comprehensive is None:
+        return text
+    return f"{text} {_what_more(inputs.plan, inputs.comprehensive)}"
+
+
+def _what_more(plan: Document, comprehensive: Document) -> str:
+    here = {engine["name"] for engine in plan["engines"]}
+    more = [engine["name"] for engine in comprehensive["engines"] if engine["name"] not in here]
+    parts = [f"{comprehensive['benchmark']['launches']} launches instead of {plan['campaign']['launches']}"]
+    counts = _counts(workload["iterations"] for workload in comprehensive["workloads"])
+    parts.append(f"{counts} measurements a test case")
+    if more:
+        parts.append(f"the engines {', '.join(more)}")
+    parts.append(f"the model {comprehensive['benchmark']['model_path'].rstrip('/').rpartition('/')[2]}")
+    return f"The comprehensive campaign adds: {'; '.join(parts)}."
+
+
+def _counts(values: Iterable[int]) -> str:
+    """Each of the numbers once, as 100 and 50."""
+    return " and ".join(str(value) for value in dict.fromkeys(values))
+
+
+def key_figures(inputs: Inputs) -> list[Figure]:
+    """Fastest engine, latency, throughput, consistency, GPU utilisation, each null with its reason."""
+    summary, headline = inputs.summary["summary"], inputs.performance["headline"]
+    return [
+        _figure(summary, "fastest_engine", "Fastest engine", str, _against_baseline(inputs)),
+        _figure(
+            summary,
+            "best_latency_ms",
+            f"Lowest latency, {headline['latency']['workload']}",
+            milliseconds,
+            f"{summary['best_latency_engine']}; a whole request",
+        ),
+        _figure(
+            summary,
+            "best_throughput",
+            f"Highest throughput, {headline['throughput']['workload']}",
+            lambda rate: f"{significant(rate)} tokens/s",
+            f"{summary['best_throughput_engine']}; one request at a time",
+        ),
+        _figure(summary, "most_consistent", "Most consistent", str, _spread(inputs)),
+        _figure(
+            summary,
+            "best_gpu_utilization",
+            "Highest GPU utilisation",
+            lambda percent: f"{significant(percent)} %",
+            str(summary["best_gpu_utilization_engine"]),
+        ),
+    ]
+
+
+def _figure(summary: Mapping[str, Any], key: str, label: str, shown: Callable[[Any], str], note: str) -> Figure:
+    if summary[key] is None:
+        return Figure(label, NOTHING.get(key, "not known"), str(summary[REASONS[key]]))
+    return Figure(label, shown(summary[key]), note)
+
+
+def _against_baseline(inputs: Inputs) -> str:
+    fastest, baseline = inputs.summary["summary"]["fastest_engine"], inputs.plan["campaign"]["baseline"]
+    speedup = inputs.summary["comparison_matrix"].get(fastest, {}).get("speedup")
+    if fastest == baseline or speedup is None:
+        return "the baseline itself" if fastest == baseline else ""
+    return f"{significant(speedup)} times as fast as {baseline}"
+
+
+def _spread(inputs: Inputs) -> str:
+    found = inputs.performance["most_consistent"]
+    return "" if found is None else f"its latency varies by {found['cv']:.1%} (CV)"
+
+
+def doubts(inputs: Inputs) -> tuple[list[Document], int]:
+    """(the most serious warnings, number of all): notes are left to the section below."""
+    warnings: Sequence[Document] = inputs.statistics["warnings"]
+    order = {"serious": 0, "warning": 1}
+    grave = [warning for warning in warnings if warning["severity"] in order]
+    grave.sort(key=lambda warning: order[warning["severity"]])
+    return grave[:DOUBTS_SHOWN], len(warnings)

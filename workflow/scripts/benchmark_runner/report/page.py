@@ -1,0 +1,127 @@
+"""The page: documents in, one HTML text out."""
+
+from __future__ import annotations
+
+import base64
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import altair
+import jinja2
+import vl_convert
+import yaml
+
+from benchmark_runner.report import campaign, charts, money, overview, results
+from benchmark_runner.report.inputs import Inputs
+from benchmark_runner.report.results import as_sentence
+
+TEMPLATE_FOLDER: Final = Path(__file__).resolve().parents[3] / "report"
+PLOT_ORDER: Final = ("latency_comparison", "throughput_scaling", "memory_usage", "gpu_utilization")
+
+
+@cache
+def wording() -> dict[str, Any]:
+    """Legends, captions and the glossary of workflow/report/wording.yaml."""
+    content: dict[str, Any] = yaml.safe_load((TEMPLATE_FOLDER / "wording.yaml").read_text(encoding="utf-8"))
+    return content
+
+
+@cache
+def chart_library() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, from inside the package vl-convert."""
+    version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
+    # Within a script element only this would end it early.
+    return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def render(inputs: Inputs) -> str:
+    """report.html as text; everything that comes from the campaign is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATE_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(context(inputs))
+
+
+def context(inputs: Inputs) -> dict[str, Any]:
+    """What the template shows."""
+    grave, number_of_warnings = overview.doubts(inputs)
+    primary, exploratory = results.verdict_tables(inputs)
+    control_words, control_table = results.control(inputs)
+    return {
+        "plan": inputs.plan,
+        "statistics": inputs.statistics,
+        "environment": inputs.environment,
+        "wording": wording(),
+        "span": _span(inputs),
+        "answer": overview.answer(inputs),
+        "recommendation": overview.recommendation(inputs),
+        "quick_look": overview.quick_look(inputs),
+        "figures": overview.key_figures(inputs),
+        "doubts": [
+            {"severity": warning["severity"], "sentence": as_sentence(warning["message"], inputs)} for warning in grave
+        ],
+        "number_of_warnings": number_of_warnings,
+        "comparison": results.comparison(inputs),
+        "verdicts": primary,
+        "exploratory": exploratory,
+        **_charts(inputs),
+        "plots": _plots(inputs),
+        "fidelity": results.fidelity(inputs),
+        "control_words": control_words,
+        "control": control_table,
+        "warnings": results.warnings(inputs),
+        "cost": money.cost(inputs),
+        "cost_words": money.cost_words(inputs),
+        "break_even": money.break_even(inputs),
+        "advice": inputs.business["recommendations"],
+        "risk": money.risk(inputs),
+        "without_result": campaign.without_result(inputs),
+        "launches": campaign.launches(inputs),
+        "not_part": campaign.not_part(inputs),
+        "machine": campaign.machine(inputs),
+        "software": campaign.software(inputs),
+        "other_hosts": campaign.other_hosts(inputs),
+        "reproduction": inputs.reproduction,
+        "findings": [
+            as_sentence(found["sentence"], inputs)
+            for found in inputs.performance["findings"]
+            if found["verdict"] != "untestable" and found["reference"] == inputs.plan["campaign"]["baseline"]
+        ],
+        "family": as_sentence(inputs.statistics["family"]["description"], inputs),
+    }
+
+
+def _span(inputs: Inputs) -> str | None:
+    """First and last day of the launches; None where none has ended."""
+    if not inputs.records:
+        return None
+    first, last = inputs.records[0]["started_at"][:10], max(record["ended_at"] for record in inputs.records)[:10]
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def _charts(inputs: Inputs) -> dict[str, Any]:
+    """The charts' specifications, and the library where there is a chart to draw."""
+    if inputs.iterations.empty:
+        return {"distribution": None, "decode": None, "each_iteration": True, "chart_library": None}
+    distribution, each_iteration = charts.distribution_chart(inputs)
+    return {
+        "distribution": distribution,
+        "decode": charts.decode_chart(inputs),
+        "each_iteration": each_iteration,
+        "chart_library": chart_library(),
+    }
+
+
+def _plots(inputs: Inputs) -> list[dict[str, str]]:
+    """The PNGs as data, in a fixed order; a plot that was not drawn is left out."""
+    return [
+        {"name": name, "data": base64.b64encode(inputs.plots[name]).decode("ascii"), **wording()["plots"][name]}
+        for name in PLOT_ORDER
+        if name in inputs.plots
+    ]

@@ -1,0 +1,263 @@
+"""Tables of results: the comparison, verdicts pair by pair, the control, fidelity, warnings."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from benchmark_runner.display import ABSENT, TIMES, estimate_parts, plural, significant
+from benchmark_runner.performance.ranking import LATENCY as PRIMARY_METRIC
+from benchmark_runner.performance.results import Cell as Place
+from benchmark_runner.report.inputs import Document, Inputs
+from benchmark_runner.report.tables import Cell, Column, Table, text_or_absent
+
+TABLE_METRICS: Final = (
+    ("e2e_ms", "End-to-end"),
+    ("ttft_ms", "TTFT"),
+    ("tpot_ms", "TPOT"),
+    ("total_tokens_per_s", "Throughput"),
+)
+LAUNCH_METRICS: Final = (("load_ms", "Load"), ("peak_rss_bytes", "Peak memory"))
+SEVERITY_TONES: Final = {"serious": "bad", "warning": "perhaps", "note": "open"}
+FIDELITY_TONES: Final = {"pass": "sure", "rounding": "sure", "fail": "bad"}
+
+
+def engine_cell(inputs: Inputs, name: str) -> Cell:
+    """Name of an engine with its colour."""
+    return Cell(name, colour=inputs.colours.get(name))
+
+
+def comparison(inputs: Inputs) -> Table:
+    """One row an engine and test case; every column can be sorted."""
+    columns = [Column("Engine"), Column("Workload")]
+    columns += [Column(label, number=True) for _, label in TABLE_METRICS]
+    columns += [Column("Ratio", number=True, hint="times as fast as the baseline"), Column("Verdict")]
+    columns += [Column("Spread", number=True, hint="CV between launches")]
+    columns += [Column(label, number=True) for _, label in LAUNCH_METRICS]
+    columns += [Column("Fidelity"), Column("Launches", number=True)]
+    rows = []
+    for workload in inputs.plan["workloads"]:
+        for case in workload["cases"]:
+            rows += [_comparison_row(inputs, engine, workload, case["name"]) for engine in inputs.engines]
+    caption = (
+        f"Typical values over launches{_without(inputs)}; the softer line is the {inputs.level} interval. The baseline "
+        f"is {inputs.plan['campaign']['baseline']}. Press a heading to sort."
+    )
+    return Table(caption, columns, rows, sortable=True, empty="No engine is part of this campaign.")
+
+
+def _without(inputs: Inputs) -> str:
+    """Says so where flagged iterations are left out of the figures; verdicts always come from all of them."""
+    return " without flagged outliers" if inputs.statistics["settings"]["remove_outliers"] else ""
+
+
+def _comparison_row(inputs: Inputs, engine: Document, workload: Document, case: str) -> list[Cell]:
+    name, baseline = engine["name"], inputs.plan["campaign"]["baseline"]
+    place, whole_launch = Place(workload["name"], case), Place(workload["name"], None)
+    against = _against_baseline(inputs, name, place)
+    numbers = inputs.results.metric(name, place, PRIMARY_METRIC)
+    spread = numbers["cv_between"]
+    return [
+        Cell(name, None if engine["status"] == "ok" else engine["status"], colour=inputs.colours[name]),
+        Cell(workload["name"] if len(workload["cases"]) == 1 else f"{workload['name']}, {case}"),
+        *(_estimate_cell(inputs, name, place, metric) for metric, _ in TABLE_METRICS),
+        Cell(f"1{TIMES}", "the baseline", 1.0) if name == baseline else _ratio_cell(against and against["ratio"]),
+        Cell(ABSENT) if against is None else verdict_cell(against),
+        Cell(ABSENT if spread is None else f"{spread:.1%}", value=spread),
+        *(_estimate_cell(inputs, name, whole_launch, metric) for metric, _ in LAUNCH_METRICS),
+        _fidelity_cell(engine["fidelity"]["result"]),
+        Cell(str(numbers["launches"]), value=float(numbers["launches"])),
+    ]
+
+
+def _estimate_cell(inputs: Inputs, engine: str, place: Place, metric: str) -> Cell:
+    """The typical value and its interval below, as in summary.json; sorted by the value."""
+    numbers, estimate = inputs.results.metric(engine, place, metric), inputs.results.estimate(engine, place, metric)
+    if estimate is None:
+        return Cell(ABSENT)
+    text, span = estimate_parts(estimate, numbers["unit"])
+    return Cell(text, numbers["reason"] if estimate["low"] is None else span, estimate["point"])
+
+
+def _ratio_cell(ratio: Document | None) -> Cell:
+    if ratio is None:
+        return Cell(ABSENT)
+    below = None if ratio["low"] is None else f"{significant(ratio['low'])} to {significant(ratio['high'])}"
+    return Cell(f"{significant(ratio['point'])}{TIMES}", below, ratio["point"])
+
+
+def _against_baseline(inputs: Inputs, engine: str, place: Place) -> Document | None:
+    """The comparison of an engine with the baseline on the primary metric, the control's included."""
+    for one in inputs.statistics["comparisons"]:
+        same_place = (one["workload"], one["case"], one["metric"]) == (place.workload, place.case, PRIMARY_METRIC)
+        if same_place and (one["engine"], one["reference"]) == (engine, inputs.plan["campaign"]["baseline"]):
+            return dict(one)
+    return None
+
+
+def verdict_cell(one: Document, below: str | None = None) -> Cell:
+    """The verdict's words from the first engine's side: slower where the reference is the faster one."""
+    words = one["verdict"].replace("_", " ")
+    if one["faster"] is not None and one["faster"] == one["reference"]:
+        slower = words.replace("faster", "slower")
+        words = slower if slower != words else f"{words}: slower"
+    return Cell(words, below, tone=verdict_tone(one["verdict"]))
+
+
+def verdict_tone(verdict: str) -> str:
+    """How a verdict is coloured: sure, perhaps, or open."""
+    if verdict in ("confirmed_faster", "meaningfully_faster", "equivalent"):
+        return "sure"
+    return "perhaps" if verdict == "significant_unconfirmed" else "open"
+
+
+def _fidelity_cell(result: str) -> Cell:
+    return Cell(result, tone=FIDELITY_TONES.get(result, "open"))
+
+
+def verdict_tables(inputs: Inputs) -> tuple[list[Table], list[Table]]:
+    """(primary, exploratory): a table a workload's case, and one for each other metric."""
+    primary: dict[tuple[str, str], list[Document]] = {}
+    others: dict[str, list[Document]] = {}
+    for found in inputs.statistics["comparisons"]:
+        if found["kind"] == "primary":
+            primary.setdefault((found["workload"], found["case"]), []).append(found)
+        elif found["kind"] == "exploratory":
+            others.setdefault(found["metric"], []).append(found)
+    labels = inputs.statistics["metrics"]
+    return (
+        [
+            _verdicts(inputs, f"{workload}, {case}: end-to-end latency", rows)
+            for (workload, case), rows in primary.items()
+        ],
+        [_verdicts(inputs, labels[metric]["label"], rows, where=True) for metric, rows in others.items()],
+    )
+
+
+def _verdicts(inputs: Inputs, caption: str, found: list[Document], *, where: bool = False) -> Table:
+    columns = [
+        Column("Pair"),
+        Column("Verdict"),
+        Column("Ratio", number=True, hint="times as good"),
+        Column("In words", prose=True),
+    ]
+    columns.append(Column("Corrected p", number=True, hint="paired t or Welch by Holm; Mann-Whitney by Bonferroni"))
+    rows = []
+    for one in found:
+        place = f"{one['workload']}, {one['case']}" if one["case"] is not None else one["workload"]
+        rows.append(
+            [
+                Cell(f"{one['engine']} against {one['reference']}", place if where else None),
+                verdict_cell(one, _marks(one)),
+                _ratio_cell(one["ratio"]),
+                Cell(as_sentence(one["sentence"], inputs)),
+                _p_cell(one["tests"]),
+            ]
+        )
+    return Table(caption, columns, rows, empty="There is no pair to compare.")
+
+
+def as_sentence(text: str, inputs: Inputs) -> str:
+    """Words of the statistics with a capital letter and a full stop; an engine's name keeps its small letter."""
+    first = text.partition(" ")[0].rstrip(",:;")
+    if first not in inputs.colours:
+        text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _marks(one: Document) -> str | None:
+    return ", ".join(mark.replace("_", " ") for mark in one["qualifiers"]) or None
+
+
+def _p_cell(tests: Document) -> Cell:
+    t_test = tests.get("paired_t") or tests.get("welch_t")
+    u_test = tests.get("mann_whitney_u")
+    first = None if t_test is None else t_test["p_holm"]
+    second = None if u_test is None else u_test["p_bonferroni"]
+    return Cell(_p(first), None if second is None else f"{_p(second)} Mann-Whitney", first)
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return ABSENT
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def control(inputs: Inputs) -> tuple[str, Table | None]:
+    """(what the control is and found, its table); without one the words say what that means."""
+    found = inputs.statistics["control"]
+    if found is None:
+        return (
+            "No control ran in this campaign, so nothing shows how large a difference this machine makes by itself.",
+            None,
+        )
+    rows = [
+        [
+            Cell(f"{cell['workload']}, {cell['case']}"),
+            _control_verdict(cell["differs"]),
+            _ratio_cell(cell["ratio"]),
+            Cell(as_sentence(cell["sentence"], inputs)),
+        ]
+        for cell in found["cells"]
+    ]
+    columns = [
+        Column("Where"),
+        Column("Told from its twin"),
+        Column("Ratio", number=True),
+        Column("In words", prose=True),
+    ]
+    words = (
+        f"{found['engine']} is the same program as {found['twin']}, launched a second time in every block. "
+        "Any difference between the two is the machine's doing."
+    )
+    return words, Table("The control against its twin, end-to-end latency", columns, rows)
+
+
+def _control_verdict(differs: bool | None) -> Cell:
+    if differs is None:
+        return Cell("not testable", tone="open")
+    return Cell("yes: distrust what is here", tone="bad") if differs else Cell("no, as it should be", tone="sure")
+
+
+def fidelity(inputs: Inputs) -> Table:
+    """Whether each engine computes the same model."""
+    columns = [Column("Engine"), Column("Result"), Column("Compared with"), Column("Tokens checked", number=True)]
+    columns += [Column("First difference"), Column("Computes in"), Column("Detail", prose=True)]
+    rows = []
+    for found in inputs.fidelity:
+        checked = found.get("tokens_checked")
+        rows.append(
+            [
+                engine_cell(inputs, found["engine"]),
+                _fidelity_cell(found["result"]),
+                text_or_absent(found.get("reference")),
+                Cell(ABSENT if checked is None else f"{checked:,}", value=checked),
+                Cell(_first_difference(found)),
+                Cell(" on ".join(str(part) for part in (found.get("dtype"), found.get("device")) if part) or ABSENT),
+                text_or_absent(found.get("reason")),
+            ]
+        )
+    return Table("Greedy tokens against the reference's", columns, rows, empty="No fidelity check has run.")
+
+
+def _first_difference(found: Document) -> str:
+    apart = [prompt for prompt in found["prompts"] if prompt["first_divergence"] is not None]
+    if not found["prompts"]:
+        return ABSENT
+    if not apart:
+        return f"none in {plural(len(found['prompts']), 'prompt')}"
+    first = min(prompt["first_divergence"] for prompt in apart)
+    return f"at token {first}, in {len(apart)} of {plural(len(found['prompts']), 'prompt')}"
+
+
+def warnings(inputs: Inputs) -> Table:
+    """Everything that could be wrong, the serious first, each with what helps."""
+    columns = [Column("How serious"), Column("What", prose=True), Column("What helps", prose=True)]
+    rows = [
+        [
+            Cell(warning["severity"], tone=SEVERITY_TONES[warning["severity"]]),
+            Cell(as_sentence(warning["message"], inputs)),
+            Cell(as_sentence(warning["remedy"], inputs)),
+        ]
+        for warning in inputs.statistics["warnings"]
+    ]
+    return Table("What could be wrong", columns, rows, empty="Nothing was found that could be wrong.")

@@ -1,0 +1,45 @@
+"""Tables as data: what a cell shows, by what it is sorted, how it is marked. The template gives them their form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmark_runner.display import ABSENT
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's heading; hint says what it holds where the heading is not enough."""
+
+    label: str
+    number: bool = False
+    prose: bool = False
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: text, a softer second line, the value to sort by, the tone of a badge, a swatch's colour."""
+
+    text: str
+    below: str | None = None
+    value: float | None = None
+    tone: str | None = None
+    colour: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the first cell of each row is its heading. Without rows the template says `empty` instead."""
+
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    sortable: bool = False
+    empty: str = "Nothing to show."
+
+
+def text_or_absent(value: object) -> Cell:
+    """A cell with the value's text, or a dash where it is null."""
+    return Cell(ABSENT if value is None else str(value))
