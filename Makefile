@@ -7,6 +7,12 @@ CONFIG ?= config/config.yaml
 SNAKEMAKE := $(BIN)/snakemake --quiet rules progress host reason --cores $(shell nproc 2>/dev/null || echo 1) --resources gpu=1 --configfile $(CONFIG)
 PYTEST_FLAGS ?=
 
+# Snakemake's words without two lines that repeat for every launch; Ctrl-C goes to Snakemake, which then ends the rest.
+SCHEDULER_LINES := ^(Select jobs to execute|Execute [0-9]+ jobs)\.\.\.$$
+define snakemake
+{ $(SNAKEMAKE) $(1) 2>&1 1>&3 | (trap '' INT; grep --line-buffered -vE '$(SCHEDULER_LINES)' >&2); exit $${PIPESTATUS[0]}; } 3>&1
+endef
+
 .DEFAULT_GOAL := help
 .PHONY: help run plan report test test-quick lint lock docs clean
 
@@ -14,13 +20,13 @@ help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 run: $(VENV)/workflow.stamp  ## set up and run the quick comparison (CONFIG=config/comprehensive.yaml for another)
-	@$(SNAKEMAKE)
+	@$(call snakemake)
 
 plan: $(VENV)/workflow.stamp  ## write plan.json of CONFIG: launches, order, what they can find out
-	@$(SNAKEMAKE) plan
+	@$(call snakemake,plan)
 
 report: $(VENV)/workflow.stamp  ## finish CONFIG's report
-	@$(SNAKEMAKE) report
+	@$(call snakemake,report)
 
 test: $(VENV)/test.stamp  ## set up and run every test
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
@@ -43,8 +49,10 @@ $(VENV)/bin/uv: envs/bootstrap.txt
 	@touch $@
 
 $(VENV)/workflow.stamp: envs/workflow.txt $(VENV)/bin/uv
-	@test -e $(VENV)/test.stamp -a $(VENV)/test.stamp -nt envs/workflow.txt \
-		|| UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $<
+	@if [ ! -e $(VENV)/test.stamp ] || [ $(VENV)/test.stamp -ot envs/test.txt ]; then \
+		rm -f $(VENV)/test.stamp; \
+		UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $<; \
+	fi
 	@touch $@
 
 $(VENV)/test.stamp: envs/test.txt $(VENV)/bin/uv

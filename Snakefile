@@ -15,6 +15,7 @@ include: "workflow/rules/plan.smk"
 include: "workflow/rules/engines.smk"
 include: "workflow/rules/models.smk"
 # --- measuring ---
+include: "workflow/rules/conformance.smk"
 include: "workflow/rules/fidelity.smk"
 include: "workflow/rules/launches.smk"
 # --- judging and telling, from files alone ---

@@ -29,7 +29,7 @@ rule compute_reference:
         " --prompts {input.prompts:q}"
         " --manifest {input.manifest:q}"
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2> {log:q}"
 
 
 rule check_fidelity:
@@ -55,4 +55,4 @@ rule check_fidelity:
         " --engine {wildcards.engine:q}"
         " --reference {input.reference:q}"
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2> {log:q}"

@@ -164,6 +164,12 @@ class Campaign:
         names = (engine.name for engine in self.engines.values() if engine.adapter == REFERENCE_ADAPTER)
         return next(names, str(self.config["benchmark"]["baseline"]))
 
+    @property
+    def device_of_checks(self) -> str:
+        """Device on which adapters are put through the protocol: the CPU, unless the configuration insists on a GPU."""
+        system = self.config["system"]
+        return f"cuda:{system['gpu_device']}" if system["device"] == "cuda" else "cpu"
+
     def build_fingerprint(self, binary_path: str) -> dict[str, Any]:
         """What a build depends on: its source, its device, and whether the tool that it needs is here."""
         engine = self.builds[binary_path]

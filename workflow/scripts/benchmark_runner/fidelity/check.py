@@ -109,7 +109,7 @@ def main(argv: Sequence[str]) -> int:
     finally:
         end_all(below_process(os.getpid()))
     write_json(arguments.out, result)
-    print(f"{engine['name']}: {result['result']}: {result['reason']}")
+    print(f"fidelity of {engine['name']}: {result['result']}: {result['reason']}")
     return os.EX_OK
 
 

@@ -64,6 +64,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="reference.json; the engine's files lie beside it")
     arguments = parser.parse_args(argv)
     plan, prompts = read_json(arguments.plan), read_json(arguments.prompts)
+    count, tokens = len(prompts["fidelity"]), plan["fidelity"]["max_new_tokens"]
+    print(f"computing the reference with {plan['fidelity']['reference']}: {count} x {tokens} greedy tokens", flush=True)
     become_subreaper()
     try:
         answer = ask_reference(plan, prompts, arguments.out.parent, Watch())

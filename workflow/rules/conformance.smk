@@ -1,0 +1,52 @@
+"""Does an adapter keep the protocol? `snakemake conformance --config only_engines=X` puts it through every check.
+
+REQUIRED INPUTS
+    benchmark.model_path, the engine's build record
+OUTPUTS
+    <output_dir>/conformance/<engine>.json; a broken rule of the protocol fails the job, its table says which
+"""
+
+import json
+
+
+rule conformance:
+    input:
+        [
+            f"{OUT}/conformance/{engine.name}.json"
+            for engine in CAMPAIGN.engines.values()
+            if not engine.control_of
+        ],
+
+
+rule check_conformance:
+    input:
+        model=f"{MODEL.path}/config.json",
+        build=lambda wildcards: build_record_of(wildcards.engine),
+    output:
+        f"{OUT}/conformance/{{engine}}.json",
+    log:
+        f"{OUT}/logs/stages/check_conformance/{{engine}}.log",
+    conda:
+        "../../envs/workflow.yaml"
+    threads: workflow.cores
+    resources:
+        gpu=1,
+    params:
+        binary=lambda wildcards: CAMPAIGN.engines[wildcards.engine].binary_path,
+        dtype=lambda wildcards: CAMPAIGN.engines[wildcards.engine].dtype,
+        options=lambda wildcards: json.dumps(CAMPAIGN.engines[wildcards.engine].options),
+        source=lambda wildcards: CAMPAIGN.engines[wildcards.engine].source,
+        folder=MODEL.path,
+        device=CAMPAIGN.device_of_checks,
+        work=subpath(output[0], strip_suffix=".json"),
+    shell:
+        "exec python -m benchmark_runner.conformance"
+        " --engine {wildcards.engine:q}"
+        " --binary {params.binary:q}"
+        " --model-dir {params.folder:q}"
+        " --dtype {params.dtype:q}"
+        " --device {params.device:q}"
+        " --options {params.options:q}"
+        " --work {params.work:q}"
+        " --out {output:q}"
+        " 2> {log:q}"
