@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 from benchmark_runner.statistics.estimates import Estimate
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.verdicts import CERTAIN, Judgement
 
-MOST_DECIMALS = 4
+MOST_DECIMALS: Final = 4
+"""Chosen: a ten-thousandth is finer than what any campaign resolves."""
+
+FEWEST_STEPS: Final = 2
+"""Steps of the last decimal that an interval must span, so that rounding keeps its width roughly."""
 
 
 def number_pair(low: float, high: float) -> tuple[str, str]:
-    """Two numbers with as few decimals as tell them from each other and from 1, at most four."""
+    """Two numbers with as few decimals as show their distance and keep them on their side of 1, at most four."""
     for decimals in range(1, MOST_DECIMALS + 1):
         texts = f"{low:.{decimals}f}", f"{high:.{decimals}f}"
-        told_apart = texts[0] != texts[1]
+        told_apart = high - low >= FEWEST_STEPS * 10**-decimals
         sides_kept = all((float(text) == 1.0) == (value == 1.0) for text, value in zip(texts, (low, high), strict=True))
         if told_apart and sides_kept:
             return texts

@@ -1,0 +1,102 @@
+"""Which launches count as pairs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from benchmark_runner.statistics.inputs import Launch, device_of
+from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, one_occasion, paired_blocks, same_machine
+
+START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
+
+
+def _launch(engine: str, start_s: float, end_s: float, block: int = 1, **changes: Any) -> Launch:
+    fields: dict[str, Any] = {
+        "engine": engine,
+        "workload": "w",
+        "block": block,
+        "position": 1,
+        "status": "ok",
+        "hostname": "here",
+        "boot_id": "boot",
+        "started": START + timedelta(seconds=start_s),
+        "ended": START + timedelta(seconds=end_s),
+        "record": {},
+    }
+    return Launch(**(fields | changes))
+
+
+def test_launches_one_after_the_other_are_a_pair_in_either_order() -> None:
+    a, b = _launch("a", 0, 60), _launch("b", 61, 120)
+    assert one_occasion(a, b, [a, b])
+    assert one_occasion(b, a, [a, b])
+
+
+@pytest.mark.parametrize(("idle_s", "expected"), [(LONGEST_IDLE_S, True), (LONGEST_IDLE_S + 1, False)])
+def test_a_long_pause_ends_the_occasion(idle_s: float, expected: bool) -> None:
+    a, b = _launch("a", 0, 60), _launch("b", 60 + idle_s, 200 + idle_s)
+    assert one_occasion(a, b, [a, b]) is expected
+
+
+def test_other_launches_of_the_block_keep_the_occasion_alive() -> None:
+    a, b = _launch("a", 0, 60), _launch("b", 3600, 3660)
+    between = [_launch("c", 60 + 600 * step, 650 + 600 * step) for step in range(6)]
+    assert one_occasion(a, b, [a, *between, b])
+    assert not one_occasion(a, b, [a, *between[:3], b])
+
+
+@pytest.mark.parametrize("change", [{"hostname": "there"}, {"boot_id": "another"}])
+def test_another_host_or_boot_is_another_occasion(change: dict[str, str]) -> None:
+    a, b = _launch("a", 0, 60), _launch("b", 61, 120, **change)
+    assert not one_occasion(a, b, [a, b])
+
+
+def test_launches_of_another_boot_do_not_bridge_a_pause() -> None:
+    a, b = _launch("a", 0, 60), _launch("b", 2000, 2060)
+    other = _launch("c", 70, 1990, boot_id="another")
+    assert not one_occasion(a, b, [a, other, b])
+
+
+def test_only_blocks_in_which_both_ended_ok_are_pairs() -> None:
+    a = [_launch("a", 100 * block, 100 * block + 40, block) for block in (1, 2, 3, 4)]
+    b = [_launch("b", 100 * block + 50, 100 * block + 90, block) for block in (1, 2, 4)]
+    b[1] = _launch("b", 250, 290, 2, status="failed")
+    assert paired_blocks(a, b, [*a, *b]) == [1, 4]
+
+
+def test_an_engine_that_was_measured_the_next_day_has_no_pairs() -> None:
+    a = [_launch("a", 100 * block, 100 * block + 40, block) for block in (1, 2, 3)]
+    b = [_launch("b", 86_400 + 100 * block, 86_440 + 100 * block, block) for block in (1, 2, 3)]
+    assert paired_blocks(a, b, [*a, *b]) == []
+    assert paired_blocks(a, b, [*a, *b], longest_idle_s=90_000) == [1, 2, 3]
+
+
+def test_one_machine_is_one_host_name_or_one_boot() -> None:
+    here, rebooted = _launch("a", 0, 1), _launch("b", 2, 3, boot_id="next")
+    in_container = _launch("c", 4, 5, hostname="random")
+    assert same_machine([here, rebooted])
+    assert same_machine([here, in_container])
+    assert not same_machine([here, _launch("d", 6, 7, hostname="there", boot_id="other")])
+    assert same_machine([])
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "expected"),
+    [
+        ("cpu", "cpu", "cpu"),
+        ("Cpu", "cpu", "cpu"),
+        ("cuda", "cuda:1", "cuda:1"),
+        ("Cuda(0)", "cuda:0", "cuda:0"),
+        ("cpu", "cuda:0", "cpu"),
+        ("cuda", None, "cuda"),
+        ("Metal", "cpu", "metal"),
+        (None, "cpu", "cpu"),
+        (None, None, None),
+    ],
+)
+def test_the_device_is_the_one_that_the_engine_names(said: str | None, asked: str | None, expected: str | None) -> None:
+    load = None if said is None else {"device": said}
+    assert device_of({"load": load, "device": asked}) == expected

@@ -1,0 +1,131 @@
+"""Verdicts in words: the numbers shown are those found, the right way round."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmark_runner.statistics.estimates import Estimate
+from benchmark_runner.statistics.metrics import BY_NAME
+from benchmark_runner.statistics.sentences import interval_words, number_pair, sentence
+from benchmark_runner.statistics.verdicts import Judgement, Pair
+
+PAIR = Pair("candle", "torch", np.ones(5), np.ones(5), -1.0)
+RATIO = Estimate(2.45, 2.31, 2.58, 0.95, "test", 5)
+JUDGEMENT = Judgement(
+    pair=PAIR,
+    verdict="meaningfully_faster",
+    faster="candle",
+    reason=None,
+    comparison=None,
+    ratio=RATIO,
+    p_holm=0.001,
+    mann_whitney=None,
+    p_bonferroni=0.016,
+    equivalence_p=0.9,
+    cliffs_delta=1.0,
+    hedges_g=5.0,
+    shift=-60.0,
+    sd_of_log_ratios=0.01,
+    alpha=0.05,
+)
+E2E = BY_NAME["e2e_ms"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (2.31, 2.58, ("2.3", "2.6")),
+        (0.98, 1.03, ("0.98", "1.03")),
+        (1.0004, 1.0121, ("1.0004", "1.0121")),
+        (1.004, 1.023, ("1.004", "1.023")),
+        (23.04, 23.31, ("23.0", "23.3")),
+        (2.0, 2.0, ("2.0000", "2.0000")),
+    ],
+)
+def test_numbers_have_as_few_decimals_as_tell_them_apart(low: float, high: float, expected: tuple[str, str]) -> None:
+    assert number_pair(low, high) == expected
+
+
+def test_an_interval_without_width_is_one_number() -> None:
+    assert interval_words(Estimate(2.0, 2.0, 2.0, 0.95, "test", 5)) == "2"
+
+
+def test_a_certain_order() -> None:
+    assert sentence(JUDGEMENT, E2E, [], None) == (
+        "candle answers 2.3 to 2.6 times as fast as torch; the order is certain at the 95 % level; 5 launches each"
+    )
+
+
+def test_the_faster_reference_becomes_the_subject_and_the_ratio_turns() -> None:
+    slower = replace(JUDGEMENT, faster="torch", ratio=RATIO.inverted())
+    assert sentence(slower, E2E, [], None).startswith("torch answers 2.3 to 2.6 times as fast as candle;")
+
+
+def test_memory_is_told_as_a_share() -> None:
+    words = sentence(JUDGEMENT, BY_NAME["peak_rss_bytes"], [], None)
+    assert words.startswith("candle needs 0.39 to 0.43 times the memory of torch;")
+
+
+def test_one_test_alone_is_a_perhaps() -> None:
+    found = replace(JUDGEMENT, verdict="significant_unconfirmed")
+    assert sentence(found, E2E, [], None) == (
+        "perhaps candle answers 2.3 to 2.6 times as fast as torch; only one of the two tests calls it a difference; "
+        "5 launches each"
+    )
+
+
+def test_a_control_that_differs_takes_the_certainty_away() -> None:
+    found = replace(JUDGEMENT, verdict="significant_unconfirmed")
+    words = sentence(found, E2E, ["control_differs"], None)
+    assert "certain" not in words and "one of the two" not in words
+    assert "the control differs from its twin here, so nothing is confirmed" in words
+
+
+def test_unpaired_launches_have_weaker_words() -> None:
+    found = replace(JUDGEMENT, pair=replace(PAIR, paired=False, reference_values=np.ones(7)))
+    words = sentence(found, E2E, ["unpaired"], None)
+    assert "the order is certain" not in words
+    assert "they did not run side by side" in words
+    assert words.endswith("5 launches of candle, 7 of torch")
+
+
+def test_a_flip_by_outliers_is_said() -> None:
+    assert "without outliers the verdict is another" in sentence(JUDGEMENT, E2E, ["outlier_sensitive"], None)
+
+
+def test_a_small_but_sure_difference_is_called_small() -> None:
+    small = replace(JUDGEMENT, verdict="confirmed_faster", ratio=Estimate(1.01, 1.008, 1.012, 0.95, "t", 5))
+    assert "a difference within 2 %" in sentence(replace(small, equivalence_p=0.001), E2E, [], None)
+
+
+def test_equivalence() -> None:
+    found = replace(JUDGEMENT, verdict="equivalent", faster=None)
+    assert sentence(found, E2E, [], None) == (
+        "candle and torch are the same within 2 % in end-to-end latency; 5 launches each"
+    )
+
+
+def test_not_told_apart_says_what_would_have_been_seen() -> None:
+    near = Estimate(1.0, 0.95, 1.05, 0.95, "test", 5)
+    found = replace(JUDGEMENT, verdict="inconclusive", faster=None, ratio=near)
+    assert sentence(found, E2E, [], 1.08) == (
+        "end-to-end latency of candle and torch cannot be told apart; candle answers 0.95 to 1.05 times as fast as "
+        "torch; a difference below 8 % would mostly go unseen; 5 launches each"
+    )
+
+
+def test_no_verdict_says_why_and_what_was_seen() -> None:
+    found = replace(JUDGEMENT, verdict="untestable", faster=None, reason="too few launches: 3")
+    assert sentence(found, E2E, [], None) == (
+        "candle against torch, end-to-end latency: no verdict, since too few launches: 3 "
+        "(candle answers 2.3 to 2.6 times as fast as torch so far)"
+    )
+    assert "so far" not in sentence(replace(found, ratio=None), E2E, [], None)
+
+
+def test_every_metric_has_a_sentence_about_a_ratio() -> None:
+    for metric in BY_NAME.values():
+        assert "candle" in sentence(JUDGEMENT, metric, [], None)
