@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,7 +85,7 @@ def new_record(inputs: Inputs, attempt: int, stopwatch: Stopwatch) -> Record:
         "ended_at": None,
         "started_ns": stopwatch.started_ns,
         "ended_ns": None,
-        "host": {"hostname": platform.node(), "boot_id": boot_id()},
+        "host": {"hostname": os.uname().nodename, "boot_id": boot_id()},
         "spec": None,
         "hello": None,
         "load": None,

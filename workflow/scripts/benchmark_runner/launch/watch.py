@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import selectors
 import signal
-import socket
 from typing import Final
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -36,13 +35,12 @@ class Watch:
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
-        self._wakeup, self._wakeup_writer = socket.socketpair()
-        self._wakeup.setblocking(False)
-        self._wakeup_writer.setblocking(False)
-        signal.set_wakeup_fd(self._wakeup_writer.fileno(), warn_on_full_buffer=False)
+        self._wakeup, wakeup_writer = os.pipe()
+        os.set_blocking(wakeup_writer, False)
+        signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
         for number in SIGNALS:
             signal.signal(number, _no_action)
-        self.add(self._wakeup.fileno(), _SIGNAL_KEY)
+        self.add(self._wakeup, _SIGNAL_KEY)
         self._watch_parent()
 
     def _watch_parent(self) -> None:
@@ -72,7 +70,7 @@ class Watch:
         """
         ready = {str(key.data) for key, _ in self._selector.select(max(0.0, seconds))}
         if _SIGNAL_KEY in ready:
-            number = self._wakeup.recv(1)[0]
+            number = os.read(self._wakeup, 1)[0]
             raise InterruptedLaunchError(f"ended by {signal.Signals(number).name}", SIGNAL_EXIT_BASE + number)
         if _PARENT_KEY in ready:
             raise InterruptedLaunchError(*self._parent_died())

@@ -20,10 +20,9 @@ from benchmark_runner.monitor.gpu import GPU_VALUES, POWER_VALUES, GpuProbe, ope
 from benchmark_runner.monitor.limits import Limits
 from benchmark_runner.monitor.loop import Commands, Loop
 from benchmark_runner.monitor.machine import CoresProbe, FrequencyProbe, MemoryProbe, TemperatureProbe
-from benchmark_runner.monitor.probe import SWITCHED_OFF, Probe
+from benchmark_runner.monitor.probe import SWITCHED_OFF, SWITCHES, Probe
 from benchmark_runner.orphans import end_launch
 
-SWITCHES: Final = ("gpu_metrics", "memory_tracking", "power_monitoring")
 MEMORY_VALUES: Final = frozenset({"memory_available_bytes", "swap_used_bytes", "engine_rss_bytes"})
 
 

@@ -8,6 +8,8 @@ from typing import Any, Final, Protocol
 # A sample is one flat dict of JSON values; every name ends in its unit.
 Sample = dict[str, Any]
 
+# Parts of the monitor that the section `monitoring` of the configuration switches off.
+SWITCHES: Final = ("gpu_metrics", "memory_tracking", "power_monitoring")
 SWITCHED_OFF: Final = "switched off by monitoring.{key}"
 
 

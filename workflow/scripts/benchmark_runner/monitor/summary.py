@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.monitor.probe import Sample
@@ -107,7 +106,7 @@ def _values(samples: Sequence[Sample], name: str) -> list[Any]:
 
 
 def _mean(values: Sequence[float]) -> float | None:
-    return round(fmean(values), 3) if values else None
+    return round(sum(values) / len(values), 3) if values else None
 
 
 def _percent(seconds: float | None, of_seconds: float) -> float | None:
@@ -193,7 +192,7 @@ def summarise(
         "duration_ms": round(window.seconds * 1e3, 3),
         # The kernel's high-water mark misses no peak between samples, but knows of each process alone.
         "engine_peak_rss_bytes": (None if "engine_rss_bytes" in metrics.absent else max([*rss, usage.peak_rss_bytes])),
-        "engine_mean_rss_bytes": round(fmean(rss)) if rss else None,
+        "engine_mean_rss_bytes": round(sum(rss) / len(rss)) if rss else None,
         "engine_cpu_percent_mean": _percent(usage.cpu_seconds, window.seconds),
         "engine_threads_max": max(_values(inside, "engine_threads"), default=None),
         "machine_cpu_percent_mean": _percent(busy_seconds, all_cores_seconds),
