@@ -1,0 +1,156 @@
+"""summary.json and comparison_table.md: the figures of the script, the words of the verdicts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from records import ScriptedEngine, ScriptedWorkload, write_results
+
+SPREAD: dict[str, Any] = {"launch_spread": 0.01, "iteration_spread": 0.01}
+TORCH = ScriptedEngine("torch", **SPREAD)
+CANDLE = ScriptedEngine("candle", ttft_ms=10.0, itl_ms=5.0, **SPREAD)
+CONTROL = ScriptedEngine("torch_control", control_of="torch", **SPREAD)
+REQUIRED = (
+    "fastest_engine",
+    "best_throughput",
+    "best_latency_ms",
+    "most_consistent",
+    "best_gpu_utilization",
+    "recommendation",
+)
+
+
+def _answer(folder: Path, engines: list[ScriptedEngine], *workloads: ScriptedWorkload, **options: Any) -> Any:
+    write_results(folder, engines, workloads or (ScriptedWorkload(),), **{"launches": 6, **options})
+    return json.loads((folder / "summary.json").read_text())
+
+
+def _table(folder: Path) -> str:
+    return (folder / "comparison_table.md").read_text()
+
+
+def test_the_summary_holds_what_is_asked_for(tmp_path: Path) -> None:
+    answer = _answer(tmp_path, [TORCH, CANDLE, CONTROL])
+    assert set(REQUIRED) <= set(answer["summary"])
+    assert answer["summary"]["fastest_engine"] == "candle"
+    assert answer["summary"]["best_gpu_utilization"] is None
+    assert answer["summary"]["best_gpu_utilization_reason"] == "no GPU"
+    assert set(answer["comparison_matrix"]) == {"torch", "candle"}
+    assert answer["comparison_matrix"]["torch"]["speedup"] == 1.0
+    assert answer["headline"]["latency"]["workload"] == "latency_test"
+    assert answer["summary"]["recommendation"].startswith("Take candle for the shortest answers in latency_test")
+
+
+def test_the_figures_are_those_of_the_script(tmp_path: Path) -> None:
+    answer = _answer(tmp_path, [ScriptedEngine("torch"), ScriptedEngine("candle", ttft_ms=10.0, itl_ms=4.0)])
+    assert answer["summary"]["best_latency_ms"] == 50.0
+    assert answer["summary"]["best_throughput"] == pytest.approx(220.0)
+    assert answer["comparison_matrix"]["candle"]["speedup"] == 2.4
+    row = next(line for line in _table(tmp_path).splitlines() if line.startswith("| candle"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[1:6] == ["50.0 ms", "10.0 ms", "4.00 ms", "220 tokens/s", "1.00 GB"]
+    assert cells[6].startswith("2.40")
+
+
+def test_undecided_engines_have_no_fastest_and_the_words_say_what_it_takes(tmp_path: Path) -> None:
+    noisy: dict[str, Any] = {"launch_spread": 0.05, "iteration_spread": 0.05}
+    engines = [ScriptedEngine("torch", **noisy), ScriptedEngine("candle", ttft_ms=19.7, itl_ms=9.8, **noisy)]
+    summary = _answer(tmp_path, engines)["summary"]
+    assert summary["fastest_engine"] is None and summary["fastest_engine_reason"]
+    assert "The data do not say whether" in summary["recommendation"]
+    assert "raise benchmark.launches" in summary["recommendation"] or "No affordable" in summary["recommendation"]
+
+
+def test_equal_engines_are_advised_by_other_things(tmp_path: Path) -> None:
+    quiet: dict[str, Any] = {"launch_spread": 0.002, "iteration_spread": 0.002}
+    engines = [ScriptedEngine("torch", **quiet), ScriptedEngine("candle", **quiet)]
+    assert "choose by memory, cost or features" in _answer(tmp_path, engines)["summary"]["recommendation"]
+
+
+def test_too_few_launches_say_how_many_it_takes(tmp_path: Path) -> None:
+    words = _answer(tmp_path, [TORCH, CANDLE], launches=2)["summary"]["recommendation"]
+    assert "too few launches: 2" in words
+    assert "About 4 launches each instead of 2" in words
+
+
+def test_a_single_launch_says_how_many_it_takes(tmp_path: Path) -> None:
+    words = _answer(tmp_path, [TORCH, CANDLE], launches=1)["summary"]["recommendation"]
+    assert "About 4 launches each instead of 1" in words
+
+
+def test_what_more_launches_cannot_cure_is_not_promised(tmp_path: Path) -> None:
+    engines = [TORCH, ScriptedEngine("candle", ttft_ms=1.0, itl_ms=0.5, device="cuda:0", **SPREAD)]
+    words = _answer(tmp_path, engines)["summary"]["recommendation"]
+    assert "candle ran on cuda:0 and torch on cpu" in words
+    assert "More launches would not change that." in words
+
+
+def test_a_control_that_differs_is_the_first_thing_to_cure(tmp_path: Path) -> None:
+    off = ScriptedEngine("torch_control", control_of="torch", ttft_ms=24.0, itl_ms=12.0, **SPREAD)
+    words = _answer(tmp_path, [TORCH, CANDLE, off])["summary"]["recommendation"]
+    assert "the machine must be made quiet" in words
+
+
+def test_an_absent_engine_is_named_in_words_and_table(tmp_path: Path) -> None:
+    answer = _answer(tmp_path, [TORCH, ScriptedEngine("candle", unavailable="cargo is missing")])
+    assert "Only torch was measured" in answer["summary"]["recommendation"]
+    assert "candle is left out: cargo is missing." in answer["summary"]["recommendation"]
+    assert answer["comparison_matrix"]["candle"]["latency_ms"] is None
+    assert "1. candle: no measurement, since cargo is missing" in _table(tmp_path)
+
+
+def test_nothing_measured_still_makes_all_files(tmp_path: Path) -> None:
+    summary = _answer(tmp_path, [ScriptedEngine("torch", unavailable="no wheel")])["summary"]
+    assert summary["recommendation"].startswith("No engine was measured.")
+    assert summary["best_latency_ms"] is None and summary["best_latency_reason"]
+    assert summary["best_throughput"] is None and summary["best_throughput_reason"]
+
+
+def test_a_quick_look_says_so(tmp_path: Path) -> None:
+    assert "This is a quick look" in _answer(tmp_path, [TORCH, CANDLE], quick=True)["summary"]["recommendation"]
+
+
+def test_every_workload_and_case_has_a_table_with_all_engines(tmp_path: Path) -> None:
+    workloads = (ScriptedWorkload("latency_test"), ScriptedWorkload("long", cases=((8, 11), (64, 31))))
+    _answer(tmp_path, [TORCH, CANDLE, CONTROL], *workloads)
+    text = _table(tmp_path)
+    for heading in ("## latency_test, case_1", "## long, case_1", "## long, case_2"):
+        assert heading in text
+    assert text.count("| torch_control (control) |") == 3
+    assert text.count("| 1 (baseline) |") == 3
+    for line in text.splitlines():
+        assert not line.startswith("|") or line.count("|") == 9
+
+
+def test_the_higher_throughput_of_another_engine_is_mentioned(tmp_path: Path) -> None:
+    engines = [
+        ScriptedEngine("torch", ttft_ms=5.0, itl_ms=10.0, **SPREAD),
+        ScriptedEngine("candle", ttft_ms=40.0, itl_ms=5.0, **SPREAD),
+    ]
+    workloads = (
+        ScriptedWorkload("latency_test", cases=((8, 3),)),
+        ScriptedWorkload("throughput_test", cases=((8, 41),)),
+    )
+    words = _answer(tmp_path, engines, *workloads)["summary"]["recommendation"]
+    assert words.startswith("Take torch for the shortest answers in latency_test")
+    assert "In throughput_test the highest throughput was seen with candle." in words
+
+
+def test_keeping_outliers_shows_their_mean_and_leaves_verdicts_alone(tmp_path: Path) -> None:
+    slow = {(block, 5): 10.0 for block in range(1, 7)}
+    slow |= {(block, index): 1.1 for block in range(1, 7) for index in (3, 4)}
+    engine = ScriptedEngine("candle", slow_iterations=slow, launch_spread=0.003)
+    engines = [ScriptedEngine("torch", launch_spread=0.003), engine]
+    workload = ScriptedWorkload(iterations=6)
+    removed = _answer(tmp_path / "a", engines, workload, analysis={"remove_outliers": True})
+    kept = _answer(tmp_path / "b", engines, workload, analysis={"remove_outliers": False})
+    shown = [one["comparison_matrix"]["candle"]["latency_ms"] for one in (removed, kept)]
+    assert shown[0] == pytest.approx(120.0, rel=0.01) and shown[1] == pytest.approx(126.0, rel=0.01)
+    assert "without flagged outliers" in _table(tmp_path / "a")
+    assert "with all iterations" in _table(tmp_path / "b")
+    ratios = [_table(tmp_path / name).split("| candle |")[1].split("|")[5] for name in ("a", "b")]
+    assert ratios[0] == ratios[1]
