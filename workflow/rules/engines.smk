@@ -30,7 +30,7 @@ rule build_engine:
         device=lambda wildcards: CAMPAIGN.builds[wildcards.binary].build_device,
         owed=lambda wildcards: CAMPAIGN.build_fingerprint(wildcards.binary),
     shell:
-        "python -m benchmark_runner.build"
+        "exec python -m benchmark_runner.build"
         ' --adapter "$BENCHMARK_RUNNER_ROOT"/engines/{params.adapter:q}'
         " --binary {wildcards.binary:q}"
         " --record {output:q}"

@@ -16,7 +16,7 @@ from benchmark_runner.build.adapter import Adapter, load_adapter
 from benchmark_runner.build.environment import build_python
 from benchmark_runner.build.rust import build_rust
 from benchmark_runner.build.source import source_hash
-from benchmark_runner.build.tools import BuildError, say
+from benchmark_runner.build.tools import BuildError, end_with_parent, say
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.schemas import require_valid
@@ -79,6 +79,7 @@ def _unavailable(error: BuildError, binary: Path) -> dict[str, Any]:
 
 def main(argv: Sequence[str]) -> int:
     """Build an adapter. A failed build is a result too: status 0, and the record says why."""
+    end_with_parent()
     options = _arguments(argv)
     adapter = load_adapter(options.adapter)
     began_ns = time.monotonic_ns()

@@ -66,8 +66,8 @@ def is_network_trouble(output: str) -> bool:
     return _NETWORK_WORDS.search(output) is not None
 
 
-def _end_with_parent() -> None:
-    """In the child: die with the build, so that nothing is left running when that is killed."""
+def end_with_parent() -> None:
+    """End when the process that started this one does, however it ends, so that nothing is left running."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -95,7 +95,7 @@ def run_tool(
         stderr=log,
         text=True,
         errors="replace",
-        preexec_fn=_end_with_parent,  # noqa: PLW1509  this program has one thread
+        preexec_fn=end_with_parent,  # noqa: PLW1509  this program has one thread
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:

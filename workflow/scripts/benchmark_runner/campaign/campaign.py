@@ -178,7 +178,7 @@ class Campaign:
         return {
             "source": engine.source,
             "device": engine.build_device or "",
-            "missing_tool": adapters.missing_tool(adapter) or "",
+            "missing_tool": adapters.missing_tool(adapter, engine.build_device or "cpu") or "",
         }
 
     def plan(self) -> dict[str, Any]:

@@ -123,4 +123,4 @@ def engine_is_back(engine: Engine, engines_folder: Path) -> bool:
     if build["status"] == "built":
         return True
     adapter = adapters.load_adapter(engines_folder / engine.adapter)
-    return build["missing_tool"] is not None and adapters.missing_tool(adapter) is None
+    return build["missing_tool"] is not None and adapters.missing_tool(adapter, engine.build_device or "cpu") is None
