@@ -12,6 +12,7 @@ from benchmark_runner.statistics.percentiles import (
     METHOD,
     PERCENTILES,
     fewest_values,
+    ordered_quantile,
     percentile,
     share_standard_error,
 )
@@ -54,7 +55,7 @@ def test_launches_that_agree_by_chance_keep_the_binomial_error() -> None:
 
 def test_a_limit_beyond_the_data_is_null_with_its_reason() -> None:
     launches = [np.arange(10.0) + shift for shift in (0.0, 100.0, 200.0, 300.0)]
-    found = percentile(launches, np.concatenate(launches), 0.9, 0.95)
+    found = percentile(launches, np.sort(np.concatenate(launches)), 0.9, 0.95)
     assert found["value"] is not None
     assert found["high"] is None
     assert "upper limit beyond the data: 4 launches are too few" in found["reason"]
@@ -65,6 +66,13 @@ def test_one_launch_gives_a_value_without_an_interval() -> None:
     found = percentile([values], values, 0.5, 0.95)
     assert (found["value"], found["low"], found["high"]) == (4.5, None, None)
     assert "one launch" in found["reason"]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 0.95, 1.0])
+def test_quantiles_of_ordered_values_are_those_of_numpy(share: float) -> None:
+    for size in (1, 2, 7, 100):
+        values = np.sort(np.random.default_rng(size).lognormal(0, 1, size))
+        assert ordered_quantile(values, share) == pytest.approx(float(np.quantile(values, share)), rel=1e-12)
 
 
 def test_no_values_are_no_percentile() -> None:
@@ -87,7 +95,7 @@ def test_intervals_cover_the_true_percentile(share: float, between: float) -> No
     for _ in range(campaigns):
         effects = rng.normal(0.0, between, (launches, 1))
         values = np.exp(effects + rng.normal(0.0, within, (launches, iterations)))
-        found = percentile(list(values), values.ravel(), share, 0.95)
+        found = percentile(list(values), np.sort(values.ravel()), share, 0.95)
         above_low = found["low"] is None or found["low"] <= truth
         covered += above_low and (found["high"] is None or truth <= found["high"])
     assert covered / campaigns >= 0.92

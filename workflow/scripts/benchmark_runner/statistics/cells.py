@@ -10,7 +10,7 @@ import numpy as np
 from benchmark_runner.statistics import diagnostics
 from benchmark_runner.statistics.estimates import FloatArray, mean_estimate, typical_estimate
 from benchmark_runner.statistics.metrics import Metric
-from benchmark_runner.statistics.percentiles import PERCENTILES, percentile
+from benchmark_runner.statistics.percentiles import PERCENTILES, ordered_quantile, percentile
 from benchmark_runner.statistics.samples import Sample
 
 _UNDEFINED = (
@@ -58,7 +58,7 @@ def _centre(sample: Sample, level: float) -> dict[str, Any]:
     mean, typical = mean_estimate(_means(sample.values), level), typical_estimate(sample.launch_medians, level)
     return {
         "mean": float(np.mean(sample.pooled)),
-        "median": float(np.median(sample.pooled)),
+        "median": ordered_quantile(sample.ordered, 0.5),
         "mean_interval": mean.to_json() if mean else None,
         "median_interval": typical.to_json() if typical else None,
     }
@@ -80,13 +80,13 @@ def describe(metric: Metric, sample: Sample, level: float) -> dict[str, Any]:
         "iterations": len(pooled),
         **centre,
         "sd": float(np.std(pooled, ddof=1)) if len(pooled) > 1 else None,
-        "mad": float(np.median(np.abs(pooled - np.median(pooled)))),
+        "mad": float(np.median(np.abs(pooled - centre["median"]))),
         "cv_within": within,
         "cv_between": between,
         "noisy": diagnostics.noisy(within, between),
-        "min": float(np.min(pooled)),
-        "max": float(np.max(pooled)),
-        **{name: percentile(sample.values, pooled, share, level) for name, share in PERCENTILES.items()},
+        "min": float(sample.ordered[0]),
+        "max": float(sample.ordered[-1]),
+        **{name: percentile(sample.values, sample.ordered, share, level) for name, share in PERCENTILES.items()},
         "outliers": {"flagged": sample.flagged, "of": len(pooled)},
         "without_outliers": _centre(sample.without_outliers, level) if several else None,
         "launch_medians": [

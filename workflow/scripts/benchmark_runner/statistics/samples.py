@@ -46,6 +46,11 @@ class Sample:
         return np.concatenate(self.values) if self.values else np.empty(0)
 
     @cached_property
+    def ordered(self) -> FloatArray:
+        """All values in ascending order."""
+        return np.sort(self.pooled)
+
+    @cached_property
     def launch_medians(self) -> FloatArray:
         """Median of each launch."""
         return np.array([np.median(values) for values in self.values], dtype=np.float64)
