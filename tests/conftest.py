@@ -1,19 +1,25 @@
-"""What all tests share: the repository's folder and the option that forbids skipping."""
+"""What all tests share: the repository's folder, the option that forbids skipping, and the real engines and model."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+MODEL = "models/smollm2-135m-instruct"
+PROGRAMS = {"pytorch_baseline": "target/release/pytorch-baseline", "candle_cuda": "target/release/candle-bench"}
+
+Lacking = Callable[[str], None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--require-all",
-        action="store_true",
-        help="a tool that a test lacks is a failure, not a skip (for CI)",
+        "--require-all", action="store_true", help="a tool that a test lacks is a failure, not a skip (for CI)"
     )
 
 
@@ -22,8 +28,8 @@ def repository() -> Path:
     return REPOSITORY
 
 
-@pytest.fixture
-def lacking(request: pytest.FixtureRequest):
+@pytest.fixture(scope="session")
+def lacking(request: pytest.FixtureRequest) -> Lacking:
     """Skip a test that lacks a tool, with the remedy; under --require-all fail it."""
 
     def lack(reason: str) -> None:
@@ -32,3 +38,39 @@ def lacking(request: pytest.FixtureRequest):
         pytest.skip(reason)
 
     return lack
+
+
+@pytest.fixture(scope="session")
+def prepared() -> Path:
+    """The repository with the real engines built and the embedded model made, as the quick campaign would."""
+    snakemake = Path(sys.executable).parent / "snakemake"
+    command = [snakemake, "--cores", "2", "engines", f"{MODEL}/config.json"]
+    made = subprocess.run(
+        [str(part) for part in command],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stdout[-6000:]
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def embedded_model(prepared: Path) -> Path:
+    return prepared / MODEL
+
+
+@pytest.fixture(scope="session")
+def program(prepared: Path, lacking: Lacking) -> Callable[[str], Path]:
+    """The built adapter of a real engine; a machine that cannot build it skips the test."""
+
+    def find(engine: str) -> Path:
+        path = prepared / PROGRAMS[engine]
+        build = json.loads(path.with_name(f"{path.name}.build.json").read_text(encoding="utf-8"))
+        if build["status"] != "built":
+            lacking(f"{engine} could not be built: {build['reason']}; {build['remedy']}")
+        return path
+
+    return find

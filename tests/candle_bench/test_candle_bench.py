@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 from benchmark_runner.build.__main__ import default_cache
-from benchmark_runner.build.__main__ import main as build
 from benchmark_runner.build.adapter import find_tool, load_adapter
 from benchmark_runner.build.rust import cargo_environment
-from benchmark_runner.conformance.__main__ import main as conformance
 
 PROMPT = [504, 3575, 282, 4649, 314]
 """The capital of France is"""
@@ -26,28 +24,8 @@ PEAK_RSS_BYTES = 1_150_000_000
 
 
 @pytest.fixture
-def model(repository: Path, lacking) -> Path:
-    folder = repository / "models" / "smollm2-135m-instruct"
-    if not (folder / "model.safetensors").exists():
-        lacking(f"{folder} is not there: snakemake --cores 1 makes it")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def build_record(repository: Path) -> dict[str, object]:
-    """Build the adapter where a campaign builds it; at once where that has happened."""
-    binary = repository / "target" / "release" / "candle-bench"
-    record = binary.with_name("candle-bench.build.json")
-    arguments = ["--adapter", repository / "engines" / "candle-bench", "--binary", binary, "--record", record]
-    assert build([str(argument) for argument in arguments]) == 0
-    return {**json.loads(record.read_text(encoding="utf-8")), "binary": binary}
-
-
-@pytest.fixture
-def binary(build_record, lacking) -> Path:
-    if build_record["status"] != "built":
-        lacking(f"candle-bench could not be built: {build_record['reason']}; {build_record['remedy']}")
-    return build_record["binary"]
+def binary(program) -> Path:
+    return program("candle_cuda")
 
 
 def run_cargo_tests(crate: Path, environment: dict[str, str], *more: str) -> None:
@@ -79,12 +57,12 @@ def test_the_tests_of_the_adapter_pass(repository):
 
 
 @pytest.mark.real_engine
-def test_greedy_ids_are_those_of_torch(tmp_path, model, binary):
+def test_greedy_ids_are_those_of_torch(tmp_path, embedded_model, binary):
     case = {"prompt_ids": PROMPT, "max_new_tokens": 12, "ignore_eos": True, "eos_ids": [198]}
     sampling = {"temperature": 0, "top_p": 1, "seed": 0}
     spec = {
         "protocol": 1,
-        "model_dir": str(model),
+        "model_dir": str(embedded_model),
         "weights": "model.safetensors",
         "dtype": "f32",
         "device": "cpu",
@@ -107,11 +85,3 @@ def test_greedy_ids_are_those_of_torch(tmp_path, model, binary):
     assert going_on["token_ids"] == GREEDY_IDS
     assert (ending["token_ids"], ending["finish"]) == (GREEDY_IDS[:3], "eos")
     assert usage.ru_maxrss * 1024 < PEAK_RSS_BYTES
-
-
-@pytest.mark.real_engine
-def test_the_adapter_keeps_the_protocol(tmp_path, model, binary, capsys):
-    arguments = ["--binary", binary, "--model-dir", model, "--engine", "candle_cuda"]
-    arguments += ["--out", tmp_path / "conformance.json", "--work", tmp_path / "work"]
-    status = conformance([str(argument) for argument in arguments])
-    assert status == 0, capsys.readouterr().out

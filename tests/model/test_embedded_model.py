@@ -25,11 +25,8 @@ CHAT_IDS = [
 
 
 @pytest.fixture
-def folder(repository: Path, lacking) -> Path:
-    path = repository / "models" / NAME
-    if not (path / "model.safetensors").exists():
-        lacking(f"{path} is not there: snakemake --cores 1 makes it")
-    return path
+def folder(embedded_model: Path) -> Path:
+    return embedded_model
 
 
 def test_the_embedded_model_is_the_recipe_s(folder: Path) -> None:

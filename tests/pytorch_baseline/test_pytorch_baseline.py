@@ -56,10 +56,10 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def spec(repository: Path) -> dict[str, Any]:
+def spec(embedded_model: Path) -> dict[str, Any]:
     return {
         "protocol": 1,
-        "model_dir": str(repository / "models" / "smollm2-135m-instruct"),
+        "model_dir": str(embedded_model),
         "weights": "model.safetensors",
         "dtype": "f32",
         "device": "cpu",
@@ -75,23 +75,16 @@ def spec(repository: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def serve(
-    repository: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    program: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[dict[str, Any]], Outcome]:
-    program = repository / "target" / "release" / "pytorch-baseline"
-    weights = repository / "models" / "smollm2-135m-instruct" / "model.safetensors"
-    for needed in (program, weights):
-        if not needed.exists():
-            words = f"{needed} is missing: snakemake --cores 1 engines launches"
-            if request.config.getoption("--require-all"):
-                pytest.fail(words, pytrace=False)
-            pytest.skip(words)
+    binary = program("pytorch_baseline")
 
     def serve(spec: dict[str, Any]) -> Outcome:
         require_valid("spec", spec, "the test's spec")
         folder = tmp_path_factory.mktemp("launch")
         (folder / "spec.json").write_text(json.dumps(spec))
         ended = subprocess.run(
-            [str(program), "--spec", str(folder / "spec.json"), "--events", str(folder / "events.jsonl")],
+            [str(binary), "--spec", str(folder / "spec.json"), "--events", str(folder / "events.jsonl")],
             capture_output=True,
             text=True,
             timeout=300,
