@@ -180,11 +180,12 @@ def throttle_cautions(engine: EngineData) -> Iterator[dict[str, Any]]:
 
 def absence_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
     """What this machine could not measure, once for the campaign."""
-    absent: dict[str, str] = {}
+    absent: dict[str, dict[str, None]] = {}
     for launch in inputs.launches:
-        absent.update(value_at(launch.record, "monitor.absent") or {})
+        for field, reason in sorted((value_at(launch.record, "monitor.absent") or {}).items()):
+            absent.setdefault(reason, {})[field] = None
     if absent:
-        what = "; ".join(f"{field}: {reason}" for field, reason in sorted(absent.items()))
+        what = "; ".join(f"{', '.join(fields)}: {reason}" for reason, fields in absent.items())
         yield caution(
             "not_measured",
             "note",
@@ -239,16 +240,12 @@ def _quality_cautions(cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, 
         ),
     )
     for kind, test, message, remedy in tests:
-        for cell in cells:
-            if test(cell["metrics"][PRIMARY]):
-                yield caution(
-                    kind,
-                    "warning",
-                    f"{cell['engine']}, {cell['workload']} {cell['case']}: {message}",
-                    remedy,
-                    engine=cell["engine"],
-                    workload=cell["workload"],
-                )
+        found = [cell for cell in cells if test(cell["metrics"][PRIMARY])]
+        if found:
+            engines = {cell["engine"] for cell in found}
+            where = "; ".join(f"{cell['engine']} in {cell['workload']} {cell['case']}" for cell in found)
+            engine = engines.pop() if len(engines) == 1 else None
+            yield caution(kind, "warning", f"{message} ({where})", remedy, engine=engine)
 
 
 def verdict_cautions(

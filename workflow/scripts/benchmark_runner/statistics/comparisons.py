@@ -14,7 +14,7 @@ from benchmark_runner.statistics.metrics import METRICS, PRIMARY, Metric
 from benchmark_runner.statistics.power import detectable_ratio, fewest_launches, launches_to_detect_ratio
 from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.sentences import sentence
-from benchmark_runner.statistics.verdicts import CERTAIN, FEWEST_LAUNCHES, Judgement, family_tests, judge_family
+from benchmark_runner.statistics.verdicts import CERTAIN, FEWEST_LAUNCHES, Judgement, Pair, family_tests, judge_family
 
 Kind = Literal["primary", "exploratory", "control"]
 
@@ -39,12 +39,24 @@ class Family:
     members: tuple[tuple[Place, Judgement, Judgement | None], ...]
 
 
+def _with_reason(pair: Pair, place: Place, metric: Metric, measured: Measured) -> Pair:
+    """The pair, excluded for the reason that its cell gives where a side has no values."""
+    if pair.excluded is not None or pair.counts:
+        return pair
+    name = pair.engine if len(pair.values) == 0 else pair.reference
+    reason = measured.described[(name, place.workload, place.case), metric.name]["reason"]
+    return replace(pair, excluded=f"{metric.label} of {name} is not known ({reason})" if reason else None)
+
+
 def judge(
     inputs: Inputs, pairing: Pairing, measured: Measured, metric: Metric, kind: Kind, names: Sequence[tuple[str, str]]
 ) -> Family:
     """Judge one family, with all iterations and again without flagged ones."""
     where = [(place, pair) for place in families.places(inputs, metric) for pair in names]
-    pairs = [pairing.pair(metric, place, *pair, measured.values) for place, pair in where]
+    pairs = [
+        _with_reason(pairing.pair(metric, place, *pair, measured.values), place, metric, measured)
+        for place, pair in where
+    ]
     judged = judge_family(pairs, inputs.level)
     if metric.level == "launch":
         without: list[Judgement | None] = [None] * len(pairs)

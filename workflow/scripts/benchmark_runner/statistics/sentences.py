@@ -18,8 +18,11 @@ FEWEST_STEPS: Final = 2
 
 
 def number_pair(low: float, high: float) -> tuple[str, str]:
-    """Two numbers with as few decimals as show their distance and keep them on their side of 1, at most four."""
-    for decimals in range(1, MOST_DECIMALS + 1):
+    """Two numbers with as few decimals as show their distance and keep them on their side of 1.
+
+    At least one, two where the lower is below 1, at most four.
+    """
+    for decimals in range(1 if low >= 1.0 else 2, MOST_DECIMALS + 1):
         texts = f"{low:.{decimals}f}", f"{high:.{decimals}f}"
         told_apart = high - low >= FEWEST_STEPS * 10**-decimals
         sides_kept = all((float(text) == 1.0) == (value == 1.0) for text, value in zip(texts, (low, high), strict=True))
@@ -32,6 +35,11 @@ def interval_words(estimate: Estimate) -> str:
     """ "2.3 to 2.6", or the one number where the interval has no width."""
     low, high = number_pair(estimate.low, estimate.high)
     return f"{estimate.point:.{MOST_DECIMALS}g}" if low == high else f"{low} to {high}"
+
+
+def _difference_words(ratio: float) -> str:
+    """A ratio above 1 as a percentage, from 2 on as "times"."""
+    return f"{100 * (ratio - 1):.2g} %" if ratio < 1.995 else f"{ratio:.1f} times"
 
 
 def launches_words(judgement: Judgement) -> str:
@@ -84,6 +92,6 @@ def sentence(judgement: Judgement, metric: Metric, qualifiers: Collection[str], 
         return "; ".join([f"perhaps {claim(judgement, metric, subject)}", *doubt, *tail])
     if judgement.verdict == "equivalent":
         return "; ".join([f"{pair.engine} and {pair.reference} are the same within {margin} in {metric.label}", *tail])
-    unseen = [f"a difference below {100 * (detectable - 1):.2g} % would mostly go unseen"] if detectable else []
+    unseen = [f"a difference below {_difference_words(detectable)} would mostly go unseen"] if detectable else []
     cannot = f"{metric.label} of {pair.engine} and {pair.reference} cannot be told apart"
     return "; ".join([cannot, claim(judgement, metric, pair.engine), *unseen, *tail])
