@@ -190,7 +190,7 @@ def absence_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
             "not_measured",
             "note",
             f"this machine does not show everything ({what})",
-            "Run `snakemake --cores 1 doctor`, which says how to get at what is missing",
+            "Nothing for times; where you need these figures, measure on a machine that shows them (not a virtual one)",
         )
 
 
