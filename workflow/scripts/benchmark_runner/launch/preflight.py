@@ -19,7 +19,7 @@ from benchmark_runner.procfs import Process, read_process, scan
 BUSY_PERCENT: Final = 20.0
 # Three ticks of the kernel's 10 ms: less is rounding.
 BUSY_LEAST_SECONDS: Final = 0.03
-# Chosen: engines held up to 2.2 times their weights at their peak (docs of the engines); less free memory may swap.
+# Candle and burn peaked at 2.0 and 2.2 times their f32 weights; with less free memory the machine may swap.
 MEMORY_PER_WEIGHTS: Final = 2.2
 # Chosen: a tenth of a core over the whole launch moves timings on a small machine by more than repeated launches do.
 FOREIGN_PERCENT: Final = 10.0
