@@ -15,13 +15,13 @@ from benchmark_runner.monitor.machine import MemoryProbe, TemperatureProbe
 from benchmark_runner.monitor.probe import Sample
 from benchmark_runner.procfs import Process, read_process, scan
 
-# Chosen: a fifth of a core is more than a desktop's idle noise, and visible in a two-core machine's timings.
+# Chosen: a fifth of a core is more than an idle desktop uses in one process.
 BUSY_PERCENT: Final = 20.0
 # Three ticks of the kernel's 10 ms: less is rounding.
 BUSY_LEAST_SECONDS: Final = 0.03
 # Candle and burn peaked at 2.0 and 2.2 times their f32 weights; with less free memory the machine may swap.
 MEMORY_PER_WEIGHTS: Final = 2.2
-# Chosen: a tenth of a core over the whole launch moves timings on a small machine by more than repeated launches do.
+# Chosen: a tenth of a core over a whole launch is more than the services of an idle system use.
 FOREIGN_PERCENT: Final = 10.0
 
 Warnings = list[dict[str, str]]
