@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmark_runner.iterations import SCHEMA, launch_table, main, outlier_flags
-from records import NS_PER_MS, ScriptedEngine, ScriptedWorkload, make_raw_data
+from records import ScriptedEngine, ScriptedWorkload, make_raw_data
+from scripted_launch import NS_PER_MS
 
 
 def _record(workload: ScriptedWorkload, **engine: Any) -> dict[str, Any]:
