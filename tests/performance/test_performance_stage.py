@@ -151,7 +151,7 @@ def test_phases_share_the_time_of_a_request(tmp_path: Path) -> None:
 def test_memory_is_the_highest_that_a_launch_needed(tmp_path: Path) -> None:
     found = _performance(tmp_path, [TORCH, CANDLE])["memory"]["candle"]
     assert found["peak_rss_bytes"] == 500_000_000
-    assert found["peak_vram_bytes"] is None and found["peak_vram_bytes_reason"] == "not measured: no GPU"
+    assert found["peak_vram_bytes"] is None and found["peak_vram_bytes_reason"] == "no GPU"
     assert found["weights_bytes"] is None and found["weights_bytes_reason"]
 
 

@@ -184,8 +184,8 @@ def _why_absent(metric: Metric, launches: Sequence[Launch]) -> str:
         absent = value_at(launch.record, "monitor.absent") or {}
         for field in _MONITOR_FIELDS.get(metric.name, ()):
             if field in absent:
-                return f"not measured: {absent[field]}"
-    return "not measured: the monitor recorded no value"
+                return str(absent[field])
+    return "the monitor recorded no value"
 
 
 def launch_samples(engine: EngineData, workload: str, tokens: Mapping[int, int]) -> dict[str, Sample]:
