@@ -21,7 +21,7 @@ SNAKEMAKE = Path(sys.executable).parent / "snakemake"
 PREFILL_MS = {"slow": 16.0, "fast": 8.0}
 TOKEN_MS = {"slow": 4.0, "fast": 2.0}
 FACTORS = {"slow": [1.0, 1.01, 0.99, 1.02, 0.98], "fast": [1.01, 0.99, 1.0, 0.98, 1.02]}
-"""By block; the median is 1 for both, so that the median launch takes exactly the plain delays."""
+"""By block, on all delays of a launch; both engines have the same ones in another order."""
 
 
 def fake(name: str, **options: Any) -> dict[str, Any]:
