@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark_runner.display import bytes_text, milliseconds
+from benchmark_runner.display import bytes_text, milliseconds, plural
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, read_json_lines, write_text_atomic
 
@@ -69,8 +69,9 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[str]:
     )
     for workload in plan["workloads"]:
         yield (
-            f"{NO_TIME} INFO  workload {workload['name']}: {len(workload['cases'])} cases, "
-            f"{workload['iterations_per_launch']} iterations a launch after {workload['warmup_iterations']} warm-ups"
+            f"{NO_TIME} INFO  workload {workload['name']}: {plural(len(workload['cases']), 'case')}, "
+            f"{plural(workload['iterations_per_launch'], 'iteration')} a launch after "
+            f"{plural(workload['warmup_iterations'], 'warm-up')}"
         )
 
 
@@ -97,9 +98,10 @@ def _launch_events(record: Mapping[str, Any]) -> Iterator[tuple[datetime.datetim
     """Start, warnings and end of a launch; the warnings stand with its end, when they became known."""
     who = f"{record['engine']}/{record['workload']} block {record['block']}"
     attempt = "" if record["attempt"] == 1 else f", attempt {record['attempt']}"
+    threads = plural(record["threads"], "thread")
     yield (
         _utc(record["started_at"]),
-        f"INFO  {who} started (launch {record['position']}{attempt}, {record['device']}, {record['threads']} threads)",
+        f"INFO  {who} started (launch {record['position']}{attempt}, {record['device']}, {threads})",
     )
     ended = _utc(record["ended_at"])
     if record["status"] == "ok":
@@ -115,7 +117,7 @@ def _launch_events(record: Mapping[str, Any]) -> Iterator[tuple[datetime.datetim
 def _figures(record: Mapping[str, Any]) -> str:
     """What a launch that ended well came to, in a few words."""
     measured = [iteration for iteration in record["iterations"] if not iteration["warmup"]]
-    parts = [f"{len(measured)} iterations"]
+    parts = [plural(len(measured), "iteration")]
     if measured:
         durations = [(iteration["end_ns"] - iteration["start_ns"]) / NS_PER_MS for iteration in measured]
         parts.append(f"median end-to-end {milliseconds(statistics.median(durations))}")

@@ -21,6 +21,7 @@ EXPECTED_METRICS: Final = ("e2e_ms", "ttft_ms", "decode_tokens_per_s")
 # Chance that the mean of an equal second sample lies within the first one's 95 % interval (Cumming & Maillardet 2006,
 # Psychological Methods 11, 217): the interval is for the true value, and the second mean has its own error.
 CAPTURE_PERCENT: Final = 83
+MOST_CHANGED_FILES: Final = 10  # named on the page; chosen so that they stay one paragraph
 # Hardware values whose difference moves the figures; key in environment.json and the words for it.
 MUST_MATCH: Final = (
     (("cpu", "model"), "processor"),
@@ -74,7 +75,9 @@ def _commands(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterat
     if git is None:
         yield f"**The commit is unknown:** {_plain(environment['workflow']['git_reason'])}.\n"
     elif git["dirty"]:
-        changed = ", ".join(f"`{_plain(name)}`" for name in git["changed_files"])
+        changed = ", ".join(f"`{_plain(name)}`" for name in git["changed_files"][:MOST_CHANGED_FILES])
+        if len(git["changed_files"]) > MOST_CHANGED_FILES:
+            changed += f" and {len(git['changed_files']) - MOST_CHANGED_FILES} more, all in environment.json"
         yield f"**The working tree differed from that commit**, so a clone may measure something else: {changed}.\n"
     if remote is None:
         yield "The clone had no address that others can reach: use that of your copy of this repository.\n"

@@ -32,6 +32,7 @@ def main(argv: Sequence[str]) -> int:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--now", required=True, help="time by which prices are judged, ISO with a zone")
     options = parser.parse_args(argv)
+    now = _moment(options.now)
     inputs = Inputs(
         plan=read_json(options.plan),
         statistics=read_json(options.statistics),
@@ -39,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
         environment=read_json(options.environment),
         catalogue=read_catalogue(options.prices),
         facts=read_facts(options.facts),
-        now=_moment(options.now),
+        now=now,
     )
     write_json(options.out, business_document(inputs))
     return 0

@@ -96,11 +96,11 @@ def _basis(inputs: Inputs) -> dict[str, Any]:
     utilisation = inputs.settings.get("utilisation")
     return {
         "formula": FORMULA,
-        "token_basis": "output tokens; the work on the prompt is in the time and not in the tokens",
+        "token_basis": "only output tokens count; the work on the prompt is in the time",
         "metric": RATE_METRIC,
         "requests_in_flight": 1,
         "latency_objective": None,
-        "latency_objective_reason": "no objective is set, so every token counts",
+        "latency_objective_reason": "no latency objective is set, so slow answers count like fast ones",
         "utilisation": {
             "full": FULL_UTILISATION,
             "user": utilisation or None,

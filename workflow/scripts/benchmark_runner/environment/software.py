@@ -96,9 +96,7 @@ def git_facts(repository: Path) -> tuple[dict[str, Any] | None, str | None]:
     commit, complaint = _ask_git(repository, "rev-parse", "HEAD")
     if commit is None:
         return None, f"the workflow does not run from a git clone: {complaint}"
-    # porcelain: two letters of state, a space, the path
-    status = _ask_git(repository, "status", "--porcelain", "--untracked-files=normal")[0] or ""
-    changed = sorted(line[3:] for line in status.splitlines())
+    changed = _changed_files(repository)
     return {
         "commit": commit.strip(),
         "committed_at": _git(repository, "show", "--no-patch", "--format=%cI", "HEAD"),
@@ -107,6 +105,19 @@ def git_facts(repository: Path) -> tuple[dict[str, Any] | None, str | None]:
         "changed_files": changed,
         "remote": public_address(_git(repository, "remote", "get-url", "origin")),
     }, None
+
+
+def _changed_files(repository: Path) -> list[str]:
+    """Paths that differ from the commit or are new, in order."""
+    # Each entry is two letters of state, a space, the path; a renamed one is followed by its old path.
+    status = _ask_git(repository, "status", "--porcelain", "-z", "--untracked-files=normal")[0] or ""
+    changed, entries = [], iter(status.split("\0"))
+    for entry in entries:
+        if entry:
+            changed.append(entry[3:])
+        if entry.startswith("R"):
+            next(entries)
+    return sorted(changed)
 
 
 def public_address(remote: str | None) -> str | None:

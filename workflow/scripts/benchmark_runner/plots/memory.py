@@ -56,7 +56,7 @@ def absent_reason(statistics: Mapping[str, Any], raw: Sequence[Mapping[str, Any]
     for cell in statistics["cells"]:
         found = cell["metrics"].get(metric)
         if cell["engine"] == engine and cell["case"] is None and found is not None and found["reason"]:
-            return f"no measurement: {found['reason']}"
+            return f"no measurement: {found['reason'].removeprefix('not measured: ')}"
     for document in raw:
         for record in document["launches"]:
             if record["engine"] == engine and record["reason"]:

@@ -15,8 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 # Told apart under normal sight, deuteranopia and protanopia (tests/plots simulate both): Okabe & Ito's set without the
-# yellow that white swallows and the sky blue that the control's tint takes, followed by wine, olive and grey of Tol's.
-PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#882255", "#999933", "#555555")
+# yellow that white swallows and the sky blue that the control's tint takes, followed by wine, olive and green of Tol's.
+PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#882255", "#999933", "#117733")
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
 CONTROL_TINT: Final = 0.55  # share of white in the control's colour: clearly the twin, still 2:1 against paper (chosen)
 INK: Final = "#1a1a1a"

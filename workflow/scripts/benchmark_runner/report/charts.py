@@ -68,8 +68,8 @@ def distribution_chart(inputs: Inputs) -> tuple[dict[str, Any], bool]:
     pick_metric = _dropdown("metric", "Metric", list(METRIC_LABELS.values()), METRIC_LABELS["e2e_ms"])
     order = [engine["name"] for engine in inputs.engines]
     ratio = marks.groupby(["where", "metric"])["value"].agg(lambda values: values.max() / values.min()).max()
-    scale = alt.Scale(type="log") if ratio > LOG_FROM_RATIO else alt.Scale(zero=False)
-    x = alt.X("value:Q", scale=scale, title=None, axis=alt.Axis(format=",.4~g", tickCount=6))
+    scale = alt.Scale(type="log", nice=False, padding=12) if ratio > LOG_FROM_RATIO else alt.Scale(zero=False)
+    x = alt.X("value:Q", scale=scale, title=None, axis=alt.Axis(format=",.4~r", tickCount=6))
     y = alt.Y("engine:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False))
     colour = alt.Color("engine:N", scale=_colours(inputs, order), legend=None)
     base = alt.Chart(_data(marks)).transform_filter("datum.where === where && datum.metric === metric")
@@ -79,7 +79,7 @@ def distribution_chart(inputs: Inputs) -> tuple[dict[str, Any], bool]:
         yOffset=alt.YOffset("launch:O"),
         color=colour,
         shape=alt.Shape("outlier:N", scale=alt.Scale(domain=["no", "yes"], range=["circle", "cross"]), legend=None),
-        tooltip=["engine:N", "launch:O", "iteration:O", alt.Tooltip("value:Q", format=",.4~g"), "outlier:N"],
+        tooltip=["engine:N", "launch:O", "iteration:O", alt.Tooltip("value:Q", format=",.4~r"), "outlier:N"],
     )
     estimates = alt.Chart(_data(_estimates(inputs))).transform_filter(
         "datum.where === where && datum.metric === metric"
@@ -89,7 +89,7 @@ def distribution_chart(inputs: Inputs) -> tuple[dict[str, Any], bool]:
         x=alt.X("point:Q"),
         y=y,
         color=colour,
-        tooltip=["engine:N", *(alt.Tooltip(f"{name}:Q", format=",.4~g") for name in ("point", "low", "high"))],
+        tooltip=["engine:N", *(alt.Tooltip(f"{name}:Q", format=",.4~r") for name in ("point", "low", "high"))],
     )
     title = alt.Title(text=alt.ExprRef("[metric, where]"))
     chart = alt.layer(points, rules, ticks).add_params(pick_where, pick_metric)
@@ -158,7 +158,7 @@ def decode_chart(inputs: Inputs) -> dict[str, Any] | None:
         tooltip=[
             "engine:N",
             "place:Q",
-            *(alt.Tooltip(f"{name}:Q", format=",.4~g") for name in ("point", "low", "high")),
+            *(alt.Tooltip(f"{name}:Q", format=",.4~r") for name in ("point", "low", "high")),
         ],
     )
     title = alt.Title(text=alt.ExprRef("['Decode rate by place of the token', where]"))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from benchmark_runner.display import ABSENT, significant
+from benchmark_runner.display import significant
 from benchmark_runner.report.inputs import Document, Inputs
 from benchmark_runner.report.results import as_sentence, engine_cell
 from benchmark_runner.report.tables import Cell, Column, Table, text_or_absent
 
 
 def cost(inputs: Inputs) -> Table:
-    """Dollars per million output tokens; without any price the rates alone, since cost_words says why."""
-    priced = any(row["price"] is not None for row in inputs.business["costs"])
+    """Dollars per million output tokens where a price is known; cost_words says why it is not known elsewhere."""
     columns = [Column("Engine"), Column("Where"), Column("Output tokens/s", number=True)]
     columns += [Column("USD per million output tokens", number=True, hint="at full utilisation")]
-    if priced:
-        columns += [Column("At your utilisation", number=True), Column("Price an hour", number=True)]
-        columns.append(Column("Price of", prose=True))
-    rows = [_cost_row(inputs, row, len(columns)) for row in inputs.business["costs"]]
-    return Table(inputs.business["basis"]["formula"], columns, rows, empty="No engine was measured.")
+    columns += [Column("At your utilisation", number=True), Column("Price an hour", number=True)]
+    columns.append(Column("Price of", prose=True))
+    rows = [_cost_row(inputs, row) for row in inputs.business["costs"] if row["price"] is not None]
+    return Table(inputs.business["basis"]["formula"], columns, rows, empty="No cost in dollars is known.")
 
 
 def cost_words(inputs: Inputs) -> list[str]:
@@ -27,24 +25,22 @@ def cost_words(inputs: Inputs) -> list[str]:
         if row["reason"] is not None:
             reasons.setdefault((row["reason"], row["remedy"] or ""), []).append(row["engine"])
     words = [
-        f"Not known for {', '.join(dict.fromkeys(engines))}: {as_sentence(reason, inputs)} "
+        f"No cost of {', '.join(dict.fromkeys(engines))}: {as_sentence(reason, inputs)} "
         + (as_sentence(remedy, inputs) if remedy else "")
         for (reason, remedy), engines in reasons.items()
     ]
     basis = inputs.business["basis"]
-    return [*words, as_sentence(f"{basis['token_basis']}; {basis['latency_objective_reason']}", inputs)]
+    basis_words = f"{basis['token_basis']}; one request at a time; {basis['latency_objective_reason']}"
+    return [*words, as_sentence(basis_words, inputs)]
 
 
-def _cost_row(inputs: Inputs, row: Document, width: int) -> list[Cell]:
+def _cost_row(inputs: Inputs, row: Document) -> list[Cell]:
     rate, price, usd = row["tokens_per_s"], row["price"], row["usd_per_million_output_tokens"]
-    where = ABSENT if row["workload"] is None else f"{row['workload']}, {row['case']}"
-    rate_cell = Cell(ABSENT) if rate is None else Cell(significant(rate["point"]), value=rate["point"])
-    cells = [engine_cell(inputs, row["engine"]), Cell(where), rate_cell]
-    if price is None or usd is None:
-        return [*cells, *[Cell("not known")] * (width - len(cells))]
     own, told = usd["user_utilisation"], (price["label"], price["as_of"] and f"as of {price['as_of']}", price["note"])
     return [
-        *cells,
+        engine_cell(inputs, row["engine"]),
+        Cell(f"{row['workload']}, {row['case']}"),
+        Cell(significant(rate["point"]), value=rate["point"]),
         _usd_cell(usd["full_utilisation"]),
         Cell("not known", usd["user_utilisation_reason"]) if own is None else _usd_cell(own),
         Cell(f"{price['usd_per_hour']['point']:.4g} USD", value=price["usd_per_hour"]["point"]),
@@ -53,8 +49,9 @@ def _cost_row(inputs: Inputs, row: Document, width: int) -> list[Cell]:
 
 
 def _usd_cell(cost_document: Document) -> Cell:
-    low, high = significant(cost_document["low"]), significant(cost_document["high"])
-    return Cell(significant(cost_document["point"]), f"{low} to {high}", cost_document["point"])
+    low, high = cost_document["low"], cost_document["high"]
+    span = None if low == high else f"{significant(low)} to {significant(high)}"
+    return Cell(significant(cost_document["point"]), span, cost_document["point"])
 
 
 def break_even(inputs: Inputs) -> list[str]:

@@ -1,0 +1,74 @@
+"""Facts of GPUs, from a stand-in for NVIDIA's library."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from benchmark_runner.environment.gpu import gpu_facts
+
+
+class NVMLError(Exception):
+    pass
+
+
+def fail(*_):
+    raise NVMLError("Not Supported")
+
+
+def nvml(**changes):
+    functions = {
+        "NVMLError": NVMLError,
+        "NVML_CLOCK_SM": 1,
+        "NVML_CLOCK_MEM": 2,
+        "nvmlInit": lambda: None,
+        "nvmlShutdown": lambda: None,
+        "nvmlDeviceGetCount": lambda: 1,
+        "nvmlSystemGetDriverVersion": lambda: "580.95",
+        "nvmlSystemGetCudaDriverVersion": lambda: 13020,
+        "nvmlSystemGetNVMLVersion": lambda: "13.580.95",
+        "nvmlDeviceGetHandleByIndex": lambda index: index,
+        "nvmlDeviceGetName": lambda _: b"NVIDIA L4",
+        "nvmlDeviceGetMemoryInfo": lambda _: SimpleNamespace(total=24_000_000_000),
+        "nvmlDeviceGetCudaComputeCapability": lambda _: (8, 9),
+        "nvmlDeviceGetEnforcedPowerLimit": lambda _: 72_000,
+        "nvmlDeviceGetMaxClockInfo": lambda _, kind: 2040 * kind,
+        "nvmlDeviceGetPersistenceMode": lambda _: 1,
+        "nvmlDeviceGetEccMode": lambda _: (1, 1),
+        "nvmlDeviceGetMigMode": fail,
+        "nvmlDeviceGetVbiosVersion": lambda _: "95.04",
+        "nvmlDeviceGetCurrPcieLinkGeneration": lambda _: 4,
+        "nvmlDeviceGetCurrPcieLinkWidth": lambda _: 16,
+    }
+    return SimpleNamespace(**(functions | changes))
+
+
+def test_a_gpu_is_told_with_driver_memory_and_limits():
+    facts, reason = gpu_facts(nvml())
+    assert reason is None
+    assert (facts["driver_version"], facts["cuda_driver_version"]) == ("580.95", "13.2")
+    device = facts["devices"][0]
+    assert (device["name"], device["memory_bytes"], device["compute_capability"]) == (
+        "NVIDIA L4",
+        24_000_000_000,
+        "8.9",
+    )
+    assert (device["power_limit_watts"], device["clock_sm_max_mhz"], device["ecc"]) == (72.0, 2040, True)
+
+
+def test_what_the_gpu_does_not_tell_is_null_with_its_reason():
+    device = gpu_facts(nvml())[0]["devices"][0]
+    assert device["mig"] is None
+    assert device["absent"] == {"mig": "NVML: Not Supported"}
+
+
+def test_no_library_no_gpu_and_a_dead_driver_give_a_reason_and_a_remedy():
+    for broken in ({"nvmlInit": fail}, {"nvmlDeviceGetCount": lambda: 0}, {"nvmlSystemGetDriverVersion": fail}):
+        facts, reason = gpu_facts(nvml(**broken))
+        assert facts is None
+        assert "nvidia-smi" in reason
+
+
+def test_the_library_is_closed_even_after_an_error():
+    closed = []
+    gpu_facts(nvml(nvmlSystemGetDriverVersion=fail, nvmlShutdown=lambda: closed.append(True)))
+    assert closed == [True]

@@ -1,0 +1,153 @@
+"""A scripted campaign carried to its end: every file of the results folder, made by the stages' own commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark_runner import logs, reproduction
+from benchmark_runner.business.__main__ import main as business_main
+from benchmark_runner.performance.__main__ import main as performance_main
+from benchmark_runner.plots import gpu, latency, memory, throughput
+from benchmark_runner.report.__main__ import main as report_main
+from records import ScriptedEngine, ScriptedWorkload, write_results
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+NOW = "2026-11-23T17:00:00Z"
+WEIGHTS_BYTES = 500_000_000
+
+ENGINES = (
+    ScriptedEngine("pytorch_baseline", ttft_ms=120.0, itl_ms=60.0, launch_spread=0.01, iteration_spread=0.005),
+    ScriptedEngine("candle_cuda", ttft_ms=60.0, itl_ms=30.0, launch_spread=0.01, iteration_spread=0.005),
+    ScriptedEngine("burn_cuda", unavailable="cargo <b>is</b> missing & so is nvcc"),
+    ScriptedEngine(
+        "pytorch_baseline_control",
+        ttft_ms=120.0,
+        itl_ms=60.0,
+        launch_spread=0.01,
+        iteration_spread=0.005,
+        control_of="pytorch_baseline",
+    ),
+)
+WORKLOADS = (
+    ScriptedWorkload("latency_test", ((8, 11),), iterations=4),
+    ScriptedWorkload("throughput_test", ((8, 21), (64, 21)), iterations=3),
+)
+
+
+def make_environment(**changes: Any) -> dict[str, Any]:
+    """Content of environment.json of a small machine without a GPU."""
+    environment: dict[str, Any] = {
+        "schema_version": 1,
+        "collected_at": NOW,
+        "host": {"hostname": "scripted-host"},
+        "operating_system": {"name": "Scripted Linux", "kernel": "6.1", "architecture": "x86_64", "c_library": "glibc"},
+        "cpu": {
+            "model": "Scripted Processor 9000",
+            "microcode": "0x1",
+            "physical_cores": 2,
+            "logical_cores": 4,
+            "smt": "on",
+            "governor": "performance",
+            "turbo": None,
+            "flags": "avx2 fma",
+        },
+        "memory": {"total_bytes": 16_000_000_000, "swap_total_bytes": 0},
+        "gpu": None,
+        "virtualisation": {"virtual_machine": False, "container": None, "cloud_instance": None},
+        "absent": {"cpu.turbo": "no cpufreq driver", "gpu": "no GPU: the library is not there"},
+        "python": {"version": "3.11.7", "implementation": "CPython"},
+        "workflow": {
+            "git": {
+                "commit": "c" * 40,
+                "dirty": False,
+                "changed_files": [],
+                "remote": "https://example.org/runner.git",
+            },
+            "git_reason": None,
+            "locks": [],
+            "packages": [{"name": "numpy", "locked": "2.4.6", "installed": "2.4.6", "as_locked": True}],
+        },
+        "environment_variables": {"OPENBLAS_CORETYPE": "Zen"},
+        "engines": [],
+        "model": {"name": "scripted", "identity": "scripted-model-1", "weights_bytes": WEIGHTS_BYTES, "files": {}},
+    }
+    return environment | changes
+
+
+def finish(
+    folder: Path,
+    engines: Sequence[ScriptedEngine] = ENGINES,
+    workloads: Sequence[ScriptedWorkload] = WORKLOADS,
+    *,
+    environment: Mapping[str, Any] | None = None,
+    business: Mapping[str, Any] | None = None,
+    plots: bool = True,
+    **options: Any,
+) -> Path:
+    """Write the whole results folder; options are those of records.make_raw_data. Returns the folder."""
+    plan = write_results(folder, engines, workloads, **{"launches": 6, **options})
+    plan["config"]["business"] = dict(business or {})
+    plan_file = _write(folder / "plan.json", plan)
+    manifest = _write(folder / "manifest.json", {"weights_bytes": WEIGHTS_BYTES})
+    environment_file = _write(folder / "environment.json", environment or make_environment())
+    raw = ["--raw", *(str(folder / "raw_data" / f"{engine.name}.json") for engine in engines)]
+    analysis = folder / "analysis"
+    plan_flags = ["--plan", plan_file]
+    statistics = ["--statistics", str(analysis / "statistical_summary.json")]
+    iterations = ["--iterations", str(analysis / "iterations.parquet")]
+    performance = str(analysis / "performance_analysis.json")
+    business_file = str(analysis / "business_recommendations.json")
+    known = [*plan_flags, *statistics, *iterations, *raw]
+    assert performance_main([*known, "--manifest", manifest, "--out", performance]) == 0
+    pictures = draw_plots(folder, statistics, performance, iterations, raw) if plots else []
+    judged = [*plan_flags, *statistics, "--environment", environment_file]
+    catalogues = [
+        "--prices",
+        str(REPOSITORY / "config/prices.yaml"),
+        "--facts",
+        str(REPOSITORY / "config/engine_facts.yaml"),
+    ]
+    command = [*judged, "--performance", performance, *catalogues, "--now", NOW, "--out", business_file]
+    assert business_main(command) == 0
+    page = str(folder / "reproduction.md")
+    assert reproduction.main([*judged, "--out", page]) == 0
+    written = ["--benchmark-log", str(folder / "logs/benchmark.log")]
+    written += ["--system-metrics-log", str(folder / "logs/system_metrics.log")]
+    assert logs.main([*plan_flags, *raw, *written]) == 0
+    fidelity = ["--fidelity", *(str(folder / "fidelity" / f"{engine.name}.json") for engine in engines)]
+    documents = ["--summary", str(folder / "summary.json"), "--performance", performance, "--business", business_file]
+    about = ["--comprehensive", str(REPOSITORY / "config/comprehensive.yaml"), "--reproduction", page]
+    files = [*judged, *documents, *iterations, *raw, *fidelity, *about, "--plots", *pictures]
+    assert report_main([*files, "--out", str(folder / "report.html")]) == 0
+    return folder
+
+
+def draw_plots(
+    folder: Path, statistics: list[str], performance: str, iterations: list[str], raw: list[str]
+) -> list[str]:
+    """The four plots' files, in the order of their names."""
+    extra = {
+        "gpu_utilization": (gpu.main, raw),
+        "latency_comparison": (latency.main, iterations),
+        "memory_usage": (memory.main, ["--performance", performance, *raw]),
+        "throughput_scaling": (throughput.main, ["--performance", performance, *iterations]),
+    }
+    pictures = []
+    for name, (stage, flags) in extra.items():
+        picture = str(folder / "plots" / f"{name}.png")
+        assert stage([*statistics, *flags, "--out", picture]) == 0
+        pictures.append(picture)
+    return pictures
+
+
+def read(folder: Path, name: str) -> Any:
+    """Content of a JSON file of the results folder."""
+    return json.loads((folder / name).read_text())
+
+
+def _write(path: Path, content: Any) -> str:
+    path.write_text(json.dumps(content))
+    return str(path)

@@ -1,0 +1,93 @@
+"""Colours that can be told apart, names that fit, labels that do not overlap."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+
+from benchmark_runner.plots.style import (
+    CONTROL_TINT,
+    PALETTE,
+    engine_colours,
+    engine_markers,
+    in_order,
+    tint,
+    wrapped,
+)
+from benchmark_runner.plots.throughput import spread
+
+# Machado, Oliveira & Fernandes 2009 (IEEE TVCG 15, 1291), severity 1, on linear RGB
+SIGHT = {
+    "normal": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "protanopia": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
+    "deuteranopia": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)),
+}
+# Differences of 5 in CIE L*a*b* are seen side by side; twice that is asked of marks that lie apart
+LEAST_DISTANCE = 10.0
+
+
+def linear(colour):
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    return [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+
+
+def lab(colour, sight):
+    seen = [min(1.0, max(0.0, sum(m * c for m, c in zip(row, linear(colour), strict=True)))) for row in SIGHT[sight]]
+    matrix = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
+    xyz = [sum(m * c for m, c in zip(row, seen, strict=True)) for row in matrix]
+    ratios = [value / white for value, white in zip(xyz, (0.9505, 1.0, 1.089), strict=True)]
+    f = [r ** (1 / 3) if r > 0.008856 else 7.787 * r + 16 / 116 for r in ratios]
+    return 116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])
+
+
+@pytest.mark.parametrize("sight", sorted(SIGHT))
+def test_any_two_engines_can_be_told_apart(sight):
+    colours = [*PALETTE, tint(PALETTE[0], CONTROL_TINT)]
+    distances = {
+        pair: math.dist(lab(pair[0], sight), lab(pair[1], sight)) for pair in itertools.combinations(colours, 2)
+    }
+    assert {pair: distance for pair, distance in distances.items() if distance < LEAST_DISTANCE} == {}
+
+
+ENGINES = [
+    {"name": "base", "control_of": None},
+    {"name": "other", "control_of": None},
+    {"name": "base_control", "control_of": "base"},
+]
+
+
+def test_the_control_is_a_lighter_twin_of_the_baseline_with_its_marker():
+    colours, markers = engine_colours(ENGINES), engine_markers(ENGINES)
+    assert colours["base_control"] == tint(colours["base"], CONTROL_TINT)
+    assert markers["base_control"] == markers["base"] != markers["other"]
+
+
+def test_the_control_stands_beside_its_twin():
+    assert [engine["name"] for engine in in_order(ENGINES)] == ["base", "base_control", "other"]
+
+
+def test_more_engines_than_colours_still_have_one_each():
+    engines = [{"name": f"e{number}", "control_of": None} for number in range(12)]
+    assert set(engine_colours(engines)) == {f"e{number}" for number in range(12)}
+
+
+def test_long_names_are_broken_at_underscores_and_cut_at_last():
+    assert wrapped("pytorch_baseline") == "pytorch_baseline"
+    lines = wrapped("llama_cpp_with_a_very_long_name_that_goes_on_and_on").split("\n")
+    assert all(len(line) <= 24 for line in lines)
+    assert "".join(lines).startswith("llama_cpp_with_a_very_")
+    assert wrapped("x" * 200).endswith("…")
+    assert wrapped("x" * 200).count("\n") == 2
+
+
+def test_labels_stay_where_they_are_when_there_is_room():
+    assert spread([0.1, 0.5, 0.9], 0.2) == [0.1, 0.5, 0.9]
+
+
+def test_labels_that_would_overlap_are_moved_apart_around_their_centre():
+    assert spread([0.5, 0.5], 0.2) == pytest.approx([0.4, 0.6])
+    places = spread([0.5, 0.51, 0.52, 0.9], 0.1)
+    assert all(b - a >= 0.1 - 1e-9 for a, b in itertools.pairwise(places))
+    assert places[3] == 0.9

@@ -1,0 +1,156 @@
+"""The report in a real browser: no error, no request, an answer on the first screen, tables that sort."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+BINARIES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+WIDE = {"width": 1280, "height": 800}
+NARROW = {"width": 400, "height": 800}
+MOST_SECONDS_TO_DRAW = 30
+
+
+@pytest.fixture(scope="module")
+def chromium(request):
+    """A browser, or a skip with the remedy; under --require-all a failure."""
+    found = next((path for path in map(shutil.which, BINARIES) if path), None)
+    if found is None:
+        reason = "there is no Chromium: apt-get install chromium"
+        if request.config.getoption("--require-all", default=False):
+            pytest.fail(f"{reason} (--require-all)", pytrace=False)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One opened report with what the browser said and asked for meanwhile."""
+
+    def __init__(self, browser, address, **options):
+        self.problems, self.requests = [], []
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.page.on("console", lambda message: self.problems.append(message.text))
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(address)
+        self.page.wait_for_function(
+            "document.querySelectorAll('.chart').length === document.querySelectorAll('.chart svg').length",
+            timeout=MOST_SECONDS_TO_DRAW * 1000,
+        )
+
+    def column(self, place):
+        cells = self.page.locator(f"table.sortable >> nth=0 >> tbody tr >> td:nth-child({place})")
+        return [text.split("\n")[0] for text in cells.all_inner_texts()]
+
+
+@pytest.fixture
+def visit(chromium, campaign):
+    opened = []
+
+    def open_page(**options):
+        opened.append(Visit(chromium, (campaign / "report.html").as_uri(), **({"viewport": WIDE} | options)))
+        return opened[-1]
+
+    yield open_page
+    for found in opened:
+        found.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_opens_without_an_error_and_asks_for_nothing_but_itself(visit, campaign, scheme):
+    found = visit(color_scheme=scheme)
+    assert found.problems == []
+    assert [url for url in found.requests if not url.startswith("data:")] == [(campaign / "report.html").as_uri()]
+    assert found.page.locator(".chart svg").count() == 2
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_the_answer_and_the_quick_look_are_on_the_first_screen(visit, size):
+    page = visit(viewport=size).page
+    for place in ("#answer", "#quick-look"):
+        box = page.locator(place).bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= size["height"]
+        assert box["x"] >= 0 and box["x"] + box["width"] <= size["width"]
+
+
+def test_a_narrow_page_does_not_scroll_sideways(visit):
+    page = visit(viewport=NARROW).page
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_heading_sorts_up_then_down_and_leaves_the_unmeasured_last(visit):
+    found = visit()
+    button = found.page.get_by_role("button", name="TTFT")
+    heading = found.page.locator("th", has=button)
+    button.click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    up = found.column(4)
+    button.click()
+    assert heading.get_attribute("aria-sort") == "descending"
+    down = found.column(4)
+    absent = [text for text in up if text == "—"]
+    assert absent and up[-len(absent) :] == absent == down[-len(absent) :]
+    measured = [float(text.split()[0]) for text in up[: -len(absent)]]
+    assert measured == sorted(measured)
+    assert [float(text.split()[0]) for text in down[: -len(absent)]] == sorted(measured, reverse=True)
+    assert found.problems == []
+
+
+def test_sorting_works_from_the_keyboard_and_is_announced(visit):
+    found = visit()
+    button = found.page.get_by_role("button", name="Engine").first
+    button.focus()
+    found.page.keyboard.press("Enter")
+    assert found.page.locator("#sort-status").inner_text() == "Sorted by Engine, ascending"
+    names = found.page.locator("table.sortable >> nth=0 >> tbody th").all_inner_texts()
+    assert [name.split("\n")[0] for name in names] == sorted(name.split("\n")[0] for name in names)
+
+
+def test_the_distributions_follow_the_choice(visit):
+    found = visit()
+    chart = found.page.locator(".chart").first
+    chart.locator("select").nth(1).select_option(label="Time to first token, ms")
+    found.page.wait_for_function(
+        "document.querySelector('.chart svg').textContent.includes('Time to first token, ms')", timeout=10_000
+    )
+    assert found.problems == []
+
+
+def test_hostile_names_run_nothing(visit):
+    found = visit()
+    assert found.page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
+    assert "alert('owned')" in found.page.locator("body").inner_text()
+
+
+def test_chart_text_is_legible_in_the_dark(visit):
+    page = visit(color_scheme="dark").page
+    colours = page.evaluate(
+        "[...document.querySelectorAll('.chart svg text')].map((text) => getComputedStyle(text).fill)"
+    )
+    ink = page.evaluate("getComputedStyle(document.body).color")
+    assert colours and set(colours) == {ink}
+
+
+def test_what_is_folded_away_is_printed(visit):
+    page = visit().page
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("[...document.querySelectorAll('details')].every((part) => part.open)")

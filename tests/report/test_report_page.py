@@ -1,0 +1,221 @@
+"""report.html: the same figures as the JSON files, hostile text harmless, nothing fetched."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import json
+import re
+
+import pytest
+
+from benchmark_runner.display import estimate_parts, milliseconds, significant
+from benchmark_runner.performance.results import Cell, Results
+from benchmark_runner.report.page import wording
+from finished import ENGINES, WORKLOADS, finish, make_environment, read
+from records import ScriptedEngine, ScriptedWorkload
+
+from .conftest import HOSTILE, Page
+
+COMPARISON = "Typical values over launches"
+
+
+@pytest.fixture(scope="module")
+def results(campaign):
+    return Results(read(campaign, "analysis/statistical_summary.json"))
+
+
+def row_of(page, engine, workload):
+    return next(row for row in page.table(COMPARISON) if (row[0].split(" ")[0], row[1]) == (engine, workload))
+
+
+def test_the_answer_comes_first_and_names_the_engine_and_the_interval(page, results):
+    answer = re.search(r'id="answer">(.*?)</p>', page.text, re.DOTALL)[1]
+    ratio = results.between("candle_cuda", "pytorch_baseline", Cell("latency_test", "case_1"), "e2e_ms")["ratio"]
+    assert answer == (
+        f"candle_cuda is the fastest engine in latency_test: {significant(ratio['point'])} times as fast as "
+        f"pytorch_baseline (95% interval {significant(ratio['low'])} to {significant(ratio['high'])})."
+    )
+    assert page.text.index('id="answer"') < page.text.index("<table")
+
+
+def test_a_quick_look_says_so_and_what_the_comprehensive_campaign_adds(page):
+    quick = re.search(r'id="quick-look">(.*?)</p>', page.text, re.DOTALL)[1]
+    assert "This is a quick look." in quick
+    assert "6 launches of each engine and 24 and 18 measurements a test case" in quick
+    assert "10 launches instead of 6" in quick
+    assert "100 and 50 measurements a test case" in quick
+    assert "the engines lm_rs, mistral_rs" in quick
+    assert "llama-3.2-1b-instruct" in quick
+
+
+def test_the_comparison_has_the_figures_of_the_statistics(page, results):
+    for engine in ("pytorch_baseline", "candle_cuda", "pytorch_baseline_control"):
+        row = row_of(page, engine, "latency_test")
+        cell = Cell("latency_test", "case_1")
+        for place, metric in ((2, "e2e_ms"), (3, "ttft_ms"), (4, "tpot_ms"), (5, "total_tokens_per_s")):
+            unit = results.metric(engine, cell, metric)["unit"]
+            text, span = estimate_parts(results.estimate(engine, cell, metric), unit)
+            assert row[place] == f"{text} {span}".removesuffix(" None")
+
+
+def test_a_row_stands_for_every_engine_and_case(page):
+    assert len(page.table(COMPARISON)) == len(ENGINES) * 3
+    assert row_of(page, "candle_cuda", "throughput_test, case_2")
+
+
+def test_key_figures_are_those_of_summary_json(page, campaign):
+    summary = read(campaign, "summary.json")["summary"]
+    figures = re.findall(r'<dt>(.*?)</dt><dd class="value">(.*?)</dd>', page.text)
+    assert dict(figures) == {
+        "Fastest engine": summary["fastest_engine"],
+        "Lowest latency, latency_test": milliseconds(summary["best_latency_ms"]),
+        "Highest throughput, throughput_test": f"{significant(summary['best_throughput'])} tokens/s",
+        "Most consistent": summary["most_consistent"],
+        "Highest GPU utilisation": "none measured",
+    }
+
+
+def test_every_verdict_has_its_sentence_and_every_word_its_meaning(page, campaign):
+    comparisons = read(campaign, "analysis/statistical_summary.json")["comparisons"]
+    text = html.unescape(page.text)
+    for one in comparisons:
+        if one["kind"] == "primary":
+            assert one["sentence"][1:] in text.replace("<wbr>", "")
+    assert {verdict for one in comparisons if (verdict := one["verdict"])} <= set(wording()["verdicts"])
+    assert all(verdict["meaning"] in text for verdict in wording()["verdicts"].values())
+
+
+def test_an_engine_that_is_slower_is_called_slower(tmp_path):
+    engines = [
+        ScriptedEngine("base", launch_spread=0.01),
+        ScriptedEngine("slow", ttft_ms=40.0, itl_ms=20.0, launch_spread=0.01),
+    ]
+    folder = finish(tmp_path, engines, (ScriptedWorkload("latency_test"),), plots=False)
+    found = Page((folder / "report.html").read_text())
+    assert row_of(found, "slow", "latency_test")[7] in ("meaningfully slower", "confirmed slower")
+    assert found.table("latency_test, case_1: end-to-end latency")[0][1].startswith(("meaningfully", "confirmed"))
+
+
+def test_hostile_text_is_shown_and_never_run(page):
+    assert "<script>alert" not in page.text
+    assert "<img src=x" not in page.text
+    assert not any("alert('owned')" in script for script in page.scripts)
+    reason = next(row for row in page.table("Engines without a full result") if row[0] == "burn_cuda")[3]
+    assert reason == HOSTILE
+
+
+def test_nothing_is_fetched_and_the_policy_forbids_it(page):
+    assert page.fetched == []
+    assert "default-src 'none'" in page.text
+    assert not re.search(r"url\(|@import", page.text.partition("</style>")[0])
+
+
+def test_the_data_in_the_page_are_valid_json(page):
+    specifications = re.findall(r'<script type="application/json" id="([a-z-]+)">(.*?)</script>', page.text, re.DOTALL)
+    names = [name for name, _ in specifications]
+    assert names == ["distribution-chart", "decode-chart"]
+    chart = json.loads(specifications[0][1])
+    values = chart["layer"][0]["data"]["values"]
+    # 3 measured engines x (6 launches x 4 iterations + 2 cases x 6 launches x 3 iterations) x 4 metrics
+    assert len(values) == 3 * (24 + 36) * 4
+
+
+def test_the_four_plots_are_inside_with_words_for_those_who_do_not_see_them(page):
+    assert [image["id"] for image in page.images] == [
+        "latency_comparison",
+        "throughput_scaling",
+        "memory_usage",
+        "gpu_utilization",
+    ]
+    assert all(image["src"].startswith("data:image/png;base64,") and len(image["alt"]) > 20 for image in page.images)
+
+
+def test_headings_do_not_skip_a_level_and_ids_are_unique(page):
+    levels = [level for level, _ in page.headings]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_every_link_within_the_page_leads_somewhere(page):
+    assert set(re.findall(r'href="#([a-z-]+)"', page.text)) <= set(page.ids)
+
+
+def test_what_could_be_wrong_is_listed_whole(page, campaign):
+    warnings = read(campaign, "analysis/statistical_summary.json")["warnings"]
+    rows = page.table("What could be wrong")
+    assert [row[0] for row in rows] == [warning["severity"] for warning in warnings]
+    assert all(warning["remedy"][1:].rstrip(".") in row[2] for row, warning in zip(rows, warnings, strict=True))
+
+
+def test_control_fidelity_launches_and_environment_are_there(page):
+    control = page.table("The control against its twin")
+    assert control[0][0] == "latency_test, case_1"
+    assert {row[0]: row[1] for row in page.table("Greedy tokens")}["candle_cuda"] == "pass"
+    launches = page.table("All launches of this campaign")
+    assert len(launches) == 6 * len(ENGINES) * len(WORKLOADS)
+    machine = dict(row[:2] for row in page.table("The machine"))
+    assert machine["Processor"] == "Scripted Processor 9000"
+    assert machine["Turbo"] == "not known: no cpufreq driver"
+    assert machine["GPU"] == "none: no GPU: the library is not there"
+    assert dict(row[:2] for row in page.table("The software"))["Workflow"] == f"commit {'c' * 40}, unchanged"
+
+
+def test_cost_that_is_not_known_says_what_would_make_it_known(page):
+    assert "No cost in dollars is known." in page.text
+    assert "Set business.usd_per_hour to what an hour of this machine costs" in page.text
+    assert "A token of candle_cuda costs as much as one of pytorch_baseline when its machine costs" in page.text
+
+
+def test_cost_that_is_known_is_in_the_table(tmp_path):
+    engines = [ScriptedEngine("base", ttft_ms=100.0, itl_ms=100.0), ScriptedEngine("other")]
+    workloads = (ScriptedWorkload("throughput_test", ((4, 10),)),)
+    folder = finish(tmp_path, engines, workloads, plots=False, business={"usd_per_hour": 0.36, "utilisation": 0.5})
+    rows = Page((folder / "report.html").read_text()).table("USD per million output tokens")
+    # 10 tokens/s are 36,000 an hour for 0.36 USD: 10 USD a million, 20 at half the time
+    assert [row[2:5] for row in rows if row[0] == "base"] == [["10.0", "10.0", "20.0"]]
+
+
+def test_launches_of_other_configurations_are_listed_and_left_out(tmp_path):
+    engines = [ScriptedEngine("base"), ScriptedEngine("other")]
+    workloads = (ScriptedWorkload("latency_test"),)
+    old = tmp_path / "launches" / "other" / "latency_test.0123456789ab" / "1"
+    old.mkdir(parents=True)
+    (old / "record.json").write_text("{}")
+    folder = finish(tmp_path, engines, workloads, plots=False)
+    found = Page((folder / "report.html").read_text())
+    assert found.table("Launches of other configurations") == [["other", "latency_test", "0123456789ab", "1"]]
+
+
+def test_launches_of_another_machine_are_pointed_out(tmp_path):
+    environment = make_environment(host={"hostname": "elsewhere"})
+    engines = [ScriptedEngine("base"), ScriptedEngine("other")]
+    folder = finish(tmp_path, engines, (ScriptedWorkload("latency_test"),), plots=False, environment=environment)
+    text = (folder / "report.html").read_text()
+    assert "Launches ran on other machines too:</strong> scripted-host" in text
+
+
+@pytest.mark.parametrize("launches", [1, 2])
+def test_too_few_launches_give_no_winner_and_no_advice(tmp_path, launches):
+    engines = [ScriptedEngine("base"), ScriptedEngine("other", itl_ms=5.0)]
+    folder = finish(tmp_path, engines, (ScriptedWorkload("latency_test"),), plots=False, launches=launches)
+    text = (folder / "report.html").read_text()
+    assert "The data do not say which engine is fastest in latency_test." in text
+    assert "not decided" in text
+    assert "there is no advice" in text
+
+
+def test_a_campaign_without_any_measurement_still_has_a_report(tmp_path):
+    engines = [ScriptedEngine("base", unavailable="no compiler"), ScriptedEngine("other", unavailable="no driver")]
+    folder = finish(tmp_path, engines, (ScriptedWorkload("latency_test"),))
+    found = Page((folder / "report.html").read_text())
+    assert "No engine was measured, so there is no answer yet." in found.text
+    assert [row[3] for row in found.table("Engines without a full result")] == ["no compiler", "no driver"]
+    assert "there is nothing to draw" in found.text
+
+
+def test_one_engine_alone_has_nothing_to_be_compared_with(tmp_path):
+    folder = finish(tmp_path, [ScriptedEngine("base")], (ScriptedWorkload("latency_test"),), plots=False)
+    text = (folder / "report.html").read_text()
+    assert "Only base was measured, so there is nothing to compare it with." in text

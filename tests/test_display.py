@@ -1,0 +1,79 @@
+"""How figures are shown to people."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark_runner import display
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0, "0"),
+        (0.012345, "0.0123"),
+        (9.996, "10.0"),
+        (12.34, "12.3"),
+        (123.4, "123"),
+        (12345.6, "12,346"),
+        (-5.2, "-5.20"),
+    ],
+)
+def test_three_significant_digits(value, shown):
+    assert display.significant(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value_ms", "shown"),
+    [
+        (None, "—"),
+        (0.0, "0 ms"),
+        (0.05, "50.0 µs"),
+        (12.345, "12.3 ms"),
+        (999.0, "999 ms"),
+        (1234.0, "1.23 s"),
+        (119_000.0, "119 s"),
+        (120_000.0, "2.00 min"),
+        (7_200_000.0, "2.00 h"),
+    ],
+)
+def test_a_time_is_shown_in_a_unit_that_fits(value_ms, shown):
+    assert display.milliseconds(value_ms) == shown
+
+
+def test_sizes_are_powers_of_ten():
+    assert display.bytes_text(538_060_416) == "538 MB"
+    assert display.bytes_text(1_184_000_000) == "1.18 GB"
+    assert display.bytes_text(None) == "—"
+
+
+def test_an_interval_keeps_the_unit_of_its_point():
+    estimate = {"point": 987.0, "low": 951.0, "high": 1025.0}
+    assert display.estimate_text(estimate, "ms") == "987 ms (951 to 1,025)"
+    assert display.estimate_parts({"point": 2e9, "low": 0.9e9, "high": 3e9}, "bytes") == ("2.00 GB", "0.900 to 3.00")
+    assert display.estimate_text({"point": 16.2, "low": None, "high": None}, "tokens/s") == "16.2 tokens/s"
+    assert display.estimate_text(None, "ms") == "—"
+
+
+def test_an_interval_without_width_is_not_shown():
+    assert display.estimate_parts({"point": 5.0, "low": 5.0, "high": 5.0}, "ms") == ("5.00 ms", None)
+
+
+def test_ratios_are_marked_as_times():
+    assert display.ratio_text({"point": 1.234, "low": 1.2, "high": 1.3}) == f"1.23{display.TIMES} (1.20 to 1.30)"
+    assert display.ratio_text({"point": 2.0, "low": None, "high": None}) == f"2.00{display.TIMES}"
+    assert display.ratio_text(None) == "—"
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "shown"), [(1, "launch", "1 launch"), (2, "launch", "2 launches"), (0, "case", "0 cases")]
+)
+def test_nouns_follow_their_number(count, noun, shown):
+    assert display.plural(count, noun) == shown
+
+
+def test_any_unit_is_shown():
+    assert display.in_unit(12.3, "ms") == "12.3 ms"
+    assert display.in_unit(2e9, "bytes") == "2.00 GB"
+    assert display.in_unit(87.25, "%") == "87.2 %"
+    assert display.in_unit(None, "%") == "—"
