@@ -154,3 +154,10 @@ def test_what_is_folded_away_is_printed(visit):
     page = visit().page
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("[...document.querySelectorAll('details')].every((part) => part.open)")
+
+
+def test_paper_is_white_whatever_the_screen_likes(visit):
+    page = visit(color_scheme="dark").page
+    page.emulate_media(media="print", color_scheme="dark")
+    styles = "getComputedStyle(document.body)"
+    assert page.evaluate(f"[{styles}.backgroundColor, {styles}.color]") == ["rgb(255, 255, 255)", "rgb(0, 0, 0)"]

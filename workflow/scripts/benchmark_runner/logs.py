@@ -88,7 +88,8 @@ def _builds(records: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def _build_event(build: Mapping[str, Any]) -> tuple[datetime.datetime, str]:
     name, took = build["adapter"], milliseconds(build["duration_ms"])
     if build["status"] == "built":
-        text = f"INFO  {name} built in {took} ({build['compiler'] or build['python'] or 'compiler not told'})"
+        python = f"Python {build['python']}" if build["python"] else "compiler not told"
+        text = f"INFO  {name} built in {took} ({build['compiler'] or python})"
     else:
         text = f"ERROR {name} {build['status']} after {took}: {_with_remedy(build['reason'], build['remedy'])}"
     return _utc(build["built_at"]), text

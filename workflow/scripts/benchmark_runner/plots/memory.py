@@ -80,7 +80,7 @@ def memory_rows(
             rows.append(Row(name, "", colours[name], markers[name], absent=reason))
             continue
         highest = max(value for lane in lanes for value in lane)
-        weights = weights_gb(performance, name)
+        weights = weights_gb(performance, engine["control_of"] or name)
         words = f"{significant(highest)} GB"
         if weights is not None:
             words += f"\n{significant(highest / weights)} {TIMES} weights"
@@ -115,7 +115,7 @@ def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any], raw: Seq
         axes = figure.add_axes((left, FOOT_INCHES / height, width, inches / height))
         axes.set_title(title)
         draw_rows(axes, rows[metric], names=left == AXES_LEFT[0], from_zero=True)
-        _draw_weights(axes, rows[metric], performance)
+        _draw_weights(axes, rows[metric], statistics, performance)
     return figure
 
 
@@ -126,10 +126,13 @@ def _no_vram_reason(rows: Mapping[str, Sequence[Row]]) -> str:
     return "; ".join(reasons) or "no engine was measured"
 
 
-def _draw_weights(axes: Axes, rows: Sequence[Row], performance: Mapping[str, Any]) -> None:
+def _draw_weights(
+    axes: Axes, rows: Sequence[Row], statistics: Mapping[str, Any], performance: Mapping[str, Any]
+) -> None:
+    twins = {engine["name"]: engine["control_of"] for engine in statistics["engines"]}
     top = 0.0
     for row in rows:
-        weights = weights_gb(performance, row.name)
+        weights = weights_gb(performance, twins[row.name] or row.name)
         if weights is not None and row.absent is None:
             axes.barh(top + row.inches / 2, weights, height=row.inches * 0.62, color="#e4e4e4", zorder=0.5)
             axes.plot([weights, weights], [top + row.inches * 0.19, top + row.inches * 0.81], color=INK, linewidth=0.9)

@@ -67,8 +67,8 @@ def distribution_chart(inputs: Inputs) -> tuple[dict[str, Any], bool]:
     pick_where = _dropdown("where", "Where", where, where[0])
     pick_metric = _dropdown("metric", "Metric", list(METRIC_LABELS.values()), METRIC_LABELS["e2e_ms"])
     order = [engine["name"] for engine in inputs.engines]
-    ratio = marks.groupby(["where", "metric"])["value"].agg(lambda values: values.max() / values.min()).max()
-    scale = alt.Scale(type="log", nice=False, padding=12) if ratio > LOG_FROM_RATIO else alt.Scale(zero=False)
+    far_apart = _largest_ratio(marks) > LOG_FROM_RATIO
+    scale = alt.Scale(type="log", nice=False, padding=12) if far_apart else alt.Scale(zero=False)
     x = alt.X("value:Q", scale=scale, title=None, axis=alt.Axis(format=",.4~r", tickCount=6))
     y = alt.Y("engine:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False))
     colour = alt.Color("engine:N", scale=_colours(inputs, order), legend=None)
@@ -112,6 +112,12 @@ def _marks(inputs: Inputs) -> tuple[pd.DataFrame, bool]:
     long["metric"] = long["metric"].map(METRIC_LABELS)
     long["value"] = long["value"].map(lambda value: float(f"{value:.6g}"))
     return long.dropna(subset=["value"]), each_iteration
+
+
+def _largest_ratio(marks: pd.DataFrame) -> float:
+    """Largest over smallest value within one view; 1 where a value of 0 forbids a logarithm."""
+    spans = marks.groupby(["where", "metric"])["value"].agg(["min", "max"])
+    return float((spans["max"] / spans["min"]).max()) if (spans["min"] > 0).all() else 1.0
 
 
 def _estimates(inputs: Inputs) -> pd.DataFrame:

@@ -16,7 +16,6 @@ TABLE_METRICS: Final = (
     ("tpot_ms", "TPOT"),
     ("total_tokens_per_s", "Throughput"),
 )
-LAUNCH_METRICS: Final = (("load_ms", "Load"), ("peak_rss_bytes", "Peak memory"))
 SEVERITY_TONES: Final = {"serious": "bad", "warning": "perhaps", "note": "open"}
 FIDELITY_TONES: Final = {"pass": "sure", "rounding": "sure", "fail": "bad"}
 
@@ -30,17 +29,20 @@ def comparison(inputs: Inputs) -> Table:
     """One row an engine and test case; every column can be sorted."""
     columns = [Column("Engine"), Column("Workload")]
     columns += [Column(label, number=True) for _, label in TABLE_METRICS]
-    columns += [Column("Ratio", number=True, hint="times as fast as the baseline"), Column("Verdict")]
-    columns += [Column("Spread", number=True, hint="CV between launches")]
-    columns += [Column(label, number=True) for _, label in LAUNCH_METRICS]
-    columns += [Column("Fidelity"), Column("Launches", number=True)]
+    columns += [Column("Ratio", number=True, hint="to the baseline"), Column("Verdict")]
+    columns += [
+        Column("Memory", number=True, hint="peak"),
+        Column("Fidelity"),
+        Column("Spread", number=True, hint="CV"),
+    ]
+    columns += [Column("Load", number=True), Column("Launches", number=True)]
     rows = []
     for workload in inputs.plan["workloads"]:
         for case in workload["cases"]:
             rows += [_comparison_row(inputs, engine, workload, case["name"]) for engine in inputs.engines]
     caption = (
         f"Typical values over launches{_without(inputs)}; the softer line is the {inputs.level} interval. The baseline "
-        f"is {inputs.plan['campaign']['baseline']}. Press a heading to sort."
+        f"is {inputs.plan['campaign']['baseline']}; the ratio is in end-to-end latency. Press a heading to sort."
     )
     return Table(caption, columns, rows, sortable=True, empty="No engine is part of this campaign.")
 
@@ -62,9 +64,10 @@ def _comparison_row(inputs: Inputs, engine: Document, workload: Document, case: 
         *(_estimate_cell(inputs, name, place, metric) for metric, _ in TABLE_METRICS),
         Cell(f"1{TIMES}", "the baseline", 1.0) if name == baseline else _ratio_cell(against and against["ratio"]),
         Cell(ABSENT) if against is None else verdict_cell(against),
-        Cell(ABSENT if spread is None else f"{spread:.1%}", value=spread),
-        *(_estimate_cell(inputs, name, whole_launch, metric) for metric, _ in LAUNCH_METRICS),
+        _estimate_cell(inputs, name, whole_launch, "peak_rss_bytes"),
         _fidelity_cell(engine["fidelity"]["result"]),
+        Cell(ABSENT if spread is None else f"{spread:.1%}", value=spread),
+        _estimate_cell(inputs, name, whole_launch, "load_ms"),
         Cell(str(numbers["launches"]), value=float(numbers["launches"])),
     ]
 
