@@ -70,10 +70,3 @@ def test_ratios_are_marked_as_times():
 )
 def test_nouns_follow_their_number(count, noun, shown):
     assert display.plural(count, noun) == shown
-
-
-def test_any_unit_is_shown():
-    assert display.in_unit(12.3, "ms") == "12.3 ms"
-    assert display.in_unit(2e9, "bytes") == "2.00 GB"
-    assert display.in_unit(87.25, "%") == "87.2 %"
-    assert display.in_unit(None, "%") == "—"

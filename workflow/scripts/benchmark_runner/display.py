@@ -62,17 +62,6 @@ def bytes_text(value_bytes: float | None) -> str:
     return f"{significant(value_bytes / BYTES_PER_MB)} MB"
 
 
-def in_unit(value: float | None, unit: str) -> str:
-    """A value in a unit of the statistics (ms, bytes, tokens/s, %, J/token), shown in one that reads well."""
-    if value is None:
-        return ABSENT
-    if unit == "ms":
-        return milliseconds(value)
-    if unit == "bytes":
-        return bytes_text(value)
-    return f"{significant(value)} {unit}"
-
-
 def ratio_text(ratio: dict[str, Any] | None) -> str:
     """A ratio with its interval, as 1.23x (1.20 to 1.26) with a multiplication sign."""
     if ratio is None:
