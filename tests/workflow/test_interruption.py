@@ -18,6 +18,9 @@ from tiny_campaign import Campaign
 
 pytestmark = pytest.mark.workflow
 
+ALL = 18
+"""Launches of the campaign: 3 blocks of 3 engines and 2 workloads."""
+
 WAIT_SECONDS = 60
 """How long the tests wait for what must come; nothing is judged by it."""
 
@@ -58,10 +61,10 @@ def part_of(campaign: Campaign, word: str) -> psutil.Process | None:
 
 
 @contextmanager
-def running(campaign: Campaign) -> Iterator[subprocess.Popen[bytes]]:
+def running(campaign: Campaign, *target: str) -> Iterator[subprocess.Popen[bytes]]:
     """A campaign in its third launch or later."""
     log = (campaign.folder / "snakemake.log").open("wb")
-    with subprocess.Popen(campaign.command(), stdout=log, stderr=subprocess.STDOUT) as snakemake:
+    with subprocess.Popen(campaign.command(*target), stdout=log, stderr=subprocess.STDOUT) as snakemake:
         try:
             wait_for("two finished launches", lambda: len(records(campaign)) >= 2)
             yield snakemake
@@ -74,18 +77,18 @@ def records(campaign: Campaign) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in (campaign.out / "launches").glob("*/*/*/record.json")}
 
 
-def finish(campaign: Campaign, kept: dict[Path, int]) -> None:
+def finish(campaign: Campaign, kept: dict[Path, int], *target: str) -> None:
     """The same command finishes the rest, and what was there stays untouched."""
-    result = campaign.snakemake()
+    result = campaign.snakemake(*target)
     assert result.status == 0, result.words
     after = records(campaign)
-    assert len(after) == 30
+    assert len(after) == ALL
     assert {path: after[path] for path in kept} == kept
-    assert (campaign.out / "report.html").is_file()
 
 
 @pytest.fixture
 def slow_campaign(campaign: Campaign) -> Campaign:
+    campaign.config["benchmark"]["launches"] = 3
     for engine in campaign.config["engines"]:
         engine["options"]["load_ms"] = 300.0
     return campaign
@@ -93,23 +96,23 @@ def slow_campaign(campaign: Campaign) -> Campaign:
 
 @pytest.mark.parametrize("word", ["benchmark_runner.launch", "benchmark_runner.monitor"])
 def test_a_killed_launch_or_monitor_leaves_nothing_and_is_measured_again(slow_campaign, word):
-    with running(slow_campaign) as snakemake:
+    with running(slow_campaign, "launches") as snakemake:
         victim = wait_for(word, lambda: part_of(slow_campaign, word))
         victim.send_signal(signal.SIGKILL)
         assert snakemake.wait(timeout=4 * WAIT_SECONDS) != 0
         wait_for("the end of all processes", lambda: not belonging(slow_campaign))
         kept = records(slow_campaign)
-    assert 2 <= len(kept) < 30
-    finish(slow_campaign, kept)
+    assert 2 <= len(kept) < ALL
+    finish(slow_campaign, kept, "launches")
 
 
 def test_a_killed_engine_is_a_failed_launch_and_the_campaign_goes_on(slow_campaign):
-    with running(slow_campaign) as snakemake:
+    with running(slow_campaign, "launches") as snakemake:
         wait_for("an engine", lambda: part_of(slow_campaign, "fake-engine")).send_signal(signal.SIGKILL)
         assert snakemake.wait(timeout=4 * WAIT_SECONDS) == 0
     wait_for("the end of all processes", lambda: not belonging(slow_campaign))
     read = [read_json(path) for path in records(slow_campaign)]
-    assert len(read) == 30
+    assert len(read) == ALL
     (failed,) = [record for record in read if record["status"] != "ok"]
     assert failed["status"] == "failed"
     assert "SIGKILL" in failed["reason"]
@@ -122,23 +125,24 @@ def test_a_killed_snakemake_leaves_nothing_running_and_no_lock(slow_campaign):
         snakemake.wait()
         wait_for("the end of all processes", lambda: not belonging(slow_campaign))
         kept = records(slow_campaign)
-    assert 2 <= len(kept) < 30
+    assert 2 <= len(kept) < ALL
     finish(slow_campaign, kept)
+    assert (slow_campaign.out / "report.html").is_file()
 
 
 def test_ctrl_c_leaves_nothing_running_and_loses_nothing(slow_campaign):
-    with running(slow_campaign) as snakemake:
+    with running(slow_campaign, "launches") as snakemake:
         wait_for("an engine", lambda: part_of(slow_campaign, "fake-engine"))
         snakemake.send_signal(signal.SIGINT)
         assert snakemake.wait(timeout=WAIT_SECONDS) != 0
         wait_for("the end of all processes", lambda: not belonging(slow_campaign))
         kept = records(slow_campaign)
-    assert 2 <= len(kept) < 30
-    finish(slow_campaign, kept)
+    assert 2 <= len(kept) < ALL
+    finish(slow_campaign, kept, "launches")
 
 
 def test_a_second_snakemake_in_the_folder_is_refused(slow_campaign):
-    with running(slow_campaign):
+    with running(slow_campaign, "launches"):
         second = slow_campaign.snakemake()
     assert second.status != 0
     assert "another Snakemake" in second.words

@@ -54,7 +54,9 @@ def test_summary_holds_the_scripted_latency_throughput_and_speedup(finished):
         per_second = 1000 * TOKENS["throughput_test"] / end_to_end_ms(engine, "throughput_test")
         assert row["throughput"] == pytest.approx(per_second, rel=1e-6)
     assert summary["comparison_matrix"]["slow"]["speedup"] == 1.0
-    assert summary["comparison_matrix"]["fast"]["speedup"] == pytest.approx(2 * factor("slow") / factor("fast"), rel=1e-6)
+    assert summary["comparison_matrix"]["fast"]["speedup"] == pytest.approx(
+        2 * factor("slow") / factor("fast"), rel=1e-6
+    )
     assert summary["summary"]["fastest_engine"] == "fast"
     assert summary["summary"]["best_latency_ms"] == pytest.approx(28.0 * factor("fast"), abs=1e-5)
     assert summary["summary"]["best_gpu_utilization"] is None

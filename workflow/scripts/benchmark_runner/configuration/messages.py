@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from jsonschema.exceptions import ValidationError
 
@@ -35,11 +35,16 @@ def nearest(word: str, known: list[str]) -> str:
     return f"did you mean {matches[0]!r}?" if matches else f"known here: {', '.join(known)}"
 
 
+def _rule(error: ValidationError) -> Mapping[str, Any]:
+    """The part of the schema that was broken; the library's types also allow what a schema of objects never has."""
+    return cast(Mapping[str, Any], error.schema)
+
+
 def _unknown_keys(error: ValidationError) -> Iterator[tuple[KeyPath, str]]:
-    known = sorted(error.schema["properties"])
-    for key in error.instance:
-        if key not in error.schema["properties"]:
-            yield [*error.absolute_path, key], f"unknown key {key!r}; {nearest(str(key), known)}"
+    known = _rule(error)["properties"]
+    for key in cast(Mapping[str, Any], error.instance):
+        if key not in known:
+            yield [*error.absolute_path, key], f"unknown key {key!r}; {nearest(str(key), sorted(known))}"
 
 
 def allowed(schema: Mapping[str, Any]) -> str:
@@ -69,20 +74,20 @@ def _prompt_choice(error: ValidationError) -> str:
     """Message for a oneOf: the two places that have one are a test case's prompt and the prompt's form."""
     if error.absolute_path and error.absolute_path[-1] == "prompt":
         return "a prompt is text that is not empty, or a list of messages with role and content"
-    given = sorted({"prompt", "prompt_file", "prompt_tokens"} & set(error.instance))
+    given = sorted({"prompt", "prompt_file", "prompt_tokens"} & set(cast(Mapping[str, Any], error.instance)))
     have = f"it has {' and '.join(given)}" if given else "it has none of them"
     return f"a test case needs exactly one of prompt, prompt_file, prompt_tokens; {have}"
 
 
 def _explain(error: ValidationError) -> Iterator[tuple[KeyPath, str]]:
     path = list(error.absolute_path)
-    description = error.schema.get("description", "")
+    description = _rule(error).get("description", "")
     if error.validator == "additionalProperties":
         yield from _unknown_keys(error)
     elif error.validator == "required":
-        for key in error.validator_value:
-            if key not in error.instance:
-                about = error.schema["properties"][key].get("description", "")
+        for key in cast(list[str], error.validator_value):
+            if key not in cast(Mapping[str, Any], error.instance):
+                about = _rule(error)["properties"][key].get("description", "")
                 yield path, f"key {key!r} is missing ({about})"
     elif error.validator == "oneOf":
         yield path, _prompt_choice(error)
@@ -91,7 +96,7 @@ def _explain(error: ValidationError) -> Iterator[tuple[KeyPath, str]]:
     elif error.validator == "uniqueItems":
         yield path, f"{error.instance!r} names something twice. {description}"
     else:
-        yield path, f"{error.instance!r} is not allowed: {allowed(error.schema)}. {description}"
+        yield path, f"{error.instance!r} is not allowed: {allowed(_rule(error))}. {description}"
 
 
 def explain_all(errors: list[ValidationError], positions: Positions) -> list[str]:

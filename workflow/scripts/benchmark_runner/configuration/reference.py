@@ -19,10 +19,10 @@ from benchmark_runner.schemas import schema
 INTRODUCTION = """\
 # Configuration
 
-`config.yaml` is the quick look, `comprehensive.yaml` the whole comparison, `gpu-only.yaml` the one that refuses the CPU.
-`--configfile FILE` takes the place of `config.yaml`; nothing is merged from it. Relative paths start in the folder in which
-Snakemake runs. An unknown key, a wrong type or a name that is not there stops the run before anything is built, with one line
-a problem: file and line, key, what is allowed.
+`config.yaml` is the quick look, `comprehensive.yaml` the whole comparison, `gpu-only.yaml` the one that refuses the
+CPU. `--configfile FILE` takes the place of `config.yaml`; nothing is merged from it. Relative paths start in the folder
+in which Snakemake runs. An unknown key, a wrong type or a name that is not there stops the run before anything is built,
+with one line a problem: file and line, key, what is allowed.
 
 On the command line, `--config KEY=VALUE` knows these shortcuts:
 
@@ -45,7 +45,8 @@ def _rows(name: str, rule: Mapping[str, Any], required: bool, reruns: str) -> It
     reruns = rule.get("reruns", reruns)
     children = rule.get("properties")
     if children is None and isinstance(rule.get("items"), dict) and "properties" in rule["items"]:
-        yield f"| `{name}` | a list of maps | {'required' if required else ''} | {_cell(rule['description'])} | {reruns} |"
+        needed = "required" if required else ""
+        yield f"| `{name}` | a list of maps | {needed} | {_cell(rule['description'])} | {reruns} |"
         name, rule = f"{name}[]", rule["items"]
         children = rule["properties"]
     if children is not None:
