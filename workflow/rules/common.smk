@@ -6,7 +6,7 @@ OUTPUTS
     CAMPAIGN (engines, workloads, launches in order), OUT (its folder) and the functions that name files
 """
 
-import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -38,18 +38,23 @@ OUT = CAMPAIGN.output_dir
 MODEL = CAMPAIGN.model
 
 # Jobs run the Python that runs Snakemake, and find the library without an install step.
-shell.prefix(
-    f'export PATH="{Path(sys.executable).parent}:$PATH" PYTHONPATH="{SCRIPTS}" BENCHMARK_RUNNER_ROOT="{ROOT}"; '
+JOB_ENVIRONMENT = {
+    "PYTHONPATH": SCRIPTS,
+    "BENCHMARK_RUNNER_ROOT": ROOT,
+    "BENCHMARK_RUNNER_BIN": Path(sys.executable).parent,
+}
+EXPORTS = " ".join(
+    f"{name}={shlex.quote(str(path))}" for name, path in JOB_ENVIRONMENT.items()
 )
+shell.prefix(f'export {EXPORTS}; PATH="$BENCHMARK_RUNNER_BIN:$PATH"; ')
 
 # Without a limit on gpu, launches would overlap; the default profile sets it, this guards those who bypass it.
 if "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", 1)
 
 NOTHING = "(?!)"  # as a wildcard constraint: matches no file
-ABOVE_LAUNCHES = (
-    len(CAMPAIGN.launches) + 2
-)  # priority of what should run before the first launch
+# Priority of what should run before the first launch.
+ABOVE_LAUNCHES = len(CAMPAIGN.launches) + 2
 PRICES = CAMPAIGN.config["business"]["prices"] or str(ROOT / "config" / "prices.yaml")
 FACTS = str(ROOT / "config" / "engine_facts.yaml")
 PLOT_NAMES = (
@@ -63,7 +68,7 @@ PLOTS = [
     for name in PLOT_NAMES
     if CAMPAIGN.config["analysis"]["generate_plots"]
 ]
-ANSWER = f"python -m benchmark_runner.answer --output-dir {OUT!r}"
+ANSWER = f"python -m benchmark_runner.answer --output-dir {shlex.quote(OUT)}"
 
 
 HELD = []
