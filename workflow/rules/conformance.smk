@@ -36,7 +36,7 @@ rule check_conformance:
         dtype=lambda wildcards: CAMPAIGN.engines[wildcards.engine].dtype,
         options=lambda wildcards: json.dumps(CAMPAIGN.engines[wildcards.engine].options),
         source=lambda wildcards: CAMPAIGN.engines[wildcards.engine].source,
-        folder=MODEL.path,
+        folder=subpath(input.model, parent=True),
         device=CAMPAIGN.device_of_checks,
         work=subpath(output[0], strip_suffix=".json"),
     shell:

@@ -19,7 +19,7 @@ if MODEL.recipe:
         conda:
             "../../envs/workflow.yaml"
         params:
-            folder=MODEL.path,
+            folder=subpath(output.config, parent=True),
             identity=MODEL.identity,
         shell:
             "python -m benchmark_runner.model.embedded"
@@ -39,7 +39,7 @@ rule describe_model:
     conda:
         "../../envs/workflow.yaml"
     params:
-        folder=MODEL.path,
+        folder=subpath(input[0], parent=True),
         name=MODEL.name,
         identity=MODEL.identity,
     shell:

@@ -21,8 +21,8 @@ INTRODUCTION = """\
 
 `config.yaml` is the quick look, `comprehensive.yaml` the whole comparison, `gpu-only.yaml` the one that refuses the
 CPU. `--configfile FILE` takes the place of `config.yaml`; nothing is merged from it. Relative paths start in the folder
-in which Snakemake runs. An unknown key, a wrong type or a name that is not there stops the run before anything is built,
-with one line a problem: file and line, key, what is allowed.
+in which Snakemake runs. An unknown key, a wrong type or a name that is not there stops the run before anything is
+built, with one line a problem: file and line, key, what is allowed.
 
 On the command line, `--config KEY=VALUE` knows these shortcuts:
 
