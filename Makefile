@@ -14,7 +14,7 @@ define snakemake
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run plan report test test-quick lint lock docs clean
+.PHONY: help run plan report analyze test test-quick lint lock docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -27,6 +27,10 @@ plan: $(VENV)/workflow.stamp  ## write plan.json of CONFIG: launches, order, wha
 
 report: $(VENV)/workflow.stamp  ## finish CONFIG's report
 	@$(call snakemake,report)
+
+analyze: $(VENV)/workflow.stamp  ## analyse a results folder as it stands, on any machine: make analyze RESULTS=results/quick
+	@test -n "$(RESULTS)" || { echo "error: name the folder: make analyze RESULTS=results/quick" >&2; exit 1; }
+	@$(BIN)/snakemake --quiet rules progress host reason --cores 1 report --config analyze_only=true output_dir="$(RESULTS)"
 
 test: $(VENV)/test.stamp  ## set up and run every test
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS)

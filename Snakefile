@@ -10,14 +10,25 @@ min_version("9.27")
 
 # --- the configuration, checked, and the campaign it describes ---
 include: "workflow/rules/common.smk"
-# --- what is measured, by what, on what ---
-include: "workflow/rules/plan.smk"
-include: "workflow/rules/engines.smk"
-include: "workflow/rules/models.smk"
-# --- measuring ---
-include: "workflow/rules/conformance.smk"
-include: "workflow/rules/fidelity.smk"
-include: "workflow/rules/launches.smk"
+
+
+if ANALYZE_ONLY:
+
+    include: "workflow/rules/recorded.smk"
+
+else:
+
+    # --- what is measured, by what, on what ---
+    include: "workflow/rules/plan.smk"
+    include: "workflow/rules/engines.smk"
+    include: "workflow/rules/models.smk"
+    include: "workflow/rules/environment.smk"
+    # --- measuring ---
+    include: "workflow/rules/conformance.smk"
+    include: "workflow/rules/fidelity.smk"
+    include: "workflow/rules/launches.smk"
+
+
 # --- judging and telling, from files alone ---
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/plots.smk"

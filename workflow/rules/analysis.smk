@@ -1,9 +1,10 @@
 """From records to verdicts: files rebuilt from what was measured, without an engine.
 
 REQUIRED INPUTS
-    <output_dir>/plan.json, <output_dir>/launches/**/record.json, <output_dir>/fidelity/<engine>.json
+    <output_dir>/plan.json, <output_dir>/launches/**/record.json, <output_dir>/fidelity/<engine>.json,
+    <output_dir>/environment.json, <output_dir>/model/manifest.json
 OUTPUTS
-    <output_dir>/raw_data/<engine>.json, <output_dir>/analysis/*, <output_dir>/environment.json,
+    <output_dir>/raw_data/<engine>.json, <output_dir>/analysis/*,
     <output_dir>/summary.json, <output_dir>/comparison_table.md
 """
 
@@ -19,7 +20,7 @@ rule analysis:
 rule collect_records:
     input:
         plan=part("analysis"),
-        fidelity=f"{OUT}/fidelity/{{engine}}.json",
+        fidelity=fidelity_of,
         records=lambda wildcards: CAMPAIGN.records(wildcards.engine),
     output:
         kept_if_exported(f"{OUT}/raw_data/{{engine}}.json"),
@@ -98,28 +99,6 @@ rule analyse_performance:
         " --iterations {input.iterations:q}"
         " --raw {input.raw:q}"
         " --manifest {input.manifest:q}"
-        " --out {output:q}"
-        " > {log:q} 2>&1"
-
-
-rule record_environment:
-    input:
-        plan=part("analysis"),
-        manifest=f"{OUT}/model/manifest.json",
-        builds=build_records,
-        raw=raw_data,
-    output:
-        f"{OUT}/environment.json",
-    log:
-        f"{OUT}/logs/stages/record_environment.log",
-    conda:
-        "../../envs/workflow.yaml"
-    shell:
-        "python -m benchmark_runner.environment"
-        " --plan {input.plan:q}"
-        " --manifest {input.manifest:q}"
-        ' --locks "$BENCHMARK_RUNNER_ROOT"/envs/*.txt'
-        ' --repository "$BENCHMARK_RUNNER_ROOT"'
         " --out {output:q}"
         " > {log:q} 2>&1"
 

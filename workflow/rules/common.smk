@@ -20,16 +20,23 @@ sys.path.insert(0, str(SCRIPTS))
 from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.lock import hold_folder
 from benchmark_runner.campaign.parts import part_file
+from benchmark_runner.campaign.recorded import load_recorded
 from benchmark_runner.errors import BenchmarkError
 
+ANALYZE_ONLY = bool(config.pop("analyze_only", False))
+
 # --configfile replaces the quick look instead of being merged into it.
-if not workflow.config_settings.configfiles:
+if not ANALYZE_ONLY and not workflow.config_settings.configfiles:
 
     configfile: str(ROOT / "config" / "config.yaml")
 
 
 try:
-    CAMPAIGN = load_campaign(config, workflow.configfiles, ROOT / "engines")
+    if ANALYZE_ONLY:
+        OVERRIDES = {key: value for key, value in config.items() if key != "output_dir"}
+        CAMPAIGN = load_recorded(Path(config.get("output_dir", "")), OVERRIDES)
+    else:
+        CAMPAIGN = load_campaign(config, workflow.configfiles, ROOT / "engines")
 except BenchmarkError as error:
     raise WorkflowError(str(error)) from None
 
@@ -105,7 +112,15 @@ def raw_data(wildcards=None):
 
 
 def fidelity_of_all(wildcards=None):
-    return [f"{OUT}/fidelity/{engine}.json" for engine in CAMPAIGN.engines]
+    return [
+        file for engine in CAMPAIGN.engines for file in fidelity_of({"engine": engine})
+    ]
+
+
+def fidelity_of(wildcards):
+    """A recorded campaign that was stopped early may lack the check of an engine."""
+    file = f"{OUT}/fidelity/{wildcards['engine']}.json"
+    return [file] if not ANALYZE_ONLY or Path(file).is_file() else []
 
 
 def kept_if_exported(path):

@@ -103,7 +103,7 @@ def require_planned(plan: Mapping[str, Any], engine: str, record: Mapping[str, A
 
 
 def collect(
-    plan: Mapping[str, Any], engine: str, fidelity: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]
+    plan: Mapping[str, Any], engine: str, fidelity: Mapping[str, Any] | None, records: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Content of raw_data/<engine>.json from records by the path they came from.
 
@@ -155,13 +155,13 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="benchmark_runner.collect", description=__doc__)
     parser.add_argument("--plan", type=Path, required=True, help="plan.json")
     parser.add_argument("--engine", required=True, help="engine whose records are collected")
-    parser.add_argument("--fidelity", type=Path, required=True, help="fidelity/<engine>.json")
+    parser.add_argument("--fidelity", type=Path, nargs="?", help="fidelity/<engine>.json, where there is one")
     parser.add_argument("--records", type=Path, nargs="*", default=[], help="record.json of each launch")
     parser.add_argument("--out", type=Path, required=True, help="raw_data/<engine>.json")
     args = parser.parse_args(argv)
     plan = read_json(args.plan)
     records = {str(path): read_json(path) for path in args.records}
-    raw = collect(plan, args.engine, read_json(args.fidelity), records)
+    raw = collect(plan, args.engine, read_json(args.fidelity) if args.fidelity else None, records)
     engine_folders = {path.parents[2] for path in args.records if len(path.parents) > 3}
     raw["not_part_of_campaign"] = [
         entry for folder in sorted(engine_folders) for entry in other_identities(plan, args.engine, folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -85,15 +85,20 @@ def _workload(entry: Mapping[str, Any], launches: int) -> dict[str, Any]:
 class Campaign:
     """A resolved configuration with its engines, its model and its launches in order."""
 
-    def __init__(self, config: dict[str, Any], engines: list[Engine], model: Model, engines_folder: Path) -> None:
+    def __init__(
+        self,
+        config: dict[str, Any],
+        engines: Sequence[Engine],
+        workloads: Sequence[dict[str, Any]],
+        model: Model,
+        engines_folder: Path,
+    ) -> None:
         self.config = config
         self.engines = {engine.name: engine for engine in engines}
+        self.workloads = {workload["name"]: workload for workload in workloads}
         self.model = model
         self.engines_folder = engines_folder
         self.output_dir = os.path.normpath(config["benchmark"]["output_dir"])
-        self.workloads = {
-            entry["name"]: _workload(entry, config["benchmark"]["launches"]) for entry in config["workloads"]
-        }
 
     def identity(self, engine: Engine, workload: Mapping[str, Any]) -> str:
         """Short hash of all that determines a launch of engine on workload."""
@@ -246,4 +251,5 @@ def load_campaign(raw: Mapping[str, Any], files: Iterable[Path], engines_folder:
         problems.append(f"{positions.of(['benchmark', 'model_path'])}: benchmark.model_path: {error}")
     if problems:
         raise ConfigurationError(problems)
-    return Campaign(config, engines, model, engines_folder)
+    workloads = [_workload(entry, config["benchmark"]["launches"]) for entry in config["workloads"]]
+    return Campaign(config, engines, workloads, model, engines_folder)

@@ -1,0 +1,107 @@
+"""A campaign as its results folder tells it: for analysis on any machine, without engines, model or configuration."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark_runner.campaign.campaign import Campaign, Launch
+from benchmark_runner.campaign.engines import Engine
+from benchmark_runner.campaign.model import Model
+from benchmark_runner.campaign.parts import plan_part
+from benchmark_runner.configuration.messages import explain_all
+from benchmark_runner.configuration.positions import Positions
+from benchmark_runner.configuration.resolve import ConfigurationError, with_defaults
+from benchmark_runner.errors import BenchmarkError, exit_status
+from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.schemas import schema, violations
+
+REQUIRED: Final = ("plan.json", "environment.json", "model/manifest.json")
+"""What only the machine that measured could tell; written before its first launch."""
+
+REPLACEABLE: Final = ("analysis", "business")
+"""Sections of the configuration that change no measurement, so that a folder can be analysed anew with others."""
+
+
+def _engine(entry: Mapping[str, Any]) -> Engine:
+    names = ("name", "control_of", "binary_path", "adapter", "build_device", "dtype", "options", "source")
+    return Engine(**{name: entry[name] for name in names})
+
+
+def _model(entry: Mapping[str, Any]) -> Model:
+    return Model(entry["name"], entry["path"], entry["identity"], entry["source"].get("recipe"))
+
+
+class RecordedCampaign(Campaign):
+    """A campaign of which nothing is measured any more; launches without a record are simply not there."""
+
+    def __init__(self, plan: Mapping[str, Any], config: dict[str, Any]) -> None:
+        engines = [_engine(entry) for entry in plan["engines"]]
+        super().__init__(config, engines, plan["workloads"], _model(plan["model"]), Path())
+        self._order = plan["order"]
+
+    @cached_property
+    def launches(self) -> list[Launch]:
+        """Launches of the plan, wherever its folder lies now."""
+        names = ("position", "block", "engine", "workload", "identity")
+        return [Launch(**{name: row[name] for name in names}, output_dir=self.output_dir) for row in self._order]
+
+    def records(self, engine: str) -> list[str]:
+        """Records that are there, in launch order."""
+        return [record for record in super().records(engine) if Path(record).is_file()]
+
+    @cached_property
+    def owed_launches(self) -> dict[str, Launch]:
+        """None: nothing is measured here."""
+        return {}
+
+
+def load_recorded(output_dir: Path, overrides: Mapping[str, Any]) -> RecordedCampaign:
+    """Campaign in a results folder; overrides may replace REPLACEABLE sections.
+
+    Raises BenchmarkError that names what the folder lacks, or ConfigurationError for overrides that are not in order.
+    """
+    missing = [name for name in REQUIRED if not (output_dir / name).is_file()]
+    if missing:
+        raise BenchmarkError(
+            f"analyze_only: {output_dir} is no results folder of a campaign: {', '.join(missing)} is missing; "
+            "name one with --config analyze_only=true output_dir=…"
+        )
+    plan = read_json(output_dir / "plan.json")
+    refused = sorted(set(overrides) - set(REPLACEABLE))
+    if refused:
+        raise BenchmarkError(
+            f"analyze_only: {', '.join(refused)} cannot be changed after the measurement; "
+            f"leave out --configfile, or give one with {' and '.join(REPLACEABLE)} alone"
+        )
+    stored = {**plan["config"], "benchmark": {**plan["config"]["benchmark"], "output_dir": str(output_dir)}}
+    config: dict[str, Any] = with_defaults({**stored, **overrides}, schema("config"))
+    broken = violations("config", config)
+    if broken:
+        raise ConfigurationError(explain_all(broken, Positions([])))
+    return RecordedCampaign(plan, config)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write one part of a recorded campaign's plan."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.campaign.recorded", description=__doc__)
+    parser.add_argument("--output-dir", type=Path, required=True, help="the results folder")
+    parser.add_argument(
+        "--overrides", type=json.loads, required=True, help="sections that replace stored ones, as JSON"
+    )
+    parser.add_argument("--part", required=True, help="name of the part")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args(argv)
+    campaign = load_recorded(arguments.output_dir, arguments.overrides)
+    write_json(arguments.out, plan_part(campaign.plan(), arguments.part))
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))
