@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
+
+from benchmark_runner.doctor.tools import find_chromium
 
 pytestmark = pytest.mark.browser
 
@@ -18,7 +18,6 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-BINARIES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 WIDE = {"width": 1280, "height": 800}
 NARROW = {"width": 400, "height": 800}
 MOST_SECONDS_TO_DRAW = 30
@@ -27,7 +26,7 @@ MOST_SECONDS_TO_DRAW = 30
 @pytest.fixture(scope="module")
 def chromium(request):
     """A browser, or a skip with the remedy; under --require-all a failure."""
-    found = next((path for path in map(shutil.which, BINARIES) if path), None)
+    found = find_chromium()
     if found is None:
         reason = "there is no Chromium: apt-get install chromium"
         if request.config.getoption("--require-all", default=False):
@@ -36,7 +35,7 @@ def chromium(request):
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=str(found), args=list(FLAGS))
         yield browser
         browser.close()
 

@@ -20,6 +20,7 @@ from benchmark_runner.campaign.order import randomised_blocks
 from benchmark_runner.configuration.positions import Positions
 from benchmark_runner.configuration.resolve import ConfigurationError, resolve
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.version import MEASURE_VERSION
 
 REFERENCE_ADAPTER = "pytorch-baseline"
@@ -176,15 +177,14 @@ class Campaign:
         return f"cuda:{system['gpu_device']}" if system["device"] == "cuda" else "cpu"
 
     def build_fingerprint(self, binary_path: str) -> dict[str, Any]:
-        """What a build depends on: its source, its device, and whether the tool that it needs is here."""
+        """What a build depends on: its source, its device, and until it has succeeded the tool that it lacks."""
         engine = self.builds[binary_path]
         assert engine.adapter is not None
         adapter = adapters.load_adapter(self.engines_folder / engine.adapter)
-        return {
-            "source": engine.source,
-            "device": engine.build_device or "",
-            "missing_tool": adapters.missing_tool(adapter, engine.build_device or "cpu") or "",
-        }
+        record = Path(f"{binary_path}.build.json")
+        built = record.is_file() and read_json(record)["status"] == "built"
+        missing = None if built else adapters.missing_tool(adapter, engine.build_device or "cpu")
+        return {"source": engine.source, "device": engine.build_device or "", "missing_tool": missing or ""}
 
     def plan(self) -> dict[str, Any]:
         """The campaign as plan.json holds it, without what needs statistics."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, cast
 
 from jsonschema.exceptions import ValidationError
 
-from benchmark_runner.configuration.positions import KeyPath, Positions
+from benchmark_runner.configuration.positions import Positions, Problem
+from benchmark_runner.configuration.shortcuts import COMMAND_LINE_KEYS
 
-_TYPE_WORDS = {
+_TYPE_WORDS: Final = {
     "string": "text",
     "integer": "a whole number",
     "number": "a number",
@@ -20,19 +24,31 @@ _TYPE_WORDS = {
     "null": "null",
 }
 
+PROMPT_KEYS: Final = ("prompt", "prompt_file", "prompt_tokens")
 
-def dotted(key_path: KeyPath) -> str:
-    """Key path as a user would say it: engines[1].name."""
-    text = ""
-    for part in key_path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return text.removeprefix(".") or "the file"
+LONGEST_SHOWN_VALUE_CHARACTERS: Final = 60
+"""Chosen: enough to recognise a value in the file."""
+
+SIMILARITY: Final = 0.6
+"""Of difflib's ratio, its own default: one or two letters off in a word of ten."""
 
 
-def nearest(word: str, known: list[str]) -> str:
+def shown(value: Any) -> str:
+    """A value as YAML would have it on one line, cut where it is long."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST_SHOWN_VALUE_CHARACTERS else f"{text[:LONGEST_SHOWN_VALUE_CHARACTERS]}..."
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that word was probably meant to be."""
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=SIMILARITY)
+    return matches[0] if matches else None
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
     """Remedy for an unknown word: the nearest known one, or all of them."""
-    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean {matches[0]!r}?" if matches else f"known here: {', '.join(known)}"
+    match = closest(word, known)
+    return f"did you mean {match!r}?" if match else f"known here: {', '.join(known)}"
 
 
 def _rule(error: ValidationError) -> Mapping[str, Any]:
@@ -40,11 +56,23 @@ def _rule(error: ValidationError) -> Mapping[str, Any]:
     return cast(Mapping[str, Any], error.schema)
 
 
-def _unknown_keys(error: ValidationError) -> Iterator[tuple[KeyPath, str]]:
-    known = _rule(error)["properties"]
+def _known_keys(error: ValidationError) -> list[str]:
+    extra = () if error.absolute_path else COMMAND_LINE_KEYS
+    return sorted({*_rule(error)["properties"], *extra})
+
+
+def _unknown_keys(error: ValidationError) -> Iterator[Problem]:
+    known = _known_keys(error)
     for key in cast(Mapping[str, Any], error.instance):
-        if key not in known:
-            yield [*error.absolute_path, key], f"unknown key {key!r}; {nearest(str(key), sorted(known))}"
+        if key not in _rule(error)["properties"]:
+            yield [*error.absolute_path, key], f"unknown key {str(key)!r}; {nearest(str(key), known)}"
+
+
+def _missing_keys(error: ValidationError) -> Iterator[Problem]:
+    for key in cast(list[str], error.validator_value):
+        if key not in cast(Mapping[str, Any], error.instance):
+            about = _rule(error)["properties"][key].get("description", "")
+            yield list(error.absolute_path), f"key {key!r} is missing ({about}); add it"
 
 
 def allowed(schema: Mapping[str, Any]) -> str:
@@ -70,39 +98,103 @@ def allowed(schema: Mapping[str, Any]) -> str:
     return f"{words}{', ' if limits else ''}{', '.join(limits)}{unit}"
 
 
-def _prompt_choice(error: ValidationError) -> str:
-    """Message for a oneOf: the two places that have one are a test case's prompt and the prompt's form."""
-    if error.absolute_path and error.absolute_path[-1] == "prompt":
-        return "a prompt is text that is not empty, or a list of messages with role and content"
-    given = sorted({"prompt", "prompt_file", "prompt_tokens"} & set(cast(Mapping[str, Any], error.instance)))
-    have = f"it has {' and '.join(given)}" if given else "it has none of them"
-    return f"a test case needs exactly one of prompt, prompt_file, prompt_tokens; {have}"
+def _no_prompt_or_several(error: ValidationError) -> Iterator[Problem]:
+    if not isinstance(error.instance, dict):
+        return  # the wrong type has a message of its own
+    given = [key for key in PROMPT_KEYS if key in error.instance]
+    have = f"it has {' and '.join(given)}; keep one" if given else "it has none of them; add one"
+    yield list(error.absolute_path), f"a test case needs exactly one of {', '.join(PROMPT_KEYS)}; {have}"
 
 
-def _explain(error: ValidationError) -> Iterator[tuple[KeyPath, str]]:
+def _bad_prompt(error: ValidationError) -> Iterator[Problem]:
+    """A prompt that is neither text nor messages; a list is judged as messages."""
+    inside = [below for below in error.context or [] if below.relative_schema_path[0] == 1]
+    if isinstance(error.instance, list) and error.instance and inside:
+        yield from problems_of(inside)
+        return
+    found = "the prompt is empty" if error.instance in ("", []) else f"{shown(error.instance)} is no prompt"
+    yield list(error.absolute_path), f"{found}; write a text, or a list of messages with role and content"
+
+
+def _bad_name(error: ValidationError) -> str:
+    text = str(error.instance)
+    better = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")[:64]
+    hint = f"; for example {better!r}" if better else ""
+    return (
+        f"{shown(text)} is no name: it may hold letters, digits, _ and -, and begins with a letter or digit, "
+        f"at most 64 in all{hint}"
+    )
+
+
+def _bad_value(error: ValidationError) -> str:
+    rule = _rule(error)
+    description = rule.get("description", "")
+    words = f"{shown(error.instance)} is not allowed: {allowed(rule)}"
+    if error.instance is None:
+        words = f"nothing stands here, which is not allowed: {allowed(rule)}, or leave the key out"
+    elif rule.get("type") == "string" and not isinstance(error.instance, (str, list, dict)):
+        words += "; put it in quotes"
+    elif error.validator == "enum" and (match := closest(str(error.instance), [str(value) for value in rule["enum"]])):
+        words += f"; did you mean {match!r}?"
+    return f"{words}. {description}".rstrip(" .")
+
+
+def _explain(error: ValidationError) -> Iterator[Problem]:
     path = list(error.absolute_path)
-    description = _rule(error).get("description", "")
     if error.validator == "additionalProperties":
         yield from _unknown_keys(error)
     elif error.validator == "required":
-        for key in cast(list[str], error.validator_value):
-            if key not in cast(Mapping[str, Any], error.instance):
-                about = _rule(error)["properties"][key].get("description", "")
-                yield path, f"key {key!r} is missing ({about})"
+        yield from _missing_keys(error)
     elif error.validator == "oneOf":
-        yield path, _prompt_choice(error)
+        yield from _bad_prompt(error) if path[-1] == "prompt" else _no_prompt_or_several(error)
     elif error.validator == "pattern":
-        yield path, f"{error.instance!r} is not allowed. {description}"
+        yield path, _bad_name(error)
     elif error.validator == "uniqueItems":
-        yield path, f"{error.instance!r} names something twice. {description}"
+        yield path, f"{shown(error.instance)} names something twice; name each once"
     else:
-        yield path, f"{error.instance!r} is not allowed: {allowed(_rule(error))}. {description}"
+        yield path, _bad_value(error)
 
 
-def explain_all(errors: list[ValidationError], positions: Positions) -> list[str]:
-    """One line a problem: file and line, key, what is wrong, what is allowed."""
-    return [
-        f"{positions.of(path)}: {dotted(path)}: {message.rstrip()}"
+def _meant(errors: Iterable[ValidationError]) -> set[tuple[str | int, ...]]:
+    """Paths of the keys that misspelt ones were probably meant to be."""
+    return {
+        (*error.absolute_path, match)
         for error in errors
-        for path, message in _explain(error)
-    ]
+        if error.validator == "additionalProperties"
+        for key in cast(Mapping[str, Any], error.instance)
+        if key not in _rule(error)["properties"] and (match := closest(str(key), _known_keys(error)))
+    }
+
+
+def _is_echo(error: ValidationError, meant: set[tuple[str | int, ...]]) -> bool:
+    """Whether an absence is only the other side of a misspelt key, which has its message already."""
+    path = tuple(error.absolute_path)
+    if error.validator == "required":
+        absent = [key for key in cast(list[str], error.validator_value) if key not in error.instance]  # type: ignore[operator]
+        return len(absent) == 1 and (*path, absent[0]) in meant
+    if error.validator == "oneOf" and isinstance(error.instance, dict):
+        return any((*path, key) in meant for key in PROMPT_KEYS)
+    return False
+
+
+def problems_of(errors: Sequence[ValidationError]) -> list[Problem]:
+    """Each violation as a key and what is wrong with it; one message for each thing to be mended."""
+    meant = _meant(errors)
+    return [problem for error in errors if not _is_echo(error, meant) for problem in _explain(error)]
+
+
+def explain_all(errors: Sequence[ValidationError], positions: Positions) -> list[str]:
+    """One line a problem: file and line, key, what is wrong, what is allowed."""
+    return positions.lines(problems_of(errors))
+
+
+def not_finite(content: Any, above: tuple[str | int, ...] = ()) -> Iterator[Problem]:
+    """Numbers that no limit of the schema catches: YAML has .nan and .inf."""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            yield from not_finite(value, (*above, key))
+    elif isinstance(content, list):
+        for index, value in enumerate(content):
+            yield from not_finite(value, (*above, index))
+    elif isinstance(content, float) and not math.isfinite(content):
+        yield above, f"{content} is no number to work with; write a finite one"

@@ -102,8 +102,10 @@ def _listed(busy: list[dict[str, Any]]) -> str:
     return ", ".join(f"{entry['name']} ({entry['cpu_percent']:.0f} % of a core)" for entry in busy)
 
 
-def warnings_before(state: Mapping[str, Any], *, cores: int, weights_bytes: int) -> Warnings:
-    """What of the machine's state before a launch can disturb it."""
+def warnings_before(
+    state: Mapping[str, Any], *, cores: int, weights_bytes: int, when: str = "before the launch"
+) -> Warnings:
+    """What of the machine's state before a launch can disturb it; when says in words of which moment the state is."""
     found = []
     if state["foreign_gpu_processes"]:
         names = ", ".join(f"{entry['name']} (pid {entry['pid']})" for entry in state["foreign_gpu_processes"])
@@ -112,7 +114,7 @@ def warnings_before(state: Mapping[str, Any], *, cores: int, weights_bytes: int)
         found.append(
             warning(
                 "high_load",
-                f"load average {state['load_average_1m']} on {cores} cores before the launch",
+                f"load average {state['load_average_1m']} on {cores} cores {when}",
                 "End what else runs on this machine",
             )
         )
@@ -127,7 +129,7 @@ def warnings_before(state: Mapping[str, Any], *, cores: int, weights_bytes: int)
             )
         )
     if state["busy_processes"]:
-        message = f"other processes computed before the launch: {_listed(state['busy_processes'])}"
+        message = f"other processes computed {when}: {_listed(state['busy_processes'])}"
         found.append(warning("busy_process", message, "End them and rerun"))
     return found
 
