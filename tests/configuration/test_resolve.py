@@ -90,7 +90,7 @@ def test_engines_that_are_not_enabled_are_left_out():
         (changed(engines__0__name=".a"), "letters, digits, _ and -"),
         (changed(engines__1__name="A"), "is there twice"),
         (changed(engines__0__name="a_control"), "the control's mark"),
-        (changed(workloads__0__test_cases__0__prompt=""), "a prompt is text that is not empty"),
+        (changed(workloads__0__test_cases__0__prompt=""), "the prompt is empty"),
         (changed(workloads__0__test_cases__0={"max_tokens": 1}), "exactly one of prompt"),
         (changed(workloads__0__test_cases__0__max_tokens=0), "at least 1"),
         (changed(workloads=[]), "not empty"),

@@ -11,7 +11,7 @@ from typing import Any, Final
 from benchmark_runner.build import adapter as adapters
 from benchmark_runner.build.source import source_hash
 from benchmark_runner.campaign.identity import file_sha256
-from benchmark_runner.configuration.resolve import CONTROL_SUFFIX
+from benchmark_runner.configuration.names import CONTROL_SUFFIX
 from benchmark_runner.jsonio import read_json
 
 UNSERVED_ENGINES: Final = ("lm_rs", "burn_cuda", "mistral_rs", "llama_cpp")

@@ -6,12 +6,12 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, Final, cast
 
 from jsonschema.exceptions import ValidationError
 
-from benchmark_runner.configuration.positions import Positions, Problem
+from benchmark_runner.configuration.positions import KeyPath, Positions, Problem
 from benchmark_runner.configuration.shortcuts import COMMAND_LINE_KEYS
 
 _TYPE_WORDS: Final = {
@@ -68,9 +68,10 @@ def _unknown_keys(error: ValidationError) -> Iterator[Problem]:
             yield [*error.absolute_path, key], f"unknown key {str(key)!r}; {nearest(str(key), known)}"
 
 
-def _missing_keys(error: ValidationError) -> Iterator[Problem]:
+def _missing_keys(error: ValidationError, meant: Set[KeyPath]) -> Iterator[Problem]:
+    """Required keys that are absent, less those that only a misspelt key hides, which has its message already."""
     for key in cast(list[str], error.validator_value):
-        if key not in cast(Mapping[str, Any], error.instance):
+        if key not in cast(Mapping[str, Any], error.instance) and (*error.absolute_path, key) not in meant:
             about = _rule(error)["properties"][key].get("description", "")
             yield list(error.absolute_path), f"key {key!r} is missing ({about}); add it"
 
@@ -98,9 +99,9 @@ def allowed(schema: Mapping[str, Any]) -> str:
     return f"{words}{', ' if limits else ''}{', '.join(limits)}{unit}"
 
 
-def _no_prompt_or_several(error: ValidationError) -> Iterator[Problem]:
-    if not isinstance(error.instance, dict):
-        return  # the wrong type has a message of its own
+def _no_prompt_or_several(error: ValidationError, meant: Set[KeyPath]) -> Iterator[Problem]:
+    if not isinstance(error.instance, dict) or any((*error.absolute_path, key) in meant for key in PROMPT_KEYS):
+        return  # the wrong type, or the misspelt key, has a message of its own
     given = [key for key in PROMPT_KEYS if key in error.instance]
     have = f"it has {' and '.join(given)}; keep one" if given else "it has none of them; add one"
     yield list(error.absolute_path), f"a test case needs exactly one of {', '.join(PROMPT_KEYS)}; {have}"
@@ -132,21 +133,21 @@ def _bad_value(error: ValidationError) -> str:
     words = f"{shown(error.instance)} is not allowed: {allowed(rule)}"
     if error.instance is None:
         words = f"nothing stands here, which is not allowed: {allowed(rule)}, or leave the key out"
-    elif rule.get("type") == "string" and not isinstance(error.instance, (str, list, dict)):
+    elif "string" in rule.get("type", ()) and not isinstance(error.instance, (str, list, dict)):
         words += "; put it in quotes"
     elif error.validator == "enum" and (match := closest(str(error.instance), [str(value) for value in rule["enum"]])):
         words += f"; did you mean {match!r}?"
     return f"{words}. {description}".rstrip(" .")
 
 
-def _explain(error: ValidationError) -> Iterator[Problem]:
+def _explain(error: ValidationError, meant: Set[KeyPath]) -> Iterator[Problem]:
     path = list(error.absolute_path)
     if error.validator == "additionalProperties":
         yield from _unknown_keys(error)
     elif error.validator == "required":
-        yield from _missing_keys(error)
+        yield from _missing_keys(error, meant)
     elif error.validator == "oneOf":
-        yield from _bad_prompt(error) if path[-1] == "prompt" else _no_prompt_or_several(error)
+        yield from _bad_prompt(error) if path[-1] == "prompt" else _no_prompt_or_several(error, meant)
     elif error.validator == "pattern":
         yield path, _bad_name(error)
     elif error.validator == "uniqueItems":
@@ -155,7 +156,7 @@ def _explain(error: ValidationError) -> Iterator[Problem]:
         yield path, _bad_value(error)
 
 
-def _meant(errors: Iterable[ValidationError]) -> set[tuple[str | int, ...]]:
+def _meant(errors: Iterable[ValidationError]) -> set[KeyPath]:
     """Paths of the keys that misspelt ones were probably meant to be."""
     return {
         (*error.absolute_path, match)
@@ -166,21 +167,10 @@ def _meant(errors: Iterable[ValidationError]) -> set[tuple[str | int, ...]]:
     }
 
 
-def _is_echo(error: ValidationError, meant: set[tuple[str | int, ...]]) -> bool:
-    """Whether an absence is only the other side of a misspelt key, which has its message already."""
-    path = tuple(error.absolute_path)
-    if error.validator == "required":
-        absent = [key for key in cast(list[str], error.validator_value) if key not in error.instance]  # type: ignore[operator]
-        return len(absent) == 1 and (*path, absent[0]) in meant
-    if error.validator == "oneOf" and isinstance(error.instance, dict):
-        return any((*path, key) in meant for key in PROMPT_KEYS)
-    return False
-
-
 def problems_of(errors: Sequence[ValidationError]) -> list[Problem]:
     """Each violation as a key and what is wrong with it; one message for each thing to be mended."""
     meant = _meant(errors)
-    return [problem for error in errors if not _is_echo(error, meant) for problem in _explain(error)]
+    return [problem for error in errors for problem in _explain(error, meant)]
 
 
 def explain_all(errors: Sequence[ValidationError], positions: Positions) -> list[str]:

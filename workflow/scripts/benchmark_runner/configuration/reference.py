@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_runner.configuration.messages import allowed
-from benchmark_runner.configuration.resolve import ONLY_ENGINES, SHORTCUTS
+from benchmark_runner.configuration.shortcuts import ONLY_ENGINES, SHORTCUTS
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_text_atomic
 from benchmark_runner.schemas import schema

@@ -1,0 +1,134 @@
+"""Configuration files as text: are they UTF-8 and YAML, a map of keys, each key once?
+
+Snakemake reads a file given with --configfile before any code of the workflow, and its words for a broken one name
+neither file nor line; `python -m benchmark_runner.configuration.files FILE…` does. The Makefile calls it first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from benchmark_runner.errors import BenchmarkError, exit_status
+
+KINDS = {"sequence": "a list", "scalar": "a single value"}
+
+
+class FileProblem(NamedTuple):
+    """What is wrong at a line of a file."""
+
+    line: int
+    message: str
+
+
+class Document(NamedTuple):
+    """A configuration file that can be read."""
+
+    path: Path
+    root: yaml.Node | None
+    """None for JSON that is no YAML: its keys have no lines then."""
+    problems: list[FileProblem]
+    """Keys that stand twice."""
+
+
+def shown_path(path: Path) -> str:
+    """Path as a user would type it: relative where it lies below the present folder."""
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100  (links stay as the user wrote them)
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
+
+
+class UnreadableFile(BenchmarkError):
+    """A file that is no configuration at all."""
+
+    def __init__(self, path: Path, line: int | None, message: str) -> None:
+        super().__init__(f"{shown_path(path)}{f':{line}' if line else ''}: {message}")
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UnreadableFile(path, None, f"the file cannot be read ({error.strerror}); check the path") from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        wrong = f"byte 0x{content[error.start]:02x} is not UTF-8"
+        raise UnreadableFile(path, line, f"{wrong}; save the file in the encoding UTF-8") from None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except json.JSONDecodeError:
+        return False
+    return True
+
+
+def _not_yaml(path: Path, error: yaml.YAMLError) -> UnreadableFile:
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return UnreadableFile(path, None, f"this is not YAML: {error}; config/config.yaml is one to start from")
+    line = error.problem_mark.line + 1
+    begun = f" {error.context} (line {error.context_mark.line + 1})" if error.context and error.context_mark else ""
+    remedy = (
+        "indent with spaces, not tabs"
+        if "'\\t'" in str(error.problem)
+        else "check brackets, quotes, colons and the indentation here and just above"
+    )
+    return UnreadableFile(path, line, f"this is not YAML: {error.problem}{begun}; {remedy}")
+
+
+def _repeated_keys(node: yaml.Node | None, above: str = "") -> Iterator[FileProblem]:
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _repeated_keys(item, f"{above}[{index}]")
+    if not isinstance(node, yaml.MappingNode):
+        return
+    first: dict[str, int] = {}
+    for key, value in node.value:
+        name, line = str(key.value), key.start_mark.line + 1
+        dotted = f"{above}.{name}".removeprefix(".")
+        if name in first and name != "<<":
+            message = f"{dotted}: the key stands twice, first in line {first[name]}; remove one of the two"
+            yield FileProblem(line, message)
+        first.setdefault(name, line)
+        yield from _repeated_keys(value, dotted)
+
+
+def read_document(path: Path) -> Document:
+    """Document of a file; raises UnreadableFile with line and remedy where it is no map of keys in UTF-8 YAML."""
+    text = _text(path)
+    try:
+        root = yaml.compose(text)
+    except yaml.YAMLError as error:
+        if _is_json(text):
+            return Document(path, None, [])
+        raise _not_yaml(path, error) from None
+    if not isinstance(root, yaml.MappingNode):
+        found = KINDS[root.id] if root is not None else "nothing"
+        wanted = "a map of keys belongs here (benchmark:, engines:, workloads:, ...)"
+        raise UnreadableFile(path, 1, f"the file holds {found}; {wanted}")
+    return Document(path, root, list(_repeated_keys(root)))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Check files before Snakemake reads them; says nothing where all is well."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.configuration.files", description=main.__doc__)
+    parser.add_argument("files", type=Path, nargs="+")
+    for path in parser.parse_args(argv).files:
+        document = read_document(path)
+        if document.problems:
+            lines = [f"{shown_path(path)}:{problem.line}: {problem.message}" for problem in document.problems]
+            raise BenchmarkError("\n".join(lines))
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))
