@@ -99,11 +99,9 @@ def _launch_events(record: Mapping[str, Any]) -> Iterator[tuple[datetime.datetim
     """Start, warnings and end of a launch; the warnings stand with its end, when they became known."""
     who = f"{record['engine']}/{record['workload']} block {record['block']}"
     attempt = "" if record["attempt"] == 1 else f", attempt {record['attempt']}"
-    threads = plural(record["threads"], "thread")
-    yield (
-        _utc(record["started_at"]),
-        f"INFO  {who} started (launch {record['position']}{attempt}, {record['device']}, {threads})",
-    )
+    # An engine that is not there has neither.
+    where = "" if record["device"] is None else f", {record['device']}, {plural(record['threads'], 'thread')}"
+    yield _utc(record["started_at"]), f"INFO  {who} started (launch {record['position']}{attempt}{where})"
     ended = _utc(record["ended_at"])
     if record["status"] == "ok":
         yield ended, f"INFO  {who} ended ok: {_figures(record)}"
