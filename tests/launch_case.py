@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmark_runner.launch.machine_lock import lock_path
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 FAKE_ENGINE = REPOSITORY / "tests" / "fake_engine" / "fake-engine"
@@ -49,6 +51,8 @@ class LaunchCase:
     ) -> None:
         self.folder = folder
         self.out_dir = folder / "results" / "launches" / "fake" / f"quick.{IDENTITY}" / "1"
+        self.lock = lock_path({"TMPDIR": str(folder / "tmp")}, os.getuid())
+        """The lock of the machine, as its launches see it."""
         record_path = None
         if build_record is not None:
             record_path = str(folder / "engine.build.json")
@@ -123,7 +127,9 @@ class LaunchCase:
         ]
 
     def start(self, block: int = 1, **arguments: Any) -> subprocess.Popen[str]:
-        environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
+        # A lock of its own: it neither waits for other launches on this machine nor holds them up.
+        self.lock.parent.parent.mkdir(exist_ok=True)
+        environment = os.environ | {"PYTHONPATH": str(SCRIPTS), "TMPDIR": str(self.lock.parent.parent)}
         return subprocess.Popen(
             self.command(block), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **arguments
         )

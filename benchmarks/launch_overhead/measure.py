@@ -29,7 +29,7 @@ PARTS: Final = {
     "record_ms": "checking events, summing up samples",
 }
 REST: Final = "interpreter, imports, writing the record"
-OUTSIDE: Final = ("engine_ms", "cool_down_ms", "thermal_wait_ms")
+OUTSIDE: Final = ("engine_ms", "machine_wait_ms", "cool_down_ms", "thermal_wait_ms")
 
 
 def write_inputs(folder: Path, launches: int) -> None:

@@ -114,7 +114,7 @@ def test_death_of_the_parent_interrupts(case):
         time.sleep(600)
         """
     )
-    environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
+    environment = os.environ | {"PYTHONPATH": str(SCRIPTS), "TMPDIR": str(case.folder)}
     with killed_at_last(subprocess.Popen([sys.executable, "-c", parent, *case.command()], env=environment)) as process:
         wait_for(lambda: hangs(case), "the engine's first request")
         process.kill()
@@ -125,9 +125,8 @@ def test_death_of_the_parent_interrupts(case):
 
 def test_a_signal_during_the_cool_down_interrupts(tmp_path):
     case = LaunchCase(tmp_path, system={"cool_down_seconds": 600})
-    stamp = case.out_dir.parents[2] / ".last_launch"
-    stamp.parent.mkdir(parents=True)
-    stamp.touch()
+    case.lock.parent.mkdir(parents=True)
+    case.lock.write_text("a launch that has just ended")
     with killed_at_last(case.start()) as process:
         wait_for((case.out_dir / "spec.json").is_file, "the cool-down")
         process.terminate()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -244,4 +243,3 @@ def test_the_second_launch_waits_for_the_cool_down_and_the_first_does_not(tmp_pa
     assert case.record(1)["timing"]["cool_down_ms"] < case.record(2)["timing"]["cool_down_ms"]
     pause_ns = case.record(2)["engine_window"]["start_ns"] - case.record(1)["engine_window"]["end_ns"]
     assert pause_ns > 1.9e9
-    assert Path(case.out_dir.parents[2] / ".last_launch").is_file()

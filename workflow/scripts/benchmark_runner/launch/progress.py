@@ -87,6 +87,15 @@ def _speed(iterations: Sequence[Mapping[str, Any]]) -> list[str]:
     return [*speed, f"TTFT {ttft_ms:.3g} ms" if ttft_ms < 100 else f"TTFT {ttft_ms:.0f} ms"]
 
 
+def _place(record: Mapping[str, Any]) -> str:
+    return f"{record['engine']} · {record['workload']} · block {record['block']}"
+
+
+def waiting_line(record: Mapping[str, Any], holder: str) -> str:
+    """The line of a launch that must wait for the machine; holder says who measures."""
+    return f"{_place(record)}: waits until the machine is free, which {holder} measures now"
+
+
 def progress_line(
     record: Mapping[str, Any], order: Sequence[Mapping[str, Any]], finished: Mapping[int, Finished]
 ) -> str:
@@ -103,5 +112,4 @@ def progress_line(
         rest = "all launches are done"
     else:
         rest = f"about {in_words(left)} left" if left is not None else f"{len(order) - len(finished)} launches left"
-    place = f"{record['engine']} · {record['workload']} · block {record['block']}"
-    return f"[{len(finished)}/{len(order)}] {place}: {what} — {rest}"
+    return f"[{len(finished)}/{len(order)}] {_place(record)}: {what} — {rest}"

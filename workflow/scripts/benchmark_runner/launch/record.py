@@ -20,6 +20,7 @@ Record = dict[str, Any]
 
 TIMING_PARTS: Final = (
     "read_ms",
+    "machine_wait_ms",
     "cool_down_ms",
     "thermal_wait_ms",
     "preflight_ms",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 from benchmark_runner.jsonio import read_json_lines, write_json
-from benchmark_runner.launch.cooldown import remaining_cool_down, stamp_path, touch_stamp, wait_until_cool
+from benchmark_runner.launch.cooldown import seconds_left, wait_until_cool
 from benchmark_runner.launch.cores import Cores, divide_cores, read_topology
 from benchmark_runner.launch.device import Device, choose_device, visible_gpu
 from benchmark_runner.launch.engine import become_subreaper, keep_stdout, last_words, start_engine
 from benchmark_runner.launch.events import read_events
 from benchmark_runner.launch.inputs import Inputs, missing_engine
 from benchmark_runner.launch.log import Log
+from benchmark_runner.launch.machine_lock import lock_path, machine_alone
 from benchmark_runner.launch.outcome import REMEDIES, Ending, Outcome, decide
 from benchmark_runner.launch.preflight import (
     Machine,
@@ -27,6 +29,7 @@ from benchmark_runner.launch.preflight import (
     warnings_during,
     warnings_of_engine,
 )
+from benchmark_runner.launch.progress import waiting_line
 from benchmark_runner.launch.record import (
     Record,
     Stopwatch,
@@ -81,16 +84,21 @@ class Launch:
         return self.record
 
     def _measure(self, watch: Watch) -> Outcome:
-        begin = take_snapshot()
-        cores, device, machine = self._place()
-        if (too_hot := self._cool_down(watch, machine)) is not None:
-            return too_hot
-        stamp = stamp_path(self.folder)
-        touch_stamp(stamp)
-        try:
+        who = f"process {os.getpid()} in {Path.cwd()}"
+        with ExitStack() as held:
+            with self.stopwatch.part("machine_wait_ms"):
+                lock = lock_path(os.environ, os.getuid())
+                last_end = held.enter_context(machine_alone(lock, who, watch, self._tell_waiting))
+            begin = take_snapshot()
+            cores, device, machine = self._place()
+            if (too_hot := self._cool_down(watch, machine, last_end)) is not None:
+                return too_hot
             return self._beside_monitor(watch, machine, cores, device, begin)
-        finally:
-            touch_stamp(stamp)
+
+    def _tell_waiting(self, holder: str) -> None:
+        line = waiting_line(self.record, holder)
+        self.log.write(line)
+        print(line, flush=True)
 
     def _place(self) -> tuple[Cores, Device, Machine]:
         """Choose cores and device, and write the spec: the first file of a launch that starts an engine."""
@@ -111,10 +119,10 @@ class Launch:
             self.log.write(f"{device.name}, {cores.threads} threads, engine on cores {cores.engine}, {cores.notes}")
         return cores, device, Machine(gpu)
 
-    def _cool_down(self, watch: Watch, machine: Machine) -> Outcome | None:
+    def _cool_down(self, watch: Watch, machine: Machine, last_end: float | None) -> Outcome | None:
         """Wait; an outcome where the machine stays too hot to measure."""
         with self.stopwatch.part("cool_down_ms"):
-            watch.pause(remaining_cool_down(stamp_path(self.folder), self.inputs.system["cool_down_seconds"]))
+            watch.pause(seconds_left(self.inputs.system["cool_down_seconds"], last_end, time.time()))
         limit = self.inputs.system["thermal_limit_celsius"]
         with self.stopwatch.part("thermal_wait_ms"):
             wait = wait_until_cool(limit, machine.celsius, watch.pause)
