@@ -39,7 +39,11 @@ rule write_part:
     conda:
         "../../envs/workflow.yaml"
     params:
-        config=json.dumps(CAMPAIGN.config, sort_keys=True, ensure_ascii=False),
+        # The name holds the hash of the content, so another configuration makes no part again. Snakemake does not
+        # compare parameters that a function derives from output.
+        config=lambda wildcards, output: json.dumps(
+            CAMPAIGN.config, sort_keys=True, ensure_ascii=False
+        ),
     shell:
         "python -m benchmark_runner.campaign.parts"
         " --config {params.config:q}"
