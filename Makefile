@@ -7,20 +7,26 @@ CONFIG ?= config/config.yaml
 SNAKEMAKE := $(BIN)/snakemake --quiet rules progress host reason --cores $(shell nproc 2>/dev/null || echo 1) --resources gpu=1 --configfile $(CONFIG)
 PYTEST_FLAGS ?=
 
+# Snakemake reads CONFIG before the workflow can, and does not say where a file is no YAML or no UTF-8.
+READ_CONFIG = PYTHONPATH=workflow/scripts $(BIN)/python -m benchmark_runner.configuration.files $(CONFIG)
+
 # Snakemake's words without two lines that repeat for every launch; Ctrl-C goes to Snakemake, which then ends the rest.
 SCHEDULER_LINES := ^(Select jobs to execute|Execute [0-9]+ jobs)\.\.\.$$
 define snakemake
-{ $(SNAKEMAKE) $(1) 2>&1 1>&3 | (trap '' INT; grep --line-buffered -vE '$(SCHEDULER_LINES)' >&2); exit $${PIPESTATUS[0]}; } 3>&1
+$(READ_CONFIG) && { $(SNAKEMAKE) $(1) 2>&1 1>&3 | (trap '' INT; grep --line-buffered -vE '$(SCHEDULER_LINES)' >&2); exit $${PIPESTATUS[0]}; } 3>&1
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run plan report analyze test test-quick lint lock docs clean
+.PHONY: help run check plan report analyze test test-quick lint lock docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 run: $(VENV)/workflow.stamp  ## set up and run the quick comparison (CONFIG=config/comprehensive.yaml for another)
 	@$(call snakemake)
+
+check: $(VENV)/workflow.stamp  ## is CONFIG in order? every problem with file, line and remedy
+	@$(READ_CONFIG) && $(SNAKEMAKE) -n > /dev/null && echo "$(CONFIG) is in order"
 
 plan: $(VENV)/workflow.stamp  ## write plan.json of CONFIG: launches, order, what they can find out
 	@$(call snakemake,plan)

@@ -15,7 +15,7 @@ from tiny_model import make_tiny_model
 @pytest.fixture
 def config(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    make_tiny_model(tmp_path / "models" / "m")
+    make_tiny_model(tmp_path / "models" / "m", max_position_embeddings=1024)
     (tmp_path / "mine").write_text("#!/bin/sh\n")
     return {
         "benchmark": {"output_dir": "./results/x", "model_path": "./models/m", "launches": 2},
@@ -131,7 +131,7 @@ def test_engines_without_an_adapter_are_accepted_and_unknown_programs_are_not(co
     config["engines"].append({"name": "lm_rs", "binary_path": "./target/release/lm-rs-bench"})
     assert load(config).engines["lm_rs"].source == "absent"
     config["engines"][-1]["name"] = "mystery"
-    with pytest.raises(ConfigurationError, match="is no file, and no engines/lm-rs-bench builds it"):
+    with pytest.raises(ConfigurationError, match="is no file, and no adapter of the workflow builds it"):
         load(config)
 
 

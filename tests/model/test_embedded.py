@@ -86,6 +86,7 @@ def recipe(tmp_path: Path) -> Recipe:
         gguf_sha256=file_sha256(gguf),
         weights_sha256=embedded.convert(gguf, folder),
         licence="none",
+        context_length=64,
     )
 
 

@@ -33,6 +33,7 @@ def test_the_embedded_model_is_the_recipe_s(folder: Path) -> None:
     manifest = build_manifest(folder, NAME, RECIPES[NAME].identity)
     assert manifest["source"]["kind"] == "embedded"
     assert manifest["architecture"]["parameters"] == 134_515_008
+    assert manifest["architecture"]["context_length"] == RECIPES[NAME].context_length
     assert manifest["weights_bytes"] == 4 * 134_515_008
 
 

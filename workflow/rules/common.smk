@@ -19,26 +19,42 @@ sys.path.insert(0, str(SCRIPTS))
 
 from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.lock import hold_folder
+from benchmark_runner.campaign.machine import notice, this_machine
 from benchmark_runner.campaign.parts import part_file
 from benchmark_runner.campaign.recorded import load_recorded
+from benchmark_runner.configuration.files import read_document
 from benchmark_runner.errors import BenchmarkError
+
+
+def or_refuse(function, *arguments):
+    """What function returns; its error ends Snakemake with that message alone, without a place in this file."""
+    try:
+        return function(*arguments)
+    except BenchmarkError as error:
+        sys.exit(f"error: {error}")
+
 
 ANALYZE_ONLY = bool(config.pop("analyze_only", False))
 
 # --configfile replaces the quick look instead of being merged into it.
 if not ANALYZE_ONLY and not workflow.config_settings.configfiles:
+    QUICK_LOOK = ROOT / "config" / "config.yaml"
+    or_refuse(read_document, QUICK_LOOK)
 
-    configfile: str(ROOT / "config" / "config.yaml")
+    configfile: str(QUICK_LOOK)
 
 
-try:
-    if ANALYZE_ONLY:
-        OVERRIDES = {key: value for key, value in config.items() if key != "output_dir"}
-        CAMPAIGN = load_recorded(Path(config.get("output_dir", "")), OVERRIDES)
-    else:
-        CAMPAIGN = load_campaign(config, workflow.configfiles, ROOT / "engines")
-except BenchmarkError as error:
-    raise WorkflowError(str(error)) from None
+if ANALYZE_ONLY:
+    OVERRIDES = {key: value for key, value in config.items() if key != "output_dir"}
+    CAMPAIGN = or_refuse(load_recorded, Path(config.get("output_dir", "")), OVERRIDES)
+else:
+    CAMPAIGN = or_refuse(
+        load_campaign,
+        config,
+        workflow.configfiles,
+        ROOT / "engines",
+        workflow.config_settings.config,
+    )
 
 PLAN = CAMPAIGN.plan()
 OUT = CAMPAIGN.output_dir
@@ -86,6 +102,10 @@ onstart:
         HELD.append(hold_folder(Path(".benchmark_runner") / "lock"))
     except BenchmarkError as error:
         raise WorkflowError(str(error)) from None
+    system = CAMPAIGN.config["system"]
+    lacking = CAMPAIGN.owed_launches and notice(system, this_machine(system))
+    if lacking:
+        print(lacking, file=sys.stderr)
 
 
 wildcard_constraints:

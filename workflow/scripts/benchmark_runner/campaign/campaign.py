@@ -12,22 +12,22 @@ from typing import Any
 
 from benchmark_runner.build import adapter as adapters
 from benchmark_runner.campaign.attempts import attempts_made, is_owed
-from benchmark_runner.campaign.engines import Engine, campaign_engines, engine_is_back, missing_binaries
+from benchmark_runner.campaign.checks import campaign_problems
+from benchmark_runner.campaign.engines import Engine, campaign_engines, engine_is_back
 from benchmark_runner.campaign.fidelity_prompts import DEFAULT_PROMPTS
 from benchmark_runner.campaign.identity import file_sha256, fingerprint
 from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import randomised_blocks
 from benchmark_runner.configuration.positions import Positions
-from benchmark_runner.configuration.resolve import ConfigurationError, resolve
-from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.configuration.resolve import ConfigurationError, examine
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.version import MEASURE_VERSION
 
 REFERENCE_ADAPTER = "pytorch-baseline"
 """transformers' own model code, from which the others are written."""
 
-_UNMEASURED_SYSTEM_KEYS = ("launch_timeout_seconds",)
-"""Keys of `system` that decide how long the runner waits, not what a launch that ended measured."""
+_UNMEASURED_SYSTEM_KEYS = ("launch_timeout_seconds", "strict")
+"""Keys of `system` that decide how long the runner waits and whether it begins, not what a launch measured."""
 
 
 @dataclass(frozen=True)
@@ -224,32 +224,23 @@ class Campaign:
         }
 
 
-def _missing_prompt_files(config: Mapping[str, Any]) -> Iterable[tuple[list[str | int], str]]:
-    for w, workload in enumerate(config["workloads"]):
-        for c, case in enumerate(workload["test_cases"]):
-            if "prompt_file" in case and not Path(case["prompt_file"]).is_file():
-                yield ["workloads", w, "test_cases", c, "prompt_file"], f"{case['prompt_file']!r} is no file"
-
-
-def load_campaign(raw: Mapping[str, Any], files: Iterable[Path], engines_folder: Path) -> Campaign:
+def load_campaign(
+    raw: Mapping[str, Any],
+    files: Iterable[Path],
+    engines_folder: Path,
+    overrides: Mapping[str, Any] | None = None,
+) -> Campaign:
     """Campaign of a merged configuration; paths in it are relative to the current folder.
 
-    Raises ConfigurationError with every problem that can be found without building anything.
+    files and overrides (of the command line) tell where a key was written. Raises ConfigurationError with every
+    problem that can be found without building anything.
     """
-    files = [Path(file) for file in files]
-    config = resolve(raw, files)
-    positions = Positions(files)
-    problems = [f"{positions.of(path)}: {path[-1]}: {message}" for path, message in _missing_prompt_files(config)]
-    engines = campaign_engines(config, engines_folder)
-    problems += [
-        f"{positions.of(['engines', index, 'binary_path'])}: engine {engines[index].name}: binary_path: {problem}"
-        for index, problem in missing_binaries(engines)
-    ]
-    try:
-        model = locate_model(Path(config["benchmark"]["model_path"]), Path(".benchmark_runner"))
-    except BenchmarkError as error:
-        problems.append(f"{positions.of(['benchmark', 'model_path'])}: benchmark.model_path: {error}")
-    if problems:
+    examined = examine(raw, overrides)
+    found = [*examined.problems, *campaign_problems(examined, engines_folder)]
+    if problems := Positions([Path(file) for file in files], overrides).lines(found):
         raise ConfigurationError(problems)
+    config = examined.chosen()
+    # Weights are hashed only now: of a large model that takes longer than all checks together.
+    model = locate_model(Path(config["benchmark"]["model_path"]), Path(".benchmark_runner"))
     workloads = [_workload(entry, config["benchmark"]["launches"]) for entry in config["workloads"]]
-    return Campaign(config, engines, workloads, model, engines_folder)
+    return Campaign(config, campaign_engines(config, engines_folder), workloads, model, engines_folder)

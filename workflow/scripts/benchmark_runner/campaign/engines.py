@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -93,19 +93,6 @@ def campaign_engines(config: Mapping[str, Any], engines_folder: Path) -> list[En
         twin = {**baseline.__dict__, "name": f"{baseline.name}{CONTROL_SUFFIX}", "control_of": baseline.name}
         engines.append(Engine(**twin))
     return engines
-
-
-def missing_binaries(engines: Sequence[Engine]) -> Iterator[tuple[int, str]]:
-    """(index, problem) of engines whose binary is nowhere to be had; engines known to be unserved are no problem."""
-    for index, engine in enumerate(engines):
-        if engine.source == "absent" and engine.name not in UNSERVED_ENGINES and engine.control_of is None:
-            yield (
-                index,
-                (
-                    f"{engine.binary_path!r} is no file, and no engines/{Path(engine.binary_path).name} builds it; "
-                    "name an adapter of the workflow or a program of yours that speaks the protocol"
-                ),
-            )
 
 
 def engine_is_back(engine: Engine, engines_folder: Path) -> bool:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.recipes import RECIPES
 
 
@@ -30,17 +29,12 @@ class Model:
 def locate_model(path: Path, cache_folder: Path) -> Model:
     """Model behind benchmark.model_path; the hashes of a user's folder are remembered in cache_folder.
 
-    Raises BenchmarkError where the path is neither a model nor the name of one that can be made.
+    Raises BenchmarkError where the path is neither the name of a model that can be made nor a model.
     """
     normal = Path(os.path.normpath(path))
     if normal.name in RECIPES:
         recipe = RECIPES[normal.name]
         return Model(name=normal.name, path=str(normal), identity=recipe.identity, recipe=recipe.name)
-    if not normal.is_dir():
-        raise BenchmarkError(
-            f"{str(path)!r} is no folder; put a Hugging Face Llama checkpoint there (config.json, tokenizer.json, "
-            f"*.safetensors), or use the embedded model: --config model_path=./models/{next(iter(RECIPES))}"
-        )
     # Imported here: a recipe's identity needs no reading of weights, and most runs use a recipe.
     from benchmark_runner.model.manifest import folder_identity
 

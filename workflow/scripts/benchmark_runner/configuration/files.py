@@ -18,8 +18,6 @@ import yaml
 
 from benchmark_runner.errors import BenchmarkError, exit_status
 
-KINDS = {"sequence": "a list", "scalar": "a single value"}
-
 
 class FileProblem(NamedTuple):
     """What is wrong at a line of a file."""
@@ -44,7 +42,7 @@ def shown_path(path: Path) -> str:
     return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
 
 
-class UnreadableFile(BenchmarkError):
+class UnreadableFileError(BenchmarkError):
     """A file that is no configuration at all."""
 
     def __init__(self, path: Path, line: int | None, message: str) -> None:
@@ -55,13 +53,13 @@ def _text(path: Path) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UnreadableFile(path, None, f"the file cannot be read ({error.strerror}); check the path") from None
+        raise UnreadableFileError(path, None, f"the file cannot be read ({error.strerror}); check the path") from None
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         wrong = f"byte 0x{content[error.start]:02x} is not UTF-8"
-        raise UnreadableFile(path, line, f"{wrong}; save the file in the encoding UTF-8") from None
+        raise UnreadableFileError(path, line, f"{wrong}; save the file in the encoding UTF-8") from None
 
 
 def _is_json(text: str) -> bool:
@@ -72,9 +70,9 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _not_yaml(path: Path, error: yaml.YAMLError) -> UnreadableFile:
+def _not_yaml(path: Path, error: yaml.YAMLError) -> UnreadableFileError:
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return UnreadableFile(path, None, f"this is not YAML: {error}; config/config.yaml is one to start from")
+        return UnreadableFileError(path, None, f"this is not YAML: {error}; config/config.yaml is one to start from")
     line = error.problem_mark.line + 1
     begun = f" {error.context} (line {error.context_mark.line + 1})" if error.context and error.context_mark else ""
     remedy = (
@@ -82,7 +80,7 @@ def _not_yaml(path: Path, error: yaml.YAMLError) -> UnreadableFile:
         if "'\\t'" in str(error.problem)
         else "check brackets, quotes, colons and the indentation here and just above"
     )
-    return UnreadableFile(path, line, f"this is not YAML: {error.problem}{begun}; {remedy}")
+    return UnreadableFileError(path, line, f"this is not YAML: {error.problem}{begun}; {remedy}")
 
 
 def _repeated_keys(node: yaml.Node | None, above: str = "") -> Iterator[FileProblem]:
@@ -103,7 +101,7 @@ def _repeated_keys(node: yaml.Node | None, above: str = "") -> Iterator[FileProb
 
 
 def read_document(path: Path) -> Document:
-    """Document of a file; raises UnreadableFile with line and remedy where it is no map of keys in UTF-8 YAML."""
+    """Document of a file; raises UnreadableFileError with line and remedy where it is no map of keys in UTF-8 YAML."""
     text = _text(path)
     try:
         root = yaml.compose(text)
@@ -112,9 +110,9 @@ def read_document(path: Path) -> Document:
             return Document(path, None, [])
         raise _not_yaml(path, error) from None
     if not isinstance(root, yaml.MappingNode):
-        found = KINDS[root.id] if root is not None else "nothing"
+        found = "nothing" if root is None else "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
         wanted = "a map of keys belongs here (benchmark:, engines:, workloads:, ...)"
-        raise UnreadableFile(path, 1, f"the file holds {found}; {wanted}")
+        raise UnreadableFileError(path, 1, f"the file holds {found}; {wanted}")
     return Document(path, root, list(_repeated_keys(root)))
 
 

@@ -39,9 +39,9 @@ def shown(value: Any) -> str:
     return text if len(text) <= LONGEST_SHOWN_VALUE_CHARACTERS else f"{text[:LONGEST_SHOWN_VALUE_CHARACTERS]}..."
 
 
-def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that word was probably meant to be."""
-    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=SIMILARITY)
+def closest(word: str, known: Iterable[str], similarity: float = SIMILARITY) -> str | None:
+    """The known word that word was probably meant to be; None where none is similar enough."""
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=similarity)
     return matches[0] if matches else None
 
 
@@ -72,8 +72,8 @@ def _missing_keys(error: ValidationError, meant: Set[KeyPath]) -> Iterator[Probl
     """Required keys that are absent, less those that only a misspelt key hides, which has its message already."""
     for key in cast(list[str], error.validator_value):
         if key not in cast(Mapping[str, Any], error.instance) and (*error.absolute_path, key) not in meant:
-            about = _rule(error)["properties"][key].get("description", "")
-            yield list(error.absolute_path), f"key {key!r} is missing ({about}); add it"
+            about = _rule(error)["properties"][key].get("description", "").split(". ")[0]
+            yield list(error.absolute_path), f"key {key!r} is missing; add it: {about}"
 
 
 def allowed(schema: Mapping[str, Any]) -> str:

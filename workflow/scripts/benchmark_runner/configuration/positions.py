@@ -49,7 +49,7 @@ class Positions:
     """The configuration files of a run, the later overriding the earlier, and what the command line overrides."""
 
     def __init__(self, files: Iterable[Path], overrides: Mapping[str, Any] | None = None) -> None:
-        """Read the files; raises UnreadableFile for one that is no configuration at all."""
+        """Read the files; raises UnreadableFileError for one that is no configuration at all."""
         self._documents: list[Document] = [read_document(path) for path in files]
         self._overrides: dict[str, Any] = {}
         for key, value in (overrides or {}).items():

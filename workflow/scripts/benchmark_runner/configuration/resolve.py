@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from benchmark_runner.configuration.messages import not_finite, problems_of
 from benchmark_runner.configuration.names import duplicate_names, unknown_references
 from benchmark_runner.configuration.positions import Positions, Problem
-from benchmark_runner.configuration.shortcuts import ONLY_ENGINES, SHORTCUTS
+from benchmark_runner.configuration.shortcuts import ONLY_ENGINES, SHORTCUTS, with_typed_overrides
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.schemas import schema, violations
 
@@ -79,9 +79,12 @@ def with_defaults(content: Any, rules: Mapping[str, Any]) -> Any:
     return content
 
 
-def examine(raw: Mapping[str, Any]) -> Examined:
-    """Everything that the configuration's own words tell, whatever is wrong with some of them."""
-    shortened, only_engines = _apply_shortcuts(raw)
+def examine(raw: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Examined:
+    """Everything that the configuration's own words tell, whatever is wrong with some of them.
+
+    overrides is what of raw was given on the command line.
+    """
+    shortened, only_engines = _apply_shortcuts(with_typed_overrides(raw, overrides or {}, schema("config")))
     config: dict[str, Any] = with_defaults(shortened, schema("config"))
     problems = [
         *problems_of(violations("config", config)),

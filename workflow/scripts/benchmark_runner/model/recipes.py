@@ -27,6 +27,8 @@ class Recipe:
     weights_sha256: str
     """Of the model.safetensors that converter CONVERTER_VERSION writes."""
     licence: str
+    context_length: int
+    """Tokens of prompt and answer together: max_position_embeddings of the config.json that is written."""
 
     @property
     def identity(self) -> str:
@@ -45,6 +47,7 @@ RECIPES: Final = {
         gguf_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         weights_sha256="a672150fb4f99d7c8f4168cecdd464069c0ef3a37d8113f22ddb9d48031d03cd",
         licence="Apache-2.0",
+        context_length=8192,
     )
 }
 

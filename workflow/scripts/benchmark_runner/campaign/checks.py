@@ -1,0 +1,90 @@
+"""What a configuration names and must be there before anything is built: programs, the model, room for the prompts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark_runner.campaign.context import Context, prompt_problems
+from benchmark_runner.campaign.engines import UNSERVED_ENGINES
+from benchmark_runner.campaign.machine import refused, this_machine
+from benchmark_runner.configuration.messages import closest
+from benchmark_runner.configuration.names import entries
+from benchmark_runner.configuration.positions import Problem
+from benchmark_runner.configuration.resolve import Examined
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.model.checkpoint import files_that_matter, read_all_tensors, read_architecture, weights_dtype
+from benchmark_runner.model.recipes import RECIPES
+
+PATH_SIMILARITY: Final = 0.8
+"""As messages.SIMILARITY, but higher: names of models and programs share endings (chosen)."""
+
+
+def missing_binaries(examined: Examined, engines_folder: Path) -> Iterator[Problem]:
+    """Engines that take part and whose program is nowhere to be had; one known to be unserved is no problem."""
+    adapters = sorted(path.parent.name for path in engines_folder.glob("*/adapter.yaml"))
+    for index, engine in entries(examined.config, "engines"):
+        binary, name = engine.get("binary_path"), engine.get("name")
+        if not isinstance(binary, str) or not binary or not examined.takes_part(engine) or name in UNSERVED_ENGINES:
+            continue
+        path = Path(os.path.normpath(binary))
+        if path.is_file() or path.name in adapters:
+            continue
+        match = closest(path.name, adapters, PATH_SIMILARITY)
+        hint = f"did you mean {str(path.with_name(match))!r}?" if match else f"those are {', '.join(adapters)}."
+        yield (
+            ["engines", index, "binary_path"],
+            f"{binary!r} is no file, and no adapter of the workflow builds it; {hint} "
+            "Or name a program of yours that speaks the protocol",
+        )
+
+
+def _no_folder(path: Path) -> str:
+    """Message for a model path where nothing is, with the nearest model that is there or can be made."""
+    parent = path.parent
+    beside = [entry.name for entry in parent.iterdir() if entry.is_dir()] if parent.is_dir() else []
+    match = closest(path.name, [*beside, *RECIPES], PATH_SIMILARITY)
+    hint = f"did you mean {str(path.with_name(match))!r}? " if match else ""
+    return (
+        f"{str(path)!r} is no folder; {hint}Put a Hugging Face Llama checkpoint there (config.json, tokenizer.json, "
+        f"*.safetensors), or use the embedded model: --config model_path=./models/{next(iter(RECIPES))}"
+    )
+
+
+def model_context(path: Path) -> Context:
+    """Context of the model at path, by its headers alone; raises BenchmarkError where it is no model."""
+    folder = Path(os.path.normpath(path))
+    if folder.name in RECIPES:
+        made = (folder / "tokenizer.json").is_file()
+        return Context(RECIPES[folder.name].context_length, folder if made else None)
+    if not folder.is_dir():
+        raise BenchmarkError(_no_folder(folder))
+    files_that_matter(folder)
+    tensors = read_all_tensors(folder)
+    weights_dtype(tensors)
+    return Context(read_architecture(folder, tensors).context_length, folder)
+
+
+def _model_path(config: dict[str, Any]) -> str | None:
+    benchmark = config.get("benchmark")
+    path = benchmark.get("model_path") if isinstance(benchmark, dict) else None
+    return path if isinstance(path, str) and path else None
+
+
+def campaign_problems(examined: Examined, engines_folder: Path) -> list[Problem]:
+    """Problems of what the configuration names; what has not the right shape is passed over, it has its message."""
+    config = examined.config
+    problems = list(missing_binaries(examined, engines_folder))
+    path, context = _model_path(config), None
+    if path is not None:
+        try:
+            context = model_context(Path(path))
+        except BenchmarkError as error:
+            problems.append((["benchmark", "model_path"], str(error)))
+    problems += prompt_problems(config, context)
+    system_is_sound = not any(list(key_path[:1]) == ["system"] for key_path, _ in examined.problems)
+    if system_is_sound and config["system"]["strict"]:
+        problems += refused(config["system"], this_machine(config["system"]))
+    return problems

@@ -1,0 +1,142 @@
+"""Do prompt and answer fit into the model's context? Answered before anything is built, exactly where that is possible.
+
+A token is at least one byte, so a short text surely fits; any other is counted by the model's own tokenizer. A model
+that is yet to be made has none: then only a text that cannot fit is refused, and the stage that encodes the prompts
+counts again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from benchmark_runner.campaign.fidelity_prompts import DEFAULT_PROMPTS
+from benchmark_runner.configuration.names import entries
+from benchmark_runner.configuration.positions import Problem
+from benchmark_runner.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    from benchmark_runner.model.prompts import PromptEncoder
+
+SPECIAL_TOKENS: Final = 8
+"""More than any Llama tokenizer puts around a text (chosen)."""
+
+CHARACTERS_PER_TOKEN: Final = 8
+"""English prose has 4 to 5; a text that needs more to fit is taken not to (chosen)."""
+
+
+class Context:
+    """The model's context: its length in tokens, and the folder with its tokenizer where there is one."""
+
+    def __init__(self, length: int, folder: Path | None) -> None:
+        self.length = length
+        self.folder = folder
+
+    @cached_property
+    def _encoder(self) -> PromptEncoder | None:
+        if self.folder is None:
+            return None
+        # Imported here: short prompts need no tokenizer, and loading one takes longer than all other checks.
+        from benchmark_runner.model.prompts import PromptEncoder
+
+        return PromptEncoder(self.folder, {"architecture": {"vocab_size": 0, "context_length": self.length}})
+
+    def _refusal(self, found: str, max_tokens: int) -> str:
+        return (
+            f"{found} and {max_tokens} new ones (max_tokens) are more than the model's context of {self.length} "
+            f"tokens; use {self.length - max_tokens} or less, or lower max_tokens"
+        )
+
+    def complaint(self, prompt: Mapping[str, Any], max_tokens: int) -> str | None:
+        """What is wrong with a plan's prompt of kind text, messages or tokens; None where it fits."""
+        room = self.length - max_tokens
+        if prompt["kind"] == "tokens":
+            count = int(prompt["count"])
+            return self._refusal(f"{count} prompt tokens", max_tokens) if count > room else None
+        messages = prompt["messages"] if prompt["kind"] == "messages" else [{"content": prompt["text"]}]
+        text = "".join(message["content"] for message in messages)
+        if prompt["kind"] == "text" and len(text.encode()) + SPECIAL_TOKENS <= room:
+            return None
+        if self._encoder is not None:
+            count = len(self._encoder.prompt_ids(dict(prompt)))
+            return self._refusal(f"the prompt's {count} tokens", max_tokens) if count > room else None
+        if len(text) > room * CHARACTERS_PER_TOKEN:
+            found = f"the prompt's {len(text)} characters, at {CHARACTERS_PER_TOKEN} a token at most,"
+            return self._refusal(found, max_tokens)
+        return None
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _are_messages(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(item, dict) and isinstance(item.get("content"), str) and "role" in item for item in value)
+    )
+
+
+def _file_text(name: str) -> str:
+    """Text of a prompt file; raises BenchmarkError where there is none."""
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise BenchmarkError(f"{name!r} cannot be read ({error.strerror}); name a text file") from error
+    except UnicodeDecodeError as error:
+        raise BenchmarkError(f"{name!r} is not UTF-8 ({error.reason}); save it in that encoding") from error
+    if not text:
+        raise BenchmarkError(f"{name!r} is empty; put a text into it")
+    return text
+
+
+def _prompt(case: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """Key and prompt of a test case; None where the schema refuses it. Raises BenchmarkError for a bad file."""
+    if isinstance(case.get("prompt_file"), str) and case["prompt_file"]:
+        return "prompt_file", {"kind": "text", "text": _file_text(case["prompt_file"])}
+    if _is_count(case.get("prompt_tokens")):
+        return "prompt_tokens", {"kind": "tokens", "count": case["prompt_tokens"]}
+    if isinstance(case.get("prompt"), str) and case["prompt"]:
+        return "prompt", {"kind": "text", "text": case["prompt"]}
+    if _are_messages(case.get("prompt")):
+        return "prompt", {"kind": "messages", "messages": case["prompt"]}
+    return None
+
+
+def _case_problem(case: Mapping[str, Any], context: Context | None) -> tuple[str, str] | None:
+    """Key and complaint of a test case."""
+    try:
+        prompt = _prompt(case)
+    except BenchmarkError as error:
+        return "prompt_file", str(error)
+    if context is None or prompt is None or not _is_count(case.get("max_tokens")):
+        return None
+    if case["max_tokens"] >= context.length:
+        return "max_tokens", (
+            f"{case['max_tokens']} new tokens leave no room for a prompt in the model's context of {context.length} "
+            f"tokens; use less than {context.length}"
+        )
+    try:
+        complaint = context.complaint(prompt[1], case["max_tokens"])
+    except BenchmarkError as error:
+        complaint = str(error)
+    return (prompt[0], complaint) if complaint else None
+
+
+def prompt_problems(config: Mapping[str, Any], context: Context | None) -> Iterator[Problem]:
+    """Prompts that have no text or do not fit; only the files are looked at where the context is not known."""
+    for w, workload in entries(config, "workloads"):
+        for c, case in entries(workload, "test_cases"):
+            if found := _case_problem(case, context):
+                yield ["workloads", w, "test_cases", c, found[0]], found[1]
+    fidelity = config.get("fidelity")
+    if context is None or not isinstance(fidelity, dict) or not _is_count(fidelity.get("max_tokens")):
+        return
+    given = fidelity.get("prompts")
+    for index, text in enumerate(given if isinstance(given, list) else DEFAULT_PROMPTS):
+        found = _case_problem({"prompt": text, "max_tokens": fidelity["max_tokens"]}, context)
+        if found:
+            yield ["fidelity", *(["prompts", index] if given and found[0] == "prompt" else ["max_tokens"])], found[1]

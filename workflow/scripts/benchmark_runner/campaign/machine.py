@@ -1,0 +1,85 @@
+"""What the configuration asks of this machine and the machine lacks: said once, or refused by system.strict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from benchmark_runner.configuration.positions import Problem
+from benchmark_runner.launch.device import visible_gpu
+from benchmark_runner.monitor.gpu import open_gpu
+
+
+class Machine(NamedTuple):
+    """Cores that this process may use, and why there is no GPU of the wanted number; None where there is one."""
+
+    cores: Sequence[int]
+    gpu_absent_reason: str | None
+
+
+class Lack(NamedTuple):
+    """Something that is not here."""
+
+    key: str
+    """Key of `system` that asks for it."""
+    missing: str
+    instead: str
+    """What happens without it."""
+    remedy: str
+
+
+def this_machine(system: Mapping[str, Any]) -> Machine:
+    """The machine as a launch would find it; the GPU is looked for only where one may be used."""
+    reason = None
+    if system["device"] != "cpu":
+        _, reason = open_gpu(visible_gpu(system["gpu_device"], os.environ.get("CUDA_VISIBLE_DEVICES")))
+    return Machine(sorted(os.sched_getaffinity(0)), reason)
+
+
+def _numbers(cores: Sequence[int]) -> str:
+    return ", ".join(map(str, cores))
+
+
+def lacks(system: Mapping[str, Any], machine: Machine) -> Iterator[Lack]:
+    """Cores, threads and the GPU that the configuration asks for and the machine has not."""
+    wanted = system["cpu_affinity"] if system["cpu_affinity"] is not None else machine.cores
+    usable = [core for core in wanted if core in machine.cores]
+    if absent := [core for core in wanted if core not in machine.cores]:
+        here = _numbers(machine.cores)
+        yield Lack(
+            "cpu_affinity",
+            f"core{'s' if len(absent) > 1 else ''} {_numbers(absent)} cannot be used here, only {here}",
+            f"engines use {_numbers(usable)}" if usable else f"engines use some of {here}",
+            f"name cores among {here}",
+        )
+    count = len(usable or machine.cores)
+    if system["threads"] is not None and system["threads"] > count:
+        yield Lack(
+            "threads",
+            f"{system['threads']} threads are more than the {count} cores that engines may use",
+            f"the threads share {count} cores",
+            f"set it to {count} or less",
+        )
+    if machine.gpu_absent_reason is not None and system["device"] != "cpu":
+        insists = system["device"] == "cuda"
+        yield Lack(
+            "device" if insists else "gpu_device",
+            f"GPU {system['gpu_device']} is not here ({machine.gpu_absent_reason})",
+            "launches will fail or be unavailable" if insists else "engines compute on the CPU",
+            "run on a machine that has it, or set system.device: cpu",
+        )
+
+
+def refused(system: Mapping[str, Any], machine: Machine) -> list[Problem]:
+    """Each lack as a problem of the configuration."""
+    return [
+        (["system", lack.key], f"{lack.missing}, and system.strict is true; {lack.remedy}")
+        for lack in lacks(system, machine)
+    ]
+
+
+def notice(system: Mapping[str, Any], machine: Machine) -> str | None:
+    """One line that says what is used instead of what is not here; None where nothing lacks."""
+    found = [f"system.{lack.key}: {lack.missing}: {lack.instead}" for lack in lacks(system, machine)]
+    return f"note: {'; '.join(found)} (system.strict: true would refuse)" if found else None
