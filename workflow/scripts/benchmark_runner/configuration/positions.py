@@ -34,15 +34,15 @@ def _child(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | No
     return None
 
 
-def _line_of(root: yaml.Node | None, key_path: KeyPath) -> int | None:
-    """Line of the deepest part of key_path that the document has; None where it has not even the first."""
-    node, line = root, None
+def _deepest(root: yaml.Node | None, key_path: KeyPath) -> tuple[int, int]:
+    """How many parts of key_path the document has, and the line of the last of them; (0, 0) for none."""
+    node, depth, line = root, 0, 0
     for part in key_path:
         found = _child(node, part) if node is not None else None
         if found is None:
             break
-        line, node = found[0].start_mark.line + 1, found[1]
-    return line
+        depth, line, node = depth + 1, found[0].start_mark.line + 1, found[1]
+    return depth, line
 
 
 class Positions:
@@ -76,10 +76,10 @@ class Positions:
         """Number of the file, line and their name; the command line comes last."""
         if self._is_overridden(key_path):
             return len(self._documents), 0, COMMAND_LINE
-        for number, document in reversed(list(enumerate(self._documents))):
-            line = _line_of(document.root, key_path)
-            if line is not None:
-                return number, line, f"{shown_path(document.path)}:{line}"
+        depths = [(*_deepest(document.root, key_path), number) for number, document in enumerate(self._documents)]
+        depth, line, number = max(depths, key=lambda row: (row[0], row[2]), default=(0, 0, 0))
+        if depth:
+            return number, line, f"{shown_path(self._documents[number].path)}:{line}"
         files = ", ".join(shown_path(document.path) for document in self._documents)
         return 0, 0, files or "configuration"
 

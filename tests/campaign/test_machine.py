@@ -1,0 +1,53 @@
+"""What this machine lacks: what is used instead, and the refusal under strict."""
+
+from __future__ import annotations
+
+from benchmark_runner.campaign.machine import Machine, lacks, notice, refused, this_machine
+
+SYSTEM = {"cpu_affinity": None, "threads": None, "device": "auto", "gpu_device": 0}
+HERE = Machine([0, 1], None)
+NO_GPU = Machine([0, 1], "no driver")
+
+
+def keys(machine, **changes):
+    return [lack.key for lack in lacks({**SYSTEM, **changes}, machine)]
+
+
+def test_a_machine_that_has_everything_is_not_spoken_of():
+    assert notice({**SYSTEM, "cpu_affinity": [1], "threads": 1}, HERE) is None
+
+
+def test_the_cpu_alone_needs_no_gpu():
+    assert keys(NO_GPU, device="cpu") == []
+    assert this_machine({**SYSTEM, "device": "cpu"}).gpu_absent_reason is None
+
+
+def test_absent_cores_are_named_with_those_that_are_used():
+    words = notice({**SYSTEM, "cpu_affinity": [0, 1, 2, 3]}, HERE)
+    assert words == (
+        "note: system.cpu_affinity: cores 2, 3 cannot be used here, only 0, 1: engines use 0, 1 "
+        "(system.strict: true would refuse)"
+    )
+
+
+def test_threads_are_held_against_the_cores_that_engines_may_use():
+    assert keys(HERE, threads=2) == []
+    assert keys(HERE, threads=3) == ["threads"]
+    assert keys(HERE, threads=2, cpu_affinity=[1]) == ["threads"]
+
+
+def test_without_a_gpu_auto_takes_the_cpu_and_cuda_does_not():
+    assert "engines compute on the CPU" in notice(SYSTEM, NO_GPU)
+    assert "launches will fail or be unavailable" in notice({**SYSTEM, "device": "cuda"}, NO_GPU)
+
+
+def test_all_that_lacks_stands_on_one_line():
+    words = notice({**SYSTEM, "cpu_affinity": [7], "threads": 9}, NO_GPU)
+    assert "\n" not in words
+    assert words.count("system.") == 4
+
+
+def test_strict_makes_each_lack_a_problem_with_its_key_and_remedy():
+    problems = refused({**SYSTEM, "cpu_affinity": [7], "threads": 9}, NO_GPU)
+    assert [path for path, _ in problems] == [["system", key] for key in ("cpu_affinity", "threads", "gpu_device")]
+    assert problems[0][1] == ("core 7 cannot be used here, only 0, 1, and system.strict is true; name cores among 0, 1")

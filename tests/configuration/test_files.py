@@ -1,0 +1,73 @@
+"""Files that are no configuration at all are named with line and remedy; a key that stands twice is found anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmark_runner.configuration.files import UnreadableFileError, main, read_document, shown_path
+
+
+def written(folder: Path, content: bytes) -> Path:
+    file = folder / "mine.yaml"
+    file.write_bytes(content)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"benchmark:\n  name: [x\n  seed: 1\n", "mine.yaml:3: this is not YAML: expected ',' or ']'"),
+        (b"benchmark:\n\tname: x\n", "mine.yaml:2: this is not YAML: found character '\\t'"),
+        (b"benchmark:\n\tname: x\n", "indent with spaces, not tabs"),
+        (b'benchmark:\n  name: "x\n', "check brackets, quotes, colons"),
+        (b"a: 1\nb: 2\x00\n", "this is not YAML"),
+        (b"benchmark:\n  name: caf\xe9\n", "mine.yaml:2: byte 0xe9 is not UTF-8; save the file in the encoding UTF-8"),
+        ("benchmark: 1".encode("utf-16"), "mine.yaml:1: byte 0xff is not UTF-8"),
+        (b"- a\n- b\n", "mine.yaml:1: the file holds a list; a map of keys belongs here"),
+        (b"hello\n", "the file holds a single value"),
+        (b"", "the file holds nothing"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_named_with_line_and_remedy(tmp_path, monkeypatch, content, expected):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnreadableFileError) as caught:
+        read_document(written(tmp_path, content))
+    assert expected in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UnreadableFileError, match="No such file"):
+        read_document(tmp_path / "nowhere.yaml")
+
+
+def test_a_key_that_stands_twice_is_found_at_any_depth(tmp_path):
+    text = "a: 1\nb:\n  c: 1\n  d: {x: 1, x: 2}\n  c: 2\ne:\n  - f: 1\n    f: 2\na: 2\n"
+    problems = read_document(written(tmp_path, text.encode())).problems
+    assert [(problem.line, problem.message.split(":")[0]) for problem in problems] == [
+        (4, "b.d.x"),
+        (5, "b.c"),
+        (8, "e[0].f"),
+        (9, "a"),
+    ]
+    assert problems[-1].message.endswith("the key stands twice, first in line 1; remove one of the two")
+
+
+@pytest.mark.parametrize("content", [b'{"benchmark":\n\t{"name": "x"}}', b"\xef\xbb\xbfbenchmark: {}\n"])
+def test_json_with_tabs_and_a_byte_order_mark_are_no_problem(tmp_path, content):
+    assert read_document(written(tmp_path, content)).problems == []
+
+
+def test_paths_below_the_present_folder_are_shown_relative(tmp_path, monkeypatch):
+    (tmp_path / "config").mkdir()
+    monkeypatch.chdir(tmp_path / "config")
+    assert shown_path(tmp_path / "config" / "a.yaml") == "a.yaml"
+    assert shown_path(tmp_path / "b.yaml") == str(tmp_path / "b.yaml")
+
+
+def test_the_command_is_silent_about_a_sound_file_and_refuses_another(tmp_path, repository, capsys):
+    assert main([str(repository / "config" / "config.yaml")]) == 0
+    assert capsys.readouterr() == ("", "")
+    with pytest.raises(Exception, match="stands twice"):
+        main([str(written(tmp_path, b"a: 1\na: 2\n"))])

@@ -1,0 +1,129 @@
+"""One message for each thing to be mended, with place, value, what is allowed and the remedy."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchmark_runner.configuration.positions import Positions
+from benchmark_runner.configuration.resolve import examine
+
+SOUND = {
+    "benchmark": {"output_dir": "results/x", "model_path": "models/m"},
+    "engines": [{"name": "a", "binary_path": "bin/a"}],
+    "workloads": [{"name": "w", "test_cases": [{"prompt": "Hi", "max_tokens": 4}]}],
+}
+
+
+def messages(text: str, overrides=None, files=()) -> list[str]:
+    """Messages for SOUND with the sections of a YAML text in place of its own."""
+    raw = {**copy.deepcopy(SOUND), **yaml.safe_load(text)}
+    return Positions(files, overrides).lines(examine(raw, overrides).problems)
+
+
+def case(text: str) -> str:
+    return f"workloads: [{{name: w, test_cases: [{text}]}}]"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sistem: {threads: 1}", "sistem: unknown key 'sistem'; did you mean 'system'?"),
+        ("zzz: 1", "known here: analysis, analyze_only, benchmark"),
+        ("benchmark: {output_dri: x, model_path: y}", "did you mean 'output_dir'?"),
+        ("benchmrk: {}\nbenchmark: [a]", 'benchmark: ["a"] is not allowed: a map of keys'),
+        ("engines: {name: a}", "is not allowed: a list, not empty"),
+        ("engines: [pytorch]", 'engines[0]: "pytorch" is not allowed: a map of keys'),
+        ("engines: [{name: 5, binary_path: x}]", "engines[0].name: 5 is not allowed: text; put it in quotes"),
+        ("engines: [{name: no, binary_path: x}]", "engines[0].name: false is not allowed: text; put it in quotes"),
+        ("engines: [{name: .a/b, binary_path: x}]", "for example 'a_b'"),
+        ("engines: [{name: a, binary_path: x, dtype: bf-16}]", "did you mean 'bf16'?"),
+        ("system: {threads: two}", 'system.threads: "two" is not allowed: a whole number or null, at least 1'),
+        ("system: {thermal_limit_celsius: 900}", "at most 120 °C"),
+        ("system: {cool_down_seconds: -1}", "at least 0"),
+        ("system: {cool_down_seconds: .nan}", "nan is no number to work with"),
+        ("system: {strict: yess}", "true or false"),
+        ("system:", "system: nothing stands here, which is not allowed: a map of keys, or leave the key out"),
+        ("monitoring: {sample_interval_ms: 2026-01-01}", '"2026-01-01" is not allowed: a whole number'),
+        ("fidelity: {prompts: []}", "not empty"),
+        (case("Hello"), 'test_cases[0]: "Hello" is not allowed: a map of keys'),
+        (case("{prompt: '', max_tokens: 1}"), "the prompt is empty; write a text"),
+        (case("{prompt: [], max_tokens: 1}"), "the prompt is empty; write a text"),
+        (case("{prompt: 5, max_tokens: 1}"), "5 is no prompt; write a text"),
+        (case("{prompt: [{role: usr, content: Hi}], max_tokens: 1}"), 'prompt[0].role: "usr" is not allowed'),
+        (case("{prompt: [{role: user, contents: Hi}], max_tokens: 1}"), "prompt[0].contents: unknown key 'contents'"),
+        (case("{promt: Hi, max_tokens: 1}"), "promt: unknown key 'promt'; did you mean 'prompt'?"),
+        (case("{prompt: Hi, max_token: 1}"), "did you mean 'max_tokens'?"),
+        (case("{prompt: Hi, prompt_tokens: 3, max_tokens: 1}"), "it has prompt and prompt_tokens; keep one"),
+        (case("{prompt: Hi}"), "key 'max_tokens' is missing; add it: Tokens to generate"),
+        (case("{prompt_tokens: 0, max_tokens: 1}"), "at least 1, at most 1000000 tokens"),
+        ("benchmark: {model_path: y}", "key 'output_dir' is missing; add it"),
+    ],
+)
+def test_each_mistake_has_one_message_with_the_remedy(text, expected):
+    found = [message for message in messages(text) if "benchmrk" not in message]
+    assert len(found) == 1
+    assert expected in found[0]
+
+
+def test_a_long_value_is_cut():
+    (message,) = messages(f"engines: [{{name: a, binary_path: x, dtype: {'y' * 500}}}]")
+    assert len(message) < 300
+
+
+def test_a_whole_number_may_be_written_with_a_point():
+    raw = {**SOUND, "system": {"threads": 2.0}}
+    assert examine(raw).config["system"]["threads"] == 2
+    assert isinstance(examine(raw).config["system"]["threads"], int)
+
+
+def test_messages_come_in_the_order_of_the_file_and_the_command_line_last(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "mine.yaml"
+    file.write_text("system:\n  thread: 1\n  device: gpu\nanalysis:\n  plots: true\n")
+    found = messages(file.read_text() + "only_engine: x\n", {"only_engine": "x"}, [file])
+    assert [message.split(": ")[0] for message in found] == ["mine.yaml:2", "mine.yaml:3", "mine.yaml:5", "--config"]
+
+
+def test_a_later_file_is_the_place_of_what_it_overrides(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.yaml").write_text("system:\n  threads: 0\n  device: gpu\n")
+    (tmp_path / "b.yaml").write_text("\n\nsystem:\n  threads: -1\n")
+    found = messages("system: {threads: -1, device: gpu}", None, [tmp_path / "a.yaml", tmp_path / "b.yaml"])
+    assert [message.split(": ")[0] for message in found] == ["a.yaml:3", "b.yaml:4"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ({"system": {"thread": "2"}}, "--config: system.thread: unknown key 'thread'; did you mean 'threads'?"),
+        ({"only_engine": "a"}, "--config: only_engine: unknown key 'only_engine'; did you mean 'only_engines'?"),
+        ({"device": "gpu"}, '--config: system.device: "gpu" is not allowed: one of auto, cpu, cuda'),
+        ({"system": {"threads": "0"}}, "--config: system.threads: 0 is not allowed"),
+    ],
+)
+def test_overrides_of_the_command_line_are_named_as_such(overrides, expected):
+    (message,) = Positions([], overrides).lines(examine({**SOUND, **overrides}, overrides).problems)
+    assert message.startswith(expected)
+
+
+def test_numbers_and_truth_values_inside_an_override_are_no_text():
+    given = {"system": {"threads": "2", "strict": "true", "cpu_affinity": ["0", "1"], "max_memory_gb": "null"}}
+    examined = examine({**SOUND, **given}, given)
+    assert examined.problems == []
+    system = examined.config["system"]
+    assert (system["threads"], system["strict"], system["cpu_affinity"]) == (2, True, [0, 1])
+    assert system["max_memory_gb"] is None
+
+
+def test_names_are_checked_whatever_else_is_wrong():
+    found = messages(
+        "engines: [{name: a, binary_path: x, dtype: f8}, {name: A, binary_path: y}, 7]\nbenchmark: {baseline: c}"
+    )
+    text = "\n".join(found)
+    for expected in ("one of f32", "'A' is there twice (as 'a'", "7 is not allowed", "'c' is no enabled engine"):
+        assert expected in text
+    assert len(found) == 6
