@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark_runner.campaign.checks import missing_binaries, model_context
+from benchmark_runner.campaign.checks import campaign_problems, missing_binaries, model_context
 from benchmark_runner.configuration.resolve import examine
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.recipes import RECIPES
@@ -39,6 +39,13 @@ def test_a_program_that_resembles_no_adapter_gets_the_list_of_them(repository):
 def test_engines_known_to_be_unserved_and_those_left_out_are_no_problem(repository):
     engines = [{"name": "lm_rs", "binary_path": "nowhere"}, {"name": "a", "binary_path": "nowhere"}]
     assert absent(repository, *engines, only_engines="lm_rs") == []
+
+
+def test_a_price_catalogue_that_is_not_there_is_named(repository):
+    problems = campaign_problems(examine({"business": {"prices": "nowhere.yaml"}}), repository / "engines")
+    assert problems == [
+        (["business", "prices"], "'nowhere.yaml' is no file; name a price catalogue, or leave the key out")
+    ]
 
 
 def test_the_context_of_a_model_that_is_yet_to_be_made_is_the_recipe_s(tmp_path):

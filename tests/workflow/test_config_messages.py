@@ -40,12 +40,12 @@ TEN_MESSAGES = {
     4: "benchmark.lanches: unknown key 'lanches'; did you mean 'launches'?",
     6: 'engines[0].name: "my engine" is no name',
     9: "engines[1].binary_path: './target/release/candel-bench' is no file",
-    10: "engines[1].dtype: \"fp16\" is not allowed: one of f32, f16, bf16; did you mean 'f16'?",
-    13: "workloads[0].iterations: -10 is not allowed: a whole number, at least 1",
+    10: "engines[1].dtype: \"fp16\" is not allowed; write one of f32, f16, bf16; did you mean 'f16'?",
+    13: "workloads[0].iterations: -10 is not allowed; write a whole number, at least 1",
     15: "workloads[0].test_cases[0].prompt: the prompt is empty",
     17: "workloads[1].name: 'Chat' is there twice (as 'chat'",
     19: "workloads[1].test_cases[0].promt: unknown key 'promt'; did you mean 'prompt'?",
-    21: 'monitoring: ["gpu_metrics"] is not allowed: a map of keys',
+    21: 'monitoring: ["gpu_metrics"] is not allowed; write a map of keys',
 }
 """By line of TEN_TYPOS."""
 

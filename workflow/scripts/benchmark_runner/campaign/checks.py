@@ -67,17 +67,22 @@ def model_context(path: Path) -> Context:
     return Context(read_architecture(folder, tensors).context_length, folder)
 
 
-def _model_path(config: dict[str, Any]) -> str | None:
-    benchmark = config.get("benchmark")
-    path = benchmark.get("model_path") if isinstance(benchmark, dict) else None
-    return path if isinstance(path, str) and path else None
+def _text_at(config: dict[str, Any], section: str, key: str) -> str | None:
+    content = config.get(section)
+    text = content.get(key) if isinstance(content, dict) else None
+    return text if isinstance(text, str) and text else None
 
 
 def campaign_problems(examined: Examined, engines_folder: Path) -> list[Problem]:
     """Problems of what the configuration names; what has not the right shape is passed over, it has its message."""
     config = examined.config
     problems = list(missing_binaries(examined, engines_folder))
-    path, context = _model_path(config), None
+    prices = _text_at(config, "business", "prices")
+    if prices is not None and not Path(prices).is_file():
+        problems.append(
+            (["business", "prices"], f"{prices!r} is no file; name a price catalogue, or leave the key out")
+        )
+    path, context = _text_at(config, "benchmark", "model_path"), None
     if path is not None:
         try:
             context = model_context(Path(path))

@@ -129,15 +129,14 @@ def _bad_name(error: ValidationError) -> str:
 
 def _bad_value(error: ValidationError) -> str:
     rule = _rule(error)
-    description = rule.get("description", "")
-    words = f"{shown(error.instance)} is not allowed: {allowed(rule)}"
+    words = f"{shown(error.instance)} is not allowed; write {allowed(rule)}"
     if error.instance is None:
-        words = f"nothing stands here, which is not allowed: {allowed(rule)}, or leave the key out"
+        words = f"nothing stands here; write {allowed(rule)}, or leave the key out"
     elif "string" in rule.get("type", ()) and not isinstance(error.instance, (str, list, dict)):
-        words += "; put it in quotes"
+        words += ", in quotes"
     elif error.validator == "enum" and (match := closest(str(error.instance), [str(value) for value in rule["enum"]])):
         words += f"; did you mean {match!r}?"
-    return f"{words}. {description}".rstrip(" .")
+    return f"{words} ({rule['description']})" if "description" in rule else words
 
 
 def _explain(error: ValidationError, meant: Set[KeyPath]) -> Iterator[Problem]:
