@@ -17,7 +17,7 @@ $(READ_CONFIG) && { $(SNAKEMAKE) $(1) 2>&1 1>&3 | (trap '' INT; grep --line-buff
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run check plan report analyze test test-quick lint lock docs clean
+.PHONY: help run check plan doctor report analyze test test-quick lint lock docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -28,8 +28,11 @@ run: $(VENV)/workflow.stamp  ## set up and run the quick comparison (CONFIG=conf
 check: $(VENV)/workflow.stamp  ## is CONFIG in order? every problem with file, line and remedy
 	@$(READ_CONFIG) && $(SNAKEMAKE) -n > /dev/null && echo "$(CONFIG) is in order"
 
-plan: $(VENV)/workflow.stamp  ## write plan.json of CONFIG: launches, order, what they can find out
+plan: $(VENV)/workflow.stamp  ## what CONFIG will do: launches, order, minutes, the smallest difference it can find
 	@$(call snakemake,plan)
+
+doctor: $(VENV)/workflow.stamp  ## what this machine lets us measure, what is missing and how to get it
+	@$(call snakemake,doctor)
 
 report: $(VENV)/workflow.stamp  ## finish CONFIG's report
 	@$(call snakemake,report)

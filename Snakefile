@@ -20,6 +20,7 @@ else:
 
     # --- what is measured, by what, on what ---
     include: "workflow/rules/plan.smk"
+    include: "workflow/rules/doctor.smk"
     include: "workflow/rules/engines.smk"
     include: "workflow/rules/models.smk"
     include: "workflow/rules/environment.smk"
@@ -36,7 +37,7 @@ include: "workflow/rules/report.smk"
 
 
 onsuccess:
-    shell(ANSWER)
+    shell(f"{ANSWER} {shlex.join(workflow.dag_settings.targets)}")
 
 
 rule all:

@@ -3,17 +3,35 @@
 REQUIRED INPUTS
     none but the configuration
 OUTPUTS
-    <output_dir>/plan.json, and <output_dir>/plan/<part>.<hash>.json for the stages that depend on a part of it
+    <output_dir>/plan.json, what `plan` prints of it, and <output_dir>/plan/<part>.<hash>.json for the stages that depend on a part of it
 """
 
 import json
 
 
 rule plan:
+    input:
+        f"{OUT}/plan.json",
+    # No output: what it prints changes with every finished launch, so it is never up to date.
+    log:
+        f"{OUT}/logs/stages/plan.log",
+    conda:
+        "../../envs/workflow.yaml"
+    params:
+        config=json.dumps(CAMPAIGN.config, sort_keys=True, ensure_ascii=False),
+    shell:
+        "python -m benchmark_runner.forecast"
+        " --plan {input:q}"
+        " --config {params.config:q}"
+        ' --engines-folder "$BENCHMARK_RUNNER_ROOT"/engines'
+        " 2>&1 | tee {log:q}"
+
+
+rule write_plan:
     output:
         f"{OUT}/plan.json",
     log:
-        f"{OUT}/logs/stages/plan.log",
+        f"{OUT}/logs/stages/write_plan.log",
     conda:
         "../../envs/workflow.yaml"
     params:

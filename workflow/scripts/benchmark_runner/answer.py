@@ -7,10 +7,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
+
+ASIDE: Final = frozenset({"plan", "doctor"})
+"""Targets whose own output is what was asked for."""
 
 
 def _row(engine: str, figures: Mapping[str, Any], width: int) -> str:
@@ -30,12 +33,14 @@ def in_words(summary: Mapping[str, Any], report: Path) -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the answer of a results folder; prints nothing where the campaign has none yet."""
+    """Print the answer of a results folder; nothing where there is none yet or something else was asked for."""
     parser = argparse.ArgumentParser(prog="benchmark_runner.answer", description=__doc__)
     parser.add_argument("--output-dir", type=Path, required=True)
+    parser.add_argument("targets", nargs="*", help="what Snakemake was asked for; nothing means the whole campaign")
     arguments = parser.parse_args(argv)
     report = arguments.output_dir / "report.html"
-    if report.is_file():
+    asked_aside = arguments.targets and ASIDE.issuperset(arguments.targets)
+    if report.is_file() and not asked_aside:
         print(in_words(read_json(arguments.output_dir / "summary.json"), report))
     return os.EX_OK
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.display import plural
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.statistics import power
@@ -43,26 +44,38 @@ def power_of(plan: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def in_words(plan: Mapping[str, Any]) -> str:
-    """The plan in a few lines for the terminal and the log."""
-    found = plan["power"]
-    engines = ", ".join(engine["name"] for engine in plan["engines"])
-    lines = [
-        f"{plan['campaign']['name']}: {len(plan['order'])} launches = {plan['campaign']['launches']} blocks of "
-        f"{len(plan['engines'])} engines ({engines}) x {len(plan['workloads'])} workloads",
-    ]
+def findable(found: Mapping[str, Any]) -> str:
+    """In one sentence: the smallest difference that the design can find, or the launches that it lacks."""
+    tests = plural(found["tests"], "test")
+    if found["tests"] == 0:
+        return "there is no pair of engines to compare"
     if not found["can_reach_significance"]:
-        lines.append(
-            f"{found['launches']} launches cannot reach significance in {found['tests']} tests; "
-            f"{found['fewest_launches']} can: set benchmark.launches. Verdicts will read `untestable`."
+        return (
+            f"{plural(found['launches'], 'launch')} cannot reach significance in {tests}; "
+            f"{found['fewest_launches']} can: set benchmark.launches. Verdicts will read `untestable`"
         )
-    elif found["smallest_detectable_ratio"] is not None:
-        percent = 100.0 * (found["smallest_detectable_ratio"] - 1.0)
-        lines.append(
-            f"smallest difference found with {found['power']:.0%} power: {percent:.1f} %, "
-            f"if launches vary by {found['assumed_cv']:.0%}"
-        )
-    return "\n".join(lines)
+    if found["smallest_detectable_ratio"] is None:
+        return f"no difference up to 100 times is found with {found['power']:.0%} power: set benchmark.launches higher"
+    percent = 100.0 * (found["smallest_detectable_ratio"] - 1.0)
+    return (
+        f"smallest difference found with {found['power']:.0%} power in {tests}: {percent:.1f} %, "
+        f"if launches vary by {found['assumed_cv']:.0%} (assumed; the report tells how much they did)"
+    )
+
+
+def launches_in_words(plan: Mapping[str, Any]) -> str:
+    """How many launches there are, and of what."""
+    engines, workloads = plan["engines"], plan["workloads"]
+    names = ", ".join(engine["name"] for engine in engines)
+    return (
+        f"{plural(len(plan['order']), 'launch')} = {plural(plan['campaign']['launches'], 'block')} of "
+        f"{plural(len(engines), 'engine')} ({names}) x {plural(len(workloads), 'workload')}"
+    )
+
+
+def in_words(plan: Mapping[str, Any]) -> str:
+    """The plan in two lines for the terminal and the log."""
+    return f"{plan['campaign']['name']}: {launches_in_words(plan)}\n{findable(plan['power'])}"
 
 
 def main(argv: Sequence[str]) -> int:

@@ -1,0 +1,93 @@
+"""The doctor on the machine that runs the tests, and on one whose GPU is a stand-in."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from benchmark_runner.doctor import examination
+from benchmark_runner.doctor.__main__ import main
+from benchmark_runner.jsonio import read_json
+from benchmark_runner.monitor.gpu import NO_DRIVER, Gpu
+from benchmark_runner.schemas import violations
+from tiny_campaign import CONFIG
+from tiny_model import make_tiny_model
+
+CHECKS = [
+    *("gpu", "counters", "package_energy", "temperature", "frequency", "governor", "turbo", "smt", "cores"),
+    *("other_load", "memory", "swap", "cargo", "cc", "nvcc", "uv", "chromium", "disk"),
+]
+
+
+@pytest.fixture
+def doctor(tmp_path, monkeypatch, repository):
+    """Runs the stage in a folder of its own; what doctor.json holds."""
+    monkeypatch.chdir(tmp_path)
+
+    def run():
+        arguments = ["--config", json.dumps(CONFIG), "--engines-folder", str(repository / "engines")]
+        assert main([*arguments, "--watch-seconds", "0.05", "--out", "results/tiny/doctor.json"]) == 0
+        return read_json(tmp_path / "results" / "tiny" / "doctor.json")
+
+    make_tiny_model(tmp_path / "models" / "tiny")
+    return run
+
+
+def by_check(document):
+    return {finding["check"]: finding for finding in document["findings"]}
+
+
+def test_every_check_is_answered_and_keeps_the_schema(doctor, capsys):
+    document = doctor()
+    assert [finding["check"] for finding in document["findings"]] == CHECKS
+    assert violations("doctor", document) == []
+    for finding in document["findings"]:
+        assert {name for name, value in finding["values"].items() if value is None} == set(finding["absent"])
+    shown = capsys.readouterr().out
+    assert all(finding["title"] in shown for finding in document["findings"])
+    assert "18 checks:" in shown
+
+
+def test_the_weights_are_those_of_the_model(doctor, tmp_path):
+    found = by_check(doctor())["memory"]["values"]["weights_bytes"]
+    file_bytes = (tmp_path / "models" / "tiny" / "model.safetensors").stat().st_size
+    assert 0 < found < file_bytes  # less by the header
+
+
+def test_without_tools_and_driver_everything_is_told_and_nothing_fails(doctor, monkeypatch):
+    monkeypatch.setattr(examination, "find_tool", lambda _: None)
+    monkeypatch.setattr(examination.tools, "find_chromium", lambda: None)
+    monkeypatch.setattr(examination, "open_gpu", lambda _: (None, NO_DRIVER))
+    found = by_check(doctor())
+    for check in ("gpu", "cargo", "cc", "nvcc", "uv", "chromium"):
+        assert found[check]["state"] == "missing"
+        assert all(lack["reason"] and lack["cost"] and lack["remedy"] for lack in found[check]["lacks"])
+
+
+def test_the_schema_refuses_a_missing_thing_without_a_reason(doctor):
+    document = doctor()
+    document["findings"][0] |= {"state": "missing", "found": None, "lacks": []}
+    assert violations("doctor", document)
+    document["findings"][0] |= {"state": "there", "found": "x", "lacks": [], "surplus": 1}
+    assert violations("doctor", document)
+
+
+class NVMLError(Exception):
+    pass
+
+
+def test_a_part_of_a_gpu_stands_for_the_whole():
+    def index(handle):
+        if handle == "part":
+            raise NVMLError
+        return 1
+
+    nvml = SimpleNamespace(
+        NVMLError=NVMLError,
+        nvmlDeviceGetIndex=index,
+        nvmlDeviceGetDeviceHandleFromMigDeviceHandle=lambda handle: f"whole of {handle}",
+    )
+    devices = [{"index": 0}, {"index": 1}]
+    assert examination.device_facts({"devices": devices}, Gpu(nvml, "part")) == {"index": 1}

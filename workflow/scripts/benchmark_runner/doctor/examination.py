@@ -1,0 +1,157 @@
+"""Asks every reader once, and has each answer judged."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark_runner.build.__main__ import default_cache
+from benchmark_runner.build.adapter import Adapter, find_tool, load_adapter
+from benchmark_runner.campaign.campaign import Campaign
+from benchmark_runner.display import plural
+from benchmark_runner.doctor import load, processor, sensors, tools
+from benchmark_runner.doctor.finding import Finding
+from benchmark_runner.environment.gpu import gpu_facts
+from benchmark_runner.environment.machine import Machine
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.launch import preflight
+from benchmark_runner.launch.cores import divide_cores, read_topology
+from benchmark_runner.launch.device import visible_gpu
+from benchmark_runner.model.checkpoint import read_all_tensors
+from benchmark_runner.monitor.counters import CounterProbe
+from benchmark_runner.monitor.energy import PackageEnergyProbe
+from benchmark_runner.monitor.gpu import Gpu, GpuProbe, open_gpu
+from benchmark_runner.monitor.machine import CoresProbe, FrequencyProbe, TemperatureProbe
+from benchmark_runner.monitor.probe import Probe, Sample
+
+STOLEN: Final = "machine_stolen_seconds"
+
+
+def _sample_of(probe: Probe) -> Sample:
+    sample: Sample = {}
+    probe.read(sample)
+    return sample
+
+
+def weights_of(campaign: Campaign) -> tuple[int | None, str]:
+    """Bytes of the model's weights, or None and why they are not known."""
+    folder = Path(campaign.model.path)
+    if not folder.is_dir():
+        return None, f"the model is not made yet ({folder})"
+    try:
+        return read_all_tensors(folder).data_bytes, ""
+    except (BenchmarkError, OSError) as error:
+        return None, f"the model's weights cannot be read: {error}"
+
+
+def device_facts(facts: Mapping[str, Any], gpu: Gpu) -> Mapping[str, Any]:
+    """The opened GPU's entry among the facts of all; for a part of a GPU (MIG) that of the whole."""
+    try:
+        index = gpu.nvml.nvmlDeviceGetIndex(gpu.handle)
+    except gpu.nvml.NVMLError:
+        whole = gpu.nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(gpu.handle)
+        index = gpu.nvml.nvmlDeviceGetIndex(whole)
+    return next(device for device in facts["devices"] if device["index"] == index)
+
+
+def examine_gpu(gpu: Gpu | None, gpu_absent: str | None, weights_bytes: int | None) -> Finding:
+    """The GPU that a launch would use."""
+    if gpu is None:
+        return sensors.no_gpu(gpu_absent or "no GPU can be opened")
+    facts, no_facts = gpu_facts(gpu.nvml)
+    if facts is None:
+        return sensors.no_gpu(no_facts or "the driver tells nothing")
+    probe = GpuProbe(gpu)
+    return sensors.gpu(facts, device_facts(facts, gpu), _sample_of(probe), probe.absent, weights_bytes)
+
+
+def examine_sensors(cores: CoresProbe) -> list[Finding]:
+    """What the monitor reads of the processor."""
+    temperature, frequency = TemperatureProbe(), FrequencyProbe(cores.cores)
+    return [
+        sensors.counters(CounterProbe().absent),
+        sensors.package_energy(PackageEnergyProbe().absent),
+        sensors.temperature(_sample_of(temperature), temperature.absent),
+        sensors.frequency(_sample_of(frequency), frequency.absent),
+    ]
+
+
+def examine_load(
+    gpu: Gpu | None, cores: CoresProbe, machine: Machine, weights: tuple[int | None, str], watch_seconds: float
+) -> list[Finding]:
+    """Other load over the time that is watched, memory and swap at its end."""
+    begin, stolen_before = preflight.take_snapshot(), _sample_of(cores)[STOLEN]
+    time.sleep(watch_seconds)
+    end, stolen_after = preflight.take_snapshot(), _sample_of(cores)[STOLEN]
+    elapsed_seconds = (end.time_ns - begin.time_ns) / 1e9
+    busy = preflight.busy_processes(begin, end, preflight.ancestors(os.getpid()))
+    state = preflight.Machine(gpu).state(busy)
+    memory = machine.memory()
+    return [
+        load.other_load(
+            state,
+            cores=len(os.sched_getaffinity(0)),
+            stolen_percent=100.0 * (stolen_after - stolen_before) / elapsed_seconds,
+            has_gpu=gpu is not None,
+        ),
+        load.memory(state, memory, *weights),
+        load.swap(state, memory),
+    ]
+
+
+def examine_tools(adapters: Sequence[Adapter], *, has_gpu: bool) -> list[Finding]:
+    """What engines are built with, and the tests' browser."""
+    found = {name: tools.ask_version(find_tool(name)) for name in tools.TITLES}
+    return [
+        tools.cargo(found["cargo"], adapters),
+        tools.c_compiler(found["cc"]),
+        tools.cuda_compiler(found["nvcc"], has_gpu=has_gpu),
+        tools.uv(found["uv"], adapters),
+        tools.chromium(tools.find_chromium()),
+    ]
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there."""
+    return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
+
+
+def examine_disk(campaign: Campaign) -> Finding:
+    """Free space where results, engines and caches go."""
+    folders = {"results": Path(campaign.output_dir), "engines": Path(), "caches": default_cache()}
+    free_bytes = {kept: shutil.disk_usage(_existing(folder)).free for kept, folder in folders.items()}
+    records = [Path(f"{engine.binary_path}.build.json") for engine in campaign.builds.values()]
+    return load.disk(free_bytes, folders, engines_built=all(record.is_file() for record in records))
+
+
+def examine(campaign: Campaign, watch_seconds: float) -> list[Finding]:
+    """All findings, in the order of the table; takes as long as other load is watched, and a second."""
+    system = campaign.config["system"]
+    gpu, gpu_absent = open_gpu(visible_gpu(system["gpu_device"], os.environ.get("CUDA_VISIBLE_DEVICES")))
+    machine, cores, weights = Machine(Path("/")), CoresProbe(), weights_of(campaign)
+    # First, before the examination itself makes work.
+    of_load = examine_load(gpu, cores, machine, weights, watch_seconds)
+    cpu = machine.cpu()
+    adapters = [load_adapter(path.parent) for path in sorted(campaign.engines_folder.glob("*/adapter.yaml"))]
+    return [
+        examine_gpu(gpu, gpu_absent, weights[0]),
+        *examine_sensors(cores),
+        processor.governor(cpu),
+        processor.turbo(cpu),
+        processor.hardware_threads(cpu),
+        processor.division(divide_cores(read_topology(), threads=system["threads"], affinity=system["cpu_affinity"])),
+        *of_load,
+        *examine_tools(adapters, has_gpu=gpu is not None),
+        examine_disk(campaign),
+    ]
+
+
+def conclusion(findings: Sequence[Finding]) -> str:
+    """How many things are there, limited and missing."""
+    states = [finding.state for finding in findings]
+    counts = {state: states.count(state) for state in ("there", "limited", "missing")}
+    return f"{plural(len(findings), 'check')}: " + ", ".join(f"{count} {state}" for state, count in counts.items())

@@ -1,0 +1,126 @@
+"""The programs that engines are built with, and the browser of the tests."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from benchmark_runner.build.adapter import REMEDIES, Adapter
+from benchmark_runner.doctor.finding import Finding, Lack
+
+CHROMIUM_NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+VERSION_TIMEOUT_S: Final = 20
+TITLES: Final = {"cargo": "Rust (cargo)", "cc": "C compiler (cc)", "nvcc": "CUDA compiler (nvcc)", "uv": "uv"}
+_VERSION: Final = re.compile(r"\d+(?:\.\d+)+")
+
+Version = tuple[int, ...]
+
+
+class Tool(NamedTuple):
+    """A program of this machine: where it is, and the version that it tells; or why it does not run."""
+
+    path: Path | None
+    version: str | None
+    complaint: str | None
+
+
+def ask_version(path: Path | None) -> Tool:
+    """Version of a program by its own words."""
+    if path is None:
+        return Tool(None, None, None)
+    try:
+        done = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, check=False, timeout=VERSION_TIMEOUT_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Tool(path, None, f"{path} does not run: {error}")
+    if done.returncode != 0:
+        return Tool(path, None, f"{path} does not run: {done.stderr.strip().partition(chr(10))[0]}")
+    match = _VERSION.search(done.stdout)
+    return Tool(path, match[0] if match else None, None if match else f"{path} --version names no version")
+
+
+def as_numbers(version: str) -> Version:
+    """1.89.0 as (1, 89, 0), so that versions can be compared."""
+    return tuple(int(part) for part in version.split("."))
+
+
+def rust_needed(adapters: Iterable[Adapter]) -> dict[str, str]:
+    """Oldest Rust that builds each Rust adapter: the highest rust-version of its crate and of what it shares."""
+    needed = {}
+    for adapter in adapters:
+        if adapter.cargo is None:
+            continue
+        manifests = (folder / "Cargo.toml" for folder in (adapter.folder, *adapter.shared))
+        packages = [tomllib.loads(path.read_text(encoding="utf-8"))["package"] for path in manifests if path.is_file()]
+        versions = [package["rust-version"] for package in packages if "rust-version" in package]
+        if versions:
+            needed[adapter.name] = max(versions, key=as_numbers)
+    return needed
+
+
+def _tool(name: str, tool: Tool, cost: str, lacks: Sequence[Lack] = ()) -> Finding:
+    """Finding about a tool; cost is what its absence costs, lacks what else is wrong with it."""
+    if tool.path is None:
+        reason = f"there is no {name} on the PATH or where its installer puts it"
+        lack = Lack(reason, cost, REMEDIES[name])
+        return Finding(name, TITLES[name], None, values={"version": None}, absent={"version": reason}, lacks=[lack])
+    if tool.complaint is not None:
+        lack = Lack(tool.complaint, cost, REMEDIES[name])
+        absent = {"version": tool.complaint}
+        return Finding(name, TITLES[name], str(tool.path), values={"version": None}, absent=absent, lacks=[lack])
+    return Finding(name, TITLES[name], tool.version, values={"version": tool.version}, lacks=lacks)
+
+
+def cargo(tool: Tool, adapters: Sequence[Adapter]) -> Finding:
+    """Rust, and whether it is new enough for each Rust adapter."""
+    needed = rust_needed(adapters)
+    lacks = [
+        Lack(
+            f"{adapter} needs Rust {version} or newer",
+            f"{adapter} is unavailable; the other engines run",
+            "`rustup update stable`, or install the current Rust from https://rustup.rs",
+        )
+        for adapter, version in needed.items()
+        if tool.version is not None and as_numbers(tool.version) < as_numbers(version)
+    ]
+    rust = ", ".join(adapter.name for adapter in adapters if adapter.cargo is not None)
+    return _tool("cargo", tool, f"{rust or 'no engine'} unavailable; the other engines run", lacks)
+
+
+def c_compiler(tool: Tool) -> Finding:
+    """The linker that Rust's builds need."""
+    return _tool("cc", tool, "Rust engines are unavailable; the other engines run")
+
+
+def cuda_compiler(tool: Tool, *, has_gpu: bool) -> Finding:
+    """The compiler of CUDA kernels."""
+    cost = "Rust engines compute on the CPU" if has_gpu else "nothing here: there is no GPU to build for"
+    return _tool("nvcc", tool, cost)
+
+
+def uv(tool: Tool, adapters: Sequence[Adapter]) -> Finding:
+    """What makes the environments of Python adapters."""
+    python = ", ".join(adapter.name for adapter in adapters if adapter.environment is not None)
+    return _tool("uv", tool, f"{python or 'no engine'} unavailable; the other engines run")
+
+
+def find_chromium() -> Path | None:
+    """A Chromium or Chrome on the PATH; None where there is none."""
+    found = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    return Path(found) if found else None
+
+
+def chromium(path: Path | None) -> Finding:
+    """The browser in which the tests open a report."""
+    title = "Chromium (for tests)"
+    if path is not None:
+        return Finding("chromium", title, str(path), values={"path": str(path)})
+    reason = f"none of {', '.join(CHROMIUM_NAMES)} is on the PATH"
+    lack = Lack(reason, "no result; tests that open a report in a browser are skipped", "`apt-get install chromium`")
+    return Finding("chromium", title, None, values={"path": None}, absent={"path": reason}, lacks=[lack])
