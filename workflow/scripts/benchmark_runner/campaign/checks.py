@@ -46,9 +46,9 @@ def _no_folder(path: Path) -> str:
     parent = path.parent
     beside = [entry.name for entry in parent.iterdir() if entry.is_dir()] if parent.is_dir() else []
     match = closest(path.name, [*beside, *RECIPES], PATH_SIMILARITY)
-    hint = f"did you mean {str(path.with_name(match))!r}? " if match else ""
+    hint = f"did you mean {str(path.with_name(match))!r}? Or " if match else ""
     return (
-        f"{str(path)!r} is no folder; {hint}Put a Hugging Face Llama checkpoint there (config.json, tokenizer.json, "
+        f"{str(path)!r} is no folder; {hint}put a Hugging Face Llama checkpoint there (config.json, tokenizer.json, "
         f"*.safetensors), or use the embedded model: --config model_path=./models/{next(iter(RECIPES))}"
     )
 
