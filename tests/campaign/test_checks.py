@@ -60,7 +60,8 @@ def test_the_context_of_a_folder_is_in_its_config(tmp_path):
 
 def test_a_path_that_is_not_there_is_named_with_the_nearest_model_beside_it(tmp_path):
     make_tiny_model(tmp_path / "llama-3.2")
-    with pytest.raises(BenchmarkError, match=r"did you mean '.*llama-3.2'\? Or put a Hugging Face Llama checkpoint there"):
+    words = r"did you mean '.*llama-3.2'\? Or put a Hugging Face Llama checkpoint there"
+    with pytest.raises(BenchmarkError, match=words):
         model_context(tmp_path / "lama-3.2")
     with pytest.raises(BenchmarkError, match="use the embedded model: --config model_path="):
         model_context(tmp_path / "other")
