@@ -111,6 +111,17 @@ def test_a_change_of_device_between_launches_is_stated(campaign: Any) -> None:
     assert {"value": "cuda:0", "blocks": [record["block"]]} in found[0]["values"]
 
 
+def test_launches_beyond_the_number_that_the_plan_has_now_are_listed(tmp_path: Path) -> None:
+    _, plan = make_raw_data([ENGINE], launches=2)
+    identity = next(slot["identity"] for slot in plan["order"] if slot["workload"] == "latency_test")
+    for block in (1, 2, 3, 4):
+        record = tmp_path / f"latency_test.{identity}" / str(block) / "record.json"
+        record.parent.mkdir(parents=True)
+        record.write_text("{}")
+    found = collect.other_identities(plan, "alpha", tmp_path)
+    assert found == [{"workload": "latency_test", "identity": identity, "launches": 2}]
+
+
 def test_the_command_writes_the_file_and_lists_other_identities(tmp_path: Path) -> None:
     raw, plan = make_raw_data([ENGINE], launches=2)
     write_inputs(tmp_path, [ENGINE], raw, plan)

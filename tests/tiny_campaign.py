@@ -77,6 +77,11 @@ class Finished:
         rows = (line.split() for line in table[1].splitlines() if line.strip())
         return {rule: int(count) for rule, count in rows}
 
+    def launches(self) -> set[tuple[str, str, int]]:
+        """Engine, workload and block of the launches that the call ran, or would run under -n."""
+        found = re.findall(r"output: \S+/launches/([^/]+)/([^/.]+)\.\w+/(\d+)/record\.json", self.words)
+        return {(engine, workload, int(block)) for engine, workload, block in found}
+
 
 @dataclass
 class Campaign:

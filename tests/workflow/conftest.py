@@ -1,4 +1,4 @@
-"""Campaigns to run, and one that has run."""
+"""Campaigns to run, one that has run, and the table of what changes made owed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,30 @@ import pytest
 
 from tiny_campaign import Campaign
 from tiny_model import make_tiny_model
+
+RerunEffects = list[tuple[str, dict[str, int]]]
+"""Changes, each with the jobs by stage that it made owed."""
+
+EFFECTS = pytest.StashKey[RerunEffects]()
+
+
+@pytest.fixture(scope="session")
+def rerun_effects(request: pytest.FixtureRequest) -> RerunEffects:
+    """Rows of the table that the test run prints at its end."""
+    return request.config.stash.setdefault(EFFECTS, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table of rerun effects."""
+    effects = config.stash.get(EFFECTS, [])
+    if not effects:
+        return
+    stages = ["plan", "model", "launches", "fidelity", "analysis", "plots", "advice", "report"]
+    terminalreporter.section("what a change reruns (jobs by stage)")
+    terminalreporter.write_line(f"{'changed':<42}" + "".join(f"{stage:>10}" for stage in stages))
+    for change, jobs in effects:
+        counts = "".join(f"{jobs.get(stage, '-'):>10}" for stage in stages)
+        terminalreporter.write_line(f"{change:<42}{counts}")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ OUTPUTS
 
 rule analysis:
     input:
+        PARTS,
         f"{OUT}/analysis/statistical_summary.json",
         f"{OUT}/analysis/performance_analysis.json",
         f"{OUT}/analysis/business_recommendations.json",

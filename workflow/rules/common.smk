@@ -20,7 +20,7 @@ sys.path.insert(0, str(SCRIPTS))
 from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.lock import hold_folder
 from benchmark_runner.campaign.machine import notice, this_machine
-from benchmark_runner.campaign.parts import part_file
+from benchmark_runner.campaign.parts import part_file, part_files
 from benchmark_runner.campaign.recorded import load_recorded
 from benchmark_runner.configuration.files import read_document
 from benchmark_runner.errors import BenchmarkError
@@ -58,6 +58,7 @@ else:
 
 PLAN = CAMPAIGN.plan()
 OUT = CAMPAIGN.output_dir
+PARTS = [f"{OUT}/plan/{file}" for file in part_files(PLAN, ANALYZE_ONLY)]
 MODEL = CAMPAIGN.model
 
 # Jobs run the Python that runs Snakemake, and find the library without an install step.

@@ -14,6 +14,7 @@ import re
 
 rule launches:
     input:
+        PARTS,
         [launch.record for launch in CAMPAIGN.launches],
 
 

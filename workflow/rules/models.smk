@@ -31,7 +31,8 @@ if MODEL.recipe:
 rule describe_model:
     input:
         # Its hashes are the model's identity: a touched file of the same content is the same model.
-        ancient(f"{MODEL.path}/config.json"),
+        config=ancient(f"{MODEL.path}/config.json"),
+        plan=part("model"),
     output:
         f"{OUT}/model/manifest.json",
     log:
@@ -39,7 +40,7 @@ rule describe_model:
     conda:
         "../../envs/workflow.yaml"
     params:
-        folder=subpath(input[0], parent=True),
+        folder=subpath(input.config, parent=True),
         name=MODEL.name,
         identity=MODEL.identity,
     shell:

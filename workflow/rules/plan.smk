@@ -11,7 +11,8 @@ import json
 
 rule plan:
     input:
-        f"{OUT}/plan.json",
+        part("campaign"),
+        plan=f"{OUT}/plan.json",
     # No output: what it prints changes with every finished launch, so it is never up to date.
     log:
         f"{OUT}/logs/stages/plan.log",
@@ -21,13 +22,15 @@ rule plan:
         config=json.dumps(CAMPAIGN.config, sort_keys=True, ensure_ascii=False),
     shell:
         "python -m benchmark_runner.forecast"
-        " --plan {input:q}"
+        " --plan {input.plan:q}"
         " --config {params.config:q}"
         ' --engines-folder "$BENCHMARK_RUNNER_ROOT"/engines'
         " 2>&1 | tee {log:q}"
 
 
 rule write_plan:
+    input:
+        ancient(part("campaign")),
     output:
         f"{OUT}/plan.json",
     log:

@@ -10,6 +10,7 @@ OUTPUTS
 
 rule plots:
     input:
+        PARTS,
         PLOTS,
 
 

@@ -23,7 +23,10 @@ rule write_recorded_part:
         "../../envs/workflow.yaml"
     params:
         folder=OUT,
-        overrides=json.dumps(OVERRIDES, sort_keys=True, ensure_ascii=False),
+        # As in write_part: other overrides make no part again.
+        overrides=lambda wildcards, output: json.dumps(
+            OVERRIDES, sort_keys=True, ensure_ascii=False
+        ),
     shell:
         "python -m benchmark_runner.campaign.recorded"
         " --output-dir {params.folder:q}"

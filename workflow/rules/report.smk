@@ -7,9 +7,14 @@ OUTPUTS
     <output_dir>/report.html, <output_dir>/reproduction.md, <output_dir>/logs/{benchmark,system_metrics}.log
 """
 
+TEMPLATES = sorted(
+    str(path) for path in (ROOT / "workflow" / "report").rglob("*") if path.is_file()
+)
+
 
 rule report:
     input:
+        PARTS,
         f"{OUT}/report.html",
 
 
@@ -27,6 +32,7 @@ rule write_report:
         raw=raw_data,
         plots=PLOTS,
         comprehensive=str(ROOT / "config" / "comprehensive.yaml"),
+        templates=TEMPLATES,
     output:
         f"{OUT}/report.html",
     log:

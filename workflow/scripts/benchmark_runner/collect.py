@@ -139,14 +139,20 @@ def collect(
 
 
 def other_identities(plan: Mapping[str, Any], engine: str, engine_folder: Path) -> list[dict[str, Any]]:
-    """Launches of the engine in the results folder that belong to another configuration: listed, never pooled."""
-    part_of_plan = {f"{slot['workload']}.{slot['identity']}" for slot in plan["order"] if slot["engine"] == engine}
+    """Launches of the engine in the results folder that are none of the plan's: listed, never pooled.
+
+    They belong to another configuration, or to more launches than the plan has now.
+    """
+    planned: dict[str, set[str]] = {}
+    for slot in plan["order"]:
+        if slot["engine"] == engine:
+            planned.setdefault(f"{slot['workload']}.{slot['identity']}", set()).add(str(slot["block"]))
     found = []
     for folder in sorted(engine_folder.glob("*.*")):
         workload, _, identity = folder.name.rpartition(".")
-        launches = len(list(folder.glob("*/record.json")))
-        if folder.name not in part_of_plan and launches:
-            found.append({"workload": workload, "identity": identity, "launches": launches})
+        blocks = {record.parent.name for record in folder.glob("*/record.json")} - planned.get(folder.name, set())
+        if blocks:
+            found.append({"workload": workload, "identity": identity, "launches": len(blocks)})
     return found
 
 

@@ -1,7 +1,8 @@
 """Parts of the plan: what one stage depends on and nothing else, so that it is owed only when just that changes.
 
 A part is written to a file whose name holds the hash of its content. A change therefore makes a new file, which
-Snakemake sees as another input; a file of the same name is never made again.
+Snakemake sees as another input; a file of the same name is never made again. Targets name all parts: in a folder
+without Snakemake's notes (a copy of results), a part that is missing is the only sign that something has changed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from benchmark_runner.campaign.identity import fingerprint
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_json
 
+WHOLE: Final = "campaign"
+"""The part that is all of the plan."""
+
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "model": ("model",),
     "workloads": ("model", "workloads", "fidelity"),
     "fidelity_prompts": ("model", "workloads", "fidelity"),
     "fidelity": ("model", "engines", "fidelity"),
@@ -37,7 +42,9 @@ _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def plan_part(plan: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The part called name: a key of _KEYS, or `fidelity.<engine>`. Raises KeyError for another name."""
+    """The part called name: WHOLE, a key of _KEYS, or `fidelity.<engine>`. Raises KeyError for another name."""
+    if name == WHOLE:
+        return dict(plan)
     stage, _, engine = name.partition(".")
     kept = {key: plan[key] for key in _KEYS[stage]}
     kept["config"] = {section: plan["config"][section] for section in _SECTIONS.get(stage, ())}
@@ -58,6 +65,16 @@ def plan_part(plan: Mapping[str, Any], name: str) -> dict[str, Any]:
 def part_file(plan: Mapping[str, Any], name: str) -> str:
     """File name of a part, with the hash of its content."""
     return f"{name}.{fingerprint(plan_part(plan, name))}.json"
+
+
+def part_files(plan: Mapping[str, Any], recorded: bool) -> list[str]:
+    """File names of all parts, which every target asks for; of a recorded campaign those that can change."""
+    if recorded:
+        names = ["analysis", "business"]
+    else:
+        of_engines = [f"fidelity.{engine['name']}" for engine in plan["engines"]]
+        names = [WHOLE, *(name for name in _KEYS if name != "fidelity"), *of_engines]
+    return [part_file(plan, name) for name in names]
 
 
 def main(argv: Sequence[str]) -> int:
