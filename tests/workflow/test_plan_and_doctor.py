@@ -13,7 +13,7 @@ pytestmark = pytest.mark.workflow
 def test_the_plan_is_told_before_anything_is_measured_and_again_when_it_is_up_to_date(campaign):
     first = campaign.snakemake("plan")
     assert first.status == 0, first.words
-    assert first.jobs() == {"plan": 1, "write_plan": 1}
+    assert first.jobs() == {"plan": 1, "write_plan": 1, "write_part": 1}
     written = (campaign.out / "plan.json").read_bytes()
     second = campaign.snakemake("plan")
     assert second.jobs() == {"plan": 1}
