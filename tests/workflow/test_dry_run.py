@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
+
+from benchmark_runner.model.manifest import build_manifest
+from tiny_campaign import SNAKEMAKE, Finished
+from tiny_model import make_tiny_model
 
 pytestmark = pytest.mark.workflow
 
@@ -53,3 +59,44 @@ def test_a_binary_that_is_nowhere_is_named_before_anything_runs(campaign):
     assert finished.status != 0
     assert "'bin/nowhere' is no file" in finished.words
     assert not campaign.out.exists()
+
+
+LLAMA_3_2_SHAPE = {
+    "architectures": ["LlamaForCausalLM"],
+    "bos_token_id": 128000,
+    "eos_token_id": [128001, 128008, 128009],
+    "head_dim": 2,
+    "hidden_size": 64,
+    "intermediate_size": 256,
+    "max_position_embeddings": 131072,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 16,
+    "num_key_value_heads": 8,
+    "rms_norm_eps": 1e-05,
+    "rope_scaling": {
+        "factor": 32.0,
+        "high_freq_factor": 4.0,
+        "low_freq_factor": 1.0,
+        "original_max_position_embeddings": 8192,
+        "rope_type": "llama3",
+    },
+    "rope_theta": 500000.0,
+    "tie_word_embeddings": True,
+    "vocab_size": 128256,
+}
+"""config.json of Llama 3.2 1B Instruct, with a width of 64 instead of 2,048."""
+
+
+def test_the_comprehensive_configuration_is_accepted_verbatim(repository, tmp_path):
+    model = make_tiny_model(tmp_path / "models" / "llama-3.2-1b-instruct", **LLAMA_3_2_SHAPE)
+    command = [SNAKEMAKE, "-n", "-s", repository / "Snakefile", "--directory", tmp_path, "--cores", "2"]
+    command += ["--configfile", repository / "config" / "comprehensive.yaml"]
+    result = subprocess.run(
+        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    finished = Finished(result.returncode, result.stdout)
+    assert finished.status == 0, finished.words
+    jobs = finished.jobs()
+    assert jobs["run_launch"] == 10 * 2 * 6
+    assert jobs["build_engine"] == 2
+    assert build_manifest(model, model.name, "x")["architecture"]["context_length"] == 131072
