@@ -12,7 +12,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from build_case import PYTHON, RUST, write_adapter
 
 from benchmark_runner.build import adapter as adapters
 from benchmark_runner.build import tools
@@ -20,6 +19,7 @@ from benchmark_runner.build.__main__ import main
 from benchmark_runner.build.adapter import load_adapter
 from benchmark_runner.build.rust import locked_packages, target_folder
 from benchmark_runner.build.source import source_hash
+from build_case import PYTHON, RUST, write_adapter
 
 
 class Stage:

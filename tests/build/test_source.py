@@ -7,10 +7,10 @@ import shutil
 
 import pytest
 import yaml
-from build_case import PYTHON, RUST, write_adapter
 
 from benchmark_runner.build.adapter import load_adapter
 from benchmark_runner.build.source import source_hash
+from build_case import PYTHON, RUST, write_adapter
 
 
 def hash_of(folder):

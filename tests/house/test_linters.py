@@ -29,11 +29,11 @@ def run(command: list[str | Path], cwd: Path, environment: dict[str, str] | None
 
 
 def test_ruff_finds_nothing(repository):
-    run([BIN / "ruff", "check", "."], repository)
+    run([BIN / "ruff", "check", "--no-cache", "."], repository)
 
 
 def test_python_is_formatted(repository):
-    run([BIN / "ruff", "format", "--check", "."], repository)
+    run([BIN / "ruff", "format", "--no-cache", "--check", "."], repository)
 
 
 def test_mypy_strict_finds_nothing(repository):
