@@ -17,8 +17,7 @@ from benchmark_runner.jsonio import write_json
 from benchmark_runner.statistics import power
 
 ASSUMED_CV: Final = 0.04
-"""Spread of an engine's launch medians where no record of this machine tells it; reference campaigns on shared
-two-core machines lay between 0.02 and 0.06 (chosen in between)."""
+"""Spread of an engine's launch medians before anything is measured (chosen); the report tells how much they varied."""
 
 POWER: Final = power.DEFAULT_POWER
 
