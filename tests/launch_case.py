@@ -32,6 +32,16 @@ SYSTEM = {
     "launch_timeout_seconds": 60,
 }
 MONITORING = {"sample_interval_ms": 20, "gpu_metrics": True, "memory_tracking": True, "power_monitoring": True}
+PROMPTS = {
+    "eos_ids": [2],
+    "workloads": {"quick": [{"case": "case_1", "prompt_ids": [5, 6, 7]}, {"case": "case_2", "prompt_ids": [5, 6]}]},
+}
+MANIFEST = {
+    "name": "tiny",
+    "identity": "tiny-1",
+    "weights_bytes": 1000,
+    "files": {"model.safetensors": {"sha256": "0" * 64, "bytes": 1000}},
+}
 
 
 class LaunchCase:
@@ -93,20 +103,8 @@ class LaunchCase:
                 for block in range(1, blocks + 1)
             ],
         }
-        prompts = {
-            "eos_ids": [2],
-            "workloads": {
-                "quick": [{"case": "case_1", "prompt_ids": [5, 6, 7]}, {"case": "case_2", "prompt_ids": [5, 6]}]
-            },
-        }
-        manifest = {
-            "name": "tiny",
-            "identity": "tiny-1",
-            "weights_bytes": 1000,
-            "files": {"model.safetensors": {"sha256": "0" * 64, "bytes": 1000}},
-        }
         (folder / "model").mkdir()
-        for name, content in (("plan", self.plan), ("prompts", prompts), ("manifest", manifest)):
+        for name, content in (("plan", self.plan), ("prompts", PROMPTS), ("manifest", MANIFEST)):
             (folder / f"{name}.json").write_text(json.dumps(content))
 
     def command(self, block: int = 1) -> list[str]:
