@@ -13,6 +13,7 @@ from typing import Any, Final
 import yaml
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.model.formats import FORMATS, SAFETENSORS
 from benchmark_runner.schemas import require_valid
 
 REMEDIES: Final[Mapping[str, str]] = {
@@ -62,6 +63,8 @@ class Adapter:
     first_build: str
     cargo: CargoBuild | None
     environment: PythonEnvironment | None
+    weights_format: str = SAFETENSORS
+    """Format of the weights that its program opens."""
 
     @property
     def name(self) -> str:
@@ -93,6 +96,7 @@ def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
         environment=PythonEnvironment(_inside(folder, environment["lock"]), _inside(folder, environment["main"]))
         if environment
         else None,
+        weights_format=content.get("weights", {}).get("format", SAFETENSORS),
     )
 
 
@@ -107,6 +111,10 @@ def load_adapter(folder: Path) -> Adapter:
         raise BenchmarkError(f"{path} is not valid YAML: {error}") from error
     require_valid("adapter", content, str(path))
     adapter = _adapter(folder, content)
+    if adapter.weights_format not in FORMATS:
+        raise BenchmarkError(
+            f"{path}: weights.format is {adapter.weights_format!r}; the formats are {', '.join(FORMATS)}"
+        )
     for needed in (adapter.lock, *adapter.shared):
         if not needed.exists():
             raise BenchmarkError(f"{path}: {needed} is missing; check the paths in adapter.yaml")

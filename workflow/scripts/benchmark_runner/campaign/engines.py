@@ -13,6 +13,7 @@ from benchmark_runner.build.source import source_hash
 from benchmark_runner.campaign.identity import file_sha256
 from benchmark_runner.configuration.names import CONTROL_SUFFIX
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.model.formats import DERIVED, SAFETENSORS
 
 UNSERVED_ENGINES: Final = ("lm_rs", "burn_cuda", "mistral_rs", "llama_cpp")
 """Engines that a campaign may name although this version has no adapter for them: launches are `unavailable`."""
@@ -33,6 +34,8 @@ class Engine:
     options: Mapping[str, Any]
     source: str
     """Hash of the adapter's source, or of the file that the user brought; `absent` where there is neither."""
+    weights_format: str = SAFETENSORS
+    """Format of the weights that its program opens; another one is derived from the model."""
 
     @property
     def build_record(self) -> str | None:
@@ -41,12 +44,15 @@ class Engine:
 
     def identity_parts(self) -> dict[str, Any]:
         """All of the engine that determines a measurement; its name does not, so that a control equals its twin."""
-        return {
+        parts = {
             "source": self.source,
             "build_device": self.build_device,
             "dtype": self.dtype,
             "options": dict(self.options),
         }
+        if self.weights_format != SAFETENSORS:
+            parts["weights"] = {"format": self.weights_format, "version": DERIVED[self.weights_format].version}
+        return parts
 
     def describe(self) -> dict[str, Any]:
         """The engine's entry in plan.json."""
@@ -60,14 +66,17 @@ class Engine:
             "source": self.source,
             "dtype": self.dtype,
             "options": dict(self.options),
+            "weights_format": self.weights_format,
         }
 
 
 def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engine:
     binary = Path(os.path.normpath(entry["binary_path"]))
     folder = engines_folder / binary.name
+    weights_format = SAFETENSORS
     if (folder / "adapter.yaml").is_file():
         adapter = adapters.load_adapter(folder)
+        weights_format = adapter.weights_format
         name, source = folder.name, source_hash(adapter)
         build_device = adapters.build_device(adapter, device)
     else:
@@ -82,6 +91,7 @@ def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engi
         dtype=entry["dtype"],
         options=entry["options"],
         source=source,
+        weights_format=weights_format,
     )
 
 
