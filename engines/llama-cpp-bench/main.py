@@ -32,6 +32,8 @@ from bench_protocol import (
     Spec,
     Timings,
     UnsupportedError,
+    flag_option,
+    require_known_ids,
     require_known_options,
     run,
 )
@@ -76,11 +78,8 @@ class LlamaCpp(Engine):
     def configure(self, options: dict[str, Any]) -> None:
         """Take flash_attention and margins."""
         require_known_options(options, ("flash_attention", "margins"))
-        for name, value in options.items():
-            if not isinstance(value, bool):
-                raise UnsupportedError(f"option {name} is {value!r}; it must be true or false")
-        self._flash_attention = options.get("flash_attention", False)
-        self._margins = options.get("margins", False)
+        self._flash_attention = flag_option(options, "flash_attention")
+        self._margins = flag_option(options, "margins")
 
     def describe(self) -> Description:
         """Versions, and what the library was built for."""
@@ -127,7 +126,7 @@ class LlamaCpp(Engine):
         if not model:
             raise EngineError(f"llama.cpp cannot load {path}: {self._complaint}")
         self._vocabulary = library.llama_vocab_n_tokens(library.llama_model_get_vocab(model))
-        self._require_known_ids(spec)
+        require_known_ids(spec.cases, self._vocabulary)
         self._context = library.llama_init_from_model(model, self._context_params(spec))
         if not self._context:
             raise EngineError(f"llama.cpp cannot make a context of {spec.max_seq_len} tokens: {self._complaint}")
@@ -150,13 +149,6 @@ class LlamaCpp(Engine):
         params.type_k = params.type_v = CACHE_TYPES[spec.dtype]
         params.flash_attn_type = int(self._flash_attention)
         return params
-
-    def _require_known_ids(self, spec: Spec) -> None:
-        for number, case in enumerate(spec.cases):
-            if max(case.prompt_ids) >= self._vocabulary:
-                raise BadSpecError(
-                    f"cases[{number}] has id {max(case.prompt_ids)}; the model knows {self._vocabulary} tokens"
-                )
 
     def reset(self) -> None:
         """Empty the cache, its data too."""

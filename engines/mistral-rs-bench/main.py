@@ -37,6 +37,8 @@ from bench_protocol import (
     Spec,
     Timings,
     UnsupportedError,
+    flag_option,
+    require_known_ids,
     require_known_options,
     run,
 )
@@ -93,9 +95,7 @@ class MistralRs(Engine):
     def configure(self, options: dict[str, Any]) -> None:
         """Take margins."""
         require_known_options(options, ("margins",))
-        self._margins = options.get("margins", False)
-        if not isinstance(self._margins, bool):
-            raise UnsupportedError(f"option margins is {self._margins!r}; it must be true or false")
+        self._margins = flag_option(options, "margins")
 
     def describe(self) -> Description:
         """Versions; the wheel computes on the CPU alone."""
@@ -125,11 +125,7 @@ class MistralRs(Engine):
             raise UnsupportedError(f"weights {spec.weights!r} are asked for; this adapter opens safetensors")
         self._vocabulary = int(read_object(folder / "config.json").get("vocab_size", 0))
         self._weight_files = weight_files(folder, spec.weights)
-        for number, case in enumerate(spec.cases):
-            if max(case.prompt_ids) >= self._vocabulary:
-                raise BadSpecError(
-                    f"cases[{number}] has id {max(case.prompt_ids)}; the model knows {self._vocabulary} tokens"
-                )
+        require_known_ids(spec.cases, self._vocabulary)
 
     def load(self, spec: Spec) -> Loaded:
         """Read the weights, and prove that prompts arrive as the ids that they are."""

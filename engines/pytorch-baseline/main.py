@@ -38,6 +38,8 @@ from bench_protocol import (
     Spec,
     Timings,
     UnsupportedError,
+    flag_option,
+    require_known_ids,
     require_known_options,
     run,
 )
@@ -124,13 +126,11 @@ class PytorchBaseline(Engine):
         """Take attention and margins."""
         require_known_options(options, ("attention", "margins"))
         self._attention = options.get("attention", ATTENTIONS[0])
-        self._margins = options.get("margins", False)
+        self._margins = flag_option(options, "margins")
         if self._attention not in ATTENTIONS:
             raise UnsupportedError(
                 f"option attention is {self._attention!r}; it must be one of {', '.join(ATTENTIONS)}"
             )
-        if not isinstance(self._margins, bool):
-            raise UnsupportedError(f"option margins is {self._margins!r}; it must be true or false")
 
     def describe(self) -> Description:
         """Versions, and the devices that this machine has."""
@@ -171,7 +171,7 @@ class PytorchBaseline(Engine):
                 spec.model_dir, dtype=DTYPES[spec.dtype], attn_implementation=self._attention, local_files_only=True
             )
             self._model = model.to(self._device).eval()
-            self._require_known_ids(spec)
+            require_known_ids(spec.cases, self._model.config.vocab_size)
             self._allocate_cache(spec.max_seq_len)
         self._synchronize()
         return Loaded(
@@ -181,13 +181,6 @@ class PytorchBaseline(Engine):
             device=spec.device,
             threads=torch.get_num_threads(),
         )
-
-    def _require_known_ids(self, spec: Spec) -> None:
-        size = self._model.config.vocab_size
-        for number, case in enumerate(spec.cases):
-            highest = max(case.prompt_ids + (case.forced_ids or []))
-            if highest >= size:
-                raise BadSpecError(f"cases[{number}] has id {highest}; the model knows {size} tokens")
 
     def _allocate_cache(self, max_seq_len: int) -> None:
         config = self._model.config

@@ -14,7 +14,15 @@ from typing import Any
 
 import pytest
 
-from bench_protocol import AdapterError, Timings, UnsupportedError, require_known_options
+from bench_protocol import (
+    AdapterError,
+    BadSpecError,
+    Timings,
+    UnsupportedError,
+    flag_option,
+    require_known_ids,
+    require_known_options,
+)
 from bench_protocol.spec import parse_spec
 from benchmark_runner.logits import read_logits
 
@@ -130,6 +138,22 @@ def test_a_file_for_logits_that_cannot_be_opened_is_a_bad_spec(serve: Serve, spe
     outcome = serve(spec)
     assert (outcome.status, outcome.names) == (2, ["hello", "error"])
     assert "logits_path /nowhere/logits cannot be opened" in outcome.events[1]["message"]
+
+
+@pytest.mark.parametrize("changes", [{"prompt_ids": [1, 300]}, {"forced_ids": [0, 0, 300, 0]}])
+def test_ids_beyond_the_vocabulary_are_a_bad_spec(spec: dict[str, Any], changes: dict[str, Any]) -> None:
+    spec["cases"][0] |= changes
+    cases = parse_spec(spec).cases
+    require_known_ids(cases, 301)
+    with pytest.raises(BadSpecError, match=r"cases\[0\] has id 300; the model knows 300 tokens"):
+        require_known_ids(cases, 300)
+
+
+def test_a_flag_is_true_or_false() -> None:
+    assert not flag_option({}, "margins")
+    assert flag_option({"margins": True}, "margins")
+    with pytest.raises(UnsupportedError, match="option margins is 1; it must be true or false"):
+        flag_option({"margins": 1}, "margins")
 
 
 def test_unknown_options_are_unsupported(serve: Serve, spec: dict[str, Any]) -> None:

@@ -13,8 +13,10 @@ from bench_protocol.failure import (
     EngineError,
     EngineMemoryError,
     UnsupportedError,
+    flag_option,
     require_known_options,
 )
+from bench_protocol.refusals import require_known_ids
 from bench_protocol.run import run
 from bench_protocol.spec import PROTOCOL, Case, Launch, Load, Sampling, Spec
 from bench_protocol.timings import Timings
@@ -36,6 +38,8 @@ __all__ = [
     "Spec",
     "Timings",
     "UnsupportedError",
+    "flag_option",
+    "require_known_ids",
     "require_known_options",
     "run",
 ]

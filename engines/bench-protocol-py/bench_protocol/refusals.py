@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench_protocol.failure import UnsupportedError
+from bench_protocol.failure import BadSpecError, UnsupportedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench_protocol.engine import Capabilities
     from bench_protocol.spec import Case, Spec
 
@@ -46,3 +48,11 @@ def refuse(spec: Spec, can: Capabilities) -> None:
         raise UnsupportedError("logits_path is set; this engine gives no logits")
     for index, case in enumerate(spec.cases):
         _refuse_case(case, can, f"cases[{index}]")
+
+
+def require_known_ids(cases: Sequence[Case], vocabulary: int) -> None:
+    """Raise BadSpecError for the first id that a model of so many tokens does not know."""
+    for number, case in enumerate(cases):
+        highest = max((*case.prompt_ids, *(case.forced_ids or ())))
+        if highest >= vocabulary:
+            raise BadSpecError(f"cases[{number}] has id {highest}; the model knows {vocabulary} tokens")
