@@ -254,8 +254,9 @@ def load_campaign(
         raise ConfigurationError(problems)
     config = examined.chosen()
     # Weights are hashed only now: of a large model that takes longer than all checks together.
-    model = locate_model(Path(config["benchmark"]["model_path"]), HASHES)
-    workloads = [_workload(entry, config["benchmark"]["launches"]) for entry in config["workloads"]]
+    benchmark = config["benchmark"]
+    model = locate_model(Path(benchmark["model_path"]), benchmark["hugging_face"], HASHES)
+    workloads = [_workload(entry, benchmark["launches"]) for entry in config["workloads"]]
     campaign = Campaign(config, campaign_engines(config, engines_folder), workloads, model, engines_folder)
     campaign.weights.require_unaltered(HASHES)
     return campaign
