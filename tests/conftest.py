@@ -10,9 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from benchmark_runner.model.derived import MANIFEST, derived_folder
+from benchmark_runner.model.recipes import RECIPES
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 MODEL = "models/smollm2-135m-instruct"
-PROGRAMS = {"pytorch_baseline": "target/release/pytorch-baseline", "candle_cuda": "target/release/candle-bench"}
+GGUF_MODEL = derived_folder({"name": Path(MODEL).name, "identity": RECIPES[Path(MODEL).name].identity}, "gguf", "f32")
+ENGINES = "tests/real/engines.yaml"
+PROGRAMS = {
+    "pytorch_baseline": "target/release/pytorch-baseline",
+    "candle_cuda": "target/release/candle-bench",
+    "mistral_rs": "target/release/mistral-rs-bench",
+    "llama_cpp": "target/release/llama-cpp-bench",
+}
 
 Lacking = Callable[[str], None]
 
@@ -42,9 +52,10 @@ def lacking(request: pytest.FixtureRequest) -> Lacking:
 
 @pytest.fixture(scope="session")
 def prepared() -> Path:
-    """The repository with the real engines built and the embedded model made, as the quick campaign would."""
+    """The repository with the real engines built and the embedded model made in all formats, as a campaign would."""
     snakemake = Path(sys.executable).parent / "snakemake"
-    command = [snakemake, "--cores", "2", "engines", f"{MODEL}/config.json"]
+    command = [snakemake, "engines", f"{MODEL}/config.json", GGUF_MODEL / MANIFEST, "--cores", "2"]
+    command += ["--configfile", ENGINES]
     made = subprocess.run(
         [str(part) for part in command],
         cwd=REPOSITORY,
@@ -60,6 +71,18 @@ def prepared() -> Path:
 @pytest.fixture(scope="session")
 def embedded_model(prepared: Path) -> Path:
     return prepared / MODEL
+
+
+@pytest.fixture(scope="session")
+def opened_by(prepared: Path) -> Callable[[str], tuple[Path, str]]:
+    """Folder and weights that a real engine is told to open, as in a campaign."""
+
+    def find(engine: str) -> tuple[Path, str]:
+        if engine == "llama_cpp":
+            return prepared / GGUF_MODEL, "model.gguf"
+        return prepared / MODEL, "model.safetensors"
+
+    return find
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,8 @@ from bench_protocol import (
     Spec,
     Timings,
     UnsupportedError,
+    flag_option,
+    require_known_ids,
     require_known_options,
     run,
 )
@@ -124,13 +126,11 @@ class PytorchBaseline(Engine):
         """Take attention and margins."""
         require_known_options(options, ("attention", "margins"))
         self._attention = options.get("attention", ATTENTIONS[0])
-        self._margins = options.get("margins", False)
+        self._margins = flag_option(options, "margins")
         if self._attention not in ATTENTIONS:
             raise UnsupportedError(
                 f"option attention is {self._attention!r}; it must be one of {', '.join(ATTENTIONS)}"
             )
-        if not isinstance(self._margins, bool):
-            raise UnsupportedError(f"option margins is {self._margins!r}; it must be true or false")
 
     def describe(self) -> Description:
         """Versions, and the devices that this machine has."""
@@ -142,6 +142,8 @@ class PytorchBaseline(Engine):
             load_modes=["closed"],
             max_concurrency=1,
             ignore_eos=True,
+            teacher_forcing=True,
+            logits=True,
         )
         version = f"torch {torch.__version__}, transformers {transformers.__version__}"
         return Description("pytorch-baseline", version, build_facts(), capabilities)
@@ -169,7 +171,7 @@ class PytorchBaseline(Engine):
                 spec.model_dir, dtype=DTYPES[spec.dtype], attn_implementation=self._attention, local_files_only=True
             )
             self._model = model.to(self._device).eval()
-            self._require_known_ids(spec)
+            require_known_ids(spec.cases, self._model.config.vocab_size)
             self._allocate_cache(spec.max_seq_len)
         self._synchronize()
         return Loaded(
@@ -179,12 +181,6 @@ class PytorchBaseline(Engine):
             device=spec.device,
             threads=torch.get_num_threads(),
         )
-
-    def _require_known_ids(self, spec: Spec) -> None:
-        size = self._model.config.vocab_size
-        for number, case in enumerate(spec.cases):
-            if max(case.prompt_ids) >= size:
-                raise BadSpecError(f"cases[{number}] has id {max(case.prompt_ids)}; the model knows {size} tokens")
 
     def _allocate_cache(self, max_seq_len: int) -> None:
         config = self._model.config
@@ -209,14 +205,18 @@ class PytorchBaseline(Engine):
         choose = Greedy() if sampling.is_greedy else Sampler(sampling, seed, self._device)
         with memory_errors(), torch.inference_mode():
             ids = torch.tensor([case.prompt_ids], device=self._device)
+            forced = None if case.forced_ids is None else torch.tensor([case.forced_ids], device=self._device)
             while True:
                 output = self._model(input_ids=ids, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
                 logits = output.logits[0, -1]
                 chosen = choose(logits)
                 margin = top_margin(logits) if self._margins else None
-                if not timings.push(int(chosen.item()), margin):
+                wanted = timings.push(int(chosen.item()), margin)
+                if timings.wants_logits:
+                    timings.push_logits(logits.float().cpu().numpy().astype("<f4").tobytes())
+                if not wanted:
                     return
-                ids = chosen.view(1, 1)
+                ids = chosen.view(1, 1) if forced is None else forced[:, timings.count - 1, None]
 
 
 def top_margin(logits: torch.Tensor) -> float:

@@ -2,7 +2,8 @@
 
 An adapter subclasses Engine and ends with ``run(MyEngine(), sys.argv[1:])``. This package reads the spec,
 refuses what the engine's capabilities exclude before anything is loaded, runs the rounds, takes the times and writes
-the events. It needs the standard library alone and imports fast, since its import is part of each launch.
+the events. It needs the standard library alone (only the module decode needs numpy) and imports fast, since its import
+is part of each launch.
 """
 
 from bench_protocol.engine import Capabilities, Description, Engine, Loaded
@@ -12,8 +13,10 @@ from bench_protocol.failure import (
     EngineError,
     EngineMemoryError,
     UnsupportedError,
+    flag_option,
     require_known_options,
 )
+from bench_protocol.refusals import require_known_ids
 from bench_protocol.run import run
 from bench_protocol.spec import PROTOCOL, Case, Launch, Load, Sampling, Spec
 from bench_protocol.timings import Timings
@@ -35,6 +38,8 @@ __all__ = [
     "Spec",
     "Timings",
     "UnsupportedError",
+    "flag_option",
+    "require_known_ids",
     "require_known_options",
     "run",
 ]

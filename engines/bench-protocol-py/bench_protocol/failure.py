@@ -50,3 +50,11 @@ def require_known_options(options: Mapping[str, Any], known: Iterable[str]) -> N
     for name in options:
         if name not in names:
             raise UnsupportedError(f"unknown option {name!r}; this engine knows {', '.join(names) or 'none'}")
+
+
+def flag_option(options: Mapping[str, Any], name: str) -> bool:
+    """An option that is true or false, false where it is absent; raises UnsupportedError where it is something else."""
+    value = options.get(name, False)
+    if not isinstance(value, bool):
+        raise UnsupportedError(f"option {name} is {value!r}; it must be true or false")
+    return value

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench_protocol.failure import UnsupportedError
+from bench_protocol.failure import BadSpecError, UnsupportedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench_protocol.engine import Capabilities
     from bench_protocol.spec import Case, Spec
 
@@ -15,6 +17,8 @@ def _refuse_case(case: Case, can: Capabilities, where: str) -> None:
     sampling = case.sampling
     if case.ignore_eos and not can.ignore_eos:
         raise UnsupportedError(f"{where}: this engine cannot go on past an end-of-sequence id (ignore_eos)")
+    if case.forced_ids is not None and not can.teacher_forcing:
+        raise UnsupportedError(f"{where}: this engine takes back only the ids that it chose (forced_ids)")
     wanted = ["greedy"] if sampling.is_greedy else ["temperature"]
     if not sampling.is_greedy and sampling.top_p < 1:
         wanted.append("top_p")
@@ -40,5 +44,15 @@ def refuse(spec: Spec, can: Capabilities) -> None:
         raise UnsupportedError(
             f"load.concurrency {spec.load.concurrency} is asked for; this engine serves {can.max_concurrency}"
         )
+    if spec.logits_path is not None and not can.logits:
+        raise UnsupportedError("logits_path is set; this engine gives no logits")
     for index, case in enumerate(spec.cases):
         _refuse_case(case, can, f"cases[{index}]")
+
+
+def require_known_ids(cases: Sequence[Case], vocabulary: int) -> None:
+    """Raise BadSpecError for the first id that a model of so many tokens does not know."""
+    for number, case in enumerate(cases):
+        highest = max((*case.prompt_ids, *(case.forced_ids or ())))
+        if highest >= vocabulary:
+            raise BadSpecError(f"cases[{number}] has id {highest}; the model knows {vocabulary} tokens")

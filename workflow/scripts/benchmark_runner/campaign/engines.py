@@ -15,7 +15,7 @@ from benchmark_runner.configuration.names import CONTROL_SUFFIX
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.model.formats import DERIVED, SAFETENSORS
 
-UNSERVED_ENGINES: Final = ("lm_rs", "burn_cuda", "mistral_rs", "llama_cpp")
+UNSERVED_ENGINES: Final = ("lm_rs", "burn_cuda")
 """Engines that a campaign may name although this version has no adapter for them: launches are `unavailable`."""
 
 

@@ -1,0 +1,175 @@
+"""The adapter llama-cpp-bench: llama.cpp's llama_decode, from token ids to logits, called through ctypes.
+
+The choice of a token and the clock are bench_protocol's; tokenizer, samplers and server of llama.cpp take no part.
+
+Options: flash_attention (false by default) and margins (report top-1 minus top-2 logit of each token).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench-protocol-py"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import numpy as np
+
+import gguf_header
+import llama_library
+from bench_protocol import (
+    BadSpecError,
+    Capabilities,
+    Case,
+    Description,
+    Engine,
+    EngineError,
+    Loaded,
+    Spec,
+    Timings,
+    UnsupportedError,
+    flag_option,
+    require_known_ids,
+    require_known_options,
+    run,
+)
+from bench_protocol.decode import decode
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CACHE_TYPES: Final = {
+    "f32": llama_library.TYPE_F32,
+    "f16": llama_library.TYPE_F16,
+    "bf16": llama_library.TYPE_BF16,
+}
+"""Type of the KV cache by dtype; llama.cpp's own default is f16 whatever the weights are."""
+
+SMALLEST_BATCH_TOKENS: Final = 2048
+"""llama.cpp's default n_batch; longer prompts raise it, so that one llama_decode takes any prompt."""
+
+
+class LlamaCpp(Engine):
+    """One model with one sequence in its KV cache."""
+
+    def __init__(self) -> None:
+        """Before the options are known."""
+        self._flash_attention = False
+        self._margins = False
+        self._library: ctypes.CDLL
+        self._context: int
+        self._memory: int
+        self._vocabulary: int
+        self._tokens: ctypes.Array[ctypes.c_int32]
+        self._words = llama_library.LogCallback(self._keep_words)
+        self._complaint = ""
+
+    def _keep_words(self, level: int, text: bytes | None, _: Any) -> None:
+        """Warnings and errors of llama.cpp to stderr; the last one becomes the reason of a failure."""
+        words = (text or b"").decode("utf-8", "replace")
+        if level in (llama_library.WARNING, llama_library.WARNING + 1):
+            self._complaint = words.strip() or self._complaint
+            sys.stderr.write(words)
+
+    def configure(self, options: dict[str, Any]) -> None:
+        """Take flash_attention and margins."""
+        require_known_options(options, ("flash_attention", "margins"))
+        self._flash_attention = flag_option(options, "flash_attention")
+        self._margins = flag_option(options, "margins")
+
+    def describe(self) -> Description:
+        """Versions, and what the library was built for."""
+        self._library = llama_library.open_library()
+        version = llama_library.installed_version()
+        build = {
+            "language": "c++ through ctypes",
+            "python": platform.python_version(),
+            "xllamacpp": version,
+            "numpy": np.__version__,
+            "system_info": self._library.llama_print_system_info().decode().strip(" |"),
+            "flash_attention": self._flash_attention,
+        }
+        capabilities = Capabilities(
+            devices=["cpu"],
+            dtypes=list(CACHE_TYPES),
+            sampling=["greedy", "temperature", "top_p"],
+            seed=True,
+            load_modes=["closed"],
+            max_concurrency=1,
+            ignore_eos=True,
+            teacher_forcing=True,
+            logits=True,
+        )
+        return Description("llama-cpp-bench", f"llama.cpp b{version.split('.')[-1]}", build, capabilities)
+
+    def refuse(self, spec: Spec) -> None:
+        """Refuse a file that is no GGUF of the dtype, and a library whose structures are not those described here."""
+        llama_library.require_layout(self._library, llama_library.installed_version())
+        if not spec.weights.endswith(".gguf"):
+            raise UnsupportedError(f"weights {spec.weights!r} are asked for; llama.cpp opens GGUF files only")
+        path = Path(spec.model_dir) / spec.weights
+        if not path.is_file():
+            raise BadSpecError(f"model_dir {spec.model_dir} holds no {spec.weights}")
+        gguf_header.require_dtype(path, spec.dtype)
+
+    def load(self, spec: Spec) -> Loaded:
+        """Read the weights and allocate the cache."""
+        library = self._library
+        library.llama_log_set(self._words, None)
+        library.llama_backend_init()
+        path = str(Path(spec.model_dir) / spec.weights)
+        model = library.llama_model_load_from_file(path.encode(), library.llama_model_default_params())
+        if not model:
+            raise EngineError(f"llama.cpp cannot load {path}: {self._complaint}")
+        self._vocabulary = library.llama_vocab_n_tokens(library.llama_model_get_vocab(model))
+        require_known_ids(spec.cases, self._vocabulary)
+        self._context = library.llama_init_from_model(model, self._context_params(spec))
+        if not self._context:
+            raise EngineError(f"llama.cpp cannot make a context of {spec.max_seq_len} tokens: {self._complaint}")
+        self._memory = library.llama_get_memory(self._context)
+        self._tokens = (ctypes.c_int32 * max(len(case.prompt_ids) for case in spec.cases))()
+        return Loaded(
+            weights_dtype=spec.dtype,
+            # ggml's dot products of all three types add up in f32.
+            compute_dtype="f32",
+            kv_cache_dtype=spec.dtype,
+            device=spec.device,
+            threads=library.llama_n_threads(self._context),
+        )
+
+    def _context_params(self, spec: Spec) -> llama_library.ContextParams:
+        params: llama_library.ContextParams = self._library.llama_context_default_params()
+        params.n_ctx = spec.max_seq_len
+        params.n_batch = max(SMALLEST_BATCH_TOKENS, spec.max_seq_len)
+        params.n_threads = params.n_threads_batch = spec.threads
+        params.type_k = params.type_v = CACHE_TYPES[spec.dtype]
+        params.flash_attn_type = int(self._flash_attention)
+        return params
+
+    def reset(self) -> None:
+        """Empty the cache, its data too."""
+        self._library.llama_memory_clear(self._memory, True)
+
+    def _forward(self, ids: Sequence[int], _: int) -> NDArray[np.float32]:
+        """Logits [vocabulary] after ids, which llama.cpp puts behind what the cache holds."""
+        count = len(ids)
+        self._tokens[:count] = ids
+        status = self._library.llama_decode(self._context, self._library.llama_batch_get_one(self._tokens, count))
+        if status != 0:
+            raise EngineError(f"llama_decode gave {status} for {count} tokens: {self._complaint}")
+        address = self._library.llama_get_logits_ith(self._context, -1)
+        if not address:
+            raise EngineError(f"llama.cpp has no logits: {self._complaint}")
+        return np.ctypeslib.as_array((ctypes.c_float * self._vocabulary).from_address(address))
+
+    def generate(self, case: Case, seed: int, timings: Timings) -> None:
+        """One llama_decode for the prompt, then one a token."""
+        decode(case, seed, timings, self._forward, margins=self._margins)
+
+
+if __name__ == "__main__":
+    run(LlamaCpp(), sys.argv[1:])

@@ -1,0 +1,121 @@
+"""The adapter mistral-rs-bench on the embedded model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter_launch import (
+    GREEDY_CASES,
+    GREEDY_IDS,
+    GREEDY_MARGINS,
+    MARGIN_TOLERANCE,
+    PROMPT,
+    Outcome,
+    Serve,
+    case,
+    make_spec,
+    run_adapter,
+)
+
+pytestmark = pytest.mark.real_engine
+
+SPECIAL_PROMPT = [1, 9690, 198, 2, 17, 7936, 15855]
+"""With special tokens, and pieces of words that no tokenizer would put beside each other."""
+
+CASES = GREEDY_CASES | {
+    "one_of_three": case(ignore_eos=False, eos_ids=[2, 2988, 42]),
+    "first": case(ignore_eos=False, eos_ids=[7042], max_new_tokens=1),
+    "special": case(prompt_ids=SPECIAL_PROMPT, max_new_tokens=3),
+}
+
+
+@pytest.fixture(scope="module")
+def spec(embedded_model: Path) -> dict[str, Any]:
+    return make_spec(embedded_model, "model.safetensors", CASES)
+
+
+@pytest.fixture(scope="module")
+def serve(program: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Serve:
+    binary = program("mistral_rs")
+    return lambda spec: run_adapter(binary, tmp_path_factory.mktemp("launch"), spec, list(CASES))
+
+
+@pytest.fixture(scope="module")
+def outcome(serve: Serve, spec: dict[str, Any]) -> Outcome:
+    return serve(spec | {"iterations": 2})
+
+
+@pytest.fixture(scope="module")
+def again(serve: Serve, spec: dict[str, Any]) -> Outcome:
+    """Another launch, which reports margins."""
+    return serve(spec | {"options": {"margins": True}})
+
+
+def test_a_launch_ends_well_and_quietly(outcome: Outcome) -> None:
+    assert outcome.status == 0, outcome.stderr
+    assert outcome.events[-1] == {"event": "done"}
+    assert outcome.stdout == ""
+
+
+def test_hello_says_that_it_cannot_seed_nor_be_forced(outcome: Outcome) -> None:
+    hello = outcome.event("hello")
+    assert hello["build"]["mistralrs"] in hello["version"]
+    can = hello["capabilities"]
+    assert (can["seed"], can["teacher_forcing"], can["logits"]) == (False, False, False)
+
+
+def test_greedy_ids_are_those_of_transformers_in_each_round(outcome: Outcome) -> None:
+    assert outcome.ids("greedy", 0) == outcome.ids("greedy", 1) == GREEDY_IDS
+
+
+def test_each_token_has_its_own_time(outcome: Outcome) -> None:
+    times = outcome.iteration("greedy")["token_ns"]
+    assert times == sorted(set(times))
+
+
+def test_eos_ends_a_sequence_only_where_it_counts(outcome: Outcome) -> None:
+    assert outcome.ids("ends") == GREEDY_IDS[:3]
+    assert outcome.iteration("ends")["finish"] == "eos"
+    assert outcome.iteration("greedy")["finish"] == "length"
+
+
+def test_the_id_that_ended_a_sequence_is_known_among_several(outcome: Outcome) -> None:
+    assert outcome.ids("one_of_three") == GREEDY_IDS[:6]
+    assert outcome.ids("first") == GREEDY_IDS[:1]
+    assert outcome.iteration("first")["finish"] == "eos"
+
+
+def test_prompts_that_no_text_gives_are_taken_as_they_are(outcome: Outcome, again: Outcome) -> None:
+    assert len(outcome.ids("special")) == 3
+    assert outcome.ids("special", 0) == outcome.ids("special", 1) == again.ids("special")
+
+
+def test_margins_tell_that_the_cache_is_f32(again: Outcome) -> None:
+    assert again.ids("greedy") == GREEDY_IDS
+    assert again.iteration("greedy")["margins"] == pytest.approx(GREEDY_MARGINS, abs=MARGIN_TOLERANCE)
+
+
+def test_sampling_is_refused_because_its_seed_cannot_be_set(serve: Serve, spec: dict[str, Any]) -> None:
+    status, kind, message = serve(spec | {"cases": [case(0.7)]}).refusal()
+    assert (status, kind) == (3, "unsupported")
+    assert "cannot repeat sampling from a seed" in message
+
+
+def test_ids_that_the_model_does_not_know_are_a_bad_spec(serve: Serve, spec: dict[str, Any]) -> None:
+    status, _, message = serve(spec | {"cases": [case(prompt_ids=[*PROMPT, 49152])]}).refusal()
+    assert status == 2
+    assert "the model knows 49152 tokens" in message
+
+
+def test_a_shard_that_is_not_there_is_a_bad_spec(serve: Serve, spec: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"vocab_size": 49152}))
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "model-00001-of-00001.safetensors"}}))
+    status, _, message = serve(spec | {"model_dir": str(tmp_path), "weights": index.name}).refusal()
+    assert status == 2
+    assert "holds no model-00001-of-00001.safetensors" in message
