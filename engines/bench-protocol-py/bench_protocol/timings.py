@@ -18,6 +18,7 @@ class Timings:
         "_now_ns",
         "_stop_ids",
         "count",
+        "logits",
         "margins",
         "token_ids",
         "token_ns",
@@ -25,8 +26,8 @@ class Timings:
         "used_prompt_ids",
     )
 
-    def __init__(self, case: Case, now_ns: Callable[[], int]) -> None:
-        """Allocate for all tokens that the case may yield."""
+    def __init__(self, case: Case, now_ns: Callable[[], int], *, with_logits: bool = False) -> None:
+        """Allocate for all tokens that the case may yield; with_logits where the spec has a logits_path."""
         self._limit = case.max_new_tokens
         self._now_ns = now_ns
         self._stop_ids = frozenset() if case.ignore_eos else frozenset(case.eos_ids)
@@ -34,6 +35,7 @@ class Timings:
         self.token_ids = [0] * case.max_new_tokens
         self.token_ns = [0] * case.max_new_tokens
         self.margins: list[float | None] = [None] * case.max_new_tokens
+        self.logits: list[bytes] | None = [] if with_logits else None
         self.used_prompt_ids: list[int] | None = None
         """What the engine computed on, where its interface takes text; None where that is case.prompt_ids."""
         self.tokenized_ns: int | None = None
@@ -51,6 +53,16 @@ class Timings:
         self.margins[count] = margin
         self.count = count + 1
         return count + 1 < self._limit and token_id not in self._stop_ids
+
+    @property
+    def wants_logits(self) -> bool:
+        """Whether the launch asks for logits, whose times mean nothing."""
+        return self.logits is not None
+
+    def push_logits(self, logits: bytes) -> None:
+        """Keep the logits [vocabulary] behind a token, as 32-bit little-endian numbers, where they are asked for."""
+        if self.logits is not None:
+            self.logits.append(logits)
 
     @property
     def finish(self) -> str | None:
