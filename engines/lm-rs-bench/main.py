@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-HERE: Final = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "bench-protocol-py")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench-protocol-py"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from bench_protocol import (
     Capabilities,
@@ -89,7 +89,7 @@ class LmRs(Engine):
         folder = Path(spec.model_dir)
         weights = folder / spec.weights
         self._model = read_model_file(weights)
-        self._vocabulary = read_vocabulary(folder / TOKENIZER, self._model.vocab_size)
+        self._vocabulary = read_vocabulary(folder / TOKENIZER, self._model.sizes.vocab_size)
         speller = read_speller(folder / "tokenizer.json")
         for number, case in enumerate(spec.cases):
             try:
@@ -105,7 +105,9 @@ class LmRs(Engine):
         self._lines[tuple(case.prompt_ids)] = line
         needed = len(self._ids_used(line, today())) + case.max_new_tokens
         if needed > self._model.context:
-            raise UnsupportedError(f"lm.rs's own prompt and the answer take {needed} tokens; it has {self._model.context}")
+            raise UnsupportedError(
+                f"lm.rs's own prompt and the answer take {needed} tokens; it has {self._model.context}"
+            )
 
     def _ids_used(self, line: str, date: str) -> list[int]:
         """Ids behind a line; kept, since joining takes longer than an answer of a small model."""

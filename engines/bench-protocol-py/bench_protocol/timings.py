@@ -44,8 +44,8 @@ class Timings:
     def push(self, token_id: int, margin: float | None = None, time_ns: int | None = None) -> bool:
         """Take an id that the host knows now; returns whether another is wanted.
 
-        margin is the top-1 minus the top-2 logit, where options.margins asks for it. time_ns is for an engine in another
-        process whose token has a time already; without it the id counts from now.
+        margin is the top-1 minus the top-2 logit, where options.margins asks for it. time_ns is for an engine in
+        another process whose token has a time already; without it the id counts from now.
         """
         count = self.count
         self.token_ns[count] = self._now_ns() if time_ns is None else time_ns

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench_protocol import EngineError
-
 from lm_rs_bench.endings import ending
 from lm_rs_bench.records import RecordReader
 
@@ -62,7 +61,7 @@ class Chat:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
-                stdout=self._records.writing_end,
+                stdout=self._records.writing_end.fileno(),
                 stderr=self._errors,
                 env=dict(variables),
                 preexec_fn=_die_with_parent(),  # noqa: PLW1509  this program has one thread

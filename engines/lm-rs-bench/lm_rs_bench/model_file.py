@@ -34,8 +34,8 @@ class ValueType(NamedTuple):
 VALUE_TYPES: Final = {0: ValueType("f32", 32, is_grouped=False), 1: ValueType("q8_0", 8, is_grouped=True)}
 
 
-class ModelFile(NamedTuple):
-    """What the head says."""
+class Sizes(NamedTuple):
+    """The head's numbers, in its order."""
 
     hidden_size: int
     intermediate_size: int
@@ -45,21 +45,28 @@ class ModelFile(NamedTuple):
     kv_heads: int
     vocab_size: int
     positions: int
+
+
+class ModelFile(NamedTuple):
+    """What the head says."""
+
+    sizes: Sizes
     value_type: ValueType
     group_size: int
 
     @property
     def context(self) -> int:
         """Tokens of prompt and answer together that lm.rs has room for."""
-        return min(self.positions, LONGEST_CONTEXT)
+        return min(self.sizes.positions, LONGEST_CONTEXT)
 
     @property
     def file_bytes(self) -> int:
         """Size that a file with this head has."""
-        queries, keys = self.heads * self.head_dim, self.kv_heads * self.head_dim
-        layer = self.hidden_size * (2 * queries + 2 * keys + 3 * self.intermediate_size)
-        products = self.vocab_size * self.hidden_size + self.layers * layer
-        norms = (2 * self.layers + 1) * self.hidden_size
+        sizes = self.sizes
+        queries, keys = sizes.heads * sizes.head_dim, sizes.kv_heads * sizes.head_dim
+        layer = sizes.hidden_size * (2 * queries + 2 * keys + 3 * sizes.intermediate_size)
+        products = sizes.vocab_size * sizes.hidden_size + sizes.layers * layer
+        norms = (2 * sizes.layers + 1) * sizes.hidden_size
         scales = products // self.group_size if self.value_type.is_grouped else 0
         return HEADER_BYTES + products * self.value_type.value_bits // 8 + FLOAT_BYTES * (norms + scales)
 
@@ -68,15 +75,15 @@ def parse_head(head: bytes) -> ModelFile:
     """Head of a file; raises UnsupportedError for anything but a Llama in f32 or Q8_0 in version 4."""
     if len(head) < HEADER_BYTES or not head.startswith(MAGIC):
         raise UnsupportedError("it is no .lmrs file")
-    fields = FIELDS.unpack_from(head)
-    version, value_type, kind, images = fields[1], fields[12], fields[13], fields[15]
+    _, version, *numbers, _, _, value_type, kind, group_size, images = FIELDS.unpack_from(head)
     if version != VERSION:
         raise UnsupportedError(f"it is a .lmrs file of version {version}; lm.rs reads version {VERSION} alone")
-    if value_type not in VALUE_TYPES or kind != LLAMA or images:
+    if value_type not in VALUE_TYPES or kind != LLAMA or images or not group_size:
         raise UnsupportedError(
-            f"value type {value_type}, kind {kind}, images {images} in its head: only a Llama in f32 or Q8_0 is served"
+            f"its head has value type {value_type}, kind {kind}, group size {group_size}, images {images}: "
+            "only a Llama in f32 or Q8_0 is served"
         )
-    return ModelFile(*fields[2:10], value_type=VALUE_TYPES[value_type], group_size=fields[14] or 1)
+    return ModelFile(Sizes(*numbers), VALUE_TYPES[value_type], group_size)
 
 
 def read_model_file(path: Path) -> ModelFile:

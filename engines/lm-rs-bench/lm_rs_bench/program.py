@@ -66,6 +66,8 @@ def find_program(options: dict[str, Any]) -> Program:
     flags = flags_of(help_text)
     if flags != KNOWN_FLAGS:
         differing = ", ".join(sorted(flags ^ KNOWN_FLAGS))
-        raise UnsupportedError(f"options.chat {named} is another program than the chat known here (flags {differing}); {REMEDY}")
+        raise UnsupportedError(
+            f"options.chat {named} is another program than the chat known here (flags {differing}); {REMEDY}"
+        )
     with path.open("rb") as file:
         return Program(path.absolute(), hashlib.file_digest(file, "sha256").hexdigest(), help_text)

@@ -32,7 +32,10 @@ DATE_IDS: Final = 12
 """More than any tokenizer of Llama 3's kind takes for a date (chosen)."""
 
 WHITE_SPACE: Final = "".join(
-    map(chr, (*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000))
+    map(
+        chr,
+        (*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000),
+    )
 )
 """What Rust's trim removes: the property White_Space. Python's strip takes U+001C to U+001F too."""
 

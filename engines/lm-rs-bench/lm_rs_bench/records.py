@@ -85,7 +85,9 @@ class RecordReader:
             if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
                 seconds, nanoseconds = TIMESPEC.unpack(value)
                 return Record(data, seconds * NS_PER_S + nanoseconds)
-        raise EngineError("this kernel gives no times of writes to a socket (SO_TIMESTAMPNS); Linux 2.6.22 or newer does")
+        raise EngineError(
+            "this kernel gives no times of writes to a socket (SO_TIMESTAMPNS); Linux 2.6.22 or newer does"
+        )
 
     def close(self) -> None:
         """Close both ends."""

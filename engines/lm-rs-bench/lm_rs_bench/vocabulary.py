@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -47,7 +48,7 @@ class Vocabulary(NamedTuple):
             raw = character.encode()
             known = self.id_by_text.get(raw)
             ids += [known] if known is not None else [byte + BYTE_OFFSET for byte in raw]
-        joined = [self._joined(left, right) for left, right in zip(ids, ids[1:], strict=False)]
+        joined = [self._joined(left, right) for left, right in itertools.pairwise(ids)]
         while joined:
             # max gives the first of equals, which is the leftmost.
             best = max(range(len(joined)), key=lambda index: joined[index][0])
@@ -114,7 +115,9 @@ def read_vocabulary(path: Path, vocab_size: int) -> Vocabulary:
     try:
         vocabulary = parse_vocabulary(content)
         if vocabulary.eos_id != vocab_size:
-            raise BrokenFileError(f"it has {vocabulary.eos_id} ids and one to end a sequence; the model has {vocab_size}")
+            raise BrokenFileError(
+                f"it has {vocabulary.eos_id} ids and one to end a sequence; the model has {vocab_size}"
+            )
     except BrokenFileError as error:
         raise UnsupportedError(f"{path}: {error}; delete its folder and run again, which makes it anew") from error
     return vocabulary

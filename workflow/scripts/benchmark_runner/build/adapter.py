@@ -50,6 +50,15 @@ class PythonEnvironment:
 
 
 @dataclass(frozen=True)
+class BroughtFile:
+    """A file that the workflow cannot make: the user names it in an option of the engine."""
+
+    option: str
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Adapter:
     """A folder under engines/ and what its adapter.yaml says."""
 
@@ -62,6 +71,7 @@ class Adapter:
     first_build: str
     cargo: CargoBuild | None
     environment: PythonEnvironment | None
+    brought: BroughtFile | None
 
     @property
     def name(self) -> str:
@@ -80,7 +90,7 @@ def _inside(folder: Path, relative: str) -> Path:
 
 
 def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
-    cargo, environment = content.get("cargo"), content.get("environment")
+    cargo, environment, brought = (content.get(key) for key in ("cargo", "environment", "brought"))
     return Adapter(
         folder=folder,
         description=content["description"],
@@ -93,6 +103,7 @@ def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
         environment=PythonEnvironment(_inside(folder, environment["lock"]), _inside(folder, environment["main"]))
         if environment
         else None,
+        brought=BroughtFile(**brought) if brought else None,
     )
 
 
