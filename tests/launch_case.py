@@ -39,6 +39,7 @@ PROMPTS = {
 MANIFEST = {
     "name": "tiny",
     "identity": "tiny-1",
+    "weights": "model.safetensors",
     "weights_bytes": 1000,
     "files": {"model.safetensors": {"sha256": "0" * 64, "bytes": 1000}},
 }

@@ -113,3 +113,12 @@ def test_auto_builds_for_the_gpu_only_where_that_can_succeed(tmp_path, tools, wa
 def test_an_adapter_without_cuda_is_built_for_the_cpu(tmp_path):
     adapter = load_adapter(write_adapter(tmp_path, RUST | {"devices": ["cpu"]}))
     assert build_device(adapter, "cuda") == "cpu"
+
+
+def test_an_adapter_names_the_format_of_its_weights(tmp_path):
+    assert load_adapter(write_adapter(tmp_path / "own")).weights_format == "safetensors"
+    assert (
+        load_adapter(write_adapter(tmp_path / "gguf", RUST | {"weights": {"format": "gguf"}})).weights_format == "gguf"
+    )
+    with pytest.raises(BenchmarkError, match=r"weights\.format is 'ggml'; the formats are safetensors, gguf"):
+        load_adapter(write_adapter(tmp_path / "other", RUST | {"weights": {"format": "ggml"}}))

@@ -5,10 +5,12 @@ import json
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.launch.inputs import Inputs, missing_engine, read_inputs, weights_file
+from benchmark_runner.launch.inputs import Inputs, missing_engine, read_inputs
+from benchmark_runner.launch.record import Stopwatch, new_record
 from benchmark_runner.launch.spec import build_spec
+from benchmark_runner.model.derived import derived_folder
 from benchmark_runner.schemas import require_valid
-from launch_case import IDENTITY, LaunchCase
+from launch_case import IDENTITY, MANIFEST, LaunchCase
 
 
 def read(case: LaunchCase, **changes) -> Inputs:
@@ -32,10 +34,62 @@ def test_a_case_without_prompt_is_refused(tmp_path):
         read(case)
 
 
-@pytest.mark.parametrize("names", [[], ["a.safetensors", "b.safetensors"]])
-def test_exactly_one_weight_file_is_wanted(names):
-    with pytest.raises(BenchmarkError, match="exactly one"):
-        weights_file({"files": {name: {} for name in names}})
+@pytest.fixture
+def on_gguf(tmp_path, monkeypatch):
+    """A launch of an engine that opens GGUF, and the folder where its weights are expected."""
+    monkeypatch.chdir(tmp_path)
+    case = LaunchCase(tmp_path)
+    case.plan["engines"][0]["weights_format"] = "gguf"
+    (tmp_path / "plan.json").write_text(json.dumps(case.plan))
+    folder = derived_folder(case.plan["model"], "gguf", "f32")
+    folder.mkdir(parents=True)
+    manifest = {
+        "status": "ok",
+        "weights": "model.gguf",
+        "converter": {"module": "m", "version": 1, "packages": {"gguf": "1"}},
+        "files": {"model.gguf": {"sha256": "a" * 64, "bytes": 1}, "config.json": {"sha256": "b" * 64, "bytes": 1}},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return case, folder.absolute(), manifest
+
+
+def test_derived_weights_are_what_the_engine_opens_and_the_record_proves_them(on_gguf):
+    case, folder, manifest = on_gguf
+    inputs = read(case)
+    spec = build_spec(inputs, device="cpu", threads=1)
+    assert (spec["model_dir"], spec["weights"]) == (str(folder), "model.gguf")
+    model = new_record(inputs, 1, Stopwatch())["model"]
+    assert (model["identity"], model["weights_format"], model["weights_sha256"]) == ("tiny-1", "gguf", "a" * 64)
+    assert model["files"] == {"model.gguf": "a" * 64, "config.json": "b" * 64}
+    assert model["converter"] == manifest["converter"]
+    require_valid("record", new_record(inputs, 1, Stopwatch()) | {"ended_at": "now", "ended_ns": 1}, "record")
+
+
+def test_a_model_that_is_not_to_be_had_in_the_format_makes_the_engine_unavailable(on_gguf):
+    case, folder, manifest = on_gguf
+    refused = manifest | {"status": "unavailable", "reason": "yarn", "remedy": "another model", "files": {}}
+    (folder / "manifest.json").write_text(json.dumps(refused))
+    assert missing_engine(read(case)) == ("yarn", "another model")
+    assert new_record(read(case), 1, Stopwatch())["model"]["weights_sha256"] is None
+
+
+def test_weights_that_were_not_derived_are_named(on_gguf):
+    case, folder, _ = on_gguf
+    (folder / "manifest.json").unlink()
+    with pytest.raises(BenchmarkError, match="gguf-f32"):
+        read(case)
+
+
+def test_of_a_sharded_model_the_index_is_opened_and_all_shards_are_proved(tmp_path):
+    case = LaunchCase(tmp_path)
+    names = ("a.safetensors", "b.safetensors", "model.safetensors.index.json")
+    files = {name: {"sha256": f"{place}" * 64, "bytes": 1} for place, name in enumerate(names)}
+    (tmp_path / "manifest.json").write_text(json.dumps(MANIFEST | {"weights": names[2], "files": files}))
+    inputs = read(case)
+    assert build_spec(inputs, device="cpu", threads=1)["weights"] == "model.safetensors.index.json"
+    model = new_record(inputs, 1, Stopwatch())["model"]
+    assert (model["weights_format"], model["converter"], model["weights_sha256"]) == ("safetensors", None, "2" * 64)
+    assert set(model["files"]) == set(names)
 
 
 def test_the_prompts_hash_is_this_workloads_alone(tmp_path):

@@ -1,7 +1,7 @@
 """Does an adapter keep the protocol? `snakemake conformance --config only_engines=X` puts it through every check.
 
 REQUIRED INPUTS
-    benchmark.model_path, the engine's build record
+    benchmark.model_path, the engine's build record, its derived weights
 OUTPUTS
     <output_dir>/conformance/<engine>.json; a broken rule of the protocol fails the job, its table says which
 """
@@ -22,6 +22,7 @@ rule check_conformance:
     input:
         model=f"{MODEL.path}/config.json",
         build=lambda wildcards: build_record_of(wildcards.engine),
+        weights=lambda wildcards: CAMPAIGN.weights.manifest_of(wildcards.engine),
     output:
         f"{OUT}/conformance/{{engine}}.json",
     log:
@@ -36,7 +37,8 @@ rule check_conformance:
         dtype=lambda wildcards: CAMPAIGN.engines[wildcards.engine].dtype,
         options=lambda wildcards: json.dumps(CAMPAIGN.engines[wildcards.engine].options),
         source=lambda wildcards: CAMPAIGN.engines[wildcards.engine].source,
-        folder=subpath(input.model, parent=True),
+        folder=lambda wildcards: CAMPAIGN.weights.opened_by(wildcards.engine)[0],
+        weights=lambda wildcards: CAMPAIGN.weights.opened_by(wildcards.engine)[1],
         device=CAMPAIGN.device_of_checks,
         work=subpath(output[0], strip_suffix=".json"),
     shell:
@@ -44,6 +46,7 @@ rule check_conformance:
         " --engine {wildcards.engine:q}"
         " --binary {params.binary:q}"
         " --model-dir {params.folder:q}"
+        " --weights {params.weights:q}"
         " --dtype {params.dtype:q}"
         " --device {params.device:q}"
         " --options {params.options:q}"

@@ -1,10 +1,13 @@
 """Does each engine compute the same model? Greedy ids against those of the reference.
 
 REQUIRED INPUTS
-    <output_dir>/fidelity/reference/prompts.json, <output_dir>/model/manifest.json, the engines' build records
+    <output_dir>/fidelity/reference/prompts.json, <output_dir>/model/manifest.json, the engines' build records,
+    models/derived/**/manifest.json for engines that open another format than safetensors
 OUTPUTS
     <output_dir>/fidelity/<engine>.json
 """
+
+from benchmark_runner.campaign.weights import REFERENCE_DTYPE
 
 
 rule compute_reference:
@@ -13,6 +16,7 @@ rule compute_reference:
         prompts=f"{OUT}/fidelity/reference/prompts.json",
         manifest=f"{OUT}/model/manifest.json",
         build=build_record_of(CAMPAIGN.reference),
+        weights=CAMPAIGN.weights.manifest_of(CAMPAIGN.reference, REFERENCE_DTYPE),
     output:
         f"{OUT}/fidelity/reference/reference.json",
     log:
@@ -38,6 +42,7 @@ rule check_fidelity:
         prompts=f"{OUT}/fidelity/reference/prompts.json",
         reference=f"{OUT}/fidelity/reference/reference.json",
         build=lambda wildcards: build_record_of(wildcards.engine),
+        weights=lambda wildcards: CAMPAIGN.weights.manifest_of(wildcards.engine),
     output:
         f"{OUT}/fidelity/{{engine}}.json",
     log:

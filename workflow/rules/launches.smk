@@ -4,7 +4,8 @@ A launch that has its record is no job: the record is a fact, which Snakemake tr
 only those that are owed, so that no changed file, parameter or rule can measure again what was measured.
 
 REQUIRED INPUTS
-    <output_dir>/plan.json, <output_dir>/prompts.json, <output_dir>/model/manifest.json, the engines' build records
+    <output_dir>/plan.json, <output_dir>/prompts.json, <output_dir>/model/manifest.json, the engines' build records,
+    models/derived/**/manifest.json for engines that open another format than safetensors
 OUTPUTS
     <output_dir>/launches/<engine>/<workload>.<identity>/<block>/{record.json,events.jsonl,metrics.jsonl,engine.log}
 """
@@ -24,6 +25,7 @@ rule run_launch:
         prompts=f"{OUT}/prompts.json",
         manifest=f"{OUT}/model/manifest.json",
         builds=build_records,
+        weights=CAMPAIGN.weights.manifests,
     output:
         record=f"{OUT}/launches/{{launch}}/record.json",
         events=f"{OUT}/launches/{{launch}}/events.jsonl",

@@ -3,9 +3,12 @@
 REQUIRED INPUTS
     benchmark.model_path/config.json, unless its name is that of a model which the workflow makes
 OUTPUTS
-    models/<name>/ for such a model, <output_dir>/model/manifest.json, <output_dir>/prompts.json,
+    models/<name>/ for such a model, models/derived/<model>/<format>-<dtype>.v<version>/ for engines that open another
+    format than safetensors, <output_dir>/model/manifest.json, <output_dir>/prompts.json,
     <output_dir>/fidelity/reference/prompts.json
 """
+
+import re
 
 if MODEL.recipe:
 
@@ -26,6 +29,37 @@ if MODEL.recipe:
             ' --lock "$BENCHMARK_RUNNER_ROOT"/envs/embedded-model.txt'
             " --out {params.folder:q}"
             " 2>&1 | tee {log:q}"
+
+
+rule derive_weights:
+    input:
+        # The folder's name holds the model's identity.
+        config=ancient(f"{MODEL.path}/config.json"),
+    output:
+        "{derived}/manifest.json",
+    log:
+        "{derived}.log",
+    wildcard_constraints:
+        derived="|".join(re.escape(folder) for folder in CAMPAIGN.weights.derivations)
+        or NOTHING,
+    priority: ABOVE_LAUNCHES + 2
+    conda:
+        "../../envs/workflow.yaml"
+    params:
+        source=subpath(input.config, parent=True),
+        name=MODEL.name,
+        identity=MODEL.identity,
+        format=lambda wildcards: CAMPAIGN.weights.derivations[wildcards.derived].format,
+        dtype=lambda wildcards: CAMPAIGN.weights.derivations[wildcards.derived].dtype,
+    shell:
+        "python -m benchmark_runner.model.derive"
+        " --model-dir {params.source:q}"
+        " --name {params.name:q}"
+        " --identity {params.identity:q}"
+        " --format {params.format:q}"
+        " --dtype {params.dtype:q}"
+        " --out {wildcards.derived:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule describe_model:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import yaml
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.model.formats import FORMATS, SAFETENSORS
 from benchmark_runner.schemas import require_valid
 
 REMEDIES: Final[Mapping[str, str]] = {
@@ -72,6 +73,8 @@ class Adapter:
     cargo: CargoBuild | None
     environment: PythonEnvironment | None
     brought: BroughtFile | None
+    weights_format: str = SAFETENSORS
+    """Format of the weights that its program opens."""
 
     @property
     def name(self) -> str:
@@ -104,6 +107,7 @@ def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
         if environment
         else None,
         brought=BroughtFile(**brought) if brought else None,
+        weights_format=content.get("weights", {}).get("format", SAFETENSORS),
     )
 
 
@@ -118,6 +122,10 @@ def load_adapter(folder: Path) -> Adapter:
         raise BenchmarkError(f"{path} is not valid YAML: {error}") from error
     require_valid("adapter", content, str(path))
     adapter = _adapter(folder, content)
+    if adapter.weights_format not in FORMATS:
+        raise BenchmarkError(
+            f"{path}: weights.format is {adapter.weights_format!r}; the formats are {', '.join(FORMATS)}"
+        )
     for needed in (adapter.lock, *adapter.shared):
         if not needed.exists():
             raise BenchmarkError(f"{path}: {needed} is missing; check the paths in adapter.yaml")

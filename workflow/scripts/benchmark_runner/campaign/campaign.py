@@ -19,6 +19,7 @@ from benchmark_runner.campaign.identity import file_sha256, fingerprint
 from benchmark_runner.campaign.machine import notice, this_machine
 from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import randomised_blocks
+from benchmark_runner.campaign.weights import CampaignWeights
 from benchmark_runner.configuration.positions import Positions
 from benchmark_runner.configuration.resolve import ConfigurationError, examine
 from benchmark_runner.jsonio import read_json
@@ -26,6 +27,9 @@ from benchmark_runner.launch.version import MEASURE_VERSION
 
 REFERENCE_ADAPTER = "pytorch-baseline"
 """transformers' own model code, from which the others are written."""
+
+HASHES = Path(".benchmark_runner") / "hashes.json"
+"""Remembers the hashes of large files, relative to the current folder."""
 
 _UNMEASURED_SYSTEM_KEYS = ("launch_timeout_seconds", "strict")
 """Keys of `system` that decide how long the runner waits and whether it begins, not what a launch measured."""
@@ -150,7 +154,15 @@ class Campaign:
 
     @cached_property
     def _is_back(self) -> dict[str, bool]:
-        return {name: engine_is_back(engine, self.engines_folder) for name, engine in self.engines.items()}
+        return {
+            name: engine_is_back(engine, self.engines_folder) and not self.weights.refused(engine)
+            for name, engine in self.engines.items()
+        }
+
+    @cached_property
+    def weights(self) -> CampaignWeights:
+        """What the engines open."""
+        return CampaignWeights(self.model, self.engines, self.reference)
 
     def priority(self, key: str) -> int:
         """Job priority under which a greedy scheduler keeps the order."""
@@ -248,6 +260,8 @@ def load_campaign(
         raise ConfigurationError(problems)
     config = examined.chosen()
     # Weights are hashed only now: of a large model that takes longer than all checks together.
-    model = locate_model(Path(config["benchmark"]["model_path"]), Path(".benchmark_runner"))
+    model = locate_model(Path(config["benchmark"]["model_path"]), HASHES)
     workloads = [_workload(entry, config["benchmark"]["launches"]) for entry in config["workloads"]]
-    return Campaign(config, campaign_engines(config, engines_folder), workloads, model, engines_folder)
+    campaign = Campaign(config, campaign_engines(config, engines_folder), workloads, model, engines_folder)
+    campaign.weights.require_unaltered(HASHES)
+    return campaign

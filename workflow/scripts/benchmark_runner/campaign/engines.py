@@ -13,6 +13,7 @@ from benchmark_runner.build.source import source_hash
 from benchmark_runner.campaign.identity import file_sha256
 from benchmark_runner.configuration.names import CONTROL_SUFFIX
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.model.formats import DERIVED, SAFETENSORS
 
 UNSERVED_ENGINES: Final = ("burn_cuda", "mistral_rs", "llama_cpp")
 """Engines that a campaign may name although this version has no adapter for them: launches are `unavailable`."""
@@ -39,6 +40,8 @@ class Engine:
     """Hash of the adapter's source, or of the file that the user brought; ABSENT where there is neither."""
     brought: str | None = None
     """Hash of the file that the adapter drives and the user brought, or ABSENT; None where it drives none."""
+    weights_format: str = SAFETENSORS
+    """Format of the weights that its program opens; another one is derived from the model."""
 
     @property
     def build_record(self) -> str | None:
@@ -47,13 +50,17 @@ class Engine:
 
     def identity_parts(self) -> dict[str, Any]:
         """All of the engine that determines a measurement; its name does not, so that a control equals its twin."""
-        parts = {
+        parts: dict[str, Any] = {
             "source": self.source,
             "build_device": self.build_device,
             "dtype": self.dtype,
             "options": dict(self.options),
         }
-        return parts if self.brought is None else {**parts, "brought": self.brought}
+        if self.brought is not None:
+            parts["brought"] = self.brought
+        if self.weights_format != SAFETENSORS:
+            parts["weights"] = {"format": self.weights_format, "version": DERIVED[self.weights_format].version}
+        return parts
 
     def describe(self) -> dict[str, Any]:
         """The engine's entry in plan.json."""
@@ -68,6 +75,7 @@ class Engine:
             "brought": self.brought,
             "dtype": self.dtype,
             "options": dict(self.options),
+            "weights_format": self.weights_format,
         }
 
 
@@ -87,8 +95,10 @@ def _brought(adapter: adapters.Adapter, options: Mapping[str, Any]) -> str | Non
 def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engine:
     binary = Path(os.path.normpath(entry["binary_path"]))
     folder = engines_folder / binary.name
+    weights_format = SAFETENSORS
     if (folder / "adapter.yaml").is_file():
         adapter = adapters.load_adapter(folder)
+        weights_format = adapter.weights_format
         name, source = folder.name, source_hash(adapter)
         build_device = adapters.build_device(adapter, device)
         brought = _brought(adapter, entry["options"])
@@ -105,6 +115,7 @@ def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engi
         options=entry["options"],
         source=source,
         brought=brought,
+        weights_format=weights_format,
     )
 
 

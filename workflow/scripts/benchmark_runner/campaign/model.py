@@ -26,8 +26,8 @@ class Model:
         return {"name": self.name, "path": self.path, "identity": self.identity, "source": source}
 
 
-def locate_model(path: Path, cache_folder: Path) -> Model:
-    """Model behind benchmark.model_path; the hashes of a user's folder are remembered in cache_folder.
+def locate_model(path: Path, cache_file: Path) -> Model:
+    """Model behind benchmark.model_path; the hashes of a user's folder are remembered in cache_file.
 
     Raises BenchmarkError where the path is neither the name of a model that can be made nor a model.
     """
@@ -38,5 +38,5 @@ def locate_model(path: Path, cache_folder: Path) -> Model:
     # Imported here: a recipe's identity needs no reading of weights, and most runs use a recipe.
     from benchmark_runner.model.manifest import folder_identity
 
-    identity = folder_identity(normal, cache_folder / "hashes.json")
+    identity = folder_identity(normal, cache_file)
     return Model(name=normal.name, path=str(normal), identity=identity, recipe=None)

@@ -20,6 +20,7 @@ from benchmark_runner.configuration.positions import Positions
 from benchmark_runner.configuration.resolve import ConfigurationError, with_defaults
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.model.derived import format_of
 from benchmark_runner.schemas import schema, violations
 
 REQUIRED: Final = ("plan.json", "environment.json", "model/manifest.json")
@@ -31,7 +32,7 @@ REPLACEABLE: Final = ("analysis", "business")
 
 def _engine(entry: Mapping[str, Any]) -> Engine:
     names = ("name", "control_of", "binary_path", "adapter", "build_device", "dtype", "options", "source")
-    return Engine(**{name: entry[name] for name in names})
+    return Engine(**{name: entry[name] for name in names}, weights_format=format_of(entry))
 
 
 def _model(entry: Mapping[str, Any]) -> Model:

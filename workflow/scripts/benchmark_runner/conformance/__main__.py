@@ -19,6 +19,7 @@ from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.launch.device import Device, visible_gpu
 from benchmark_runner.launch.surroundings import engine_environment
+from benchmark_runner.model.derived import MANIFEST
 
 SCHEMA_VERSION: Final = 1
 
@@ -51,6 +52,14 @@ def _require_binary(binary: Path) -> None:
     if build.get("status") == "unavailable":
         raise BenchmarkError(f"{binary} could not be built: {build['reason']}; {build['remedy']}")
     raise BenchmarkError(f"{binary} is missing; build it first (snakemake --cores 1 engines)")
+
+
+def _require_weights(model_dir: Path, weights: str) -> None:
+    """Raise BenchmarkError where a derived folder says why it holds no weights."""
+    record = model_dir / MANIFEST
+    manifest = read_json(record) if record.is_file() and not (model_dir / weights).is_file() else {}
+    if manifest.get("status") == "unavailable":
+        raise BenchmarkError(f"{model_dir / weights} cannot be had: {manifest['reason']}; {manifest['remedy']}")
 
 
 def _environment(device: str, threads: int) -> dict[str, str]:
@@ -94,6 +103,7 @@ def main(argv: Sequence[str]) -> int:
     """Put an adapter through all checks; status 1 where one fails."""
     options = _arguments(argv)
     _require_binary(options.binary)
+    _require_weights(options.model_dir, options.weights)
     setup = Setup(
         model_dir=options.model_dir,
         weights=options.weights,

@@ -20,6 +20,7 @@ from benchmark_runner.launch.outcome import Ending, decide
 from benchmark_runner.launch.surroundings import engine_environment
 from benchmark_runner.launch.watch import Watch
 from benchmark_runner.model.checkpoint import weights_name
+from benchmark_runner.model.derived import DerivedWeights, format_of, read_derived
 from benchmark_runner.monitor.gpu import open_gpu
 from benchmark_runner.monitor.summary import Window
 from benchmark_runner.orphans import below_process, end_all
@@ -39,6 +40,11 @@ class Probe:
     """The engine's entry in the plan."""
     dtype: str
     options: Mapping[str, Any]
+
+    @property
+    def derived(self) -> DerivedWeights | None:
+        """What the engine opens instead of the model's own folder."""
+        return read_derived(self.plan["model"], format_of(self.engine), self.dtype)
 
 
 @dataclass(frozen=True)
@@ -95,12 +101,13 @@ def greedy_spec(probe: Probe, *, device: str, threads: int) -> dict[str, Any]:
         }
         for entry in probe.prompts["fidelity"]
     ]
-    model_dir = Path(probe.plan["model"]["path"]).absolute()
+    derived = probe.derived
+    model_dir = derived.folder if derived else Path(probe.plan["model"]["path"]).absolute()
     return {
         "protocol": PROTOCOL,
         "launch": {"engine": probe.engine["name"], "workload": "fidelity"},
         "model_dir": str(model_dir),
-        "weights": weights_name(model_dir),
+        "weights": derived.manifest["weights"] if derived else weights_name(model_dir),
         "dtype": probe.dtype,
         "device": device,
         "threads": threads,
@@ -146,7 +153,8 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
     Raises InterruptedLaunchError when this command is stopped from outside.
     """
     device, cores = _where(probe)
-    unavailable = why_unavailable(probe.engine)
+    refusal = probe.derived.refusal if probe.derived else None
+    unavailable = why_unavailable(probe.engine) or (refusal and refusal[0])
     if unavailable is not None:
         return Answer("unavailable", unavailable, device.name, None)
     folder = folder.absolute()

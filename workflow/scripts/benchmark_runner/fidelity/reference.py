@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.campaign.weights import REFERENCE_DTYPE
 from benchmark_runner.errors import exit_status
 from benchmark_runner.fidelity.probe import Answer, Probe, ask, planned_engine
 from benchmark_runner.jsonio import read_json, write_json
@@ -17,7 +18,6 @@ from benchmark_runner.launch.watch import InterruptedLaunchError, Watch
 from benchmark_runner.orphans import below_process, end_all
 
 SCHEMA_VERSION: Final = 1
-REFERENCE_DTYPE: Final = "f32"
 
 
 def ask_reference(plan: Mapping[str, Any], prompts: Mapping[str, Any], folder: Path, watch: Watch) -> Answer:

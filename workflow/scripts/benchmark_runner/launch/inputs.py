@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.model.derived import DerivedWeights, format_of, read_derived
 
 
 class Inputs(NamedTuple):
@@ -25,7 +26,11 @@ class Inputs(NamedTuple):
     """One prompt a case of the workload."""
     eos_ids: list[int]
     manifest: dict[str, Any]
+    """Of the model, whatever format the engine opens."""
+    derived: DerivedWeights | None
+    """What the engine opens instead of the model's own folder; None where it opens that."""
     model_dir: Path
+    """Folder that the engine opens."""
     build: dict[str, Any] | None
     """The build record; None for a binary that the user brought."""
 
@@ -48,8 +53,8 @@ class Inputs(NamedTuple):
 
     @property
     def weights(self) -> str:
-        """Name of the weight file inside the model's folder."""
-        return weights_file(self.manifest)
+        """Name of the weight file inside model_dir."""
+        return str((self.derived.manifest if self.derived else self.manifest)["weights"])
 
     @property
     def prompts_sha256(self) -> str:
@@ -70,15 +75,6 @@ def _named(entries: list[dict[str, Any]], name: str, where: str) -> dict[str, An
             return entry
     known = ", ".join(entry["name"] for entry in entries)
     raise BenchmarkError(f"{where} has no '{name}', only {known}; make the plan again: snakemake plan")
-
-
-def weights_file(manifest: Mapping[str, Any]) -> str:
-    """The manifest's only .safetensors file; raises BenchmarkError where there is none, or more than one."""
-    names = sorted(name for name in manifest["files"] if name.endswith(".safetensors"))
-    if len(names) != 1:
-        found = ", ".join(names) or "none"
-        raise BenchmarkError(f"the model needs exactly one .safetensors file, found {found}; join the shards into one")
-    return str(names[0])
 
 
 def workload_prompts(prompts: Mapping[str, Any], workload: Mapping[str, Any]) -> list[list[int]]:
@@ -126,6 +122,8 @@ def read_inputs(
     planned_engine = _named(plan["engines"], engine, f"{plan_file}: engines")
     planned_workload = _named(plan["workloads"], workload, f"{plan_file}: workloads")
     record = planned_engine["build_record"]
+    derived = read_derived(plan["model"], format_of(planned_engine), planned_engine["dtype"])
+    own_dir = (model_dir or Path(plan["model"]["path"])).absolute()
     return Inputs(
         plan=plan,
         place=place_in(plan, engine=engine, workload=workload, identity=identity, block=block),
@@ -134,7 +132,8 @@ def read_inputs(
         prompt_ids=workload_prompts(prompts, planned_workload),
         eos_ids=prompts["eos_ids"],
         manifest=read_json(manifest_file),
-        model_dir=(model_dir or Path(plan["model"]["path"])).absolute(),
+        derived=derived,
+        model_dir=derived.folder if derived else own_dir,
         build=read_json(Path(record)) if record and Path(record).is_file() else None,
     )
 
@@ -152,4 +151,6 @@ def missing_engine(inputs: Inputs) -> Missing | None:
     if not os.access(binary, os.X_OK):
         shown = inputs.engine["binary_path"]
         return Missing(f"{shown} may not be executed", f"chmod +x {shown}")
+    if inputs.derived is not None and inputs.derived.refusal is not None:
+        return Missing(*inputs.derived.refusal)
     return None

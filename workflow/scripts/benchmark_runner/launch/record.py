@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from benchmark_runner.launch.inputs import Inputs
 from benchmark_runner.launch.version import MEASURE_VERSION
+from benchmark_runner.model.derived import format_of
 
 SCHEMA_VERSION: Final = 1
 """1: the first format."""
@@ -66,9 +67,22 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
+def describe_model(inputs: Inputs) -> dict[str, Any]:
+    """Which model was measured, and with which files: the hashes are those of what the engine was told to open."""
+    opened = inputs.derived.manifest if inputs.derived else inputs.manifest
+    files = {name: entry["sha256"] for name, entry in opened["files"].items()}
+    return {
+        "name": inputs.manifest["name"],
+        "identity": inputs.manifest["identity"],
+        "weights_sha256": files.get(inputs.weights),
+        "weights_format": format_of(inputs.engine),
+        "converter": inputs.derived.manifest["converter"] if inputs.derived else None,
+        "files": files,
+    }
+
+
 def new_record(inputs: Inputs, attempt: int, stopwatch: Stopwatch) -> Record:
     """Record of a launch of which nothing is known but what it is; status and attempt stand near the file's start."""
-    weights = inputs.manifest["files"][inputs.weights]
     return {
         "schema_version": SCHEMA_VERSION,
         "measure_version": MEASURE_VERSION,
@@ -103,11 +117,7 @@ def new_record(inputs: Inputs, attempt: int, stopwatch: Stopwatch) -> Record:
         "threads": None,
         "device": None,
         "build": inputs.build,
-        "model": {
-            "name": inputs.manifest["name"],
-            "identity": inputs.manifest["identity"],
-            "weights_sha256": weights["sha256"],
-        },
+        "model": describe_model(inputs),
         "prompts_sha256": inputs.prompts_sha256,
         "warnings": [],
         "timing": stopwatch.parts,

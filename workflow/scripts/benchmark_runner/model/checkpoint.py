@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.model.safetensors_header import StoredTensor, read_header
 
 SINGLE_WEIGHTS: Final = "model.safetensors"
 SHARDED_WEIGHTS: Final = "model.safetensors.index.json"
@@ -24,8 +24,6 @@ OPTIONAL_FILES: Final = (
 DTYPE_NAMES: Final = {"F32": "f32", "F16": "f16", "BF16": "bf16"}
 """Names of types in a safetensors header and in the protocol."""
 
-LFS_POINTER_START: Final = b"version https://git-lfs"
-HEADER_LENGTH_BYTES: Final = 8
 DEFAULT_ROPE_THETA: Final = 10_000.0
 """What transformers' LlamaConfig takes where config.json names none."""
 
@@ -120,29 +118,14 @@ def files_that_matter(folder: Path) -> list[str]:
 
 
 def read_tensors(path: Path) -> Tensors:
-    """Header of a safetensors file; raises BenchmarkError where the file is cut short or something else."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(HEADER_LENGTH_BYTES)
-        if (start + file.read(len(LFS_POINTER_START))).startswith(LFS_POINTER_START):
-            raise BenchmarkError(f"{path} is a Git LFS pointer, not weights; run `git lfs pull` in its folder")
-        length = int.from_bytes(start, "little")
-        if len(start) < HEADER_LENGTH_BYTES or HEADER_LENGTH_BYTES + length > size:
-            raise BenchmarkError(f"{path} ({size} bytes) ends inside its header; download it again")
-        file.seek(HEADER_LENGTH_BYTES)
-        raw = file.read(length)
-    try:
-        header = json.loads(raw)
-        entries = [entry for name, entry in header.items() if name != "__metadata__"]
-        dtypes = frozenset(str(entry["dtype"]) for entry in entries)
-        parameters = sum(math.prod(entry["shape"]) for entry in entries)
-        data_bytes = max(int(entry["data_offsets"][1]) for entry in entries)
-    except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
-        raise BenchmarkError(f"{path} is no safetensors file ({error!r}); download it again") from error
-    wanted = HEADER_LENGTH_BYTES + length + data_bytes
-    if size != wanted:
-        raise BenchmarkError(f"{path} has {size} bytes where its header promises {wanted}; download it again")
-    return Tensors(dtypes=dtypes, parameters=parameters, data_bytes=data_bytes)
+    """What a file holds, by its header; raises BenchmarkError where the file is cut short or something else."""
+    tensors = read_header(path)
+    start = min(tensor.offset for tensor in tensors)
+    return Tensors(
+        dtypes=frozenset(tensor.dtype for tensor in tensors),
+        parameters=sum(tensor.elements for tensor in tensors),
+        data_bytes=path.stat().st_size - start,
+    )
 
 
 def read_all_tensors(folder: Path) -> Tensors:
@@ -153,6 +136,12 @@ def read_all_tensors(folder: Path) -> Tensors:
         parameters=sum(part.parameters for part in parts),
         data_bytes=sum(part.data_bytes for part in parts),
     )
+
+
+def stored_tensors(folder: Path) -> list[StoredTensor]:
+    """The tensors of all weight files; raises BenchmarkError as read_header does, and for a quantised model."""
+    weights_dtype(read_all_tensors(folder))
+    return [tensor for name in weight_files(folder) for tensor in read_header(folder / name)]
 
 
 def weights_dtype(tensors: Tensors) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +12,7 @@ from gguf.quants import dequantize
 from numpy.typing import NDArray
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.model.safetensors_data import write_file
 
 TOP_LEVEL_NAMES: Final = {
     "token_embd.weight": "model.embed_tokens.weight",
@@ -32,9 +31,6 @@ LAYER_NAMES: Final = {
     "ffn_down": "mlp.down_proj",
 }
 """llama.cpp's names of a layer's tensors and those of transformers' LlamaForCausalLM."""
-
-SAFETENSORS_ALIGNMENT_BYTES: Final = 8
-"""The format pads its header with spaces to this."""
 
 
 def metadata(reader: GGUFReader) -> dict[str, Any]:
@@ -116,27 +112,14 @@ def _named_tensors(reader: GGUFReader) -> Iterator[tuple[str, ReaderTensor]]:
 def write_weights(reader: GGUFReader, content: dict[str, Any], path: Path, progress: Callable[[int, int], None]) -> str:
     """Write all tensors as f32 in the safetensors format, sorted by name; returns the file's SHA-256.
 
-    One tensor is in memory at a time, and the bytes do not depend on the version of a library. progress is
-    called with (tensors written, tensors in all).
+    progress is called with (tensors written, tensors in all).
     """
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    offset = 0
     named = list(_named_tensors(reader))
-    for name, tensor in named:
-        shape = [int(size) for size in reversed(tensor.shape)]
-        end = offset + 4 * int(tensor.n_elements)
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, end]}
-        offset = end
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % SAFETENSORS_ALIGNMENT_BYTES)
-    digest = hashlib.sha256()
-    with path.open("wb") as file:
-        for part in (len(text).to_bytes(8, "little"), text):
-            digest.update(part)
-            file.write(part)
-        for written, (_, tensor) in enumerate(named, start=1):
-            data = _as_float32(tensor, content).data.cast("B")
-            digest.update(data)
-            file.write(data)
-            progress(written, len(named))
-    return digest.hexdigest()
+
+    def values() -> Iterator[NDArray[np.float32]]:
+        for begun, (_, tensor) in enumerate(named, start=1):
+            yield _as_float32(tensor, content)
+            progress(begun, len(named))
+
+    shapes = [(name, "F32", [int(size) for size in reversed(tensor.shape)]) for name, tensor in named]
+    return write_file(path, shapes, values())

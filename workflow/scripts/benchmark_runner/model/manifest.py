@@ -38,25 +38,35 @@ def _read_cache(cache_file: Path) -> dict[str, str]:
     return content if isinstance(content, dict) else {}
 
 
+def remembered_hashes(folder: Path, names: Sequence[str], cache_file: Path) -> dict[str, str]:
+    """SHA-256 of each file, by name; read only where cache_file does not know its name, size, time and inode."""
+    cache = _read_cache(cache_file)
+    known, hashes = dict(cache), {}
+    for name in names:
+        status = (folder / name).stat()
+        key = f"{name}:{status.st_size}:{status.st_mtime_ns}:{status.st_ino}"
+        if key not in known:
+            known[key] = file_sha256(folder / name)
+        hashes[name] = known[key]
+    if known != cache:
+        write_json(cache_file, known)
+    return hashes
+
+
 def folder_identity(path: Path, cache_file: Path) -> str:
     """Short hash of a user's folder: names and SHA-256 of the files that matter.
 
-    Hashes are remembered in cache_file by name, size, time and inode, so that asking again reads no weights;
-    a file that was touched is hashed again and changes nothing. Raises BenchmarkError where the folder is no
-    model.
+    Hashes are remembered in cache_file, so that asking again reads no weights; a file that was touched is hashed
+    again and changes nothing. Raises BenchmarkError where the folder is no model.
     """
-    cache = _read_cache(cache_file)
-    known = dict(cache)
-    digest = hashlib.sha256()
-    for name in files_that_matter(path):
-        status = (path / name).stat()
-        key = f"{name}:{status.st_size}:{status.st_mtime_ns}:{status.st_ino}"
-        if key not in known:
-            known[key] = file_sha256(path / name)
-        digest.update(f"{name} {known[key]}\n".encode())
-    if known != cache:
-        write_json(cache_file, known)
-    return digest.hexdigest()[:IDENTITY_DIGITS]
+    hashes = remembered_hashes(path, files_that_matter(path), cache_file)
+    text = "".join(f"{name} {sha256}\n" for name, sha256 in hashes.items())
+    return hashlib.sha256(text.encode()).hexdigest()[:IDENTITY_DIGITS]
+
+
+def describe_files(folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """SHA-256 and size in bytes of each file, by name."""
+    return {name: {"sha256": file_sha256(folder / name), "bytes": (folder / name).stat().st_size} for name in names}
 
 
 def build_manifest(folder: Path, name: str, identity: str) -> dict[str, Any]:
@@ -65,7 +75,7 @@ def build_manifest(folder: Path, name: str, identity: str) -> dict[str, Any]:
     tensors = read_all_tensors(folder)
     dtype = weights_dtype(tensors)
     architecture = read_architecture(folder, tensors)
-    files = {file: {"sha256": file_sha256(folder / file), "bytes": (folder / file).stat().st_size} for file in names}
+    files = describe_files(folder, names)
     source: dict[str, Any] = {"kind": "folder"}
     recipe = RECIPES.get(name)
     if recipe is not None and recipe.identity == identity:

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any, Final
 
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.formats import CannotConvertError
 
 HEADER: Final = struct.Struct("<4I")
@@ -82,7 +83,7 @@ def _ranks(tokenizer: Mapping[str, Any]) -> dict[str, int]:
 def entries(tokenizer: Mapping[str, Any], vocab_size: int) -> list[tuple[float, str]]:
     """Score and text of each id, and of one id more, which ends a sequence; all texts differ.
 
-    Raises CannotConvertError for a tokenizer of another kind.
+    Raises CannotConvertError for a tokenizer of another kind, BenchmarkError for one with ids that the model has not.
     """
     _require_byte_level(tokenizer)
     alphabet, ranks = byte_alphabet(), _ranks(tokenizer)
@@ -94,6 +95,11 @@ def entries(tokenizer: Mapping[str, Any], vocab_size: int) -> list[tuple[float, 
     for token in tokenizer.get("added_tokens", []):
         if is_printed_whole(token["content"]):
             found[int(token["id"])] = (NEVER_JOINED, token["content"])
+    if found and max(found) >= vocab_size:
+        raise BenchmarkError(
+            f"tokenizer.json has id {max(found)} but config.json says that there are {vocab_size}; "
+            "the files do not belong together, download the model again"
+        )
     listed: list[tuple[float, str]] = []
     seen: set[str] = set()
     for token_id in range(vocab_size + 1):

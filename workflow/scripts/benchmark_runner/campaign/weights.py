@@ -1,0 +1,80 @@
+"""The weights that the engines of a campaign open: the model's own, or ones derived from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from benchmark_runner.campaign.engines import Engine
+from benchmark_runner.campaign.model import Model
+from benchmark_runner.model import derived
+from benchmark_runner.model.checkpoint import SINGLE_WEIGHTS, weights_name
+from benchmark_runner.model.formats import DERIVED, SAFETENSORS
+
+REFERENCE_DTYPE: Final = "f32"
+"""The fidelity check's reference computes in f32 whatever its engine is configured for."""
+
+
+class Derivation(NamedTuple):
+    """What is derived into one folder."""
+
+    format: str
+    dtype: str
+
+
+class CampaignWeights:
+    """Which weights are derived, for whom, and where they lie."""
+
+    def __init__(self, model: Model, engines: Mapping[str, Engine], reference: str) -> None:
+        self.model = model
+        self.engines = engines
+        self.reference = reference
+
+    def _folder(self, engine: Engine, dtype: str) -> Path:
+        return derived.derived_folder(self.model.describe(), engine.weights_format, dtype)
+
+    @cached_property
+    def derivations(self) -> dict[str, Derivation]:
+        """All that is derived, by folder; engines that open the same files share them."""
+        wanted = [(engine, engine.dtype) for engine in self.engines.values()]
+        wanted.append((self.engines[self.reference], REFERENCE_DTYPE))
+        return {
+            str(self._folder(engine, dtype)): Derivation(engine.weights_format, dtype)
+            for engine, dtype in wanted
+            if engine.weights_format != SAFETENSORS
+        }
+
+    @property
+    def manifests(self) -> list[str]:
+        """Manifests of all derived weights."""
+        return [f"{folder}/{derived.MANIFEST}" for folder in self.derivations]
+
+    def manifest_of(self, name: str, dtype: str | None = None) -> list[str]:
+        """Manifest of what an engine opens, in its own dtype by default; none where that is the model itself."""
+        engine = self.engines[name]
+        if engine.weights_format == SAFETENSORS:
+            return []
+        return [f"{self._folder(engine, dtype or engine.dtype)}/{derived.MANIFEST}"]
+
+    def opened_by(self, name: str) -> tuple[str, str]:
+        """Folder and file that an engine is told to open, whether or not they are there yet."""
+        engine = self.engines[name]
+        if engine.weights_format != SAFETENSORS:
+            return str(self._folder(engine, engine.dtype)), DERIVED[engine.weights_format].weights
+        if self.model.recipe:
+            return self.model.path, SINGLE_WEIGHTS
+        return self.model.path, weights_name(Path(self.model.path))
+
+    def refused(self, engine: Engine) -> bool:
+        """Whether the model is known not to be had in the engine's format."""
+        if engine.weights_format == SAFETENSORS or not Path(self.manifest_of(engine.name)[0]).is_file():
+            return False
+        found = derived.read_derived(self.model.describe(), engine.weights_format, engine.dtype)
+        return found is not None and found.refusal is not None
+
+    def require_unaltered(self, cache_file: Path) -> None:
+        """Raise BenchmarkError where a derived file is not what its manifest says."""
+        for folder in self.derivations:
+            derived.require_unaltered(Path(folder), cache_file)

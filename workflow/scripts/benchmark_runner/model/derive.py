@@ -1,0 +1,100 @@
+"""Makes weights of another format: python -m benchmark_runner.model.derive --format gguf --dtype f32 …."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import shutil
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark_runner.errors import exit_status
+from benchmark_runner.jsonio import write_json
+from benchmark_runner.model.checkpoint import DTYPE_NAMES, files_that_matter, weight_files, weights_name
+from benchmark_runner.model.derived import MANIFEST
+from benchmark_runner.model.embedded import put_in_place, say
+from benchmark_runner.model.formats import DERIVED, CannotConvertError
+from benchmark_runner.model.manifest import describe_files
+
+SCHEMA_VERSION: Final = 1
+
+
+def copy_small_files(source: Path, target: Path) -> None:
+    """Copy what lies beside the weights, so that an engine finds config.json where it finds its weights."""
+    large = {*weight_files(source), weights_name(source)}
+    for name in files_that_matter(source):
+        if name not in large:
+            shutil.copyfile(source / name, target / name)
+
+
+def derive(source: Path, target: Path, weights_format: str, dtype: str) -> dict[str, Any]:
+    """Write the files of a format into the empty folder target; returns its manifest without the model.
+
+    A model that the format cannot express gives a manifest with status `unavailable` and no weights.
+    """
+    form = DERIVED[weights_format]
+    copy_small_files(source, target)
+    status, reason, remedy = "ok", None, None
+    try:
+        importlib.import_module(form.module).convert(source, target, dtype)
+    except CannotConvertError as refusal:
+        status, reason, remedy = "unavailable", refusal.reason, refusal.remedy
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "status": status,
+        "reason": reason,
+        "remedy": remedy,
+        "format": weights_format,
+        "dtype": dtype,
+        "weights": form.weights,
+        "converter": {
+            "module": form.module,
+            "version": form.version,
+            "packages": {name: metadata.version(name) for name in form.packages},
+        },
+        "files": describe_files(target, sorted(path.name for path in target.iterdir())),
+    }
+
+
+def make_derived(source: Path, out: Path, weights_format: str, dtype: str, model: dict[str, str]) -> dict[str, Any]:
+    """Make the whole folder out, or leave what was there; returns its manifest."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
+    fresh = partial / "fresh"
+    fresh.mkdir(parents=True)
+    try:
+        manifest = {"model": model, **derive(source, fresh, weights_format, dtype)}
+        write_json(fresh / MANIFEST, manifest)
+        put_in_place(fresh, out, partial / "aside")
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return manifest
+
+
+def main(argv: Sequence[str]) -> int:
+    """Derive weights of --format in --dtype from the model at --model-dir into the folder --out."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.model.derive", description=main.__doc__)
+    parser.add_argument("--model-dir", type=Path, required=True, help="folder with config.json and safetensors weights")
+    parser.add_argument("--name", required=True, help="the model's name in reports")
+    parser.add_argument("--identity", required=True, help="the identity that the plan gives the model")
+    parser.add_argument("--format", choices=sorted(DERIVED), required=True)
+    parser.add_argument("--dtype", choices=sorted(DTYPE_NAMES.values()), required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder to make")
+    arguments = parser.parse_args(argv)
+    say(f"{arguments.name}: writing its weights as {arguments.format} in {arguments.dtype}")
+    model = {"name": arguments.name, "identity": arguments.identity}
+    manifest = make_derived(arguments.model_dir, arguments.out, arguments.format, arguments.dtype, model)
+    if manifest["status"] == "ok":
+        size_bytes = manifest["files"][manifest["weights"]]["bytes"]
+        say(f"{arguments.name}: {arguments.out / manifest['weights']} ({size_bytes / 1e9:.1f} GB)")
+    else:
+        say(f"{arguments.name}: not to be had as {arguments.format}: {manifest['reason']}; {manifest['remedy']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -1,0 +1,211 @@
+"""A Hugging Face Llama written as GGUF, as llama.cpp's convert_hf_to_gguf.py lays it out; tokens go in and out as ids.
+
+llama.cpp holds norms in f32 whatever the type of the others, because its kernels take no other; so does this.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType, RopeScalingType
+from gguf.quants import quantize
+from numpy.typing import NDArray
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.model import gguf_llama
+from benchmark_runner.model.checkpoint import (
+    Architecture,
+    optional_object,
+    read_all_tensors,
+    read_architecture,
+    stored_tensors,
+)
+from benchmark_runner.model.formats import DERIVED, CannotConvertError
+from benchmark_runner.model.gguf_tokenizer import add_tokenizer
+from benchmark_runner.model.safetensors_data import as_float32
+from benchmark_runner.model.safetensors_header import StoredTensor
+
+FILE: Final = DERIVED["gguf"].weights
+TYPES: Final = {
+    "f32": (GGMLQuantizationType.F32, LlamaFileType.ALL_F32, 4),
+    "f16": (GGMLQuantizationType.F16, LlamaFileType.MOSTLY_F16, 2),
+    "bf16": (GGMLQuantizationType.BF16, LlamaFileType.MOSTLY_BF16, 2),
+}
+"""By dtype: type of the matrices, what the file says of itself, bytes a value."""
+
+OTHER_ENGINE: Final = "measure this engine on another model, or leave it out"
+DEFAULT_NORM_EPSILON: Final = 1e-6
+"""What transformers' LlamaConfig takes where config.json names none."""
+IGNORED_ENDING: Final = "rotary_emb.inv_freq"
+"""Old checkpoints store what follows from the configuration."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A tensor of the file to be written."""
+
+    name: str
+    source: StoredTensor
+    heads: int | None
+    """Heads among which its rows are permuted; None where they are not."""
+
+
+def gguf_names(layers: int) -> dict[str, str]:
+    """llama.cpp's name of each tensor that a Llama may have, by its Hugging Face name."""
+    names = {ours: theirs for theirs, ours in gguf_llama.TOP_LEVEL_NAMES.items()}
+    for layer in range(layers):
+        for theirs, ours in gguf_llama.LAYER_NAMES.items():
+            names[f"model.layers.{layer}.{ours}.weight"] = f"blk.{layer}.{theirs}.weight"
+    return names
+
+
+def permute_rotary(rows: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
+    """Query or key rows [heads * head_dim, width] from Hugging Face's order to llama.cpp's (LlamaModel.permute)."""
+    half = rows.shape[0] // heads // 2
+    return rows.reshape(heads, 2, half, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
+
+
+def planned_tensors(source: Path, architecture: Architecture) -> list[Planned]:
+    """All tensors in the order of the file.
+
+    Raises CannotConvertError for one that a plain Llama does not have, BenchmarkError where one is absent.
+    """
+    names = gguf_names(architecture.layers)
+    heads = {"attn_q": architecture.heads, "attn_k": architecture.kv_heads}
+    planned = []
+    for tensor in stored_tensors(source):
+        if tensor.name.endswith(IGNORED_ENDING) or (architecture.tied_embeddings and tensor.name == "lm_head.weight"):
+            continue
+        if tensor.name not in names:
+            raise CannotConvertError(
+                f"the model has the tensor {tensor.name}, which a plain Llama has not", OTHER_ENGINE
+            )
+        name = names[tensor.name]
+        planned.append(Planned(name, tensor, heads.get(name.split(".")[-2])))
+    order = {name: place for place, name in enumerate(names.values())}
+    found = {entry.name for entry in planned}
+    absent = [ours for ours, theirs in names.items() if theirs not in found and ours != "lm_head.weight"]
+    if absent or not (architecture.tied_embeddings or "output.weight" in found):
+        raise BenchmarkError(f"{source} holds no tensor {(absent or ['lm_head.weight'])[0]}; download the model again")
+    return sorted(planned, key=lambda entry: order[entry.name])
+
+
+def rope_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The scaling of config.json under either of its names; empty where there is none."""
+    found = config.get("rope_scaling") or config.get("rope_parameters") or {}
+    kind = found.get("rope_type") or found.get("type") or "default"
+    return {} if kind == "default" else {**found, "rope_type": kind}
+
+
+def llama3_factors(settings: Mapping[str, Any], theta: float, head_dim: int) -> NDArray[np.float32]:
+    """Divisors of the rotary frequencies [head_dim / 2] under Llama 3's scaling: the tensor rope_freqs of llama.cpp.
+
+    Source: transformers' _compute_llama3_parameters; llama.cpp divides each frequency by its factor.
+    """
+    factor, low, high = (float(settings[key]) for key in ("factor", "low_freq_factor", "high_freq_factor"))
+    context = float(settings["original_max_position_embeddings"])
+    frequencies = np.float32(1) / theta ** (np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim))
+    factors = []
+    for frequency in frequencies:
+        wavelength = 2 * math.pi / float(frequency)
+        if wavelength < context / high:
+            factors.append(1.0)
+        elif wavelength > context / low:
+            factors.append(factor)
+        else:
+            smooth = (context / wavelength - low) / (high - low)
+            factors.append(1 / ((1 - smooth) / factor + smooth))
+    return np.array(factors, dtype=np.float32)
+
+
+def add_rope(writer: GGUFWriter, config: Mapping[str, Any], architecture: Architecture) -> NDArray[np.float32] | None:
+    """Write what turns positions into angles; returns the tensor rope_freqs where there is one.
+
+    Raises CannotConvertError for a scaling that is neither linear nor Llama 3's.
+    """
+    writer.add_rope_dimension_count(architecture.head_dim)
+    writer.add_rope_freq_base(architecture.rope_theta)
+    settings = rope_settings(config)
+    kind = settings.get("rope_type")
+    if kind is None:
+        return None
+    if kind == "linear":
+        writer.add_rope_scaling_type(RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(float(settings["factor"]))
+        return None
+    if kind == "llama3":
+        return llama3_factors(settings, architecture.rope_theta, architecture.head_dim)
+    raise CannotConvertError(f"the model has rope scaling {kind!r}; only linear and llama3 are written", OTHER_ENGINE)
+
+
+def add_architecture(writer: GGUFWriter, config: Mapping[str, Any], architecture: Architecture) -> None:
+    """Write the numbers of the model that are no tensor's."""
+    writer.add_vocab_size(architecture.vocab_size)
+    writer.add_context_length(architecture.context_length)
+    writer.add_embedding_length(architecture.hidden_size)
+    writer.add_block_count(architecture.layers)
+    writer.add_head_count(architecture.heads)
+    writer.add_head_count_kv(architecture.kv_heads)
+    writer.add_key_length(architecture.head_dim)
+    writer.add_value_length(architecture.head_dim)
+    writer.add_layer_norm_rms_eps(float(config.get("rms_norm_eps", DEFAULT_NORM_EPSILON)))
+
+
+def values_of(planned: Planned, kind: GGMLQuantizationType) -> NDArray[Any]:
+    """The tensor's values in the type of the file; raises CannotConvertError where f16 cannot hold one."""
+    values = as_float32(planned.source)
+    if planned.heads is not None:
+        values = permute_rotary(values, planned.heads)
+    values = np.ascontiguousarray(values)
+    if kind == GGMLQuantizationType.F32:
+        return values
+    if kind == GGMLQuantizationType.F16:
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        if np.isinf(half).any():
+            raise CannotConvertError(f"{planned.source.name} holds values beyond the range of f16", "use f32 or bf16")
+        return half
+    return quantize(values, kind)
+
+
+def kind_of(tensor: StoredTensor, dtype: str) -> GGMLQuantizationType:
+    """Type in which a tensor is written: vectors are norms, and those stay f32."""
+    return TYPES[dtype][0] if len(tensor.shape) > 1 else GGMLQuantizationType.F32
+
+
+def convert(source: Path, out: Path, dtype: str) -> None:
+    """Write the folder source as out/model.gguf, one tensor in memory at a time.
+
+    Raises CannotConvertError for what GGUF's llama architecture does not express, BenchmarkError for a broken folder.
+    """
+    config = optional_object(source, "config.json")
+    architecture = read_architecture(source, read_all_tensors(source))
+    planned = planned_tensors(source, architecture)
+    writer = GGUFWriter(out / FILE, "llama")
+    writer.add_file_type(TYPES[dtype][1])
+    add_architecture(writer, config, architecture)
+    writer.add_feed_forward_length(next(entry.source.shape[0] for entry in planned if ".ffn_up." in entry.name))
+    rope_factors = add_rope(writer, config, architecture)
+    add_tokenizer(writer, source, architecture.vocab_size)
+    if rope_factors is not None:
+        writer.add_tensor_info("rope_freqs.weight", rope_factors.shape, rope_factors.dtype, rope_factors.nbytes)
+    for entry in planned:
+        kind = kind_of(entry.source, dtype)
+        size = 4 if kind == GGMLQuantizationType.F32 else TYPES[dtype][2]
+        shape, elements = entry.source.shape, entry.source.elements
+        writer.add_tensor_info(entry.name, shape, np.dtype(np.float32), size * elements, raw_dtype=kind)
+    try:
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        if rope_factors is not None:
+            writer.write_tensor_data(rope_factors)
+        for entry in planned:
+            writer.write_tensor_data(values_of(entry, kind_of(entry.source, dtype)))
+    finally:
+        writer.close()
