@@ -66,12 +66,14 @@ def make_tokenizer() -> dict[str, Any]:
     merges: list[list[str]] = []
 
     def add(text: str, token_id: int | None = None) -> None:
-        spelled = [letters[byte] for byte in text.encode()]
+        spelled = "".join(letters[byte] for byte in text.encode())
         for end in range(2, len(spelled) + 1):
-            merge = ["".join(spelled[: end - 1]), spelled[end - 1]]
-            if "".join(merge) not in vocab:
-                vocab["".join(merge)] = len(vocab) if token_id is None or end < len(spelled) else token_id
-                merges.append(merge)
+            token = spelled[:end]
+            if token not in vocab:
+                # As in Llama 3's file: all pairs of tokens that spell the token, so that its rank alone decides.
+                halves = [(token[:cut], token[cut:]) for cut in range(1, end)]
+                merges.extend([left, right] for left, right in halves if left in vocab and right in vocab)
+                vocab[token] = len(vocab) if token_id is None or end < len(spelled) else token_id
 
     add("\n\n", TWO_LINES)
     vocab |= {f"filler{token_id}": token_id for token_id in range(256, TWO_LINES)}

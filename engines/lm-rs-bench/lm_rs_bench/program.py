@@ -60,9 +60,11 @@ def find_program(options: dict[str, Any]) -> Program:
     if not isinstance(named, str) or not named:
         raise UnsupportedError(f"option chat is {named!r}; it must be a path; {REMEDY}")
     path = Path(named)
+    if not path.is_absolute():
+        raise UnsupportedError(f"options.chat {named!r} is no absolute path; {REMEDY}")
     if not path.is_file() or not os.access(path, os.X_OK):
         raise UnsupportedError(f"options.chat {named!r} is no program that can be run here; {REMEDY}")
-    help_text = _help(path.absolute())
+    help_text = _help(path)
     flags = flags_of(help_text)
     if flags != KNOWN_FLAGS:
         differing = ", ".join(sorted(flags ^ KNOWN_FLAGS))
@@ -70,4 +72,4 @@ def find_program(options: dict[str, Any]) -> Program:
             f"options.chat {named} is another program than the chat known here (flags {differing}); {REMEDY}"
         )
     with path.open("rb") as file:
-        return Program(path.absolute(), hashlib.file_digest(file, "sha256").hexdigest(), help_text)
+        return Program(path, hashlib.file_digest(file, "sha256").hexdigest(), help_text)
