@@ -72,7 +72,13 @@ def make_environment(**changes: Any) -> dict[str, Any]:
         },
         "environment_variables": {"OPENBLAS_CORETYPE": "Zen"},
         "engines": [],
-        "model": {"name": "scripted", "identity": "scripted-model-1", "weights_bytes": WEIGHTS_BYTES, "files": {}},
+        "model": {
+            "name": "scripted",
+            "identity": "scripted-model-1",
+            "source": {"kind": "folder"},
+            "weights_bytes": WEIGHTS_BYTES,
+            "files": {},
+        },
     }
     return environment | changes
 

@@ -34,6 +34,7 @@ def make_plan(
     quick: bool = False,
     analysis: Mapping[str, Any] | None = None,
     output_dir: str = "results/scripted",
+    source: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Content of plan.json: randomised complete blocks over the scripted engines and workloads."""
     control = next((engine.name for engine in engines if engine.control_of), None)
@@ -61,7 +62,7 @@ def make_plan(
             "name": "scripted",
             "path": "models/scripted",
             "identity": MODEL_IDENTITY,
-            "source": {"kind": "folder"},
+            "source": dict(source or {"kind": "folder"}),
         },
         "engines": [_planned_engine(engine) for engine in engines],
         "workloads": [_planned_workload(workload, launches) for workload in workloads],
@@ -145,11 +146,11 @@ def make_raw_data(
     quick: bool = False,
     analysis: Mapping[str, Any] | None = None,
     output_dir: str = "results/scripted",
+    source: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
     """Raw data of each engine (by name) and the plan. drift is the slow-down from the first launch to the last."""
-    plan = make_plan(
-        engines, workloads, launches=launches, seed=seed, quick=quick, analysis=analysis, output_dir=output_dir
-    )
+    settings = {"launches": launches, "seed": seed, "quick": quick, "analysis": analysis, "output_dir": output_dir}
+    plan = make_plan(engines, workloads, source=source, **settings)
     rng = np.random.default_rng(seed + 1)
     by_name = {engine.name: engine for engine in engines}
     workload_by_name = {workload.name: workload for workload in workloads}

@@ -89,3 +89,12 @@ def test_the_configuration_of_the_page_resolves_to_itself(repository):
     raw = yaml.safe_load((repository / "config" / "config.yaml").read_text())
     config = resolve(raw, [])
     assert resolve(yaml.safe_load(yaml.safe_dump(config, sort_keys=False)), []) == config
+
+
+def test_a_fetched_model_is_named_with_its_commit(campaign):
+    plan, statistics = campaign
+    source = {"kind": "hugging_face", "id": "a/b", "revision": "d" * 40}
+    text = reproduction(plan | {"model": plan["model"] | {"source": source}}, make_environment(), statistics)
+    assert f"`a/b` at `{'d' * 40}`" in text
+    assert "HF_TOKEN" in text
+    assert "a folder of its user" not in text

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark_runner.campaign.checks import campaign_problems, missing_binaries, model_context
+from benchmark_runner.campaign.checks import campaign_problems, fetched_context, missing_binaries, model_context
 from benchmark_runner.configuration.resolve import examine
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.model.hub_id import HubModel
 from benchmark_runner.model.recipes import RECIPES
+from benchmark_runner.model.source import write_source
 from tiny_model import make_tiny_model
 
 RECIPE = next(iter(RECIPES))
@@ -82,3 +84,40 @@ def test_a_folder_that_is_no_model_says_why(tmp_path, spoil, words):
     spoil(folder)
     with pytest.raises(BenchmarkError, match=words):
         model_context(folder)
+
+
+def test_the_context_of_a_synthetic_model_is_its_shape_s_and_an_unknown_shape_is_refused(tmp_path):
+    context = model_context(tmp_path / "synthetic-llama-3.2-1b")
+    assert (context.length, context.folder) == (131072, None)
+    with pytest.raises(BenchmarkError, match=r"unknown shape; the shapes are llama-3\.2-1b, .*tiny"):
+        model_context(tmp_path / "synthetic-llama-9")
+
+
+HUB = {"id": "a/b", "revision": "0" * 40}
+
+
+def test_a_model_that_is_yet_to_be_fetched_has_no_context(tmp_path):
+    assert fetched_context(tmp_path / "m", HUB) is None
+    (tmp_path / "m").mkdir()
+    assert fetched_context(tmp_path / "m", HUB) is None
+
+
+def test_a_fetched_model_has_the_context_of_its_config(tmp_path):
+    folder = make_tiny_model(tmp_path / "m", max_position_embeddings=77)
+    model = HubModel(**HUB)
+    write_source(folder, model.identity, model.source(), {})
+    context = fetched_context(folder, HUB)
+    assert context is not None and context.length == 77
+    assert fetched_context(folder, {**HUB, "revision": "1" * 40}) is None
+
+
+def test_what_is_fetched_never_takes_the_place_of_a_folder_of_the_user_s_or_of_a_model_that_is_made(tmp_path):
+    folder = make_tiny_model(tmp_path / "mine")
+    with pytest.raises(BenchmarkError, match="was not fetched from the hub; name another folder"):
+        fetched_context(folder, HUB)
+    write_source(folder, "abc", {"kind": "synthetic"}, {})
+    with pytest.raises(BenchmarkError, match="was not fetched from the hub; name another folder"):
+        fetched_context(folder, HUB)
+    for name in (RECIPE, "synthetic-tiny"):
+        with pytest.raises(BenchmarkError, match="name of a model that the workflow makes"):
+            fetched_context(tmp_path / name, HUB)

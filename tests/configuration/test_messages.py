@@ -28,6 +28,10 @@ def case(text: str) -> str:
     return f"workloads: [{{name: w, test_cases: [{text}]}}]"
 
 
+def hub(text: str) -> str:
+    return f"benchmark: {{output_dir: x, model_path: y, hugging_face: {{{text}}}}}"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -61,6 +65,12 @@ def case(text: str) -> str:
         (case("{prompt: Hi}"), "key 'max_tokens' is missing; add it: Tokens to generate"),
         (case("{prompt_tokens: 0, max_tokens: 1}"), "at least 1, at most 1000000 tokens"),
         ("benchmark: {model_path: y}", "key 'output_dir' is missing; add it"),
+        (
+            hub("id: a/b, revision: main"),
+            '"main" is not allowed; write a commit of 40 hexadecimal digits, since',
+        ),
+        (hub("id: b, revision: " + "a" * 40), 'id: "b" is not allowed; write the owner and the name of a repository'),
+        (hub("id: a/b"), "key 'revision' is missing; add it: Commit of the repository"),
     ],
 )
 def test_each_mistake_has_one_message_with_the_remedy(text, expected):

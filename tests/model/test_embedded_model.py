@@ -30,7 +30,7 @@ def folder(embedded_model: Path) -> Path:
 
 
 def test_the_embedded_model_is_the_recipe_s(folder: Path) -> None:
-    manifest = build_manifest(folder, NAME, RECIPES[NAME].identity)
+    manifest = build_manifest(folder, NAME, RECIPES[NAME].identity, "embedded")
     assert manifest["source"]["kind"] == "embedded"
     assert manifest["architecture"]["parameters"] == 134_515_008
     assert manifest["architecture"]["context_length"] == RECIPES[NAME].context_length

@@ -12,6 +12,10 @@ from benchmark_runner.model import manifest
 from benchmark_runner.model.recipes import RECIPE_IDENTITY, RECIPES
 
 
+def identity_of(folder: Path, cache: Path) -> str:
+    return manifest.folder_identity(folder, cache)[0]
+
+
 def test_the_manifest_names_files_numbers_and_source(model_dir: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "manifest.json"
     flags = ["--model-dir", str(model_dir), "--name", "tiny", "--identity", "abc", "--out", str(out)]
@@ -27,41 +31,41 @@ def test_the_manifest_names_files_numbers_and_source(model_dir: Path, tmp_path: 
 
 def test_a_changed_embedded_model_is_refused(model_dir: Path) -> None:
     with pytest.raises(BenchmarkError, match="the folder was changed"):
-        manifest.build_manifest(model_dir, next(iter(RECIPES)), RECIPE_IDENTITY)
+        manifest.build_manifest(model_dir, next(iter(RECIPES)), RECIPE_IDENTITY, "embedded")
 
 
 def test_an_identity_is_remembered_and_survives_a_touch(model_dir: Path, tmp_path: Path) -> None:
     cache = tmp_path / "hashes.json"
-    first = manifest.folder_identity(model_dir, cache)
+    first = identity_of(model_dir, cache)
     remembered = cache.read_text()
     assert len(first) == 12
-    assert manifest.folder_identity(model_dir, cache) == first
+    assert identity_of(model_dir, cache) == first
     assert cache.read_text() == remembered
     (model_dir / "model.safetensors").touch()
-    assert manifest.folder_identity(model_dir, cache) == first
+    assert identity_of(model_dir, cache) == first
 
 
 def test_a_known_file_is_not_read_again(model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path / "hashes.json"
-    first = manifest.folder_identity(model_dir, cache)
+    first = identity_of(model_dir, cache)
     monkeypatch.setattr(manifest, "file_sha256", lambda path: pytest.fail(f"{path} was read"))
-    assert manifest.folder_identity(model_dir, cache) == first
+    assert identity_of(model_dir, cache) == first
 
 
 @pytest.mark.parametrize("broken", ["", "[]", "{", "\xff"])
 def test_a_broken_cache_is_made_again(model_dir: Path, tmp_path: Path, broken: str) -> None:
     cache = tmp_path / "hashes.json"
-    first = manifest.folder_identity(model_dir, cache)
+    first = identity_of(model_dir, cache)
     cache.write_bytes(broken.encode("latin-1"))
-    assert manifest.folder_identity(model_dir, cache) == first
+    assert identity_of(model_dir, cache) == first
 
 
 def test_each_file_that_matters_changes_the_identity(model_dir: Path, tmp_path: Path) -> None:
     cache = tmp_path / "hashes.json"
-    seen = {manifest.folder_identity(model_dir, cache)}
+    seen = {identity_of(model_dir, cache)}
     (model_dir / "README.md").write_text("changes nothing")
-    assert manifest.folder_identity(model_dir, cache) in seen
+    assert identity_of(model_dir, cache) in seen
     for name in ("config.json", "tokenizer.json", "generation_config.json"):
         (model_dir / name).write_text("{} ")
-        seen.add(manifest.folder_identity(model_dir, cache))
+        seen.add(identity_of(model_dir, cache))
     assert len(seen) == 4

@@ -206,6 +206,17 @@ def test_too_few_launches_give_no_winner_and_no_advice(tmp_path, launches):
     assert "there is no advice" in text
 
 
+def test_synthetic_weights_are_owned_up_to_beside_the_answer_and_in_the_facts(tmp_path):
+    source = {"kind": "synthetic", "shape": "llama-3.2-1b"}
+    environment = make_environment()
+    environment["model"]["source"] = source
+    text = Page((finish(tmp_path, plots=False, source=source, environment=environment) / "report.html").read_text())
+    words = "The model's weights are synthetic: random numbers in the shape of llama-3.2-1b."
+    assert words in html.unescape(text.text)
+    rows = dict(row[:2] for row in text.tables["The software"])
+    assert "scripted, synthetic: random weights in the shape of llama-3.2-1b" in rows["Model"]
+
+
 def test_a_campaign_without_any_measurement_still_has_a_report(tmp_path):
     engines = [ScriptedEngine("base", unavailable="no compiler"), ScriptedEngine("other", unavailable="no driver")]
     folder = finish(tmp_path, engines, (ScriptedWorkload("latency_test"),))

@@ -114,6 +114,16 @@ def test_a_quick_look_says_so(tmp_path: Path) -> None:
     assert "This is a quick look" in _answer(tmp_path, [TORCH, CANDLE], quick=True)["summary"]["recommendation"]
 
 
+def test_synthetic_weights_are_owned_up_to_in_words_and_table(tmp_path: Path) -> None:
+    source = {"kind": "synthetic", "shape": "llama-3.2-1b"}
+    answer = _answer(tmp_path / "synthetic", [TORCH, CANDLE], source=source)
+    words = "The model's weights are synthetic: random numbers in the shape of llama-3.2-1b."
+    assert words in answer["summary"]["recommendation"]
+    assert answer["model"]["source"]["kind"] == "synthetic"
+    assert words in _table(tmp_path / "synthetic")
+    assert "synthetic" not in _answer(tmp_path / "trained", [TORCH, CANDLE])["summary"]["recommendation"]
+
+
 def test_every_workload_and_case_has_a_table_with_all_engines(tmp_path: Path) -> None:
     workloads = (ScriptedWorkload("latency_test"), ScriptedWorkload("long", cases=((8, 11), (64, 31))))
     _answer(tmp_path, [TORCH, CANDLE, CONTROL], *workloads)

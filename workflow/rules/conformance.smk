@@ -37,8 +37,7 @@ rule check_conformance:
         dtype=lambda wildcards: CAMPAIGN.engines[wildcards.engine].dtype,
         options=lambda wildcards: json.dumps(CAMPAIGN.engines[wildcards.engine].options),
         source=lambda wildcards: CAMPAIGN.engines[wildcards.engine].source,
-        folder=lambda wildcards: CAMPAIGN.weights.opened_by(wildcards.engine)[0],
-        weights=lambda wildcards: CAMPAIGN.weights.opened_by(wildcards.engine)[1],
+        folder=lambda wildcards: CAMPAIGN.weights.opened_by(wildcards.engine),
         device=CAMPAIGN.device_of_checks,
         work=subpath(output[0], strip_suffix=".json"),
     shell:
@@ -46,7 +45,6 @@ rule check_conformance:
         " --engine {wildcards.engine:q}"
         " --binary {params.binary:q}"
         " --model-dir {params.folder:q}"
-        " --weights {params.weights:q}"
         " --dtype {params.dtype:q}"
         " --device {params.device:q}"
         " --options {params.options:q}"

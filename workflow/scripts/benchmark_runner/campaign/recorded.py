@@ -36,7 +36,7 @@ def _engine(entry: Mapping[str, Any]) -> Engine:
 
 
 def _model(entry: Mapping[str, Any]) -> Model:
-    return Model(entry["name"], entry["path"], entry["identity"], entry["source"].get("recipe"))
+    return Model(entry["name"], entry["path"], entry["identity"], entry["source"])
 
 
 class RecordedCampaign(Campaign):

@@ -10,8 +10,7 @@ from typing import Final, NamedTuple
 from benchmark_runner.campaign.engines import Engine
 from benchmark_runner.campaign.model import Model
 from benchmark_runner.model import derived
-from benchmark_runner.model.checkpoint import SINGLE_WEIGHTS, weights_name
-from benchmark_runner.model.formats import DERIVED, SAFETENSORS
+from benchmark_runner.model.formats import SAFETENSORS
 
 REFERENCE_DTYPE: Final = "f32"
 """The fidelity check's reference computes in f32 whatever its engine is configured for."""
@@ -58,14 +57,10 @@ class CampaignWeights:
             return []
         return [f"{self._folder(engine, dtype or engine.dtype)}/{derived.MANIFEST}"]
 
-    def opened_by(self, name: str) -> tuple[str, str]:
-        """Folder and file that an engine is told to open, whether or not they are there yet."""
+    def opened_by(self, name: str) -> str:
+        """Folder that an engine is told to open, whether or not it is there yet."""
         engine = self.engines[name]
-        if engine.weights_format != SAFETENSORS:
-            return str(self._folder(engine, engine.dtype)), DERIVED[engine.weights_format].weights
-        if self.model.recipe:
-            return self.model.path, SINGLE_WEIGHTS
-        return self.model.path, weights_name(Path(self.model.path))
+        return self.model.path if engine.weights_format == SAFETENSORS else str(self._folder(engine, engine.dtype))
 
     def refused(self, engine: Engine) -> bool:
         """Whether the model is known not to be had in the engine's format."""

@@ -117,6 +117,12 @@ def _bad_prompt(error: ValidationError) -> Iterator[Problem]:
     yield list(error.absolute_path), f"{found}; write a text, or a list of messages with role and content"
 
 
+def _bad_form(error: ValidationError) -> str:
+    """Text that does not match its pattern: the schema says in words what form it has, or it is a name."""
+    form = _rule(error).get("form")
+    return f"{shown(error.instance)} is not allowed; write {form}" if form else _bad_name(error)
+
+
 def _bad_name(error: ValidationError) -> str:
     text = str(error.instance)
     better = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")[:64]
@@ -148,7 +154,7 @@ def _explain(error: ValidationError, meant: Set[KeyPath]) -> Iterator[Problem]:
     elif error.validator == "oneOf":
         yield from _bad_prompt(error) if path[-1] == "prompt" else _no_prompt_or_several(error, meant)
     elif error.validator == "pattern":
-        yield path, _bad_name(error)
+        yield path, _bad_form(error)
     elif error.validator == "uniqueItems":
         yield path, f"{shown(error.instance)} names something twice; name each once"
     else:

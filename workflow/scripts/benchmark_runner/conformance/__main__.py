@@ -19,7 +19,8 @@ from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.launch.device import Device, visible_gpu
 from benchmark_runner.launch.surroundings import engine_environment
-from benchmark_runner.model.derived import MANIFEST
+from benchmark_runner.model.checkpoint import weights_name
+from benchmark_runner.model.derived import derived_manifest
 
 SCHEMA_VERSION: Final = 1
 
@@ -35,7 +36,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="where the findings are put, as JSON")
     parser.add_argument("--work", type=Path, required=True, help="folder for specs, events and logs of the runs")
     parser.add_argument("--options", type=json.loads, default={}, help="the engine's options, as JSON")
-    parser.add_argument("--weights", default="model.safetensors", help="weight file inside the model's folder")
+    parser.add_argument("--weights", help="weight file inside the model's folder; by default the one that is there")
     parser.add_argument("--dtype", choices=["f32", "f16", "bf16"], default="f32")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
     parser.add_argument("--threads", type=int, default=1)
@@ -54,12 +55,14 @@ def _require_binary(binary: Path) -> None:
     raise BenchmarkError(f"{binary} is missing; build it first (snakemake --cores 1 engines)")
 
 
-def _require_weights(model_dir: Path, weights: str) -> None:
-    """Raise BenchmarkError where a derived folder says why it holds no weights."""
-    record = model_dir / MANIFEST
-    manifest = read_json(record) if record.is_file() and not (model_dir / weights).is_file() else {}
-    if manifest.get("status") == "unavailable":
-        raise BenchmarkError(f"{model_dir / weights} cannot be had: {manifest['reason']}; {manifest['remedy']}")
+def _weights_in(model_dir: Path) -> str:
+    """The weight file of a model or of derived weights; raises BenchmarkError where there is none, with the reason."""
+    manifest = derived_manifest(model_dir)
+    if manifest is None:
+        return weights_name(model_dir)
+    if manifest["status"] != "ok":
+        raise BenchmarkError(f"{model_dir} holds no weights: {manifest['reason']}; {manifest['remedy']}")
+    return str(manifest["weights"])
 
 
 def _environment(device: str, threads: int) -> dict[str, str]:
@@ -103,10 +106,9 @@ def main(argv: Sequence[str]) -> int:
     """Put an adapter through all checks; status 1 where one fails."""
     options = _arguments(argv)
     _require_binary(options.binary)
-    _require_weights(options.model_dir, options.weights)
     setup = Setup(
         model_dir=options.model_dir,
-        weights=options.weights,
+        weights=options.weights or _weights_in(options.model_dir),
         dtype=options.dtype,
         device=options.device,
         threads=options.threads,

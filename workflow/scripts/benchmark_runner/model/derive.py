@@ -11,13 +11,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.display import say
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.model.checkpoint import DTYPE_NAMES, files_that_matter, weight_files, weights_name
 from benchmark_runner.model.derived import MANIFEST
-from benchmark_runner.model.embedded import put_in_place, say
 from benchmark_runner.model.formats import DERIVED, CannotConvertError
 from benchmark_runner.model.manifest import describe_files
+from benchmark_runner.model.whole_folder import made_whole
 
 SCHEMA_VERSION: Final = 1
 
@@ -61,17 +62,9 @@ def derive(source: Path, target: Path, weights_format: str, dtype: str) -> dict[
 
 def make_derived(source: Path, out: Path, weights_format: str, dtype: str, model: dict[str, str]) -> dict[str, Any]:
     """Make the whole folder out, or leave what was there; returns its manifest."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
-    fresh = partial / "fresh"
-    fresh.mkdir(parents=True)
-    try:
+    with made_whole(out) as fresh:
         manifest = {"model": model, **derive(source, fresh, weights_format, dtype)}
         write_json(fresh / MANIFEST, manifest)
-        put_in_place(fresh, out, partial / "aside")
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return manifest
 
 

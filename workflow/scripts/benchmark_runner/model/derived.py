@@ -57,6 +57,13 @@ def read_derived(model: Mapping[str, Any], weights_format: str, dtype: str) -> D
     return DerivedWeights(folder, read_json(folder / MANIFEST))
 
 
+def derived_manifest(folder: Path) -> dict[str, Any] | None:
+    """Manifest of a folder of derived weights; None for any other folder, such as a model of the user's."""
+    path = folder / MANIFEST
+    content = read_json(path) if path.is_file() else None
+    return content if isinstance(content, dict) and content.get("format") in DERIVED else None
+
+
 def require_unaltered(folder: Path, cache_file: Path) -> None:
     """Raise BenchmarkError where a file of a derived folder is not what its manifest says; one not made yet passes.
 

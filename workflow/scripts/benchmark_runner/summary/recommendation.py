@@ -15,6 +15,12 @@ QUICK: Final = (
 )
 
 
+SYNTHETIC: Final = (
+    "The model's weights are synthetic: random numbers in the shape of {shape}. Speed and memory are those of a model "
+    "of that shape; the text it generates means nothing."
+)
+
+
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}." if not text.endswith(".") else text
 
@@ -72,8 +78,8 @@ def _undecided(results: Results, performance: Mapping[str, Any]) -> str:
     return f"{ahead}{doubt} {_what_it_takes(comparisons, int(results.summary['campaign']['launches']))}"
 
 
-def recommend(results: Results, performance: Mapping[str, Any]) -> str:
-    """The recommendation of summary.json."""
+def recommend(results: Results, performance: Mapping[str, Any], model: Mapping[str, Any]) -> str:
+    """The recommendation of summary.json; model is its entry in the plan."""
     ranked = [entry["engine"] for entry in performance["ranking"]]
     if not ranked:
         words = "No engine was measured."
@@ -84,6 +90,8 @@ def recommend(results: Results, performance: Mapping[str, Any]) -> str:
     else:
         words = _undecided(results, performance)
     parts = [words, _left_out(performance)]
+    if model["source"]["kind"] == "synthetic":
+        parts.append(SYNTHETIC.format(shape=model["source"]["shape"]))
     if results.summary["campaign"]["quick"]:
         parts.append(QUICK)
     return " ".join(_sentence(part) for part in parts if part)

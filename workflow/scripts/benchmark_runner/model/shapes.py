@@ -1,0 +1,99 @@
+"""Synthetic models: the shape of a published Llama with random weights, known before they are made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+TABLE: Final = Path(__file__).with_name("shapes.yaml")
+
+PREFIX: Final = "synthetic-"
+"""A model path whose last part begins so is made from the table."""
+
+GENERATOR_VERSION: Final = 1
+"""Goes up when other bytes are written, so that the models' identities change with it."""
+
+SEED: Final = 0
+"""Of the weights: one is enough, since speed does not depend on their values."""
+
+IDENTITY_DIGITS: Final = 12
+"""Hexadecimal digits of a model's identity: 48 bits tell more models apart than anybody benchmarks."""
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """A shape of the table as a model; its weights are random, so only its speed means something."""
+
+    name: str
+    """Name of the folder: PREFIX and the shape's name."""
+    published: str
+    """Address of the config.json that the shape is taken from."""
+    config: Mapping[str, Any]
+    """The shape's keys of config.json."""
+
+    @property
+    def shape(self) -> str:
+        """Name of the shape in the table."""
+        return self.name.removeprefix(PREFIX)
+
+    @property
+    def identity(self) -> str:
+        """Short hash of all that determines each byte of the model."""
+        text = json.dumps([GENERATOR_VERSION, SEED, self.config], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:IDENTITY_DIGITS]
+
+    @property
+    def context_length(self) -> int:
+        """Tokens of prompt and answer together."""
+        return int(self.config["max_position_embeddings"])
+
+    def source(self) -> dict[str, Any]:
+        """What plan and manifest say of where the model comes from."""
+        return {
+            "kind": "synthetic",
+            "recipe": self.name,
+            "shape": self.shape,
+            "shape_source": self.published,
+            "seed": SEED,
+            "generator_version": GENERATOR_VERSION,
+        }
+
+    def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Name and shape of each tensor, in the order of the file; a vector is a norm."""
+        wide, inner = self.config["hidden_size"], self.config["intermediate_size"]
+        heads_wide = self.config["num_attention_heads"] * self.config["head_dim"]
+        kv_wide = self.config["num_key_value_heads"] * self.config["head_dim"]
+        yield "model.embed_tokens.weight", (self.config["vocab_size"], wide)
+        for layer in range(self.config["num_hidden_layers"]):
+            of_layer = {
+                "input_layernorm": (wide,),
+                "self_attn.q_proj": (heads_wide, wide),
+                "self_attn.k_proj": (kv_wide, wide),
+                "self_attn.v_proj": (kv_wide, wide),
+                "self_attn.o_proj": (wide, heads_wide),
+                "post_attention_layernorm": (wide,),
+                "mlp.gate_proj": (inner, wide),
+                "mlp.up_proj": (inner, wide),
+                "mlp.down_proj": (wide, inner),
+            }
+            yield from ((f"model.layers.{layer}.{name}.weight", shape) for name, shape in of_layer.items())
+        yield "model.norm.weight", (wide,)
+        if not self.config["tie_word_embeddings"]:
+            yield "lm_head.weight", (self.config["vocab_size"], wide)
+
+
+@cache
+def synthetic_models() -> dict[str, Synthetic]:
+    """All of the table, by the name of their folder."""
+    table = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+    return {
+        f"{PREFIX}{shape}": Synthetic(f"{PREFIX}{shape}", entry["source"], entry["config"])
+        for shape, entry in table.items()
+    }
