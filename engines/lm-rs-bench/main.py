@@ -72,6 +72,7 @@ class LmRs(Engine):
             load_modes=["closed"],
             max_concurrency=1,
             ignore_eos=True,
+            prompt_ids=False,
         )
         if self._program is None:
             return Description("lm-rs-bench", "no program", {"language": "rust", **self._words}, capabilities)

@@ -107,7 +107,8 @@ def answer(flags: dict[str, str], fault: str) -> None:
     threads = int(os.environ["RAYON_NUM_THREADS"]) + (fault == "more_threads")
     for _ in range(threads):
         threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
-    ids = FIRST + tokenizer.encode(datetime.now(UTC).strftime("%d %b %Y"), []) + [271, 128009]
+    date = "01 Jan 2000" if fault == "other_date" else datetime.now(UTC).strftime("%d %b %Y")
+    ids = FIRST + tokenizer.encode(date, []) + [271, 128009]
     ids += [*tokenizer.encode(line.strip(), [128006, 882, 128007, 271]), 128009, 128006, 78191, 128007, 271]
     if trace := flags.get("trace"):
         Path(trace).write_text(" ".join(map(str, ids)), encoding="ascii")

@@ -6,17 +6,19 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.fidelity.cases import case, forced_cases, free_cases, reuse_cases
-from benchmark_runner.fidelity.compare import Agreement, forced_partings, free_parting
+from benchmark_runner.fidelity.compare import NOT_CHECKABLE, Agreement, forced_partings, free_parting
 from benchmark_runner.fidelity.distance import Distance, distance
 from benchmark_runner.fidelity.document import Findings, describe
 from benchmark_runner.fidelity.probe import Answer, Probe, ask, planned_engine
-from benchmark_runner.fidelity.reuse import judge_reuse
+from benchmark_runner.fidelity.reuse import Reuse, judge_reuse
 from benchmark_runner.fidelity.sampling import DRAWS, Sampling, entropy, judge_draws, probabilities
+from benchmark_runner.fidelity.spoken import CannotSpeakError, speak, takes_ids
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.launch.engine import become_subreaper
 from benchmark_runner.launch.watch import InterruptedLaunchError, Watch
@@ -91,9 +93,34 @@ class Check:
             return describe(self._engine, reference, None, Findings(reason=reason))
         cases = free_cases(self._prompts, self._plan["fidelity"]["max_new_tokens"])
         free = self._ask("free", [*cases, *reuse_cases(self._prompts)])
+        if not takes_ids(free):
+            return self._run_on_text(cases, free)
         if free.status != "ok":
             return describe(self._engine, reference, free.device, Findings(reason=f"{free.status}: {free.reason}"))
         return describe(self._engine, reference, free.device, self._findings(free, len(cases)))
+
+    def _run_on_text(self, cases: Sequence[Mapping[str, Any]], free: Answer) -> dict[str, Any]:
+        """The same for an engine that takes text: a run a prompt, since it refuses what is no line of text."""
+        answers = [self._ask(f"free-{place}", [one]) for place, one in enumerate(cases, start=1)]
+        try:
+            spoken = speak(self._plan, self._prompts, answers, self._folder / "reference", self._watch)
+        except CannotSpeakError as problem:
+            return describe(self._engine, self._reference, free.device, Findings(reason=str(problem)))
+        self._reference, self._logits_folder = spoken.reference, self._folder / "reference"
+        report = free.report._replace(iterations=spoken.iterations) if free.report else None
+        answered = replace(free, report=report)
+        forced, no_forcing = self._forced(free.capabilities)
+        distances, no_logits = self._distances(forced, free.capabilities)
+        findings = Findings(
+            self._agreements(answered, forced, distances),
+            no_forcing=no_forcing,
+            no_logits=no_logits,
+            sampling=self._sampling(answered, forced),
+            reuse=Reuse(NOT_CHECKABLE, "prompts that it has never seen are ids, and it takes text"),
+            ids_are_the_engine_s=bool(free.capabilities.get("token_ids", True)),
+            note=spoken.note,
+        )
+        return describe(self._engine, self._reference, free.device, findings)
 
     def _findings(self, free: Answer, prompts: int) -> Findings:
         timed, own_ids = free.iterations[prompts:], bool(free.capabilities.get("token_ids", True))
