@@ -24,6 +24,7 @@ ADAPTER = {
     "first_build": "about a second",
 }
 BLOCKS = (1, 2)
+PROJECT = ("Snakefile", "workflow", "profiles", "config", "envs", "engines/bench-protocol-py")
 
 
 def write_adapter(project: Path, name: str) -> None:
@@ -39,7 +40,7 @@ def write_adapter(project: Path, name: str) -> None:
 def built(tmp_path_factory) -> Campaign:
     """A finished campaign in a copy of the project, its engines slow and fast built from engines/."""
     project = tmp_path_factory.mktemp("project")
-    for name in ("Snakefile", "workflow", "profiles", "config", "envs", "engines/bench-protocol-py"):
+    for name in PROJECT:
         source = REPOSITORY / name
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, project / name)
     for name in ("slow", "fast"):
@@ -92,3 +93,22 @@ def test_a_description_in_an_adapter_makes_nothing_owed(built, tmp_path):
     file = campaign.folder / "engines" / "fast-bench" / "adapter.yaml"
     file.write_text(file.read_text(encoding="utf-8").replace("The scripted", "A scripted"), encoding="utf-8")
     assert "run_launch" not in campaign.owed()
+
+
+def test_a_template_makes_the_report_owed_alone(built, tmp_path, rerun_effects):
+    campaign = built.copy_to(tmp_path / "copy")
+    with (campaign.folder / "workflow" / "report" / "style.css").open("a", encoding="utf-8") as file:
+        file.write("/* edited */\n")
+    jobs = campaign.owed()
+    rerun_effects.append(("a template of the report", jobs_by_stage(jobs)))
+    assert jobs == {"write_report": 1, "all": 1}
+
+
+def test_a_fresh_checkout_makes_nothing_owed(built, tmp_path, rerun_effects):
+    campaign = built.copy_to(tmp_path / "copy")
+    for name in PROJECT:
+        for path in (campaign.folder / name, *(campaign.folder / name).rglob("*")):
+            path.touch()
+    jobs = campaign.owed()
+    rerun_effects.append(("all files of the project written anew", jobs_by_stage(jobs)))
+    assert jobs == {}
