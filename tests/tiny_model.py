@@ -73,7 +73,7 @@ def make_tiny_llama(
     places = {name: f"model-{1 + index % shards:05}.safetensors" for index, name in enumerate(sorted(tensors))}
     for file in sorted(set(places.values())):
         save_file({name: tensors[name] for name, place in places.items() if place == file}, folder / file)
-    (folder / SHARDS).write_text(json.dumps({"weight_map": places}), encoding="utf-8")
+    (folder / SHARDS).write_text(json.dumps({"metadata": {"total_size": 0}, "weight_map": places}), encoding="utf-8")
     return folder
 
 

@@ -274,9 +274,7 @@ def campaign_of(examined: Examined, engines_folder: Path) -> Campaign:
         return _workload(entry, launches, iterations_per_launch(entry["iterations"], launches, records_with))
 
     workloads = [continued(entry) for entry in config["workloads"]]
-    campaign = Campaign(config, engines, workloads, model, engines_folder)
-    campaign.weights.require_unaltered(HASHES)
-    return campaign
+    return Campaign(config, engines, workloads, model, engines_folder)
 
 
 def load_campaign(
@@ -293,4 +291,6 @@ def load_campaign(
     examined = examine_whole(raw, engines_folder, overrides)
     if problems := Positions(files, overrides).lines(examined.problems):
         raise ConfigurationError(problems)
-    return campaign_of(examined, engines_folder)
+    campaign = campaign_of(examined, engines_folder)
+    campaign.weights.require_unaltered(HASHES)
+    return campaign
