@@ -16,7 +16,7 @@ import pytest
 from benchmark_runner.fidelity.check import Check
 from benchmark_runner.fidelity.probe import Answer
 from benchmark_runner.fidelity.reference import ask_reference, describe
-from benchmark_runner.fidelity.spoken import CannotSpeakError, with_used_ids
+from benchmark_runner.fidelity.spoken import joined
 from benchmark_runner.launch.events import EventReport
 from benchmark_runner.launch.watch import Watch
 from benchmark_runner.model.derive import make_derived
@@ -85,7 +85,8 @@ def test_ids_agree_with_a_reference_on_the_ids_that_were_used_and_left_out_promp
     assert content["result"] == "pass", content["reason"]
     assert [entry["prompt"] for entry in content["prompts"]] == ["hello you", "the user"]
     assert [entry["agreed"] for entry in content["prompts"]] == [8, 8]
-    assert "the ids that the engine made of its text; 1 prompt of 3 cannot be given to it" in content["reason"]
+    assert "1 of 3 prompts cannot be given to it as text" in content["reason"]
+    assert [entry["prompt_tokens"] > 37 for entry in content["prompts"]] == [True, True]
     assert content["no_teacher_forcing"] == "the engine cannot be fed other ids than it chose"
     assert content["reuse"]["result"] == "not checkable"
 
@@ -113,8 +114,8 @@ PROMPTS = {"fidelity": [{"text": "a", "prompt_ids": [1]}, {"text": "b", "prompt_
 
 def test_a_prompt_that_failed_leaves_nothing_to_compare():
     refused = answer("unavailable", is_refused=True)
-    assert with_used_ids(PROMPTS, [answer("ok", [7, 1]), refused])["fidelity"] == [{"text": "a", "prompt_ids": [7, 1]}]
-    with pytest.raises(CannotSpeakError, match="failed: why"):
-        with_used_ids(PROMPTS, [answer("ok", [7, 1]), answer("failed")])
-    with pytest.raises(CannotSpeakError, match="unavailable: why"):
-        with_used_ids(PROMPTS, [refused, refused])
+    prompts, kept = joined(PROMPTS, [refused, answer("ok", [7, 2])])
+    assert prompts["fidelity"] == PROMPTS["fidelity"][1:]
+    assert (kept.status, [event["used_prompt_ids"] for event in kept.iterations]) == ("ok", [[7, 2]])
+    assert joined(PROMPTS, [answer("ok", [7, 1]), answer("failed")])[1].status == "failed"
+    assert joined(PROMPTS, [refused, refused])[1] is refused

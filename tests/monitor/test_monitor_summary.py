@@ -146,3 +146,9 @@ def test_the_file_is_taken_apart():
     assert content.absent == {"a": "x", "b": "y"}
     assert len(content.samples) == 2
     assert take_apart([]).samples == []
+
+
+def test_busy_threads_are_those_of_the_measured_part():
+    samples = [sample(10, engine_busy_threads=9), *(sample(at, engine_busy_threads=at - 10) for at in (11, 12, 13))]
+    result = summarise(Metrics(20, [0], {}, samples, 0), *WINDOW_AND_USAGE)
+    assert result["engine_busy_threads"] == 2

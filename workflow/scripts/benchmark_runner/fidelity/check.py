@@ -12,13 +12,15 @@ from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.fidelity.cases import case, forced_cases, free_cases, reuse_cases
-from benchmark_runner.fidelity.compare import NOT_CHECKABLE, Agreement, forced_partings, free_parting
+from benchmark_runner.fidelity.compare import Agreement, forced_partings, free_parting
 from benchmark_runner.fidelity.distance import Distance, distance
 from benchmark_runner.fidelity.document import Findings, describe
-from benchmark_runner.fidelity.probe import Answer, Probe, ask, planned_engine
-from benchmark_runner.fidelity.reuse import Reuse, judge_reuse
+from benchmark_runner.fidelity.probe import LOGITS, Answer, Probe, ask, planned_engine
+from benchmark_runner.fidelity.reference import ask_reference
+from benchmark_runner.fidelity.reference import describe as describe_reference
+from benchmark_runner.fidelity.reuse import judge_reuse
 from benchmark_runner.fidelity.sampling import DRAWS, Sampling, entropy, judge_draws, probabilities
-from benchmark_runner.fidelity.spoken import CannotSpeakError, speak, takes_ids
+from benchmark_runner.fidelity.spoken import joined, takes_ids
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.launch.engine import become_subreaper
 from benchmark_runner.launch.watch import InterruptedLaunchError, Watch
@@ -47,6 +49,19 @@ def reference_logits(reference: Mapping[str, Any], folder: Path) -> list[Logits]
     logits = read_logits(folder / reference["logits"]["file"], sum(lengths))
     starts = [sum(lengths[:place]) for place in range(len(lengths))]
     return [logits[start : start + length] for start, length in zip(starts, lengths, strict=True)]
+
+
+def own_prompts(prompts: Mapping[str, Any], iterations: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The prompts with the ids that an engine says it used in their place; None where it used those of the spec.
+
+    An engine that takes text, and puts ids of its own around it, tells them in used_prompt_ids.
+    """
+    asked = [entry["prompt_ids"] for entry in prompts["fidelity"]]
+    used = [event.get("used_prompt_ids", ids) for ids, event in zip(asked, iterations, strict=False)]
+    if used == asked:
+        return None
+    entries = zip(prompts["fidelity"], used, strict=True)
+    return {**prompts, "fidelity": [{**entry, "prompt_ids": ids} for entry, ids in entries]}
 
 
 class Check:
@@ -94,33 +109,31 @@ class Check:
         cases = free_cases(self._prompts, self._plan["fidelity"]["max_new_tokens"])
         free = self._ask("free", [*cases, *reuse_cases(self._prompts)])
         if not takes_ids(free):
-            return self._run_on_text(cases, free)
+            asked = [self._ask(f"free-{place}", [one]) for place, one in enumerate(cases, start=1)]
+            self._prompts, free = joined(self._prompts, asked)
         if free.status != "ok":
             return describe(self._engine, reference, free.device, Findings(reason=f"{free.status}: {free.reason}"))
-        return describe(self._engine, reference, free.device, self._findings(free, len(cases)))
-
-    def _run_on_text(self, cases: Sequence[Mapping[str, Any]], free: Answer) -> dict[str, Any]:
-        """The same for an engine that takes text: a run a prompt, since it refuses what is no line of text."""
-        answers = [self._ask(f"free-{place}", [one]) for place, one in enumerate(cases, start=1)]
-        try:
-            spoken = speak(self._plan, self._prompts, answers, self._folder / "reference", self._watch)
-        except CannotSpeakError as problem:
-            return describe(self._engine, self._reference, free.device, Findings(reason=str(problem)))
-        self._reference, self._logits_folder = spoken.reference, self._folder / "reference"
-        report = free.report._replace(iterations=spoken.iterations) if free.report else None
-        answered = replace(free, report=report)
-        forced, no_forcing = self._forced(free.capabilities)
-        distances, no_logits = self._distances(forced, free.capabilities)
-        findings = Findings(
-            self._agreements(answered, forced, distances),
-            no_forcing=no_forcing,
-            no_logits=no_logits,
-            sampling=self._sampling(answered, forced),
-            reuse=Reuse(NOT_CHECKABLE, "prompts that it has never seen are ids, and it takes text"),
-            ids_are_the_engine_s=bool(free.capabilities.get("token_ids", True)),
-            note=spoken.note,
-        )
+        if (used := own_prompts(self._prompts, free.iterations)) is not None:
+            self._take_own_reference(used)
+            if self._reference["status"] != "ok":
+                reason = f"no reference on the ids that the engine used: {self._reference['reason']}"
+                return describe(self._engine, reference, free.device, Findings(reason=reason))
+        given = len(self._prompts["fidelity"])
+        findings = self._findings(free, given)
+        if given < len(cases):
+            findings = replace(
+                findings, note=f"{len(cases) - given} of {len(cases)} prompts cannot be given to it as text"
+            )
+        # As large as the reference's, and of no use once they have been compared.
+        (self._folder / "forced" / LOGITS).unlink(missing_ok=True)
         return describe(self._engine, self._reference, free.device, findings)
+
+    def _take_own_reference(self, prompts: Mapping[str, Any]) -> None:
+        """Hold the engine against what the reference answers to the ids that it really used."""
+        self._prompts = prompts
+        self._logits_folder = self._folder / "reference"
+        answer = ask_reference(self._plan, prompts, self._logits_folder, self._watch)
+        self._reference = describe_reference(self._plan, prompts, answer)
 
     def _findings(self, free: Answer, prompts: int) -> Findings:
         timed, own_ids = free.iterations[prompts:], bool(free.capabilities.get("token_ids", True))
