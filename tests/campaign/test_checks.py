@@ -40,8 +40,8 @@ def test_a_program_that_resembles_no_adapter_gets_the_list_of_them(repository):
 
 
 def test_engines_known_to_be_unserved_and_those_left_out_are_no_problem(repository):
-    engines = [{"name": "lm_rs", "binary_path": "nowhere"}, {"name": "a", "binary_path": "nowhere"}]
-    assert absent(repository, *engines, only_engines="lm_rs") == []
+    engines = [{"name": "llama_cpp", "binary_path": "nowhere"}, {"name": "a", "binary_path": "nowhere"}]
+    assert absent(repository, *engines, only_engines="llama_cpp") == []
 
 
 def test_a_price_catalogue_that_is_not_there_is_named(repository):

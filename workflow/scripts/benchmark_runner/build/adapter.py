@@ -51,6 +51,15 @@ class PythonEnvironment:
 
 
 @dataclass(frozen=True)
+class BroughtFile:
+    """A file that the workflow cannot make: the user names it in an option of the engine."""
+
+    option: str
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Adapter:
     """A folder under engines/ and what its adapter.yaml says."""
 
@@ -63,6 +72,7 @@ class Adapter:
     first_build: str
     cargo: CargoBuild | None
     environment: PythonEnvironment | None
+    brought: BroughtFile | None
     weights_format: str = SAFETENSORS
     """Format of the weights that its program opens."""
 
@@ -83,7 +93,7 @@ def _inside(folder: Path, relative: str) -> Path:
 
 
 def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
-    cargo, environment = content.get("cargo"), content.get("environment")
+    cargo, environment, brought = (content.get(key) for key in ("cargo", "environment", "brought"))
     return Adapter(
         folder=folder,
         description=content["description"],
@@ -96,6 +106,7 @@ def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
         environment=PythonEnvironment(_inside(folder, environment["lock"]), _inside(folder, environment["main"]))
         if environment
         else None,
+        brought=BroughtFile(**brought) if brought else None,
         weights_format=content.get("weights", {}).get("format", SAFETENSORS),
     )
 
