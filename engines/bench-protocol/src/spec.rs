@@ -40,6 +40,9 @@ pub struct Spec {
     pub load: Load,
     /// The engine's own options.
     pub options: serde_json::Map<String, serde_json::Value>,
+    /// File to which the logits behind each token are appended; the times of such a launch mean
+    /// nothing.
+    pub logits_path: Option<PathBuf>,
 }
 
 /// Names of a launch.
@@ -68,6 +71,8 @@ pub struct Case {
     pub eos_ids: Vec<u32>,
     /// How a token is chosen.
     pub sampling: Sampling,
+    /// Ids that are fed back in place of the chosen ones, one a token: teacher forcing.
+    pub forced_ids: Option<Vec<u32>>,
 }
 
 impl Case {
@@ -75,6 +80,15 @@ impl Case {
     #[must_use]
     pub fn ends_with(&self, id: u32) -> bool {
         !self.ignore_eos && self.eos_ids.contains(&id)
+    }
+
+    /// The id that is fed back at this step, where the engine chose `chosen`.
+    #[must_use]
+    pub fn fed(&self, step: usize, chosen: u32) -> u32 {
+        self.forced_ids
+            .as_ref()
+            .and_then(|ids| ids.get(step).copied())
+            .unwrap_or(chosen)
     }
 }
 
@@ -217,6 +231,12 @@ fn check(spec: &Spec) -> Result<(), String> {
         ("threads", spec.threads == 0),
         ("cases", spec.cases.is_empty()),
         ("load.concurrency", spec.load.concurrency == 0),
+        (
+            "logits_path",
+            spec.logits_path
+                .as_ref()
+                .is_some_and(|path| path.as_os_str().is_empty()),
+        ),
     ] {
         if is_absent {
             return Err(format!("{key} is empty or 0"));
@@ -241,6 +261,20 @@ fn check_case(case: &Case, max_seq_len: usize) -> Result<(), String> {
     }
     if top_p <= 0.0 || top_p > 1.0 {
         return Err(format!("sampling.top_p is {top_p}, outside (0, 1]"));
+    }
+    if let Some(ids) = &case.forced_ids {
+        if ids.len() != case.max_new_tokens {
+            return Err(format!(
+                "{} forced_ids for {} tokens",
+                ids.len(),
+                case.max_new_tokens
+            ));
+        }
+        if !case.sampling.is_greedy() {
+            return Err(format!(
+                "forced_ids need sampling.temperature 0, it is {temperature}"
+            ));
+        }
     }
     let needed = case.prompt_ids.len().saturating_add(case.max_new_tokens);
     if needed > max_seq_len {
@@ -271,7 +305,8 @@ mod tests {
 
     fn changed(pointer: &str, value: Value) -> Result<Spec, String> {
         let mut spec = valid();
-        *spec.pointer_mut(pointer).unwrap() = value;
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        spec.pointer_mut(parent).unwrap()[key] = value;
         parse(&spec.to_string())
     }
 
@@ -289,6 +324,19 @@ mod tests {
         let mut spec = valid();
         spec.as_object_mut().unwrap().remove("launch");
         assert_eq!(parse(&spec.to_string()).unwrap().launch, None);
+    }
+
+    #[test]
+    fn forced_ids_and_a_path_for_logits_are_read() {
+        let mut spec = valid();
+        spec["logits_path"] = json!("/tmp/logits");
+        spec["cases"][0]["forced_ids"] = json!([5, 6, 7, 8]);
+        spec["cases"][0]["sampling"]["temperature"] = json!(0);
+        let spec = parse(&spec.to_string()).unwrap();
+        assert_eq!(spec.logits_path, Some("/tmp/logits".into()));
+        assert_eq!(spec.cases[0].fed(1, 99), 6);
+        let plain = parse(&valid().to_string()).unwrap();
+        assert_eq!((plain.logits_path, plain.cases[0].fed(1, 99)), (None, 99));
     }
 
     #[test]
@@ -332,6 +380,9 @@ mod tests {
             ("/load/concurrency", json!(0)),
             ("/iterations", json!(1.5)),
             ("/options", json!([])),
+            ("/logits_path", json!("")),
+            ("/cases/0/forced_ids", json!([1, 2, 3])),
+            ("/cases/0/forced_ids", json!([1, 2, 3, 4])),
         ] {
             assert!(
                 changed(pointer, value.clone()).is_err(),

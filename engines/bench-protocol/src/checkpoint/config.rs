@@ -130,10 +130,14 @@ impl LlamaConfig {
                 spec.max_seq_len, self.max_position_embeddings
             )));
         }
-        let highest = spec.cases.iter().flat_map(|case| &case.prompt_ids).max();
-        match highest {
+        let prompts = spec.cases.iter().flat_map(|case| &case.prompt_ids);
+        let forced = spec
+            .cases
+            .iter()
+            .filter_map(|case| case.forced_ids.as_ref());
+        match prompts.chain(forced.flatten()).max() {
             Some(&id) if id as usize >= self.vocab_size => Err(Failure::bad_spec(format!(
-                "a prompt has id {id}, the model's vocabulary ends at {}",
+                "a case has id {id}, the model's vocabulary ends at {}",
                 self.vocab_size
             ))),
             _ => Ok(()),
@@ -285,6 +289,10 @@ mod tests {
         );
         assert_eq!(
             read(|spec| spec.cases[0].prompt_ids.push(40)).err(),
+            Some(Kind::BadSpec)
+        );
+        assert_eq!(
+            read(|spec| spec.cases[0].forced_ids = Some(vec![40])).err(),
             Some(Kind::BadSpec)
         );
         assert_eq!(

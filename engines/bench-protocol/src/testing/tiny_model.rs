@@ -164,6 +164,7 @@ impl TinyModel {
                     top_p: 1.0,
                     seed: 0,
                 },
+                forced_ids: None,
             }],
             warmup_iterations: 0,
             iterations: 1,
@@ -172,6 +173,7 @@ impl TinyModel {
                 concurrency: 1,
             },
             options: Map::new(),
+            logits_path: None,
         }
     }
 }
