@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MODEL = "models/smollm2-135m-instruct"
-PROGRAMS = {"pytorch_baseline": "target/release/pytorch-baseline", "candle_cuda": "target/release/candle-bench"}
+ENGINES = "tests/real/engines.yaml"
 
 Lacking = Callable[[str], None]
 
@@ -42,9 +43,9 @@ def lacking(request: pytest.FixtureRequest) -> Lacking:
 
 @pytest.fixture(scope="session")
 def prepared() -> Path:
-    """The repository with the real engines built and the embedded model made, as the quick campaign would."""
+    """The repository with the engines of tests/real/engines.yaml built and the embedded model made."""
     snakemake = Path(sys.executable).parent / "snakemake"
-    command = [snakemake, "--cores", "2", "engines", f"{MODEL}/config.json"]
+    command = [snakemake, "--cores", "2", "engines", f"{MODEL}/config.json", "--configfile", ENGINES]
     made = subprocess.run(
         [str(part) for part in command],
         cwd=REPOSITORY,
@@ -66,8 +67,11 @@ def embedded_model(prepared: Path) -> Path:
 def program(prepared: Path, lacking: Lacking) -> Callable[[str], Path]:
     """The built adapter of a real engine; a machine that cannot build it skips the test."""
 
+    config = yaml.safe_load((prepared / ENGINES).read_text(encoding="utf-8"))
+    binaries = {engine["name"]: prepared / engine["binary_path"] for engine in config["engines"]}
+
     def find(engine: str) -> Path:
-        path = prepared / PROGRAMS[engine]
+        path = binaries[engine]
         build = json.loads(path.with_name(f"{path.name}.build.json").read_text(encoding="utf-8"))
         if build["status"] != "built":
             lacking(f"{engine} could not be built: {build['reason']}; {build['remedy']}")

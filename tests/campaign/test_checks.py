@@ -33,7 +33,7 @@ def test_a_program_that_is_nowhere_is_named_with_the_nearest_adapter(repository)
 
 def test_a_program_that_resembles_no_adapter_gets_the_list_of_them(repository):
     ((_, message),) = absent(repository, {"name": "a", "binary_path": "bin/mystery"})
-    assert "those are candle-bench, pytorch-baseline" in message
+    assert "those are burn-bench, candle-bench, pytorch-baseline" in message
 
 
 def test_engines_known_to_be_unserved_and_those_left_out_are_no_problem(repository):

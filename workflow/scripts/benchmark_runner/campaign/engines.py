@@ -14,7 +14,7 @@ from benchmark_runner.campaign.identity import file_sha256
 from benchmark_runner.configuration.names import CONTROL_SUFFIX
 from benchmark_runner.jsonio import read_json
 
-UNSERVED_ENGINES: Final = ("lm_rs", "burn_cuda", "mistral_rs", "llama_cpp")
+UNSERVED_ENGINES: Final = ("lm_rs", "mistral_rs", "llama_cpp")
 """Engines that a campaign may name although this version has no adapter for them: launches are `unavailable`."""
 
 
