@@ -29,6 +29,8 @@ class Capabilities(NamedTuple):
     """Whether it can be fed other ids than it chose (forced_ids)."""
     logits: bool = False
     """Whether it can give the logits behind each token (logits_path)."""
+    token_ids: bool = True
+    """Whether the ids are the engine's own; False where the adapter makes them from its text."""
 
 
 class Description(NamedTuple):
