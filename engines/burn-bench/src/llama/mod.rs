@@ -134,7 +134,7 @@ impl<B: Backend> Llama<B> {
             hidden = layer.forward(hidden, &step);
         }
         self.length = position + count;
-        let last = hidden.slice([count - 1..count]);
+        let last = hidden.slice_dim(0, count - 1..count);
         let logits = self.output.forward(self.norm.forward(last));
         logits
             .try_into_data()

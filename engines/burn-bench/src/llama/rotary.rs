@@ -48,7 +48,7 @@ impl<B: Backend> Rotary<B> {
     pub fn at(&self, position: usize, count: usize) -> Rotation<B> {
         let rows = |table: &Tensor<B, 2>| {
             let width = table.dims()[1];
-            let rows = table.clone().slice([position..position + count]);
+            let rows = table.clone().slice_dim(0, position..position + count);
             rows.reshape([1, count * width])
         };
         Rotation {
