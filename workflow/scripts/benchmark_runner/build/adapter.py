@@ -40,6 +40,8 @@ class CargoBuild:
 
     flags: str
     cuda_features: tuple[str, ...]
+    cuda_tools: tuple[str, ...]
+    """Tools that only a build for cuda needs; none for an engine that compiles its kernels when it runs."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,9 @@ def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
         devices=tuple(content["devices"]),
         shared=tuple(_inside(folder, name) for name in content["shared"]),
         first_build=content["first_build"],
-        cargo=CargoBuild(cargo["flags"], tuple(cargo["cuda_features"])) if cargo else None,
+        cargo=CargoBuild(cargo["flags"], tuple(cargo["cuda_features"]), tuple(cargo.get("cuda_tools", ())))
+        if cargo
+        else None,
         environment=PythonEnvironment(_inside(folder, environment["lock"]), _inside(folder, environment["main"]))
         if environment
         else None,
@@ -148,8 +152,9 @@ def find_tool(name: str) -> Path | None:
 
 def missing_tool(adapter: Adapter, device: str = "cpu") -> str | None:
     """First tool that this machine lacks to build the adapter for a device; None where it lacks none."""
-    rust_tools = ["cargo", "cc", *(["nvcc"] if device == "cuda" else [])]
-    needed = rust_tools if adapter.cargo else ["uv"]
+    needed = ["uv"]
+    if adapter.cargo is not None:
+        needed = ["cargo", "cc", *(adapter.cargo.cuda_tools if device == "cuda" else ())]
     return next((tool for tool in needed if find_tool(tool) is None), None)
 
 

@@ -15,10 +15,6 @@ from benchmark_runner.configuration.names import CONTROL_SUFFIX
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.model.formats import DERIVED, SAFETENSORS
 
-UNSERVED_ENGINES: Final = ("burn_cuda",)
-"""Engines that a campaign may name although this version has no adapter for them: launches are `unavailable`."""
-
-
 ABSENT: Final = "absent"
 """In place of the hash of a file that is not there."""
 
