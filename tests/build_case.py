@@ -14,7 +14,7 @@ RUST: dict[str, Any] = {
     "devices": ["cpu", "cuda"],
     "shared": ["../shared"],
     "first_build": "about a second",
-    "cargo": {"flags": "-C opt-level=1", "cuda_features": ["cuda"]},
+    "cargo": {"flags": "-C opt-level=1", "cuda_features": ["cuda"], "cuda_tools": ["nvcc"]},
 }
 PYTHON: dict[str, Any] = {
     **{key: value for key, value in RUST.items() if key != "cargo"},

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from benchmark_runner.model.derived import MANIFEST, derived_folder
 from benchmark_runner.model.recipes import RECIPES
@@ -17,12 +18,6 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 MODEL = "models/smollm2-135m-instruct"
 GGUF_MODEL = derived_folder({"name": Path(MODEL).name, "identity": RECIPES[Path(MODEL).name].identity}, "gguf", "f32")
 ENGINES = "tests/real/engines.yaml"
-PROGRAMS = {
-    "pytorch_baseline": "target/release/pytorch-baseline",
-    "candle_cuda": "target/release/candle-bench",
-    "mistral_rs": "target/release/mistral-rs-bench",
-    "llama_cpp": "target/release/llama-cpp-bench",
-}
 
 Lacking = Callable[[str], None]
 
@@ -89,8 +84,11 @@ def opened_by(prepared: Path) -> Callable[[str], tuple[Path, str]]:
 def program(prepared: Path, lacking: Lacking) -> Callable[[str], Path]:
     """The built adapter of a real engine; a machine that cannot build it skips the test."""
 
+    config = yaml.safe_load((prepared / ENGINES).read_text(encoding="utf-8"))
+    binaries = {engine["name"]: prepared / engine["binary_path"] for engine in config["engines"]}
+
     def find(engine: str) -> Path:
-        path = prepared / PROGRAMS[engine]
+        path = binaries[engine]
         build = json.loads(path.with_name(f"{path.name}.build.json").read_text(encoding="utf-8"))
         if build["status"] != "built":
             lacking(f"{engine} could not be built: {build['reason']}; {build['remedy']}")

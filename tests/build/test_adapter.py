@@ -31,7 +31,7 @@ def tools(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.mark.parametrize("name", ["candle-bench", "pytorch-baseline"])
+@pytest.mark.parametrize("name", ["burn-bench", "candle-bench", "pytorch-baseline"])
 def test_the_adapters_of_the_workflow_are_in_order(repository, name):
     adapter = load_adapter(repository / "engines" / name)
     assert adapter.name == name
@@ -77,6 +77,13 @@ def test_the_first_missing_tool_is_told(tmp_path, tools):
     assert missing_tool(adapter) is None
     assert missing_tool(adapter, "cuda") == "nvcc"
     program(tools, "nvcc")
+    assert missing_tool(adapter, "cuda") is None
+
+
+def test_an_adapter_without_cuda_tools_is_built_for_the_gpu_without_nvcc(tmp_path, tools):
+    adapter = load_adapter(write_adapter(tmp_path, RUST | {"cargo": {"flags": "", "cuda_features": ["cuda"]}}))
+    for tool in ("cargo", "cc"):
+        program(tools, tool)
     assert missing_tool(adapter, "cuda") is None
 
 

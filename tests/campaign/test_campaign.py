@@ -7,6 +7,7 @@ import copy
 import pytest
 
 from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.campaign.engines import engine_is_back
 from benchmark_runner.campaign.parts import part_file, plan_part
 from benchmark_runner.configuration.resolve import ConfigurationError
 from tiny_model import make_tiny_model
@@ -127,9 +128,34 @@ def test_the_part_of_a_fidelity_check_holds_the_engine_and_the_reference(config,
     assert [engine["name"] for engine in plan_part(plan, "fidelity.brought")["engines"]] == ["brought", "torch"]
 
 
+def test_a_program_that_an_adapter_drives_is_part_of_its_identity(config, load, tmp_path):
+    chat = tmp_path / "chat"
+    config["engines"].append(
+        {"name": "lm_rs", "binary_path": "./target/release/lm-rs-bench", "options": {"chat": str(chat)}}
+    )
+    absent = load(config)
+    assert absent.engines["lm_rs"].brought == "absent"
+    chat.write_text("#!/bin/sh\n")
+    one = identities(load(config))
+    chat.write_text("#!/bin/sh\n# built anew\n")
+    other = identities(load(config))
+    assert len({found["lm_rs", "w"] for found in (identities(absent), one, other)}) == 3
+    assert one["torch", "w"] == other["torch", "w"]
+
+
+@pytest.mark.parametrize("options", [{}, {"chat": "chat"}, {"chat": "/nowhere/chat"}])
+def test_a_program_that_is_not_brought_is_noted_with_the_remedy_and_not_waited_for(config, load, tmp_path, options):
+    (tmp_path / "chat").write_text("#!/bin/sh\n")
+    config["engines"].append({"name": "lm_rs", "binary_path": "./target/release/lm-rs-bench", "options": options})
+    campaign = load(config)
+    (note,) = [line for line in campaign.notices() if "lm_rs" in line]
+    assert "launches will be unavailable; build it from github.com/samuel-vitorino/lm.rs" in note
+    assert not engine_is_back(campaign.engines["lm_rs"], campaign.engines_folder)
+
+
 def test_engines_without_an_adapter_are_accepted_and_unknown_programs_are_not(config, load):
-    config["engines"].append({"name": "lm_rs", "binary_path": "./target/release/lm-rs-bench"})
-    assert load(config).engines["lm_rs"].source == "absent"
+    config["engines"].append({"name": "llama_cpp", "binary_path": "./target/release/not-there-bench"})
+    assert load(config).engines["llama_cpp"].source == "absent"
     config["engines"][-1]["name"] = "mystery"
     with pytest.raises(ConfigurationError, match="is no file, and no adapter of the workflow builds it"):
         load(config)

@@ -39,9 +39,9 @@ def test_a_program_that_resembles_no_adapter_gets_the_list_of_them(repository):
     assert f"those are {', '.join(adapters)}." in message
 
 
-def test_engines_known_to_be_unserved_and_those_left_out_are_no_problem(repository):
-    engines = [{"name": "lm_rs", "binary_path": "nowhere"}, {"name": "a", "binary_path": "nowhere"}]
-    assert absent(repository, *engines, only_engines="lm_rs") == []
+def test_a_program_of_an_engine_that_is_left_out_is_no_problem(repository):
+    engines = [{"name": "b", "binary_path": "target/release/burn-bench"}, {"name": "a", "binary_path": "nowhere"}]
+    assert absent(repository, *engines, only_engines="b") == []
 
 
 def test_a_price_catalogue_that_is_not_there_is_named(repository):

@@ -72,10 +72,10 @@ def test_versions_compare_as_numbers():
     assert tools.as_numbers("1.100.0") > tools.as_numbers("1.89")
 
 
-def test_nvcc_costs_something_only_where_there_is_a_gpu():
+def test_nvcc_costs_something_only_where_there_is_a_gpu(adapters):
     lacking = Tool(None, None, None)
-    assert "compute on the CPU" in tools.cuda_compiler(lacking, has_gpu=True).lacks[0].cost
-    assert "nothing here" in tools.cuda_compiler(lacking, has_gpu=False).lacks[0].cost
+    assert "candle-bench computes on the CPU" in tools.cuda_compiler(lacking, adapters, has_gpu=True).lacks[0].cost
+    assert "nothing here" in tools.cuda_compiler(lacking, adapters, has_gpu=False).lacks[0].cost
 
 
 def test_uv_is_needed_by_python_adapters(adapters):

@@ -12,7 +12,7 @@ import pytest
 
 pytestmark = pytest.mark.lint
 
-CRATES = ("bench-protocol", "candle-bench")
+CRATES = ("bench-protocol", "burn-bench", "candle-bench")
 BIN = Path(sys.executable).parent
 
 

@@ -103,7 +103,10 @@ BROKEN = {
     "but 1 tokens were generated instead of 2": changed(4, token_ids=[5], token_ns=[410]),
     "finish is eos although the spec says ignore_eos": changed(4, finish="eos"),
     "finish is 'bored', not length or eos": changed(4, finish="bored"),
-    "token_ids and token_ns must be integers": changed(4, token_ids=[5, 6.0]),
+    "token_ids, token_ns and used_prompt_ids must be integers": changed(4, token_ids=[5, 6.0]),
+    "iteration 0 of case 0: token_ids, token_ns and used_prompt_ids": changed(4, used_prompt_ids=[1, "2"]),
+    "iteration.tokenized_ns is 1.5, not of type int": changed(4, tokenized_ns=1.5),
+    "iteration 0 of case 0: iteration: time goes back from 411 to 410 ns": changed(4, tokenized_ns=411),
     "done after the end": [*sound(), {"event": "done"}],
 }
 
@@ -111,6 +114,12 @@ BROKEN = {
 @pytest.mark.parametrize("words", BROKEN)
 def test_what_breaks_the_protocol_is_named(tmp_path, words):
     assert words in (report(tmp_path, BROKEN[words]).problem or "")
+
+
+def test_what_an_engine_made_of_a_text_is_kept_with_its_time(tmp_path):
+    result = report(tmp_path, changed(4, used_prompt_ids=[7, 8], tokenized_ns=405))
+    assert result.problem is None
+    assert (result.iterations[1]["used_prompt_ids"], result.iterations[1]["tokenized_ns"]) == ([7, 8], 405)
 
 
 def test_what_was_sound_before_the_break_is_kept(tmp_path):

@@ -23,7 +23,6 @@ sys.path.insert(0, str(SCRIPTS))
 from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.examinable import load_examinable
 from benchmark_runner.campaign.lock import hold_folder
-from benchmark_runner.campaign.machine import notice, this_machine
 from benchmark_runner.campaign.parts import part_file, part_files
 from benchmark_runner.campaign.recorded import load_recorded
 from benchmark_runner.configuration.files import read_document
@@ -102,10 +101,8 @@ onstart:
         HELD.append(hold_folder(Path(".benchmark_runner") / "lock"))
     except BenchmarkError as error:
         raise WorkflowError(str(error)) from None
-    system = CAMPAIGN.config["system"]
-    lacking = CAMPAIGN.owed_launches and notice(system, this_machine(system))
-    if lacking:
-        print(lacking, file=sys.stderr)
+    for line in CAMPAIGN.notices() if CAMPAIGN.owed_launches else []:
+        print(line, file=sys.stderr)
 
 
 wildcard_constraints:

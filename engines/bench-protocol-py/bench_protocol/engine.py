@@ -29,6 +29,8 @@ class Capabilities(NamedTuple):
     """Whether it can be fed other ids than it chose (forced_ids)."""
     logits: bool = False
     """Whether it can give the logits behind each token (logits_path)."""
+    prompt_ids: bool = True
+    """Whether it computes on a prompt's ids as they are given; False where it takes a line of text."""
     token_ids: bool = True
     """Whether the ids are the engine's own; False where the adapter makes them from its text."""
 

@@ -52,7 +52,10 @@ class EventLog:
     def iteration(self, *, index: int, warmup: bool, case: int, start_ns: int, end_ns: int, timings: Timings) -> None:
         """One request, after it ended."""
         margins = timings.margins[: timings.count]
-        extra = {} if None in margins else {"margins": margins}
+        extra: dict[str, Any] = {} if None in margins else {"margins": margins}
+        for name in ("used_prompt_ids", "tokenized_ns"):
+            if (value := getattr(timings, name)) is not None:
+                extra[name] = value
         self._write(
             "iteration",
             index=index,

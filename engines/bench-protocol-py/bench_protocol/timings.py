@@ -13,7 +13,18 @@ if TYPE_CHECKING:
 class Timings:
     """Where an engine puts each generated id; takes the time itself."""
 
-    __slots__ = ("_limit", "_now_ns", "_stop_ids", "count", "logits", "margins", "token_ids", "token_ns")
+    __slots__ = (
+        "_limit",
+        "_now_ns",
+        "_stop_ids",
+        "count",
+        "logits",
+        "margins",
+        "token_ids",
+        "token_ns",
+        "tokenized_ns",
+        "used_prompt_ids",
+    )
 
     def __init__(self, case: Case, now_ns: Callable[[], int], *, with_logits: bool = False) -> None:
         """Allocate for all tokens that the case may yield; with_logits where the spec has a logits_path."""
@@ -25,14 +36,19 @@ class Timings:
         self.token_ns = [0] * case.max_new_tokens
         self.margins: list[float | None] = [None] * case.max_new_tokens
         self.logits: list[bytes] | None = [] if with_logits else None
+        self.used_prompt_ids: list[int] | None = None
+        """What the engine computed on, where its interface takes text; None where that is case.prompt_ids."""
+        self.tokenized_ns: int | None = None
+        """When the engine had made ids of that text; unit: ns."""
 
-    def push(self, token_id: int, margin: float | None = None) -> bool:
+    def push(self, token_id: int, margin: float | None = None, time_ns: int | None = None) -> bool:
         """Take an id that the host knows now; returns whether another is wanted.
 
-        margin is the top-1 minus the top-2 logit, where options.margins asks for it.
+        margin is the top-1 minus the top-2 logit, where options.margins asks for it. time_ns is for an engine in
+        another process whose token has a time already; without it the id counts from now.
         """
         count = self.count
-        self.token_ns[count] = self._now_ns()
+        self.token_ns[count] = self._now_ns() if time_ns is None else time_ns
         self.token_ids[count] = token_id
         self.margins[count] = margin
         self.count = count + 1

@@ -58,10 +58,43 @@ impl Failure {
         Self::new(Kind::Internal, message)
     }
 
+    /// What an engine's own error says. Only its text tells that memory ran out, and a backtrace may
+    /// follow the first line.
+    #[must_use]
+    pub fn of_engine(engine: &str, text: &str) -> Self {
+        let message = format!("{engine}: {}", text.lines().next().unwrap_or_default());
+        let words = text.to_lowercase().replace('_', " ");
+        if words.contains("out of memory") {
+            return Self::out_of_memory(message);
+        }
+        Self::internal(message)
+    }
+
     fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_memory_is_told_from_other_failures() {
+        let kind = |text: &str| Failure::of_engine("tiny", text).kind;
+        assert_eq!(
+            kind("DriverError(CUDA_ERROR_OUT_OF_MEMORY)"),
+            Kind::OutOfMemory
+        );
+        assert_eq!(kind("shape mismatch"), Kind::Internal);
+    }
+
+    #[test]
+    fn a_backtrace_is_cut_off() {
+        let traced = Failure::of_engine("tiny", "first\n   0: frame");
+        assert_eq!(traced.message, "tiny: first");
     }
 }

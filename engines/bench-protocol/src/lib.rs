@@ -21,6 +21,7 @@
 //! allocates, formats and writes nothing.
 
 mod args;
+pub mod checkpoint;
 mod clock;
 mod decode;
 mod engine;
@@ -31,6 +32,8 @@ mod refusals;
 mod run;
 mod sampler;
 mod spec;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod timings;
 
 pub use clock::now_ns;

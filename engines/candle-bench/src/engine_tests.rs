@@ -1,123 +1,9 @@
 //! The engine on a tiny model with made-up weights.
 
-use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use bench_protocol::{Case, Device, Engine, Kind, Load, Sampling, Spec, Timings};
-use candle_core::Tensor;
-use serde_json::{Map, Value, json};
+use bench_protocol::testing::{Folder, TinyModel};
+use bench_protocol::{Case, Device, Engine, Kind, Timings};
 
 use super::*;
-
-/// A folder that is gone after the test.
-pub struct Folder(PathBuf);
-
-impl Folder {
-    pub fn new(test: &str) -> Self {
-        let name = format!("candle-bench-{test}-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-pub fn tiny_config() -> Value {
-    json!({
-        "model_type": "llama", "hidden_act": "silu", "hidden_size": 16, "intermediate_size": 24,
-        "vocab_size": 40, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
-        "head_dim": 8, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "rope_scaling": null,
-        "max_position_embeddings": 64, "tie_word_embeddings": true, "attention_bias": false
-    })
-}
-
-/// Shapes of the tiny model's tensors.
-fn shapes() -> Vec<(String, Vec<usize>)> {
-    let mut shapes = vec![
-        ("model.embed_tokens.weight".to_owned(), vec![40, 16]),
-        ("model.norm.weight".to_owned(), vec![16]),
-    ];
-    for layer in 0..2 {
-        for (name, shape) in [
-            ("self_attn.q_proj", vec![16, 16]),
-            ("self_attn.k_proj", vec![8, 16]),
-            ("self_attn.v_proj", vec![8, 16]),
-            ("self_attn.o_proj", vec![16, 16]),
-            ("mlp.gate_proj", vec![24, 16]),
-            ("mlp.up_proj", vec![24, 16]),
-            ("mlp.down_proj", vec![16, 24]),
-            ("input_layernorm", vec![16]),
-            ("post_attention_layernorm", vec![16]),
-        ] {
-            shapes.push((format!("model.layers.{layer}.{name}.weight"), shape));
-        }
-    }
-    shapes
-}
-
-/// Write the tiny model; its weights are a fixed sequence without a pattern.
-fn write_model(folder: &Folder) {
-    let mut phase = 0.0_f32;
-    let mut tensors = HashMap::new();
-    for (name, shape) in shapes() {
-        let count = shape.iter().product();
-        let values: Vec<f32> = (0..count)
-            .map(|_| {
-                phase += 1.7;
-                (phase * phase).sin()
-            })
-            .collect();
-        tensors.insert(
-            name,
-            Tensor::from_vec(values, shape, &candle_core::Device::Cpu).unwrap(),
-        );
-    }
-    candle_core::safetensors::save(&tensors, folder.path().join("model.safetensors")).unwrap();
-    fs::write(folder.path().join("config.json"), tiny_config().to_string()).unwrap();
-}
-
-fn spec(folder: &Folder) -> Spec {
-    Spec {
-        protocol: 1,
-        launch: None,
-        model_dir: folder.path().to_owned(),
-        weights: "model.safetensors".to_owned(),
-        dtype: Dtype::F32,
-        device: Device::Cpu,
-        threads: 1,
-        max_seq_len: 64,
-        cases: vec![Case {
-            prompt_ids: vec![5, 17, 3, 29],
-            max_new_tokens: 12,
-            ignore_eos: true,
-            eos_ids: vec![],
-            sampling: Sampling {
-                temperature: 0.0,
-                top_p: 1.0,
-                seed: 0,
-            },
-            forced_ids: None,
-        }],
-        warmup_iterations: 0,
-        iterations: 1,
-        load: Load {
-            mode: "closed".to_owned(),
-            concurrency: 1,
-        },
-        options: Map::new(),
-        logits_path: None,
-    }
-}
 
 fn generate(engine: &mut Candle, case: &Case) -> Vec<u32> {
     let mut timings = Timings::new(case.max_new_tokens, false);
@@ -131,8 +17,8 @@ fn generate(engine: &mut Candle, case: &Case) -> Vec<u32> {
 #[test]
 fn decoding_with_the_cache_equals_a_fresh_prefill_of_each_prefix() {
     let folder = Folder::new("prefix");
-    write_model(&folder);
-    let spec = spec(&folder);
+    TinyModel::default().write(&folder);
+    let spec = TinyModel::spec(&folder);
     let (mut engine, loaded) = Candle::load(&spec).unwrap();
     assert_eq!((loaded.weights_dtype.as_str(), loaded.threads), ("f32", 1));
     let mut ids = spec.cases[0].prompt_ids.clone();
@@ -150,8 +36,8 @@ fn decoding_with_the_cache_equals_a_fresh_prefill_of_each_prefix() {
 #[test]
 fn a_reset_leaves_nothing_of_the_prompt_before() {
     let folder = Folder::new("reset");
-    write_model(&folder);
-    let spec = spec(&folder);
+    TinyModel::default().write(&folder);
+    let spec = TinyModel::spec(&folder);
     let (mut engine, _) = Candle::load(&spec).unwrap();
     let first = generate(&mut engine, &spec.cases[0]);
     let other = Case {
@@ -165,9 +51,9 @@ fn a_reset_leaves_nothing_of_the_prompt_before() {
 #[test]
 fn every_type_of_the_capabilities_loads_and_runs() {
     let folder = Folder::new("dtypes");
-    write_model(&folder);
+    TinyModel::default().write(&folder);
     for dtype in Candle::describe().capabilities.dtypes {
-        let mut spec = spec(&folder);
+        let mut spec = TinyModel::spec(&folder);
         spec.dtype = dtype;
         let (mut engine, loaded) = Candle::load(&spec).unwrap();
         assert_eq!(loaded.kv_cache_dtype, dtype.to_string());
@@ -176,27 +62,52 @@ fn every_type_of_the_capabilities_loads_and_runs() {
 }
 
 #[test]
-fn what_the_model_cannot_take_is_refused() {
-    let folder = Folder::new("lengths");
-    write_model(&folder);
-    let refused = |change: fn(&mut Spec)| {
-        let mut spec = spec(&folder);
-        change(&mut spec);
-        Candle::load(&spec).err().unwrap().kind
+fn logits_are_those_of_plain_loops_in_float64() {
+    for is_tied in [true, false] {
+        for has_llama3_scaling in [true, false] {
+            let model = TinyModel {
+                is_tied,
+                has_llama3_scaling,
+                ..TinyModel::default()
+            };
+            let folder = Folder::new(&format!("logits-{model:?}"));
+            model.write(&folder);
+            let (mut engine, _) = Candle::load(&TinyModel::spec(&folder)).unwrap();
+            let ids = [5, 17, 3, 29, 0, 39, 8, 8, 21, 14];
+            let Candle {
+                model: llama,
+                device,
+                cache,
+                ..
+            } = &mut engine;
+            let found = logits(llama, device, cache, &ids, 0).unwrap();
+            for (&found, expected) in found.iter().zip(model.logits(&ids)) {
+                assert!((f64::from(found) - expected).abs() < 1e-4, "{model:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_candle_would_compute_differently_is_refused() {
+    let folder = Folder::new("head-width");
+    let narrow = TinyModel {
+        head_dim: 4,
+        ..TinyModel::default()
     };
-    assert_eq!(refused(|spec| spec.max_seq_len = 65), Kind::Unsupported);
-    assert_eq!(
-        refused(|spec| spec.cases[0].prompt_ids.push(40)),
-        Kind::BadSpec
-    );
-    assert_eq!(
-        refused(|spec| spec.model_dir.push("nowhere")),
-        Kind::Internal
-    );
-    assert_eq!(
-        refused(|spec| spec.weights = "none.safetensors".to_owned()),
-        Kind::Internal
-    );
+    narrow.write(&folder);
+    let failure = Candle::load(&TinyModel::spec(&folder)).err().unwrap();
+    assert_eq!(failure.kind, Kind::Unsupported);
+    assert!(failure.message.contains("head_dim is 4"));
+}
+
+#[test]
+fn weights_that_are_not_there_are_an_error() {
+    let folder = Folder::new("absent");
+    TinyModel::default().write(&folder);
+    let mut spec = TinyModel::spec(&folder);
+    spec.weights = "none.safetensors".to_owned();
+    assert_eq!(Candle::load(&spec).err().unwrap().kind, Kind::Internal);
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -204,19 +115,7 @@ fn what_the_model_cannot_take_is_refused() {
 fn a_build_without_cuda_has_no_gpu() {
     assert_eq!(Candle::describe().capabilities.devices, ["cpu"]);
     let folder = Folder::new("gpu");
-    let mut spec = spec(&folder);
+    let mut spec = TinyModel::spec(&folder);
     spec.device = Device::Cuda(0);
     assert_eq!(Candle::check(&spec).err().unwrap().kind, Kind::Unsupported);
-}
-
-#[test]
-fn a_lack_of_memory_is_told_from_other_failures() {
-    let kind = |text: &str| failure(candle_core::Error::Msg(text.to_owned())).kind;
-    assert_eq!(
-        kind("DriverError(CUDA_ERROR_OUT_OF_MEMORY)"),
-        Kind::OutOfMemory
-    );
-    assert_eq!(kind("shape mismatch"), Kind::Internal);
-    let traced = failure(candle_core::Error::Msg("first\n   0: frame".to_owned()));
-    assert_eq!(traced.message, "candle: first");
 }

@@ -2,7 +2,6 @@
 
 mod config;
 mod device;
-mod weights;
 
 #[cfg(test)]
 mod engine_tests;
@@ -10,6 +9,7 @@ mod engine_tests;
 use std::env;
 use std::process::ExitCode;
 
+use bench_protocol::checkpoint::{LlamaConfig, check_weights, weights_files};
 use bench_protocol::{
     Capabilities, Case, Description, Dtype, Engine, Failure, Loaded, Sampler, Spec, Timings,
     build_facts, decode,
@@ -52,7 +52,7 @@ impl Engine for Candle {
 
     fn check(spec: &Spec) -> Result<(), Failure> {
         device::check(spec.device)?;
-        weights::check(&spec.weights)
+        check_weights(&spec.weights)
     }
 
     fn load(spec: &Spec) -> Result<(Self, Loaded), Failure> {
@@ -63,8 +63,8 @@ impl Engine for Candle {
             // this time is Rust's standard library, which locks it.
             unsafe { env::set_var(variable, spec.threads.to_string()) };
         }
-        let config = config::read(spec)?;
-        let files = weights::files(&spec.model_dir, &spec.weights)?;
+        let config = config::candle_config(&LlamaConfig::read(spec)?)?;
+        let files = weights_files(&spec.model_dir, &spec.weights)?;
         let device = device::open(spec.device)?;
         let dtype = candle_dtype(spec.dtype);
         // SAFETY: nothing writes to the model's files while a launch reads them.
@@ -139,17 +139,7 @@ fn candle_dtype(dtype: Dtype) -> DType {
     }
 }
 
-/// candle's error in the protocol's kinds. Only its text tells that memory ran out, and a
-/// backtrace may follow the first line.
+/// candle's error in the protocol's kinds.
 fn failure(error: candle_core::Error) -> Failure {
-    let text = error.to_string();
-    let message = format!("candle: {}", text.lines().next().unwrap_or_default());
-    if text
-        .to_lowercase()
-        .replace('_', " ")
-        .contains("out of memory")
-    {
-        return Failure::out_of_memory(message);
-    }
-    Failure::internal(message)
+    Failure::of_engine("candle", &error.to_string())
 }

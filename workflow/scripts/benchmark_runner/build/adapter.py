@@ -40,6 +40,8 @@ class CargoBuild:
 
     flags: str
     cuda_features: tuple[str, ...]
+    cuda_tools: tuple[str, ...]
+    """Tools that only a build for cuda needs; none for an engine that compiles its kernels when it runs."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,15 @@ class PythonEnvironment:
 
     lock: Path
     main: Path
+
+
+@dataclass(frozen=True)
+class BroughtFile:
+    """A file that the workflow cannot make: the user names it in an option of the engine."""
+
+    option: str
+    what: str
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,7 @@ class Adapter:
     first_build: str
     cargo: CargoBuild | None
     environment: PythonEnvironment | None
+    brought: BroughtFile | None
     weights_format: str = SAFETENSORS
     """Format of the weights that its program opens."""
 
@@ -83,7 +95,7 @@ def _inside(folder: Path, relative: str) -> Path:
 
 
 def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
-    cargo, environment = content.get("cargo"), content.get("environment")
+    cargo, environment, brought = (content.get(key) for key in ("cargo", "environment", "brought"))
     return Adapter(
         folder=folder,
         description=content["description"],
@@ -92,10 +104,13 @@ def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
         devices=tuple(content["devices"]),
         shared=tuple(_inside(folder, name) for name in content["shared"]),
         first_build=content["first_build"],
-        cargo=CargoBuild(cargo["flags"], tuple(cargo["cuda_features"])) if cargo else None,
+        cargo=CargoBuild(cargo["flags"], tuple(cargo["cuda_features"]), tuple(cargo.get("cuda_tools", ())))
+        if cargo
+        else None,
         environment=PythonEnvironment(_inside(folder, environment["lock"]), _inside(folder, environment["main"]))
         if environment
         else None,
+        brought=BroughtFile(**brought) if brought else None,
         weights_format=content.get("weights", {}).get("format", SAFETENSORS),
     )
 
@@ -137,8 +152,9 @@ def find_tool(name: str) -> Path | None:
 
 def missing_tool(adapter: Adapter, device: str = "cpu") -> str | None:
     """First tool that this machine lacks to build the adapter for a device; None where it lacks none."""
-    rust_tools = ["cargo", "cc", *(["nvcc"] if device == "cuda" else [])]
-    needed = rust_tools if adapter.cargo else ["uv"]
+    needed = ["uv"]
+    if adapter.cargo is not None:
+        needed = ["cargo", "cc", *(adapter.cargo.cuda_tools if device == "cuda" else ())]
     return next((tool for tool in needed if find_tool(tool) is None), None)
 
 

@@ -13,9 +13,10 @@ from benchmark_runner.build import adapter as adapters
 from benchmark_runner.campaign.attempts import attempts_made, is_owed
 from benchmark_runner.campaign.checks import campaign_problems
 from benchmark_runner.campaign.continued import iterations_per_launch
-from benchmark_runner.campaign.engines import Engine, campaign_engines, engine_is_back
+from benchmark_runner.campaign.engines import Engine, brought_notices, campaign_engines, engine_is_back
 from benchmark_runner.campaign.fidelity_prompts import DEFAULT_PROMPTS, hottest_sampling
 from benchmark_runner.campaign.identity import file_sha256, fingerprint
+from benchmark_runner.campaign.machine import notice, this_machine
 from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import randomised_blocks
 from benchmark_runner.campaign.weights import CampaignWeights
@@ -183,6 +184,12 @@ class Campaign:
     def builds(self) -> dict[str, Engine]:
         """Engines that the workflow builds, by binary path; engines that share a binary share its build."""
         return {engine.binary_path: engine for engine in self.engines.values() if engine.adapter}
+
+    def notices(self) -> list[str]:
+        """A line for each thing that the configuration asks for and that is not here."""
+        system = self.config["system"]
+        lacking = notice(system, this_machine(system))
+        return [*([lacking] if lacking else []), *brought_notices(self.engines.values(), self.engines_folder)]
 
     @property
     def reference(self) -> str:

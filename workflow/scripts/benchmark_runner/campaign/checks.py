@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.campaign.context import Context, prompt_problems
-from benchmark_runner.campaign.engines import UNSERVED_ENGINES
 from benchmark_runner.campaign.machine import refused, this_machine
 from benchmark_runner.configuration.messages import closest
 from benchmark_runner.configuration.names import entries
@@ -26,11 +25,11 @@ PATH_SIMILARITY: Final = 0.8
 
 
 def missing_binaries(examined: Examined, engines_folder: Path) -> Iterator[Problem]:
-    """Engines that take part and whose program is nowhere to be had; one known to be unserved is no problem."""
+    """Engines that take part and whose program is nowhere to be had."""
     adapters = sorted(path.parent.name for path in engines_folder.glob("*/adapter.yaml"))
     for index, engine in entries(examined.config, "engines"):
-        binary, name = engine.get("binary_path"), engine.get("name")
-        if not isinstance(binary, str) or not binary or not examined.takes_part(engine) or name in UNSERVED_ENGINES:
+        binary = engine.get("binary_path")
+        if not isinstance(binary, str) or not binary or not examined.takes_part(engine):
             continue
         path = Path(os.path.normpath(binary))
         if path.is_file() or path.name in adapters:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +15,8 @@ from benchmark_runner.configuration.names import CONTROL_SUFFIX
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.model.formats import DERIVED, SAFETENSORS
 
-UNSERVED_ENGINES: Final = ("lm_rs", "burn_cuda")
-"""Engines that a campaign may name although this version has no adapter for them: launches are `unavailable`."""
+ABSENT: Final = "absent"
+"""In place of the hash of a file that is not there."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class Engine:
     dtype: str
     options: Mapping[str, Any]
     source: str
-    """Hash of the adapter's source, or of the file that the user brought; `absent` where there is neither."""
+    """Hash of the adapter's source, or of the file that the user brought; ABSENT where there is neither."""
+    brought: str | None = None
+    """Hash of the file that the adapter drives and the user brought, or ABSENT; None where it drives none."""
     weights_format: str = SAFETENSORS
     """Format of the weights that its program opens; another one is derived from the model."""
 
@@ -44,12 +46,14 @@ class Engine:
 
     def identity_parts(self) -> dict[str, Any]:
         """All of the engine that determines a measurement; its name does not, so that a control equals its twin."""
-        parts = {
+        parts: dict[str, Any] = {
             "source": self.source,
             "build_device": self.build_device,
             "dtype": self.dtype,
             "options": dict(self.options),
         }
+        if self.brought is not None:
+            parts["brought"] = self.brought
         if self.weights_format != SAFETENSORS:
             parts["weights"] = {"format": self.weights_format, "version": DERIVED[self.weights_format].version}
         return parts
@@ -64,10 +68,24 @@ class Engine:
             "build_device": self.build_device,
             "build_record": self.build_record,
             "source": self.source,
+            "brought": self.brought,
             "dtype": self.dtype,
             "options": dict(self.options),
             "weights_format": self.weights_format,
         }
+
+
+def _hash_of(path: Path) -> str:
+    return file_sha256(path) if path.is_file() else ABSENT
+
+
+def _brought(adapter: adapters.Adapter, options: Mapping[str, Any]) -> str | None:
+    """Hash of the file that the user brings for an adapter; None for an adapter that needs none."""
+    if adapter.brought is None:
+        return None
+    named = options.get(adapter.brought.option)
+    # A launch has a folder of its own, from which a relative path leads elsewhere.
+    return _hash_of(Path(named)) if isinstance(named, str) and Path(named).is_absolute() else ABSENT
 
 
 def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engine:
@@ -79,9 +97,10 @@ def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engi
         weights_format = adapter.weights_format
         name, source = folder.name, source_hash(adapter)
         build_device = adapters.build_device(adapter, device)
+        brought = _brought(adapter, entry["options"])
     else:
-        name, build_device = None, None
-        source = file_sha256(binary) if binary.is_file() else "absent"
+        name, build_device, brought = None, None, None
+        source = _hash_of(binary)
     return Engine(
         name=entry["name"],
         control_of=None,
@@ -91,6 +110,7 @@ def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engi
         dtype=entry["dtype"],
         options=entry["options"],
         source=source,
+        brought=brought,
         weights_format=weights_format,
     )
 
@@ -105,6 +125,23 @@ def campaign_engines(config: Mapping[str, Any], engines_folder: Path) -> list[En
     return engines
 
 
+def brought_notices(engines: Iterable[Engine], engines_folder: Path) -> Iterator[str]:
+    """One line for each engine that drives a file which its options do not name or which is not there."""
+    for engine in engines:
+        if engine.brought != ABSENT or engine.adapter is None or engine.control_of is not None:
+            continue
+        brought = adapters.load_adapter(engines_folder / engine.adapter).brought
+        assert brought is not None
+        named = engine.options.get(brought.option)
+        where = (
+            "options name none" if named is None else f"options.{brought.option} {named!r} is no absolute path of one"
+        )
+        yield (
+            f"note: {engine.name} needs {brought.what}, and its {where}: its launches will be unavailable; "
+            f"{brought.remedy}"
+        )
+
+
 def engine_is_back(engine: Engine, engines_folder: Path) -> bool:
     """Whether an engine that was unavailable could be measured now.
 
@@ -113,6 +150,8 @@ def engine_is_back(engine: Engine, engines_folder: Path) -> bool:
     """
     if engine.adapter is None:
         return Path(engine.binary_path).is_file()
+    if engine.brought == ABSENT:
+        return False
     record = Path(f"{engine.binary_path}.build.json")
     if not record.is_file():
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +39,17 @@ _DEFAULT_VOCABULARY: Final = 256
 """Ids below this are in the vocabulary of any model; used where model_dir has no config.json."""
 
 
+@cache
+def plain_ids(tokenizer: Path) -> list[int]:
+    """Ids whose texts are ASCII letters and digits, so that a prompt of them is a text too; none without the file."""
+    if not tokenizer.is_file():
+        return []
+    vocabulary = read_json(tokenizer).get("model", {}).get("vocab", {})
+    # Vocabularies of other kinds than BPE are lists.
+    found = vocabulary.items() if isinstance(vocabulary, dict) else ()
+    return sorted(token_id for token, token_id in found if token.isascii() and token.isalnum())
+
+
 @dataclass(frozen=True)
 class Setup:
     """What all runs of an adapter have in common."""
@@ -61,8 +73,9 @@ class Setup:
         return self.known_vocabulary or _DEFAULT_VOCABULARY
 
     def prompt(self, length: int, start: int = 17) -> list[int]:
-        """A prompt of ids that differ from each other where the vocabulary allows it."""
-        return [(start + _STRIDE * index) % self.vocabulary for index in range(length)]
+        """A prompt of ids that differ from each other where the vocabulary allows it; plain words where it is known."""
+        ids = plain_ids(self.model_dir / "tokenizer.json") or range(self.vocabulary)
+        return [ids[(start + _STRIDE * index) % len(ids)] for index in range(length)]
 
     def spec(
         self, cases: Sequence[Mapping[str, Any]], *, warmup_iterations: int = 0, iterations: int = 1

@@ -109,7 +109,7 @@ def examine_tools(adapters: Sequence[Adapter], *, has_gpu: bool) -> list[Finding
     return [
         tools.cargo(found["cargo"], adapters),
         tools.c_compiler(found["cc"]),
-        tools.cuda_compiler(found["nvcc"], has_gpu=has_gpu),
+        tools.cuda_compiler(found["nvcc"], adapters, has_gpu=has_gpu),
         tools.uv(found["uv"], adapters),
         tools.chromium(tools.find_chromium()),
     ]

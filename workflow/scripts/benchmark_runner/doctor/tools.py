@@ -98,9 +98,10 @@ def c_compiler(tool: Tool) -> Finding:
     return _tool("cc", tool, "Rust engines are unavailable; the other engines run")
 
 
-def cuda_compiler(tool: Tool, *, has_gpu: bool) -> Finding:
-    """The compiler of CUDA kernels."""
-    cost = "Rust engines compute on the CPU" if has_gpu else "nothing here: there is no GPU to build for"
+def cuda_compiler(tool: Tool, adapters: Sequence[Adapter], *, has_gpu: bool) -> Finding:
+    """The compiler of CUDA kernels, for the adapters whose build for a GPU needs it."""
+    needing = ", ".join(adapter.name for adapter in adapters if adapter.cargo and "nvcc" in adapter.cargo.cuda_tools)
+    cost = f"{needing or 'no engine'} computes on the CPU" if has_gpu else "nothing here: there is no GPU to build for"
     return _tool("nvcc", tool, cost)
 
 

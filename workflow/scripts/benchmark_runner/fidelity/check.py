@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from benchmark_runner.fidelity.reference import ask_reference
 from benchmark_runner.fidelity.reference import describe as describe_reference
 from benchmark_runner.fidelity.reuse import judge_reuse
 from benchmark_runner.fidelity.sampling import DRAWS, Sampling, entropy, judge_draws, probabilities
+from benchmark_runner.fidelity.spoken import joined, takes_ids
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.launch.engine import become_subreaper
 from benchmark_runner.launch.watch import InterruptedLaunchError, Watch
@@ -106,6 +108,9 @@ class Check:
             return describe(self._engine, reference, None, Findings(reason=reason))
         cases = free_cases(self._prompts, self._plan["fidelity"]["max_new_tokens"])
         free = self._ask("free", [*cases, *reuse_cases(self._prompts)])
+        if not takes_ids(free):
+            asked = [self._ask(f"free-{place}", [one]) for place, one in enumerate(cases, start=1)]
+            self._prompts, free = joined(self._prompts, asked)
         if free.status != "ok":
             return describe(self._engine, reference, free.device, Findings(reason=f"{free.status}: {free.reason}"))
         if (used := own_prompts(self._prompts, free.iterations)) is not None:
@@ -113,7 +118,12 @@ class Check:
             if self._reference["status"] != "ok":
                 reason = f"no reference on the ids that the engine used: {self._reference['reason']}"
                 return describe(self._engine, reference, free.device, Findings(reason=reason))
-        findings = self._findings(free, len(cases))
+        given = len(self._prompts["fidelity"])
+        findings = self._findings(free, given)
+        if given < len(cases):
+            findings = replace(
+                findings, note=f"{len(cases) - given} of {len(cases)} prompts cannot be given to it as text"
+            )
         # As large as the reference's, and of no use once they have been compared.
         (self._folder / "forced" / LOGITS).unlink(missing_ok=True)
         return describe(self._engine, self._reference, free.device, findings)

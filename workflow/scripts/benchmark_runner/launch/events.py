@@ -41,7 +41,9 @@ FIELDS: Final[Mapping[str, Mapping[str, type]]] = {
     "error": {"kind": str, "message": str},
     "done": {},
 }
-OPTIONAL: Final[Mapping[str, Mapping[str, type]]] = {"iteration": {"margins": list}}
+OPTIONAL: Final[Mapping[str, Mapping[str, type]]] = {
+    "iteration": {"margins": list, "used_prompt_ids": list, "tokenized_ns": int}
+}
 
 
 class EventReport(NamedTuple):
@@ -99,8 +101,8 @@ def _check_rising(times: Iterable[int], what: str) -> None:
 def check_tokens(event: Event, case: Mapping[str, Any]) -> None:
     """Number of tokens, their end and their times within one iteration; raises BrokenEventsError."""
     ids, times, limit = event["token_ids"], event["token_ns"], case["max_new_tokens"]
-    if any(type(value) is not int for value in (*ids, *times)):
-        raise BrokenEventsError("token_ids and token_ns must be integers")
+    if any(type(value) is not int for value in (*ids, *times, *event.get("used_prompt_ids", ()))):
+        raise BrokenEventsError("token_ids, token_ns and used_prompt_ids must be integers")
     if len(ids) != len(times):
         raise BrokenEventsError(f"{len(ids)} token_ids but {len(times)} token_ns")
     if "margins" in event and len(event["margins"]) != len(ids):
@@ -115,7 +117,8 @@ def check_tokens(event: Event, case: Mapping[str, Any]) -> None:
             raise BrokenEventsError("finish is eos, but the last token does not end a sequence within the limit")
     else:
         raise BrokenEventsError(f"finish is {event['finish']!r}, not length or eos")
-    _check_rising((event["start_ns"], *times, event["end_ns"]), "iteration")
+    tokenized = (event["tokenized_ns"],) if "tokenized_ns" in event else ()
+    _check_rising((event["start_ns"], *tokenized, *times, event["end_ns"]), "iteration")
 
 
 class _Reader:

@@ -42,6 +42,8 @@ class DerivedFormat:
 
 DERIVED: Final = {
     "gguf": DerivedFormat("model.gguf", "benchmark_runner.model.gguf_writer", version=1, packages=("gguf",)),
+    "lmrs": DerivedFormat("model.lmrs", "benchmark_runner.model.lmrs.convert", version=1),
+    "lmrs-q8_0": DerivedFormat("model.lmrs", "benchmark_runner.model.lmrs.convert_q8_0", version=1),
 }
 
 FORMATS: Final = (SAFETENSORS, *DERIVED)

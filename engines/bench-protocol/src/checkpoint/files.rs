@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bench_protocol::Failure;
 use serde_json::Value;
+
+use crate::failure::Failure;
 
 /// Ending of a file with weights.
 const WEIGHTS_SUFFIX: &str = ".safetensors";
@@ -13,8 +14,11 @@ const WEIGHTS_SUFFIX: &str = ".safetensors";
 /// Ending of the file that says which weights file holds which tensor.
 const INDEX_SUFFIX: &str = ".safetensors.index.json";
 
-/// Refuse a format that candle's Llama does not load.
-pub fn check(name: &str) -> Result<(), Failure> {
+/// Refuse a format other than safetensors; `name` is the spec's `weights`.
+///
+/// # Errors
+/// [`Failure::unsupported`] that names the two endings.
+pub fn check_weights(name: &str) -> Result<(), Failure> {
     if name.ends_with(WEIGHTS_SUFFIX) || name.ends_with(INDEX_SUFFIX) {
         return Ok(());
     }
@@ -23,8 +27,11 @@ pub fn check(name: &str) -> Result<(), Failure> {
     )))
 }
 
-/// All files that hold weights, each once.
-pub fn files(model_dir: &Path, name: &str) -> Result<Vec<PathBuf>, Failure> {
+/// All files that hold weights, each once; `name` is the spec's `weights`.
+///
+/// # Errors
+/// [`Failure::internal`] that names an index that cannot be read.
+pub fn weights_files(model_dir: &Path, name: &str) -> Result<Vec<PathBuf>, Failure> {
     let path = model_dir.join(name);
     if !name.ends_with(INDEX_SUFFIX) {
         return Ok(vec![path]);
@@ -53,18 +60,18 @@ pub fn files(model_dir: &Path, name: &str) -> Result<Vec<PathBuf>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine_tests::Folder;
+    use crate::testing::Folder;
 
     #[test]
     fn only_safetensors_are_accepted() {
-        assert_eq!(check("model.safetensors"), Ok(()));
-        assert_eq!(check("model.safetensors.index.json"), Ok(()));
-        assert!(check("model.gguf").is_err());
+        assert_eq!(check_weights("model.safetensors"), Ok(()));
+        assert_eq!(check_weights("model.safetensors.index.json"), Ok(()));
+        assert!(check_weights("model.gguf").is_err());
     }
 
     #[test]
     fn a_single_file_is_itself() {
-        let files = files(Path::new("/m"), "model.safetensors").unwrap();
+        let files = weights_files(Path::new("/m"), "model.safetensors").unwrap();
         assert_eq!(files, [PathBuf::from("/m/model.safetensors")]);
     }
 
@@ -73,7 +80,7 @@ mod tests {
         let folder = Folder::new("index");
         let index = r#"{"weight_map": {"a": "two.safetensors", "b": "one.safetensors", "c": "two.safetensors"}}"#;
         fs::write(folder.path().join("model.safetensors.index.json"), index).unwrap();
-        let files = files(folder.path(), "model.safetensors.index.json").unwrap();
+        let files = weights_files(folder.path(), "model.safetensors.index.json").unwrap();
         assert_eq!(
             files,
             ["one", "two"].map(|name| folder.path().join(format!("{name}.safetensors")))
@@ -91,12 +98,8 @@ mod tests {
             r#"{"weight_map": {"a": 1}}"#,
         ] {
             fs::write(folder.path().join(name), text).unwrap();
-            assert!(
-                files(folder.path(), name)
-                    .unwrap_err()
-                    .message
-                    .contains(name)
-            );
+            let failure = weights_files(folder.path(), name).unwrap_err();
+            assert!(failure.message.contains(name));
         }
     }
 }

@@ -1,0 +1,203 @@
+//! The engine on a tiny model with made-up weights.
+
+use bench_protocol::testing::{Folder, TinyModel};
+use bench_protocol::{Case, Device, Engine, Kind, Spec, Timings};
+
+use super::*;
+
+fn generate(engine: &mut Burn, case: &Case) -> Vec<u32> {
+    let mut timings = Timings::new(case.max_new_tokens, false);
+    engine.reset().unwrap();
+    engine
+        .generate(case, case.sampling.seed, &mut timings)
+        .unwrap();
+    timings.token_ids().to_vec()
+}
+
+/// Largest difference from the logits that plain loops in float64 give, over a prompt and the
+/// tokens after it.
+fn largest_difference(model: TinyModel, dtype: Dtype) -> f64 {
+    let folder = Folder::new(&format!("logits-{model:?}-{dtype}"));
+    model.write(&folder);
+    let mut spec = TinyModel::spec(&folder);
+    spec.dtype = dtype;
+    let (mut engine, _) = Burn::load(&spec).unwrap();
+    let ids = [5, 17, 3, 29, 0, 39, 8, 8, 21, 14];
+    let prompt = 6;
+    (prompt..=ids.len())
+        .flat_map(|end| {
+            let start = if end == prompt { 0 } else { end - 1 };
+            let found = engine.model.logits(&ids[start..end], start).unwrap();
+            let expected = model.logits(&ids[..end]);
+            assert_eq!(found.len(), expected.len());
+            let differences: Vec<f64> = found
+                .iter()
+                .zip(expected)
+                .map(|(&found, expected)| (f64::from(found) - expected).abs())
+                .collect();
+            differences
+        })
+        .fold(0.0, f64::max)
+}
+
+#[test]
+fn logits_are_those_of_plain_loops_in_float64() {
+    for is_tied in [true, false] {
+        for has_llama3_scaling in [true, false] {
+            for head_dim in [8, 4] {
+                let model = TinyModel {
+                    is_tied,
+                    has_llama3_scaling,
+                    head_dim,
+                };
+                let difference = largest_difference(model, Dtype::F32);
+                assert!(difference < 1e-4, "{model:?}: {difference}");
+            }
+        }
+    }
+}
+
+/// Logits reach 8 here; float16 keeps 11 bits of such a number, bfloat16 8, and roundings add up.
+#[test]
+fn half_types_differ_by_their_rounding_alone() {
+    for (dtype, bits) in [(Dtype::F16, 11), (Dtype::Bf16, 8)] {
+        let step = 8.0 / f64::from(1 << bits);
+        let difference = largest_difference(TinyModel::default(), dtype);
+        assert!(difference < 32.0 * step, "{dtype}: {difference}");
+        assert!(
+            difference > step / 8.0,
+            "{dtype} computes in another type: {difference}"
+        );
+    }
+}
+
+#[test]
+fn an_error_of_burn_says_its_reason() {
+    let reason = "CUDA_ERROR_OUT_OF_MEMORY: out of memory".to_owned();
+    let found = failure(&ExecutionError::WithContext { reason });
+    assert_eq!(found.kind, Kind::OutOfMemory);
+    assert!(found.message.contains("CUDA_ERROR"));
+}
+
+#[test]
+fn weights_in_several_files_are_those_of_one() {
+    let folder = Folder::new("sharded");
+    TinyModel::default().write(&folder);
+    TinyModel::default().write_sharded(&folder);
+    let spec = TinyModel::spec(&folder);
+    let sharded = Spec {
+        weights: "model.safetensors.index.json".to_owned(),
+        ..spec.clone()
+    };
+    let [one, several] = [&spec, &sharded].map(|spec| {
+        let (mut engine, _) = Burn::load(spec).unwrap();
+        generate(&mut engine, &spec.cases[0])
+    });
+    assert_eq!(one, several);
+}
+
+#[test]
+fn decoding_with_the_cache_equals_a_fresh_prefill_of_each_prefix() {
+    let folder = Folder::new("prefix");
+    TinyModel::default().write(&folder);
+    let spec = TinyModel::spec(&folder);
+    let (mut engine, loaded) = Burn::load(&spec).unwrap();
+    assert_eq!((loaded.weights_dtype.as_str(), loaded.threads), ("f32", 1));
+    let mut ids = spec.cases[0].prompt_ids.clone();
+    for expected in generate(&mut engine, &spec.cases[0]) {
+        let one = Case {
+            prompt_ids: ids.clone(),
+            max_new_tokens: 1,
+            ..spec.cases[0].clone()
+        };
+        assert_eq!(generate(&mut engine, &one), [expected]);
+        ids.push(expected);
+    }
+}
+
+#[test]
+fn a_reset_leaves_nothing_of_the_prompt_before() {
+    let folder = Folder::new("reset");
+    TinyModel::default().write(&folder);
+    let spec = TinyModel::spec(&folder);
+    let (mut engine, _) = Burn::load(&spec).unwrap();
+    let first = generate(&mut engine, &spec.cases[0]);
+    let other = Case {
+        prompt_ids: vec![1, 2],
+        ..spec.cases[0].clone()
+    };
+    assert_ne!(generate(&mut engine, &other), first);
+    assert_eq!(generate(&mut engine, &spec.cases[0]), first);
+}
+
+#[test]
+fn tokens_that_the_cache_cannot_take_are_an_error() {
+    let folder = Folder::new("capacity");
+    TinyModel::default().write(&folder);
+    let spec = Spec {
+        max_seq_len: 5,
+        ..TinyModel::spec(&folder)
+    };
+    let (mut engine, _) = Burn::load(&spec).unwrap();
+    assert!(engine.model.logits(&[1, 2, 3, 4], 0).is_ok());
+    assert!(engine.model.logits(&[5], 3).is_err(), "not the next place");
+    assert!(engine.model.logits(&[5, 6], 4).is_err(), "one too many");
+    assert!(engine.model.logits(&[5], 4).is_ok());
+}
+
+#[test]
+fn a_checkpoint_that_does_not_fit_is_refused() {
+    let folder = Folder::new("misfit");
+    TinyModel::default().write(&folder);
+    let refused = |model: TinyModel| {
+        let text = model.config().to_string();
+        std::fs::write(folder.path().join("config.json"), text).unwrap();
+        Burn::load(&TinyModel::spec(&folder)).err().unwrap()
+    };
+    let untied = TinyModel {
+        is_tied: false,
+        ..TinyModel::default()
+    };
+    assert!(refused(untied).message.contains("lm_head.weight"));
+    let narrow = TinyModel {
+        head_dim: 4,
+        ..TinyModel::default()
+    };
+    assert!(refused(narrow).message.contains("[32, 32]"));
+}
+
+#[test]
+fn a_tensor_that_nothing_computes_with_is_refused() {
+    let folder = Folder::new("bias");
+    TinyModel::default().write_with(&folder, "model.layers.0.self_attn.q_proj.bias");
+    let failure = Burn::load(&TinyModel::spec(&folder)).err().unwrap();
+    assert_eq!(failure.kind, Kind::Unsupported);
+    assert!(failure.message.contains("q_proj.bias"));
+}
+
+#[test]
+fn weights_that_are_not_there_are_named() {
+    let folder = Folder::new("absent");
+    TinyModel::default().write(&folder);
+    let mut spec = TinyModel::spec(&folder);
+    spec.weights = "none.safetensors".to_owned();
+    let failure = Burn::load(&spec).err().unwrap();
+    assert_eq!(failure.kind, Kind::Internal);
+    assert!(failure.message.contains("none.safetensors"));
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_build_without_cuda_has_no_gpu() {
+    assert_eq!(Burn::describe().capabilities.devices, ["cpu"]);
+    let folder = Folder::new("gpu");
+    let mut spec = TinyModel::spec(&folder);
+    spec.device = Device::Cuda(0);
+    assert_eq!(Burn::check(&spec).err().unwrap().kind, Kind::Unsupported);
+}
+
+#[test]
+fn another_number_of_threads_than_the_pool_has_is_an_error() {
+    assert_eq!(device::set_threads(1), Ok(1));
+    assert!(device::set_threads(2).is_err());
+}
