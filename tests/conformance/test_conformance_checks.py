@@ -127,6 +127,13 @@ def test_an_adapter_that_does_little_passes_and_must_refuse_the_rest(tmp_path):
     assert skipped(found) == ["seed_repeats", "seed_differs", "nucleus", "eos_ignored", "teacher_forcing", "logits"]
 
 
+def test_an_adapter_whose_draws_no_seed_reaches_passes_when_it_says_so(tmp_path):
+    status, found = findings(tmp_path, adapter(tmp_path, "unseeded_and_says_so"))
+    assert (status, failed(found)) == (0, {})
+    assert skipped(found)[:2] == ["seed_repeats", "seed_differs"]
+    assert (found["nucleus"]["outcome"], found["refuses_sampling"]["outcome"]) == ("passed", "skipped")
+
+
 def test_an_adapter_without_margins_is_asked_without_them(tmp_path):
     status, found = findings(tmp_path, adapter(tmp_path, "no_margins"))
     assert status == 0
