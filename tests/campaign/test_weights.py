@@ -51,8 +51,8 @@ def test_only_what_an_engine_needs_is_derived_and_once_for_all_who_share_it(load
     }
     assert campaign.weights.manifest_of("own") == []
     assert campaign.weights.manifest_of("gguf") == campaign.weights.manifest_of("gguf_again")
-    assert campaign.weights.opened_by("gguf_f16") == (f"{folder}/gguf-f16.v1", "model.gguf")
-    assert campaign.weights.opened_by("own") == ("mine/m", "model.safetensors")
+    assert campaign.weights.opened_by("gguf_f16") == f"{folder}/gguf-f16.v1"
+    assert campaign.weights.opened_by("own") == "mine/m"
 
 
 def test_the_reference_gets_its_weights_in_f32_whatever_its_dtype(load, tmp_path):

@@ -15,6 +15,9 @@ from benchmark_runner.conformance.evidence import gather
 from benchmark_runner.conformance.outcome import start_adapter
 from benchmark_runner.conformance.specs import Setup
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.model.derive import make_derived
+from launch_case import FAKE_ENGINE
+from tiny_model import make_tiny_llama
 
 TINY = Path(__file__).with_name("tiny_adapter.py")
 
@@ -95,7 +98,7 @@ def adapter(folder: Path, fault: str = "") -> Path:
 def findings(folder: Path, program: Path, *more: str) -> tuple[int, dict[str, dict[str, str]]]:
     """Status of the stage, and its findings by name of the check."""
     out = folder / "conformance.json"
-    arguments = ["--binary", program, "--model-dir", folder, "--engine", "tiny", "--out", out]
+    arguments = ["--binary", program, "--model-dir", folder, "--weights", "w", "--engine", "tiny", "--out", out]
     status = main([*map(str, arguments), "--work", str(folder / "work"), *more])
     content = json.loads(out.read_text(encoding="utf-8"))
     assert content["conforms"] is (status == 0)
@@ -226,3 +229,26 @@ def test_a_file_that_is_no_program_is_an_error_with_a_remedy(tmp_path):
     program.write_text("text", encoding="utf-8")
     with pytest.raises(BenchmarkError, match="cannot be started"):
         findings(tmp_path, program)
+
+
+def test_the_weights_are_those_of_the_folder(tmp_path):
+    out, work = tmp_path / "conformance.json", tmp_path / "work"
+    engine = make_tiny_llama(tmp_path / "shards", shards=2)
+    arguments = ["--binary", FAKE_ENGINE, "--engine", "tiny", "--out", out, "--work", work]
+    assert main([*map(str, arguments), "--model-dir", str(engine)]) == 0
+    assert json.loads((work / "first" / "spec.json").read_text())["weights"] == "model.safetensors.index.json"
+
+
+def test_derived_weights_are_opened_and_their_refusal_is_told(tmp_path):
+    derived, work = tmp_path / "gguf", tmp_path / "work"
+    source = make_tiny_llama(tmp_path / "m")
+    make_derived(source, derived, "gguf", "f32", {"name": "m", "identity": "abc"})
+    arguments = ["--binary", FAKE_ENGINE, "--engine", "tiny", "--out", tmp_path / "out.json", "--work", work]
+    arguments = [*map(str, arguments), "--model-dir", str(derived)]
+    assert main(arguments) == 0
+    assert json.loads((work / "first" / "spec.json").read_text())["weights"] == "model.gguf"
+    manifest = json.loads((derived / "manifest.json").read_text())
+    refused = manifest | {"status": "unavailable", "reason": "yarn", "remedy": "another model"}
+    (derived / "manifest.json").write_text(json.dumps(refused))
+    with pytest.raises(BenchmarkError, match="holds no weights: yarn; another model"):
+        main(arguments)

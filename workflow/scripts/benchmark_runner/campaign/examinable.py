@@ -13,8 +13,13 @@ from benchmark_runner.campaign.campaign import Campaign, campaign_of, examine_wh
 from benchmark_runner.configuration.positions import Positions
 from benchmark_runner.configuration.resolve import Examined, examine
 
-EXAMINED_FOR: Final = (("benchmark", "output_dir"), ("benchmark", "model_path"), ("engines",), ("system",))
-"""Keys that an examination of the machine looks at."""
+EXAMINED_FOR: Final = (
+    (("benchmark", "output_dir"),),
+    (("benchmark", "model_path"), ("benchmark", "hugging_face")),
+    (("engines",),),
+    (("system",),),
+)
+"""Keys that an examination of the machine looks at; those that mean something only together stand together."""
 
 
 def _is_sound(examined: Examined, key_path: tuple[str, ...]) -> bool:
@@ -31,8 +36,9 @@ def _is_sound(examined: Examined, key_path: tuple[str, ...]) -> bool:
 def _with_sound_keys(in_order: Mapping[str, Any], examined: Examined) -> dict[str, Any]:
     """The one in order with what of the configuration is in order and matters to an examination."""
     config = copy.deepcopy(dict(in_order))
-    for key_path in EXAMINED_FOR:
-        if _is_sound(examined, key_path):
+    sound = (keys for keys in EXAMINED_FOR if all(_is_sound(examined, key_path) for key_path in keys))
+    for keys in sound:
+        for key_path in keys:
             source, target = examined.config, config
             for part in key_path[:-1]:
                 source, target = source[part], target[part]
