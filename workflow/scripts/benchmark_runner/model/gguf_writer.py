@@ -16,17 +16,11 @@ from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType, RopeScalingTyp
 from gguf.quants import quantize
 from numpy.typing import NDArray
 
-from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model import gguf_llama
-from benchmark_runner.model.checkpoint import (
-    Architecture,
-    optional_object,
-    read_all_tensors,
-    read_architecture,
-    stored_tensors,
-)
+from benchmark_runner.model.checkpoint import Architecture, optional_object, read_all_tensors, read_architecture
 from benchmark_runner.model.formats import DERIVED, CannotConvertError
 from benchmark_runner.model.gguf_tokenizer import add_tokenizer
+from benchmark_runner.model.plain_llama import DEFAULT_NORM_EPSILON, plain_tensors, rope_settings, unwritten_scaling
 from benchmark_runner.model.safetensors_data import as_float32
 from benchmark_runner.model.safetensors_header import StoredTensor
 
@@ -37,12 +31,6 @@ TYPES: Final = {
     "bf16": (GGMLQuantizationType.BF16, LlamaFileType.MOSTLY_BF16, 2),
 }
 """By dtype: type of the matrices, what the file says of itself, bytes a value."""
-
-OTHER_ENGINE: Final = "measure this engine on another model, or leave it out"
-DEFAULT_NORM_EPSILON: Final = 1e-6
-"""What transformers' LlamaConfig takes where config.json names none."""
-IGNORED_ENDING: Final = "rotary_emb.inv_freq"
-"""Old checkpoints store what follows from the configuration."""
 
 
 @dataclass(frozen=True)
@@ -71,35 +59,13 @@ def permute_rotary(rows: NDArray[np.float32], heads: int) -> NDArray[np.float32]
 
 
 def planned_tensors(source: Path, architecture: Architecture) -> list[Planned]:
-    """All tensors in the order of the file.
-
-    Raises CannotConvertError for one that a plain Llama does not have, BenchmarkError where one is absent.
-    """
+    """All tensors in the order of the file; raises as plain_tensors does."""
     names = gguf_names(architecture.layers)
     heads = {"attn_q": architecture.heads, "attn_k": architecture.kv_heads}
-    planned = []
-    for tensor in stored_tensors(source):
-        if tensor.name.endswith(IGNORED_ENDING) or (architecture.tied_embeddings and tensor.name == "lm_head.weight"):
-            continue
-        if tensor.name not in names:
-            raise CannotConvertError(
-                f"the model has the tensor {tensor.name}, which a plain Llama has not", OTHER_ENGINE
-            )
-        name = names[tensor.name]
-        planned.append(Planned(name, tensor, heads.get(name.split(".")[-2])))
-    order = {name: place for place, name in enumerate(names.values())}
-    found = {entry.name for entry in planned}
-    absent = [ours for ours, theirs in names.items() if theirs not in found and ours != "lm_head.weight"]
-    if absent or not (architecture.tied_embeddings or "output.weight" in found):
-        raise BenchmarkError(f"{source} holds no tensor {(absent or ['lm_head.weight'])[0]}; download the model again")
-    return sorted(planned, key=lambda entry: order[entry.name])
-
-
-def rope_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The scaling of config.json under either of its names; empty where there is none."""
-    found = config.get("rope_scaling") or config.get("rope_parameters") or {}
-    kind = found.get("rope_type") or found.get("type") or "default"
-    return {} if kind == "default" else {**found, "rope_type": kind}
+    return [
+        Planned(names[ours], tensor, heads.get(names[ours].split(".")[-2]))
+        for ours, tensor in plain_tensors(source, architecture, names).items()
+    ]
 
 
 def llama3_factors(settings: Mapping[str, Any], theta: float, head_dim: int) -> NDArray[np.float32]:
@@ -140,7 +106,7 @@ def add_rope(writer: GGUFWriter, config: Mapping[str, Any], architecture: Archit
         return None
     if kind == "llama3":
         return llama3_factors(settings, architecture.rope_theta, architecture.head_dim)
-    raise CannotConvertError(f"the model has rope scaling {kind!r}; only linear and llama3 are written", OTHER_ENGINE)
+    raise unwritten_scaling(kind)
 
 
 def add_architecture(writer: GGUFWriter, config: Mapping[str, Any], architecture: Architecture) -> None:

@@ -1,0 +1,126 @@
+"""The adapter ctranslate2-bench on the embedded model in CTranslate2's format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter_launch import (
+    DRAWN_CASES,
+    GREEDY_CASES,
+    GREEDY_IDS,
+    GREEDY_MARGINS,
+    MARGIN_TOLERANCE,
+    Outcome,
+    Serve,
+    case,
+    make_spec,
+    run_adapter,
+)
+
+pytestmark = pytest.mark.real_engine
+
+FED = [504, 198, 2, 0, 49151, 7042, 30, 198, 198, 504, 2988, 314]
+"""Special tokens and the last of the vocabulary among them."""
+
+CASES = GREEDY_CASES | DRAWN_CASES | {"fed": case(forced_ids=FED), "short": case(prompt_ids=[504], forced_ids=FED)}
+
+
+@pytest.fixture(scope="module")
+def spec(opened_by: Callable[[str], tuple[Path, str]]) -> dict[str, Any]:
+    return make_spec(*opened_by("ctranslate2"), CASES)
+
+
+@pytest.fixture(scope="module")
+def serve(program: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Serve:
+    binary = program("ctranslate2")
+    return lambda spec: run_adapter(binary, tmp_path_factory.mktemp("launch"), spec, list(CASES))
+
+
+@pytest.fixture(scope="module")
+def outcome(serve: Serve, spec: dict[str, Any]) -> Outcome:
+    return serve(spec | {"iterations": 2, "options": {"margins": True}})
+
+
+def test_a_launch_ends_well_and_the_log_names_what_computes(outcome: Outcome) -> None:
+    assert outcome.status == 0, outcome.stderr
+    assert outcome.events[-1] == {"event": "done"}
+    assert outcome.stdout == ""
+    assert "Selected ISA" in outcome.stderr
+    assert "SGEMM backend" in outcome.stderr
+
+
+def test_hello_names_the_version(outcome: Outcome) -> None:
+    hello = outcome.event("hello")
+    assert hello["version"] == f"ctranslate2 {hello['build']['ctranslate2']}"
+    assert "float32" in hello["build"]["compute_types"]
+    assert hello["capabilities"]["seed"] is False
+
+
+def test_greedy_ids_are_those_of_transformers_in_each_round(outcome: Outcome) -> None:
+    assert outcome.ids("greedy", 0) == outcome.ids("greedy", 1) == GREEDY_IDS
+
+
+def test_eos_ends_a_sequence_only_where_it_counts(outcome: Outcome) -> None:
+    assert outcome.ids("ends") == GREEDY_IDS[:3]
+    assert outcome.iteration("ends")["finish"] == "eos"
+    assert outcome.iteration("greedy")["finish"] == "length"
+
+
+def test_rounds_draw_different_ids(outcome: Outcome) -> None:
+    assert outcome.ids("free", 0) != outcome.ids("free", 1)
+    assert outcome.ids("narrow") == GREEDY_IDS
+
+
+def test_margins_tell_that_weights_and_cache_are_f32(outcome: Outcome) -> None:
+    assert outcome.iteration("greedy")["margins"] == pytest.approx(GREEDY_MARGINS, abs=MARGIN_TOLERANCE)
+
+
+def test_after_forced_ids_the_engine_chooses_as_after_a_prompt_that_ends_in_them(
+    serve: Serve, spec: dict[str, Any], outcome: Outcome
+) -> None:
+    for name, start in (("fed", [504, 3575, 282, 4649, 314]), ("short", [504])):
+        chosen = outcome.ids(name)
+        assert len(chosen) == len(FED)
+        prompts = [start + FED[:step] for step in range(len(FED))]
+        free = serve(spec | {"cases": [case(prompt_ids=prompt, max_new_tokens=1) for prompt in prompts]})
+        assert [event["token_ids"][0] for event in free.events if event["event"] == "iteration"] == chosen
+
+
+def test_margins_are_absent_unless_asked_for(serve: Serve, spec: dict[str, Any]) -> None:
+    found = serve(spec | {"cases": [case()]})
+    assert found.status == 0, found.stderr
+    assert "margins" not in found.events[-2]
+
+
+def test_weights_under_another_name_are_refused(serve: Serve, spec: dict[str, Any]) -> None:
+    status, kind, message = serve(spec | {"weights": "config.json"}).refusal()
+    assert (status, kind) == (3, "unsupported")
+    assert "CTranslate2 opens model.bin only" in message
+
+
+def test_a_folder_in_another_format_is_a_bad_spec(serve: Serve, spec: dict[str, Any], embedded_model: Path) -> None:
+    status, kind, message = serve(spec | {"model_dir": str(embedded_model)}).refusal()
+    assert (status, kind) == (2, "bad_spec")
+    assert "holds no model.bin" in message
+
+
+@pytest.mark.parametrize("dtype", ["f16", "bf16"])
+def test_number_types_that_the_library_would_not_compute_in_are_refused(
+    serve: Serve, spec: dict[str, Any], dtype: str
+) -> None:
+    status, kind, message = serve(spec | {"dtype": dtype}).refusal()
+    assert (status, kind) == (3, "unsupported")
+    assert "this engine computes in f32" in message
+
+
+@pytest.mark.parametrize("changes", [{"prompt_ids": [49152]}, {"forced_ids": [49152] * 12}])
+def test_ids_that_the_model_does_not_know_are_a_bad_spec(
+    serve: Serve, spec: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    status, _, message = serve(spec | {"cases": [case(**changes)]}).refusal()
+    assert status == 2
+    assert "the model knows 49152 tokens" in message
