@@ -8,13 +8,10 @@ CONFIG ?= config/config.yaml
 SETTINGS := --quiet rules progress host reason --cores $(shell nproc 2>/dev/null || echo 1) --resources gpu=1 --configfile $(CONFIG)
 PYTEST_FLAGS ?=
 
-# Snakemake reads CONFIG before the workflow can, and does not say where a file is no YAML or no UTF-8.
-READ_CONFIG = PYTHONPATH=workflow/scripts $(BIN)/python -m benchmark_runner.configuration.files $(CONFIG)
-
 # Snakemake's words without two lines that repeat for every launch; Ctrl-C goes to Snakemake, which then ends the rest.
 SCHEDULER_LINES := ^(Select jobs to execute|Execute [0-9]+ jobs)\.\.\.$$
 define snakemake
-$(READ_CONFIG) && { $(BIN)/snakemake $(1) $(SETTINGS) 2>&1 1>&3 | (trap '' INT; grep --line-buffered -vE '$(SCHEDULER_LINES)' >&2); exit $${PIPESTATUS[0]}; } 3>&1
+{ $(BIN)/snakemake $(1) $(SETTINGS) 2>&1 1>&3 | (trap '' INT; grep --line-buffered -vE '$(SCHEDULER_LINES)' >&2); exit $${PIPESTATUS[0]}; } 3>&1
 endef
 
 .DEFAULT_GOAL := help
@@ -27,7 +24,7 @@ run: $(VENV)/workflow.stamp  ## set up and run the quick comparison (CONFIG=conf
 	@$(call snakemake)
 
 check: $(VENV)/workflow.stamp  ## is CONFIG in order? every problem with file, line and remedy
-	@$(READ_CONFIG) && $(BIN)/snakemake -n $(SETTINGS) > /dev/null && echo "$(CONFIG) is in order"
+	@$(BIN)/snakemake -n $(SETTINGS) > /dev/null && echo "$(CONFIG) is in order"
 
 plan: $(VENV)/workflow.stamp  ## what CONFIG will do: launches, order, minutes, the smallest difference it can find
 	@$(call snakemake,plan)

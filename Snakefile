@@ -12,7 +12,11 @@ min_version("9.27")
 include: "workflow/rules/common.smk"
 
 
-if ANALYZE_ONLY:
+if CONFIGURATION_PROBLEMS:
+
+    include: "workflow/rules/doctor.smk"
+
+elif ANALYZE_ONLY:
 
     include: "workflow/rules/recorded.smk"
 
@@ -30,21 +34,22 @@ else:
     include: "workflow/rules/launches.smk"
 
 
-# --- judging and telling, from files alone ---
-include: "workflow/rules/analysis.smk"
-include: "workflow/rules/plots.smk"
-include: "workflow/rules/report.smk"
-
-
 onsuccess:
     shell(f"{ANSWER} {shlex.join(workflow.dag_settings.targets)}")
 
 
-rule all:
-    default_target: True
-    input:
-        rules.report.input,
-        rules.plots.input,
-        rules.conclude.output,
-        rules.write_logs.output,
-        rules.write_reproduction.output,
+if not CONFIGURATION_PROBLEMS:
+
+    # --- judging and telling, from files alone ---
+    include: "workflow/rules/analysis.smk"
+    include: "workflow/rules/plots.smk"
+    include: "workflow/rules/report.smk"
+
+    rule all:
+        default_target: True
+        input:
+            rules.report.input,
+            rules.plots.input,
+            rules.conclude.output,
+            rules.write_logs.output,
+            rules.write_reproduction.output,

@@ -89,6 +89,8 @@ class Campaign:
 
     folder: Path
     config: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(CONFIG))
+    project: Path = REPOSITORY
+    """Where the workflow lies."""
 
     @property
     def out(self) -> Path:
@@ -98,7 +100,7 @@ class Campaign:
         """Snakemake's command line; writes the configuration first."""
         file = self.folder / "config.yaml"
         file.write_text(yaml.safe_dump(self.config, sort_keys=False), encoding="utf-8")
-        fixed = ["-s", str(REPOSITORY / "Snakefile"), "--directory", str(self.folder), "--configfile", str(file)]
+        fixed = ["-s", str(self.project / "Snakefile"), "--directory", str(self.folder), "--configfile", str(file)]
         return [str(SNAKEMAKE), *arguments, *fixed, "--cores", str(cores)]
 
     def snakemake(self, *arguments: str, cores: int = 2) -> Finished:
@@ -120,4 +122,5 @@ class Campaign:
 
     def copy_to(self, folder: Path) -> Campaign:
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Campaign(folder, copy.deepcopy(self.config))
+        project = folder if self.project == self.folder else self.project
+        return Campaign(folder, copy.deepcopy(self.config), project)

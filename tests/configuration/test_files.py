@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark_runner.configuration.files import UnreadableFileError, main, read_document, shown_path
+from benchmark_runner.configuration.files import UnreadableFileError, read_document, require_readable, shown_path
 
 
 def written(folder: Path, content: bytes) -> Path:
@@ -66,8 +66,15 @@ def test_paths_below_the_present_folder_are_shown_relative(tmp_path, monkeypatch
     assert shown_path(tmp_path / "b.yaml") == str(tmp_path / "b.yaml")
 
 
-def test_the_command_is_silent_about_a_sound_file_and_refuses_another(tmp_path, repository, capsys):
-    assert main([str(repository / "config" / "config.yaml")]) == 0
-    assert capsys.readouterr() == ("", "")
-    with pytest.raises(Exception, match="stands twice"):
-        main([str(written(tmp_path, b"a: 1\na: 2\n"))])
+@pytest.mark.parametrize("option", ["--configfile", "--configfiles"])
+def test_a_command_line_that_names_an_unreadable_file_ends_with_one_message(tmp_path, repository, option):
+    sound, broken = str(repository / "config" / "config.yaml"), str(written(tmp_path, b"- a\n"))
+    require_readable(["--cores", "1", option, sound, "-n"])
+    with pytest.raises(SystemExit, match=r"error: .*mine.yaml:1: the file holds a list"):
+        require_readable(["report", option, sound, broken, "--config", "a=b"])
+    with pytest.raises(SystemExit, match="holds a list"):
+        require_readable([f"{option}={broken}"])
+
+
+def test_a_command_line_without_files_is_no_matter():
+    require_readable(["--cores", "1", "doctor"])

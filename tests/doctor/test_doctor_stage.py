@@ -16,7 +16,18 @@ from tiny_campaign import CONFIG
 from tiny_model import make_tiny_model
 
 CHECKS = [
-    *("gpu", "counters", "package_energy", "temperature", "frequency", "governor", "turbo", "smt", "cores"),
+    *(
+        "configuration",
+        "gpu",
+        "counters",
+        "package_energy",
+        "temperature",
+        "frequency",
+        "governor",
+        "turbo",
+        "smt",
+        "cores",
+    ),
     *("other_load", "memory", "swap", "cargo", "cc", "nvcc", "uv", "chromium", "disk"),
 ]
 
@@ -47,7 +58,7 @@ def test_every_check_is_answered_and_keeps_the_schema(doctor, capsys):
         assert {name for name, value in finding["values"].items() if value is None} == set(finding["absent"])
     shown = capsys.readouterr().out
     assert all(finding["title"] in shown for finding in document["findings"])
-    assert "18 checks:" in shown
+    assert "19 checks:" in shown
 
 
 def test_the_weights_are_those_of_the_model(doctor, tmp_path):
@@ -68,9 +79,9 @@ def test_without_tools_and_driver_everything_is_told_and_nothing_fails(doctor, m
 
 def test_the_schema_refuses_a_missing_thing_without_a_reason(doctor):
     document = doctor()
-    document["findings"][0] |= {"state": "missing", "found": None, "lacks": []}
+    document["findings"][1] |= {"state": "missing", "found": None, "lacks": []}
     assert violations("doctor", document)
-    document["findings"][0] |= {"state": "there", "found": "x", "lacks": [], "surplus": 1}
+    document["findings"][1] |= {"state": "there", "found": "x", "lacks": [], "surplus": 1}
     assert violations("doctor", document)
 
 

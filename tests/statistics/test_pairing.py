@@ -60,6 +60,21 @@ def test_launches_of_another_boot_do_not_bridge_a_pause() -> None:
     assert not one_occasion(a, b, [a, other, b])
 
 
+def test_an_engine_that_joins_at_once_has_no_pairs_although_the_machine_was_never_idle() -> None:
+    a = [_launch("a", 100 * block, 100 * block + 40, block) for block in (1, 2, 3)]
+    b = [_launch("b", 100 * block + 50, 100 * block + 90, block) for block in (1, 2, 3)]
+    joined = [_launch("c", 400 + 50 * block, 440 + 50 * block, block) for block in (1, 2, 3)]
+    campaign = [*a, *b, *joined]
+    assert paired_blocks(a, b, campaign) == [1, 2, 3]
+    assert paired_blocks(a, joined, campaign) == []
+
+
+def test_launches_of_another_block_on_another_machine_part_no_pair() -> None:
+    a, b = _launch("a", 0, 60), _launch("b", 61, 120)
+    elsewhere = _launch("a", 30, 90, block=2, hostname="there", boot_id="other")
+    assert paired_blocks([a], [b], [a, b, elsewhere]) == [1]
+
+
 def test_only_blocks_in_which_both_ended_ok_are_pairs() -> None:
     a = [_launch("a", 100 * block, 100 * block + 40, block) for block in (1, 2, 3, 4)]
     b = [_launch("b", 100 * block + 50, 100 * block + 90, block) for block in (1, 2, 4)]
@@ -71,7 +86,6 @@ def test_an_engine_that_was_measured_the_next_day_has_no_pairs() -> None:
     a = [_launch("a", 100 * block, 100 * block + 40, block) for block in (1, 2, 3)]
     b = [_launch("b", 86_400 + 100 * block, 86_440 + 100 * block, block) for block in (1, 2, 3)]
     assert paired_blocks(a, b, [*a, *b]) == []
-    assert paired_blocks(a, b, [*a, *b], longest_idle_s=90_000) == [1, 2, 3]
 
 
 def test_one_machine_is_one_host_name_or_one_boot() -> None:

@@ -77,6 +77,28 @@ def test_a_person_with_ten_typos_reads_ten_messages(campaign):
     assert sorted(path.name for path in campaign.folder.iterdir()) == [".snakemake", "mine.yaml", "models"]
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"benchmark: [x\nengines: 1\n", "error: mine.yaml:2: this is not YAML: expected ',' or ']'"),
+        (b"benchmark:\n  name: caf\xe9\n", "error: mine.yaml:2: byte 0xe9 is not UTF-8; save the file in"),
+        (b"- benchmark\n- engines\n", "error: mine.yaml:1: the file holds a list; a map of keys belongs here"),
+        (b"", "error: mine.yaml:1: the file holds nothing"),
+    ],
+)
+def test_a_file_that_snakemake_itself_cannot_read_gets_our_words(campaign, content, message):
+    status, words = run(campaign.folder, content)
+    assert status != 0
+    assert message in words
+    assert "WorkflowError" not in words
+
+
+def test_a_configuration_file_that_is_not_there_is_named(campaign):
+    status, words = run(campaign.folder, TEN_TYPOS, "--configfile", "yours.yaml")
+    assert status != 0
+    assert "error: yours.yaml: the file cannot be read (No such file or directory); check the path" in words
+
+
 def test_overrides_of_keys_that_do_not_exist_are_named_as_such(campaign):
     campaign.command()
     status, words = run(

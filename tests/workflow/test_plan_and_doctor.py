@@ -44,3 +44,32 @@ def test_the_doctor_answers_each_time_and_owes_no_other_job(campaign):
         assert violations("doctor", read_json(campaign.out / "doctor.json")) == []
         (campaign.out / "doctor.json").unlink()
     assert not (campaign.out / "plan.json").exists()
+
+
+def test_the_doctor_examines_the_machine_whatever_is_wrong_with_the_configuration(campaign):
+    campaign.config["benchmark"]["model_path"] = "models/nowhere"
+    campaign.config["engines"][0]["threads"] = 2
+    campaign.config["system"] |= {"strict": True, "cpu_affinity": [4000]}
+    result = campaign.snakemake("doctor")
+    assert result.status == 0, result.words
+    assert result.jobs() == {"doctor": 1}
+    findings = {finding["check"]: finding for finding in read_json(campaign.out / "doctor.json")["findings"]}
+    assert len(findings) > 15
+    reasons = " ".join(lack["reason"] for lack in findings["configuration"]["lacks"])
+    assert len(findings["configuration"]["lacks"]) == 3, reasons
+    for problem in ("'models/nowhere' is no folder", "unknown key 'threads'", "core 4000 cannot be used here"):
+        assert problem in reasons
+
+
+def test_no_other_target_runs_beside_the_doctor_when_the_configuration_is_not_in_order(campaign):
+    campaign.config["benchmark"]["model_path"] = "models/nowhere"
+    result = campaign.snakemake("doctor", "launches")
+    assert result.status != 0
+    assert not campaign.out.exists()
+
+
+def test_the_plan_says_when_launches_do_as_many_iterations_as_those_that_are_there(finished, tmp_path):
+    campaign = finished.copy_to(tmp_path / "copy")
+    campaign.config["benchmark"]["launches"] = 10
+    words = " ".join(campaign.snakemake("plan").words.split())
+    assert "latency_test: 2 and 1 to warm up, as in the launches that are there, 20 in all" in words

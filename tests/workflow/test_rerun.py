@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,40 +16,12 @@ from typing import Any
 import pytest
 
 from benchmark_runner.jsonio import read_json
+from rerun_stages import ADVICE, ANALYSIS, NOTHING, WORKLOADS, Launches, jobs_by_stage, launches
 from tiny_campaign import FAKE_ENGINE, REPOSITORY, Campaign, fake
 
 pytestmark = pytest.mark.workflow
 
-STAGES: Mapping[str, frozenset[str]] = {
-    "plan": frozenset({"write_plan", "write_part"}),
-    "model": frozenset({"describe_model", "tokenize_prompts", "tokenize_fidelity_prompts"}),
-    "launches": frozenset({"run_launch"}),
-    "fidelity": frozenset({"compute_reference", "check_fidelity"}),
-    "analysis": frozenset(
-        {"collect_records", "tabulate_iterations", "summarise_statistics", "analyse_performance"}
-        | {"record_environment", "conclude", "write_logs"}
-    ),
-    "plots": frozenset({"plot_latency", "plot_throughput", "plot_memory", "plot_gpu"}),
-    "advice": frozenset({"advise_costs"}),
-    "report": frozenset({"write_report", "write_reproduction"}),
-}
-"""Rules by stage, in the order of the work."""
-
-ENGINES = ("slow", "fast", "slow_control")
-WORKLOADS = ("latency_test", "throughput_test")
-NOTHING: frozenset[str] = frozenset()
-ADVICE = frozenset({"plan", "advice", "report"})
-ANALYSIS = ADVICE | {"analysis", "plots"}
-
-Launches = set[tuple[str, str, int]]
 Change = Callable[[Campaign], object]
-
-
-def launches(
-    engines: Iterable[str] = ENGINES, workloads: Iterable[str] = WORKLOADS, blocks: Iterable[int] = range(1, 6)
-) -> Launches:
-    blocks = list(blocks)
-    return {(engine, workload, block) for engine in engines for workload in workloads for block in blocks}
 
 
 def setting(*path: str | int, value: Any) -> Change:
@@ -205,12 +177,18 @@ EFFECTS = [
         ANALYSIS | {"launches", "model"},
         launches(blocks=range(6, 11)),
     ),
-    # Iterations are the total over the launches: each launch now does half of them, which is another measurement.
     Effect(
         "launches 5 to 10, iterations as before",
         lambda campaign: more_launches(campaign, times_iterations=1),
         ANALYSIS | {"launches", "model"},
-        launches(blocks=range(1, 11)),
+        launches(blocks=range(6, 11)),
+    ),
+    # Two iterations in each of two launches are fewer than the ten that are asked for.
+    Effect(
+        "launches 5 to 2",
+        setting("benchmark", "launches", value=2),
+        ANALYSIS | {"launches", "model"},
+        launches(blocks=[1, 2]),
     ),
     Effect("launches 5 to 4, as many iterations each", fewer_launches, ANALYSIS),
     Effect(
@@ -228,13 +206,6 @@ EFFECTS = [
         launches(workloads=["latency_test"]),
     ),
 ]
-
-
-def jobs_by_stage(jobs: Mapping[str, int]) -> dict[str, int]:
-    """Jobs of a dry run by stage; fails for a rule that no stage has."""
-    counted = {stage: sum(jobs.get(rule, 0) for rule in rules) for stage, rules in STAGES.items()}
-    assert sum(counted.values()) == sum(count for rule, count in jobs.items() if rule != "all"), jobs
-    return {stage: count for stage, count in counted.items() if count}
 
 
 @pytest.mark.parametrize("effect", EFFECTS, ids=lambda effect: effect.change)

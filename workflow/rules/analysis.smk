@@ -8,6 +8,11 @@ OUTPUTS
     <output_dir>/summary.json, <output_dir>/comparison_table.md
 """
 
+PRICES = CAMPAIGN.config["business"]["prices"] or str(
+    FROM_HERE / "config" / "prices.yaml"
+)
+FACTS = str(FROM_HERE / "config" / "engine_facts.yaml")
+
 
 rule analysis:
     input:

@@ -6,6 +6,7 @@ OUTPUTS
     CAMPAIGN (engines, workloads, launches in order), OUT (its folder) and the functions that name files
 """
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -14,10 +15,13 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import temp
 
 ROOT = Path(str(workflow.current_basedir)).resolve().parents[1]
+# Inputs under ROOT are named from here, so that a folder which moves as a whole owes nothing.
+FROM_HERE = Path(os.path.relpath(ROOT))
 SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.campaign.examinable import load_examinable
 from benchmark_runner.campaign.lock import hold_folder
 from benchmark_runner.campaign.machine import notice, this_machine
 from benchmark_runner.campaign.parts import part_file, part_files
@@ -36,25 +40,33 @@ def or_refuse(function, *arguments):
 
 ANALYZE_ONLY = bool(config.pop("analyze_only", False))
 
+QUICK_LOOK = ROOT / "config" / "config.yaml"
+
 # --configfile replaces the quick look instead of being merged into it.
 if not ANALYZE_ONLY and not workflow.config_settings.configfiles:
-    QUICK_LOOK = ROOT / "config" / "config.yaml"
     or_refuse(read_document, QUICK_LOOK)
 
     configfile: str(QUICK_LOOK)
 
 
+DESCRIPTION = (
+    config,
+    workflow.configfiles,
+    ROOT / "engines",
+    workflow.config_settings.config,
+)
+CONFIGURATION_PROBLEMS = []  # told by the doctor alone; all else refuses
 if ANALYZE_ONLY:
     OVERRIDES = {key: value for key, value in config.items() if key != "output_dir"}
     CAMPAIGN = or_refuse(load_recorded, Path(config.get("output_dir", "")), OVERRIDES)
-else:
-    CAMPAIGN = or_refuse(
-        load_campaign,
-        config,
-        workflow.configfiles,
-        ROOT / "engines",
-        workflow.config_settings.config,
+elif (
+    "doctor" in sys.argv
+):  # Snakemake does not tell its targets before all rules are read
+    CAMPAIGN, CONFIGURATION_PROBLEMS = or_refuse(
+        load_examinable, QUICK_LOOK, *DESCRIPTION
     )
+else:
+    CAMPAIGN = or_refuse(load_campaign, *DESCRIPTION)
 
 PLAN = CAMPAIGN.plan()
 OUT = CAMPAIGN.output_dir
@@ -79,19 +91,6 @@ if "gpu" not in workflow.global_resources:
 NOTHING = "(?!)"  # as a wildcard constraint: matches no file
 # Priority of what should run before the first launch.
 ABOVE_LAUNCHES = len(CAMPAIGN.launches) + 2
-PRICES = CAMPAIGN.config["business"]["prices"] or str(ROOT / "config" / "prices.yaml")
-FACTS = str(ROOT / "config" / "engine_facts.yaml")
-PLOT_NAMES = (
-    "latency_comparison",
-    "throughput_scaling",
-    "memory_usage",
-    "gpu_utilization",
-)
-PLOTS = [
-    f"{OUT}/plots/{name}.png"
-    for name in PLOT_NAMES
-    if CAMPAIGN.config["analysis"]["generate_plots"]
-]
 ANSWER = f"python -m benchmark_runner.answer --output-dir {shlex.quote(OUT)}"
 
 

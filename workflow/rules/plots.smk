@@ -7,6 +7,18 @@ OUTPUTS
     <output_dir>/plots/{latency_comparison,throughput_scaling,memory_usage,gpu_utilization}.png
 """
 
+PLOT_NAMES = (
+    "latency_comparison",
+    "throughput_scaling",
+    "memory_usage",
+    "gpu_utilization",
+)
+PLOTS = [
+    f"{OUT}/plots/{name}.png"
+    for name in PLOT_NAMES
+    if CAMPAIGN.config["analysis"]["generate_plots"]
+]
+
 
 rule plots:
     input:

@@ -8,7 +8,9 @@ OUTPUTS
 """
 
 TEMPLATES = sorted(
-    str(path) for path in (ROOT / "workflow" / "report").rglob("*") if path.is_file()
+    str(path)
+    for path in (FROM_HERE / "workflow" / "report").rglob("*")
+    if path.is_file()
 )
 
 
@@ -31,7 +33,7 @@ rule write_report:
         fidelity=fidelity_of_all,
         raw=raw_data,
         plots=PLOTS,
-        comprehensive=str(ROOT / "config" / "comprehensive.yaml"),
+        comprehensive=str(FROM_HERE / "config" / "comprehensive.yaml"),
         templates=TEMPLATES,
     output:
         f"{OUT}/report.html",

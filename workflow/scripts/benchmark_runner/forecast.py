@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.campaign.continued import equal_share
 from benchmark_runner.campaign.minutes import S_PER_MIN, Expected, expected
 from benchmark_runner.display import plural
 from benchmark_runner.errors import exit_status
@@ -33,11 +34,14 @@ def time_in_words(forecast: Expected, owed: int) -> str:
     return f"{total}{left}, by {plural(forecast.known, 'finished launch')} of the same kind"
 
 
-def _iterations(workloads: Sequence[Mapping[str, Any]]) -> str:
-    return "; ".join(
-        f"{workload['name']}: {workload['iterations_per_launch']} and {workload['warmup_iterations']} to warm up"
-        for workload in workloads
-    )
+def _iterations(plan: Mapping[str, Any]) -> Iterator[str]:
+    wanted = {entry["name"]: entry["iterations"] for entry in plan["config"]["workloads"]}
+    for workload in plan["workloads"]:
+        name, each = workload["name"], workload["iterations_per_launch"]
+        as_before = ""
+        if each > equal_share(wanted[name], plan["campaign"]["launches"]):
+            as_before = f", as in the launches that are there, {workload['iterations_total']} in all"
+        yield f"{name}: {each} and {workload['warmup_iterations']} to warm up{as_before}"
 
 
 def _first_block(plan: Mapping[str, Any], owed: Collection[int]) -> Iterator[str]:
@@ -64,7 +68,7 @@ def in_words(plan: Mapping[str, Any], owed: Collection[int], forecast: Expected)
     lines = [
         campaign["name"],
         _line("launches", f"{launches_in_words(plan)}; {len(owed) or 'none'} owed"),
-        _line("iterations", f"a launch, {_iterations(plan['workloads'])}"),
+        _line("iterations", f"a launch, {'; '.join(_iterations(plan))}"),
         _line("time", f"{time_in_words(forecast, len(owed))}; builds, checks and analysis come on top"),
         _line("can find", findable(power)),
         _line("needs", f"{launches} or more of each engine and workload for a verdict"),

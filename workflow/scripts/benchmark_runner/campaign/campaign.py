@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +12,14 @@ from typing import Any
 from benchmark_runner.build import adapter as adapters
 from benchmark_runner.campaign.attempts import attempts_made, is_owed
 from benchmark_runner.campaign.checks import campaign_problems
+from benchmark_runner.campaign.continued import iterations_per_launch
 from benchmark_runner.campaign.engines import Engine, campaign_engines, engine_is_back
 from benchmark_runner.campaign.fidelity_prompts import DEFAULT_PROMPTS, hottest_sampling
 from benchmark_runner.campaign.identity import file_sha256, fingerprint
 from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import randomised_blocks
 from benchmark_runner.configuration.positions import Positions
-from benchmark_runner.configuration.resolve import ConfigurationError, examine
+from benchmark_runner.configuration.resolve import ConfigurationError, Examined, examine
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.version import MEASURE_VERSION
 
@@ -71,8 +71,7 @@ def _case(index: int, entry: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": f"case_{index}", "prompt": prompt, "max_new_tokens": entry["max_tokens"], **settings}
 
 
-def _workload(entry: Mapping[str, Any], launches: int) -> dict[str, Any]:
-    per_launch = math.ceil(entry["iterations"] / launches)
+def _workload(entry: Mapping[str, Any], launches: int, per_launch: int) -> dict[str, Any]:
     return {
         "name": entry["name"],
         "description": entry["description"],
@@ -115,6 +114,15 @@ class Campaign:
                 "monitoring": self.config["monitoring"],
             }
         )
+
+    def records_of(self, workload: Mapping[str, Any]) -> int:
+        """How many records of a workload there are, whatever their block."""
+        launches = Path(self.output_dir, "launches")
+        folders = (
+            launches / engine.name / f"{workload['name']}.{self.identity(engine, workload)}"
+            for engine in self.engines.values()
+        )
+        return sum(1 for folder in folders for _ in folder.glob("*/record.json"))
 
     @cached_property
     def launches(self) -> list[Launch]:
@@ -225,23 +233,42 @@ class Campaign:
         }
 
 
+def examine_whole(raw: Mapping[str, Any], engines_folder: Path, overrides: Mapping[str, Any] | None = None) -> Examined:
+    """A merged configuration with every problem that can be found without building anything."""
+    examined = examine(raw, overrides)
+    return examined._replace(problems=[*examined.problems, *campaign_problems(examined, engines_folder)])
+
+
+def campaign_of(examined: Examined, engines_folder: Path) -> Campaign:
+    """Campaign of a configuration without problems; launches go on as those that were measured began."""
+    config = examined.chosen()
+    # Weights are hashed only now: of a large model that takes longer than all checks together.
+    model = locate_model(Path(config["benchmark"]["model_path"]), Path(".benchmark_runner"))
+    engines, launches = campaign_engines(config, engines_folder), config["benchmark"]["launches"]
+    counting = Campaign(config, engines, [], model, engines_folder)
+
+    def continued(entry: Mapping[str, Any]) -> dict[str, Any]:
+        def records_with(per_launch: int) -> int:
+            return counting.records_of(_workload(entry, launches, per_launch))
+
+        return _workload(entry, launches, iterations_per_launch(entry["iterations"], launches, records_with))
+
+    workloads = [continued(entry) for entry in config["workloads"]]
+    return Campaign(config, engines, workloads, model, engines_folder)
+
+
 def load_campaign(
     raw: Mapping[str, Any],
-    files: Iterable[Path],
+    files: Iterable[str | Path],
     engines_folder: Path,
     overrides: Mapping[str, Any] | None = None,
 ) -> Campaign:
     """Campaign of a merged configuration; paths in it are relative to the current folder.
 
     files and overrides (of the command line) tell where a key was written. Raises ConfigurationError with every
-    problem that can be found without building anything.
+    problem.
     """
-    examined = examine(raw, overrides)
-    found = [*examined.problems, *campaign_problems(examined, engines_folder)]
-    if problems := Positions([Path(file) for file in files], overrides).lines(found):
+    examined = examine_whole(raw, engines_folder, overrides)
+    if problems := Positions(files, overrides).lines(examined.problems):
         raise ConfigurationError(problems)
-    config = examined.chosen()
-    # Weights are hashed only now: of a large model that takes longer than all checks together.
-    model = locate_model(Path(config["benchmark"]["model_path"]), Path(".benchmark_runner"))
-    workloads = [_workload(entry, config["benchmark"]["launches"]) for entry in config["workloads"]]
-    return Campaign(config, campaign_engines(config, engines_folder), workloads, model, engines_folder)
+    return campaign_of(examined, engines_folder)

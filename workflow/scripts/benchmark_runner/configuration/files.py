@@ -1,7 +1,7 @@
 """Configuration files as text: are they UTF-8 and YAML, a map of keys, each key once?
 
 Snakemake reads a file given with --configfile before any code of the workflow, and its words for a broken one name
-neither file nor line; `python -m benchmark_runner.configuration.files FILE…` does. The Makefile calls it first.
+neither file nor line. profiles/default calls require_readable before that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import yaml
 
-from benchmark_runner.errors import BenchmarkError, exit_status
+from benchmark_runner.errors import BenchmarkError
 
 
 class FileProblem(NamedTuple):
@@ -116,17 +116,15 @@ def read_document(path: Path) -> Document:
     return Document(path, root, list(_repeated_keys(root)))
 
 
-def main(argv: Sequence[str]) -> int:
-    """Check files before Snakemake reads them; says nothing where all is well."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.configuration.files", description=main.__doc__)
-    parser.add_argument("files", type=Path, nargs="+")
-    for path in parser.parse_args(argv).files:
-        document = read_document(path)
-        if document.problems:
-            lines = [f"{shown_path(path)}:{problem.line}: {problem.message}" for problem in document.problems]
-            raise BenchmarkError("\n".join(lines))
-    return os.EX_OK
+def require_readable(argv: Sequence[str]) -> None:
+    """End the process with one message where a file that a Snakemake command line names is no configuration at all.
 
-
-if __name__ == "__main__":
-    sys.exit(exit_status(main, sys.argv[1:]))
+    argv lacks the program's name. What stands in a readable file is judged by the workflow, all problems at once.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--configfile", "--configfiles", dest="files", type=Path, nargs="+", action="extend")
+    for path in parser.parse_known_args(argv)[0].files or ():
+        try:
+            read_document(path)
+        except UnreadableFileError as error:
+            sys.exit(f"error: {error}")

@@ -48,9 +48,9 @@ def _deepest(root: yaml.Node | None, key_path: KeyPath) -> tuple[int, int]:
 class Positions:
     """The configuration files of a run, the later overriding the earlier, and what the command line overrides."""
 
-    def __init__(self, files: Iterable[Path], overrides: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, files: Iterable[str | Path], overrides: Mapping[str, Any] | None = None) -> None:
         """Read the files; raises UnreadableFileError for one that is no configuration at all."""
-        self._documents: list[Document] = [read_document(path) for path in files]
+        self._documents: list[Document] = [read_document(Path(file)) for file in files]
         self._overrides: dict[str, Any] = {}
         for key, value in (overrides or {}).items():
             section, name = SHORTCUTS.get(key, (None, None))

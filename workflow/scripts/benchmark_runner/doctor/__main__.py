@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.doctor.configured import configuration
 from benchmark_runner.doctor.examination import conclusion, examine
 from benchmark_runner.doctor.finding import Finding
 from benchmark_runner.errors import exit_status
@@ -65,10 +66,12 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="benchmark_runner.doctor", description=main.__doc__)
     parser.add_argument("--config", type=json.loads, required=True, help="resolved configuration as JSON")
     parser.add_argument("--engines-folder", type=Path, required=True, help="folder with the adapters")
+    parser.add_argument("--problems", type=json.loads, default=[], help="what is wrong with the configuration, as JSON")
     parser.add_argument("--watch-seconds", type=float, default=WATCH_SECONDS, help="how long other load is watched")
     parser.add_argument("--out", type=Path, required=True, help="doctor.json")
     arguments = parser.parse_args(argv)
-    findings = examine(load_campaign(arguments.config, [], arguments.engines_folder), arguments.watch_seconds)
+    campaign = load_campaign(arguments.config, [], arguments.engines_folder)
+    findings = [configuration(arguments.problems), *examine(campaign, arguments.watch_seconds)]
     document = {
         "schema_version": SCHEMA_VERSION,
         "examined_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -18,19 +19,22 @@ def same_machine(launches: Iterable[Launch]) -> bool:
     return len({launch.hostname for launch in launches}) <= 1 or len({launch.boot_id for launch in launches}) <= 1
 
 
-def one_occasion(a: Launch, b: Launch, block: Sequence[Launch], longest_idle_s: float = LONGEST_IDLE_S) -> bool:
-    """Whether two launches of a block ran on one occasion: same host, same boot, and no long idle time between them.
+def one_occasion(a: Launch, b: Launch, launches: Sequence[Launch], longest_idle_s: float = LONGEST_IDLE_S) -> bool:
+    """Whether two launches of a block ran on one occasion: same host, same boot, nothing but their block between them.
 
-    `block` holds all launches of the block, of any engine and workload: while one of them runs, the machine is not
-    idle. Times are wall-clock, since CLOCK_MONOTONIC stands still while a laptop sleeps.
+    `launches` holds at least those of any engine, workload and block that began between the two. While one of their
+    block runs, the machine is not idle; one of another block means that one of the two was measured later, as an engine
+    is that joins a campaign. Times are wall-clock, since CLOCK_MONOTONIC stands still while a laptop sleeps.
     """
     if a.hostname != b.hostname or a.boot_id != b.boot_id:
         return False
     first, last = sorted((a, b), key=lambda launch: launch.started)
     between = sorted(
-        (one for one in block if one.boot_id == a.boot_id and first.started <= one.started <= last.started),
+        (one for one in launches if one.boot_id == a.boot_id and first.started <= one.started <= last.started),
         key=lambda launch: launch.started,
     )
+    if any(one.block != a.block for one in between):
+        return False
     busy_until = first.ended
     for launch in [*between, last]:
         if (launch.started - busy_until).total_seconds() > longest_idle_s:
@@ -43,14 +47,13 @@ def paired_blocks(
     a: Iterable[Launch], b: Iterable[Launch], campaign: Iterable[Launch], longest_idle_s: float = LONGEST_IDLE_S
 ) -> list[int]:
     """Blocks in which a launch of each side ended ok on one occasion, in ascending order."""
-    in_block: dict[int, list[Launch]] = {}
-    for launch in campaign:
-        in_block.setdefault(launch.block, []).append(launch)
+    ordered = sorted(campaign, key=lambda launch: launch.started)
+    starts = [launch.started for launch in ordered]
     by_block = {launch.block: launch for launch in b if launch.ok}
-    return sorted(
-        one.block
-        for one in a
-        if one.ok
-        and one.block in by_block
-        and one_occasion(one, by_block[one.block], in_block.get(one.block, []), longest_idle_s)
-    )
+
+    def together(one: Launch, other: Launch) -> bool:
+        begin, end = sorted((one.started, other.started))
+        between = ordered[bisect_left(starts, begin) : bisect_right(starts, end)]
+        return one_occasion(one, other, between, longest_idle_s)
+
+    return sorted(one.block for one in a if one.ok and one.block in by_block and together(one, by_block[one.block]))
