@@ -29,7 +29,9 @@ def as_float32(tensor: StoredTensor) -> NDArray[np.float32]:
     """The tensor's values, exact: each served type is a part of f32."""
     values = np.memmap(tensor.path, NUMPY_TYPES[tensor.dtype], mode="r", offset=tensor.offset, shape=tensor.shape)
     if tensor.dtype == "BF16":
-        return (values.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        bits = values.astype(np.uint32)
+        bits <<= np.uint32(16)  # in place: the largest tensor decides how much memory a conversion takes
+        return bits.view(np.float32)
     return np.asarray(values, dtype=np.float32)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from tokenizers import pre_tokenizers
 
 from benchmark_runner.model.counted_text import WORDS
+from benchmark_runner.model.tokenizer_files import byte_level_tokenizer
 
 COMMON: Final = (
     "about after again all also always an and any are as at back be because been before being between big both "
@@ -55,11 +56,6 @@ def _special_names(bos: int, eos: int) -> dict[int, str]:
     return {bos: "<|begin_of_text|>", eos: "<|end_of_text|>"}
 
 
-def _added_token(index: int, text: str) -> dict[str, Any]:
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    return {"id": index, "content": text, **flags}
-
-
 def tokenizer(vocab_size: int, bos: int, eos: int) -> dict[str, Any]:
     """tokenizer.json of vocab_size tokens with the special ones at the ids that the shape's config.json gives them.
 
@@ -75,29 +71,7 @@ def tokenizer(vocab_size: int, bos: int, eos: int) -> dict[str, Any]:
     texts += [f"<|reserved_{number}|>" for number in range(room - len(merges))]
     ids = [index for index in range(vocab_size) if index not in special]
     vocabulary = dict(zip(texts, ids, strict=True)) | {text: index for index, text in special.items()}
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [_added_token(index, special[index]) for index in sorted(special)],
-        "normalizer": None,
-        "pre_tokenizer": byte_level,
-        "post_processor": None,
-        "decoder": byte_level,
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": False,
-            "vocab": vocabulary,
-            "merges": [list(merge) for merge in merges],
-        },
-    }
+    return byte_level_tokenizer(vocabulary, [list(merge) for merge in merges], dict(sorted(special.items())))
 
 
 def tokenizer_config(bos: int, eos: int, context_length: int) -> dict[str, Any]:

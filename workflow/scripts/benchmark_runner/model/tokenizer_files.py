@@ -1,7 +1,8 @@
-"""tokenizer.json and its companions from the tokenizer that a GGUF file of the SmolLM family holds."""
+"""tokenizer.json of a byte-level tokenizer, and its companions from what a GGUF file of the SmolLM family holds."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError
@@ -31,16 +32,16 @@ def _added_token(text: str) -> dict[str, Any]:
     }
 
 
-def tokenizer(content: dict[str, Any]) -> dict[str, Any]:
-    """tokenizer.json: byte-level BPE; digits are split one by one before, as the model was trained."""
-    _require_smollm(content)
-    tokens: list[str] = content["tokenizer.ggml.tokens"]
+def byte_level_tokenizer(
+    vocabulary: Mapping[str, int], merges: Sequence[Any], special: Mapping[int, str]
+) -> dict[str, Any]:
+    """tokenizer.json: byte-level BPE with the special tokens by id; digits are split one by one before."""
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [{"id": index, **_added_token(tokens[index])} for index in _special_ids(content)],
+        "added_tokens": [{"id": index, **_added_token(text)} for index, text in special.items()],
         "normalizer": None,
         "pre_tokenizer": {
             "type": "Sequence",
@@ -57,10 +58,19 @@ def tokenizer(content: dict[str, Any]) -> dict[str, Any]:
             "fuse_unk": False,
             "byte_fallback": False,
             "ignore_merges": False,
-            "vocab": {token: index for index, token in enumerate(tokens)},
-            "merges": content["tokenizer.ggml.merges"],
+            "vocab": dict(vocabulary),
+            "merges": list(merges),
         },
     }
+
+
+def tokenizer(content: dict[str, Any]) -> dict[str, Any]:
+    """tokenizer.json of the file; it splits digits as the model was trained."""
+    _require_smollm(content)
+    tokens: list[str] = content["tokenizer.ggml.tokens"]
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    special = {index: tokens[index] for index in _special_ids(content)}
+    return byte_level_tokenizer(vocabulary, content["tokenizer.ggml.merges"], special)
 
 
 def tokenizer_config(content: dict[str, Any]) -> dict[str, Any]:
