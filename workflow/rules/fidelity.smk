@@ -3,8 +3,20 @@
 REQUIRED INPUTS
     <output_dir>/fidelity/reference/prompts.json, <output_dir>/model/manifest.json, the engines' build records
 OUTPUTS
-    <output_dir>/fidelity/<engine>.json
+    <output_dir>/fidelity/<engine>.json, <output_dir>/fidelity/reference/reference.json with the reference's logits beside it
 """
+
+
+rule fidelity:
+    input:
+        fidelity_of_all,
+    # No output: the table is printed each time it is asked for.
+    log:
+        f"{OUT}/logs/stages/fidelity.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.fidelity {input:q} 2>&1 | tee {log:q}"
 
 
 rule compute_reference:

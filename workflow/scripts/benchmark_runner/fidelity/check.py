@@ -14,7 +14,9 @@ from benchmark_runner.fidelity.cases import case, forced_cases, free_cases, reus
 from benchmark_runner.fidelity.compare import Agreement, forced_partings, free_parting
 from benchmark_runner.fidelity.distance import Distance, distance
 from benchmark_runner.fidelity.document import Findings, describe
-from benchmark_runner.fidelity.probe import Answer, Probe, ask, planned_engine
+from benchmark_runner.fidelity.probe import LOGITS, Answer, Probe, ask, planned_engine
+from benchmark_runner.fidelity.reference import ask_reference
+from benchmark_runner.fidelity.reference import describe as describe_reference
 from benchmark_runner.fidelity.reuse import judge_reuse
 from benchmark_runner.fidelity.sampling import DRAWS, Sampling, entropy, judge_draws, probabilities
 from benchmark_runner.jsonio import read_json, write_json
@@ -45,6 +47,19 @@ def reference_logits(reference: Mapping[str, Any], folder: Path) -> list[Logits]
     logits = read_logits(folder / reference["logits"]["file"], sum(lengths))
     starts = [sum(lengths[:place]) for place in range(len(lengths))]
     return [logits[start : start + length] for start, length in zip(starts, lengths, strict=True)]
+
+
+def own_prompts(prompts: Mapping[str, Any], iterations: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The prompts with the ids that an engine says it used in their place; None where it used those of the spec.
+
+    An engine that takes text, and puts ids of its own around it, tells them in used_prompt_ids.
+    """
+    asked = [entry["prompt_ids"] for entry in prompts["fidelity"]]
+    used = [event.get("used_prompt_ids", ids) for ids, event in zip(asked, iterations, strict=False)]
+    if used == asked:
+        return None
+    entries = zip(prompts["fidelity"], used, strict=True)
+    return {**prompts, "fidelity": [{**entry, "prompt_ids": ids} for entry, ids in entries]}
 
 
 class Check:
@@ -93,7 +108,22 @@ class Check:
         free = self._ask("free", [*cases, *reuse_cases(self._prompts)])
         if free.status != "ok":
             return describe(self._engine, reference, free.device, Findings(reason=f"{free.status}: {free.reason}"))
-        return describe(self._engine, reference, free.device, self._findings(free, len(cases)))
+        if (used := own_prompts(self._prompts, free.iterations)) is not None:
+            self._take_own_reference(used)
+            if self._reference["status"] != "ok":
+                reason = f"no reference on the ids that the engine used: {self._reference['reason']}"
+                return describe(self._engine, reference, free.device, Findings(reason=reason))
+        findings = self._findings(free, len(cases))
+        # As large as the reference's, and of no use once they have been compared.
+        (self._folder / "forced" / LOGITS).unlink(missing_ok=True)
+        return describe(self._engine, self._reference, free.device, findings)
+
+    def _take_own_reference(self, prompts: Mapping[str, Any]) -> None:
+        """Hold the engine against what the reference answers to the ids that it really used."""
+        self._prompts = prompts
+        self._logits_folder = self._folder / "reference"
+        answer = ask_reference(self._plan, prompts, self._logits_folder, self._watch)
+        self._reference = describe_reference(self._plan, prompts, answer)
 
     def _findings(self, free: Answer, prompts: int) -> Findings:
         timed, own_ids = free.iterations[prompts:], bool(free.capabilities.get("token_ids", True))
