@@ -49,7 +49,7 @@ ATTENTIONS: Final = ("sdpa", "eager")
 WEIGHTS: Final = ("model.safetensors", "model.safetensors.index.json")
 """What from_pretrained opens; it takes no other name."""
 SIMD: Final = {"AVX2": "avx2", "AVX512": "avx512", "SVE256": "sve256"}
-"""Names that torch gives to the kernels it chose; DEFAULT, what its compiler's defaults allow, is no instruction set."""
+"""torch's names of the kernels that it chose; DEFAULT, what its compiler's defaults allow, is no instruction set."""
 SEED_LIMIT: Final = 1 << 63
 """torch.Generator takes seeds below this."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmark_runner.jsonio import read_json
 from benchmark_runner.statistics.inputs import EngineData, Launch
 from benchmark_runner.statistics.settings import (
     alike_workloads,
@@ -14,7 +16,10 @@ from benchmark_runner.statistics.settings import (
     differing_settings,
     footnote,
 )
+from records import ScriptedEngine, write_results
 
+SPREAD: dict[str, Any] = {"launch_spread": 0.01, "iteration_spread": 0.01}
+TORCH = ScriptedEngine("torch", **SPREAD)
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 LOAD = {"device": "cpu", "threads": 2, "weights_dtype": "f32", "compute_dtype": "f32", "kv_cache_dtype": "f32"}
 
@@ -116,3 +121,35 @@ def test_workloads_with_the_same_settings_stand_together() -> None:
         {"workload": "unmeasured", "settings": []},
     ]
     assert alike_workloads(by_workload) == [(["w1", "w3"], plain), (["w2"], other)]
+
+
+def summary_of(folder: Path, *engines: ScriptedEngine) -> dict[str, Any]:
+    write_results(folder, engines, launches=6)
+    content: dict[str, Any] = read_json(folder / "analysis" / "statistical_summary.json")
+    return content
+
+
+def test_differing_settings_are_named_with_the_pair_and_once_among_the_warnings(tmp_path: Path) -> None:
+    half = {"kv_cache_dtype": "f16"}
+    candle = ScriptedEngine("candle", ttft_ms=10.0, itl_ms=5.0, busy_threads=2, loaded=half, **SPREAD)
+    summary = summary_of(tmp_path, TORCH, candle)
+    (one,) = [entry for entry in summary["comparisons"] if entry["kind"] == "primary"]
+    assert (one["engine"], one["reference"]) == ("candle", "torch")
+    assert one["footnote"] == "settings differ: threads 2 / 1, KV cache f16 / f32"
+    assert "settings_differ" in one["qualifiers"]
+    assert one["verdict"] == "meaningfully_faster"
+    (warning,) = [entry for entry in summary["warnings"] if entry["kind"] == "settings_differ"]
+    assert warning["message"] == (
+        "engines computed with different settings: threads (torch 1, candle 2); KV cache (torch f32, candle f16)"
+    )
+    values = {entry["setting"]: entry for entry in summary["engine_settings"][0]["settings"]}
+    assert values["threads"]["values"] == {"torch": 1, "candle": 2}
+    assert values["simd"]["values"] == {"torch": None, "candle": None}
+    assert [name for name, entry in values.items() if entry["differs"]] == ["threads", "kv_cache_dtype"]
+
+
+def test_engines_with_the_same_settings_have_no_footnote(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, TORCH, ScriptedEngine("candle", ttft_ms=10.0, itl_ms=5.0, **SPREAD))
+    assert [one["footnote"] for one in summary["comparisons"]] == [None] * len(summary["comparisons"])
+    assert not any("settings_differ" in one["qualifiers"] for one in summary["comparisons"])
+    assert not any(entry["kind"] == "settings_differ" for entry in summary["warnings"])
