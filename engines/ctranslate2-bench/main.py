@@ -9,8 +9,11 @@ Options: margins (report top-1 minus top-2 logit of each token, for which CTrans
 from __future__ import annotations
 
 import logging
+import os
 import platform
+import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +52,12 @@ FILES: Final = (WEIGHTS, "config.json", "vocabulary.json")
 COMPUTE_TYPES: Final = {"f32": "float32"}
 """CTranslate2's names. On a CPU it refuses float16 and bfloat16."""
 
+SELECTED_ISA: Final = re.compile(rb"Selected ISA: (\w+)")
+"""What CTranslate2 logs when it loads its first model: the instruction set of its own kernels."""
+
+SIMD: Final = {b"AVX": "avx", b"AVX2": "avx2", b"AVX512": "avx512", b"NEON": "neon"}
+"""Its names; GENERIC is no instruction set."""
+
 NO_END: Final[list[str]] = []
 """Tokens at which CTranslate2 would stop by itself; the spec decides."""
 
@@ -62,6 +71,29 @@ def engine_errors(doing: str) -> Iterator[None]:
         raise EngineMemoryError(f"CTranslate2 has no memory to {doing}") from error
     except (ValueError, RuntimeError) as error:
         raise EngineError(f"CTranslate2 cannot {doing}: {error}") from error
+
+
+@contextmanager
+def stderr_kept(words: bytearray) -> Iterator[None]:
+    """Append to words what libraries write to stderr meanwhile; it goes there afterwards."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            file.seek(0)
+            words += file.read()
+            os.write(2, words)
+
+
+def simd_of(words: bytes) -> str | None:
+    """Instruction set of CTranslate2's own kernels by its log; oneDNN and MKL choose for themselves and do not tell."""
+    found = SELECTED_ISA.search(words)
+    return SIMD.get(found[1]) if found else None
 
 
 class CTranslate2(Engine):
@@ -118,7 +150,8 @@ class CTranslate2(Engine):
     def load(self, spec: Spec) -> Loaded:
         """Read the weights; CTranslate2 then names instruction set and matrix library in the log."""
         ctranslate2.set_log_level(logging.INFO)
-        with engine_errors("load the model"):
+        words = bytearray()
+        with stderr_kept(words), engine_errors("load the model"):
             self._generator = ctranslate2.Generator(
                 spec.model_dir,
                 device=spec.device,
@@ -137,6 +170,7 @@ class CTranslate2(Engine):
             kv_cache_dtype=spec.dtype,
             device=spec.device,
             threads=spec.threads,
+            simd=simd_of(words),
         )
 
     def reset(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,10 @@ def test_a_launch_ends_well_and_the_log_names_what_computes(outcome: Outcome) ->
     assert outcome.status == 0, outcome.stderr
     assert outcome.events[-1] == {"event": "done"}
     assert outcome.stdout == ""
-    assert "Selected ISA" in outcome.stderr
     assert "SGEMM backend" in outcome.stderr
+    isa = re.search(r"Selected ISA: (\w+)", outcome.stderr)
+    assert isa is not None
+    assert outcome.event("load_end").get("simd", "GENERIC").upper() == isa[1]
 
 
 def test_hello_names_the_version(outcome: Outcome) -> None:
