@@ -95,3 +95,19 @@ def run_adapter(binary: Path, folder: Path, spec: Mapping[str, Any], names: list
     for event in events:
         require_valid("event", event, str(event))
     return Outcome(names, ended.returncode, events, ended.stdout, ended.stderr)
+
+
+class AnswersOfEveryEngine:
+    """Tests that each real engine passes; its module subclasses this and has the fixture outcome: two rounds."""
+
+    def test_greedy_ids_are_those_of_transformers_in_each_round(self, outcome: Outcome) -> None:
+        assert outcome.ids("greedy", 0) == outcome.ids("greedy", 1) == GREEDY_IDS
+
+    def test_eos_ends_a_sequence_only_where_it_counts(self, outcome: Outcome) -> None:
+        assert outcome.ids("ends") == GREEDY_IDS[:3]
+        assert outcome.iteration("ends")["finish"] == "eos"
+        assert outcome.iteration("greedy")["finish"] == "length"
+
+    def test_rounds_draw_different_ids_and_the_smallest_nucleus_is_the_best_token(self, outcome: Outcome) -> None:
+        assert outcome.ids("free", 0) != outcome.ids("free", 1)
+        assert outcome.ids("narrow") == GREEDY_IDS

@@ -12,9 +12,9 @@ import pytest
 from adapter_launch import (
     DRAWN_CASES,
     GREEDY_CASES,
-    GREEDY_IDS,
     GREEDY_MARGINS,
     MARGIN_TOLERANCE,
+    AnswersOfEveryEngine,
     Outcome,
     Serve,
     case,
@@ -63,19 +63,8 @@ def test_hello_names_the_version(outcome: Outcome) -> None:
     assert hello["capabilities"]["seed"] is False
 
 
-def test_greedy_ids_are_those_of_transformers_in_each_round(outcome: Outcome) -> None:
-    assert outcome.ids("greedy", 0) == outcome.ids("greedy", 1) == GREEDY_IDS
-
-
-def test_eos_ends_a_sequence_only_where_it_counts(outcome: Outcome) -> None:
-    assert outcome.ids("ends") == GREEDY_IDS[:3]
-    assert outcome.iteration("ends")["finish"] == "eos"
-    assert outcome.iteration("greedy")["finish"] == "length"
-
-
-def test_rounds_draw_different_ids(outcome: Outcome) -> None:
-    assert outcome.ids("free", 0) != outcome.ids("free", 1)
-    assert outcome.ids("narrow") == GREEDY_IDS
+class TestCTranslate2(AnswersOfEveryEngine):
+    """On CASES."""
 
 
 def test_margins_tell_that_weights_and_cache_are_f32(outcome: Outcome) -> None:

@@ -15,6 +15,7 @@ from adapter_launch import (
     GREEDY_MARGINS,
     MARGIN_TOLERANCE,
     PROMPT,
+    AnswersOfEveryEngine,
     Outcome,
     Serve,
     case,
@@ -71,19 +72,13 @@ def test_hello_says_that_it_cannot_seed_nor_be_forced(outcome: Outcome) -> None:
     assert (can["seed"], can["teacher_forcing"], can["logits"]) == (False, False, False)
 
 
-def test_greedy_ids_are_those_of_transformers_in_each_round(outcome: Outcome) -> None:
-    assert outcome.ids("greedy", 0) == outcome.ids("greedy", 1) == GREEDY_IDS
+class TestMistralRs(AnswersOfEveryEngine):
+    """On CASES."""
 
 
 def test_each_token_has_its_own_time(outcome: Outcome) -> None:
     times = outcome.iteration("greedy")["token_ns"]
     assert times == sorted(set(times))
-
-
-def test_eos_ends_a_sequence_only_where_it_counts(outcome: Outcome) -> None:
-    assert outcome.ids("ends") == GREEDY_IDS[:3]
-    assert outcome.iteration("ends")["finish"] == "eos"
-    assert outcome.iteration("greedy")["finish"] == "length"
 
 
 def test_the_id_that_ended_a_sequence_is_known_among_several(outcome: Outcome) -> None:
@@ -100,11 +95,6 @@ def test_prompts_that_no_text_gives_are_taken_as_they_are(outcome: Outcome, agai
 def test_margins_tell_that_the_cache_is_f32(again: Outcome) -> None:
     assert again.ids("greedy") == GREEDY_IDS
     assert again.iteration("greedy")["margins"] == pytest.approx(GREEDY_MARGINS, abs=MARGIN_TOLERANCE)
-
-
-def test_rounds_draw_different_ids(outcome: Outcome) -> None:
-    assert outcome.ids("free", 0) != outcome.ids("free", 1)
-    assert outcome.ids("narrow", 0) == outcome.ids("narrow", 1) == GREEDY_IDS
 
 
 def test_ids_that_the_model_does_not_know_are_a_bad_spec(serve: Serve, spec: dict[str, Any]) -> None:

@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from adapter_launch import DRAWN_CASES, GREEDY_CASES, GREEDY_IDS, Outcome, Serve, case, make_spec, run_adapter
+from adapter_launch import (
+    DRAWN_CASES,
+    GREEDY_CASES,
+    GREEDY_IDS,
+    AnswersOfEveryEngine,
+    Outcome,
+    Serve,
+    case,
+    make_spec,
+    run_adapter,
+)
 
 pytestmark = pytest.mark.real_engine
 
@@ -55,24 +65,13 @@ def test_load_end_tells_threads_and_types(outcome: Outcome) -> None:
     assert (load_end["threads"], load_end["device"], load_end["kv_cache_dtype"]) == (1, "cpu", "f32")
 
 
-def test_greedy_ids_are_those_of_generate_in_each_round(outcome: Outcome) -> None:
-    assert outcome.ids("greedy", 0) == outcome.ids("greedy", 1) == GREEDY_IDS
+class TestPytorchBaseline(AnswersOfEveryEngine):
+    """On CASES."""
 
 
-def test_eos_ends_a_sequence_only_where_it_counts(outcome: Outcome) -> None:
-    assert outcome.ids("ends") == GREEDY_IDS[:3]
-    assert outcome.iteration("ends")["finish"] == "eos"
-    assert outcome.iteration("greedy")["finish"] == "length"
-
-
-def test_rounds_draw_different_ids(outcome: Outcome) -> None:
-    assert outcome.ids("free", 0) != outcome.ids("free", 1)
+def test_rounds_draw_different_ids_from_a_nucleus(outcome: Outcome) -> None:
     assert outcome.ids("nucleus", 0) != outcome.ids("nucleus", 1)
     assert outcome.ids("nucleus", 0) != GREEDY_IDS
-
-
-def test_the_smallest_nucleus_is_the_best_token(outcome: Outcome) -> None:
-    assert outcome.ids("narrow") == GREEDY_IDS
 
 
 def test_margins_are_positive_and_one_a_token(outcome: Outcome) -> None:

@@ -41,10 +41,10 @@ class DerivedFormat:
 
 
 DERIVED: Final = {
-    "ctranslate2": DerivedFormat("model.bin", "benchmark_runner.model.ctranslate2_writer", version=1),
     "gguf": DerivedFormat("model.gguf", "benchmark_runner.model.gguf_writer", version=1, packages=("gguf",)),
     "lmrs": DerivedFormat("model.lmrs", "benchmark_runner.model.lmrs.convert", version=1),
     "lmrs-q8_0": DerivedFormat("model.lmrs", "benchmark_runner.model.lmrs.convert_q8_0", version=1),
+    "ctranslate2": DerivedFormat("model.bin", "benchmark_runner.model.ctranslate2_writer", version=1),
 }
 
 FORMATS: Final = (SAFETENSORS, *DERIVED)
