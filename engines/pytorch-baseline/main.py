@@ -178,7 +178,8 @@ class PytorchBaseline(Engine):
         self._synchronize()
         return Loaded(
             weights_dtype=spec.dtype,
-            compute_dtype=spec.dtype,
+            # On the CPU products of all types come out as if summed in f32; on a GPU torch lets cuBLAS sum in f16.
+            compute_dtype="f32" if self._device.type == "cpu" else spec.dtype,
             kv_cache_dtype=spec.dtype,
             device=spec.device,
             threads=torch.get_num_threads(),
