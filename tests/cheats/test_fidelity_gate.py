@@ -117,7 +117,7 @@ def test_streams_that_end_early_break_the_protocol(made: FidelityCase, cheat: st
 
 
 def test_draws_follow_the_softmax_or_fail(made: FidelityCase) -> None:
-    made.plan["fidelity"]["sampling"] = {"temperature": 0.6, "top_p": 0.95}
+    made.plan["fidelity"]["sampling"] = {"temperature": 2.0, "top_p": 0.95}
     honest = checked(made)
     assert (honest["result"], honest["sampling"]["result"]) == ("pass", "pass"), honest["reason"]
     assert honest["sampling"]["draws"] == 500

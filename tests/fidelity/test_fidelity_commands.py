@@ -12,6 +12,8 @@ import pytest
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.fidelity import reference as reference_module
+from benchmark_runner.fidelity.__main__ import main as print_table
+from benchmark_runner.fidelity.check import own_prompts
 from benchmark_runner.fidelity.probe import Answer, Probe, planned_engine
 from benchmark_runner.launch.events import EventReport
 from benchmark_runner.logits import read_logits
@@ -203,3 +205,20 @@ def test_a_stopped_check_leaves_nothing_running(case: FidelityCase, number: sign
     left = [entry for entry in psutil.process_iter(["cmdline"]) if entry.info["cmdline"] == ["sleep", str(seconds)]]
     assert left == []
     assert not (case.out / "other.json").exists()
+
+
+def test_prompt_ids_that_an_engine_put_in_place_of_the_spec_s_are_taken_for_its_reference(case: FidelityCase) -> None:
+    as_asked = [{"token_ids": [1]}, {"used_prompt_ids": [74, 80, 3, 74, 80]}, {"token_ids": [2]}]
+    assert own_prompts(case.prompts, as_asked) is None
+    used = own_prompts(case.prompts, [{"used_prompt_ids": [9, 74, 75]}, {}])
+    assert used is not None
+    assert [entry["prompt_ids"] for entry in used["fidelity"]] == [[9, 74, 75], [74, 80, 3, 74, 80]]
+    assert used["fidelity"][0]["text"] == "Hi"
+
+
+def test_the_table_has_a_row_an_engine(case: FidelityCase, capsys: pytest.CaptureFixture[str]) -> None:
+    case.other["options"]["tokens"] = [9]
+    case.check()
+    assert print_table([str(case.out / "other.json")]) == 0
+    (row,) = capsys.readouterr().out.splitlines()
+    assert row.startswith("other  fail  f32 on cpu  2 of 2 prompts part from the reference")

@@ -47,3 +47,4 @@ def test_the_ends_of_iteration_lines_are_counted_in_bytes(tmp_path: Path) -> Non
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     sizes = [len(f"{line}\n".encode()) for line in lines]
     assert ends_of_iterations(path) == [sum(sizes[:2]), sum(sizes[:3])]
+    assert ends_of_iterations(tmp_path / "none") == []

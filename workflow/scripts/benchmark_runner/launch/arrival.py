@@ -18,8 +18,11 @@ LATE_LEAST: Final = 3
 
 
 def ends_of_iterations(events: Path) -> list[int]:
-    """Size of the file after each iteration event, unit: bytes."""
-    ends, size = [], 0
+    """Size of the file after each iteration event, unit: bytes; empty where the engine wrote no file."""
+    ends: list[int] = []
+    size = 0
+    if not events.is_file():
+        return ends
     with events.open("rb") as file:
         for line in file:
             size += len(line)
