@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmark_runner.schemas import require_valid
 from tiny_model import make_tiny_model
 
 TEXTS = {"Hi": [74, 75], "Ho ho": [74, 80, 3, 74, 80]}
+MARGINS = [1.0, 0.5, 0.25, 0.125, 0.001, 0.001]
 WAIT_SECONDS = 60
 """For things that take milliseconds on an idle machine."""
 
@@ -36,7 +38,7 @@ class FidelityCase:
                     "launch_timeout_seconds": WAIT_SECONDS,
                 }
             },
-            "fidelity": {"reference": "base", "max_new_tokens": 6, "prompts": list(TEXTS)},
+            "fidelity": {"reference": "base", "max_new_tokens": 6, "prompts": list(TEXTS), "sampling": None},
             "engines": [
                 {
                     "name": name,
@@ -52,11 +54,16 @@ class FidelityCase:
             ],
         }
         self.base, self.other = self.plan["engines"]
-        self.base["options"] = {"margin": [1.0, 0.5, 0.25, 0.125, 0.001, 0.001]}
+        self.base["options"] = {"margin": MARGINS}
+        # Another file, since a check of the reference's own program is a shorter one.
+        program = folder / "other-engine"
+        program.symlink_to(fake)
+        self.other.update(binary_path=str(program), options={"margin": MARGINS})
         self.prompts = {
             "model_identity": "tiny-1",
             "eos_ids": [1],
             "fidelity": [{"text": text, "prompt_ids": ids} for text, ids in TEXTS.items()],
+            "unseen": [[70, 71, 72], [81, 82]],
         }
 
     @property
@@ -97,4 +104,6 @@ class FidelityCase:
         if not self.reference_file.exists():
             self.reference()
         self._run("check", *self.check_flags(engine))
-        return json.loads((self.out / f"{engine}.json").read_text())
+        content = json.loads((self.out / f"{engine}.json").read_text())
+        require_valid("fidelity", content, f"fidelity of {engine}")
+        return content

@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmark_runner import collect, iterations
 from benchmark_runner.performance.__main__ import main as performance_main
+from benchmark_runner.schemas import require_valid
 from benchmark_runner.statistics.__main__ import main as statistics_main
 from benchmark_runner.summary.__main__ import main as summary_main
 from scripted_launch import MODEL_IDENTITY, ScriptedEngine, ScriptedWorkload, make_record
@@ -176,18 +177,33 @@ def make_raw_data(
 
 def make_fidelity(engine: ScriptedEngine, reference: str) -> dict[str, Any]:
     """Content of fidelity/<engine>.json with the scripted result."""
-    return {
-        "schema_version": 1,
+    content = {
+        "schema_version": 2,
         "engine": engine.name,
         "reference": reference,
         "dtype": engine.dtype,
         "device": engine.device,
         "result": engine.fidelity,
-        "reason": None if engine.fidelity == "pass" else f"scripted {engine.fidelity}",
+        "reason": f"scripted {engine.fidelity}",
+        "tolerance": 0.002,
+        "logits_tolerance": {"mean_abs": 0.0005, "max_abs": 0.004},
         "tokens_checked": 64,
-        "prompts": [],
         "smallest_margin": 0.5,
+        "no_teacher_forcing": None,
+        "no_logits": None,
+        "logits": {"max_abs": 0.00012, "mean_abs": 1e-05, "kl_mean": 1e-11, "kl_max": 2e-10},
+        "sampling": {
+            "result": "not asked",
+            "reason": "no workload draws at a temperature",
+            **dict.fromkeys(("temperature", "top_p", "classes", "statistic", "p_value")),
+            "draws": 0,
+            "alpha": 1e-4,
+        },
+        "reuse": {"result": "pass", "reason": "scripted", "fresh_ms": 10.0, "repeated_ms": 10.0},
+        "prompts": [],
     }
+    require_valid("fidelity", content, "the scripted fidelity check")
+    return content
 
 
 def write_inputs(

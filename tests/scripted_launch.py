@@ -243,6 +243,7 @@ def _monitor(engine: ScriptedEngine) -> dict[str, Any]:
         "engine_mean_rss_bytes": engine.peak_rss_bytes // 2,
         "engine_cpu_percent_mean": 100.0 * engine.threads,
         "engine_threads_max": engine.threads + 1,
+        "engine_busy_threads": engine.threads,
         "machine_cpu_percent_mean": 55.0,
         "foreign_cpu_percent_mean": 1.0,
         "memory_available_min_bytes": 8_000_000_000,

@@ -142,6 +142,8 @@ class PytorchBaseline(Engine):
             load_modes=["closed"],
             max_concurrency=1,
             ignore_eos=True,
+            teacher_forcing=True,
+            logits=True,
         )
         version = f"torch {torch.__version__}, transformers {transformers.__version__}"
         return Description("pytorch-baseline", version, build_facts(), capabilities)
@@ -183,8 +185,9 @@ class PytorchBaseline(Engine):
     def _require_known_ids(self, spec: Spec) -> None:
         size = self._model.config.vocab_size
         for number, case in enumerate(spec.cases):
-            if max(case.prompt_ids) >= size:
-                raise BadSpecError(f"cases[{number}] has id {max(case.prompt_ids)}; the model knows {size} tokens")
+            highest = max(case.prompt_ids + (case.forced_ids or []))
+            if highest >= size:
+                raise BadSpecError(f"cases[{number}] has id {highest}; the model knows {size} tokens")
 
     def _allocate_cache(self, max_seq_len: int) -> None:
         config = self._model.config
@@ -209,14 +212,18 @@ class PytorchBaseline(Engine):
         choose = Greedy() if sampling.is_greedy else Sampler(sampling, seed, self._device)
         with memory_errors(), torch.inference_mode():
             ids = torch.tensor([case.prompt_ids], device=self._device)
+            forced = None if case.forced_ids is None else torch.tensor([case.forced_ids], device=self._device)
             while True:
                 output = self._model(input_ids=ids, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
                 logits = output.logits[0, -1]
                 chosen = choose(logits)
                 margin = top_margin(logits) if self._margins else None
-                if not timings.push(int(chosen.item()), margin):
+                wanted = timings.push(int(chosen.item()), margin)
+                if timings.wants_logits:
+                    timings.push_logits(logits.float().cpu().numpy().astype("<f4").tobytes())
+                if not wanted:
                     return
-                ids = chosen.view(1, 1)
+                ids = chosen.view(1, 1) if forced is None else forced[:, timings.count - 1, None]
 
 
 def top_margin(logits: torch.Tensor) -> float:

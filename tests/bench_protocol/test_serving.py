@@ -16,6 +16,7 @@ import pytest
 
 from bench_protocol import AdapterError, Timings, UnsupportedError, require_known_options
 from bench_protocol.spec import parse_spec
+from benchmark_runner.logits import read_logits
 
 Serve = Callable[..., Any]
 
@@ -94,6 +95,8 @@ SAMPLED = change_case("sampling", {"temperature": 0.7, "top_p": 0.9, "seed": 7})
         ({"sampling": ["greedy"]}, SAMPLED, "sampling temperature"),
         ({"sampling": ["greedy", "temperature"]}, SAMPLED, "sampling top_p"),
         ({"seed": False}, SAMPLED, "from a seed"),
+        ({"teacher_forcing": False}, change_case("forced_ids", [1, 2, 3, 4]), "forced_ids"),
+        ({"logits": False}, change_spec("logits_path", "/tmp/logits"), "logits_path"),
     ],
 )
 def test_what_the_capabilities_exclude_is_refused_before_loading(
@@ -104,6 +107,29 @@ def test_what_the_capabilities_exclude_is_refused_before_loading(
     assert (outcome.status, outcome.names) == (3, ["hello", "error"])
     assert outcome.events[1]["kind"] == "unsupported"
     assert message in outcome.events[1]["message"]
+
+
+def test_forced_ids_are_fed_back_and_the_engine_s_own_are_reported(serve: Serve, spec: dict[str, Any]) -> None:
+    spec["cases"][0]["forced_ids"] = [101, 7, 101, 102]
+    assert serve(spec).iterations[0]["token_ids"] == [101, 102, 101, 102]
+
+
+def test_logits_are_appended_token_by_token_warm_ups_included(
+    serve: Serve, spec: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "logits"
+    spec["logits_path"] = str(path)
+    assert serve(spec, margin=2.5).status == 0
+    logits = read_logits(path, 3 * 4)
+    assert logits.argmax(axis=1).tolist() == [101, 102, 103, 104] * 3
+    assert set(logits.max(axis=1).tolist()) == {2.5}
+
+
+def test_a_file_for_logits_that_cannot_be_opened_is_a_bad_spec(serve: Serve, spec: dict[str, Any]) -> None:
+    spec["logits_path"] = "/nowhere/logits"
+    outcome = serve(spec)
+    assert (outcome.status, outcome.names) == (2, ["hello", "error"])
+    assert "logits_path /nowhere/logits cannot be opened" in outcome.events[1]["message"]
 
 
 def test_unknown_options_are_unsupported(serve: Serve, spec: dict[str, Any]) -> None:

@@ -77,6 +77,10 @@ BAD_VALUES = [
     ("launch/block", 0),
     ("launch/engine", 1),
     ("options", []),
+    ("logits_path", ""),
+    ("logits_path", 1),
+    ("cases/0/forced_ids", [-1]),
+    ("cases/0/forced_ids", []),
 ]
 
 
@@ -100,6 +104,26 @@ def test_a_missing_key_is_named(spec: dict[str, Any]) -> None:
 def test_another_protocol_is_named_before_its_unknown_keys() -> None:
     with pytest.raises(BadSpecError, match="protocol is 2; this adapter speaks 1"):
         parse_spec({"protocol": 2, "prompts": []})
+
+
+def test_forced_ids_and_a_path_for_logits_are_read(spec: dict[str, Any]) -> None:
+    plain = parse_spec(spec)
+    assert (plain.logits_path, plain.cases[0].fed(1, 99)) == (None, 99)
+    spec["logits_path"] = "/tmp/logits"
+    spec["cases"][0]["forced_ids"] = [5, 6, 7, 8]
+    assert violations("spec", spec) == []
+    read = parse_spec(spec)
+    assert (read.logits_path, read.cases[0].fed(1, 99)) == ("/tmp/logits", 6)
+
+
+def test_forced_ids_are_one_a_token_and_greedy(spec: dict[str, Any]) -> None:
+    spec["cases"][0]["forced_ids"] = [5, 6, 7]
+    with pytest.raises(BadSpecError, match=r"cases\[0\]\.forced_ids has 3 ids; it must have 4"):
+        parse_spec(spec)
+    spec["cases"][0]["forced_ids"] = [5, 6, 7, 8]
+    spec["cases"][0]["sampling"]["temperature"] = 0.5
+    with pytest.raises(BadSpecError, match=r"needs sampling\.temperature 0"):
+        parse_spec(spec)
 
 
 def test_a_case_beyond_the_capacity_is_refused(spec: dict[str, Any]) -> None:

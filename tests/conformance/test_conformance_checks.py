@@ -63,6 +63,11 @@ BREAKS = {
     "eos_not_ignored": "eos_ignored",
     "margins_unasked": "margins",
     "margin_missing": "margins",
+    "forced_ignored": "teacher_forcing",
+    "forced_reported": "teacher_forcing",
+    "logits_cut": "logits",
+    "logits_of_others": "logits",
+    "logits_nan": "logits",
     "accepts_unknown_key": "refuses_unknown_key",
     "accepts_dtype": "refuses_dtype",
     "accepts_device": "refuses_device",
@@ -74,6 +79,8 @@ BREAKS = {
     "accepts_broken_spec": "refuses_broken_spec",
     "modest_accepts_sampling": "refuses_sampling",
     "modest_accepts_ignore_eos": "refuses_ignore_eos",
+    "modest_accepts_teacher_forcing": "refuses_teacher_forcing",
+    "modest_accepts_logits": "refuses_logits",
     "wrong_kind": "refuses_dtype",
     "wrong_status": "refuses_dtype",
     "loads_before_refusal": "refuses_dtype",
@@ -110,16 +117,17 @@ def test_an_adapter_that_keeps_the_protocol_passes_every_check(tmp_path, capsys)
     status, found = findings(tmp_path, adapter(tmp_path))
     assert (status, failed(found)) == (0, {})
     assert list(found) == list(CHECKS)
-    assert skipped(found) == ["refuses_sampling", "refuses_ignore_eos"]
+    beyond_it = ["refuses_sampling", "refuses_ignore_eos", "refuses_teacher_forcing", "refuses_logits"]
+    assert skipped(found) == beyond_it
     told = capsys.readouterr().out.splitlines()
-    assert told[-1] == f"tiny keeps the protocol: {len(CHECKS) - 2} passed, 0 failed, 2 skipped"
+    assert told[-1] == f"tiny keeps the protocol: {len(CHECKS) - 4} passed, 0 failed, 4 skipped"
     assert [line.split()[0] for line in told[:-1]] == list(CHECKS)
 
 
 def test_an_adapter_that_does_little_passes_and_must_refuse_the_rest(tmp_path):
     status, found = findings(tmp_path, adapter(tmp_path, "modest"))
     assert (status, failed(found)) == (0, {})
-    assert skipped(found) == ["seed_repeats", "seed_differs", "nucleus", "eos_ignored"]
+    assert skipped(found) == ["seed_repeats", "seed_differs", "nucleus", "eos_ignored", "teacher_forcing", "logits"]
 
 
 def test_an_adapter_without_margins_is_asked_without_them(tmp_path):

@@ -1,10 +1,13 @@
 """A correct adapter in little code, and on request (--fault NAME) one that breaks a rule of the protocol.
 
-Its model: the next id is the last one times 5 plus the position, modulo 97. Sampling adds a number of the seed.
+Its model: the next id is five times the sum of all ids before it and of their number, modulo 97. Sampling adds a number
+of the seed.
 """
 
 import json
+import math
 import os
+import struct
 import sys
 import time
 from pathlib import Path
@@ -12,7 +15,7 @@ from pathlib import Path
 EXIT_STATUS = {"bad_spec": 2, "unsupported": 3}
 SPEC_KEYS = {
     *("protocol", "launch", "model_dir", "weights", "dtype", "device", "threads", "max_seq_len", "cases"),
-    *("warmup_iterations", "iterations", "load", "options"),
+    *("warmup_iterations", "iterations", "load", "options", "logits_path"),
 }
 CAPABILITIES = {
     "devices": ["cpu"],
@@ -22,9 +25,13 @@ CAPABILITIES = {
     "load_modes": ["closed"],
     "max_concurrency": 1,
     "ignore_eos": True,
+    "teacher_forcing": True,
+    "logits": True,
 }
-MODEST = {"sampling": ["greedy"], "seed": False, "ignore_eos": False}
+MODEST = {"sampling": ["greedy"], "seed": False, "ignore_eos": False, "teacher_forcing": False, "logits": False}
 """What the adapters whose fault begins with `modest` have less of."""
+
+VOCABULARY = 97
 
 
 class RefusedError(Exception):
@@ -84,6 +91,8 @@ class Adapter:
             greedy = case["sampling"]["temperature"] == 0
             self.need("sampling", greedy or "temperature" in can["sampling"])
             self.need("ignore_eos", not case["ignore_eos"] or can["ignore_eos"])
+            self.need("teacher_forcing", "forced_ids" not in case or can["teacher_forcing"])
+        self.need("logits", not spec.get("logits_path") or can["logits"])
 
     def need(self, what, holds):
         if not holds and self.fault not in (f"accepts_{what}", f"modest_accepts_{what}"):
@@ -91,9 +100,10 @@ class Adapter:
 
     def generate(self, case, seed, warmup):
         """Ids of one request."""
-        ids, last = [], sum(case["prompt_ids"]) + len(case["prompt_ids"])
+        ids, total = [], sum(case["prompt_ids"]) + len(case["prompt_ids"])
+        forced = None if self.fault == "forced_ignored" else case.get("forced_ids")
         sampling = case["sampling"]
-        last += {"cache_kept": self.requests, "ids_by_process": os.getpid()}.get(self.fault, 0)
+        total += {"cache_kept": self.requests, "ids_by_process": os.getpid()}.get(self.fault, 0)
         self.requests += 1
         drawn = sampling["temperature"] > 0 and (sampling["top_p"] > 0.01 or self.fault == "top_p_ignored")
         if drawn:
@@ -103,9 +113,10 @@ class Adapter:
                 seed = time.monotonic_ns()
             if self.fault == "warm_up_seed" and warmup:
                 seed += 1000
-            last += seed * 31
+            total += seed * 31
         while len(ids) < case["max_new_tokens"]:
-            last = (last * 5 + len(ids)) % 97
+            last = (total * 5 + 3) % VOCABULARY
+            total += (forced[len(ids)] if forced else last) + 1
             is_end = last in case["eos_ids"] and (not case["ignore_eos"] or self.fault == "eos_not_ignored")
             if is_end and self.fault == "eos_left_out":
                 return ids, "eos"
@@ -114,11 +125,24 @@ class Adapter:
                 return ids, "eos"
         return ids, "length"
 
+    def leave_logits(self, ids):
+        """Logits that are 0 but for the chosen id's."""
+        sets = [bytearray(4 * VOCABULARY) for _ in ids]
+        for chosen, logits in zip(ids, sets, strict=True):
+            best = chosen + (self.fault == "logits_of_others")
+            struct.pack_into("<f", logits, 4 * (best % VOCABULARY), math.nan if self.fault == "logits_nan" else 1.0)
+        with Path(self.spec["logits_path"]).open("ab") as file:
+            file.write(b"".join(sets)[: -4 if self.fault == "logits_cut" else None])
+
     def iterate(self, index, warmup, number):
         case = self.spec["cases"][number]
         start_ns = time.monotonic_ns()
         seed = case["sampling"]["seed"] + (0 if self.fault == "round_ignored" else index)
         ids, finish = self.generate(case, seed, warmup)
+        if self.spec.get("logits_path"):
+            self.leave_logits(ids)
+        if self.fault == "forced_reported":
+            ids = case.get("forced_ids", ids)
         times = []
         for _ in ids:
             time.sleep(0.00001)  # the clock must be seen to move

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fake_options import NS_PER_MS, Crash, FakeOptions, Place, Point, read_options
 
 from bench_protocol import Capabilities, Case, Description, Engine, Loaded, Spec, Timings
+from bench_protocol.splitmix import MASK_64, random_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +23,8 @@ SPIN_NS = 300_000
 """time.sleep comes back up to about 0.1 ms late on a quiet machine; the last part is spun, to be exact to a few µs."""
 
 SAMPLED_IDS = range(200, 1200)
-MASK_64 = (1 << 64) - 1
+VOCABULARY = 1200
+"""Of the logits; scripted ids lie below."""
 
 DEFAULT_CAPABILITIES = Capabilities(
     devices=["cpu", "cuda"],
@@ -31,21 +34,9 @@ DEFAULT_CAPABILITIES = Capabilities(
     load_modes=["closed"],
     max_concurrency=1,
     ignore_eos=True,
+    teacher_forcing=True,
+    logits=True,
 )
-
-
-def random_numbers(seed: int) -> Callable[[], int]:
-    """64-bit numbers of splitmix64 (Steele, Lea and Flood 2014); the module random costs 5 ms to import."""
-    state = seed & MASK_64
-
-    def draw() -> int:
-        nonlocal state
-        state = (state + 0x9E3779B97F4A7C15) & MASK_64
-        mixed = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & MASK_64
-        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & MASK_64
-        return mixed ^ (mixed >> 31)
-
-    return draw
 
 
 class Clock:
@@ -138,13 +129,18 @@ class FakeEngine(Engine):
         self._requests += 1
         factor = self._launch_factor * self._round_factor(request)
         draw = random_numbers(seed)
-        wanted, token = True, 0
+        wanted, token, scripted = True, 0, 0
         while wanted:
             self._act_at(Place("generate", request, token))
             delay_ms = options.prefill_ms if token == 0 else _entry(options.token_ms, token - 1)
             self._wait(delay_ms, factor)
             margin = _entry(options.margin, token) if options.margins else None
-            wanted = timings.push(self._next_id(case, token, draw), margin)
+            chosen = self._next_id(case, scripted, draw)
+            wanted = timings.push(chosen, margin)
+            if timings.wants_logits:
+                timings.push_logits(_logits(chosen, _entry(options.margin, token)))
+            # An id that is not its own is a prompt to it, after which its script begins again.
+            scripted = scripted + 1 if case.fed(token, chosen) == chosen else 0
             token += 1
 
     def _round_factor(self, request: int) -> float:
@@ -203,6 +199,13 @@ class FakeEngine(Engine):
         if crash.signal is not None:
             os.kill(os.getpid(), crash.signal)
         os._exit(crash.exit_code)
+
+
+def _logits(chosen: int, margin: float) -> bytes:
+    """Logits that are 0 but for the chosen id's, 32-bit little-endian."""
+    logits = bytearray(4 * VOCABULARY)
+    struct.pack_into("<f", logits, 4 * chosen, margin)
+    return bytes(logits)
 
 
 def _entry(values: tuple[float, ...], index: int) -> float:

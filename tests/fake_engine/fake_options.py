@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bench_protocol import (
     AdapterError,
     BadSpecError,
+    Capabilities,
     EngineError,
     EngineMemoryError,
     Launch,
@@ -230,7 +231,7 @@ def _clock(name: str, value: Any) -> str:
     return str(value)
 
 
-CAPABILITY_NAMES = {"devices", "dtypes", "sampling", "seed", "load_modes", "max_concurrency", "ignore_eos"}
+CAPABILITY_NAMES = set(Capabilities._fields)
 
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "load_ms": _number,

@@ -14,6 +14,7 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.fidelity import reference as reference_module
 from benchmark_runner.fidelity.probe import Answer, Probe, planned_engine
 from benchmark_runner.launch.events import EventReport
+from benchmark_runner.logits import read_logits
 from fidelity_case import WAIT_SECONDS, FidelityCase
 
 
@@ -24,14 +25,21 @@ def test_the_reference_holds_ids_and_margins_of_each_prompt(case: FidelityCase) 
     assert content["prompts"][0]["token_ids"] == [101, 102, 103, 104, 105, 106]
     assert content["prompts"][1]["margins"] == [1.0, 0.5, 0.25, 0.125, 0.001, 0.001]
     assert content["version"] == "1.0.0"
+    assert content["logits"] == {"file": "logits.f32", "vocabulary": 1200}
+    logits = read_logits(case.reference_file.with_name("logits.f32"), 12)
+    assert logits[6:].argmax(axis=1).tolist() == content["prompts"][1]["token_ids"]
 
 
 def test_an_engine_that_agrees_passes(case: FidelityCase) -> None:
-    case.other["options"] = {"tokens": [101, 102, 103, 104, 105, 106, 9]}
+    case.other["options"]["tokens"] = [101, 102, 103, 104, 105, 106, 9]
     content = case.check()
     assert (content["result"], content["tokens_checked"], content["smallest_margin"]) == ("pass", 12, 0.001)
     assert (content["engine"], content["reference"], content["device"]) == ("other", "base", "cpu")
     assert [entry["agreed"] for entry in content["prompts"]] == [6, 6]
+    assert [entry["forced_divergences"] for entry in content["prompts"]] == [0, 0]
+    assert content["logits"] == {"max_abs": 0, "mean_abs": 0, "kl_mean": 0, "kl_max": 0}
+    assert (content["no_teacher_forcing"], content["no_logits"]) == (None, None)
+    assert (content["sampling"]["result"], content["reuse"]["result"]) == ("not asked", "not checkable")
 
 
 def test_the_reference_s_own_program_only_shows_that_it_repeats_itself(case: FidelityCase) -> None:
@@ -50,11 +58,44 @@ def test_the_reference_s_own_program_only_shows_that_it_repeats_itself(case: Fid
 def test_a_parting_is_judged_by_the_reference_s_margin_and_the_dtype(
     case: FidelityCase, tokens: list[int], dtype: str, result: str, margin: float
 ) -> None:
-    case.other.update(dtype=dtype, options={"tokens": tokens})
+    case.other["dtype"] = dtype
+    case.other["options"] |= {"tokens": tokens, "capabilities": {"logits": False}}
     content = case.check()
     assert content["result"] == result
     assert content["prompts"][0]["first_divergence"] == len(tokens) - 1
     assert content["prompts"][0]["reference_margin"] == margin
+
+
+def test_without_teacher_forcing_the_check_ends_where_the_texts_part(case: FidelityCase) -> None:
+    case.other["options"] |= {"tokens": [101, 102, 103, 104, 9], "capabilities": {"teacher_forcing": False}}
+    content = case.check()
+    assert (content["result"], content["tokens_checked"]) == ("rounding", 10)
+    assert content["no_teacher_forcing"] == "the engine cannot be fed other ids than it chose"
+    assert content["no_logits"] == "logits are comparable only where the reference's ids are fed"
+
+
+def test_logits_of_another_computation_fail_where_all_tokens_agree(case: FidelityCase) -> None:
+    case.other["options"]["margin"] = [1.0, 0.5, 0.3, 0.125, 0.001, 0.001]
+    content = case.check()
+    assert content["result"] == "fail"
+    assert "logits after 'Hi' lie 0.05 at most from the reference's" in content["reason"]
+    assert content["prompts"][0]["forced_divergences"] == 0
+
+
+def test_ids_that_the_adapter_made_from_text_are_text_only(case: FidelityCase) -> None:
+    case.other["options"]["capabilities"] = {"token_ids": False}
+    content = case.check()
+    assert content["result"] == "text only"
+    assert content["reason"].endswith("its ids were made from its text")
+
+
+def test_an_engine_that_cannot_draw_is_not_checkable_in_that_alone(case: FidelityCase) -> None:
+    case.plan["fidelity"]["sampling"] = {"temperature": 0.7, "top_p": 0.9}
+    case.other["options"]["capabilities"] = {"sampling": ["greedy"]}
+    content = case.check()
+    assert content["result"] == "pass"
+    assert content["sampling"]["result"] == "not checkable"
+    assert content["sampling"]["reason"] == "the engine has no seeded temperature"
 
 
 @pytest.mark.parametrize(
@@ -120,20 +161,20 @@ def test_a_reference_to_other_prompts_is_refused(case: FidelityCase) -> None:
         assert "belongs to other prompts" in process.stderr.read()
 
 
-def test_an_engine_that_knows_no_margins_is_asked_again_without(
+def test_an_engine_that_knows_no_margins_or_logits_is_asked_again_without(
     case: FidelityCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
 
     def ask(probe: Probe, folder: Path, watch: object) -> Answer:  # noqa: ARG001  stands for probe.ask
-        asked.append(dict(probe.options))
+        asked.append(("margins" in probe.options, probe.logits))
         refused = {"kind": "unsupported", "message": "unknown option"} if "margins" in probe.options else None
         report = EventReport(None, None, [], refused, refused is None, None)
         return Answer("unavailable" if refused else "ok", None, "cpu", report)
 
     monkeypatch.setattr(reference_module, "ask", ask)
     assert reference_module.ask_reference(case.plan, case.prompts, case.folder, None).status == "ok"
-    assert asked == [{**case.base["options"], "margins": True}, case.base["options"]]
+    assert asked == [(True, True), (True, False), (False, False)]
 
 
 def test_an_engine_that_the_plan_lacks_is_named(case: FidelityCase) -> None:
@@ -151,7 +192,7 @@ def test_a_stopped_check_leaves_nothing_running(case: FidelityCase, number: sign
         "ignore_sigterm": True,
     }
     with case.start("check", *case.check_flags("other")) as process:
-        events = case.out / "other" / "events.jsonl"
+        events = case.out / "other" / "free" / "events.jsonl"
         deadline = time.monotonic() + WAIT_SECONDS
         while not (events.exists() and "load_start" in events.read_text()) and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -9,7 +9,14 @@ import pytest
 
 from benchmark_runner.statistics.verdicts import Verdict
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/method.md", "docs/protocol.md", "config/README.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/method.md",
+    "docs/fidelity.md",
+    "docs/protocol.md",
+    "config/README.md",
+)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmark_runner.campaign.fidelity_prompts import LONG_PROMPTS
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model import prompts
 from benchmark_runner.model.counted_text import text_of
@@ -24,7 +25,7 @@ def plan_of(*kinds: dict[str, Any], max_new_tokens: int = 4) -> dict[str, Any]:
 
 
 def build(folder: Path, plan: dict[str, Any]) -> dict[str, Any]:
-    return prompts.build_prompts(plan, build_manifest(folder, "tiny", "abc"), folder)
+    return prompts.build_prompts(plan, build_manifest(folder, "tiny", "abc"), folder, seed=7)
 
 
 def test_each_kind_of_prompt_becomes_ids(model_dir: Path, tmp_path: Path) -> None:
@@ -85,7 +86,7 @@ def test_ids_beyond_the_vocabulary_are_refused(model_dir: Path) -> None:
     manifest = build_manifest(model_dir, "tiny", "abc")
     manifest["architecture"]["vocab_size"] = 5
     with pytest.raises(BenchmarkError, match="do not belong together"):
-        prompts.build_prompts(plan_of({"kind": "text", "text": "Hi"}), manifest, model_dir)
+        prompts.build_prompts(plan_of({"kind": "text", "text": "Hi"}), manifest, model_dir, seed=7)
 
 
 def test_a_broken_tokenizer_is_named(model_dir: Path) -> None:
@@ -108,3 +109,30 @@ def test_a_counted_text_has_exactly_that_many_tokens_each_time(count: int) -> No
 def test_a_count_out_of_reach_is_refused() -> None:
     with pytest.raises(BenchmarkError, match="no text of exactly 3 tokens"):
         text_of(3, lambda text: [0] * (2 * len(text)))
+
+
+def test_texts_that_nobody_can_have_seen_come_from_the_seed_alone(model_dir: Path) -> None:
+    plan, manifest = plan_of(), build_manifest(model_dir, "tiny", "abc")
+    one, again, other = (prompts.build_prompts(plan, manifest, model_dir, seed) for seed in (7, 7, 8))
+    assert one == again
+    assert one["fidelity"][0] == other["fidelity"][0]
+    assert one["fidelity"][1] != other["fidelity"][1]
+    assert len(one["unseen"]) == 3
+    assert all(ids not in other["unseen"] for ids in one["unseen"])
+    assert one["unseen_seed"] == 7
+
+
+def test_prompts_of_workloads_hold_nothing_random(model_dir: Path) -> None:
+    plan = plan_of({"kind": "text", "text": "Hi"})
+    plan["fidelity"]["prompts"] = []
+    manifest = build_manifest(model_dir, "tiny", "abc")
+    assert prompts.build_prompts(plan, manifest, model_dir, 7) == prompts.build_prompts(plan, manifest, model_dir, 8)
+
+
+def test_long_texts_of_the_dozen_are_left_out_where_the_context_is_short(model_dir: Path) -> None:
+    plan = plan_of()
+    plan["fidelity"]["prompts"] = [LONG_PROMPTS[2], "Hi"]
+    assert build(model_dir, plan)["fidelity"][0]["text"] == "Hi"
+    plan["fidelity"]["prompts"] = ["x" * len(LONG_PROMPTS[2])]
+    with pytest.raises(BenchmarkError, match="fidelity prompt 1"):
+        build(model_dir, plan)

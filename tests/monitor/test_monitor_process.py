@@ -22,6 +22,7 @@ class Monitor:
     def __init__(self, folder: Path, *flags: str) -> None:
         self.metrics = folder / "metrics.jsonl"
         command = [sys.executable, "-m", "benchmark_runner.monitor", "--interval-ms=10", f"--metrics={self.metrics}"]
+        command.append(f"--events={folder / 'events.jsonl'}")
         self.process = subprocess.Popen(
             [*command, "--marker=m", *(flags or ["--limits={}"])],
             env=os.environ | {"PYTHONPATH": str(SCRIPTS)},

@@ -146,3 +146,12 @@ def test_the_file_is_taken_apart():
     assert content.absent == {"a": "x", "b": "y"}
     assert len(content.samples) == 2
     assert take_apart([]).samples == []
+
+
+def test_busy_threads_are_those_of_the_measured_part():
+    content = metrics(
+        sample(10, engine_busy_threads=9), *(sample(at, engine_busy_threads=at - 10) for at in (11, 12, 13))
+    )
+    assert summary(content, measured=Window(11 * S, 13 * S))["engine_busy_threads"] == 2
+    assert summary(content)["engine_busy_threads"] is None
+    assert "engine_busy_threads" in summary(content)["absent"]

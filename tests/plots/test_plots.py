@@ -7,7 +7,7 @@ import warnings
 import pytest
 from matplotlib.text import Text
 
-from benchmark_runner.display import TIMES, significant
+from benchmark_runner.display import STRUCK, TIMES, significant
 from benchmark_runner.performance.results import Cell as Place
 from benchmark_runner.plots import gpu, latency, memory, throughput
 from benchmark_runner.plots.style import style
@@ -196,3 +196,9 @@ def test_names_with_dollar_signs_and_long_names_are_drawn_without_a_warning(tmp_
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         finish(tmp_path, engines, (ScriptedWorkload("latency_test"),))
+
+
+def test_every_plot_says_which_engine_is_struck(tmp_path):
+    wrong = ScriptedEngine("wrong", ttft_ms=1.0, itl_ms=0.5, fidelity="fail", launch_spread=0.01, iteration_spread=0.01)
+    for figure in Campaign(finish(tmp_path, [ENGINES[0], wrong], plots=False)).figures():
+        assert words(figure).replace("\n", " ").count(STRUCK) >= 1

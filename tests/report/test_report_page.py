@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from benchmark_runner.display import estimate_parts, milliseconds, significant
+from benchmark_runner.display import STRUCK, estimate_parts, milliseconds, significant
 from benchmark_runner.performance.results import Cell, Results
 from benchmark_runner.report.page import wording
 from finished import ENGINES, WORKLOADS, finish, make_environment, read
@@ -230,3 +230,15 @@ def test_one_engine_alone_has_nothing_to_be_compared_with(tmp_path):
     folder = finish(tmp_path, [ScriptedEngine("base")], (ScriptedWorkload("latency_test"),), plots=False)
     text = (folder / "report.html").read_text()
     assert "Only base was measured, so there is nothing to compare it with." in text
+
+
+def test_an_engine_that_failed_the_fidelity_check_is_struck_in_the_comparison(tmp_path):
+    wrong = ScriptedEngine("wrong", ttft_ms=1.0, itl_ms=0.5, fidelity="fail")
+    engines = [ScriptedEngine("base", ttft_ms=100.0, itl_ms=100.0), wrong]
+    page = Page((finish(tmp_path, engines, plots=False) / "report.html").read_text())
+    rows = {row[0].split(" ")[0]: row for row in page.table(COMPARISON)}
+    assert rows["wrong"][0] == f"wrong {STRUCK}"
+    assert "ms" in rows["wrong"][2]
+    checked = {row[0]: row for row in page.table("Greedy tokens")}["wrong"]
+    assert (checked[1], checked[5], checked[6]) == ("fail", "0.00012 1e-05 on average", "1e-11")
+    assert checked[7] == "not asked no workload draws at a temperature"

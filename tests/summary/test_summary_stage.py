@@ -164,3 +164,13 @@ def test_keeping_outliers_shows_their_mean_and_leaves_verdicts_alone(tmp_path: P
     assert "with all iterations" in _table(tmp_path / "b")
     ratios = [_table(tmp_path / name).split("| candle |")[1].split("|")[5] for name in ("a", "b")]
     assert ratios[0] == ratios[1]
+
+
+def test_an_engine_that_computes_something_else_keeps_its_figures_and_is_struck_with_the_reason(tmp_path: Path) -> None:
+    wrong = ScriptedEngine("wrong", ttft_ms=1.0, itl_ms=0.5, fidelity="fail", **SPREAD)
+    answer = _answer(tmp_path, [TORCH, CANDLE, wrong])
+    assert answer["summary"]["fastest_engine"] == "candle"
+    assert "wrong is left out: does not compute the same" in answer["summary"]["recommendation"]
+    row = next(line for line in _table(tmp_path).splitlines() if line.startswith("| ~~wrong~~ [2]"))
+    assert " ms |" in row and "no verdict" in row
+    assert "2. wrong is not ranked: it does not compute the same as the reference (scripted fail)" in _table(tmp_path)

@@ -4,10 +4,22 @@ REQUIRED INPUTS
     <output_dir>/fidelity/reference/prompts.json, <output_dir>/model/manifest.json, the engines' build records,
     models/derived/**/manifest.json for engines that open another format than safetensors
 OUTPUTS
-    <output_dir>/fidelity/<engine>.json
+    <output_dir>/fidelity/<engine>.json, <output_dir>/fidelity/reference/reference.json with the reference's logits beside it
 """
 
 from benchmark_runner.campaign.weights import REFERENCE_DTYPE
+
+
+rule fidelity:
+    input:
+        fidelity_of_all,
+    # No output: the table is printed each time it is asked for.
+    log:
+        f"{OUT}/logs/stages/fidelity.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.fidelity {input:q} 2>&1 | tee {log:q}"
 
 
 rule compute_reference:

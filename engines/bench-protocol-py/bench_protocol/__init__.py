@@ -2,7 +2,8 @@
 
 An adapter subclasses Engine and ends with ``run(MyEngine(), sys.argv[1:])``. This package reads the spec,
 refuses what the engine's capabilities exclude before anything is loaded, runs the rounds, takes the times and writes
-the events. It needs the standard library alone and imports fast, since its import is part of each launch.
+the events. It needs the standard library alone (only the module decode needs numpy) and imports fast, since its import
+is part of each launch.
 """
 
 from bench_protocol.engine import Capabilities, Description, Engine, Loaded

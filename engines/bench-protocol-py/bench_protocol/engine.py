@@ -25,6 +25,12 @@ class Capabilities(NamedTuple):
     max_concurrency: int
     ignore_eos: bool
     """Whether it can go on past an end-of-sequence id."""
+    teacher_forcing: bool = False
+    """Whether it can be fed other ids than it chose (forced_ids)."""
+    logits: bool = False
+    """Whether it can give the logits behind each token (logits_path)."""
+    token_ids: bool = True
+    """Whether the ids are the engine's own; False where the adapter makes them from its text."""
 
 
 class Description(NamedTuple):

@@ -15,6 +15,8 @@ def _refuse_case(case: Case, can: Capabilities, where: str) -> None:
     sampling = case.sampling
     if case.ignore_eos and not can.ignore_eos:
         raise UnsupportedError(f"{where}: this engine cannot go on past an end-of-sequence id (ignore_eos)")
+    if case.forced_ids is not None and not can.teacher_forcing:
+        raise UnsupportedError(f"{where}: this engine takes back only the ids that it chose (forced_ids)")
     wanted = ["greedy"] if sampling.is_greedy else ["temperature"]
     if not sampling.is_greedy and sampling.top_p < 1:
         wanted.append("top_p")
@@ -40,5 +42,7 @@ def refuse(spec: Spec, can: Capabilities) -> None:
         raise UnsupportedError(
             f"load.concurrency {spec.load.concurrency} is asked for; this engine serves {can.max_concurrency}"
         )
+    if spec.logits_path is not None and not can.logits:
+        raise UnsupportedError("logits_path is set; this engine gives no logits")
     for index, case in enumerate(spec.cases):
         _refuse_case(case, can, f"cases[{index}]")

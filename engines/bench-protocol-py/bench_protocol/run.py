@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from bench_protocol.events import EventLog
 from bench_protocol.failure import AdapterError, BadSpecError, EngineError, EngineMemoryError
+from bench_protocol.logits import LogitsFile
 from bench_protocol.refusals import refuse
 from bench_protocol.spec import PROTOCOL, Spec, read_spec
 from bench_protocol.timings import Timings
@@ -67,20 +68,25 @@ def _greet(engine: Engine, path: Path, events: EventLog) -> Spec:
     return spec
 
 
-def _run_round(engine: Engine, spec: Spec, events: EventLog, *, index: int, warmup: bool) -> None:
+def _run_round(
+    engine: Engine, spec: Spec, events: EventLog, logits: LogitsFile | None, *, index: int, warmup: bool
+) -> None:
     for number, case in enumerate(spec.cases):
         engine.reset()
-        timings = Timings(case, engine.now_ns)
+        timings = Timings(case, engine.now_ns, with_logits=logits is not None)
         start_ns = engine.now_ns()
         engine.generate(case, case.sampling.seed + index, timings)
         end_ns = engine.now_ns()
         if timings.finish is None:
             raise EngineError(f"the engine stopped after {timings.count} of {case.max_new_tokens} tokens")
+        if logits is not None:
+            logits.append(timings.logits or [], timings.count)
         events.iteration(index=index, warmup=warmup, case=number, start_ns=start_ns, end_ns=end_ns, timings=timings)
 
 
 def _serve(engine: Engine, path: Path, events: EventLog) -> None:
     spec = _greet(engine, path, events)
+    logits = LogitsFile(spec.logits_path) if spec.logits_path is not None else None
     events.load_start(engine.now_ns())
     loaded = engine.load(spec)
     events.load_end(engine.now_ns(), loaded)
@@ -89,7 +95,7 @@ def _serve(engine: Engine, path: Path, events: EventLog) -> None:
     gc.freeze()
     for warmup, rounds in ((True, spec.warmup_iterations), (False, spec.iterations)):
         for index in range(rounds):
-            _run_round(engine, spec, events, index=index, warmup=warmup)
+            _run_round(engine, spec, events, logits, index=index, warmup=warmup)
     events.done()
 
 

@@ -43,6 +43,12 @@ class Case(NamedTuple):
     ignore_eos: bool
     eos_ids: list[int]
     sampling: Sampling
+    forced_ids: list[int] | None = None
+    """Ids fed back in place of the chosen ones, one a token; None without teacher forcing."""
+
+    def fed(self, step: int, chosen: int) -> int:
+        """The id that is fed back at a step, where the engine chose this one."""
+        return chosen if self.forced_ids is None else self.forced_ids[step]
 
 
 class Launch(NamedTuple):
@@ -77,6 +83,8 @@ class Spec(NamedTuple):
     iterations: int
     load: Load
     options: dict[str, Any]
+    logits_path: str | None = None
+    """File to which the logits behind each token are appended; None where nobody asks for them."""
 
 
 class _Reader:
@@ -157,6 +165,7 @@ def _case(reader: _Reader) -> Case:
         ignore_eos=reader.flag("ignore_eos"),
         eos_ids=reader.ids("eos_ids"),
         sampling=_sampling(reader.object("sampling")),
+        forced_ids=reader.ids("forced_ids") if reader.has("forced_ids") else None,
     )
     reader.close()
     return case
@@ -172,10 +181,30 @@ def _cases(reader: _Reader, max_seq_len: int) -> list[Case]:
         needed = len(case.prompt_ids) + case.max_new_tokens
         if not case.prompt_ids:
             raise BadSpecError(f"cases[{index}].prompt_ids is empty")
+        if case.forced_ids is not None:
+            _require_forcible(case, f"cases[{index}].forced_ids")
         if needed > max_seq_len:
             raise BadSpecError(f"cases[{index}] asks for {needed} tokens; max_seq_len is {max_seq_len}")
         cases.append(case)
     return cases
+
+
+def _require_forcible(case: Case, name: str) -> None:
+    if len(case.forced_ids or []) != case.max_new_tokens:
+        raise BadSpecError(
+            f"{name} has {len(case.forced_ids or [])} ids; it must have {case.max_new_tokens}, one a token"
+        )
+    if not case.sampling.is_greedy:
+        raise BadSpecError(f"{name} needs sampling.temperature 0; it is {case.sampling.temperature}")
+
+
+def _logits_path(reader: _Reader) -> str | None:
+    if not reader.has("logits_path"):
+        return None
+    path = reader.any("logits_path")
+    if path is not None and (not isinstance(path, str) or not path):
+        raise BadSpecError(f"logits_path is {path!r}; it must be a path or null")
+    return path
 
 
 def _launch(reader: _Reader) -> Launch:
@@ -217,6 +246,7 @@ def parse_spec(content: Mapping[str, Any]) -> Spec:
         iterations=reader.integer("iterations", 0),
         load=Load(load.text("mode", ".*", "a text"), load.integer("concurrency", 1)),
         options=options,
+        logits_path=_logits_path(reader),
     )
     load.close()
     reader.close()

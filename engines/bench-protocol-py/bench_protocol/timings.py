@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 class Timings:
     """Where an engine puts each generated id; takes the time itself."""
 
-    __slots__ = ("_limit", "_now_ns", "_stop_ids", "count", "margins", "token_ids", "token_ns")
+    __slots__ = ("_limit", "_now_ns", "_stop_ids", "count", "logits", "margins", "token_ids", "token_ns")
 
-    def __init__(self, case: Case, now_ns: Callable[[], int]) -> None:
-        """Allocate for all tokens that the case may yield."""
+    def __init__(self, case: Case, now_ns: Callable[[], int], *, with_logits: bool = False) -> None:
+        """Allocate for all tokens that the case may yield; with_logits where the spec has a logits_path."""
         self._limit = case.max_new_tokens
         self._now_ns = now_ns
         self._stop_ids = frozenset() if case.ignore_eos else frozenset(case.eos_ids)
@@ -24,6 +24,7 @@ class Timings:
         self.token_ids = [0] * case.max_new_tokens
         self.token_ns = [0] * case.max_new_tokens
         self.margins: list[float | None] = [None] * case.max_new_tokens
+        self.logits: list[bytes] | None = [] if with_logits else None
 
     def push(self, token_id: int, margin: float | None = None) -> bool:
         """Take an id that the host knows now; returns whether another is wanted.
@@ -36,6 +37,16 @@ class Timings:
         self.margins[count] = margin
         self.count = count + 1
         return count + 1 < self._limit and token_id not in self._stop_ids
+
+    @property
+    def wants_logits(self) -> bool:
+        """Whether the launch asks for logits, whose times mean nothing."""
+        return self.logits is not None
+
+    def push_logits(self, logits: bytes) -> None:
+        """Keep the logits [vocabulary] behind a token, as 32-bit little-endian numbers, where they are asked for."""
+        if self.logits is not None:
+            self.logits.append(logits)
 
     @property
     def finish(self) -> str | None:

@@ -6,7 +6,8 @@ use crate::spec::Case;
 use crate::timings::Timings;
 
 /// Generate one case. `forward` takes ids and the position of the first of them, and returns the
-/// logits that follow the last; it sees the whole prompt first, then one id at a time.
+/// logits that follow the last; it sees the whole prompt first, then one id at a time: the one that
+/// was chosen, or the case's forced one.
 ///
 /// # Errors
 /// Those of `forward`, and logits without a number.
@@ -29,10 +30,12 @@ where
         if timings.wants_margins() {
             timings.push_margin(margin(&logits));
         }
-        if timings.token_ids().len() == case.max_new_tokens || case.ends_with(id) {
+        timings.push_logits(&logits);
+        let step = timings.token_ids().len() - 1;
+        if step + 1 == case.max_new_tokens || case.ends_with(id) {
             return Ok(());
         }
-        logits = forward(&[id], position)?;
+        logits = forward(&[case.fed(step, id)], position)?;
         position += 1;
     }
 }
@@ -53,6 +56,7 @@ mod tests {
                 top_p: 1.0,
                 seed: 0,
             },
+            forced_ids: None,
         }
     }
 
@@ -96,6 +100,18 @@ mod tests {
     }
 
     #[test]
+    fn forced_ids_go_in_and_the_chosen_ones_are_reported() {
+        let mut case = case(true, 0.0);
+        case.forced_ids = Some(vec![7, 8, 9, 0]);
+        let (ids, calls) = generate(&case, 0);
+        assert_eq!(ids, [1, 9, 1, 3]);
+        assert_eq!(
+            calls,
+            [(vec![3, 1], 0), (vec![7], 2), (vec![8], 3), (vec![9], 4)]
+        );
+    }
+
+    #[test]
     fn the_seed_determines_the_draws() {
         let case = case(true, 5.0);
         assert_eq!(generate(&case, 1), generate(&case, 1));
@@ -114,6 +130,21 @@ mod tests {
         )
         .unwrap();
         assert_eq!(timings.margins(), Some([1.5; 4].as_slice()));
+    }
+
+    #[test]
+    fn logits_come_one_set_a_token() {
+        let mut timings = Timings::new(4, false).with_logits();
+        decode(
+            &case(true, 0.0),
+            0,
+            &mut Sampler::default(),
+            &mut timings,
+            |_, position| Ok(vec![position as f32, 9.0]),
+        )
+        .unwrap();
+        let wanted = [0.0, 9.0, 2.0, 9.0, 3.0, 9.0, 4.0, 9.0];
+        assert_eq!(timings.logits(), Some(wanted.as_slice()));
     }
 
     #[test]

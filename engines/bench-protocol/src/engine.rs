@@ -75,11 +75,15 @@ pub struct Capabilities {
     pub max_concurrency: u64,
     /// Whether it can go on past an end-of-sequence id.
     pub ignore_eos: bool,
+    /// Whether it can be fed other ids than it chose (`forced_ids`).
+    pub teacher_forcing: bool,
+    /// Whether it can give the logits behind each token (`logits_path`).
+    pub logits: bool,
 }
 
 impl Capabilities {
     /// Capabilities of an engine that generates with [`crate::decode`]: one request at a time,
-    /// every way of sampling, seeded.
+    /// every way of sampling, seeded, teacher forcing and logits.
     #[must_use]
     pub fn of_logits(devices: Vec<&'static str>, dtypes: Vec<Dtype>) -> Self {
         Self {
@@ -90,6 +94,8 @@ impl Capabilities {
             load_modes: vec!["closed"],
             max_concurrency: 1,
             ignore_eos: true,
+            teacher_forcing: true,
+            logits: true,
         }
     }
 }

@@ -26,6 +26,7 @@ mod decode;
 mod engine;
 mod events;
 mod failure;
+mod logits;
 mod refusals;
 mod run;
 mod sampler;

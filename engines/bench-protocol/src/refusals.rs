@@ -41,6 +41,11 @@ pub fn check(spec: &Spec, description: &Description) -> Result<(), Failure> {
         require("options", key, known.contains(&key.as_str()), known)?;
     }
     wants_margins(spec)?;
+    if spec.logits_path.is_some() && !description.capabilities.logits {
+        return Err(Failure::unsupported(
+            "logits_path is set, this engine gives no logits",
+        ));
+    }
     for (index, case) in spec.cases.iter().enumerate() {
         check_case(case, &description.capabilities)
             .map_err(|why| Failure::unsupported(format!("cases[{index}]: {why}")))?;
@@ -91,6 +96,9 @@ fn check_case(case: &Case, capabilities: &Capabilities) -> Result<(), String> {
     let can = |way: &str| capabilities.sampling.contains(&way);
     if case.ignore_eos && !capabilities.ignore_eos {
         return Err("ignore_eos is true, the engine stops at the end of a sequence".to_owned());
+    }
+    if case.forced_ids.is_some() && !capabilities.teacher_forcing {
+        return Err("forced_ids are given, the engine takes back only what it chose".to_owned());
     }
     if sampling.is_greedy() {
         return if can("greedy") {
@@ -154,6 +162,7 @@ mod tests {
                     top_p: 0.5,
                     seed: 0,
                 },
+                forced_ids: None,
             }],
             warmup_iterations: 0,
             iterations: 1,
@@ -162,6 +171,7 @@ mod tests {
                 concurrency: 1,
             },
             options: Map::new(),
+            logits_path: None,
         }
     }
 
@@ -221,6 +231,22 @@ mod tests {
         assert_eq!(check(&asked, &description), Ok(()));
         description.capabilities.sampling = vec!["temperature"];
         assert!(refusal(&asked, &description).contains("greedy"));
+    }
+
+    #[test]
+    fn forcing_and_logits_need_their_capability() {
+        let mut asked = spec();
+        asked.logits_path = Some("/tmp/logits".into());
+        let mut description = description();
+        assert_eq!(check(&asked, &description), Ok(()));
+        description.capabilities.logits = false;
+        assert!(refusal(&asked, &description).starts_with("logits_path"));
+        let mut asked = spec();
+        asked.cases[0].sampling.temperature = 0.0;
+        asked.cases[0].forced_ids = Some(vec![1, 2]);
+        assert_eq!(check(&asked, &description), Ok(()));
+        description.capabilities.teacher_forcing = false;
+        assert!(refusal(&asked, &description).contains("forced_ids"));
     }
 
     #[test]

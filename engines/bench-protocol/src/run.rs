@@ -10,6 +10,7 @@ use crate::clock::now_ns;
 use crate::engine::Engine;
 use crate::events::{Event, EventLog, Finish};
 use crate::failure::{Failure, Kind};
+use crate::logits::LogitsFile;
 use crate::refusals;
 use crate::spec::{self, Case, PROTOCOL, Spec};
 use crate::timings::Timings;
@@ -78,7 +79,15 @@ fn launch<E: Engine>(spec: &Path, events: &mut EventLog) -> Result<(), Failure> 
     E::check(&spec)?;
 
     let longest = spec.cases.iter().map(|case| case.max_new_tokens).max();
-    let timings = Timings::new(longest.unwrap_or(0), refusals::wants_margins(&spec)?);
+    let mut timings = Timings::new(longest.unwrap_or(0), refusals::wants_margins(&spec)?);
+    let logits = spec
+        .logits_path
+        .as_deref()
+        .map(LogitsFile::open)
+        .transpose()?;
+    if logits.is_some() {
+        timings = timings.with_logits();
+    }
     events.write(&Event::LoadStart { time_ns: now_ns() })?;
     let (engine, loaded) = E::load(&spec)?;
     events.write(&Event::LoadEnd {
@@ -89,6 +98,7 @@ fn launch<E: Engine>(spec: &Path, events: &mut EventLog) -> Result<(), Failure> 
     let mut rounds = Rounds {
         engine,
         timings,
+        logits,
         events,
     };
     rounds.all(&spec, true, spec.warmup_iterations)?;
@@ -100,6 +110,7 @@ fn launch<E: Engine>(spec: &Path, events: &mut EventLog) -> Result<(), Failure> 
 struct Rounds<'a, E> {
     engine: E,
     timings: Timings,
+    logits: Option<LogitsFile>,
     events: &'a mut EventLog,
 }
 
@@ -130,6 +141,9 @@ impl<E: Engine> Rounds<'_, E> {
         self.engine.generate(case, seed, &mut self.timings)?;
         let end_ns = now_ns();
         let finish = finish(case, self.timings.token_ids())?;
+        if let (Some(file), Some(logits)) = (&mut self.logits, self.timings.logits()) {
+            file.append(logits)?;
+        }
         self.events.write(&Event::Iteration {
             index,
             warmup,

@@ -315,6 +315,42 @@ fn a_failing_engine_ends_with_status_1_and_its_words() {
 }
 
 #[test]
+fn logits_are_appended_round_by_round() {
+    let folder = Folder::new("logits-file");
+    let path = folder.0.join("logits");
+    let mut asked = spec();
+    asked["logits_path"] = json!(path);
+    asked["cases"][0]["forced_ids"] = json!([7, 8, 9]);
+    let (status, events) = launched("logits", &asked.to_string());
+    assert_eq!(status, 0);
+    let forced: Vec<&Value> = events.iter().filter(|event| event["case"] == 0).collect();
+    assert_eq!(forced[0]["token_ids"], json!([2, 8, 9]));
+    let bytes = std::fs::read(&path).unwrap();
+    let numbers: Vec<f32> = bytes
+        .chunks(4)
+        .map(|four| f32::from_le_bytes(four.try_into().unwrap()))
+        .collect();
+    let best: Vec<usize> = numbers
+        .chunks(10)
+        .map(|logits| logits.iter().position(|&logit| logit == 1.0).unwrap())
+        .collect();
+    assert_eq!(best, [2, 8, 9, 5, 6].repeat(3));
+}
+
+#[test]
+fn a_file_for_logits_that_cannot_be_opened_is_a_bad_spec() {
+    let mut asked = spec();
+    asked["logits_path"] = json!("/nowhere/logits");
+    let (status, events) = launched("no-logits", &asked.to_string());
+    assert_eq!((status, names(&events)), (2, vec!["hello", "error"]));
+    let message = events[1]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("logits_path /nowhere/logits"),
+        "{message}"
+    );
+}
+
+#[test]
 fn tokens_after_the_end_of_a_sequence_are_a_failure() {
     let case = Case {
         prompt_ids: vec![1],
@@ -326,6 +362,7 @@ fn tokens_after_the_end_of_a_sequence_are_a_failure() {
             top_p: 1.0,
             seed: 0,
         },
+        forced_ids: None,
     };
     assert_eq!(finish(&case, &[5, 6]), Ok(Finish::Eos));
     assert_eq!(finish(&case, &[5, 4, 6]), Ok(Finish::Eos));

@@ -40,6 +40,9 @@ pub struct Spec {
     pub load: Load,
     /// The engine's own options.
     pub options: serde_json::Map<String, serde_json::Value>,
+    /// File to which the logits behind each token are appended; the times of such a launch mean
+    /// nothing.
+    pub logits_path: Option<PathBuf>,
 }
 
 /// Names of a launch.
@@ -68,6 +71,8 @@ pub struct Case {
     pub eos_ids: Vec<u32>,
     /// How a token is chosen.
     pub sampling: Sampling,
+    /// Ids that are fed back in place of the chosen ones, one a token: teacher forcing.
+    pub forced_ids: Option<Vec<u32>>,
 }
 
 impl Case {
@@ -75,6 +80,15 @@ impl Case {
     #[must_use]
     pub fn ends_with(&self, id: u32) -> bool {
         !self.ignore_eos && self.eos_ids.contains(&id)
+    }
+
+    /// The id that is fed back at this step, where the engine chose `chosen`.
+    #[must_use]
+    pub fn fed(&self, step: usize, chosen: u32) -> u32 {
+        self.forced_ids
+            .as_ref()
+            .and_then(|ids| ids.get(step).copied())
+            .unwrap_or(chosen)
     }
 }
 
@@ -217,6 +231,12 @@ fn check(spec: &Spec) -> Result<(), String> {
         ("threads", spec.threads == 0),
         ("cases", spec.cases.is_empty()),
         ("load.concurrency", spec.load.concurrency == 0),
+        (
+            "logits_path",
+            spec.logits_path
+                .as_ref()
+                .is_some_and(|path| path.as_os_str().is_empty()),
+        ),
     ] {
         if is_absent {
             return Err(format!("{key} is empty or 0"));
@@ -242,6 +262,20 @@ fn check_case(case: &Case, max_seq_len: usize) -> Result<(), String> {
     if top_p <= 0.0 || top_p > 1.0 {
         return Err(format!("sampling.top_p is {top_p}, outside (0, 1]"));
     }
+    if let Some(ids) = &case.forced_ids {
+        if ids.len() != case.max_new_tokens {
+            return Err(format!(
+                "{} forced_ids for {} tokens",
+                ids.len(),
+                case.max_new_tokens
+            ));
+        }
+        if !case.sampling.is_greedy() {
+            return Err(format!(
+                "forced_ids need sampling.temperature 0, it is {temperature}"
+            ));
+        }
+    }
     let needed = case.prompt_ids.len().saturating_add(case.max_new_tokens);
     if needed > max_seq_len {
         return Err(format!(
@@ -252,116 +286,5 @@ fn check_case(case: &Case, max_seq_len: usize) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn valid() -> Value {
-        json!({
-            "protocol": 1,
-            "launch": {"engine": "candle_cuda", "workload": "chat", "block": 1},
-            "model_dir": "/models/tiny", "weights": "model.safetensors", "dtype": "bf16",
-            "device": "cuda:1", "threads": 2, "max_seq_len": 16,
-            "cases": [{"prompt_ids": [1, 2, 3], "max_new_tokens": 4, "ignore_eos": true, "eos_ids": [2],
-                       "sampling": {"temperature": 0.8, "top_p": 0.95, "seed": 7}}],
-            "warmup_iterations": 1, "iterations": 2,
-            "load": {"mode": "closed", "concurrency": 1}, "options": {"x": 1}
-        })
-    }
-
-    fn changed(pointer: &str, value: Value) -> Result<Spec, String> {
-        let mut spec = valid();
-        *spec.pointer_mut(pointer).unwrap() = value;
-        parse(&spec.to_string())
-    }
-
-    #[test]
-    fn a_valid_spec_is_read() {
-        let spec = parse(&valid().to_string()).unwrap();
-        assert_eq!(spec.device, Device::Cuda(1));
-        assert_eq!(spec.dtype, Dtype::Bf16);
-        assert_eq!(spec.cases[0].prompt_ids, [1, 2, 3]);
-        assert_eq!(spec.options["x"], 1);
-    }
-
-    #[test]
-    fn a_spec_without_a_launch_is_read() {
-        let mut spec = valid();
-        spec.as_object_mut().unwrap().remove("launch");
-        assert_eq!(parse(&spec.to_string()).unwrap().launch, None);
-    }
-
-    #[test]
-    fn unknown_keys_are_refused_at_every_level() {
-        for level in ["", "/launch", "/cases/0", "/cases/0/sampling", "/load"] {
-            let mut spec = valid();
-            let object = spec.pointer_mut(level).unwrap().as_object_mut().unwrap();
-            object.insert("surprise".to_owned(), json!(1));
-            let why = parse(&spec.to_string()).unwrap_err();
-            assert!(why.contains("surprise"), "{level}: {why}");
-        }
-    }
-
-    #[test]
-    fn another_protocol_is_named_before_its_unknown_keys() {
-        let why = parse(r#"{"protocol": 2, "prompts": []}"#).unwrap_err();
-        assert_eq!(why, "protocol is 2, this adapter speaks 1");
-        assert_eq!(parse("{}").unwrap_err(), "protocol is missing");
-    }
-
-    #[test]
-    fn values_out_of_bounds_are_refused() {
-        for (pointer, value) in [
-            ("/model_dir", json!("")),
-            ("/weights", json!("")),
-            ("/dtype", json!("f64")),
-            ("/device", json!("cuda:")),
-            ("/device", json!("cuda:+1")),
-            ("/device", json!("tpu")),
-            ("/threads", json!(0)),
-            ("/threads", json!(-1)),
-            ("/max_seq_len", json!(6)),
-            ("/cases", json!([])),
-            ("/cases/0/prompt_ids", json!([])),
-            ("/cases/0/prompt_ids", json!([-1])),
-            ("/cases/0/max_new_tokens", json!(0)),
-            ("/cases/0/sampling/temperature", json!(-0.1)),
-            ("/cases/0/sampling/top_p", json!(0.0)),
-            ("/cases/0/sampling/top_p", json!(1.1)),
-            ("/cases/0/sampling/seed", json!(-1)),
-            ("/load/concurrency", json!(0)),
-            ("/iterations", json!(1.5)),
-            ("/options", json!([])),
-        ] {
-            assert!(
-                changed(pointer, value.clone()).is_err(),
-                "{pointer} {value}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_missing_key_is_named() {
-        for key in ["weights", "cases", "load", "options", "iterations"] {
-            let mut spec = valid();
-            spec.as_object_mut().unwrap().remove(key);
-            assert!(parse(&spec.to_string()).unwrap_err().contains(key));
-        }
-    }
-
-    #[test]
-    fn an_id_ends_a_sequence_only_where_eos_counts() {
-        let mut case = parse(&valid().to_string()).unwrap().cases.remove(0);
-        assert!(!case.ends_with(2));
-        case.ignore_eos = false;
-        assert!(case.ends_with(2));
-        assert!(!case.ends_with(3));
-    }
-
-    #[test]
-    fn devices_are_written_as_they_are_read() {
-        for name in ["cpu", "cuda:0", "cuda:12"] {
-            assert_eq!(Device::try_from(name.to_owned()).unwrap().to_string(), name);
-        }
-    }
-}
+#[path = "spec_tests.rs"]
+mod tests;

@@ -9,6 +9,7 @@ pub struct Timings {
     token_ids: Vec<u32>,
     token_ns: Vec<u64>,
     margins: Option<Vec<f32>>,
+    logits: Option<Vec<f32>>,
 }
 
 impl Timings {
@@ -19,7 +20,15 @@ impl Timings {
             token_ids: Vec::with_capacity(capacity),
             token_ns: Vec::with_capacity(capacity),
             margins: with_margins.then(|| Vec::with_capacity(capacity)),
+            logits: None,
         }
+    }
+
+    /// Keep the logits too, as `logits_path` in the spec asks.
+    #[must_use]
+    pub fn with_logits(mut self) -> Self {
+        self.logits = Some(Vec::new());
+        self
     }
 
     /// Forget the last iteration, keep the memory.
@@ -28,6 +37,9 @@ impl Timings {
         self.token_ns.clear();
         if let Some(margins) = &mut self.margins {
             margins.clear();
+        }
+        if let Some(logits) = &mut self.logits {
+            logits.clear();
         }
     }
 
@@ -50,6 +62,19 @@ impl Timings {
         }
     }
 
+    /// Whether the launch asks for logits, whose times mean nothing.
+    #[must_use]
+    pub fn wants_logits(&self) -> bool {
+        self.logits.is_some()
+    }
+
+    /// Keep the logits from which a token was chosen, where they are asked for.
+    pub fn push_logits(&mut self, logits: &[f32]) {
+        if let Some(kept) = &mut self.logits {
+            kept.extend_from_slice(logits);
+        }
+    }
+
     /// Generated ids so far.
     #[must_use]
     pub fn token_ids(&self) -> &[u32] {
@@ -62,6 +87,10 @@ impl Timings {
 
     pub(crate) fn margins(&self) -> Option<&[f32]> {
         self.margins.as_deref()
+    }
+
+    pub(crate) fn logits(&self) -> Option<&[f32]> {
+        self.logits.as_deref()
     }
 }
 
@@ -82,6 +111,20 @@ mod tests {
             assert_eq!(timings.margins(), Some([0.5].as_slice()));
         }
         assert_eq!(timings.token_ids.as_ptr(), before);
+    }
+
+    #[test]
+    fn logits_are_kept_for_one_round_where_they_are_asked_for() {
+        let mut timings = Timings::new(2, false).with_logits();
+        for _ in 0..2 {
+            timings.clear();
+            timings.push_logits(&[1.0, 2.0]);
+            timings.push_logits(&[3.0, 4.0]);
+            assert_eq!(timings.logits(), Some([1.0, 2.0, 3.0, 4.0].as_slice()));
+        }
+        let mut without = Timings::new(2, false);
+        without.push_logits(&[1.0]);
+        assert_eq!((without.wants_logits(), without.logits()), (false, None));
     }
 
     #[test]

@@ -106,6 +106,7 @@ fn spec(folder: &Folder) -> Spec {
                 top_p: 1.0,
                 seed: 0,
             },
+            forced_ids: None,
         }],
         warmup_iterations: 0,
         iterations: 1,
@@ -114,6 +115,7 @@ fn spec(folder: &Folder) -> Spec {
             concurrency: 1,
         },
         options: Map::new(),
+        logits_path: None,
     }
 }
 

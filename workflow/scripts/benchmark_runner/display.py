@@ -14,6 +14,9 @@ BYTES_PER_MB: Final = 1e6
 BYTES_PER_GB: Final = 1e9
 # Three digits tell 1 part in 100 to 1,000 apart, which is finer than any interval that these campaigns reach.
 DIGITS: Final = 3
+STRUCK: Final = "not ranked: another computation"
+"""Beside the name of an engine that failed the fidelity check."""
+
 ABSENT: Final = "—"
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 

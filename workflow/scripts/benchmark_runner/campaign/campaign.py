@@ -14,7 +14,7 @@ from benchmark_runner.campaign.attempts import attempts_made, is_owed
 from benchmark_runner.campaign.checks import campaign_problems
 from benchmark_runner.campaign.continued import iterations_per_launch
 from benchmark_runner.campaign.engines import Engine, campaign_engines, engine_is_back
-from benchmark_runner.campaign.fidelity_prompts import DEFAULT_PROMPTS
+from benchmark_runner.campaign.fidelity_prompts import DEFAULT_PROMPTS, hottest_sampling
 from benchmark_runner.campaign.identity import file_sha256, fingerprint
 from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import randomised_blocks
@@ -240,6 +240,7 @@ class Campaign:
                 "reference": self.reference,
                 "max_new_tokens": self.config["fidelity"]["max_tokens"],
                 "prompts": self.config["fidelity"]["prompts"] or list(DEFAULT_PROMPTS),
+                "sampling": hottest_sampling(self.workloads.values()),
             },
         }
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmark_runner.campaign.fidelity_prompts import DEFAULT_PROMPTS
+from benchmark_runner.campaign.fidelity_prompts import SHORT_PROMPTS
 from benchmark_runner.configuration.names import entries
 from benchmark_runner.configuration.positions import Problem
 from benchmark_runner.errors import BenchmarkError
@@ -136,7 +136,7 @@ def prompt_problems(config: Mapping[str, Any], context: Context | None) -> Itera
     if context is None or not isinstance(fidelity, dict) or not _is_count(fidelity.get("max_tokens")):
         return
     given = fidelity.get("prompts")
-    for index, text in enumerate(given if isinstance(given, list) else DEFAULT_PROMPTS):
+    for index, text in enumerate(given if isinstance(given, list) else SHORT_PROMPTS):
         found = _case_problem({"prompt": text, "max_tokens": fidelity["max_tokens"]}, context)
         if found:
             yield ["fidelity", *(["prompts", index] if given and found[0] == "prompt" else ["max_tokens"])], found[1]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from benchmark_runner.conformance.evidence import Evidence
 from benchmark_runner.conformance.outcome import Outcome
-from benchmark_runner.conformance.specs import SEED
+from benchmark_runner.conformance.specs import FORCED_PLACES, SEED
+from benchmark_runner.logits import LogitsError, read_logits
 
 EXIT_STATUS: Final = {"internal": 1, "out_of_memory": 1, "bad_spec": 2, "unsupported": 3}
 """Exit status after an error of each kind, from docs/protocol.md."""
@@ -224,6 +228,47 @@ def check_margins(evidence: Evidence) -> None:
         require(given == wanted, f"{given} margins for {wanted} tokens")
 
 
+def _forced(evidence: Evidence, capability: str) -> Outcome:
+    """The run with forced ids and logits, where the adapter says that it has the capability."""
+    if not evidence.capabilities.get(capability, False):
+        raise NotApplicableError(f"the adapter does not say that it has {capability}")
+    if evidence.forced is None:
+        raise BrokenRuleError("the first run gave no ids to force")
+    require(evidence.forced.is_complete, f"run {evidence.forced.name}: {evidence.forced.ending}")
+    return evidence.forced
+
+
+def check_teacher_forcing(evidence: Evidence) -> None:
+    """With forced_ids each step reports the engine's own choice after the ids that were fed."""
+    outcome = _forced(evidence, "teacher_forcing")
+    wanted_count, answers = len(outcome.spec["cases"]), [event["token_ids"] for event in outcome.iterations]
+    require(len(answers) == wanted_count, f"{len(answers)} answers to {wanted_count} cases")
+    own, foreign, *prompts = answers
+    greedy = evidence.rounds(evidence.first, "greedy")[0]
+    require(own == greedy, f"{own} instead of {greedy} where its own ids are forced")
+    after = [foreign[place] for place in FORCED_PLACES]
+    wanted = [ids[0] for ids in prompts]
+    # A prompt is computed in one go, which rounds otherwise than token by token: one tie may turn.
+    agreeing = sum(one == other for one, other in zip(after, wanted, strict=True))
+    require(agreeing >= len(FORCED_PLACES) - 1, f"{after} after forced ids, {wanted} after a prompt that ends in them")
+
+
+def check_logits(evidence: Evidence) -> None:
+    """With logits_path there is a vocabulary of finite logits a token, the highest of which is the greedy choice."""
+    outcome = _forced(evidence, "logits")
+    ids = [token for event in _iterations(outcome) for token in event["token_ids"]]
+    try:
+        logits = read_logits(Path(outcome.spec["logits_path"]), len(ids))
+    except LogitsError as error:
+        raise BrokenRuleError(str(error)) from error
+    known = evidence.setup.known_vocabulary
+    size = logits.shape[1]
+    require(known is None or size == known, f"{size} logits a token; the vocabulary has {known}")
+    require(bool(np.isfinite(logits).all()), "not all logits are finite")
+    best = logits.argmax(axis=1).tolist()
+    require(best == ids, f"the highest logits are those of {best}, the ids are {ids}")
+
+
 def _few(rounds: Iterable[list[int]]) -> str:
     return " and ".join(str(ids) for ids in rounds)
 
@@ -265,6 +310,8 @@ REFUSALS: Final = {
     "refuses_option": "An unknown option is refused as unsupported, with status 3.",
     "refuses_sampling": "Sampling that the capabilities lack is refused as unsupported, with status 3.",
     "refuses_ignore_eos": "ignore_eos is refused as unsupported where the capabilities lack it.",
+    "refuses_teacher_forcing": "forced_ids are refused as unsupported where the capabilities lack teacher_forcing.",
+    "refuses_logits": "logits_path is refused as unsupported where the capabilities lack logits.",
     "refuses_protocol": "Another version of the protocol is refused as bad_spec, with status 2.",
     "refuses_missing_key": "A spec that lacks a key is refused as bad_spec, with status 2.",
     "refuses_broken_spec": "A spec that is not JSON is refused as bad_spec, with status 2.",
@@ -291,6 +338,8 @@ CHECKS: Final[dict[str, Callable[[Evidence], None]]] = {
     "eos_honoured": check_eos_honoured,
     "eos_ignored": check_eos_ignored,
     "margins": check_margins,
+    "teacher_forcing": check_teacher_forcing,
+    "logits": check_logits,
     "refuses_unknown_key": check_unknown_key,
     **{name: RefusalCheck(name) for name in REFUSALS},
 }

@@ -45,6 +45,8 @@ class Evidence:
     end: Outcome | None = None
     """The run with an end-of-sequence id; None where the first gave no ids to choose from."""
     eos_id: int | None = None
+    forced: Outcome | None = None
+    """The run with forced_ids and logits_path, as far as the adapter has them; None where it has neither."""
     with_margins: bool = False
     """Whether the adapter knows the option margins."""
     refusals: dict[str, tuple[Refusal, Outcome | None]] = field(default_factory=dict)
@@ -53,7 +55,8 @@ class Evidence:
     def outcomes(self) -> list[Outcome]:
         """All runs there are."""
         refused = [outcome for _, outcome in self.refusals.values() if outcome]
-        return [self.probe, self.first, self.second, *([self.end] if self.end else []), *refused]
+        more = [outcome for outcome in (self.end, self.forced) if outcome]
+        return [self.probe, self.first, self.second, *more, *refused]
 
     def rounds(self, outcome: Outcome, case: str) -> list[list[int]]:
         """Ids of one case in each round of a main run, warm-ups first."""
@@ -77,6 +80,18 @@ def _run_to_an_end(evidence: Evidence, start: Start) -> None:
     asking = start("end_with_margins", {**spec, "options": {**spec["options"], "margins": True}}).finish()
     evidence.with_margins = asking.error_kind != "unsupported"
     evidence.end = asking if evidence.with_margins else start("end", spec).finish()
+
+
+def _run_forced(evidence: Evidence, start: Start) -> None:
+    """Run with forced ids and with logits, as far as the adapter says that it has them."""
+    setup, can = evidence.setup, evidence.capabilities
+    rounds = evidence.rounds(evidence.first, "greedy")
+    if not rounds or not (can.get("teacher_forcing", False) or can.get("logits", False)):
+        return
+    spec = setup.spec(specs.forced_cases(setup, can, rounds[0]))
+    if can.get("logits", False):
+        spec["logits_path"] = specs.LOGITS
+    evidence.forced = start("forced", spec).finish()
 
 
 def _run_refusals(evidence: Evidence, start: Start, at_once: int) -> None:
@@ -107,5 +122,6 @@ def gather(setup: Setup, start: Start, *, refusals_at_once: int) -> Evidence:
         second=start("second", spec).finish(),
     )
     _run_to_an_end(evidence, start)
+    _run_forced(evidence, start)
     _run_refusals(evidence, start, refusals_at_once)
     return evidence

@@ -153,6 +153,8 @@ def start_adapter(
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     folder = folder.absolute()
+    if isinstance(spec, Mapping) and "logits_path" in spec:
+        spec = {**spec, "logits_path": str(folder / spec["logits_path"])}
     (folder / SPEC).write_text(spec if isinstance(spec, str) else json.dumps(spec), encoding="utf-8")
     began_ns = time.monotonic_ns()
     try:

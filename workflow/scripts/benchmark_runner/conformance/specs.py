@@ -15,6 +15,9 @@ MAX_SEQ_LEN: Final = 32
 
 SEED: Final = 11
 
+LOGITS: Final = "logits"
+"""File of logits; start_adapter puts it into the folder of the run."""
+
 TEMPERATURE: Final = 3.0
 """Flat enough that two seeds drawing the same ids by chance would be a wonder (chosen)."""
 
@@ -24,6 +27,9 @@ NO_NUCLEUS: Final = 1e-6
 _SHORT_PROMPT: Final = 5
 _LONG_PROMPT: Final = 9
 """Lengths of the two prompts, different so that a mix-up of cases shows; unit: tokens."""
+
+_FOREIGN_START: Final = 101
+"""First of the ids that are forced on an engine, another than a prompt's first (chosen)."""
 
 _STRIDE: Final = 7919
 """A prime: prompts are spread over the vocabulary whatever its size."""
@@ -44,12 +50,15 @@ class Setup:
     options: Mapping[str, Any]
 
     @property
-    def vocabulary(self) -> int:
-        """Number of ids that the model knows."""
+    def known_vocabulary(self) -> int | None:
+        """Number of ids that the model knows; None where its folder does not tell."""
         config = self.model_dir / "config.json"
-        if not config.is_file():
-            return _DEFAULT_VOCABULARY
-        return int(read_json(config).get("vocab_size", _DEFAULT_VOCABULARY))
+        return read_json(config).get("vocab_size") if config.is_file() else None
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of ids that the model knows at least."""
+        return self.known_vocabulary or _DEFAULT_VOCABULARY
 
     def prompt(self, length: int, start: int = 17) -> list[int]:
         """A prompt of ids that differ from each other where the vocabulary allows it."""
@@ -112,6 +121,27 @@ def end_cases(setup: Setup, capabilities: Mapping[str, Any], eos_id: int) -> lis
     return cases
 
 
+FORCED_PLACES: Final = (2, 4, 6)
+"""After how many forced ids the choice is held against that of a prompt that ends in them."""
+
+
+def forced_cases(setup: Setup, capabilities: Mapping[str, Any], greedy: Sequence[int]) -> list[dict[str, Any]]:
+    """The greedy case fed its own ids, the same fed ids of no text, and prompts that end in those; greedy: its ids."""
+    if not capabilities.get("teacher_forcing", False):
+        return [setup.case(tokens=6, ignore_eos=bool(capabilities["ignore_eos"]))]
+    count = FORCED_PLACES[-1] + 1
+    going_on = {"ignore_eos": bool(capabilities["ignore_eos"])}
+    foreign = setup.prompt(count, start=_FOREIGN_START)
+    cases = [
+        {**setup.case(tokens=len(greedy), **going_on), "forced_ids": list(greedy)},
+        {**setup.case(tokens=count, **going_on), "forced_ids": foreign},
+    ]
+    for place in FORCED_PLACES:
+        prompt = setup.case()["prompt_ids"] + foreign[:place]
+        cases.append(setup.case(tokens=1, prompt_ids=prompt, **going_on))
+    return cases
+
+
 @dataclass(frozen=True)
 class Refusal:
     """A spec that an adapter must refuse, with the kind of its error; spec is None where the adapter can do it all."""
@@ -134,6 +164,7 @@ def refusals(setup: Setup, capabilities: Mapping[str, Any]) -> dict[str, Refusal
     device = next((name for name in ("cuda:0", "cpu") if name.partition(":")[0] not in capabilities["devices"]), None)
     drawn = setup.spec([setup.case(temperature=TEMPERATURE, ignore_eos=case["ignore_eos"])])
     past_end = setup.spec([setup.case(eos_ids=[0])])
+    forced = setup.spec([{**case, "forced_ids": setup.prompt(case["max_new_tokens"])}])
     wanted = {
         "refuses_dtype": (dtype and _changed(plain, dtype=dtype), "unsupported", f"dtype {dtype}"),
         "refuses_device": (device and _changed(plain, device=device), "unsupported", f"device {device}"),
@@ -158,6 +189,16 @@ def refusals(setup: Setup, capabilities: Mapping[str, Any]) -> dict[str, Refusal
             "seeded sampling",
         ),
         "refuses_ignore_eos": (None if capabilities["ignore_eos"] else past_end, "unsupported", "ignore_eos"),
+        "refuses_teacher_forcing": (
+            None if capabilities.get("teacher_forcing", False) else forced,
+            "unsupported",
+            "forced_ids",
+        ),
+        "refuses_logits": (
+            None if capabilities.get("logits", False) else _changed(plain, logits_path=LOGITS),
+            "unsupported",
+            "logits_path",
+        ),
         "refuses_protocol": (_changed(plain, protocol=2), "bad_spec", "protocol 2"),
         "refuses_missing_key": (
             {key: value for key, value in plain.items() if key != "cases"},

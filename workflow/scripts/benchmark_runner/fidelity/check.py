@@ -6,19 +6,27 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.fidelity.compare import NOT_CHECKABLE, Agreement, Judgement, agreement, judge
-from benchmark_runner.fidelity.probe import Answer, Probe, ask, planned_engine
+from benchmark_runner.fidelity.cases import case, forced_cases, free_cases, reuse_cases
+from benchmark_runner.fidelity.compare import Agreement, forced_partings, free_parting
+from benchmark_runner.fidelity.distance import Distance, distance
+from benchmark_runner.fidelity.document import Findings, describe
+from benchmark_runner.fidelity.probe import LOGITS, Answer, Probe, ask, planned_engine
+from benchmark_runner.fidelity.reference import ask_reference
+from benchmark_runner.fidelity.reference import describe as describe_reference
+from benchmark_runner.fidelity.reuse import judge_reuse
+from benchmark_runner.fidelity.sampling import DRAWS, Sampling, entropy, judge_draws, probabilities
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.launch.engine import become_subreaper
 from benchmark_runner.launch.watch import InterruptedLaunchError, Watch
+from benchmark_runner.logits import Logits, LogitsError, read_logits
 from benchmark_runner.orphans import below_process, end_all
 
-SCHEMA_VERSION: Final = 1
+SHORT_PROMPT_TOKENS: Final = 32
+"""Draws begin with a prompt of at most this length, since each of them reads it again (chosen); unit: tokens."""
 
 
 def require_same_prompts(reference: Mapping[str, Any], prompts: Mapping[str, Any], path: Path) -> None:
@@ -28,61 +36,219 @@ def require_same_prompts(reference: Mapping[str, Any], prompts: Mapping[str, Any
         raise BenchmarkError(f"{path} belongs to other prompts than prompts.json; delete it and run again")
 
 
-def compare(reference: Mapping[str, Any], answer: Answer, dtype: str) -> tuple[Judgement, list[Agreement]]:
-    """Judgement of an engine's answer, and how far each prompt agrees."""
-    entries = reference["prompts"]
-    agreements = [
-        agreement(entry["text"], entry["token_ids"], entry["margins"], ids)
-        for entry, ids in zip(entries, answer.token_ids, strict=True)
-    ]
-    return judge(agreements, [entry["margins"] for entry in entries], dtype), agreements
+def reference_logits(reference: Mapping[str, Any], folder: Path) -> list[Logits] | None:
+    """Logits [tokens, vocabulary] of each prompt; None where the reference gave none.
+
+    Raises LogitsError where the file is not what reference.json tells.
+    """
+    if not reference["logits"]:
+        return None
+    lengths = [len(entry["token_ids"]) for entry in reference["prompts"]]
+    logits = read_logits(folder / reference["logits"]["file"], sum(lengths))
+    starts = [sum(lengths[:place]) for place in range(len(lengths))]
+    return [logits[start : start + length] for start, length in zip(starts, lengths, strict=True)]
 
 
-def describe(
-    engine: Mapping[str, Any],
-    reference: Mapping[str, Any],
-    device: str | None,
-    judgement: Judgement | str,
-    agreements: Sequence[Agreement],
-) -> dict[str, Any]:
-    """Content of fidelity/<engine>.json; a judgement given as text is the reason why nothing could be checked."""
-    known = judgement if isinstance(judgement, Judgement) else Judgement(NOT_CHECKABLE, judgement, 0.0, 0, None)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "engine": engine["name"],
-        "reference": reference["engine"],
-        "dtype": engine["dtype"],
-        "device": device,
-        "result": known.result,
-        "reason": known.reason,
-        "tolerance": known.tolerance if agreements else None,
-        "tokens_checked": known.tokens_checked,
-        "smallest_margin": known.smallest_margin,
-        "prompts": [entry.as_json() for entry in agreements],
-    }
+def own_prompts(prompts: Mapping[str, Any], iterations: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The prompts with the ids that an engine says it used in their place; None where it used those of the spec.
+
+    An engine that takes text, and puts ids of its own around it, tells them in used_prompt_ids.
+    """
+    asked = [entry["prompt_ids"] for entry in prompts["fidelity"]]
+    used = [event.get("used_prompt_ids", ids) for ids, event in zip(asked, iterations, strict=False)]
+    if used == asked:
+        return None
+    entries = zip(prompts["fidelity"], used, strict=True)
+    return {**prompts, "fidelity": [{**entry, "prompt_ids": ids} for entry, ids in entries]}
 
 
-def check(
-    plan: Mapping[str, Any],
-    prompts: Mapping[str, Any],
-    reference: Mapping[str, Any],
-    engine: Mapping[str, Any],
-    folder: Path,
-    watch: Watch,
-) -> dict[str, Any]:
-    """Run the engine as it is configured, greedily, and compare; raises InterruptedLaunchError when stopped."""
-    if reference["status"] != "ok":
-        reason = f"there is no reference: {reference['engine']} is {reference['status']} ({reference['reason']})"
-        return describe(engine, reference, None, reason, [])
-    answer = ask(Probe(plan, prompts, engine, engine["dtype"], engine["options"]), folder, watch)
-    if answer.status != "ok":
-        return describe(engine, reference, answer.device, f"{answer.status}: {answer.reason}", [])
-    judgement, agreements = compare(reference, answer, engine["dtype"])
-    own = planned_engine(plan, reference["engine"])["binary_path"] == engine["binary_path"]
-    if own and engine["dtype"] == reference["dtype"]:
-        note = "it is the reference's own program, so this shows that it repeats itself"
-        judgement = replace(judgement, reason=f"{judgement.reason}; {note}")
-    return describe(engine, reference, answer.device, judgement, agreements)
+class Check:
+    """One engine as it is configured, against the reference."""
+
+    def __init__(
+        self,
+        plan: Mapping[str, Any],
+        prompts: Mapping[str, Any],
+        reference: Mapping[str, Any],
+        engine: Mapping[str, Any],
+        *,
+        reference_folder: Path,
+        folder: Path,
+        watch: Watch,
+    ) -> None:
+        self._plan = plan
+        self._prompts = prompts
+        self._reference = reference
+        self._engine = engine
+        self._logits_folder = reference_folder
+        self._folder = folder
+        self._watch = watch
+
+    def _ask(
+        self, name: str, cases: Sequence[Mapping[str, Any]], *, iterations: int = 1, logits: bool = False
+    ) -> Answer:
+        engine = self._engine
+        probe = Probe(self._plan, engine, engine["dtype"], engine["options"], cases, iterations, logits)
+        return ask(probe, self._folder / name, self._watch)
+
+    @property
+    def is_its_own_reference(self) -> bool:
+        """Whether the engine is the reference's program, so that a check only shows that it repeats itself."""
+        own = planned_engine(self._plan, self._reference["engine"])["binary_path"]
+        same = own == self._engine["binary_path"]
+        return bool(same and self._engine["dtype"] == self._reference["dtype"])
+
+    def run(self) -> dict[str, Any]:
+        """Content of fidelity/<engine>.json; raises InterruptedLaunchError when stopped."""
+        reference = self._reference
+        if reference["status"] != "ok":
+            reason = f"there is no reference: {reference['engine']} is {reference['status']} ({reference['reason']})"
+            return describe(self._engine, reference, None, Findings(reason=reason))
+        cases = free_cases(self._prompts, self._plan["fidelity"]["max_new_tokens"])
+        free = self._ask("free", [*cases, *reuse_cases(self._prompts)])
+        if free.status != "ok":
+            return describe(self._engine, reference, free.device, Findings(reason=f"{free.status}: {free.reason}"))
+        if (used := own_prompts(self._prompts, free.iterations)) is not None:
+            self._take_own_reference(used)
+            if self._reference["status"] != "ok":
+                reason = f"no reference on the ids that the engine used: {self._reference['reason']}"
+                return describe(self._engine, reference, free.device, Findings(reason=reason))
+        findings = self._findings(free, len(cases))
+        # As large as the reference's, and of no use once they have been compared.
+        (self._folder / "forced" / LOGITS).unlink(missing_ok=True)
+        return describe(self._engine, self._reference, free.device, findings)
+
+    def _take_own_reference(self, prompts: Mapping[str, Any]) -> None:
+        """Hold the engine against what the reference answers to the ids that it really used."""
+        self._prompts = prompts
+        self._logits_folder = self._folder / "reference"
+        answer = ask_reference(self._plan, prompts, self._logits_folder, self._watch)
+        self._reference = describe_reference(self._plan, prompts, answer)
+
+    def _findings(self, free: Answer, prompts: int) -> Findings:
+        timed, own_ids = free.iterations[prompts:], bool(free.capabilities.get("token_ids", True))
+        reuse = judge_reuse(timed[: len(timed) // 2], timed[len(timed) // 2 :])
+        if self.is_its_own_reference:
+            note = "it is the reference's own program, so this shows that it repeats itself"
+            agreements = self._agreements(free, None, [None] * prompts)
+            return Findings(
+                agreements,
+                no_forcing=note,
+                no_logits=note,
+                sampling=self._sampling(free, None),
+                reuse=reuse,
+                ids_are_the_engine_s=own_ids,
+                note=note,
+            )
+        forced, no_forcing = self._forced(free.capabilities)
+        distances, no_logits = self._distances(forced, free.capabilities)
+        agreements = self._agreements(free, forced, distances)
+        return Findings(
+            agreements,
+            no_forcing=no_forcing,
+            no_logits=no_logits,
+            sampling=self._sampling(free, forced),
+            reuse=reuse,
+            ids_are_the_engine_s=own_ids,
+        )
+
+    def _forced(self, capabilities: Mapping[str, Any]) -> tuple[Answer | None, str | None]:
+        """The run that is fed the reference's ids and leaves its logits, or why there is none."""
+        if not capabilities.get("teacher_forcing", False):
+            return None, "the engine cannot be fed other ids than it chose"
+        cases = forced_cases(self._reference, self._prompts["eos_ids"], forcing=True)
+        logits = bool(capabilities.get("logits", False) and self._reference["logits"])
+        answer = self._ask("forced", cases, logits=logits)
+        if answer.status != "ok":
+            return None, f"the run with forced ids is {answer.status}: {answer.reason}"
+        return answer, None
+
+    def _distances(
+        self, forced: Answer | None, capabilities: Mapping[str, Any]
+    ) -> tuple[list[Distance | None], str | None]:
+        """Distance of the logits of each prompt, or why there is none."""
+        none: list[Distance | None] = [None] * len(self._reference["prompts"])
+        if not capabilities.get("logits", False):
+            return none, "the engine gives no logits"
+        if forced is None:
+            return none, "logits are comparable only where the reference's ids are fed"
+        try:
+            ours = reference_logits(self._reference, self._logits_folder)
+            if ours is None:
+                return none, "the reference gave no logits"
+            theirs = forced.logits()
+        except LogitsError as error:
+            return none, str(error)
+        if ours[0].shape[1] != theirs[0].shape[1]:
+            return none, f"{theirs[0].shape[1]} logits a token; the reference gives {ours[0].shape[1]}"
+        return [distance(one, other) for one, other in zip(ours, theirs, strict=True)], None
+
+    def _agreements(
+        self, free: Answer, forced: Answer | None, distances: Sequence[Distance | None]
+    ) -> tuple[Agreement, ...]:
+        found = []
+        for place, (entry, apart) in enumerate(zip(self._reference["prompts"], distances, strict=True)):
+            wanted, margins = entry["token_ids"], entry["margins"]
+            parting = free_parting(wanted, margins, free.token_ids[place])
+            found.append(
+                Agreement(
+                    prompt=entry["text"],
+                    prompt_tokens=len(entry["prompt_ids"]),
+                    agreed=len(wanted) if parting is None else parting.step,
+                    of=len(wanted),
+                    free=parting,
+                    forced=None if forced is None else forced_partings(wanted, margins, forced.token_ids[place]),
+                    distance=apart,
+                )
+            )
+        return tuple(found)
+
+    def _sampling(self, free: Answer, forced: Answer | None) -> Sampling:
+        """First tokens drawn against the softmax, where workloads sample and the engine can."""
+        asked = self._plan["fidelity"]["sampling"]
+        if asked is None:
+            return Sampling("not asked", "no workload draws at a temperature")
+        temperature, top_p = asked["temperature"], asked["top_p"]
+        wanted = ["temperature", *(["top_p"] if top_p < 1 else [])]
+        missing = [way for way in wanted if way not in free.capabilities["sampling"]]
+        if missing or not free.capabilities["seed"]:
+            return Sampling("not checkable", f"the engine has no seeded {missing[0] if missing else 'sampling'}")
+        try:
+            first, why_not = self._first_logits(forced)
+        except LogitsError as error:
+            first, why_not = None, str(error)
+        if first is None:
+            return Sampling("not checkable", why_not)
+        place = self._most_telling(first, temperature, top_p)
+        sampling = {"temperature": temperature, "top_p": top_p, "seed": 0}
+        prompt_ids = self._reference["prompts"][place]["prompt_ids"]
+        draw = case(prompt_ids, 1, self._prompts["eos_ids"], sampling=sampling)
+        answer = self._ask("drawn", [draw], iterations=DRAWS)
+        if answer.status != "ok":
+            return Sampling("not checkable", f"the run that draws is {answer.status}: {answer.reason}")
+        drawn = [ids[0] for ids in answer.token_ids]
+        distribution = probabilities(first[place], temperature, top_p)
+        return judge_draws(drawn, distribution, temperature=temperature, top_p=top_p)
+
+    def _first_logits(self, forced: Answer | None) -> tuple[list[Logits] | None, str]:
+        """Logits of each prompt's first token, or why there are none.
+
+        The reference's; in 16 bits the engine's own, which have been held against those: rounding alone would shift
+        probabilities by more than a test of so many draws lets pass.
+        """
+        if self._engine["dtype"] == self._reference["dtype"]:
+            logits = reference_logits(self._reference, self._logits_folder)
+            return (None, "the reference gave no logits") if logits is None else ([one[0] for one in logits], "")
+        if forced is None or not forced.capabilities.get("logits", False):
+            return None, f"in {self._engine['dtype']} the engine's own logits are needed, which it does not give"
+        return [one[0] for one in forced.logits()], ""
+
+    def _most_telling(self, first: Sequence[Logits], temperature: float, top_p: float) -> int:
+        """Place of the short prompt whose next token is least certain; the shortest where none is short."""
+        lengths = [len(entry["prompt_ids"]) for entry in self._reference["prompts"]]
+        short = [place for place, length in enumerate(lengths) if length <= SHORT_PROMPT_TOKENS]
+        candidates = short or [lengths.index(min(lengths))]
+        return max(candidates, key=lambda place: entropy(probabilities(first[place], temperature, top_p)))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -91,7 +257,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--plan", type=Path, required=True, help="plan.json")
     parser.add_argument("--prompts", type=Path, required=True, help="prompts.json")
     parser.add_argument("--engine", required=True, help="name of the engine in the plan")
-    parser.add_argument("--reference", type=Path, required=True, help="reference.json")
+    parser.add_argument("--reference", type=Path, required=True, help="reference.json, its logits beside it")
     parser.add_argument("--out", type=Path, required=True, help="fidelity/<engine>.json")
     parser.add_argument("--work", type=Path, help="folder for the engine's files; beside --out by default")
     arguments = parser.parse_args(argv)
@@ -102,7 +268,16 @@ def main(argv: Sequence[str]) -> int:
     folder = arguments.work or arguments.out.parent / engine["name"]
     become_subreaper()
     try:
-        result = check(plan, prompts, reference, engine, folder, Watch())
+        check = Check(
+            plan,
+            prompts,
+            reference,
+            engine,
+            reference_folder=arguments.reference.parent,
+            folder=folder,
+            watch=Watch(),
+        )
+        result = check.run()
     except InterruptedLaunchError as interruption:
         print(f"stopped: {interruption.reason}", file=sys.stderr)
         return interruption.exit_status

@@ -1,55 +1,72 @@
-"""Judges greedy ids against the reference's: where they part, and whether rounding explains it."""
+"""Judges an engine's ids and logits against the reference's: where they part, and whether rounding explains it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-TOLERANCE_BY_DTYPE: Final[Mapping[str, float]] = {
-    # Engines with 32-bit weights and cache differ from each other by up to 6e-5 in a margin (torch prefill against
-    # torch decode; candle, burn and llama.cpp against torch 3e-5); no parting was seen at 0.0013 or above. Chosen: 30
-    # times that difference, far below what a 16-bit cache does (0.02).
-    "f32": 0.002,
-    # Largest change of a margin that half precision made in torch, over 512 positions of SmolLM2-135M with logits up
-    # to 41: 0.098 (median 0.008).
-    "f16": 0.1,
-    # The same for bfloat16: 0.56 (median 0.065).
-    "bf16": 0.6,
-}
-"""Margin (top-1 minus top-2 logit of the reference) below which rounding may turn the choice, by an engine's dtype."""
+from benchmark_runner.fidelity.distance import Distance
+from benchmark_runner.fidelity.tolerances import TOLERANCES, Tolerance
 
 PASS: Final = "pass"
 ROUNDING: Final = "rounding"
 FAIL: Final = "fail"
+TEXT_ONLY: Final = "text only"
 NOT_CHECKABLE: Final = "not checkable"
 
 
 @dataclass(frozen=True)
+class Parting:
+    """A step at which the engine chose another token than the reference after the same text."""
+
+    step: int
+    """Place among the new tokens, from 0."""
+    margin: float | None
+    """The reference's margin there; None where it reports none."""
+
+
+@dataclass(frozen=True)
 class Agreement:
-    """How far an engine's ids of one prompt agree with the reference's."""
+    """How far an engine agrees with the reference on one prompt."""
 
     prompt: str
+    prompt_tokens: int
     agreed: int
-    """Tokens before the first that differs."""
+    """Tokens of the free run before the first that differs."""
     of: int
     """Tokens that the reference generated."""
-    reference_margin: float | None
-    """The reference's margin at the first token that differs; None where all agree or no margins are known."""
+    free: Parting | None
+    """Where the free run parts from the reference, after which the two continue different texts."""
+    forced: tuple[Parting, ...] | None
+    """All steps that differ where the reference's ids are fed; None without teacher forcing."""
+    distance: Distance | None = None
+    """Of the logits over the steps with the same text before them; None where they were not compared."""
 
     @property
-    def parts(self) -> bool:
-        """Whether the two differ at all."""
-        return self.agreed < self.of
+    def partings(self) -> tuple[Parting, ...]:
+        """All that is known, the free run's first."""
+        return (*([self.free] if self.free else []), *(self.forced or ()))
+
+    @property
+    def checked(self) -> int:
+        """Tokens whose choice was compared: all under teacher forcing, else up to the one at which the two part."""
+        return self.of if self.forced is not None else min(self.agreed + 1, self.of)
 
     def as_json(self) -> dict[str, Any]:
-        """The prompt's entry in fidelity/<engine>.json; first_divergence counts tokens from 0."""
+        """The prompt's entry in fidelity/<engine>.json."""
+        first = self.free or next(iter(self.forced or ()), None)
+        widest = widest_parting(self.partings)
         return {
             "prompt": self.prompt,
+            "prompt_tokens": self.prompt_tokens,
             "agreed": self.agreed,
             "of": self.of,
-            "first_divergence": self.agreed if self.parts else None,
-            "reference_margin": self.reference_margin,
+            "first_divergence": first.step if first else None,
+            "reference_margin": first.margin if first else None,
+            "forced_divergences": None if self.forced is None else len(self.forced),
+            "widest_margin": widest.margin if widest else None,
+            "logits": None if self.distance is None else dict(vars(self.distance)),
         }
 
 
@@ -59,56 +76,85 @@ class Judgement:
 
     result: str
     reason: str
-    tolerance: float
-    tokens_checked: int
-    smallest_margin: float | None
-    """Of the reference, over the tokens checked: how fine a difference the check could have found."""
 
 
-def agreement(
-    prompt: str, reference_ids: Sequence[int], margins: Sequence[float] | None, engine_ids: Sequence[int]
-) -> Agreement:
-    """Longest agreeing prefix; an engine that stopped early parts from the reference where it stopped."""
-    agreed = 0
-    for ours, theirs in zip(reference_ids, engine_ids, strict=False):
-        if ours != theirs:
-            break
-        agreed += 1
-    parts = agreed < len(reference_ids)
-    return Agreement(prompt, agreed, len(reference_ids), margins[agreed] if parts and margins else None)
+def widest_parting(partings: Sequence[Parting]) -> Parting | None:
+    """The parting that rounding explains least; None where there is none."""
+    return max(partings, key=lambda parting: parting.margin or 0.0, default=None)
 
 
-def judge(agreements: Sequence[Agreement], margins: Sequence[Sequence[float] | None], dtype: str) -> Judgement:
-    """Result over all prompts; margins are the reference's, a list a prompt, None where it reports none.
+def _parting(step: int, margins: Sequence[float] | None) -> Parting:
+    return Parting(step, margins[step] if margins else None)
 
-    pass: all tokens agree. rounding: each parting is at a margin below the tolerance of the engine's dtype. fail: one
-    is not. not checkable: a parting at an unknown margin.
+
+def free_parting(
+    reference_ids: Sequence[int], margins: Sequence[float] | None, engine_ids: Sequence[int]
+) -> Parting | None:
+    """First step at which a free run differs; an engine that stopped early parts where it stopped."""
+    for step, wanted in enumerate(reference_ids):
+        if step >= len(engine_ids) or engine_ids[step] != wanted:
+            return _parting(step, margins)
+    return None
+
+
+def forced_partings(
+    reference_ids: Sequence[int], margins: Sequence[float] | None, engine_ids: Sequence[int]
+) -> tuple[Parting, ...]:
+    """All steps at which a run that was fed the reference's ids chose another."""
+    pairs = enumerate(zip(reference_ids, engine_ids, strict=True))
+    return tuple(_parting(step, margins) for step, (ours, theirs) in pairs if ours != theirs)
+
+
+def judge_ids(agreements: Sequence[Agreement], dtype: str) -> Judgement:
+    """pass: all tokens agree. rounding: each parting is at a margin below the tolerance of the engine's dtype.
+
+    fail: one is not. not checkable: a parting at an unknown margin.
     """
-    tolerance = TOLERANCE_BY_DTYPE[dtype]
-    # Up to and including the token at which two part; after it they answer different texts.
-    checked = [min(entry.agreed + 1, entry.of) for entry in agreements]
-    seen = [margin for listed, count in zip(margins, checked, strict=True) for margin in (listed or [])[:count]]
-    tokens, prompts = sum(checked), len(agreements)
-
-    def judgement(result: str, reason: str) -> Judgement:
-        return Judgement(result, reason, tolerance, tokens, min(seen, default=None))
-
-    parted = [entry for entry in agreements if entry.parts]
+    tolerance = TOLERANCES[dtype].margin
+    tokens, prompts = sum(entry.checked for entry in agreements), len(agreements)
+    parted = [entry for entry in agreements if entry.partings]
     if not parted:
-        return judgement(PASS, f"all {tokens} tokens of {prompts} prompts agree")
-    first = max(parted, key=lambda entry: entry.reference_margin or 0.0)
+        return Judgement(PASS, f"all {tokens} tokens of {prompts} prompts agree")
     where = f"{len(parted)} of {prompts} prompts part from the reference"
-    place = f"token {first.agreed + 1} of {first.prompt!r:.60}"
-    if any(entry.reference_margin is None for entry in parted):
-        return judgement(NOT_CHECKABLE, f"{where}, and it gives no margins that would tell rounding from error")
-    if first.reference_margin is not None and first.reference_margin < tolerance:
-        return judgement(
+    if any(parting.margin is None for entry in parted for parting in entry.partings):
+        return Judgement(NOT_CHECKABLE, f"{where}, and it gives no margins that would tell rounding from error")
+    worst = max(parted, key=_widest_margin)
+    margin, parting = _widest_margin(worst), widest_parting(worst.partings)
+    place = f"token {parting.step + 1 if parting else 0} of {worst.prompt!r:.60}"
+    if margin < tolerance:
+        return Judgement(
             ROUNDING,
             f"{where}, each where its two best tokens lie closer than {tolerance:g}, which {dtype} may turn "
-            f"(widest: {first.reference_margin:.4g}, {place})",
+            f"(widest: {margin:.4g}, {place})",
         )
-    return judgement(
+    return Judgement(
         FAIL,
-        f"{where}; at {place} its best token leads by {first.reference_margin:.4g}, "
+        f"{where}; at {place} its best token leads by {margin:.4g}, "
         f"more than the {tolerance:g} that rounding in {dtype} explains",
     )
+
+
+def _widest_margin(entry: Agreement) -> float:
+    widest = widest_parting(entry.partings)
+    return 0.0 if widest is None or widest.margin is None else widest.margin
+
+
+def judge_logits(agreements: Sequence[Agreement], dtype: str) -> Judgement | None:
+    """fail where a prompt's logits lie further from the reference's than rounding takes them; None without logits."""
+    compared = [(entry, entry.distance) for entry in agreements if entry.distance is not None]
+    if not compared:
+        return None
+    tolerance: Tolerance = TOLERANCES[dtype]
+    for entry, found in compared:
+        for what, value, limit in (
+            ("on average", found.mean_abs, tolerance.logits_mean),
+            ("at most", found.max_abs, tolerance.logits_max),
+        ):
+            if value > limit:
+                return Judgement(
+                    FAIL,
+                    f"logits after {entry.prompt!r:.60} lie {value:.4g} {what} from the reference's, "
+                    f"more than the {limit:g} that rounding in {dtype} explains",
+                )
+    mean = max(found.mean_abs for _, found in compared)
+    return Judgement(PASS, f"logits lie at most {mean:.2g} on average from the reference's")

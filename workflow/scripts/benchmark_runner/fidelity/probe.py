@@ -1,11 +1,12 @@
-"""Runs an adapter on the fidelity prompts and gives back its greedy ids; its times are never used."""
+"""Runs an adapter on the cases of a check and gives back what it answered."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ from benchmark_runner.launch.events import EventReport, read_events
 from benchmark_runner.launch.outcome import Ending, decide
 from benchmark_runner.launch.surroundings import engine_environment
 from benchmark_runner.launch.watch import Watch
+from benchmark_runner.logits import Logits, LogitsError, read_logits
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.derived import DerivedWeights, format_of, read_derived
 from benchmark_runner.monitor.gpu import open_gpu
@@ -29,17 +31,23 @@ PROTOCOL: Final = 1
 MARKER: Final = "fidelity"
 ENGINE: Final = "engine"
 
+LOGITS: Final = "logits.f32"
+"""File of logits in the folder of a run: 32-bit little-endian numbers, a vocabulary a token."""
+
 
 @dataclass(frozen=True)
 class Probe:
-    """What an adapter is asked: the plan's model and machine, the prompts, and how to compute."""
+    """What an adapter is asked: the plan's model and machine, the cases, and how to compute."""
 
     plan: Mapping[str, Any]
-    prompts: Mapping[str, Any]
     engine: Mapping[str, Any]
     """The engine's entry in the plan."""
     dtype: str
     options: Mapping[str, Any]
+    cases: Sequence[Mapping[str, Any]]
+    iterations: int = 1
+    logits: bool = False
+    """Whether the logits are to be left in the file LOGITS of the run's folder."""
 
     @property
     def derived(self) -> DerivedWeights | None:
@@ -56,16 +64,37 @@ class Answer:
     reason: str | None
     device: str
     report: EventReport | None
+    folder: Path | None = None
+
+    @property
+    def iterations(self) -> list[dict[str, Any]]:
+        """Iteration events in order."""
+        return self.report.iterations if self.report else []
 
     @property
     def token_ids(self) -> list[list[int]]:
-        """Ids a prompt."""
-        return [event["token_ids"] for event in self.report.iterations] if self.report else []
+        """Ids a case and round."""
+        return [event["token_ids"] for event in self.iterations]
 
     @property
-    def margins(self) -> list[list[float] | None]:
-        """Margins a prompt; None where the adapter reports none."""
-        return [event.get("margins") for event in self.report.iterations] if self.report else []
+    def capabilities(self) -> Mapping[str, Any]:
+        """What the adapter says that it can do; empty where it has said nothing."""
+        hello = self.report.hello if self.report else None
+        return dict(hello["capabilities"]) if hello else {}
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the adapter said that it cannot do what it was asked."""
+        return self.status == "unavailable" and self.report is not None and self.report.error is not None
+
+    def logits(self) -> list[Logits]:
+        """Logits [tokens, vocabulary] of each iteration of a probe that asked for them; raises LogitsError."""
+        lengths = [len(ids) for ids in self.token_ids]
+        ends = list(itertools.accumulate(lengths))
+        if self.folder is None or not ends:
+            raise LogitsError("there is no run that left logits")
+        all_of_them = read_logits(self.folder / LOGITS, ends[-1])
+        return [all_of_them[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 
 def planned_engine(plan: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -88,22 +117,11 @@ def why_unavailable(engine: Mapping[str, Any]) -> str | None:
     return None
 
 
-def greedy_spec(probe: Probe, *, device: str, threads: int) -> dict[str, Any]:
-    """Spec with one case a fidelity prompt: greedy, past the end of sequence, once."""
-    count = probe.plan["fidelity"]["max_new_tokens"]
-    cases = [
-        {
-            "prompt_ids": entry["prompt_ids"],
-            "max_new_tokens": count,
-            "ignore_eos": True,
-            "eos_ids": probe.prompts["eos_ids"],
-            "sampling": {"temperature": 0, "top_p": 1, "seed": 0},
-        }
-        for entry in probe.prompts["fidelity"]
-    ]
+def spec_of(probe: Probe, folder: Path, *, device: str, threads: int) -> dict[str, Any]:
+    """Spec of a probe whose files lie in folder."""
     derived = probe.derived
     model_dir = derived.folder if derived else Path(probe.plan["model"]["path"]).absolute()
-    return {
+    spec = {
         "protocol": PROTOCOL,
         "launch": {"engine": probe.engine["name"], "workload": "fidelity"},
         "model_dir": str(model_dir),
@@ -111,13 +129,14 @@ def greedy_spec(probe: Probe, *, device: str, threads: int) -> dict[str, Any]:
         "dtype": probe.dtype,
         "device": device,
         "threads": threads,
-        "max_seq_len": max(len(case["prompt_ids"]) for case in cases) + count,
-        "cases": cases,
+        "max_seq_len": max(len(case["prompt_ids"]) + case["max_new_tokens"] for case in probe.cases),
+        "cases": list(probe.cases),
         "warmup_iterations": 0,
-        "iterations": 1,
+        "iterations": probe.iterations,
         "load": {"mode": "closed", "concurrency": 1},
         "options": dict(probe.options),
     }
+    return {**spec, "logits_path": str(folder / LOGITS)} if probe.logits else spec
 
 
 def _where(probe: Probe) -> tuple[Device, Cores]:
@@ -160,9 +179,10 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     spec_file, events, log = (folder / name for name in ("spec.json", "events.jsonl", "engine.log"))
-    spec = greedy_spec(probe, device=device.name, threads=cores.threads)
+    spec = spec_of(probe, folder, device=device.name, threads=cores.threads)
     write_json(spec_file, spec, indent=None)
-    events.unlink(missing_ok=True)
+    for left in (events, folder / LOGITS):
+        left.unlink(missing_ok=True)
     binary = Path(probe.engine["binary_path"]).absolute()
     marker = f"{MARKER}-{os.getpid()}"
     start_ns = time.monotonic_ns()
@@ -183,4 +203,4 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
     cause, message = ("exit", "") if in_time else ("timeout", f"it had not ended after {limit_seconds:g} s")
     report = read_events(events, spec, Window(start_ns, ended.time_ns))
     outcome = decide(Ending(cause, message, ended.code, ended.signal, 0, last_words(log)), report)
-    return Answer(outcome.status, outcome.reason, device.name, report)
+    return Answer(outcome.status, outcome.reason, device.name, report, folder)

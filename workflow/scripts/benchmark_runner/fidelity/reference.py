@@ -6,29 +6,41 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.campaign.weights import REFERENCE_DTYPE
 from benchmark_runner.errors import exit_status
-from benchmark_runner.fidelity.probe import Answer, Probe, ask, planned_engine
+from benchmark_runner.fidelity.cases import free_cases
+from benchmark_runner.fidelity.probe import LOGITS, Answer, Probe, ask, planned_engine
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.launch.engine import become_subreaper
 from benchmark_runner.launch.watch import InterruptedLaunchError, Watch
 from benchmark_runner.orphans import below_process, end_all
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""2: with the place of the logits. 1: the first format."""
 
 
 def ask_reference(plan: Mapping[str, Any], prompts: Mapping[str, Any], folder: Path, watch: Watch) -> Answer:
-    """Ids with margins, or without where the engine knows no option `margins`."""
+    """Ids with margins and logits, or without what the engine refuses to give."""
     engine = planned_engine(plan, plan["fidelity"]["reference"])
+    cases = free_cases(prompts, plan["fidelity"]["max_new_tokens"])
     with_margins = {**engine["options"], "margins": True}
-    answer = ask(Probe(plan, prompts, engine, REFERENCE_DTYPE, with_margins), folder, watch)
-    refused = answer.report is not None and answer.report.error is not None
-    if answer.status == "unavailable" and refused:
-        answer = ask(Probe(plan, prompts, engine, REFERENCE_DTYPE, engine["options"]), folder, watch)
-    return answer
+    plain = Probe(plan, engine, REFERENCE_DTYPE, engine["options"], cases)
+    for probe in (replace(plain, options=with_margins, logits=True), replace(plain, options=with_margins)):
+        answer = ask(probe, folder, watch)
+        if not answer.is_refused:
+            return answer
+    return ask(plain, folder, watch)
+
+
+def _logits_facts(answer: Answer) -> dict[str, Any] | None:
+    """Where the logits lie and how many there are a token; None where the engine gave none."""
+    if answer.folder is None or not (answer.folder / LOGITS).is_file():
+        return None
+    return {"file": LOGITS, "vocabulary": answer.logits()[0].shape[1]}
 
 
 def describe(plan: Mapping[str, Any], prompts: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
@@ -37,8 +49,13 @@ def describe(plan: Mapping[str, Any], prompts: Mapping[str, Any], answer: Answer
     entries = []
     if answer.status == "ok":
         entries = [
-            {"text": prompt["text"], "prompt_ids": prompt["prompt_ids"], "token_ids": ids, "margins": margins}
-            for prompt, ids, margins in zip(prompts["fidelity"], answer.token_ids, answer.margins, strict=True)
+            {
+                "text": prompt["text"],
+                "prompt_ids": prompt["prompt_ids"],
+                "token_ids": event["token_ids"],
+                "margins": event.get("margins"),
+            }
+            for prompt, event in zip(prompts["fidelity"], answer.iterations, strict=True)
         ]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -51,6 +68,7 @@ def describe(plan: Mapping[str, Any], prompts: Mapping[str, Any], answer: Answer
         "reason": answer.reason,
         "version": hello["version"] if hello else None,
         "build": hello["build"] if hello else None,
+        "logits": _logits_facts(answer) if entries else None,
         "prompts": entries,
     }
 

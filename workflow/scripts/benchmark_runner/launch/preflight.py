@@ -159,6 +159,17 @@ def warnings_during(monitor: Mapping[str, Any], busy: list[dict[str, Any]]) -> W
     return found
 
 
+def warnings_of_threads(monitor: Mapping[str, Any], allowed: int) -> Warnings:
+    """More threads that computed at once than the spec allows, by the kernel's account of each."""
+    busy = monitor["engine_busy_threads"]
+    if busy is None or busy <= allowed:
+        return []
+    message = (
+        f"{busy} threads of the engine computed at once where {allowed} are allowed; one that only spins counts too"
+    )
+    return [warning("threads_exceeded", message, "Let the adapter hold its thread pools to the threads of the spec")]
+
+
 def warnings_of_engine(
     run: EngineRun, report: EventReport, printed_bytes: int, *, may_use_gpu: bool, device: str
 ) -> Warnings:

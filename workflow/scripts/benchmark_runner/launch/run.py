@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from benchmark_runner.jsonio import read_json_lines, write_json
+from benchmark_runner.launch.arrival import ends_of_iterations, late_events
 from benchmark_runner.launch.cooldown import seconds_left, wait_until_cool
 from benchmark_runner.launch.cores import Cores, divide_cores, read_topology
 from benchmark_runner.launch.device import Device, choose_device, visible_gpu
 from benchmark_runner.launch.engine import become_subreaper, keep_stdout, last_words, start_engine
-from benchmark_runner.launch.events import read_events
+from benchmark_runner.launch.events import EventReport, read_events
 from benchmark_runner.launch.inputs import Inputs, missing_engine
 from benchmark_runner.launch.log import Log
 from benchmark_runner.launch.machine_lock import lock_path, machine_alone
@@ -28,6 +29,7 @@ from benchmark_runner.launch.preflight import (
     warnings_before,
     warnings_during,
     warnings_of_engine,
+    warnings_of_threads,
 )
 from benchmark_runner.launch.progress import waiting_line
 from benchmark_runner.launch.record import (
@@ -46,6 +48,7 @@ from benchmark_runner.launch.supervise import EngineRun, supervise
 from benchmark_runner.launch.surroundings import engine_environment, recorded_environment
 from benchmark_runner.launch.watch import InterruptedLaunchError, Watch
 from benchmark_runner.monitor.gpu import open_gpu
+from benchmark_runner.monitor.probe import Sample
 from benchmark_runner.monitor.summary import Window, summarise, take_apart
 from benchmark_runner.orphans import below_process, end_all
 
@@ -138,6 +141,7 @@ class Launch:
             self.inputs.system,
             self.inputs.monitoring,
             metrics=self.folder / "metrics.jsonl",
+            events=self.folder / "events.jsonl",
             device=device,
             cores=cores.monitor,
             marker=marker,
@@ -210,8 +214,10 @@ class Launch:
         words = last_words(folder / "engine.log")
         printed_bytes = keep_stdout(folder / "engine.stdout", folder / "engine.log")
         report = read_events(folder / "events.jsonl", record["spec"], window)
+        metrics = take_apart(read_json_lines(folder / "metrics.jsonl"))
+        report = self._hold_against_clock(report, metrics.samples)
         summary = summarise(
-            take_apart(read_json_lines(folder / "metrics.jsonl")),
+            metrics,
             window,
             run.exit.usage,
             engine_cores=cores.engine,
@@ -230,10 +236,18 @@ class Launch:
             machine_after=machine.state(busy),
         )
         self._warn(warnings_during(summary, busy))
+        self._warn(warnings_of_threads(summary, cores.threads))
         may_use_gpu = machine.gpu is not None and self.inputs.system["device"] == "auto"
         self._warn(warnings_of_engine(run, report, printed_bytes, may_use_gpu=may_use_gpu, device=record["device"]))
         ending = Ending(run.cause, run.message, run.exit.code, run.exit.signal, kills, words)
         return decide(ending, report)
+
+    def _hold_against_clock(self, report: EventReport, samples: list[Sample]) -> EventReport:
+        """The report, with a problem where its times cannot be true."""
+        if report.problem is not None:
+            return report
+        ends = ends_of_iterations(self.folder / "events.jsonl")
+        return report._replace(problem=late_events(report.iterations, ends, samples))
 
     def _warn(self, warnings: list[dict[str, str]]) -> None:
         self.record["warnings"].extend(warnings)

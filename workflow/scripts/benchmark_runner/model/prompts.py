@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 from tokenizers import Tokenizer
 
+from benchmark_runner.campaign.fidelity_prompts import LONG_PROMPTS
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.model.chat import render
 from benchmark_runner.model.checkpoint import eos_ids
-from benchmark_runner.model.counted_text import text_of
+from benchmark_runner.model.counted_text import WORDS, text_of
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""2: with texts that nobody can have seen. 1: the first format."""
+
+UNSEEN_WORDS: Final = 100
+"""Words of a text that nobody can have seen: reading them takes several times as long as one step (chosen)."""
+
+UNSEEN_TIMED: Final = 3
+"""Texts of which the shortest time counts, so that a pause of the machine does not (chosen)."""
 
 
 class PromptEncoder:
@@ -85,8 +95,40 @@ def _file_text(path: Path) -> str:
         raise BenchmarkError(f"the prompt's file {path} cannot be read as UTF-8 text: {error}") from error
 
 
-def build_prompts(plan: dict[str, Any], manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Content of prompts.json; raises BenchmarkError naming the workload and the case of a bad prompt."""
+def _fidelity_prompts(plan: dict[str, Any], encoder: PromptEncoder) -> list[dict[str, Any]]:
+    """The fidelity check's texts with their ids, long ones of the built-in dozen only where the model can take them."""
+    found = []
+    for number, text in enumerate(plan["fidelity"]["prompts"], start=1):
+        try:
+            ids = encoder.checked_ids({"kind": "text", "text": text}, plan["fidelity"]["max_new_tokens"])
+        except BenchmarkError as error:
+            if text in LONG_PROMPTS:
+                continue
+            raise BenchmarkError(f"fidelity prompt {number}: {error}") from error
+        found.append({"text": text, "prompt_ids": ids})
+    return found
+
+
+def _unseen(seed: int, plan: dict[str, Any], encoder: PromptEncoder) -> tuple[list[dict[str, Any]], list[list[int]]]:
+    """A text that joins the fidelity prompts, and ids of others that are only timed; all drawn from seed.
+
+    No table of answers that was made before can hold them. Where the context has no room there are none.
+    """
+    room = encoder.context_length - plan["fidelity"]["max_new_tokens"]
+    # A word of the story takes one or two tokens.
+    words = min(UNSEEN_WORDS, room // 4)
+    if words < 1:
+        return [], []
+    draw = Random(seed)
+    text, *timed = (" ".join(draw.choices(WORDS, k=words)) for _ in range(1 + UNSEEN_TIMED))
+    return [{"text": text, "prompt_ids": encoder.encode(text)}], [encoder.encode(other) for other in timed]
+
+
+def build_prompts(plan: dict[str, Any], manifest: dict[str, Any], folder: Path, seed: int) -> dict[str, Any]:
+    """Content of prompts.json; seed determines the texts that nobody can have seen.
+
+    Raises BenchmarkError naming the workload and the case of a bad prompt.
+    """
     encoder = PromptEncoder(folder, manifest)
     workloads: dict[str, list[dict[str, Any]]] = {}
     for workload in plan["workloads"]:
@@ -97,20 +139,17 @@ def build_prompts(plan: dict[str, Any], manifest: dict[str, Any], folder: Path) 
             except BenchmarkError as error:
                 raise BenchmarkError(f"workload {workload['name']}, {case['name']}: {error}") from error
             cases.append({"case": case["name"], "prompt_ids": ids})
-    fidelity = []
-    for number, text in enumerate(plan["fidelity"]["prompts"], start=1):
-        try:
-            ids = encoder.checked_ids({"kind": "text", "text": text}, plan["fidelity"]["max_new_tokens"])
-        except BenchmarkError as error:
-            raise BenchmarkError(f"fidelity prompt {number}: {error}") from error
-        fidelity.append({"text": text, "prompt_ids": ids})
+    fidelity = _fidelity_prompts(plan, encoder)
+    added, timed = _unseen(seed, plan, encoder) if fidelity else ([], [])
     return {
         "schema_version": SCHEMA_VERSION,
         "model_identity": manifest["identity"],
         "eos_ids": eos_ids(folder),
         "context_length": encoder.context_length,
         "workloads": workloads,
-        "fidelity": fidelity,
+        "fidelity": [*fidelity, *added],
+        "unseen": timed,
+        "unseen_seed": seed if timed else None,
     }
 
 
@@ -122,7 +161,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--model-dir", type=Path, required=True, help="folder with tokenizer.json")
     parser.add_argument("--out", type=Path, required=True, help="prompts.json")
     arguments = parser.parse_args(argv)
-    prompts = build_prompts(read_json(arguments.plan), read_json(arguments.manifest), arguments.model_dir)
+    seed = secrets.randbits(32)
+    prompts = build_prompts(read_json(arguments.plan), read_json(arguments.manifest), arguments.model_dir, seed)
     write_json(arguments.out, prompts, indent=None)
     return 0
 

@@ -16,6 +16,7 @@ from benchmark_runner.monitor.counters import CounterProbe
 from benchmark_runner.monitor.energy import NAME as PACKAGE_ENERGY
 from benchmark_runner.monitor.energy import PackageEnergyProbe
 from benchmark_runner.monitor.engine_tree import EngineProbe
+from benchmark_runner.monitor.events_file import EventsFileProbe
 from benchmark_runner.monitor.gpu import GPU_VALUES, POWER_VALUES, GpuProbe, open_gpu
 from benchmark_runner.monitor.limits import Limits
 from benchmark_runner.monitor.loop import Commands, Loop
@@ -31,6 +32,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmark_runner.monitor", description=__doc__)
     parser.add_argument("--interval-ms", type=int, required=True, help="time between samples")
     parser.add_argument("--metrics", type=Path, required=True, help="metrics.jsonl to write")
+    parser.add_argument("--events", type=Path, required=True, help="the engine's events file, whose growth is noted")
     parser.add_argument("--limits", required=True, help="JSON: engine_rss_bytes, temperature_celsius, or null each")
     parser.add_argument("--marker", required=True, help="value of the variable that marks the launch's processes")
     parser.add_argument("--cores", default="", help="cores to run on, comma-separated; empty: any")
@@ -55,7 +57,9 @@ def gpu_part(selector: str, absent_reason: str, off: frozenset[str]) -> tuple[li
 def build_loop(arguments: argparse.Namespace, off: frozenset[str], metrics: Path) -> Loop:
     """All parts that the machine and the configuration allow; writes the first line of metrics.jsonl."""
     cores, engine, counters = CoresProbe(), EngineProbe(), CounterProbe()
-    probes: list[Probe] = [cores, FrequencyProbe(cores.cores), TemperatureProbe(), MemoryProbe(), engine, counters]
+    growth = EventsFileProbe(arguments.events)
+    machine: list[Probe] = [cores, FrequencyProbe(cores.cores), TemperatureProbe(), MemoryProbe()]
+    probes = [*machine, engine, counters, growth]
     absent = {name: reason for probe in probes for name, reason in probe.absent.items()}
     if "power_monitoring" in off:
         absent[PACKAGE_ENERGY] = SWITCHED_OFF.format(key="power_monitoring")

@@ -6,10 +6,17 @@ import time
 from typing import Final
 
 from benchmark_runner.monitor.probe import Sample
-from benchmark_runner.procfs import Process, descendants, read_process, scan
+from benchmark_runner.procfs import Process, descendants, read_process, scan, thread_run_ns
 
 # Chosen: looking through the whole process table for new children may take this share of the monitor's time.
 SCAN_TIME_SHARE: Final = 0.02
+
+# Chosen: long enough for each of several threads that share a core to have its turn several times.
+THREADS_EVERY_NS: Final = 250_000_000
+# Chosen: a thread computes where it ran for this share of the busiest one's time; one that hands out work ran less.
+BUSY_SHARE: Final = 0.25
+# Chosen: where even the busiest thread ran for less of the time, the engine was waiting.
+LEAST_BUSY_SHARE: Final = 0.05
 
 
 class EngineProbe:
@@ -22,11 +29,13 @@ class EngineProbe:
         self._next_scan_ns = 0
         self._cpu_seconds = 0.0
         self._read_ns = 0
+        self._threads_read_ns = 0
+        self._thread_ns: dict[tuple[int, int], int] = {}
 
     def attach(self, pid: int) -> None:
         """From now on sample the session led by pid."""
         self.pid = pid
-        self._read_ns = time.monotonic_ns()
+        self._read_ns = self._threads_read_ns = time.monotonic_ns()
 
     def _find(self) -> dict[int, Process]:
         """The tree; new members are looked for as often as the scan's own cost allows."""
@@ -42,11 +51,26 @@ class EngineProbe:
         self._next_scan_ns = end_ns + round((end_ns - begin_ns) / SCAN_TIME_SHARE)
         return tree
 
+    def _busy_threads(self, tree: list[Process], elapsed_ns: int) -> int:
+        """Threads that computed since the last reading, a thread that only spins among them."""
+        before = self._thread_ns
+        self._thread_ns = {
+            (process.pid, thread): run_ns for process in tree for thread, run_ns in thread_run_ns(process.pid).items()
+        }
+        ran_ns = [run_ns - before.get(thread, 0) for thread, run_ns in self._thread_ns.items()]
+        longest_ns = max(ran_ns, default=0)
+        if longest_ns < LEAST_BUSY_SHARE * elapsed_ns:
+            return 0
+        return sum(value >= BUSY_SHARE * longest_ns for value in ran_ns)
+
     def _is_known(self, process: Process) -> bool:
         return self._known.get(process.pid) == process.start_ticks
 
     def read(self, sample: Sample) -> None:
-        """Adds engine_rss_bytes (shared pages count in each process), engine_cpu_percent (100 = one core), counts."""
+        """Adds engine_rss_bytes (shared pages count in each process), engine_cpu_percent (100 = one core), counts.
+
+        engine_busy_threads is what the threads did since the last reading; engine_threads counts sleeping ones too.
+        """
         if self.pid is None:
             return
         now_ns = time.monotonic_ns()
@@ -58,6 +82,9 @@ class EngineProbe:
         if elapsed_seconds > 0:
             share = 100.0 * (cpu_seconds - self._cpu_seconds) / elapsed_seconds
             sample["engine_cpu_percent"] = round(max(0.0, share), 1)
+        if now_ns - self._threads_read_ns >= THREADS_EVERY_NS:
+            sample["engine_busy_threads"] = self._busy_threads(tree, now_ns - self._threads_read_ns)
+            self._threads_read_ns = now_ns
         sample["engine_cpu_seconds"] = cpu_seconds
         sample["engine_rss_bytes"] = sum(process.rss_bytes for process in tree)
         sample["engine_threads"] = sum(process.threads for process in tree)

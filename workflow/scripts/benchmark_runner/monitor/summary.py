@@ -12,6 +12,7 @@ SOURCES: Final = {
     "engine_peak_rss_bytes": "engine_rss_bytes",
     "engine_mean_rss_bytes": "engine_rss_bytes",
     "engine_threads_max": "engine_threads",
+    "engine_busy_threads": "engine_busy_threads",
     "machine_cpu_percent_mean": "machine_busy_seconds",
     "foreign_cpu_percent_mean": "machine_busy_seconds",
     "stolen_cpu_percent_mean": "machine_stolen_seconds",
@@ -105,6 +106,14 @@ def _values(samples: Sequence[Sample], name: str) -> list[Any]:
     return [sample[name] for sample in samples if name in sample]
 
 
+def _within(samples: Sequence[Sample], window: Window | None) -> list[Sample]:
+    return [] if window is None else [one for one in samples if window.start_ns <= one["time_ns"] <= window.end_ns]
+
+
+def _median_high(values: Sequence[int]) -> int | None:
+    return sorted(values)[len(values) // 2] if values else None
+
+
 def _mean(values: Sequence[float]) -> float | None:
     return round(sum(values) / len(values), 3) if values else None
 
@@ -195,6 +204,7 @@ def summarise(
         "engine_mean_rss_bytes": round(sum(rss) / len(rss)) if rss else None,
         "engine_cpu_percent_mean": _percent(usage.cpu_seconds, window.seconds),
         "engine_threads_max": max(_values(inside, "engine_threads"), default=None),
+        "engine_busy_threads": _median_high(_values(_within(samples, measured), "engine_busy_threads")),
         "machine_cpu_percent_mean": _percent(busy_seconds, all_cores_seconds),
         "foreign_cpu_percent_mean": _percent(foreign, window.seconds),
         "stolen_cpu_percent_mean": _percent(increase(samples, "machine_stolen_seconds", window), all_cores_seconds),

@@ -12,7 +12,7 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmark_runner.display import plural, significant
+from benchmark_runner.display import STRUCK, plural, significant
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.plots.rows import Row, draw_rows, rows_inches
@@ -22,6 +22,7 @@ from benchmark_runner.plots.style import (
     engine_markers,
     headline,
     in_order,
+    is_struck,
     new_figure,
     save_png,
     style,
@@ -90,9 +91,8 @@ def utilisation_rows(
             )
             words += f"\nof {capacity[name]:g}, {mean / capacity[name]:.0%}"
         threads = "" if engine["threads"] is None else f", {plural(engine['threads'], 'thread')}"
-        rows.append(
-            Row(name, f"{plural(len(values), 'launch')}{threads}", colours[name], markers[name], lanes, words=words)
-        )
+        note = STRUCK if is_struck(engine) else f"{plural(len(values), 'launch')}{threads}"
+        rows.append(Row(name, note, colours[name], markers[name], lanes, words=words))
     return rows, capacity
 
 

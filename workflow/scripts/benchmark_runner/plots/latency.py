@@ -13,7 +13,7 @@ from typing import Any, Final
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmark_runner.display import plural, significant, time_unit
+from benchmark_runner.display import STRUCK, plural, significant, time_unit
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.performance.results import Cell as Place
@@ -25,6 +25,7 @@ from benchmark_runner.plots.style import (
     engine_markers,
     headline,
     in_order,
+    is_struck,
     new_figure,
     save_png,
     style,
@@ -66,7 +67,7 @@ def latency_rows(
         estimate = scaled_estimate(results.estimate(name, place, metric), scale)
         counts = sorted({len(lane) for lane in lanes})
         each = plural(counts[0], "iteration") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} iterations"
-        note = f"{plural(len(lanes), 'launch')} of {each}"
+        note = STRUCK if is_struck(engine) else f"{plural(len(lanes), 'launch')} of {each}"
         flagged = [list(launch.loc[launch["outlier"], metric] * scale) for launch in launches]
         words = _words(estimate, unit_name)
         rows.append(Row(name, note, colours[name], markers[name], lanes, flagged, estimate, words))

@@ -12,7 +12,7 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmark_runner.display import BYTES_PER_GB, TIMES, plural, significant
+from benchmark_runner.display import BYTES_PER_GB, STRUCK, TIMES, plural, significant
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.plots.rows import Row, draw_rows, rows_inches
@@ -22,6 +22,7 @@ from benchmark_runner.plots.style import (
     engine_markers,
     headline,
     in_order,
+    is_struck,
     new_figure,
     save_png,
     style,
@@ -84,7 +85,7 @@ def memory_rows(
         words = f"{significant(highest)} GB"
         if weights is not None:
             words += f"\n{significant(highest / weights)} {TIMES} weights"
-        note = plural(sum(map(len, lanes)), "launch")
+        note = STRUCK if is_struck(engine) else plural(sum(map(len, lanes)), "launch")
         rows.append(Row(name, note, colours[name], markers[name], lanes, words=words))
     return rows
 

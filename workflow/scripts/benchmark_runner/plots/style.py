@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from benchmark_runner.display import STRUCK
+
 # Told apart under normal sight, deuteranopia and protanopia (tests/plots simulate both): Okabe & Ito's set without the
 # yellow that white swallows and the sky blue that the control's tint takes, followed by wine, olive and green of Tol's.
 PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#882255", "#999933", "#117733")
@@ -71,6 +73,16 @@ def engine_markers(engines: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         if engine["control_of"] is not None:
             markers[engine["name"]] = markers.get(engine["control_of"], MARKERS[0])
     return markers
+
+
+def is_struck(engine: Mapping[str, Any]) -> bool:
+    """Whether an engine of the statistics computes something else, so that its figures are no answer."""
+    return bool((engine["fidelity"] or {}).get("result") == "fail")
+
+
+def shown_name(engine: Mapping[str, Any]) -> str:
+    """Name of an engine beside a line, and that it is struck where it is."""
+    return f"{engine['name']} ({STRUCK})" if is_struck(engine) else str(engine["name"])
 
 
 def in_order(engines: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -33,6 +33,7 @@ from benchmark_runner.plots.style import (
     in_order,
     new_figure,
     save_png,
+    shown_name,
     style,
     wrapped,
 )
@@ -79,7 +80,7 @@ def position_series(
         ]
         if points:
             ordered = sorted(points, key=itemgetter(0))
-            found.append(Series(engine["name"], colours[engine["name"]], markers[engine["name"]], ordered))
+            found.append(Series(shown_name(engine), colours[engine["name"]], markers[engine["name"]], ordered))
     return found
 
 
@@ -95,7 +96,7 @@ def prompt_series(
         estimates = [(lengths[workload, case], results.estimate(name, Place(workload, case), metric)) for case in cases]
         points = [(float(tokens), *_bounds(estimate)) for tokens, estimate in estimates if estimate is not None]
         if points:
-            found.append(Series(name, colours[name], markers[name], sorted(points, key=itemgetter(0))))
+            found.append(Series(shown_name(engine), colours[name], markers[name], sorted(points, key=itemgetter(0))))
     return found
 
 

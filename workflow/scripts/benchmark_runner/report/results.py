@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from benchmark_runner.display import ABSENT, TIMES, estimate_parts, plural, significant
+from benchmark_runner.display import ABSENT, STRUCK, TIMES, estimate_parts, plural, significant
 from benchmark_runner.performance.ranking import LATENCY as PRIMARY_METRIC
 from benchmark_runner.performance.results import Cell as Place
 from benchmark_runner.report.inputs import Document, Inputs
@@ -59,7 +59,7 @@ def _comparison_row(inputs: Inputs, engine: Document, workload: Document, case: 
     numbers = inputs.results.metric(name, place, PRIMARY_METRIC)
     spread = numbers["cv_between"]
     return [
-        Cell(name, None if engine["status"] == "ok" else engine["status"], colour=inputs.colours[name]),
+        Cell(name, _standing(engine), colour=inputs.colours[name]),
         Cell(workload["name"] if len(workload["cases"]) == 1 else f"{workload['name']}, {case}"),
         *(_estimate_cell(inputs, name, place, metric) for metric, _ in TABLE_METRICS),
         Cell(f"1{TIMES}", "the baseline", 1.0) if name == baseline else _ratio_cell(against and against["ratio"]),
@@ -70,6 +70,13 @@ def _comparison_row(inputs: Inputs, engine: Document, workload: Document, case: 
         _estimate_cell(inputs, name, whole_launch, "load_ms"),
         Cell(str(numbers["launches"]), value=float(numbers["launches"])),
     ]
+
+
+def _standing(engine: Document) -> str | None:
+    """What keeps an engine from being ranked; None where nothing does."""
+    if engine["fidelity"]["result"] == "fail":
+        return STRUCK
+    return None if engine["status"] == "ok" else str(engine["status"])
 
 
 def _estimate_cell(inputs: Inputs, engine: str, place: Place, metric: str) -> Cell:
@@ -224,7 +231,15 @@ def _control_verdict(differs: bool | None) -> Cell:
 def fidelity(inputs: Inputs) -> Table:
     """Whether each engine computes the same model."""
     columns = [Column("Engine"), Column("Result"), Column("Compared with"), Column("Tokens checked", number=True)]
-    columns += [Column("First difference"), Column("Computes in"), Column("Detail", prose=True)]
+    columns += [
+        Column("First difference"),
+        Column("Logits apart", number=True, hint="largest, mean"),
+        Column("KL", number=True, hint="mean, nats"),
+        Column("Draws"),
+        Column("Kept between requests"),
+        Column("Computes in"),
+        Column("Detail", prose=True),
+    ]
     rows = []
     for found in inputs.fidelity:
         checked = found.get("tokens_checked")
@@ -235,11 +250,30 @@ def fidelity(inputs: Inputs) -> Table:
                 text_or_absent(found.get("reference")),
                 Cell(ABSENT if checked is None else f"{checked:,}", value=checked),
                 Cell(_first_difference(found)),
+                *_logits_cells(found),
+                _finding_cell(found.get("sampling")),
+                _finding_cell(found.get("reuse")),
                 Cell(" on ".join(str(part) for part in (found.get("dtype"), found.get("device")) if part) or ABSENT),
                 text_or_absent(found.get("reason")),
             ]
         )
     return Table("Greedy tokens against the reference's", columns, rows, empty="No fidelity check has run.")
+
+
+def _logits_cells(found: Document) -> list[Cell]:
+    """How far the logits lie apart; of a file that an older version wrote nothing is known."""
+    apart = found.get("logits")
+    if apart is None:
+        return [Cell(ABSENT, found.get("no_logits")), Cell(ABSENT)]
+    largest = Cell(f"{apart['max_abs']:.2g}", f"{apart['mean_abs']:.2g} on average", apart["max_abs"])
+    return [largest, Cell(f"{apart['kl_mean']:.2g}", value=apart["kl_mean"])]
+
+
+def _finding_cell(finding: Document | None) -> Cell:
+    """A finding's result with its sentence beneath."""
+    if finding is None:
+        return Cell(ABSENT)
+    return Cell(finding["result"], finding["reason"], tone=FIDELITY_TONES.get(finding["result"], "open"))
 
 
 def _first_difference(found: Document) -> str:
