@@ -102,7 +102,6 @@ SAMPLED = change_case("sampling", {"temperature": 0.7, "top_p": 0.9, "seed": 7})
         ({"sampling": ["temperature"]}, change_case("ignore_eos", True), "sampling greedy"),
         ({"sampling": ["greedy"]}, SAMPLED, "sampling temperature"),
         ({"sampling": ["greedy", "temperature"]}, SAMPLED, "sampling top_p"),
-        ({"seed": False}, SAMPLED, "from a seed"),
         ({"teacher_forcing": False}, change_case("forced_ids", [1, 2, 3, 4]), "forced_ids"),
         ({"logits": False}, change_spec("logits_path", "/tmp/logits"), "logits_path"),
     ],
@@ -115,6 +114,13 @@ def test_what_the_capabilities_exclude_is_refused_before_loading(
     assert (outcome.status, outcome.names) == (3, ["hello", "error"])
     assert outcome.events[1]["kind"] == "unsupported"
     assert message in outcome.events[1]["message"]
+
+
+def test_an_engine_without_seeds_may_draw(serve: Serve, spec: dict[str, Any]) -> None:
+    SAMPLED(spec)
+    outcome = serve(spec, capabilities={"seed": False})
+    assert outcome.status == 0
+    assert outcome.events[0]["capabilities"]["seed"] is False
 
 
 def test_forced_ids_are_fed_back_and_the_engine_s_own_are_reported(serve: Serve, spec: dict[str, Any]) -> None:

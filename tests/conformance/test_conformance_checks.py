@@ -21,6 +21,9 @@ from tiny_model import make_tiny_llama
 
 TINY = Path(__file__).with_name("tiny_adapter.py")
 
+FAKE_VOCABULARY = 1200
+"""Logits a token of the fake engine (fake_core.py)."""
+
 # Rule that the fault breaks, by fault. Other checks may fail with it; this one must.
 BREAKS = {
     "no_done": "completes",
@@ -130,6 +133,13 @@ def test_an_adapter_that_does_little_passes_and_must_refuse_the_rest(tmp_path):
     assert skipped(found) == ["seed_repeats", "seed_differs", "nucleus", "eos_ignored", "teacher_forcing", "logits"]
 
 
+def test_an_adapter_whose_draws_no_seed_reaches_passes_when_it_says_so(tmp_path):
+    status, found = findings(tmp_path, adapter(tmp_path, "unseeded_and_says_so"))
+    assert (status, failed(found)) == (0, {})
+    assert skipped(found)[:2] == ["seed_repeats", "seed_differs"]
+    assert (found["nucleus"]["outcome"], found["refuses_sampling"]["outcome"]) == ("passed", "skipped")
+
+
 def test_an_adapter_without_margins_is_asked_without_them(tmp_path):
     status, found = findings(tmp_path, adapter(tmp_path, "no_margins"))
     assert status == 0
@@ -224,9 +234,16 @@ def test_a_file_that_is_no_program_is_an_error_with_a_remedy(tmp_path):
         findings(tmp_path, program)
 
 
+def fit_to_the_fake_engine(folder: Path) -> None:
+    """Let config.json name as many tokens as the fake engine gives logits."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"vocab_size": FAKE_VOCABULARY}))
+
+
 def test_the_weights_are_those_of_the_folder(tmp_path):
     out, work = tmp_path / "conformance.json", tmp_path / "work"
     engine = make_tiny_llama(tmp_path / "shards", shards=2)
+    fit_to_the_fake_engine(engine)
     arguments = ["--binary", FAKE_ENGINE, "--engine", "tiny", "--out", out, "--work", work]
     assert main([*map(str, arguments), "--model-dir", str(engine)]) == 0
     assert json.loads((work / "first" / "spec.json").read_text())["weights"] == "model.safetensors.index.json"
@@ -236,6 +253,7 @@ def test_derived_weights_are_opened_and_their_refusal_is_told(tmp_path):
     derived, work = tmp_path / "gguf", tmp_path / "work"
     source = make_tiny_llama(tmp_path / "m")
     make_derived(source, derived, "gguf", "f32", {"name": "m", "identity": "abc"})
+    fit_to_the_fake_engine(derived)
     arguments = ["--binary", FAKE_ENGINE, "--engine", "tiny", "--out", tmp_path / "out.json", "--work", work]
     arguments = [*map(str, arguments), "--model-dir", str(derived)]
     assert main(arguments) == 0

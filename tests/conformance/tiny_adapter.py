@@ -44,6 +44,7 @@ class Adapter:
         self.spec_path = spec_path
         self.events = Path(events_path).open("ab", buffering=0)  # noqa: SIM115  open as long as the process
         self.capabilities = CAPABILITIES | (MODEST if fault.startswith("modest") else {})
+        self.capabilities |= {"seed": fault != "unseeded_and_says_so"} if self.capabilities["seed"] else {}
         self.held = []
         self.requests = 0
 
@@ -109,7 +110,7 @@ class Adapter:
         if drawn:
             if self.fault == "seed_ignored":
                 seed = 0
-            if self.fault == "unseeded":
+            if self.fault.startswith("unseeded"):
                 seed = time.monotonic_ns()
             if self.fault == "warm_up_seed" and warmup:
                 seed += 1000

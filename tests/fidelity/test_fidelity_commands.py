@@ -97,7 +97,7 @@ def test_an_engine_that_cannot_draw_is_not_checkable_in_that_alone(case: Fidelit
     content = case.check()
     assert content["result"] == "pass"
     assert content["sampling"]["result"] == "not checkable"
-    assert content["sampling"]["reason"] == "the engine has no seeded temperature"
+    assert content["sampling"]["reason"] == "the engine has no sampling by temperature"
 
 
 @pytest.mark.parametrize(

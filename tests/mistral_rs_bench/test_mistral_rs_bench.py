@@ -30,6 +30,8 @@ SPECIAL_PROMPT = [1, 9690, 198, 2, 17, 7936, 15855]
 CASES = GREEDY_CASES | {
     "one_of_three": case(ignore_eos=False, eos_ids=[2, 2988, 42]),
     "first": case(ignore_eos=False, eos_ids=[7042], max_new_tokens=1),
+    "free": case(0.9),
+    "narrow": case(0.9, 1e-6),
     "special": case(prompt_ids=SPECIAL_PROMPT, max_new_tokens=3),
 }
 
@@ -100,10 +102,9 @@ def test_margins_tell_that_the_cache_is_f32(again: Outcome) -> None:
     assert again.iteration("greedy")["margins"] == pytest.approx(GREEDY_MARGINS, abs=MARGIN_TOLERANCE)
 
 
-def test_sampling_is_refused_because_its_seed_cannot_be_set(serve: Serve, spec: dict[str, Any]) -> None:
-    status, kind, message = serve(spec | {"cases": [case(0.7)]}).refusal()
-    assert (status, kind) == (3, "unsupported")
-    assert "cannot repeat sampling from a seed" in message
+def test_rounds_draw_different_ids(outcome: Outcome) -> None:
+    assert outcome.ids("free", 0) != outcome.ids("free", 1)
+    assert outcome.ids("narrow", 0) == outcome.ids("narrow", 1) == GREEDY_IDS
 
 
 def test_ids_that_the_model_does_not_know_are_a_bad_spec(serve: Serve, spec: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ class Capabilities(NamedTuple):
     sampling: list[str]
     """Ways to choose a token: greedy, temperature, top_p."""
     seed: bool
-    """Whether a seed makes sampling repeatable."""
+    """Whether a seed makes sampling repeatable; False where the engine draws from a generator that no seed reaches."""
     load_modes: list[str]
     max_concurrency: int
     ignore_eos: bool

@@ -25,8 +25,6 @@ def _refuse_case(case: Case, can: Capabilities, where: str) -> None:
     for way in wanted:
         if way not in can.sampling:
             raise UnsupportedError(f"{where}: sampling {way} is asked for; this engine has {', '.join(can.sampling)}")
-    if not sampling.is_greedy and not can.seed:
-        raise UnsupportedError(f"{where}: this engine cannot repeat sampling from a seed; use temperature 0")
 
 
 def refuse(spec: Spec, can: Capabilities) -> None:

@@ -221,8 +221,8 @@ class Check:
         temperature, top_p = asked["temperature"], asked["top_p"]
         wanted = ["temperature", *(["top_p"] if top_p < 1 else [])]
         missing = [way for way in wanted if way not in free.capabilities["sampling"]]
-        if missing or not free.capabilities["seed"]:
-            return Sampling("not checkable", f"the engine has no seeded {missing[0] if missing else 'sampling'}")
+        if missing:
+            return Sampling("not checkable", f"the engine has no sampling by {missing[0]}")
         try:
             first, why_not = self._first_logits(forced)
         except LogitsError as error:
