@@ -6,6 +6,8 @@ import pytest
 
 from benchmark_runner.model.formats import CannotConvertError
 from benchmark_runner.model.lmrs.limits import broken_rules, longest_wavelength, read_shape, require_computable
+from benchmark_runner.model.shapes import synthetic_models
+from benchmark_runner.model.synthetic import model_config
 from lmrs_case import CONFIG, LLAMA3_SCALING
 
 LLAMA_32_1B = CONFIG | {
@@ -83,3 +85,14 @@ def test_a_number_that_is_absent_is_named():
 
 def test_wavelengths_by_hand():
     assert longest_wavelength(read_shape(CONFIG | {"rope_theta": 16.0})) == pytest.approx(2 * 3.14159265 * 8)
+
+
+@pytest.mark.parametrize("name", ["synthetic-llama-3.2-1b", "synthetic-llama-3.2-3b"])
+def test_synthetic_models_of_llama_3_2_s_shape_fit_lm_rs(name):
+    assert broken_rules(model_config(synthetic_models()[name])) == []
+
+
+def test_the_embedded_model_does_not_fit_lm_rs():
+    smollm2 = {"vocab_size": 49_152, "rope_theta": 100_000.0, "rope_scaling": None, "hidden_size": 576}
+    heads = {"num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 64, "intermediate_size": 1536}
+    assert len(broken_rules(CONFIG | smollm2 | heads)) == 2
