@@ -172,5 +172,5 @@ def test_an_engine_that_computes_something_else_keeps_its_figures_and_is_struck_
     assert answer["summary"]["fastest_engine"] == "candle"
     assert "wrong is left out: does not compute the same" in answer["summary"]["recommendation"]
     row = next(line for line in _table(tmp_path).splitlines() if line.startswith("| ~~wrong~~ [2]"))
-    assert " ms |" in row and "no verdict" in row
+    assert "| 5.99 ms (" in row and "no verdict [3]" in row
     assert "2. wrong is not ranked: it does not compute the same as the reference (scripted fail)" in _table(tmp_path)

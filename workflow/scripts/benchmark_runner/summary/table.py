@@ -58,6 +58,9 @@ def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: list[str
         reason = entry["reason"] or results.metric(name, cell, LATENCY)["reason"]
         notes.append(f"{name}: no measurement, since {reason}")
         return [f"{label} [{len(notes)}]", *[ABSENT] * (len(COLUMNS) - 1)]
+    if name in results.unranked(cell, LATENCY):
+        notes.append(f"{name} is not ranked: it {results.unranked(cell, LATENCY)[name]}")
+        label = f"~~{label}~~ [{len(notes)}]"
     if name == results.baseline:
         ratio, verdict = "1 (baseline)", ABSENT
     else:
@@ -65,9 +68,6 @@ def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: list[str
         if note is not None:
             notes.append(note)
             verdict = f"{verdict} [{len(notes)}]"
-    if name in results.unranked(cell, LATENCY):
-        notes.append(f"{name} is not ranked: it {results.unranked(cell, LATENCY)[name]}")
-        label = f"~~{label}~~ [{len(notes)}]"
     return [
         label,
         *(_case_value(results, name, cell, metric) for metric in (LATENCY, "ttft_ms", "tpot_ms", THROUGHPUT)),
