@@ -34,6 +34,10 @@ class ScriptedEngine:
     device: str = "cpu"
     threads: int = 1
     dtype: str = "f32"
+    loaded: Mapping[str, Any] = field(default_factory=dict)
+    """What it tells of itself besides, in place of the defaults of load_end."""
+    busy_threads: int | None = None
+    """Threads that the monitor saw computing; None: those that it set up."""
     fidelity: str = "pass"
     statuses: Mapping[tuple[str, int], str] = field(default_factory=dict)
     """Status of the launches (workload, block) that did not end well."""
@@ -175,6 +179,10 @@ def _load(engine: ScriptedEngine, started_ns: int) -> dict[str, Any]:
         "kv_cache_dtype": engine.dtype,
         "device": engine.device,
         "threads": engine.threads,
+        "batch_size": 1,
+        "simd": None,
+        "compiled_graph": False,
+        **engine.loaded,
     }
 
 
@@ -243,7 +251,7 @@ def _monitor(engine: ScriptedEngine) -> dict[str, Any]:
         "engine_mean_rss_bytes": engine.peak_rss_bytes // 2,
         "engine_cpu_percent_mean": 100.0 * engine.threads,
         "engine_threads_max": engine.threads + 1,
-        "engine_busy_threads": engine.threads,
+        "engine_busy_threads": engine.busy_threads or engine.threads,
         "machine_cpu_percent_mean": 55.0,
         "foreign_cpu_percent_mean": 1.0,
         "memory_available_min_bytes": 8_000_000_000,

@@ -154,6 +154,9 @@ CONTEXT_DEFAULTS: Final = {
 }
 """What the functions for default parameters return in this version: with another layout some would stand elsewhere."""
 
+SIMD: Final = {"AVX512": "avx512", "AVX2": "avx2", "AVX": "avx", "SVE": "sve", "NEON": "neon"}
+"""Instruction sets in llama.cpp's words about its kernels, the widest first."""
+
 LogCallback: Final = ctypes.CFUNCTYPE(None, c_int32, c_char_p, c_void_p)
 
 FUNCTIONS: Final = {
@@ -167,6 +170,7 @@ FUNCTIONS: Final = {
     "llama_vocab_n_tokens": (c_int32, [c_void_p]),
     "llama_init_from_model": (c_void_p, [c_void_p, ContextParams]),
     "llama_n_threads": (c_int32, [c_void_p]),
+    "llama_n_seq_max": (c_uint32, [c_void_p]),
     "llama_get_memory": (c_void_p, [c_void_p]),
     "llama_memory_clear": (None, [c_void_p, c_bool]),
     "llama_batch_get_one": (Batch, [POINTER(c_int32), c_int32]),
@@ -202,6 +206,12 @@ def installed_version() -> str:
         return importlib.metadata.version(PACKAGE)
     except importlib.metadata.PackageNotFoundError as error:
         raise EngineError(f"{PACKAGE} is not installed; make the environment again: snakemake engines") from error
+
+
+def simd_of(system_info: str) -> str | None:
+    """Widest instruction set that llama.cpp says it was built with, of `CPU : AVX = 1 | AVX2 = 1 | …`."""
+    facts = dict(entry.split(" = ", 1) for entry in system_info.replace("CPU : ", "").split(" | ") if " = " in entry)
+    return next((simd for name, simd in SIMD.items() if facts.get(name, "0").strip() == "1"), None)
 
 
 def require_layout(library: Any, version: str) -> None:

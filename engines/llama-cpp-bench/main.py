@@ -139,6 +139,8 @@ class LlamaCpp(Engine):
             kv_cache_dtype=spec.dtype,
             device=spec.device,
             threads=library.llama_n_threads(self._context),
+            batch_size=library.llama_n_seq_max(self._context),
+            simd=llama_library.simd_of(library.llama_print_system_info().decode()),
         )
 
     def _context_params(self, spec: Spec) -> llama_library.ContextParams:

@@ -48,6 +48,8 @@ DTYPES: Final = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloa
 ATTENTIONS: Final = ("sdpa", "eager")
 WEIGHTS: Final = ("model.safetensors", "model.safetensors.index.json")
 """What from_pretrained opens; it takes no other name."""
+SIMD: Final = {"AVX2": "avx2", "AVX512": "avx512", "SVE256": "sve256"}
+"""torch's names of the kernels that it chose; DEFAULT, what its compiler's defaults allow, is no instruction set."""
 SEED_LIMIT: Final = 1 << 63
 """torch.Generator takes seeds below this."""
 
@@ -176,10 +178,12 @@ class PytorchBaseline(Engine):
         self._synchronize()
         return Loaded(
             weights_dtype=spec.dtype,
-            compute_dtype=spec.dtype,
+            # On the CPU products of all types come out as if summed in f32; on a GPU torch lets cuBLAS sum in f16.
+            compute_dtype="f32" if self._device.type == "cpu" else spec.dtype,
             kv_cache_dtype=spec.dtype,
             device=spec.device,
             threads=torch.get_num_threads(),
+            simd=SIMD.get(torch.backends.cpu.get_cpu_capability()) if self._device.type == "cpu" else None,
         )
 
     def _allocate_cache(self, max_seq_len: int) -> None:

@@ -116,6 +116,7 @@ def test_memory_is_really_taken(serve: Serve, spec: dict[str, Any]) -> None:
         {"jitter": {"relative": 2}},
         {"jitter": {"shape": "normal"}},
         {"capabilities": {"speed": 1}},
+        {"loaded": {"speed": 1}},
         {"crash_at": {"iteration": 0}},
         {"crash_at": {"signal": "SIGNOTHING"}},
         {"crash_at": {"signal": "SIGKILL", "exit_code": 1}},

@@ -38,6 +38,15 @@ def test_events_come_in_the_protocol_s_order(serve: Serve, spec: dict[str, Any])
     assert rounds == [(True, 0, 0), (True, 0, 1), (False, 0, 0), (False, 0, 1), (False, 1, 0), (False, 1, 1)]
 
 
+def test_load_end_tells_batch_size_and_graph_and_no_instruction_set_that_the_engine_does_not_name(
+    serve: Serve, spec: dict[str, Any]
+) -> None:
+    told = serve(spec).events[2]
+    assert (told["batch_size"], told["compiled_graph"], "simd" in told) == (1, False, False)
+    told = serve(spec, loaded={"batch_size": 2, "simd": "avx2", "compiled_graph": True}).events[2]
+    assert (told["batch_size"], told["compiled_graph"], told["simd"]) == (2, True, "avx2")
+
+
 def test_times_never_go_back(serve: Serve, spec: dict[str, Any]) -> None:
     outcome = serve(spec, prefill_ms=0.2, token_ms=0.1)
     times = [outcome.events[1]["time_ns"], outcome.events[2]["time_ns"]]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmark_runner.schemas import require_valid
 from launch_case import LaunchCase
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -26,7 +27,9 @@ def launched(folder: Path, **options: Any) -> dict[str, Any]:
     write_model(folder / "model")
     result = case.run()
     assert result.returncode == 0, result.stderr
-    return case.record()
+    record = case.record()
+    require_valid("record", record, "the record of a cheat")
+    return record
 
 
 def kinds(record: dict[str, Any]) -> list[str]:

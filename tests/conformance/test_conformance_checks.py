@@ -41,6 +41,8 @@ BREAKS = {
     "load_end_late": "load",
     "other_device": "load",
     "more_threads": "load",
+    "batch_of_two": "settings",
+    "simd_of_words": "lines",
     "warm_ups_last": "rounds",
     "cases_reversed": "rounds",
     "index_goes_on": "rounds",
@@ -145,6 +147,14 @@ def test_an_adapter_without_margins_is_asked_without_them(tmp_path):
     assert status == 0
     assert "margins" in skipped(found)
     assert found["eos_honoured"]["outcome"] == "passed"
+
+
+def test_an_adapter_that_tells_no_settings_passes_and_they_are_called_unknown(tmp_path):
+    status, found = findings(tmp_path, adapter(tmp_path, "settings_untold"))
+    assert (status, failed(found)) == (0, {})
+    assert found["settings"]["detail"] == (
+        "load_end does not tell batch_size and compiled_graph: the report calls them unknown"
+    )
 
 
 def test_the_fake_engine_keeps_the_protocol(tmp_path, repository):

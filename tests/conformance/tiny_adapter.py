@@ -194,7 +194,8 @@ class Adapter:
         device = "cuda:0" if self.fault == "other_device" else self.spec["device"]
         threads = self.spec["threads"] + (self.fault == "more_threads")
         types = dict.fromkeys(("weights_dtype", "compute_dtype", "kv_cache_dtype"), self.spec["dtype"])
-        self.emit("load_end", time_ns=time.monotonic_ns(), **types, device=device, threads=threads)
+        told = {} if self.fault == "settings_untold" else {"batch_size": 1, "compiled_graph": False}
+        self.emit("load_end", time_ns=time.monotonic_ns(), **types, device=device, threads=threads, **told)
         self.rounds()
         self.emit("done")
 
@@ -226,6 +227,8 @@ DISTORTIONS = {
     "done_twice": on_event("done", lambda entry: [entry, entry]),
     "load_end_early": on_event("load_end", lambda entry: [entry | {"time_ns": 1}]),
     "load_end_late": on_event("load_end", lambda entry: [entry | {"time_ns": entry["time_ns"] + 10**9}]),
+    "batch_of_two": on_event("load_end", lambda entry: [entry | {"batch_size": 2}]),
+    "simd_of_words": on_event("load_end", lambda entry: [entry | {"simd": "AVX 2, I think"}]),
     "token_missing": on_iterations(lambda e: {"token_ids": e["token_ids"][:-1], "token_ns": e["token_ns"][:-1]}),
     "token_too_many": on_iterations(
         lambda e: {"token_ids": [*e["token_ids"], 1], "token_ns": [*e["token_ns"], e["end_ns"]]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import struct
@@ -24,7 +25,7 @@ SPIN_NS = 300_000
 
 SAMPLED_IDS = range(200, 1200)
 VOCABULARY = 1200
-"""Of the logits; scripted ids lie below."""
+"""Of the logits where the model's folder names no vocabulary; scripted ids lie below."""
 
 DEFAULT_CAPABILITIES = Capabilities(
     devices=["cpu", "cuda"],
@@ -80,6 +81,7 @@ class FakeEngine(Engine):
         self._requests = 0
         self._ballast = b""
         self._spec: Spec
+        self._vocabulary = VOCABULARY
 
     def now_ns(self) -> int:
         """Time of an event by the clock that the options choose."""
@@ -103,6 +105,9 @@ class FakeEngine(Engine):
     def refuse(self, spec: Spec) -> None:
         """Do what is asked for before loading."""
         self._spec = spec
+        config = Path(spec.model_dir) / "config.json"
+        model = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+        self._vocabulary = int(model.get("vocab_size", VOCABULARY))
         self._act_at(Place("start"))
 
     def load(self, spec: Spec) -> Loaded:
@@ -116,7 +121,8 @@ class FakeEngine(Engine):
         self._leave_child()
         self._act_at(Place("load"))
         self._wait(self._options.load_ms, self._launch_factor)
-        return Loaded(spec.dtype, spec.dtype, spec.dtype, spec.device, spec.threads)
+        told = Loaded(spec.dtype, spec.dtype, spec.dtype, spec.device, spec.threads)
+        return told._replace(**self._options.loaded)
 
     def reset(self) -> None:
         """Nothing is cached; a scripted request begins here."""
@@ -138,7 +144,7 @@ class FakeEngine(Engine):
             chosen = self._next_id(case, scripted, draw)
             wanted = timings.push(chosen, margin)
             if timings.wants_logits:
-                timings.push_logits(_logits(chosen, _entry(options.margin, token)))
+                timings.push_logits(_logits(chosen, _entry(options.margin, token), self._vocabulary))
             # An id that is not its own is a prompt to it, after which its script begins again.
             scripted = scripted + 1 if case.fed(token, chosen) == chosen else 0
             token += 1
@@ -201,9 +207,9 @@ class FakeEngine(Engine):
         os._exit(crash.exit_code)
 
 
-def _logits(chosen: int, margin: float) -> bytes:
+def _logits(chosen: int, margin: float, vocabulary: int) -> bytes:
     """Logits that are 0 but for the chosen id's, 32-bit little-endian."""
-    logits = bytearray(4 * VOCABULARY)
+    logits = bytearray(4 * max(vocabulary, chosen + 1))
     struct.pack_into("<f", logits, 4 * chosen, margin)
     return bytes(logits)
 

@@ -14,6 +14,7 @@ tokens                    Ids that a greedy request yields, begun again after th
 eos_at                    Number of the token, from 1, that is the case's first EOS id.
 margins, margin           Report margins; their value: a number, or a list whose last entry goes on.
 capabilities              Entries that replace those of hello.
+loaded                    Entries that replace those of load_end.
 crash_at                  A point and either signal (name) or exit_code.
 hang_at                   A point at which the engine stops for good.
 error_at                  A point with kind and message of an error event.
@@ -40,6 +41,7 @@ from bench_protocol import (
     EngineError,
     EngineMemoryError,
     Launch,
+    Loaded,
     UnsupportedError,
     require_known_options,
 )
@@ -122,6 +124,7 @@ class FakeOptions(NamedTuple):
     margins: bool = False
     margin: tuple[float, ...] = (1.0,)
     capabilities: dict[str, Any] = {}  # noqa: RUF012  a NamedTuple's default, never changed
+    loaded: dict[str, Any] = {}  # noqa: RUF012  as above
     crash_at: Crash | None = None
     hang_at: Point | None = None
     error_at: Failing | None = None
@@ -232,6 +235,7 @@ def _clock(name: str, value: Any) -> str:
 
 
 CAPABILITY_NAMES = set(Capabilities._fields)
+LOADED_NAMES = set(Loaded._fields)
 
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "load_ms": _number,
@@ -248,6 +252,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "margins": _flag,
     "margin": lambda name, value: _list(name, value, _number),
     "capabilities": lambda name, value: _object(name, value, CAPABILITY_NAMES),
+    "loaded": lambda name, value: _object(name, value, LOADED_NAMES),
     "crash_at": _crash,
     "hang_at": _plain_point,
     "error_at": _failing,

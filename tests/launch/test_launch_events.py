@@ -50,10 +50,18 @@ def report(tmp_path, events: list[Any], spec=SPEC, end: str = "\n"):
 def test_sound_events_are_taken_whole(tmp_path):
     result = report(tmp_path, sound())
     assert (result.problem, result.done, result.error) == (None, True, None)
-    assert result.load == {"start_ns": 150, "end_ns": 200, **LOAD}
+    untold = {"batch_size": None, "simd": None, "compiled_graph": None}
+    assert result.load == {"start_ns": 150, "end_ns": 200, **LOAD, **untold}
     assert [event["start_ns"] for event in result.iterations] == [300, 400]
     assert "event" not in result.iterations[0]
     assert result.measured == Window(400, 430)
+
+
+def test_settings_that_the_engine_tells_are_kept(tmp_path):
+    told = {"batch_size": 1, "simd": "avx2", "compiled_graph": False}
+    events = sound()
+    events[2] |= told
+    assert report(tmp_path, events).load == {"start_ns": 150, "end_ns": 200, **LOAD, **told}
 
 
 def test_no_file_is_no_event(tmp_path):
@@ -84,6 +92,7 @@ BROKEN = {
     "iteration before load_end": without(2),
     "the spec asks for device cpu, the engine computes on cuda:0": changed(2, device="cuda:0"),
     "load_end lacks threads": without(2, "threads"),
+    "load_end.compiled_graph is 1, not of type bool": changed(2, compiled_graph=1),
     "hello has unknown fields colour": changed(0, colour="red"),
     "load_start.time_ns is '150', not of type int": changed(1, time_ns="150"),
     "load_start.time_ns is True, not of type int": changed(1, time_ns=True),

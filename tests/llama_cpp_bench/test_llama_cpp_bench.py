@@ -63,6 +63,7 @@ def test_hello_names_what_computes(outcome: Outcome) -> None:
 def test_the_cache_has_the_type_that_was_asked_for(outcome: Outcome) -> None:
     load_end = outcome.event("load_end")
     assert (load_end["threads"], load_end["device"], load_end["kv_cache_dtype"]) == (1, "cpu", "f32")
+    assert (load_end["batch_size"], load_end["compiled_graph"]) == (1, False)
 
 
 def test_greedy_ids_are_those_of_transformers_in_each_round(outcome: Outcome) -> None:

@@ -6,7 +6,15 @@ import pytest
 
 import llama_library
 from bench_protocol import EngineError
-from llama_library import CONTEXT_DEFAULTS, MODEL_DEFAULTS, VERSION, ContextParams, ModelParams, require_layout
+from llama_library import (
+    CONTEXT_DEFAULTS,
+    MODEL_DEFAULTS,
+    VERSION,
+    ContextParams,
+    ModelParams,
+    require_layout,
+    simd_of,
+)
 
 
 class Library:
@@ -46,3 +54,18 @@ def test_a_structure_of_another_size_is_refused(monkeypatch):
     monkeypatch.setitem(llama_library.SIZES_BYTES, ContextParams, 176)
     with pytest.raises(EngineError, match=r"llama_context_params. has 168 bytes here, 176"):
         require_layout(Library(), VERSION)
+
+
+@pytest.mark.parametrize(
+    ("words", "simd"),
+    [
+        ("CPU : SSE3 = 1 | AVX = 1 | AVX2 = 1 | F16C = 1 | OPENMP = 1 | ", "avx2"),
+        ("CPU : AVX = 1 | AVX2 = 1 | AVX512 = 1 | AVX512_VNNI = 1 | ", "avx512"),
+        ("CPU : AVX = 1 | AVX2 = 0 | ", "avx"),
+        ("CPU : NEON = 1 | ARM_FMA = 1 | ", "neon"),
+        ("CPU : OPENMP = 1 | ", None),
+        ("", None),
+    ],
+)
+def test_the_instruction_set_is_the_widest_that_llama_cpp_names(words, simd):
+    assert simd_of(words) == simd

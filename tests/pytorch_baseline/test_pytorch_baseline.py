@@ -53,6 +53,9 @@ def test_hello_names_what_computes(outcome: Outcome) -> None:
 def test_load_end_tells_threads_and_types(outcome: Outcome) -> None:
     load_end = outcome.event("load_end")
     assert (load_end["threads"], load_end["device"], load_end["kv_cache_dtype"]) == (1, "cpu", "f32")
+    assert (load_end["batch_size"], load_end["compiled_graph"]) == (1, False)
+    capability = outcome.event("hello")["build"]["cpu_capability"]
+    assert load_end.get("simd") == {"AVX2": "avx2", "AVX512": "avx512", "SVE256": "sve256"}.get(capability)
 
 
 def test_greedy_ids_are_those_of_generate_in_each_round(outcome: Outcome) -> None:

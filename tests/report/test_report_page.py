@@ -242,3 +242,31 @@ def test_an_engine_that_failed_the_fidelity_check_is_struck_in_the_comparison(tm
     checked = {row[0]: row for row in page.table("Greedy tokens")}["wrong"]
     assert (checked[1], checked[5], checked[6]) == ("fail", "0.00012 1e-05 on average", "1e-11")
     assert checked[7] == "not asked no workload draws at a temperature"
+
+
+def test_settings_are_in_a_table_and_differing_ones_beside_the_verdicts_of_their_pair(tmp_path):
+    engines = [
+        ScriptedEngine("torch", launch_spread=0.01, loaded={"simd": "avx2"}),
+        ScriptedEngine(
+            "other", 10.0, 5.0, launch_spread=0.01, busy_threads=2, loaded={"kv_cache_dtype": "f16", "batch_size": None}
+        ),
+    ]
+    page = Page((finish(tmp_path, engines) / "report.html").read_text(encoding="utf-8"))
+    rows = {row[0].removesuffix(" the engine's word"): row[1:] for row in page.table("Settings in latency_test")}
+    assert rows["threads threads that computed at once, counted in /proc"] == ["differs", "1", "2"]
+    assert rows["KV cache"] == ["differs", "f32", "f16"]
+    assert rows["weights"] == ["same", "f32", "f32"]
+    assert rows["batch size"] == ["not known of all", "1", "unknown"]
+    assert rows["compiled graph"] == ["same", "no", "no"]
+    note = "settings differ: threads 2 / 1, KV cache f16 / f32"
+    ((pair, verdict, _, words, _),) = page.table("latency_test, case_1: end-to-end latency")
+    assert (pair, words.endswith(note)) == ("other against torch", True)
+    assert "settings differ" not in verdict
+    compared = next(row for row in page.table(COMPARISON) if row[0].startswith("other"))
+    assert note in " ".join(compared)
+
+
+def test_settings_that_do_not_differ_are_no_footnote(page):
+    assert "settings differ" not in page.text
+    (rows,) = [rows for caption, rows in page.tables.items() if caption.startswith("Settings in")]
+    assert all(row[1] != "differs" for row in rows[1:] if row)

@@ -240,12 +240,15 @@ def test_an_engine_that_fell_back_to_the_cpu_once_is_not_judged(tmp_path: Path) 
     assert "unlike_launches" in _kinds(summary)
 
 
-def test_different_threads_are_told(tmp_path: Path) -> None:
-    engines = [TORCH, ScriptedEngine("candle", ttft_ms=10.0, itl_ms=5.0, threads=2, **SPREAD)]
-    write_results(tmp_path, engines, launches=6)
-    summary = _read(tmp_path)
-    assert "threads_differ" in _primary(summary)["qualifiers"]
-    assert "threads_differ" in _kinds(summary)
+def test_more_threads_than_allowed_are_a_warning_of_the_campaign(tmp_path: Path) -> None:
+    def warn(raw: dict[str, Any], _plan: dict[str, Any]) -> None:
+        entry = {"kind": "threads_exceeded", "message": "3 threads computed where 1 is allowed", "remedy": "Hold them"}
+        raw["candle"]["launches"][0]["warnings"].append(entry)
+
+    summary = _edited(tmp_path, [TORCH, CANDLE], warn, launches=6)
+    (warning,) = [entry for entry in summary["warnings"] if entry["kind"] == "threads_exceeded"]
+    assert (warning["engine"], warning["severity"]) == ("candle", "warning")
+    assert warning["message"].endswith("of candle on latency_test: 3 threads computed where 1 is allowed")
 
 
 def _next_day(raw: dict[str, Any], _plan: dict[str, Any]) -> None:

@@ -132,8 +132,24 @@ def test_every_workload_and_case_has_a_table_with_all_engines(tmp_path: Path) ->
         assert heading in text
     assert text.count("| torch_control (control) |") == 3
     assert text.count("| 1 (baseline) |") == 3
-    for line in text.splitlines():
+    measured, _, settings = text.partition("## Settings in latency_test, long")
+    for line in measured.splitlines():
         assert not line.startswith("|") or line.count("|") == 9
+    for line in settings.splitlines():
+        assert not line.startswith("|") or line.count("|") == 5
+
+
+def test_differing_settings_stand_in_the_table_its_footnote_and_the_recommendation(tmp_path: Path) -> None:
+    half = ScriptedEngine("candle", ttft_ms=10.0, itl_ms=5.0, loaded={"kv_cache_dtype": "f16"}, **SPREAD)
+    note = "settings differ: KV cache f16 / f32"
+    assert f"({note})" in _answer(tmp_path, [TORCH, half])["summary"]["recommendation"]
+    lines = _table(tmp_path).splitlines()
+    assert any(line.startswith("1. candle ") and line.endswith(f"; {note}") for line in lines)
+    settings = lines[lines.index("## Settings in latency_test") :]
+    assert "| setting | torch | candle |" in settings
+    assert "| KV cache * | f32 | f16 |" in settings
+    assert "| weights | f32 | f32 |" in settings
+    assert "| SIMD | unknown | unknown |" in settings
 
 
 def test_the_higher_throughput_of_another_engine_is_mentioned(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from benchmark_runner.jsonio import read_json
-from tiny_campaign import FACTORS, PREFILL_MS, TOKEN_MS
+from tiny_campaign import FACTORS, PREFILL_MS, TOKEN_MS, fake
 
 pytestmark = pytest.mark.workflow
 
@@ -110,6 +110,31 @@ def test_an_engine_without_an_adapter_is_unavailable_and_the_others_get_their_an
     assert summary["comparison_matrix"]["llama_cpp"]["latency_ms"] is None
     assert summary["comparison_matrix"]["fast"]["latency_ms"] > 0
     assert "llama_cpp" in (campaign.out / "logs" / "benchmark.log").read_text(encoding="utf-8")
+
+
+def test_engines_that_tell_other_settings_are_compared_with_a_footnote(campaign):
+    campaign.config["benchmark"] |= {"launches": 1, "control": False}
+    campaign.config["workloads"] = campaign.config["workloads"][:1]
+    told = {"kv_cache_dtype": "f16", "simd": "avx2", "compiled_graph": True}
+    campaign.config["engines"] = [fake("slow", loaded={"simd": "avx512"}), fake("fast", loaded=told)]
+    result = campaign.snakemake()
+    assert result.status == 0, result.words
+    record = read_json(next((campaign.out / "launches" / "fast").glob("*/1/record.json")))
+    assert {name: record["load"][name] for name in told} == told
+    (pair,) = [
+        comparison
+        for comparison in read_json(campaign.out / "analysis" / "statistical_summary.json")["comparisons"]
+        if comparison["kind"] == "primary"
+    ]
+    # An idle engine's threads are those that the monitor happens to see, so they are left out here.
+    differing = {entry["label"]: (entry["engine"], entry["reference"]) for entry in pair["settings"]}
+    differing.pop("threads", None)
+    assert differing == {"KV cache": ("f16", "f32"), "SIMD": ("avx2", "avx512"), "compiled graph": (True, False)}
+    note = "KV cache f16 / f32, SIMD avx2 / avx512, compiled graph yes / no"
+    assert note in (campaign.out / "report.html").read_text(encoding="utf-8")
+    table = (campaign.out / "comparison_table.md").read_text(encoding="utf-8")
+    assert note in table
+    assert "| compiled graph * | no | yes |" in table
 
 
 def test_a_second_run_does_nothing(finished):

@@ -56,6 +56,13 @@ class Loaded(NamedTuple):
     device: str
     threads: int
     """Computing threads that the engine set up."""
+    batch_size: int = 1
+    """Sequences that one step computes."""
+    simd: str | None = None
+    """Vector instructions of the kernels that compute on the CPU, by the word of the engine or its library, as avx2;
+    None where it tells none: an adapter does not guess it from the processor."""
+    compiled_graph: bool = False
+    """Whether the model runs as a graph that was compiled or captured (torch.compile, CUDA graphs, fused streams)."""
 
 
 class Engine(ABC):

@@ -47,7 +47,8 @@ class EventLog:
 
     def load_end(self, time_ns: int, loaded: Loaded) -> None:
         """The first prompt could be taken."""
-        self._write("load_end", time_ns=time_ns, **loaded._asdict())
+        told = {name: value for name, value in loaded._asdict().items() if value is not None}
+        self._write("load_end", time_ns=time_ns, **told)
 
     def iteration(self, *, index: int, warmup: bool, case: int, start_ns: int, end_ns: int, timings: Timings) -> None:
         """One request, after it ended."""

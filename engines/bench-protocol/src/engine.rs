@@ -113,6 +113,14 @@ pub struct Loaded {
     pub device: String,
     /// Computing threads that the engine set up.
     pub threads: usize,
+    /// Sequences that one step computes.
+    pub batch_size: usize,
+    /// Vector instructions of the kernels that compute on the CPU, by the word of the engine or its
+    /// library, as `avx2`; `None` where it tells none, for they are never guessed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simd: Option<&'static str>,
+    /// Whether the model runs as a graph that was compiled or captured, not operation by operation.
+    pub compiled_graph: bool,
 }
 
 /// Compiler and flags with which this program was built, for [`Description::build`].

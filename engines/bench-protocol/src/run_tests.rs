@@ -60,6 +60,9 @@ impl Engine for Counter {
             kv_cache_dtype: "f32".to_owned(),
             device: spec.device.to_string(),
             threads: spec.threads,
+            batch_size: 1,
+            simd: Some("avx2").filter(|_| fault != "no_simd"),
+            compiled_graph: false,
         };
         let engine = Self {
             sampler: Sampler::default(),
@@ -157,6 +160,16 @@ fn a_launch_is_hello_load_rounds_done() {
             .starts_with("rustc ")
     );
     assert_eq!(events[2]["threads"], 2);
+    assert_eq!(events[2]["batch_size"], 1);
+    assert_eq!(events[2]["simd"], "avx2");
+    assert_eq!(events[2]["compiled_graph"], false);
+}
+
+#[test]
+fn an_instruction_set_that_the_engine_does_not_name_is_left_out() {
+    let (status, events) = launched("no-simd", &with_option("fault", json!("no_simd")));
+    assert_eq!(status, 0);
+    assert!(events[2].get("simd").is_none());
 }
 
 #[test]

@@ -94,6 +94,11 @@ impl Engine for Burn {
             kv_cache_dtype: held,
             device: spec.device.to_string(),
             threads,
+            batch_size: 1,
+            // Neither burn-flex nor its gemm and macerator say which kernels they chose.
+            simd: None,
+            // burn-cuda fuses streams of operations into kernels that it compiles at their first use.
+            compiled_graph: matches!(spec.device, Device::Cuda(_)),
         };
         let sampler = Sampler::default();
         Ok((Self { model, sampler }, loaded))

@@ -34,6 +34,16 @@ pub fn open(device: bench_protocol::Device) -> Result<candle_core::Device, Failu
     }
 }
 
+/// Vector instructions by candle's own account. gemm, which does the products, looks for the same
+/// ones: its kernels for AVX-512 need its feature `x86-v4`, which candle does not set.
+pub fn simd(device: bench_protocol::Device) -> Option<&'static str> {
+    match device {
+        bench_protocol::Device::Cuda(_) => None,
+        bench_protocol::Device::Cpu if candle_core::utils::with_avx() => Some("avx2"),
+        bench_protocol::Device::Cpu => candle_core::utils::with_neon().then_some("neon"),
+    }
+}
+
 /// GPUs that the driver knows. Asking makes no context on any of them.
 #[cfg(feature = "cuda")]
 fn gpus() -> usize {

@@ -83,6 +83,9 @@ impl Engine for Candle {
             kv_cache_dtype: held,
             device: spec.device.to_string(),
             threads: candle_core::utils::get_num_threads(),
+            batch_size: 1,
+            simd: device::simd(spec.device),
+            compiled_graph: false,
         };
         let engine = Self {
             model,

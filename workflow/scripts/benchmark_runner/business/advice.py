@@ -17,8 +17,7 @@ QUALIFIER_WORDS: Final = {
     "unpaired": "the launches were not run in common blocks",
     "not_steady": "the engine was not at a steady pace",
     "fidelity_unchecked": "nobody knows whether both compute the same model",
-    "threads_differ": "the two used different numbers of threads",
-    "dtype_differs": "the two computed in different types",
+    "settings_differ": "the two ran with different settings",
 }
 
 

@@ -92,6 +92,17 @@ def check_load(evidence: Evidence) -> None:
     require(end["threads"] <= asked.threads, f"load_end.threads is {end['threads']}, {asked.threads} was asked for")
 
 
+def check_settings(evidence: Evidence) -> None:
+    """load_end tells batch_size and compiled_graph; a step computes no more sequences than requests are in flight."""
+    ends = evidence.first.named("load_end")
+    require(bool(ends), "load_end is missing")
+    untold = [name for name in ("batch_size", "compiled_graph") if name not in ends[0]]
+    if untold:
+        raise NotApplicableError(f"load_end does not tell {' and '.join(untold)}: the report calls them unknown")
+    asked, told = evidence.first.spec["load"]["concurrency"], ends[0]["batch_size"]
+    require(told <= asked, f"load_end.batch_size is {told}; requests in flight are {asked}")
+
+
 def check_rounds(evidence: Evidence) -> None:
     """Warm-ups come first, both kinds count from 0, and each round goes through the cases in order."""
     spec = evidence.first.spec
@@ -326,6 +337,7 @@ CHECKS: Final[dict[str, Callable[[Evidence], None]]] = {
     "hello": check_hello,
     "order": check_order,
     "load": check_load,
+    "settings": check_settings,
     "rounds": check_rounds,
     "token_count": check_token_count,
     "token_times": check_token_times,

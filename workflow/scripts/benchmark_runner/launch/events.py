@@ -42,7 +42,8 @@ FIELDS: Final[Mapping[str, Mapping[str, type]]] = {
     "done": {},
 }
 OPTIONAL: Final[Mapping[str, Mapping[str, type]]] = {
-    "iteration": {"margins": list, "used_prompt_ids": list, "tokenized_ns": int}
+    "load_end": {"batch_size": int, "simd": str, "compiled_graph": bool},
+    "iteration": {"margins": list, "used_prompt_ids": list, "tokenized_ns": int},
 }
 
 
@@ -190,7 +191,8 @@ class _Reader:
         if event["device"].partition(":")[0] != asked.partition(":")[0]:
             raise BrokenEventsError(f"the spec asks for device {asked}, the engine computes on {event['device']}")
         rest = {name: value for name, value in event.items() if name not in ("event", "time_ns")}
-        self.load = {"start_ns": self._load_start_ns, "end_ns": event["time_ns"], **rest}
+        untold = dict.fromkeys(OPTIONAL["load_end"])
+        self.load = {"start_ns": self._load_start_ns, "end_ns": event["time_ns"], **untold, **rest}
 
     def _take_iteration(self, event: Event) -> None:
         place = (event["warmup"], event["index"], event["case"])

@@ -12,7 +12,7 @@ import jinja2
 import vl_convert
 import yaml
 
-from benchmark_runner.report import campaign, charts, money, overview, results
+from benchmark_runner.report import campaign, charts, money, overview, results, settings
 from benchmark_runner.report.inputs import Inputs
 from benchmark_runner.report.results import as_sentence
 
@@ -73,6 +73,7 @@ def context(inputs: Inputs) -> dict[str, Any]:
         **_charts(inputs),
         "plots": _plots(inputs),
         "fidelity": results.fidelity(inputs),
+        "settings": settings.tables(inputs),
         "control_words": control_words,
         "control": control_table,
         "warnings": results.warnings(inputs),

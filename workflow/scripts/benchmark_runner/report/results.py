@@ -63,7 +63,7 @@ def _comparison_row(inputs: Inputs, engine: Document, workload: Document, case: 
         Cell(workload["name"] if len(workload["cases"]) == 1 else f"{workload['name']}, {case}"),
         *(_estimate_cell(inputs, name, place, metric) for metric, _ in TABLE_METRICS),
         Cell(f"1{TIMES}", "the baseline", 1.0) if name == baseline else _ratio_cell(against and against["ratio"]),
-        Cell(ABSENT) if against is None else verdict_cell(against),
+        Cell(ABSENT) if against is None else verdict_cell(against, against["footnote"]),
         _estimate_cell(inputs, name, whole_launch, "peak_rss_bytes"),
         _fidelity_cell(engine["fidelity"]["result"]),
         Cell(ABSENT if spread is None else f"{spread:.1%}", value=spread),
@@ -159,7 +159,7 @@ def _verdicts(inputs: Inputs, caption: str, found: list[Document], *, where: boo
                 Cell(f"{one['engine']} against {one['reference']}", place if where else None),
                 verdict_cell(one, _marks(one)),
                 _ratio_cell(one["ratio"]),
-                Cell(as_sentence(one["sentence"], inputs)),
+                Cell(as_sentence(one["sentence"], inputs), one["footnote"]),
                 _p_cell(one["tests"]),
             ]
         )
@@ -175,7 +175,8 @@ def as_sentence(text: str, inputs: Inputs) -> str:
 
 
 def _marks(one: Document) -> str | None:
-    return ", ".join(mark.replace("_", " ") for mark in one["qualifiers"]) or None
+    """Qualifiers in words; the differing settings are named by the footnote beside the verdict's sentence."""
+    return ", ".join(mark.replace("_", " ") for mark in one["qualifiers"] if mark != "settings_differ") or None
 
 
 def _p_cell(tests: Document) -> Cell:

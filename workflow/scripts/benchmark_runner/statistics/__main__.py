@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_json
+from benchmark_runner.schemas import require_valid
 from benchmark_runner.statistics.inputs import read_inputs
 from benchmark_runner.statistics.summary import summarise
 
@@ -24,6 +25,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="statistical_summary.json")
     args = parser.parse_args(argv)
     summary = summarise(read_inputs(args.plan, args.raw, args.fidelity), args.iterations)
+    require_valid("settings", summary, str(args.out))
     write_json(args.out, summary)
     verdicts = Counter(one["verdict"] for one in summary["comparisons"] if one["kind"] == "primary")
     print(f"{summary['family']['description']}; verdicts: {dict(verdicts)}; {len(summary['warnings'])} warnings")

@@ -10,6 +10,7 @@ from benchmark_runner.collect import value_at
 from benchmark_runner.display import plural
 from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
 from benchmark_runner.statistics.metrics import PRIMARY
+from benchmark_runner.statistics.settings import DEVICE, alike_workloads, shown
 
 Severity = Literal["note", "warning", "serious"]
 
@@ -194,28 +195,37 @@ def absence_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
         )
 
 
-def comparability_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
-    """Engines that ran under different conditions in one workload."""
-    conditions: Sequence[tuple[str, str, str, Severity]] = (
-        ("devices_differ", "device", "devices", "serious"),
-        ("threads_differ", "load.threads", "numbers of threads", "warning"),
-        ("dtypes_differ", "load.compute_dtype", "computing types", "warning"),
-    )
-    for kind, key, words, severity in conditions:
-        values = {
-            (engine.name, launch.device if key == "device" else value_at(launch.record, key))
-            for engine in inputs.engines.values()
-            for launch in engine.ok()
-        }
-        known = {(name, value) for name, value in values if value is not None}
-        if len({value for _, value in known}) > 1:
-            listed = ", ".join(sorted(f"{name} {value}" for name, value in known))
+def comparability_cautions(engine_settings: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Engines that ran under different settings, once for all workloads in which they are the same."""
+    groups = alike_workloads(engine_settings)
+    for workloads, settings in groups:
+        where = f" in {', '.join(workloads)}" if len(groups) > 1 else ""
+        differing = {entry["setting"]: entry for entry in settings if entry["differs"]}
+        device = differing.pop(DEVICE, None)
+        if device is not None:
             yield caution(
-                kind,
-                severity,
-                f"engines computed with different {words}: {listed}",
+                "devices_differ",
+                "serious",
+                f"engines computed on different devices{where}: {_values_words(device)}",
+                "Set system.device, so that all engines compute on one device",
+            )
+        if differing:
+            listed = "; ".join(f"{entry['label']} ({_values_words(entry)})" for entry in differing.values())
+            yield caution(
+                "settings_differ",
+                "warning",
+                f"engines computed with different settings{where}: {listed}",
                 "Set the same in the configuration, or read the comparison as one of engine and setting together",
             )
+
+
+def _values_words(entry: Mapping[str, Any]) -> str:
+    """Values of a setting with the engines that have them: "a and b 1, c 2"; what is unknown is left out."""
+    holders: dict[str, list[str]] = {}
+    for engine, value in entry["values"].items():
+        if value is not None:
+            holders.setdefault(shown(value), []).append(engine)
+    return ", ".join(f"{' and '.join(names)} {value}" for value, names in holders.items())
 
 
 def _quality_cautions(cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -297,12 +307,13 @@ def verdict_cautions(
 
 def all_cautions(
     inputs: Inputs,
+    engine_settings: Sequence[Mapping[str, Any]],
     cells: Sequence[Mapping[str, Any]],
     comparisons: Sequence[Mapping[str, Any]],
     control: Mapping[str, Any] | None,
 ) -> list[dict[str, Any]]:
     """All warnings of a campaign, the serious ones first."""
-    found = [*campaign_cautions(inputs), *comparability_cautions(inputs), *recorded_cautions(inputs)]
+    found = [*campaign_cautions(inputs), *comparability_cautions(engine_settings), *recorded_cautions(inputs)]
     for engine in inputs.engines.values():
         found += [
             *launch_cautions(inputs, engine),

@@ -14,6 +14,7 @@ from benchmark_runner.statistics.metrics import METRICS, PRIMARY, Metric
 from benchmark_runner.statistics.power import detectable_ratio, fewest_launches, launches_to_detect_ratio
 from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.sentences import sentence
+from benchmark_runner.statistics.settings import Entry, differing_settings, footnote
 from benchmark_runner.statistics.verdicts import CERTAIN, FEWEST_LAUNCHES, Judgement, Pair, family_tests, judge_family
 
 Kind = Literal["primary", "exploratory", "control"]
@@ -21,11 +22,13 @@ Kind = Literal["primary", "exploratory", "control"]
 
 @dataclass(frozen=True)
 class Measured:
-    """Launch values with all iterations and without flagged ones, and the description of each cell's metric."""
+    """Launch values with all iterations and without flagged ones, the description of each cell's metric, and the
+    settings of the engines by workload."""
 
     values: LaunchValues
     kept: LaunchValues
     described: Mapping[tuple[CellKey, str], Mapping[str, Any]]
+    settings: Mapping[str, Sequence[Entry]]
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,7 @@ def _marks(
     place, judgement, without = member
     pair = judgement.pair
     marks = [] if pair.paired else ["unpaired"]
-    marks += families.qualifiers(inputs.engines[pair.engine], inputs.engines[pair.reference], place.workload)
+    marks += families.qualifiers(inputs.engines[pair.engine], inputs.engines[pair.reference])
     marks += _cell_qualifiers(measured, metric, place, judgement)
     return marks + (["outlier_sensitive"] if flips(judgement, without) else [])
 
@@ -161,6 +164,9 @@ def comparison_json(
     place, judgement, without = member
     pair, metric = judgement.pair, family.metric
     marks = _marks(inputs, measured, metric, member)
+    differing = differing_settings(measured.settings[place.workload], pair.engine, pair.reference)
+    if differing:
+        marks.append("settings_differ")
     if withheld:
         marks.append("control_differs")
         if judgement.verdict in CERTAIN:
@@ -193,6 +199,8 @@ def comparison_json(
         "faster": judgement.faster,
         "sentence": sentence(judgement, metric, marks, detectable),
         "qualifiers": marks,
+        "settings": differing,
+        "footnote": footnote(differing),
         "without_outliers": None
         if without is None
         else {"verdict": without.verdict, "ratio_point": without.ratio.point if without.ratio else None},

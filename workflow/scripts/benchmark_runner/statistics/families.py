@@ -9,7 +9,6 @@ from functools import cache
 
 import numpy as np
 
-from benchmark_runner.collect import value_at
 from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, paired_blocks, same_machine
@@ -73,17 +72,13 @@ def exclusion(a: EngineData, b: EngineData, workload: str) -> str | None:
     return None
 
 
-def qualifiers(a: EngineData, b: EngineData, workload: str) -> list[str]:
-    """What a reader must know about the two engines beside their times."""
+def qualifiers(a: EngineData, b: EngineData) -> list[str]:
+    """What a reader must know about the two engines beside their times and settings."""
     found = []
     if a.fidelity_failed or b.fidelity_failed:
         found.append("fidelity_fail")
     if any(engine.fidelity.get("result") == "not checkable" for engine in (a, b)):
         found.append("fidelity_unchecked")
-    for name, key in (("threads_differ", "load.threads"), ("dtype_differs", "load.compute_dtype")):
-        values = {value_at(launch.record, key) for engine in (a, b) for launch in engine.ok(workload)}
-        if len(values - {None}) > 1:
-            found.append(name)
     return found
 
 

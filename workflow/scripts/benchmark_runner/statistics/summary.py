@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
 from benchmark_runner.statistics.metrics import METRICS
 from benchmark_runner.statistics.samples import CellKey, each_sample
+from benchmark_runner.statistics.settings import joined, settings_by_workload
 
 SCHEMA_VERSION: Final = 1
 ANALYSIS_VERSION: Final = 1
@@ -23,14 +24,7 @@ ANALYSIS_VERSION: Final = 1
 
 def _agreed(launches: list[Launch], key: str) -> Any:
     """Value on which launches agree; None where none has it, all values joined where they differ."""
-    return _joined([value_at(launch.record, key) for launch in launches])
-
-
-def _joined(values: Iterable[Any]) -> Any:
-    distinct = list(dict.fromkeys(value for value in values if value is not None))
-    if len(distinct) > 1:
-        return " and ".join(str(value) for value in distinct)
-    return distinct[0] if distinct else None
+    return joined(value_at(launch.record, key) for launch in launches)
 
 
 def engine_status(engine: EngineData, planned: int) -> tuple[str, str | None, str | None]:
@@ -60,7 +54,7 @@ def engine_json(inputs: Inputs, engine: EngineData) -> dict[str, Any]:
     return {
         "name": engine.name,
         "control_of": engine.control_of,
-        "device": _joined([launch.device for launch in good]),
+        "device": joined(launch.device for launch in good),
         "dtype": _agreed(good, "load.compute_dtype") or configured["dtype"],
         "threads": _agreed(good, "load.threads"),
         "version": _agreed(good, "hello.version"),
@@ -97,7 +91,7 @@ def measure(inputs: Inputs, iterations: Path) -> tuple[list[dict[str, Any]], Mea
         cell["launches"] = max(cell["launches"], numbers["launches"])
         if metric.level == "iteration":
             cell["iterations"] = max(cell["iterations"], numbers["iterations"])
-    return list(cells.values()), Measured(values, kept, described)
+    return list(cells.values()), Measured(values, kept, described, settings_by_workload(inputs))
 
 
 def summarise(inputs: Inputs, iterations: Path) -> dict[str, Any]:
@@ -105,6 +99,7 @@ def summarise(inputs: Inputs, iterations: Path) -> dict[str, Any]:
     cells, measured = measure(inputs, iterations)
     comparisons, family, control = compare_all(inputs, measured)
     settings = inputs.settings
+    engine_settings = [{"workload": name, "settings": entries} for name, entries in measured.settings.items()]
     return {
         "schema_version": SCHEMA_VERSION,
         "analysis_version": ANALYSIS_VERSION,
@@ -127,9 +122,10 @@ def summarise(inputs: Inputs, iterations: Path) -> dict[str, Any]:
             for metric in METRICS
         },
         "engines": [engine_json(inputs, engine) for engine in inputs.engines.values()],
+        "engine_settings": engine_settings,
         "cells": cells,
         "family": family,
         "comparisons": comparisons,
         "control": control,
-        "warnings": all_cautions(inputs, cells, comparisons, control),
+        "warnings": all_cautions(inputs, engine_settings, cells, comparisons, control),
     }

@@ -33,13 +33,20 @@ def _left_out(performance: Mapping[str, Any]) -> str:
     return " ".join(f"{entry['engine']} is left out: {entry['reason']}." for entry in performance["unranked"])
 
 
+def _reasons(comparisons: list[Mapping[str, Any]]) -> str:
+    """Sentences of verdicts, each with the settings that differ between the two."""
+    return "; ".join(
+        f"{one['sentence']} ({one['footnote']})" if one["footnote"] else one["sentence"] for one in comparisons
+    )
+
+
 def _certain(results: Results, performance: Mapping[str, Any]) -> str:
     """The fastest engine with the sentences that carry it, and the engine with the highest throughput if another."""
     fastest = performance["fastest_engine"]
     cell = headline_cell(performance["headline"], "latency")
     others = [entry["engine"] for entry in performance["ranking"] if entry["engine"] != fastest]
     against = [results.between(fastest, other, cell, LATENCY) for other in others]
-    reasons = "; ".join(one["sentence"] for one in against if one is not None)
+    reasons = _reasons([one for one in against if one is not None])
     words = [f"Take {fastest} for the shortest answers in {cell.workload}: {reasons}."]
     best = performance["best_throughput"]
     if best is not None and best["engine"] != fastest:
@@ -71,7 +78,7 @@ def _undecided(results: Results, performance: Mapping[str, Any]) -> str:
     cell = headline_cell(performance["headline"], "latency")
     found = [results.between(candidate, rival, cell, LATENCY) for rival in rivals]
     comparisons = [one for one in found if one is not None]
-    reasons = "; ".join(one["sentence"] for one in comparisons)
+    reasons = _reasons(comparisons)
     beaten = [one["engine"] for one in performance["ranking"] if one["engine"] not in (candidate, *rivals)]
     ahead = f"{candidate} is faster than {_listed(beaten)}. " if beaten else ""
     doubt = f"The data do not say whether {candidate} is faster than {_listed(rivals)} in {cell.workload}: {reasons}."

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, estimate_text, plural, ratio_text
 from benchmark_runner.performance.ranking import LATENCY, THROUGHPUT
 from benchmark_runner.performance.results import Cell, Results
+from benchmark_runner.statistics.settings import alike_workloads, shown
 
 COLUMNS: Final = (
     "engine",
@@ -48,7 +49,8 @@ def _verdict(results: Results, name: str, cell: Cell) -> tuple[str, str, str | N
     if not own:
         return ABSENT, ABSENT, None
     one = own[0]
-    return ratio_text(one["ratio"]), VERDICT_WORDS[one["verdict"]].format(faster=one["faster"]), one["sentence"]
+    note = "; ".join(part for part in (one["sentence"], one["footnote"]) if part)
+    return ratio_text(one["ratio"]), VERDICT_WORDS[one["verdict"]].format(faster=one["faster"]), note
 
 
 def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: list[str]) -> list[str]:
@@ -92,6 +94,20 @@ def _request(case: Mapping[str, Any], workload: Mapping[str, Any], launches: int
     )
 
 
+def _settings(by_workload: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A table of settings for workloads that have the same ones; a star marks a setting that differs."""
+    lines = []
+    for workloads, settings in alike_workloads(by_workload):
+        engines = list(settings[0]["values"])
+        rows = [
+            [f"{entry['label']} *" if entry["differs"] else entry["label"]]
+            + [shown(entry["values"][engine]) for engine in engines]
+            for entry in settings
+        ]
+        lines += [f"## Settings in {', '.join(workloads)}", "", *_markdown(rows, ["setting", *engines]), ""]
+    return [*lines, "\\* differs between engines that tell it.", ""] if lines else []
+
+
 def comparison_table(plan: Mapping[str, Any], results: Results, recommendation: str) -> str:
     """Content of comparison_table.md."""
     settings, summary = results.summary["settings"], results.summary
@@ -107,6 +123,7 @@ def comparison_table(plan: Mapping[str, Any], results: Results, recommendation: 
             lines += [*_markdown(rows, header), ""]
             lines += [f"{number}. {note}" for number, note in enumerate(notes, start=1)]
             lines += [""] if notes else []
+    lines += _settings(summary["engine_settings"])
     flagged = "without flagged outliers" if settings["remove_outliers"] else "with all iterations"
     lines += [
         "---",
