@@ -38,6 +38,9 @@ impl Engine for Empty {
             kv_cache_dtype: dtype,
             device: spec.device.to_string(),
             threads: spec.threads,
+            batch_size: 1,
+            simd: None,
+            compiled_graph: false,
         };
         let engine = Self {
             sampler: Sampler::default(),
