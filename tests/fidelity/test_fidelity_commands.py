@@ -27,7 +27,7 @@ def test_the_reference_holds_ids_and_margins_of_each_prompt(case: FidelityCase) 
     assert content["prompts"][0]["token_ids"] == [101, 102, 103, 104, 105, 106]
     assert content["prompts"][1]["margins"] == [1.0, 0.5, 0.25, 0.125, 0.001, 0.001]
     assert content["version"] == "1.0.0"
-    assert content["logits"] == {"file": "logits.f32", "vocabulary": 1200}
+    assert content["logits"] == {"file": "logits.f32", "vocabulary": 300}
     logits = read_logits(case.reference_file.with_name("logits.f32"), 12)
     assert logits[6:].argmax(axis=1).tolist() == content["prompts"][1]["token_ids"]
 
