@@ -153,10 +153,8 @@ def test_a_program_that_is_not_brought_is_noted_with_the_remedy_and_not_waited_f
     assert not engine_is_back(campaign.engines["lm_rs"], campaign.engines_folder)
 
 
-def test_engines_without_an_adapter_are_accepted_and_unknown_programs_are_not(config, load):
+def test_a_program_that_nothing_builds_is_refused_whatever_its_engine_is_called(config, load):
     config["engines"].append({"name": "llama_cpp", "binary_path": "./target/release/not-there-bench"})
-    assert load(config).engines["llama_cpp"].source == "absent"
-    config["engines"][-1]["name"] = "mystery"
     with pytest.raises(ConfigurationError, match="is no file, and no adapter of the workflow builds it"):
         load(config)
 
