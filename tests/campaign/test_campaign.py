@@ -153,7 +153,7 @@ def test_a_program_that_is_not_brought_is_noted_with_the_remedy_and_not_waited_f
     assert not engine_is_back(campaign.engines["lm_rs"], campaign.engines_folder)
 
 
-def test_a_program_that_is_not_there_and_that_nothing_builds_is_refused(config, load):
+def test_a_program_that_nothing_builds_is_refused_whatever_its_engine_is_called(config, load):
     config["engines"].append({"name": "llama_cpp", "binary_path": "./target/release/not-there-bench"})
     with pytest.raises(ConfigurationError, match="is no file, and no adapter of the workflow builds it"):
         load(config)

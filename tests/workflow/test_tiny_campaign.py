@@ -98,18 +98,18 @@ def test_the_comparison_table_shows_the_same_numbers(finished):
     assert re.search(r"\| *slow *\|.*56\.0", text)
 
 
-def test_an_engine_without_an_adapter_is_unavailable_and_the_others_get_their_answer(campaign):
+def test_an_engine_without_its_program_is_unavailable_and_the_others_get_their_answer(campaign):
     campaign.config["benchmark"]["launches"] = 1
-    campaign.config["engines"].append({"name": "llama_cpp", "binary_path": "./target/release/not-there-bench"})
+    campaign.config["engines"].append({"name": "lm_rs", "binary_path": "./target/release/lm-rs-bench"})
     result = campaign.snakemake("--quiet", "rules", "progress", "host", "reason")
     assert result.status == 0, result.words
     assert "[8/8]" in result.words
-    assert re.search(r"llama_cpp · \w+ · block 1: unavailable: ", result.words)
+    assert re.search(r"lm_rs · \w+ · block 1: unavailable: ", result.words)
     assert "The report: results/tiny/report.html" in result.words
     summary = read_json(campaign.out / "summary.json")
-    assert summary["comparison_matrix"]["llama_cpp"]["latency_ms"] is None
+    assert summary["comparison_matrix"]["lm_rs"]["latency_ms"] is None
     assert summary["comparison_matrix"]["fast"]["latency_ms"] > 0
-    assert "llama_cpp" in (campaign.out / "logs" / "benchmark.log").read_text(encoding="utf-8")
+    assert "lm_rs" in (campaign.out / "logs" / "benchmark.log").read_text(encoding="utf-8")
 
 
 def test_engines_that_tell_other_settings_are_compared_with_a_footnote(campaign):
