@@ -98,5 +98,5 @@ def test_the_comprehensive_configuration_is_accepted_verbatim(repository, tmp_pa
     assert finished.status == 0, finished.words
     jobs = finished.jobs()
     assert jobs["run_launch"] == 10 * 2 * 6
-    assert jobs["build_engine"] == 3
+    assert jobs["build_engine"] == 5
     assert build_manifest(model, model.name, "x")["architecture"]["context_length"] == 131072
