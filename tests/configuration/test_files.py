@@ -69,12 +69,9 @@ def test_paths_below_the_present_folder_are_shown_relative(tmp_path, monkeypatch
 @pytest.mark.parametrize("option", ["--configfile", "--configfiles"])
 def test_a_command_line_that_names_an_unreadable_file_ends_with_one_message(tmp_path, repository, option):
     sound, broken = str(repository / "config" / "config.yaml"), str(written(tmp_path, b"- a\n"))
+    require_readable(["--cores", "1", "doctor"])
     require_readable(["--cores", "1", option, sound, "-n"])
     with pytest.raises(SystemExit, match=r"error: .*mine.yaml:1: the file holds a list"):
         require_readable(["report", option, sound, broken, "--config", "a=b"])
     with pytest.raises(SystemExit, match="holds a list"):
         require_readable([f"{option}={broken}"])
-
-
-def test_a_command_line_without_files_is_no_matter():
-    require_readable(["--cores", "1", "doctor"])
