@@ -15,8 +15,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import temp
 
 ROOT = Path(str(workflow.current_basedir)).resolve().parents[1]
-# Inputs under ROOT are named from here, so that a folder which moves as a whole owes nothing.
-FROM_HERE = Path(os.path.relpath(ROOT))
+# Inputs of the project are named so that nothing is owed when the working folder moves, with the project or without.
+FROM_HERE = Path(os.path.relpath(ROOT)) if Path.cwd().is_relative_to(ROOT) else ROOT
 SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
