@@ -7,7 +7,15 @@ fewest launches starts at once.
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, Literal
+
+SecondTest = Literal["mann_whitney_u", "permutation"]
+"""Exact test that must agree with the t test."""
+MANN_WHITNEY: Final = "mann_whitney_u"
+PERMUTATION: Final = "permutation"
+
+FEWEST_LAUNCHES: Final = 3
+"""Two differences have one degree of freedom: their 95 % interval reaches nine standard deviations to either side."""
 
 DEFAULT_ALPHA: Final = 0.05
 DEFAULT_POWER: Final = 0.80
@@ -26,30 +34,46 @@ QUADRATURE_POINTS: Final = 4001
 """Steps of 0.0045: error below 1e-5 at 2 launches (the integrand has a kink there), below 1e-9 from 4 on."""
 
 
-def smallest_p(launches_a: int, launches_b: int) -> float:
-    """Smallest two-sided p of an exact Mann-Whitney test of two samples without ties.
+def smallest_p(
+    launches_a: int, launches_b: int, second: SecondTest | None = MANN_WHITNEY, *, paired: bool = True
+) -> float:
+    """Smallest two-sided p that the test beside the t test can give; 0 where there is none, 1 where a sample is empty.
 
-    Complete separation is 2 of the C(a + b, a) equally likely orders. 1 where a sample is empty.
+    Exact Mann-Whitney without ties, and the exchange of labels: complete separation is 2 of the C(a + b, a) equally
+    likely orders. Flipping signs within blocks: 2 of 2^n.
     """
     if launches_a < 1 or launches_b < 1:
         return 1.0
-    return min(1.0, 2.0 / math.comb(launches_a + launches_b, launches_a))
+    if second is None:
+        return 0.0
+    blocks = second == PERMUTATION and paired
+    arrangements = 2.0 ** min(launches_a, launches_b) if blocks else math.comb(launches_a + launches_b, launches_a)
+    return min(1.0, 2.0 / arrangements)
 
 
-def can_reach(launches_a: int, launches_b: int, tests: int, alpha: float = DEFAULT_ALPHA) -> bool:
-    """Whether exact Mann-Whitney with Bonferroni over `tests` can fall to alpha at these launches."""
-    return smallest_p(launches_a, launches_b) * max(tests, 1) <= alpha
+def can_reach(
+    launches_a: int,
+    launches_b: int,
+    tests: int,
+    alpha: float = DEFAULT_ALPHA,
+    second: SecondTest | None = MANN_WHITNEY,
+    *,
+    paired: bool = True,
+) -> bool:
+    """Whether the test beside the t test, with Bonferroni over `tests`, can fall to alpha at these launches."""
+    return smallest_p(launches_a, launches_b, second, paired=paired) * max(tests, 1) <= alpha
 
 
-def fewest_launches(tests: int, alpha: float = DEFAULT_ALPHA) -> int:
-    """Fewest launches an engine at which exact Mann-Whitney with Bonferroni over `tests` can reach alpha.
+def fewest_launches(tests: int, alpha: float = DEFAULT_ALPHA, second: SecondTest | None = MANN_WHITNEY) -> int:
+    """Fewest launches an engine at which a verdict over `tests` comparisons can reach alpha.
 
-    Raises ValueError unless tests >= 1 and 0 < alpha < 1.
+    The exact test beside the t test sets it; never below FEWEST_LAUNCHES. Raises ValueError unless tests >= 1 and
+    0 < alpha < 1.
     """
     if tests < 1 or not 0.0 < alpha < 1.0:
         raise ValueError(f"tests {tests} must be at least 1 and alpha {alpha} between 0 and 1")
-    launches = 1
-    while not can_reach(launches, launches, tests, alpha):
+    launches = FEWEST_LAUNCHES
+    while not can_reach(launches, launches, tests, alpha, second):
         launches += 1
     return launches
 
@@ -118,13 +142,14 @@ def launches_to_detect_ratio(
     tests: int = 1,
     alpha: float = DEFAULT_ALPHA,
     power: float = DEFAULT_POWER,
+    second: SecondTest | None = MANN_WHITNEY,
 ) -> int | None:
-    """Fewest launches at which exact Mann-Whitney can reach alpha and paired t has the power for this ratio.
+    """Fewest launches at which the exact test can reach alpha and paired t has the power for this ratio.
 
     None where more than MOST_LAUNCHES_SEARCHED are needed, or the ratio is 1, which no number separates.
     """
     effect = abs(math.log(ratio))
-    least = max(2, fewest_launches(max(tests, 1), alpha))
+    least = fewest_launches(max(tests, 1), alpha, second)
     if effect == 0.0:
         return None
     if sd_of_log_ratios == 0.0:
