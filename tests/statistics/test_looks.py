@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from benchmark_runner.statistics.inputs import Launch
-from benchmark_runner.statistics.looks import FIRST_LOOK, Looks, look_at, share_of_alpha
+from benchmark_runner.statistics.looks import FIRST_LOOK, Looks, look_at
+from benchmark_runner.statistics.power import share_of_alpha
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 

@@ -10,8 +10,9 @@ import pytest
 from benchmark_runner.statistics.estimates import Estimate
 from benchmark_runner.statistics.evidence import Evidence, Pair
 from benchmark_runner.statistics.metrics import BY_NAME
+from benchmark_runner.statistics.schemes import DEFAULT_SCHEME
 from benchmark_runner.statistics.sentences import interval_words, number_pair, sentence
-from benchmark_runner.statistics.verdicts import DEFAULT_SCHEME, Judgement
+from benchmark_runner.statistics.verdicts import Judgement
 
 PAIR = Pair("candle", "torch", np.ones(5), np.ones(5), -1.0)
 RATIO = Estimate(2.45, 2.31, 2.58, 0.95, "test", 5)

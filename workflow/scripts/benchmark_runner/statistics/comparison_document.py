@@ -12,9 +12,14 @@ from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.families import Place
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN, TestResult
 from benchmark_runner.statistics.inputs import Inputs
-from benchmark_runner.statistics.looks import Looks, share_of_alpha
+from benchmark_runner.statistics.looks import Looks
 from benchmark_runner.statistics.metrics import METRICS, PRIMARY, Metric
-from benchmark_runner.statistics.power import detectable_ratio, fewest_launches, launches_to_detect_ratio
+from benchmark_runner.statistics.power import (
+    detectable_ratio,
+    fewest_launches,
+    launches_to_detect_ratio,
+    share_of_alpha,
+)
 from benchmark_runner.statistics.sentences import sentence
 from benchmark_runner.statistics.settings import differing_settings, footnote
 from benchmark_runner.statistics.verdicts import CERTAIN, Judgement
@@ -40,7 +45,7 @@ def _test(test: TestResult) -> dict[str, Any]:
 
 def _tests(judgement: Judgement) -> dict[str, Any]:
     """All tests of a pair; those of the scheme, and Mann-Whitney and the permutation test always, with corrected p."""
-    evidence, first = judgement.evidence, judgement.scheme.first(judgement.pair)
+    evidence, first = judgement.evidence, judgement.scheme.first(paired=judgement.pair.paired)
     t_tests = {
         str(name): {**_test(found.test()), "p_holm": judgement.p_holm if name == first else None}
         for name, found in evidence.t.items()

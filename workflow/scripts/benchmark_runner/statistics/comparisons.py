@@ -14,8 +14,9 @@ from benchmark_runner.statistics.families import LaunchValues, Pairing, Place
 from benchmark_runner.statistics.inputs import Inputs, Launch
 from benchmark_runner.statistics.metrics import METRICS, PRIMARY, Metric
 from benchmark_runner.statistics.samples import CellKey
+from benchmark_runner.statistics.schemes import SCHEMES, Scheme
 from benchmark_runner.statistics.settings import Entry
-from benchmark_runner.statistics.verdicts import CERTAIN, SCHEMES, Judgement, Scheme, family_tests, judge_evidence
+from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, family_tests, judge_evidence
 
 Kind = Literal["primary", "exploratory", "control"]
 

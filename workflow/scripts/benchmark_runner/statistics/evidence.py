@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal
 
 import numpy as np
 
@@ -20,10 +19,7 @@ from benchmark_runner.statistics.hypotheses import (
 )
 from benchmark_runner.statistics.permutation import label_exchange, sign_flip
 from benchmark_runner.statistics.power import FEWEST_LAUNCHES, MANN_WHITNEY, PERMUTATION, SecondTest
-
-FirstTest = Literal["paired_t", "welch_t"]
-PAIRED_T: Final = "paired_t"
-WELCH_T: Final = "welch_t"
+from benchmark_runner.statistics.schemes import PAIRED_T, WELCH_T, FirstTest
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import numpy as np
 
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
-from benchmark_runner.statistics.looks import FIRST_LOOK, Looks, share_of_alpha
+from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, paired_blocks, same_machine
-from benchmark_runner.statistics.power import FEWEST_LAUNCHES, fewest_launches
+from benchmark_runner.statistics.power import FEWEST_LAUNCHES, fewest_launches, share_of_alpha
 from benchmark_runner.statistics.samples import CellKey
-from benchmark_runner.statistics.verdicts import SCHEMES
+from benchmark_runner.statistics.schemes import SCHEMES
 
 LaunchValues = Mapping[tuple[CellKey, str], Mapping[int, float]]
 """Launch value by block, by (cell, metric)."""

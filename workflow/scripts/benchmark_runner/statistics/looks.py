@@ -1,10 +1,4 @@
-"""How often a campaign was looked at, and how much of alpha each look may spend.
-
-Whoever looks, adds launches and looks again has two chances to be wrong. So look k may spend 4/5 of what the looks
-before it left: 0.8, 0.16, 0.032 … of alpha, which together never exceed it, however often one looks and however the
-launches to be added were chosen (Bonferroni over looks; the idea of spending alpha is that of Lan & DeMets 1983,
-Biometrika 70, 659-663).
-"""
+"""How often a campaign was looked at; power.share_of_alpha says what each look may spend."""
 
 from __future__ import annotations
 
@@ -17,21 +11,12 @@ from benchmark_runner.statistics.inputs import Launch
 
 SCHEMA_VERSION: Final = 1
 
-FIRST_SHARE: Final = 0.8
-"""Chosen: a campaign that is looked at once needs a tenth more launches than without this rule; a second look still has
-0.008 of the usual 0.05."""
-
 _CHARACTERS: Final = 16
 
 History = Mapping[str, Any]
 """Content of looks.json: by engine, workload and identity the sets of launches that were looked at, in that order."""
 
 NO_HISTORY: Final[History] = {"schema_version": SCHEMA_VERSION, "looks": {}}
-
-
-def share_of_alpha(look: int) -> float:
-    """Share of alpha that this look, counted from 1, may spend."""
-    return FIRST_SHARE * (1.0 - FIRST_SHARE) ** (look - 1)
 
 
 def _fingerprint(launches: Iterable[Launch]) -> str:

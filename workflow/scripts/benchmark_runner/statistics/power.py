@@ -21,6 +21,10 @@ DEFAULT_ALPHA: Final = 0.05
 DEFAULT_POWER: Final = 0.80
 """Chosen: the usual promise; one true difference in five of exactly the stated size is missed."""
 
+FIRST_SHARE: Final = 0.8
+"""Share of alpha that the first look may spend. Chosen: it costs a campaign of ten launches less than one launch, and
+leaves a second look 0.008 of the usual 0.05."""
+
 MOST_LAUNCHES_SEARCHED: Final = 1000
 """Chosen: beyond this a campaign takes days, and the answer 'more than that' is as good as the number."""
 
@@ -32,6 +36,17 @@ NORMAL_REACH: Final = 9.0
 
 QUADRATURE_POINTS: Final = 4001
 """Steps of 0.0045: error below 1e-5 at 2 launches (the integrand has a kink there), below 1e-9 from 4 on."""
+
+
+def share_of_alpha(look: int) -> float:
+    """Share of alpha that this look at a campaign, counted from 1, may spend.
+
+    Whoever looks, adds launches and looks again has two chances to be wrong. So each look may spend FIRST_SHARE of what
+    those before it left: 0.8, 0.16, 0.032 … of alpha, together never more than all of it, however often one looks and
+    however the launches to be added were chosen (Bonferroni over looks; spending alpha over looks is the idea of Lan &
+    DeMets 1983, Biometrika 70, 659-663).
+    """
+    return FIRST_SHARE * (1.0 - FIRST_SHARE) ** (look - 1)
 
 
 def smallest_p(

@@ -10,16 +10,10 @@ from typing import Final, Literal
 import numpy as np
 
 from benchmark_runner.statistics.estimates import Estimate
-from benchmark_runner.statistics.evidence import PAIRED_T, WELCH_T, Evidence, FirstTest, Pair, weigh
+from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN, Comparison, TestResult, bonferroni, holm
-from benchmark_runner.statistics.power import (
-    FEWEST_LAUNCHES,
-    MANN_WHITNEY,
-    PERMUTATION,
-    SecondTest,
-    can_reach,
-    fewest_launches,
-)
+from benchmark_runner.statistics.power import FEWEST_LAUNCHES, PERMUTATION, SecondTest, can_reach, fewest_launches
+from benchmark_runner.statistics.schemes import DEFAULT_SCHEME, Scheme
 
 Verdict = Literal[
     "untestable",
@@ -32,30 +26,6 @@ Verdict = Literal[
 
 CERTAIN: Final = ("confirmed_faster", "meaningfully_faster")
 """Verdicts that order two engines."""
-
-
-@dataclass(frozen=True)
-class Scheme:
-    """Tests that a verdict rests on: a t test, which gives the interval, and what must agree with it."""
-
-    name: str
-    uses_blocks: bool
-    second: SecondTest | None
-
-    def first(self, pair: Pair) -> FirstTest:
-        """The t test of a pair."""
-        return PAIRED_T if self.uses_blocks and pair.paired else WELCH_T
-
-
-SCHEMES: Final[Mapping[str, Scheme]] = {
-    "mann_whitney_u": Scheme("mann_whitney_u", uses_blocks=True, second=MANN_WHITNEY),
-    "permutation": Scheme("permutation", uses_blocks=True, second=PERMUTATION),
-    "paired_t": Scheme("paired_t", uses_blocks=True, second=None),
-    "welch_t": Scheme("welch_t", uses_blocks=False, second=None),
-}
-"""By the name that analysis.significance_test has for it."""
-
-DEFAULT_SCHEME: Final = SCHEMES["mann_whitney_u"]
 
 
 @dataclass(frozen=True)
@@ -161,7 +131,7 @@ class _Measured:
 def _measured(pair: Pair, evidence: Evidence, level: float, scheme: Scheme, tests: int) -> _Measured:
     alpha = round((1.0 - level) * pair.share, 12)
     obstacle = pair.excluded or evidence.obstacle or _too_weak(pair, scheme, tests, alpha)
-    found = evidence.t.get(scheme.first(pair))
+    found = evidence.t.get(scheme.first(paired=pair.paired))
     comparison = None if found is None else found.compared(level, 1.0 - alpha / max(tests, 1))
     return _Measured(pair, evidence, alpha, obstacle, comparison)
 
