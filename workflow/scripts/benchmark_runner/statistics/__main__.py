@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
     inputs = read_inputs(args.plan, args.raw, args.fidelity)
     summary = summarise(inputs, args.iterations, count_look(inputs, args.looks))
-    require_valid("settings", summary, str(args.out))
+    require_valid("statistical_summary", summary, str(args.out))
     write_json(args.out, summary)
     verdicts = Counter(one["verdict"] for one in summary["comparisons"] if one["kind"] == "primary")
     family = summary["families"]["all_pairs"]["description"]

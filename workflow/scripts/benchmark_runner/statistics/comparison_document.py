@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from benchmark_runner.statistics import families
+from benchmark_runner.statistics import absences, families
 from benchmark_runner.statistics.comparisons import Compared, Family, Measured, Member
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.families import Place
@@ -180,7 +180,7 @@ class Writer:
         judgement = _withheld(member.judgement) if withheld else member.judgement
         detectable, needed = what_it_takes(judgement, family.tests)
         evidence, comparison = judgement.evidence, judgement.comparison
-        return {
+        document = {
             "workload": place.workload,
             "case": place.case,
             "metric": metric.name,
@@ -214,6 +214,7 @@ class Writer:
             "sensitivity": sensitivity,
             "reason": judgement.reason,
         }
+        return {**document, "undefined": absences.of_comparison(document)}
 
     def comparisons(self) -> Iterator[dict[str, Any]]:
         """All comparisons, metric by metric, those of engines before the control's."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.collect import value_at
+from benchmark_runner.statistics import absences
 from benchmark_runner.statistics.cautions import all_cautions
 from benchmark_runner.statistics.cells import describe
 from benchmark_runner.statistics.comparison_document import Writer, families_json
@@ -86,11 +87,11 @@ def measure(inputs: Inputs, iterations: Path) -> tuple[list[dict[str, Any]], Mea
     for key, metric, sample in each_sample(inputs.engines, inputs.plan["workloads"], iterations):
         values[key, metric.name] = sample.by_block()
         kept[key, metric.name] = sample.without_outliers.by_block()
-        described[key, metric.name] = describe(metric, sample, inputs.level)
+        numbers = describe(metric, sample, inputs.level)
+        described[key, metric.name] = {**numbers, "undefined": absences.of_cell(metric, numbers)}
         engine, workload, case = key
         cell = cells.setdefault(key, _blank_cell(engine, workload, case))
-        numbers = described[key, metric.name]
-        cell["metrics"][metric.name] = numbers
+        cell["metrics"][metric.name] = described[key, metric.name]
         cell["launches"] = max(cell["launches"], numbers["launches"])
         if metric.level == "iteration":
             cell["iterations"] = max(cell["iterations"], numbers["iterations"])
@@ -129,4 +130,5 @@ def summarise(inputs: Inputs, iterations: Path, looks: Looks = FIRST_LOOK) -> di
         "comparisons": comparisons,
         "control": control,
         "warnings": all_cautions(inputs, engine_settings, cells, comparisons, control),
+        "undefined": {} if control else {"control": "benchmark.control is false"},
     }
