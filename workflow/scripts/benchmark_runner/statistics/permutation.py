@@ -2,7 +2,7 @@
 
 All arrangements are counted without listing them: the values are split into halves, whose sums are listed, sorted and
 matched (Horowitz & Sahni 1974, J. ACM 21, 277-292; for permutation tests Pagano & Tritchler 1983, JASA 78, 435-440,
-count the same by convolution). Forty values have 10^12 arrangements and take two lists of 10^6.
+count the same by convolution). Thirty values have 10^9 arrangements and take two lists of 32,768.
 """
 
 from __future__ import annotations
@@ -15,12 +15,7 @@ from scipy import stats
 
 from benchmark_runner.statistics.estimates import ROUNDING, FloatArray
 from benchmark_runner.statistics.hypotheses import TestResult
-
-MOST_VALUES_COUNTED: Final = 40
-"""Beyond this the halves no longer fit a second and 100 MB, and arrangements are drawn."""
-
-ARRANGEMENTS_DRAWN: Final = 99_999
-"""With the one observed 100,000, so that the smallest p is 1e-5 (Phipson & Smyth 2010, Stat. Appl. Genet. 9, 39)."""
+from benchmark_runner.statistics.power import ARRANGEMENTS_DRAWN, MOST_VALUES_COUNTED
 
 SEED: Final = 20_260_101
 """Of the arrangements drawn: the same data must give the same p-value."""
