@@ -12,6 +12,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_ind, ttost_paired
 
 from benchmark_runner.statistics import hypotheses
+from benchmark_runner.statistics.estimates import LARGEST_LOG
 
 DATA_SETS = [
     (np.random.default_rng(seed).lognormal(0.0, 0.05, 3 + seed % 9), 0.01 * (seed % 7), seed) for seed in range(20)
@@ -61,6 +62,13 @@ def test_a_paired_comparison_by_hand() -> None:
     assert found.test.p == pytest.approx(0.0741799, abs=1e-6)
     assert found.ratio.point == pytest.approx(math.exp(0.2), rel=1e-12)
     assert math.log(found.ratio.high) == pytest.approx(0.2 + 4.302653 * 0.1 / math.sqrt(3), abs=1e-6)
+
+
+def test_two_blocks_that_disagree_have_an_interval_at_the_level_of_a_large_family() -> None:
+    # Log ratios 0 and .9: error .45, times t(1, .9998) = 1,592 a logarithm of 716, which no double can take.
+    found = hypotheses.paired_comparison(np.array([0.0, 0.9]), 0.95, 1.0 - 0.04 / 100)
+    assert found.ratio.point == found.simultaneous.point == pytest.approx(math.exp(0.45), rel=1e-12)
+    assert found.simultaneous.high == math.exp(LARGEST_LOG)
 
 
 @pytest.mark.parametrize(("a", "shift", "seed"), DATA_SETS)

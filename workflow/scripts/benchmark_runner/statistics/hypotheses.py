@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import stdtr
 
-from benchmark_runner.statistics.estimates import Estimate, FloatArray, t_quantile
+from benchmark_runner.statistics.estimates import Estimate, FloatArray, from_log, t_quantile
 
 EQUIVALENCE_MARGIN: Final = 0.02
 """Engines within 2 % of each other are the same to a user (reference recipe); log scale: from 1/1.02 to 1.02."""
@@ -68,7 +68,7 @@ class LogRatio:
     def estimate(self, level: float) -> Estimate:
         """The ratio with its interval at this level."""
         half = t_quantile(self.df, level) * self.standard_error
-        point, low, high = (math.exp(value) for value in (self.mean, self.mean - half, self.mean + half))
+        point, low, high = (from_log(value) for value in (self.mean, self.mean - half, self.mean + half))
         return Estimate(point, low, high, level, self.method, self.n)
 
     def equivalence_p(self) -> float:
