@@ -88,6 +88,15 @@ def test_icc_is_silent_where_it_cannot_be_told(launches: list[np.ndarray]) -> No
     assert found["icc"] is None and found["reason"]
 
 
+@pytest.mark.parametrize("value", [0.1, 114.3, 1 / 3, 1e-9, 1e12 / 7])
+@pytest.mark.parametrize("count", [10, 13, 15, 50])
+def test_iterations_that_are_equal_but_for_rounding_show_no_dependence(value: float, count: int) -> None:
+    # The mean of 13 times 114.3 is not 114.3: what is left correlates perfectly.
+    launches = [np.full(count, value)] * 3
+    assert diagnostics.ljung_box(launches)["p"] is None
+    assert diagnostics.intraclass_correlation(launches)["reason"] == "all iterations are equal"
+
+
 def test_a_trend_over_the_campaign_is_drift() -> None:
     found = diagnostics.drift(np.array([1.0, 1.1, 1.2, 1.3, 1.4, 1.5]), np.arange(6.0))
     # Complete order of six: 2 of 720 permutations.
@@ -95,7 +104,7 @@ def test_a_trend_over_the_campaign_is_drift() -> None:
     assert found["p"] == pytest.approx(2 / 720, rel=1e-9)
 
 
-@pytest.mark.parametrize("values", [[], [1.0, 2.0, 3.0], [5.0, 5.0, 5.0, 5.0]])
+@pytest.mark.parametrize("values", [[], [1.0, 2.0, 3.0], [5.0, 5.0, 5.0, 5.0], [0.0] * 4])
 def test_drift_is_silent_where_it_cannot_be_told(values: list[float]) -> None:
     found = diagnostics.drift(np.array(values), np.arange(float(len(values))))
     assert found["tau"] is None and found["drifts"] is None and found["reason"]
