@@ -123,8 +123,8 @@ def test_a_second_look_may_spend_less_and_a_repeated_one_spends_nothing(tmp_path
     again = _summary(tmp_path, [TORCH, CANDLE], launches=6)
     assert [_primary(one)["look"] for one in (first, again)] == [1, 1]
     second = _primary(_summary(tmp_path, [TORCH, CANDLE], launches=9))
-    assert (second["look"], second["alpha"]) == (2, pytest.approx(0.008))
-    assert second["simultaneous"]["level"] == pytest.approx(0.992)
+    assert (second["look"], second["alpha"]) == (2, pytest.approx(0.005))
+    assert second["simultaneous"]["level"] == pytest.approx(0.995)
     assert second["ratio"]["level"] == 0.95
     assert "certain at the 95 % level" in second["sentence"]
 

@@ -26,8 +26,8 @@ def launches(
 
 
 def test_all_looks_together_spend_alpha_and_no_more() -> None:
-    shares = [share_of_alpha(look) for look in range(1, 40)]
-    assert shares[:3] == pytest.approx([0.8, 0.16, 0.032])
+    shares = [share_of_alpha(look) for look in range(1, 60)]
+    assert shares[:4] == pytest.approx([0.8, 0.1, 0.05, 0.025])
     assert math.fsum(shares) == pytest.approx(1.0, abs=1e-12) and math.fsum(shares) <= 1.0 + 1e-12
 
 
