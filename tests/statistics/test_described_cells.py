@@ -71,3 +71,16 @@ def test_outliers_are_those_of_a_z_score_within_each_launch(
         assert metric["outliers"] == {"flagged": int(flagged.sum()), "of": len(own)} and flagged.any()
         assert metric["without_outliers"]["mean"] == pytest.approx(own["e2e_ms"][~flagged].mean(), rel=1e-9)
         assert metric["without_outliers"]["median"] == pytest.approx(own["e2e_ms"][~flagged].median(), rel=1e-9)
+
+
+def test_a_cell_by_hand(tmp_path: Path) -> None:
+    # Two launches of 120, 180, 240 and 360 ms: mean 225, median 210; distances from it 90, 30, 30, 150, median 60;
+    # squares about the mean 31,500 a launch: sd sqrt(63000 / 7), within a launch sqrt(10500), 45.54 % of 225.
+    slow = {(block, index): factor for block in (1, 2) for index, factor in enumerate((1.0, 1.5, 2.0, 3.0))}
+    write_results(tmp_path, [ScriptedEngine("torch", slow_iterations=slow)], launches=2)
+    summary = json.loads((tmp_path / "analysis" / "statistical_summary.json").read_text())
+    found = next(one for one in summary["cells"] if one["case"])["metrics"]["e2e_ms"]
+    by_hand = {"mean": 225.0, "median": 210.0, "mad": 60.0, "min": 120.0, "max": 360.0, "cv_between": 0.0}
+    assert {name: found[name] for name in by_hand} == by_hand
+    assert found["sd"] == pytest.approx(94.8683, abs=1e-4)
+    assert found["cv_within"] == pytest.approx(0.4554, abs=1e-4)
