@@ -103,6 +103,45 @@ def test_mann_whitney_without_ties_is_scipys_exact_test(a: np.ndarray, shift: fl
     assert (found.statistic, found.p) == pytest.approx((float(witness.statistic), float(witness.pvalue)), rel=1e-12)
 
 
+def _orders_with_u_at_most(few: int, many: int) -> list[int]:
+    """Numbers of orders in whole numbers, by the recurrence on the largest value (Mann & Whitney 1947)."""
+    last = few * many // 2
+    counts = {(own, 0): [1] + [0] * last for own in range(few + 1)}
+    for other in range(1, many + 1):
+        counts[0, other] = [1] + [0] * last
+        for own in range(1, few + 1):
+            # The largest is of the first side, and above all `other` of the second, or of the second.
+            above, below = counts[own - 1, other], counts[own, other - 1]
+            counts[own, other] = [below[u] + (above[u - other] if u >= other else 0) for u in range(last + 1)]
+    return list(itertools.accumulate(counts[few, many]))
+
+
+@pytest.mark.parametrize(("few", "many"), [(1, 1), (1, 9), (3, 3), (4, 11), (12, 12), (10, 40), (30, 30)])
+def test_the_distribution_of_u_is_counted_to_the_last_order(few: int, many: int) -> None:
+    orders = math.comb(few + many, few)
+    expected = [count / orders for count in _orders_with_u_at_most(few, many)]
+    assert hypotheses.chance_of_u_at_most(few, many) == pytest.approx(expected, rel=1e-12)
+
+
+def test_more_launches_than_a_double_can_count_orders_of_have_a_p_value() -> None:
+    # C(1100, 550) is about 1e329: scipy's exact test answers nan, after minutes.
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(0.0, 1.0, 550), rng.normal(0.1, 1.0, 550)
+    found = hypotheses.mann_whitney(a, b)
+    witness = stats.mannwhitneyu(a, b, method="asymptotic")
+    assert found.p == pytest.approx(float(witness.pvalue), rel=1e-9)
+    assert found.method.startswith("Mann-Whitney U, normal approximation")
+
+
+def test_the_normal_approximation_takes_over_without_a_jump() -> None:
+    chance = hypotheses.chance_of_u_at_most(500, 500)
+    u = int(np.searchsorted(chance, 0.025))
+    deviation = math.sqrt(250_000 * 1001 / 12)
+    normal = float(stats.norm.cdf((u + 0.5 - 125_000) / deviation))
+    assert 2.0 * float(chance[u]) == pytest.approx(2.0 * normal, abs=1e-4)
+    assert bool(np.all(np.diff(chance) >= 0.0)) and chance[-1] == pytest.approx(0.5, abs=1e-3)
+
+
 def test_complete_separation_of_five_by_hand() -> None:
     # 2 of C(10, 5) = 252 orders.
     found = hypotheses.mann_whitney(np.arange(5.0), np.arange(10.0, 15.0))
