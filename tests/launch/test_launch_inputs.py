@@ -123,3 +123,17 @@ def test_an_adapter_that_was_not_built_is_missing(tmp_path):
     case = LaunchCase(tmp_path, binary=tmp_path / "nothing", build_record={"status": "built"})
     missing = missing_engine(read(case))
     assert missing is not None and "was not built" in missing.reason
+
+
+def test_a_program_whose_cuda_toolkit_was_removed_is_missing(tmp_path):
+    binary, toolkit = tmp_path / "program", tmp_path / "toolkit"
+    binary.touch(0o755)
+    toolkit.mkdir()
+    case = LaunchCase(
+        tmp_path, binary=binary, build_record={"status": "built", "cuda_toolkit": {"folder": str(toolkit)}}
+    )
+    assert missing_engine(read(case)) is None
+    toolkit.rmdir()
+    missing = missing_engine(read(case))
+    assert missing is not None and str(toolkit) in missing.reason
+    assert missing.remedy.startswith("Delete ") and ".build.json" in missing.remedy

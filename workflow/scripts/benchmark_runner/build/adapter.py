@@ -30,6 +30,9 @@ _USUAL_FOLDERS: Final[Mapping[str, Path]] = {
 }
 """Where installers put a tool without always extending the PATH."""
 
+CAPABILITY_VARIABLE: Final = "CUDA_COMPUTE_CAP"
+"""Compute capability that a user asks kernels to be compiled for; the name that candle's build gives it."""
+
 DEVICE_FILES: Final = "nvidia[0-9]*"
 """Names under /dev that the NVIDIA driver gives its GPUs."""
 
@@ -42,6 +45,8 @@ class CargoBuild:
     cuda_features: tuple[str, ...]
     cuda_tools: tuple[str, ...]
     """Tools that only a build for cuda needs; none for an engine that compiles its kernels when it runs."""
+    cuda_toolkit: Path | None = None
+    """Lock from which a build for cuda gets the toolkit where the machine has none; None for an engine without one."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,16 @@ def _inside(folder: Path, relative: str) -> Path:
     return Path(os.path.normpath(folder / relative))
 
 
+def _cargo_build(folder: Path, content: Mapping[str, Any]) -> CargoBuild:
+    toolkit = content.get("cuda_toolkit")
+    return CargoBuild(
+        flags=content["flags"],
+        cuda_features=tuple(content["cuda_features"]),
+        cuda_tools=tuple(content.get("cuda_tools", ())),
+        cuda_toolkit=_inside(folder, toolkit) if toolkit else None,
+    )
+
+
 def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
     cargo, environment, brought = (content.get(key) for key in ("cargo", "environment", "brought"))
     return Adapter(
@@ -104,9 +119,7 @@ def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
         devices=tuple(content["devices"]),
         shared=tuple(_inside(folder, name) for name in content["shared"]),
         first_build=content["first_build"],
-        cargo=CargoBuild(cargo["flags"], tuple(cargo["cuda_features"]), tuple(cargo.get("cuda_tools", ())))
-        if cargo
-        else None,
+        cargo=_cargo_build(folder, cargo) if cargo else None,
         environment=PythonEnvironment(_inside(folder, environment["lock"]), _inside(folder, environment["main"]))
         if environment
         else None,
@@ -130,8 +143,9 @@ def load_adapter(folder: Path) -> Adapter:
         raise BenchmarkError(
             f"{path}: weights.format is {adapter.weights_format!r}; the formats are {', '.join(FORMATS)}"
         )
-    for needed in (adapter.lock, *adapter.shared):
-        if not needed.exists():
+    toolkit = adapter.cargo.cuda_toolkit if adapter.cargo else None
+    for needed in (adapter.lock, *adapter.shared, toolkit):
+        if needed is not None and not needed.exists():
             raise BenchmarkError(f"{path}: {needed} is missing; check the paths in adapter.yaml")
     return adapter
 
@@ -151,10 +165,16 @@ def find_tool(name: str) -> Path | None:
 
 
 def missing_tool(adapter: Adapter, device: str = "cpu") -> str | None:
-    """First tool that this machine lacks to build the adapter for a device; None where it lacks none."""
+    """First tool that this machine lacks to build the adapter for a device; None where it lacks none.
+
+    uv stands in for nvcc where the adapter names a lock of the toolkit: it installs that.
+    """
     needed = ["uv"]
     if adapter.cargo is not None:
-        needed = ["cargo", "cc", *(adapter.cargo.cuda_tools if device == "cuda" else ())]
+        needed = ["cargo", "cc"]
+        if device == "cuda":
+            is_installed = adapter.cargo.cuda_toolkit is not None and find_tool("nvcc") is None
+            needed += ["uv"] if is_installed else adapter.cargo.cuda_tools
     return next((tool for tool in needed if find_tool(tool) is None), None)
 
 
