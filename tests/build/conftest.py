@@ -20,6 +20,7 @@ def without_toolkit(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("PATH", os.pathsep.join([str(folder), *kept]))
     monkeypatch.setattr(adapters, "_USUAL_FOLDERS", {"cargo": Path.home() / ".cargo" / "bin"})
     monkeypatch.setattr(adapters.sys, "executable", str(folder / "python"))
+    monkeypatch.setattr(adapters, "DEVICE_FILES", "no such file")
     monkeypatch.setattr("benchmark_runner.build.rust.gpu_facts", lambda: (None, "no GPU"))
     monkeypatch.delenv("CUDA_COMPUTE_CAP", raising=False)
     return folder

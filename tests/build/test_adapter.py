@@ -28,6 +28,7 @@ def tools(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setattr(adapters, "_USUAL_FOLDERS", {})
     monkeypatch.setattr(adapters.sys, "executable", str(tmp_path / "none" / "python"))
+    monkeypatch.setenv("CUDA_COMPUTE_CAP", "90")
     return folder
 
 
@@ -79,6 +80,19 @@ def test_the_first_missing_tool_is_told(tmp_path, tools):
     assert missing_tool(adapter, "cuda") == "nvcc"
     program(tools, "nvcc")
     assert missing_tool(adapter, "cuda") is None
+
+
+def test_nvcc_wants_a_gpu_or_the_compute_capability_of_one(tmp_path, tools, monkeypatch):
+    adapter = load_adapter(write_adapter(tmp_path))
+    for tool in ("cargo", "cc", "nvcc"):
+        program(tools, tool)
+    devices = tmp_path / "dev"
+    devices.mkdir()
+    monkeypatch.delenv("CUDA_COMPUTE_CAP")
+    assert missing_tool(adapter, "cuda", devices) == "CUDA_COMPUTE_CAP"
+    assert missing_tool(adapter, "cpu", devices) is None
+    (devices / "nvidia0").touch()
+    assert missing_tool(adapter, "cuda", devices) is None
 
 
 def test_an_adapter_without_cuda_tools_is_built_for_the_gpu_without_nvcc(tmp_path, tools):

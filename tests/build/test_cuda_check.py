@@ -80,13 +80,14 @@ def test_without_a_gpu_and_without_the_variable_the_engine_is_unavailable_with_t
     monkeypatch.delenv("CUDA_COMPUTE_CAP")
     record = record_of(workflow)
     assert (record["status"], record["cuda_toolkit"]) == ("unavailable", None)
-    assert "no GPU here tells" in record["reason"]
+    assert (record["missing_tool"], record["reason"][:20]) == ("CUDA_COMPUTE_CAP", "there is no GPU here")
     assert record["remedy"].startswith("set CUDA_COMPUTE_CAP to")
     assert not list((workflow / "cache").glob("cuda-toolkit-*")), "1.2 GB would be fetched in vain"
 
 
 def test_the_gpu_of_the_machine_tells_the_compute_capability(workflow, monkeypatch):
     monkeypatch.delenv("CUDA_COMPUTE_CAP")
+    monkeypatch.setattr(adapters, "_has_gpu", lambda _: True)
     facts = {"devices": [{"compute_capability": "8.6"}]}
     monkeypatch.setattr("benchmark_runner.build.rust.gpu_facts", lambda: (facts, None))
     assert record_of(workflow)["cuda_toolkit"]["compute_capability"] == "86"

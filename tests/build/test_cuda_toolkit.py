@@ -34,8 +34,8 @@ def test_kernels_are_compiled_for_what_is_asked_for_and_else_for_the_gpus_here(a
     [
         ("ampere", ["8.0"], "'ampere', which is no compute capability"),
         ("9", [], "no compute capability"),
-        (None, [], "no GPU here tells"),
-        (None, [None], "no GPU here tells"),
+        (None, [], "no GPU here tells its compute capability"),
+        (None, [None], "no GPU here tells its compute capability"),
         (None, ["9.0", "8.6"], r"several compute capabilities: 8\.6, 9\.0"),
     ],
 )

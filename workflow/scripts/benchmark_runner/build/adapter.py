@@ -16,22 +16,24 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.formats import FORMATS, SAFETENSORS
 from benchmark_runner.schemas import require_valid
 
+CAPABILITY_VARIABLE: Final = "CUDA_COMPUTE_CAP"
+"""Compute capability that a user asks kernels to be compiled for; the name that candle's build gives it."""
+
 REMEDIES: Final[Mapping[str, str]] = {
     "cargo": "install Rust from https://rustup.rs and run the same command again",
     "cc": "install a C compiler (Debian, Ubuntu: apt install build-essential; Fedora: dnf install gcc) and run again",
     "nvcc": "install the CUDA toolkit so that nvcc is on the PATH, or set system.device to cpu",
     "uv": "run `make run`, which installs uv into .venv from its lock",
+    CAPABILITY_VARIABLE: f"set {CAPABILITY_VARIABLE} to the compute capability of the GPU it is for (80 for "
+    "an A100, 89 for an L4 or RTX 4090, 90 for an H100) and run again",
 }
-"""What to do about each tool that a build may lack."""
+"""What to do about each tool, and the one variable, that a build may lack."""
 
 _USUAL_FOLDERS: Final[Mapping[str, Path]] = {
     "cargo": Path.home() / ".cargo" / "bin",
     "nvcc": Path("/usr/local/cuda/bin"),
 }
 """Where installers put a tool without always extending the PATH."""
-
-CAPABILITY_VARIABLE: Final = "CUDA_COMPUTE_CAP"
-"""Compute capability that a user asks kernels to be compiled for; the name that candle's build gives it."""
 
 DEVICE_FILES: Final = "nvidia[0-9]*"
 """Names under /dev that the NVIDIA driver gives its GPUs."""
@@ -164,10 +166,11 @@ def find_tool(name: str) -> Path | None:
     return Path(found) if found else None
 
 
-def missing_tool(adapter: Adapter, device: str = "cpu") -> str | None:
+def missing_tool(adapter: Adapter, device: str = "cpu", devices_folder: Path = Path("/dev")) -> str | None:
     """First tool that this machine lacks to build the adapter for a device; None where it lacks none.
 
-    uv stands in for nvcc where the adapter names a lock of the toolkit: it installs that.
+    uv stands in for nvcc where the adapter names a lock of the toolkit: it installs that. nvcc also wants a GPU to
+    compile for: CAPABILITY_VARIABLE is missing where there is none and the variable is not set.
     """
     needed = ["uv"]
     if adapter.cargo is not None:
@@ -175,7 +178,15 @@ def missing_tool(adapter: Adapter, device: str = "cpu") -> str | None:
         if device == "cuda":
             is_installed = adapter.cargo.cuda_toolkit is not None and find_tool("nvcc") is None
             needed += ["uv"] if is_installed else adapter.cargo.cuda_tools
-    return next((tool for tool in needed if find_tool(tool) is None), None)
+    missing = next((tool for tool in needed if find_tool(tool) is None), None)
+    wants_gpu = device == "cuda" and adapter.cargo is not None and "nvcc" in adapter.cargo.cuda_tools
+    if missing is None and wants_gpu and not os.environ.get(CAPABILITY_VARIABLE) and not _has_gpu(devices_folder):
+        return CAPABILITY_VARIABLE
+    return missing
+
+
+def _has_gpu(devices_folder: Path) -> bool:
+    return any(devices_folder.glob(DEVICE_FILES))
 
 
 def build_device(adapter: Adapter, wanted: str, devices_folder: Path = Path("/dev")) -> str:
@@ -187,5 +198,5 @@ def build_device(adapter: Adapter, wanted: str, devices_folder: Path = Path("/de
         return "cpu"
     if wanted == "cuda":
         return "cuda"
-    has_gpu = any(devices_folder.glob(DEVICE_FILES))
-    return "cuda" if has_gpu and missing_tool(adapter, "cuda") is None else "cpu"
+    can_build = _has_gpu(devices_folder) and missing_tool(adapter, "cuda", devices_folder) is None
+    return "cuda" if can_build else "cpu"

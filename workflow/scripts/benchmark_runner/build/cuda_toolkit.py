@@ -19,11 +19,6 @@ from benchmark_runner.build.environment import STAMP, run_uv
 from benchmark_runner.build.tools import BuildError, alone, reason_of, run_tool, say
 from benchmark_runner.jsonio import write_json
 
-CAPABILITY_REMEDY: Final = (
-    f"set {CAPABILITY_VARIABLE} to the compute capability of the GPU that the engine is for (80 for an A100, 89 for an "
-    "L4 or RTX 4090, 90 for an H100) and run again"
-)
-
 NEWEST_KNOWN: Final = (13, 4)
 """Newest CUDA that cudarc 0.19.10 has bindings for (its build.rs); its build fails on an unknown one."""
 
@@ -83,16 +78,17 @@ def compute_capability(asked: str | None, present: Iterable[str | None]) -> str:
 
     Raises BuildError where it is no number, or where none is asked for and the GPUs do not tell one and the same.
     """
+    remedy = REMEDIES[CAPABILITY_VARIABLE]
     if asked:
         match = _CAPABILITY.fullmatch(asked.strip())
         if match is None:
-            raise BuildError(f"{CAPABILITY_VARIABLE} is {asked!r}, which is no compute capability", CAPABILITY_REMEDY)
+            raise BuildError(f"{CAPABILITY_VARIABLE} is {asked!r}, which is no compute capability", remedy)
         return "".join(match.groups())
     found = sorted({capability for capability in present if capability})
     if not found:
-        raise BuildError("no GPU here tells for which compute capability to compile", CAPABILITY_REMEDY)
+        raise BuildError("no GPU here tells its compute capability", remedy)
     if len(found) > 1:
-        raise BuildError(f"the GPUs here have several compute capabilities: {', '.join(found)}", CAPABILITY_REMEDY)
+        raise BuildError(f"the GPUs here have several compute capabilities: {', '.join(found)}", remedy)
     return found[0].replace(".", "")
 
 
@@ -101,10 +97,10 @@ def _version(nvcc: Path) -> str:
         done = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         words = reason_of(error.stderr) if isinstance(error, subprocess.CalledProcessError) else str(error)
-        raise BuildError(f"{nvcc} does not run: {words}", REMEDIES["nvcc"], "nvcc") from error
+        raise BuildError(f"{nvcc} does not run: {words}", REMEDIES["nvcc"]) from error
     match = _NVCC_RELEASE.search(done.stdout)
     if match is None:
-        raise BuildError(f"{nvcc} --version names no release", REMEDIES["nvcc"], "nvcc")
+        raise BuildError(f"{nvcc} --version names no release", REMEDIES["nvcc"])
     return match[3]
 
 

@@ -193,13 +193,19 @@ def _command(adapter: Adapter, cargo: Path, features: Sequence[str]) -> list[str
     ]
 
 
+def _lacking(tool: str, adapter: Adapter) -> BuildError:
+    reason = f"{tool} is not installed, {adapter.name} is built with it"
+    if tool == CAPABILITY_VARIABLE:
+        reason = f"there is no GPU here that tells for which compute capability {adapter.name} is to be compiled"
+    return BuildError(reason, REMEDIES[tool], tool)
+
+
 def build_rust(adapter: Adapter, device: str, cache: Path, binary: Path, log: IO[str]) -> RustBuild:
     """Build the adapter and put the program at binary; raises BuildError where a tool is missing or cargo fails."""
     assert adapter.cargo is not None
     missing, cargo = missing_tool(adapter, device), find_tool("cargo")
     if missing or cargo is None:
-        tool = missing or "cargo"
-        raise BuildError(f"{tool} is not installed, {adapter.name} is built with it", REMEDIES[tool], tool)
+        raise _lacking(missing or "cargo", adapter)
     features = adapter.cargo.cuda_features if device == "cuda" else ()
     cuda = _cuda_build(adapter, cache, log) if device == "cuda" else None
     environment = cargo_environment(adapter, cache, cuda)
