@@ -35,9 +35,6 @@ _OLD_COMPILER: Final = re.compile(r"requires rustc|edition ?2024|lock file versi
 
 _HASH_CHARACTERS: Final = 12
 
-_FLAG_SEPARATOR: Final = "\x1f"
-"""Between the flags of CARGO_ENCODED_RUSTFLAGS."""
-
 
 @dataclass(frozen=True)
 class RustBuild:
@@ -95,15 +92,6 @@ def locked_packages(lock: Path) -> dict[str, str]:
     return found
 
 
-def _flags(flags: str, cuda: CudaBuild | None) -> dict[str, str]:
-    """The compiler's flags; a program for a GPU also notes where the toolkit's libraries lie, even with spaces."""
-    if cuda is None:
-        return {"RUSTFLAGS": flags}
-    passed = ("-Xlinker", "-rpath", "-Xlinker", str(cuda.toolkit.libraries))
-    linker = [word for argument in passed for word in ("-C", f"link-arg={argument}")]
-    return {"CARGO_ENCODED_RUSTFLAGS": _FLAG_SEPARATOR.join([*flags.split(), *linker])}
-
-
 def _environment(flags: str, cuda: CudaBuild | None) -> dict[str, str]:
     """The user's environment with the tools on its PATH, without what would build another program."""
     kept = {key: value for key, value in os.environ.items() if not _FOREIGN_SETTINGS.match(key)}
@@ -113,7 +101,7 @@ def _environment(flags: str, cuda: CudaBuild | None) -> dict[str, str]:
         folders.append(str(cuda.toolkit.folder / "bin"))
         kept |= cuda.variables
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *folders])
-    return {**kept, **_flags(flags, cuda), "PATH": path, "CARGO_TERM_COLOR": "never"}
+    return {**kept, "PATH": path, "RUSTFLAGS": flags, "CARGO_TERM_COLOR": "never"}
 
 
 def _compiler(environment: Mapping[str, str], folder: Path) -> str:
@@ -185,11 +173,24 @@ def _failure(words: str, log_path: str) -> BuildError:
     return BuildError(f"cargo build failed: {reason_of(words)}", remedy)
 
 
-def _command(adapter: Adapter, cargo: Path, features: Sequence[str]) -> list[str | Path]:
+def _linker_flags(libraries: Path) -> list[str]:
+    """Flags by which a program finds the toolkit's libraries.
+
+    The old kind of note (DT_RPATH), because it also counts for what a library opens: libnvrtc has no note of its own by
+    which to find libnvrtc-builtins.
+    """
+    arguments = ("--disable-new-dtags", "-rpath", str(libraries))
+    return [word for argument in arguments for word in ("-C", "link-arg=-Xlinker", "-C", f"link-arg={argument}")]
+
+
+def _command(adapter: Adapter, cargo: Path, features: Sequence[str], cuda: CudaBuild | None) -> list[str | Path]:
     return [
-        *(cargo, "build", "--release", "--locked", "--manifest-path", adapter.folder.resolve() / "Cargo.toml"),
+        *(cargo, "rustc" if cuda else "build", "--release", "--locked"),
+        *("--manifest-path", adapter.folder.resolve() / "Cargo.toml"),
         *("--message-format", "json-render-diagnostics"),
         *(("--features", ",".join(features)) if features else ()),
+        # Flags for the program alone: in RUSTFLAGS they would count for every crate and build script.
+        *(("--bin", adapter.name, "--", *_linker_flags(cuda.toolkit.libraries)) if cuda else ()),
     ]
 
 
@@ -216,7 +217,7 @@ def build_rust(adapter: Adapter, device: str, cache: Path, binary: Path, log: IO
         say(f"building {adapter.name} with cargo" + (f": {adapter.first_build} the first time" if is_first else ""))
         artifacts = _Artifacts(adapter.name)
         status, words = run_tool(
-            _command(adapter, cargo, features),
+            _command(adapter, cargo, features, cuda),
             log=log,
             environment=environment,
             folder=adapter.folder,
