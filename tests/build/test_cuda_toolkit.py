@@ -52,7 +52,12 @@ def test_the_machines_toolkit_is_where_the_link_to_nvcc_leads(tmp_path, without_
     (home / "include").mkdir()
     (home / "include" / "cuda.h").touch()
     (without_toolkit / "nvcc").symlink_to(nvcc)
-    assert machine_toolkit() == Toolkit(home, "12.4.131", {})
+    toolkit = machine_toolkit()
+    assert toolkit == Toolkit(home, "12.4.131", {})
+    (home / "lib").mkdir()
+    assert toolkit.libraries == home / "lib"
+    (home / "lib64").mkdir()
+    assert toolkit.libraries == home / "lib64"
 
 
 @pytest.mark.parametrize(("text", "words"), [("exit 3", "does not run"), ("echo 12.4", "names no release")])

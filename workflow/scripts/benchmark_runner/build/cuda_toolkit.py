@@ -39,7 +39,7 @@ _HASH_CHARACTERS: Final = 12
 
 @dataclass(frozen=True)
 class Toolkit:
-    """A CUDA toolkit: a folder with bin/nvcc, include and lib64."""
+    """A CUDA toolkit: a folder with bin/nvcc, include and lib64 (lib in conda's)."""
 
     folder: Path
     version: str
@@ -50,7 +50,8 @@ class Toolkit:
     @property
     def libraries(self) -> Path:
         """Folder of what a program that was built with it loads."""
-        return self.folder / "lib64"
+        lib64, lib = self.folder / "lib64", self.folder / "lib"
+        return lib if lib.is_dir() and not lib64.is_dir() else lib64
 
     def variables(self, capability: str | None) -> dict[str, str]:
         """Variables by which cudarc and candle's build find it and know for which GPU to compile."""
