@@ -12,6 +12,7 @@ from benchmark_runner.statistics.percentiles import (
     METHOD,
     PERCENTILES,
     fewest_values,
+    median_deviation,
     ordered_quantile,
     percentile,
     share_standard_error,
@@ -99,3 +100,14 @@ def test_intervals_cover_the_true_percentile(share: float, between: float) -> No
         above_low = found["low"] is None or found["low"] <= truth
         covered += above_low and (found["high"] is None or truth <= found["high"])
     assert covered / campaigns >= 0.92
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_median_deviation_is_that_of_all_distances(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = np.sort(rng.lognormal(0.0, 1.0, int(rng.integers(1, 40))))
+    if seed % 3 == 0:
+        values = np.sort(values.round())
+    for centre in (float(np.median(values)), float(values.mean()), float(values[0]), -5.0, 1e6):
+        expected = float(np.median(np.abs(values - centre)))
+        assert median_deviation(values, centre) == pytest.approx(expected, rel=1e-12, abs=1e-12)
