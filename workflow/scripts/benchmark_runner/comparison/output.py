@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_runner.comparison.table import comparison_page
-from benchmark_runner.display import plural
 from benchmark_runner.jsonio import write_json, write_text_atomic
 from benchmark_runner.schemas import require_valid
 
@@ -21,10 +20,6 @@ def write_comparison(document: Mapping[str, Any], json_file: Path, table: Path) 
     write_text_atomic(table, comparison_page(document))
     write_json(json_file, document)
     differing = len(document["differences"])
-    print(
-        f"{plural(differing, 'recorded fact')} differ: listed first in {table}"
-        if differing
-        else "Nothing recorded differs"
-    )
+    print(f"Differing facts: {differing}, listed first in {table}" if differing else "Nothing recorded differs")
     print(document["outcome"]["words"])
     print(f"For an exit status: python -m benchmark_runner.comparison.gate {json_file}")

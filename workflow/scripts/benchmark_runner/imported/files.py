@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,14 +41,12 @@ def read_file(path: Path, *, repetitions_are_launches: bool) -> ImportedFile:
 
 def _together(samples: Sequence[ImportedSample]) -> ImportedSample:
     """Samples of several files as one: each file adds its launches."""
-    first = samples[0]
-    return ImportedSample(
-        first.benchmark,
-        first.group,
-        first.metric,
-        tuple(values for sample in samples for values in sample.launches),
-        first.one_process if len(samples) == 1 else None,
-        next((sample.unusable for sample in samples if sample.unusable), None),
+    return replace(
+        samples[0],
+        launches=tuple(values for sample in samples for values in sample.launches),
+        one_process=samples[0].one_process if len(samples) == 1 else None,
+        unusable=next((sample.unusable for sample in samples if sample.unusable), None),
+        statement=joined(sample.statement for sample in samples),
     )
 
 

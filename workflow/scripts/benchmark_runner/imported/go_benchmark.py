@@ -46,9 +46,9 @@ def recognises(text: str) -> bool:
 
 
 def _metric(unit: str, stated: Mapping[str, str]) -> tuple[Metric, float, str | None]:
-    """(metric, factor to its unit, why it cannot be judged)."""
+    """(metric, values to one of its unit, why it cannot be judged)."""
     if unit == "ns/op" and unit not in stated:
-        return TIME, 1.0 / NS_PER_MS, None
+        return TIME, NS_PER_MS, None
     if unit in KNOWN and unit not in stated:
         return KNOWN[unit], 1.0, None
     better = stated.get(unit)
@@ -106,8 +106,8 @@ def read_go(text: str, where: str, *, repetitions_are_launches: bool) -> Importe
                 values.setdefault((result["name"], package, unit_name), []).append(_number(value, line, where))
     samples = []
     for (name, group, unit_name), found in values.items():
-        metric, factor, unusable = _metric(unit_name, stated)
-        together = factor * np.array(found, dtype=np.float64)
+        metric, divisor, unusable = _metric(unit_name, stated)
+        together = np.array(found, dtype=np.float64) / divisor
         launches = (
             tuple(together[[index]] for index in range(len(together))) if repetitions_are_launches else (together,)
         )
