@@ -6,51 +6,16 @@
 from __future__ import annotations
 
 import math
-import os
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from scipy import stats
 
+from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.power import paired_t_power, sd_of_log_ratios
-from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, Pair, judge_family
-
-CAMPAIGNS = int(os.environ.get("BENCHMARK_RUNNER_CAMPAIGNS", "300"))
-ALPHA = 0.05
-MOST_FALSE_POSITIVES = int(stats.binom.ppf(0.99, CAMPAIGNS, ALPHA))
-"""Upper bound of a 5 % rate at 99 % confidence: 24 of 300, 123 of 2,000."""
-
-FloatArray = npt.NDArray[np.float64]
-
-
-def campaign(
-    rng: np.random.Generator,
-    *,
-    engines: int = 3,
-    launches: int = 10,
-    iterations: int = 10,
-    launch_sd: float = 0.02,
-    iteration_sd: float = 0.03,
-    drift: float = 0.03,
-    ratio: float = 1.0,
-    blocked: bool = True,
-) -> FloatArray:
-    """Times (engine, launch, iteration) of a drifting machine; the last engine is `ratio` times as slow.
-
-    Launches run in randomised blocks, or, as the mistake to be caught, engine after engine.
-    """
-    if blocked:
-        order = np.array([rng.permutation(engines) for _ in range(launches)])
-        position = np.argsort(order, axis=1).T + engines * np.arange(launches)[None, :]
-    else:
-        position = np.arange(engines)[:, None] * launches + np.arange(launches)[None, :]
-    trend = drift * position / (engines * launches)
-    effects = trend + rng.normal(0.0, launch_sd, (engines, launches))
-    times = 100.0 * np.exp(effects[:, :, None] + rng.normal(0.0, iteration_sd, (engines, launches, iterations)))
-    times[-1] *= ratio
-    return times
+from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, judge_family
+from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, FloatArray, campaign
 
 
 def judge(times: FloatArray) -> list[Judgement]:
@@ -81,7 +46,7 @@ def test_same_engines_are_told_apart_by_the_primary_test_no_more_often_than_stat
 
 
 def test_same_engines_are_told_apart_by_mann_whitney_no_more_often_than_stated() -> None:
-    false = sum(any((one.p_bonferroni or 1.0) <= ALPHA for one in judged) for _, judged in same_engines())
+    false = sum(any(one.p_bonferroni["mann_whitney_u"] <= ALPHA for one in judged) for _, judged in same_engines())
     assert false <= MOST_FALSE_POSITIVES
 
 
