@@ -26,7 +26,14 @@ def compared(tmp_path: Path) -> Compared:
             tmp_path / "after", **{"seed": 2, **after}
         )
         (tmp_path / "terms.json").write_text(json.dumps({**TERMS, **terms}))
-        out = ["--terms", str(tmp_path / "terms.json"), "--out", str(tmp_path / "comparison.json")]
+        out = [
+            "--terms",
+            str(tmp_path / "terms.json"),
+            "--looks",
+            str(tmp_path / "looks.json"),
+            "--out",
+            str(tmp_path / "comparison.json"),
+        ]
         assert main([*flags, *out, "--table", str(tmp_path / "comparison.md")]) == 0
         content: dict[str, Any] = json.loads((tmp_path / "comparison.json").read_text())
         return content

@@ -177,3 +177,20 @@ def test_another_device_is_listed_and_each_side_must_have_one(compared):
     assert ("device", "cuda:0", "cpu") in {
         (one["fact"], one["before"], one["after"]) for one in document["differences"]
     }
+
+
+def test_comparing_again_with_more_launches_spends_another_share_of_alpha(compared):
+    def look(launches: int):
+        found = primary(compared({"engines": [engine()]}, {"engines": [engine(itl_ms=11.0)], "launches": launches}))
+        return found["look"], found["alpha"], found["verdict"]
+
+    assert look(8) == (1, pytest.approx(0.04), "regression")
+    assert look(10) == (2, pytest.approx(0.005), "regression")
+    assert look(8) == (1, pytest.approx(0.04), "regression")
+
+
+def test_a_comparison_from_which_no_verdict_can_come_spends_nothing(compared):
+    def look(launches: int):
+        return primary(compared({"engines": [engine()]}, {"engines": [engine()], "launches": launches}))["look"]
+
+    assert [look(3), look(10)] == [1, 1]

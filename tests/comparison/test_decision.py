@@ -12,6 +12,7 @@ from scipy import stats
 from benchmark_runner.comparison.decision import Candidate, beyond, decide, judge, judge_all, outcome, withheld
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.metrics import BY_NAME
+from benchmark_runner.statistics.power import MANN_WHITNEY
 from comparison_case import launch_values
 
 CAMPAIGNS = int(os.environ.get("BENCHMARK_RUNNER_CAMPAIGNS", "300"))
@@ -82,7 +83,7 @@ def test_the_interval_alone_does_not_make_a_verdict_without_the_other_test():
     finding = judge([candidate(before, after)] * 2, gates=True, margin=0.001, level=0.70)[0]
     interval = finding.against_loss.comparison.simultaneous
     assert interval.high < 1.0
-    assert finding.against_loss.p_bonferroni > 0.05
+    assert finding.against_loss.p_bonferroni[MANN_WHITNEY] > 0.05
     strict = judge([candidate(before, after)] * 4, gates=True, margin=0.001, level=0.90)[0]
     assert strict.verdict == "cannot_tell"
     assert beyond(strict.against_loss) == 0
@@ -221,5 +222,5 @@ def test_a_clear_change_is_seen():
 
 
 def test_pooled_iterations_fail_the_same_check():
-    found = claims(1 / 1.02, FEW, pooled=True)
-    assert found["regression"] + found["no_regression"] > most_false(FEW)
+    found = claims(1 / 1.02, 20, pooled=True)
+    assert found["regression"] + found["no_regression"] > most_false(20)

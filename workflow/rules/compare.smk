@@ -111,12 +111,15 @@ if AGAINST is not None or "compare" in sys.argv:
             f"{OUT}/logs/stages/summarise_before/{folder_name(EARLIER)}.log",
         conda:
             "../../envs/workflow.yaml"
+        params:
+            looks=f"{COMPARED}/before/looks.json",  # as in summarise_statistics; nothing is written into <against>
         shell:
             "python -m benchmark_runner.statistics"
             " --plan {input.plan:q}"
             " --raw {input.raw:q}"
             " --iterations {input.iterations:q}"
             " --fidelity {input.fidelity:q}"
+            " --looks {params.looks:q}"
             " --out {output:q}"
             " > {log:q} 2>&1"
 
@@ -145,6 +148,7 @@ if AGAINST is not None or "compare" in sys.argv:
         params:
             before=EARLIER,
             after=OUT,
+            looks=f"{COMPARED}/looks.json",
         shell:
             "python -m benchmark_runner.comparison"
             " --before {params.before:q}"
@@ -162,6 +166,7 @@ if AGAINST is not None or "compare" in sys.argv:
             " --after-statistics {input.after_statistics:q}"
             " --after-fidelity {input.after_fidelity:q}"
             " --terms {input.terms:q}"
+            " --looks {params.looks:q}"
             " --out {output.comparison:q}"
             " --table {output.table:q}"
             " 2>&1 | tee {log:q}"

@@ -3,7 +3,8 @@
 The ratio says how many times as good after is as before. The same judgement as everywhere (Welch t on log launch
 medians, exact Mann-Whitney, corrected over the family) is asked three times: against no change, against a loss of the
 margin and against a gain of it. Each side of a two-sided test spends half of alpha, and no true ratio makes more than
-two of the claims false, so the chance of any false claim in a family is at most alpha.
+two of the claims false, so the chance of any false claim in a family is at most alpha. Of alpha each look at the same
+two campaigns may spend its share.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from typing import Final, Literal
 import numpy as np
 
 from benchmark_runner.statistics.estimates import FloatArray
+from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.metrics import Metric
-from benchmark_runner.statistics.power import launches_to_detect_ratio
-from benchmark_runner.statistics.verdicts import Judgement, Pair, family_tests, judge_family
+from benchmark_runner.statistics.power import MANN_WHITNEY, launches_to_detect_ratio, share_of_alpha
+from benchmark_runner.statistics.verdicts import Judgement, family_tests, judge_family
 
 Verdict = Literal["regression", "no_regression", "improved", "cannot_tell"]
 Outcome = Literal["regression", "no_regression", "cannot_tell"]
@@ -31,7 +33,8 @@ class Candidate:
     """One metric of one thing with a value a launch, before and after.
 
     workload and case are None where the metric knows none. kept are the same launches without flagged iterations, None
-    where nothing is ever flagged. excluded says why the two must not be compared.
+    where nothing is ever flagged. excluded says why the two must not be compared. look counts how often these launches
+    were compared, this time included; None where nobody counts, so that this look spends all of alpha.
     """
 
     engine: str
@@ -44,18 +47,24 @@ class Candidate:
     kept_after: FloatArray | None = None
     excluded: str | None = None
     qualifiers: tuple[str, ...] = ()
+    look: int | None = None
+    names: tuple[str, str] | None = None
+    """What sentences call before and after, where the two have names of their own."""
 
     def pair(self, *, kept: bool = False) -> Pair:
         """The two sides for the judgement."""
         after, before = (self.kept_after, self.kept_before) if kept else (self.after, self.before)
+        reference, engine = self.names or (f"{self.engine} before", f"{self.engine} after")
         return Pair(
-            engine=f"{self.engine} after",
-            reference=f"{self.engine} before",
+            engine=engine,
+            reference=reference,
             values=self.after if after is None else after,
             reference_values=self.before if before is None else before,
             sign=self.metric.sign,
             paired=False,
             excluded=self.excluded,
+            look=self.look or 1,
+            share=1.0 if self.look is None else share_of_alpha(self.look),
         )
 
 
@@ -82,10 +91,10 @@ def beyond(judgement: Judgement) -> int:
     Sure is: the whole simultaneous interval lies on that side, and the exact Mann-Whitney test agrees at the corrected
     level.
     """
-    comparison, p = judgement.comparison, judgement.p_bonferroni
+    comparison, p = judgement.comparison, judgement.p_bonferroni.get(MANN_WHITNEY)
     if judgement.verdict == "untestable" or comparison is None or p is None or p > judgement.alpha:
         return 0
-    side = int(np.sign(judgement.cliffs_delta or 0.0))
+    side = int(np.sign(judgement.evidence.cliffs_delta or 0.0))
     interval = comparison.simultaneous
     if (side > 0 and interval.low > 1.0) or (side < 0 and interval.high < 1.0):
         return side
@@ -114,12 +123,14 @@ def _undecided(against_loss: Judgement, margin: float) -> str:
     return f"the data allow a loss of more than {100 * margin:g} %, and none"
 
 
-def _needed(judgement: Judgement, bound: float, tests: int) -> int | None:
-    """Launches each at which the seen ratio would be told from the bound; None where no number was found."""
-    if judgement.ratio is None or not judgement.sd_of_log_ratios:
+def _needed(judgement: Judgement, candidate: Candidate, bound: float, tests: int) -> int | None:
+    """Launches each at which the seen ratio would be told from the bound at the next look; None where no number was
+    found."""
+    spread, look = judgement.evidence.sd_of_log_ratios, candidate.look
+    if judgement.ratio is None or not spread:
         return None
-    spread = judgement.sd_of_log_ratios
-    return launches_to_detect_ratio(judgement.ratio.point / bound, spread, max(tests, 1), judgement.alpha)
+    left = 1.0 if look is None else share_of_alpha(look + 1) / share_of_alpha(look)
+    return launches_to_detect_ratio(judgement.ratio.point / bound, spread, max(tests, 1), judgement.alpha * left)
 
 
 def _without_outliers(candidates: Sequence[Candidate], loss: float, gain: float, level: float) -> list[Verdict]:
@@ -141,7 +152,7 @@ def judge(candidates: Sequence[Candidate], *, gates: bool, margin: float, level:
     ):
         reason, needed = own.reason, None
         if verdict == "cannot_tell" and own.verdict != "untestable":
-            reason, needed = _undecided(at_loss, margin), _needed(own, loss, tests)
+            reason, needed = _undecided(at_loss, margin), _needed(own, candidate, loss, tests)
         marks = ("unpaired", *candidate.qualifiers, *(("outlier_sensitive",) if other != verdict else ()))
         findings.append(Finding(candidate, gates, tests, margin, verdict, reason, own, at_loss, at_gain, needed, marks))
     return findings

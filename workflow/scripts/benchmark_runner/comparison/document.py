@@ -13,6 +13,7 @@ from benchmark_runner.comparison.differences import Difference
 from benchmark_runner.comparison.words import outcome_words, sentence
 from benchmark_runner.statistics.estimates import FloatArray, typical_estimate
 from benchmark_runner.statistics.hypotheses import TestResult
+from benchmark_runner.statistics.power import MANN_WHITNEY
 from benchmark_runner.statistics.verdicts import Judgement
 
 SCHEMA_VERSION: Final = 1
@@ -47,7 +48,9 @@ def _tests_json(judgement: Judgement) -> dict[str, Any]:
     comparison = judgement.comparison
     return {
         "welch_t": _test_json(comparison.test if comparison else None, judgement.p_holm),
-        "mann_whitney_u": _test_json(judgement.mann_whitney, judgement.p_bonferroni),
+        "mann_whitney_u": _test_json(
+            judgement.evidence.seconds.get(MANN_WHITNEY), judgement.p_bonferroni.get(MANN_WHITNEY)
+        ),
     }
 
 
@@ -77,13 +80,15 @@ def finding_json(finding: Finding, differences: Sequence[Difference], level: flo
         "after": _side_json(candidate.after, level),
         "ratio": judgement.ratio.to_json() if judgement.ratio else None,
         "simultaneous": comparison.simultaneous.to_json() if comparison else None,
+        "look": candidate.look,
+        "alpha": judgement.alpha,
         "tests_in_family": finding.tests,
         "tests": _tests_json(judgement),
         "against_loss": _bound_json(finding.against_loss, 1.0 / (1.0 + finding.margin)),
         "against_gain": _bound_json(finding.against_gain, 1.0 + finding.margin),
-        "cliffs_delta": judgement.cliffs_delta,
-        "hedges_g": judgement.hedges_g,
-        "hodges_lehmann_shift": judgement.shift,
+        "cliffs_delta": judgement.evidence.cliffs_delta,
+        "hedges_g": judgement.evidence.hedges_g,
+        "hodges_lehmann_shift": judgement.evidence.shift,
         "launches_needed": finding.launches_needed,
     }
 

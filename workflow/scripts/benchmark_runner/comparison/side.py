@@ -11,7 +11,7 @@ from typing import Any, Literal
 from benchmark_runner.collect import value_at
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.statistics.estimates import FloatArray
-from benchmark_runner.statistics.inputs import EngineData, Inputs, read_inputs
+from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch, read_inputs
 from benchmark_runner.statistics.samples import CellKey, each_sample
 
 Word = Literal["before", "after"]
@@ -59,6 +59,11 @@ class Side:
             for name, engine in self.inputs.engines.items()
             if engine.control_of is None
         }
+
+    @cached_property
+    def launches(self) -> list[Launch]:
+        """Launches of the engines, under the names that engines have here."""
+        return [replace(launch, engine=one.name) for one in self.engines.values() for launch in one.launches]
 
     @cached_property
     def workloads(self) -> dict[str, list[str]]:

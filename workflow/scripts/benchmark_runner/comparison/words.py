@@ -32,7 +32,7 @@ def _percent(share: float) -> str:
 
 
 def _sure(finding: Finding) -> str:
-    level = f"both tests agree at the {_percent(1 - finding.judgement.alpha)} level"
+    level = f"both tests agree at the {_percent(finding.judgement.level)} level"
     margin = _percent(finding.margin)
     shown = {
         "regression": f"worse by more than {margin}: {level}",

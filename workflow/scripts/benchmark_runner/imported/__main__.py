@@ -83,7 +83,8 @@ def candidates(before: ImportedFile, after: ImportedFile, pairs: Sequence[tuple[
         for key in (key for key in before.samples if key[0] == first):
             other = after.samples.get((second, *key[1:]))
             own = replace(before.samples[key], statement=None)
-            made.append(_candidate(f"{first} to {second}", own, replace(other, statement=None) if other else None))
+            one = _candidate(f"{first} to {second}", own, replace(other, statement=None) if other else None)
+            made.append(replace(one, names=(first, second)))
     return made
 
 
