@@ -1,26 +1,6 @@
 //! Devices and threads that this build can use on this machine.
 
-use bench_protocol::{Device, Failure};
-
-/// Kinds of device for `hello`.
-pub fn kinds() -> Vec<&'static str> {
-    if gpus() == 0 {
-        vec!["cpu"]
-    } else {
-        vec!["cpu", "cuda"]
-    }
-}
-
-/// Refuse a GPU that is not there.
-pub fn check(device: Device) -> Result<(), Failure> {
-    match device {
-        Device::Cuda(index) if index >= gpus() => Err(Failure::unsupported(format!(
-            "device: cuda:{index} is asked for, the driver has {}",
-            gpus()
-        ))),
-        _ => Ok(()),
-    }
-}
+use bench_protocol::Failure;
 
 /// Give rayon's pool, on which burn-flex and gemm compute, `threads` threads; returns how many it
 /// has. It is made once a process.
@@ -39,7 +19,8 @@ pub fn set_threads(threads: usize) -> Result<usize, Failure> {
 
 /// GPUs that the driver knows. Asking makes no context on any of them.
 #[cfg(feature = "cuda")]
-fn gpus() -> usize {
+pub fn gpus() -> usize {
+    use bench_protocol::count_gpus;
     use cudarc::driver::CudaContext;
 
     // Both libraries are opened at their first use, which panics where there is none.
@@ -58,17 +39,11 @@ fn gpus() -> usize {
             return 0;
         }
     }
-    match CudaContext::device_count() {
-        Ok(count) => usize::try_from(count).unwrap_or(0),
-        Err(error) => {
-            eprintln!("no GPU can be used: {error}");
-            0
-        }
-    }
+    count_gpus(CudaContext::device_count())
 }
 
 /// Without the feature `cuda` there is none.
 #[cfg(not(feature = "cuda"))]
-fn gpus() -> usize {
+pub fn gpus() -> usize {
     0
 }
