@@ -109,3 +109,6 @@ class Engine(ABC):
     @abstractmethod
     def generate(self, case: Case, seed: int, timings: Timings) -> None:
         """Generate from case.prompt_ids; push each id to timings as soon as the host knows it, until push says stop."""
+
+    def close(self) -> None:  # noqa: B027  most engines end with their process
+        """End what was started outside this process; called after the last request, before done."""
