@@ -9,7 +9,7 @@ import pytest
 
 from benchmark_runner.model.manifest import build_manifest
 from tiny_campaign import SNAKEMAKE, Finished
-from tiny_model import make_tiny_model
+from tiny_model import LLAMA_3_2_SCALING, make_tiny_model
 
 pytestmark = pytest.mark.workflow
 
@@ -84,13 +84,7 @@ LLAMA_3_2_SHAPE = {
     "num_hidden_layers": 16,
     "num_key_value_heads": 8,
     "rms_norm_eps": 1e-05,
-    "rope_scaling": {
-        "factor": 32.0,
-        "high_freq_factor": 4.0,
-        "low_freq_factor": 1.0,
-        "original_max_position_embeddings": 8192,
-        "rope_type": "llama3",
-    },
+    "rope_scaling": LLAMA_3_2_SCALING,
     "rope_theta": 500000.0,
     "tie_word_embeddings": True,
     "vocab_size": 128256,

@@ -1,34 +1,6 @@
 //! Devices and threads that this build can use on this machine.
 
-use bench_protocol::{Device, Failure};
-
-/// Kinds of device for `hello`.
-pub fn kinds() -> Vec<&'static str> {
-    match gpus() {
-        Ok(0) => vec!["cpu"],
-        Ok(_) => vec!["cpu", "cuda"],
-        Err(reason) => {
-            eprintln!("no GPU can be used: {reason}");
-            vec!["cpu"]
-        }
-    }
-}
-
-/// Refuse a GPU that is not there.
-pub fn check(device: Device) -> Result<(), Failure> {
-    let Device::Cuda(index) = device else {
-        return Ok(());
-    };
-    match gpus() {
-        Ok(count) if index < count => Ok(()),
-        Ok(count) => Err(Failure::unsupported(format!(
-            "device: cuda:{index} is asked for, the driver has {count}"
-        ))),
-        Err(reason) => Err(Failure::unsupported(format!(
-            "device: cuda:{index} is asked for, and no GPU can be used: {reason}"
-        ))),
-    }
-}
+use bench_protocol::{Failure, Gpus};
 
 /// Give rayon's pool, on which burn-flex and gemm compute, `threads` threads; returns how many it
 /// has. It is made once a process.
@@ -79,7 +51,8 @@ fn has_headers() -> bool {
 
 /// GPUs that the driver knows, or why none can be used. Asking makes no context on any of them.
 #[cfg(feature = "cuda")]
-fn gpus() -> Result<usize, String> {
+pub fn gpus() -> Gpus {
+    use bench_protocol::count_gpus;
     use cudarc::driver::CudaContext;
 
     // Both libraries are opened at their first use, which panics where there is none; so does the
@@ -105,13 +78,12 @@ fn gpus() -> Result<usize, String> {
             return Err(format!("{what} not found; {remedy}"));
         }
     }
-    let count = CudaContext::device_count().map_err(|error| error.to_string())?;
-    usize::try_from(count).map_err(|error| error.to_string())
+    count_gpus(CudaContext::device_count())
 }
 
 /// Without the feature `cuda` there is none.
 #[cfg(not(feature = "cuda"))]
 #[allow(clippy::unnecessary_wraps)] // the other one can fail
-fn gpus() -> Result<usize, String> {
+pub fn gpus() -> Gpus {
     Ok(0)
 }

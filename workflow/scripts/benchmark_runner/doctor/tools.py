@@ -1,4 +1,4 @@
-"""The programs that engines are built with, and the browser of the tests."""
+"""The programs that engines are built with or that users bring for them, and the browser of the tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from benchmark_runner.build.adapter import REMEDIES, Adapter
+from benchmark_runner.build.adapter import REMEDIES, Adapter, BroughtFile
 from benchmark_runner.doctor.finding import Finding, Lack
 
 CHROMIUM_NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -115,6 +115,16 @@ def uv(tool: Tool, adapters: Sequence[Adapter]) -> Finding:
     """What makes the environments of Python adapters."""
     python = ", ".join(adapter.name for adapter in adapters if adapter.environment is not None)
     return _tool("uv", tool, f"{python or 'no engine'} unavailable; the other engines run")
+
+
+def brought(adapter: Adapter, file: BroughtFile, named: Sequence[str]) -> Finding:
+    """A file that the user brings for an adapter; named are those of the configuration's engines that are there."""
+    check, title = f"{adapter.name.replace('-', '_')}_{file.option}", f"{file.option} (for {adapter.name})"
+    if named:
+        return Finding(check, title, ", ".join(named), values={"path": ", ".join(named)})
+    reason = f"no engine of the configuration names one that is there (options.{file.option}): {file.what}"
+    lack = Lack(reason, f"{adapter.name} unavailable; the other engines run", file.remedy)
+    return Finding(check, title, None, values={"path": None}, absent={"path": reason}, lacks=[lack])
 
 
 def find_chromium() -> Path | None:
