@@ -15,7 +15,7 @@ define snakemake
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run check plan doctor report analyze test test-quick lint lock docs clean
+.PHONY: help run check plan doctor report analyze test test-quick test-statistics lint lock docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -44,6 +44,9 @@ test: $(VENV)/test.stamp  ## set up and run every test
 
 test-quick: $(VENV)/test.stamp  ## the tests that need no engine, no workflow run and no browser
 	@$(BIN)/python -m pytest -m "not workflow and not real_engine and not browser and not lint" $(PYTEST_FLAGS)
+
+test-statistics: $(VENV)/test.stamp  ## the simulations with 2,000 campaigns each, and what they found (minutes)
+	@BENCHMARK_RUNNER_CAMPAIGNS=2000 $(BIN)/python -m pytest -rP tests/statistics/test_simul*.py $(PYTEST_FLAGS)
 
 lint: $(VENV)/test.stamp  ## format and type checks of Python, Snakemake and Rust
 	@$(BIN)/python -m pytest -m lint $(PYTEST_FLAGS)

@@ -261,7 +261,8 @@ def run_analysis(folder: Path, engines: Sequence[ScriptedEngine], plan: Mapping[
     common = ["--plan", plan_file]
     measured = ["--raw", *raw_files, "--iterations", iterations_file]
     judged = [*common, "--statistics", statistics_file]
-    assert statistics_main([*common, *measured, "--fidelity", *fidelity_files, "--out", statistics_file]) == 0
+    outputs = ["--looks", str(folder / "looks.json"), "--out", statistics_file]
+    assert statistics_main([*common, *measured, "--fidelity", *fidelity_files, *outputs]) == 0
     assert performance_main([*judged, *measured, "--out", performance_file]) == 0
     outputs = ["--out", str(folder / "summary.json"), "--table", str(folder / "comparison_table.md")]
     assert summary_main([*judged, "--performance", performance_file, *outputs]) == 0

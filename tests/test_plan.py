@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from benchmark_runner import forecast
 from benchmark_runner.campaign.minutes import NOTHING_FINISHED, Expected
+from benchmark_runner.campaign.spread import Spread
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.plan import findable, in_words, main, power_of
+from benchmark_runner.plan import expected_of, findable, in_words, main, power_of
 from tiny_campaign import CONFIG
 from tiny_model import make_tiny_model
 
@@ -30,13 +32,18 @@ def plan(arguments):
 
 
 def power(**changes):
-    known = {"tests": 2, "launches": 5, "fewest_launches": 5, "can_reach_significance": True}
-    return known | {"smallest_detectable_ratio": 1.123, "power": 0.8, "assumed_cv": 0.04} | changes
+    known = {"tests": 2, "launches": 5, "fewest_launches": 5, "can_reach_significance": True, "power": 0.8}
+    return known | {"smallest_detectable_ratio": 1.123, "cv": 0.04, "cv_source": "assumed", "cv_launches": 0} | changes
 
 
 def test_the_smallest_difference_is_told_with_what_it_assumes():
     words = findable(power())
     assert "80%" in words and "12.3 %" in words and "2 tests" in words and "4% (assumed" in words
+
+
+def test_a_spread_that_was_measured_here_is_told_with_its_launches():
+    words = findable(power(cv=0.0123, cv_source="past records of this machine", cv_launches=12))
+    assert words.endswith("if launches vary as 12 launches did on this machine before, by 1.2%")
 
 
 def test_too_few_launches_are_told_with_the_remedy():
@@ -55,9 +62,34 @@ def test_one_engine_has_no_pair_and_still_a_plan():
         "engines": [{"name": "a", "control_of": None}, {"name": "a_control", "control_of": "a"}],
         "workloads": [{"cases": [1]}],
         "campaign": {"launches": 3},
-        "config": {"analysis": {"confidence_level": 0.95}},
+        "config": {"analysis": {"confidence_level": 0.95, "significance_test": "mann_whitney_u"}},
     }
-    assert power_of(plan)["tests"] == 0
+    found = power_of(plan, None)
+    assert (found["tests"], found["can_reach_significance"]) == (0, True)
+
+
+def test_the_plan_takes_the_spread_of_past_records_and_what_the_first_look_may_spend(plan):
+    assumed, measured = power_of(plan, None), power_of(plan, Spread(0.01, 10, 2))
+    assert (assumed["cv"], assumed["cv_source"], assumed["cv_launches"]) == (0.04, "assumed", 0)
+    assert (measured["cv"], measured["cv_launches"]) == (0.01, 10)
+    assert measured["smallest_detectable_ratio"] < assumed["smallest_detectable_ratio"]
+    assert (assumed["alpha"], assumed["alpha_of_look"]) == (0.05, 0.04)
+
+
+def test_the_plan_says_what_it_will_take(plan):
+    assert plan["expected"] == {"minutes": None, "gpu_hours": 0.0, "known_launches": 0, "reason": NOTHING_FINISHED}
+    # Launches of a second each: 1 s for each of the plan's on the CPU, none of a GPU.
+    for row in plan["order"][:2]:
+        folder = Path(row["folder"])
+        folder.mkdir(parents=True)
+        for name, at in (("spec.json", 1000), ("record.json", 1001)):
+            (folder / name).write_text("{}")
+            os.utime(folder / name, (at, at))
+    found = expected_of(plan, Path(plan["config"]["benchmark"]["output_dir"]), has_gpu=False)
+    assert found["minutes"] == pytest.approx(len(plan["order"]) / 60)
+    assert (found["gpu_hours"], found["known_launches"]) == (0.0, 2)
+    brought = expected_of(plan, Path(plan["config"]["benchmark"]["output_dir"]), has_gpu=True)
+    assert brought["gpu_hours"] == pytest.approx(len(plan["order"]) / 3600)
 
 
 def test_the_plan_file_is_the_same_each_time(arguments, tmp_path):

@@ -19,7 +19,12 @@ def config(tmp_path, monkeypatch):
     make_tiny_model(tmp_path / "models" / "m", max_position_embeddings=1024)
     (tmp_path / "mine").write_text("#!/bin/sh\n")
     return {
-        "benchmark": {"output_dir": "./results/x", "model_path": "./models/m", "launches": 2},
+        "benchmark": {
+            "output_dir": "./results/x",
+            "model_path": "./models/m",
+            "launches": 2,
+            "allow_underpowered": True,
+        },
         "engines": [
             {"name": "brought", "binary_path": "mine"},
             {"name": "torch", "binary_path": "./target/release/pytorch-baseline"},

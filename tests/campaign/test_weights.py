@@ -27,7 +27,7 @@ def load(tmp_path, monkeypatch):
         {"name": "gguf_f16", "binary_path": "target/tiny-bench", "dtype": "f16"},
     ]
     config = {
-        "benchmark": {"output_dir": "results/x", "model_path": "mine/m", "launches": 2},
+        "benchmark": {"output_dir": "results/x", "model_path": "mine/m", "launches": 2, "allow_underpowered": True},
         "engines": engines,
         "workloads": [{"name": "w", "test_cases": [{"prompt": "Hi", "max_tokens": 4}]}],
     }

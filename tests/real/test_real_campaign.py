@@ -38,6 +38,7 @@ def small(program, embedded_model: Path, tmp_path_factory: pytest.TempPathFactor
             "output_dir": "results/real",
             "model_path": str(embedded_model),
             "launches": 2,
+            "allow_underpowered": True,
         },
         "engines": [{"name": engine, "binary_path": str(program(engine))} for engine in ENGINES],
         "workloads": [

@@ -13,7 +13,7 @@ import pytest
 from benchmark_runner.display import STRUCK, estimate_parts, milliseconds, significant
 from benchmark_runner.performance.results import Cell, Results
 from benchmark_runner.report import overview
-from benchmark_runner.report.page import wording
+from benchmark_runner.report.wording import wording
 from finished import ENGINES, WORKLOADS, finish, make_environment, read
 from records import ScriptedEngine, ScriptedWorkload
 
@@ -273,7 +273,7 @@ def test_settings_are_in_a_table_and_differing_ones_beside_the_verdicts_of_their
     assert rows["batch size"] == ["not known of all", "1", "unknown"]
     assert rows["compiled graph"] == ["same", "no", "no"]
     note = "settings differ: threads 2 / 1, KV cache f16 / f32"
-    ((pair, verdict, _, words, _),) = page.table("latency_test, case_1: end-to-end latency")
+    ((pair, verdict, _, words, _, _),) = page.table("latency_test, case_1: end-to-end latency")
     assert (pair, words.endswith(note)) == ("other against torch", True)
     assert "settings differ" not in verdict
     compared = next(row for row in page.table(COMPARISON) if row[0].startswith("other"))

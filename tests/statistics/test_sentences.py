@@ -8,28 +8,28 @@ import numpy as np
 import pytest
 
 from benchmark_runner.statistics.estimates import Estimate
+from benchmark_runner.statistics.evidence import Evidence, Pair
 from benchmark_runner.statistics.metrics import BY_NAME
+from benchmark_runner.statistics.schemes import DEFAULT_SCHEME
 from benchmark_runner.statistics.sentences import interval_words, number_pair, sentence
-from benchmark_runner.statistics.verdicts import Judgement, Pair
+from benchmark_runner.statistics.verdicts import Judgement
 
 PAIR = Pair("candle", "torch", np.ones(5), np.ones(5), -1.0)
 RATIO = Estimate(2.45, 2.31, 2.58, 0.95, "test", 5)
 JUDGEMENT = Judgement(
     pair=PAIR,
+    evidence=Evidence(None, {}, {}),
+    scheme=DEFAULT_SCHEME,
     verdict="meaningfully_faster",
     faster="candle",
     reason=None,
     comparison=None,
     ratio=RATIO,
     p_holm=0.001,
-    mann_whitney=None,
-    p_bonferroni=0.016,
+    p_bonferroni={"mann_whitney_u": 0.016},
     equivalence_p=0.9,
-    cliffs_delta=1.0,
-    hedges_g=5.0,
-    shift=-60.0,
-    sd_of_log_ratios=0.01,
-    alpha=0.05,
+    level=0.95,
+    alpha=0.04,
 )
 E2E = BY_NAME["e2e_ms"]
 

@@ -63,20 +63,19 @@ def test_the_true_ratio_lies_in_the_interval_and_is_meaningful(sound: dict[str, 
     assert (one["engine"], one["reference"], one["faster"]) == ("candle", "torch", "candle")
     assert one["verdict"] == "meaningfully_faster"
     assert one["ratio"]["low"] < 2.0 < one["ratio"]["high"]
-    assert one["simultaneous"]["level"] == pytest.approx(0.975)
+    assert one["simultaneous"]["level"] == pytest.approx(0.98)
     assert one["launches"] == {"engine": 6, "reference": 6, "blocks": 6}
     assert one["tests"]["mann_whitney_u"]["p"] == pytest.approx(2 / 924)
     assert one["tests"]["mann_whitney_u"]["p_bonferroni"] == pytest.approx(4 / 924)
     assert one["tests"]["paired_t"]["n"] == 6
 
 
-def test_the_family_is_stated(sound: dict[str, Any]) -> None:
-    assert {key: sound["family"][key] for key in ("metric", "tests", "planned", "alpha")} == {
-        "metric": "e2e_ms",
-        "tests": 2,
-        "planned": 2,
-        "alpha": 0.05,
-    }
+def test_both_families_are_stated(sound: dict[str, Any]) -> None:
+    whole, narrow = sound["families"]["all_pairs"], sound["families"]["against_baseline"]
+    stated = {key: whole[key] for key in ("metric", "tests", "planned", "alpha", "look", "alpha_of_look")}
+    assert stated == {"metric": "e2e_ms", "tests": 2, "planned": 2, "alpha": 0.05, "look": 1, "alpha_of_look": 0.04}
+    assert (narrow["tests"], narrow["planned"]) == (2, 2)
+    assert narrow["description"].startswith("every other engine against torch in 2 test cases")
 
 
 def test_every_cell_has_every_metric(sound: dict[str, Any]) -> None:
@@ -182,7 +181,7 @@ def test_an_unavailable_engine_is_named_with_its_remedy(tmp_path: Path) -> None:
         "Change the script",
     )
     assert _primary(summary)["verdict"] == "untestable"
-    assert summary["family"]["tests"] == 0 and summary["family"]["planned"] == 1
+    assert summary["families"]["all_pairs"]["tests"] == 0 and summary["families"]["all_pairs"]["planned"] == 1
     assert _kinds(summary) >= {"unavailable_engine"}
     assert "untestable" not in _kinds(summary)
 
@@ -210,7 +209,7 @@ def test_an_engine_that_computes_something_else_is_not_judged(tmp_path: Path) ->
     assert one["verdict"] == "untestable" and "fidelity_fail" in one["qualifiers"]
     assert "does not compute the same" in one["reason"]
     assert one["ratio"] is not None
-    assert summary["family"]["tests"] == 0
+    assert summary["families"]["all_pairs"]["tests"] == 0
     assert "fidelity_fail" in _kinds(summary)
 
 
@@ -285,8 +284,8 @@ def test_a_verdict_that_hangs_on_outliers_is_marked(tmp_path: Path) -> None:
     summary = _read(tmp_path)
     one = _primary(summary)
     assert one["verdict"] in ("equivalent", "inconclusive")
-    assert one["without_outliers"]["verdict"] == "meaningfully_faster"
-    assert one["without_outliers"]["ratio_point"] == pytest.approx(1.05, abs=0.01)
+    assert one["sensitivity"]["without_outliers"]["verdict"] == "meaningfully_faster"
+    assert one["sensitivity"]["without_outliers"]["ratio_point"] == pytest.approx(1.05, abs=0.01)
     assert "outlier_sensitive" in one["qualifiers"] and "outlier_sensitive" in _kinds(summary)
     numbers = next(c for c in summary["cells"] if c["engine"] == "candle" and c["case"])["metrics"]["e2e_ms"]
     assert numbers["outliers"] == {"flagged": 6, "of": 36}
@@ -396,5 +395,5 @@ def test_an_engine_without_raw_data_is_an_error(tmp_path: Path) -> None:
 def test_the_confidence_level_is_that_of_the_configuration(tmp_path: Path) -> None:
     write_results(tmp_path, [TORCH, CANDLE], launches=6, analysis={"confidence_level": 0.99})
     summary = _read(tmp_path)
-    assert summary["family"]["alpha"] == 0.01
+    assert summary["families"]["all_pairs"]["alpha"] == 0.01
     assert _primary(summary)["ratio"]["level"] == 0.99

@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, Pair, decide, family_tests, judge_family
+from benchmark_runner.statistics.evidence import Pair
+from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, decide, family_tests, judge_family
 
 
 def _pair(values: Sequence[float], reference: Sequence[float], **options: object) -> Pair:
@@ -33,16 +34,16 @@ def test_a_clear_difference_beyond_the_margin_is_meaningful() -> None:
     found = _judge(_times(2.0), BASE)
     assert (found.verdict, found.faster) == ("meaningfully_faster", "fast")
     assert found.ratio is not None and found.ratio.point == pytest.approx(2.0, rel=1e-3)
-    assert (found.cliffs_delta, found.reason) == (1.0, None)
-    assert found.hedges_g is not None and found.hedges_g > 10
-    assert found.shift is not None and found.shift < -40
+    assert (found.evidence.cliffs_delta, found.reason) == (1.0, None)
+    assert found.evidence.hedges_g is not None and found.evidence.hedges_g > 10
+    assert found.evidence.shift is not None and found.evidence.shift < -40
 
 
 def test_the_slower_engine_names_the_reference() -> None:
     found = _judge(_times(0.5), BASE)
     assert (found.verdict, found.faster) == ("meaningfully_faster", "slow")
     assert found.ratio is not None and found.ratio.point == pytest.approx(0.5, rel=1e-3)
-    assert found.cliffs_delta == -1.0
+    assert found.evidence.cliffs_delta == -1.0
 
 
 def test_higher_is_better_turns_the_ratio_round() -> None:
@@ -69,7 +70,7 @@ def test_a_difference_that_only_pairs_show_is_not_confirmed() -> None:
     found = _judge([value / 1.03 * wobble for value, wobble in zip(reference, WOBBLE, strict=True)], reference)
     assert (found.verdict, found.faster) == ("significant_unconfirmed", "fast")
     assert found.p_holm is not None and found.p_holm < 0.05
-    assert found.p_bonferroni is not None and found.p_bonferroni > 0.05
+    assert found.p_bonferroni["mann_whitney_u"] > 0.05
 
 
 def test_noise_is_inconclusive() -> None:
@@ -122,7 +123,7 @@ def test_values_that_are_no_times_are_untestable(bad: float) -> None:
     found = _judge([bad, *_times(2.0)[1:]], BASE)
     assert found.verdict == "untestable"
     assert found.reason is not None and ("not a number" in found.reason or "not positive" in found.reason)
-    assert (found.ratio, found.cliffs_delta, found.hedges_g) == (None, None, None)
+    assert (found.ratio, found.evidence.cliffs_delta, found.evidence.hedges_g) == (None, None, None)
 
 
 def test_an_excluded_pair_has_estimates_but_no_verdict_and_no_place_in_the_family() -> None:
@@ -132,7 +133,7 @@ def test_an_excluded_pair_has_estimates_but_no_verdict_and_no_place_in_the_famil
     first, second = judge_family([excluded, sound], 0.95)
     assert (first.verdict, first.reason) == ("untestable", "ran on another device")
     assert first.ratio is not None and first.p_holm is None
-    assert second.p_bonferroni == pytest.approx(2 / math.comb(16, 8))
+    assert second.p_bonferroni["mann_whitney_u"] == pytest.approx(2 / math.comb(16, 8))
 
 
 def test_a_pair_with_a_side_that_never_ran_leaves_the_family() -> None:

@@ -190,3 +190,20 @@ def test_an_engine_that_computes_something_else_keeps_its_figures_and_is_struck_
     row = next(line for line in _table(tmp_path).splitlines() if line.startswith("| ~~wrong~~ [2]"))
     assert "| 5.99 ms (" in row and "no verdict [3]" in row
     assert "2. wrong is not ranked: it does not compute the same as the reference (scripted fail)" in _table(tmp_path)
+
+
+def test_the_nearest_rival_s_verdict_stands_for_the_others(tmp_path: Path) -> None:
+    burn = ScriptedEngine("burn", ttft_ms=12.0, itl_ms=6.0, **SPREAD)
+    words = _answer(tmp_path, [TORCH, CANDLE, burn])["summary"]["recommendation"]
+    assert words.startswith("Take candle for the shortest answers in latency_test: candle answers 1.")
+    assert "times as fast as burn" in words
+    assert "It is further ahead of torch, as certainly." in words
+    assert words.count("times as fast as") == 1
+
+
+def test_several_rivals_are_named_and_left_to_the_table(tmp_path: Path) -> None:
+    noisy: dict[str, Any] = {"launch_spread": 0.05, "iteration_spread": 0.05}
+    engines = [ScriptedEngine(name, **noisy) for name in ("torch", "candle", "burn")]
+    words = _answer(tmp_path, engines)["summary"]["recommendation"]
+    assert "The data do not say whether" in words and "times as fast" not in words
+    assert len(words) < 400

@@ -75,12 +75,15 @@ rule summarise_statistics:
         f"{OUT}/logs/stages/summarise_statistics.log",
     conda:
         "../../envs/workflow.yaml"
+    params:
+        looks=f"{OUT}/looks.json",  # grows with every look, so it is no input: it would be newer than its reader
     shell:
         "python -m benchmark_runner.statistics"
         " --plan {input.plan:q}"
         " --raw {input.raw:q}"
         " --iterations {input.iterations:q}"
         " --fidelity {input.fidelity:q}"
+        " --looks {params.looks:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"
 

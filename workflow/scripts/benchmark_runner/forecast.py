@@ -34,6 +34,11 @@ def time_in_words(forecast: Expected, owed: int) -> str:
     return f"{total}{left}, by {plural(forecast.known, 'finished launch')} of the same kind"
 
 
+def _gpu_hours(plan: Mapping[str, Any]) -> str:
+    hours = plan["expected"]["gpu_hours"]
+    return f", of which {hours:.2g} hours hold a GPU" if hours else ""
+
+
 def _iterations(plan: Mapping[str, Any]) -> Iterator[str]:
     wanted = {entry["name"]: entry["iterations"] for entry in plan["config"]["workloads"]}
     for workload in plan["workloads"]:
@@ -69,7 +74,9 @@ def in_words(plan: Mapping[str, Any], owed: Collection[int], forecast: Expected)
         campaign["name"],
         _line("launches", f"{launches_in_words(plan)}; {len(owed) or 'none'} owed"),
         _line("iterations", f"a launch, {'; '.join(_iterations(plan))}"),
-        _line("time", f"{time_in_words(forecast, len(owed))}; builds, checks and analysis come on top"),
+        _line(
+            "time", f"{time_in_words(forecast, len(owed))}{_gpu_hours(plan)}; builds, checks and analysis come on top"
+        ),
         _line("can find", findable(power)),
         _line("needs", f"{launches} or more of each engine and workload for a verdict"),
         _line("order", f"block 1 of {blocks}, shuffled by seed {campaign['seed']}:"),

@@ -11,36 +11,69 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.campaign.design import design_of
+from benchmark_runner.campaign.machine import this_machine
+from benchmark_runner.campaign.minutes import expected
+from benchmark_runner.campaign.spread import Spread, measured_spread
 from benchmark_runner.display import plural
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.statistics import power
 
 ASSUMED_CV: Final = 0.04
-"""Spread of an engine's launch medians before anything is measured (chosen); the report tells how much they varied."""
+"""Spread of an engine's launch medians where nothing was measured on this machine before (reference recipe)."""
 
 POWER: Final = power.DEFAULT_POWER
 
 
-def power_of(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """What the design can find: family of tests, fewest launches, smallest detectable ratio."""
-    engines = [engine["name"] for engine in plan["engines"] if engine["control_of"] is None]
+def power_of(plan: Mapping[str, Any], spread: Spread | None) -> dict[str, Any]:
+    """What the design can find: family of tests, fewest launches, smallest detectable ratio.
+
+    spread is how much launches varied on this machine before; None assumes ASSUMED_CV.
+    """
+    engines = sum(engine["control_of"] is None for engine in plan["engines"])
     cells = sum(len(workload["cases"]) for workload in plan["workloads"])
-    tests = power.family_size(len(engines), cells)
     launches = plan["campaign"]["launches"]
-    alpha = 1.0 - plan["config"]["analysis"]["confidence_level"]
-    needed = power.fewest_launches(max(tests, 1), alpha)
+    design = design_of(engines, cells, launches, plan["config"]["analysis"])
+    cv, tests = ASSUMED_CV if spread is None else spread.cv, max(design.tests, 1)
     return {
-        "tests": tests,
+        "tests": design.tests,
         "family": "all pairs of engines without the control, in each test case, on end-to-end latency",
-        "alpha": alpha,
+        "alpha": design.alpha,
+        "alpha_of_look": design.alpha_of_look,
+        "significance_test": design.scheme.name,
         "launches": launches,
-        "fewest_launches": needed,
-        "can_reach_significance": launches >= needed,
-        "assumed_cv": ASSUMED_CV,
+        "fewest_launches": design.needed,
+        "can_reach_significance": design.can_answer,
+        "cv": cv,
+        "cv_source": "assumed" if spread is None else "past records of this machine",
+        "cv_launches": 0 if spread is None else spread.launches,
         "power": POWER,
-        "smallest_detectable_ratio": power.smallest_detectable_ratio(launches, ASSUMED_CV, max(tests, 1), alpha, POWER),
+        "smallest_detectable_ratio": power.smallest_detectable_ratio(launches, cv, tests, design.alpha_of_look, POWER),
     }
+
+
+def expected_of(plan: Mapping[str, Any], output_dir: Path, *, has_gpu: bool) -> dict[str, Any]:
+    """Minutes of all launches and hours of a GPU, by finished launches of the same kind; null with a reason where none
+    is known."""
+    everything = expected(plan["order"], [], output_dir)
+    on_gpu = {engine["name"] for engine in plan["engines"] if has_gpu and engine["build_device"] != "cpu"}
+    gpu = expected([row for row in plan["order"] if row["engine"] in on_gpu], [], output_dir)
+    gpu_minutes = 0.0 if not on_gpu else gpu.total_minutes
+    return {
+        "minutes": everything.total_minutes,
+        "gpu_hours": None if gpu_minutes is None else gpu_minutes / 60.0,
+        "known_launches": everything.known,
+        "reason": everything.reason,
+    }
+
+
+def _spread_in_words(found: Mapping[str, Any]) -> str:
+    if found["cv_source"] == "assumed":
+        return f"if launches vary by {found['cv']:.0%} (assumed; the report tells how much they did)"
+    return (
+        f"if launches vary as {plural(found['cv_launches'], 'launch')} did on this machine before, by {found['cv']:.1%}"
+    )
 
 
 def findable(found: Mapping[str, Any]) -> str:
@@ -56,10 +89,8 @@ def findable(found: Mapping[str, Any]) -> str:
     if found["smallest_detectable_ratio"] is None:
         return f"no difference up to 100 times is found with {found['power']:.0%} power: set benchmark.launches higher"
     percent = 100.0 * (found["smallest_detectable_ratio"] - 1.0)
-    return (
-        f"smallest difference found with {found['power']:.0%} power in {tests}: {percent:.1f} %, "
-        f"if launches vary by {found['assumed_cv']:.0%} (assumed; the report tells how much they did)"
-    )
+    smallest = f"smallest difference found with {found['power']:.0%} power in {tests}: {percent:.1f} %"
+    return f"{smallest}, {_spread_in_words(found)}"
 
 
 def launches_in_words(plan: Mapping[str, Any]) -> str:
@@ -85,7 +116,10 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args(argv)
     plan = load_campaign(arguments.config, [], arguments.engines_folder).plan()
-    plan["power"] = power_of(plan)
+    output_dir, system = Path(plan["config"]["benchmark"]["output_dir"]), plan["config"]["system"]
+    plan["power"] = power_of(plan, measured_spread(plan["order"], output_dir, os.uname().nodename))
+    has_gpu = system["device"] != "cpu" and this_machine(system).gpu_absent_reason is None
+    plan["expected"] = expected_of(plan, output_dir, has_gpu=has_gpu)
     write_json(arguments.out, plan)
     print(in_words(plan))
     return os.EX_OK

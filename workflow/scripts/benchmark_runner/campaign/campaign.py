@@ -13,6 +13,7 @@ from benchmark_runner.build import adapter as adapters
 from benchmark_runner.campaign.attempts import attempts_made, is_owed
 from benchmark_runner.campaign.checks import campaign_problems
 from benchmark_runner.campaign.continued import iterations_per_launch
+from benchmark_runner.campaign.design import underpowered
 from benchmark_runner.campaign.engines import Engine, brought_notices, campaign_engines, engine_is_back
 from benchmark_runner.campaign.fidelity_prompts import DEFAULT_PROMPTS, hottest_sampling
 from benchmark_runner.campaign.identity import file_sha256, fingerprint
@@ -255,7 +256,8 @@ class Campaign:
 def examine_whole(raw: Mapping[str, Any], engines_folder: Path, overrides: Mapping[str, Any] | None = None) -> Examined:
     """A merged configuration with every problem that can be found without building anything."""
     examined = examine(raw, overrides)
-    return examined._replace(problems=[*examined.problems, *campaign_problems(examined, engines_folder)])
+    problems = [*examined.problems, *campaign_problems(examined, engines_folder)]
+    return examined._replace(problems=problems or list(underpowered(examined)))
 
 
 def campaign_of(examined: Examined, engines_folder: Path) -> Campaign:

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import base64
 from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
 import altair
 import jinja2
 import vl_convert
-import yaml
 
 from benchmark_runner.report import campaign, charts, money, overview, results, settings
 from benchmark_runner.report.inputs import Inputs
 from benchmark_runner.report.results import as_sentence
+from benchmark_runner.report.wording import TEMPLATE_FOLDER, wording
 
-TEMPLATE_FOLDER: Final = Path(__file__).resolve().parents[3] / "report"
 PLOT_ORDER: Final = ("latency_comparison", "throughput_scaling", "memory_usage", "gpu_utilization")
-
-
-@cache
-def wording() -> dict[str, Any]:
-    """Legends, captions and the glossary of workflow/report/wording.yaml."""
-    content: dict[str, Any] = yaml.safe_load((TEMPLATE_FOLDER / "wording.yaml").read_text(encoding="utf-8"))
-    return content
 
 
 @cache
@@ -94,7 +85,8 @@ def context(inputs: Inputs) -> dict[str, Any]:
             for found in inputs.performance["findings"]
             if found["verdict"] != "untestable" and found["reference"] == inputs.plan["campaign"]["baseline"]
         ],
-        "family": as_sentence(inputs.statistics["family"]["description"], inputs),
+        "families": [as_sentence(one["description"], inputs) for one in inputs.statistics["families"].values()],
+        "look": inputs.statistics["families"]["all_pairs"],
     }
 
 

@@ -9,6 +9,7 @@ from benchmark_runner.performance.ranking import LATENCY as PRIMARY_METRIC
 from benchmark_runner.performance.results import Cell as Place
 from benchmark_runner.report.inputs import Document, Inputs
 from benchmark_runner.report.tables import Cell, Column, Table, text_or_absent
+from benchmark_runner.report.wording import wording
 
 TABLE_METRICS: Final = (
     ("e2e_ms", "End-to-end"),
@@ -17,6 +18,15 @@ TABLE_METRICS: Final = (
     ("total_tokens_per_s", "Throughput"),
 )
 SEVERITY_TONES: Final = {"serious": "bad", "warning": "perhaps", "note": "open"}
+SECOND_TESTS: Final = {"mann_whitney_u": "Mann-Whitney", "permutation": "permutation"}
+ALTERNATIVES: Final = {
+    "without_outliers": "without outliers",
+    "without_events": "without disturbed launches",
+    "mann_whitney_u": "with Mann-Whitney beside the t test",
+    "permutation": "with a permutation test beside the t test",
+    "paired_t": "by the t test of blocks alone",
+    "welch_t": "by Welch's t test alone",
+}
 FIDELITY_TONES: Final = {"pass": "sure", "rounding": "sure", "fail": "bad"}
 
 
@@ -150,7 +160,8 @@ def _verdicts(inputs: Inputs, caption: str, found: list[Document], *, where: boo
         Column("Ratio", number=True, hint="times as good"),
         Column("In words", prose=True),
     ]
-    columns.append(Column("Corrected p", number=True, hint="paired t or Welch by Holm; Mann-Whitney by Bonferroni"))
+    columns.append(Column("What would change it", prose=True))
+    columns.append(Column("Corrected p", number=True, hint="t test by Holm; the exact test beside it by Bonferroni"))
     rows = []
     for one in found:
         place = f"{one['workload']}, {one['case']}" if one["case"] is not None else one["workload"]
@@ -160,10 +171,30 @@ def _verdicts(inputs: Inputs, caption: str, found: list[Document], *, where: boo
                 verdict_cell(one, _marks(one)),
                 _ratio_cell(one["ratio"]),
                 Cell(as_sentence(one["sentence"], inputs), one["footnote"]),
-                _p_cell(one["tests"]),
+                Cell(what_would_change(one)),
+                _p_cell(one["tests"], inputs.statistics["settings"]["significance_test"]),
             ]
         )
     return Table(caption, columns, rows, empty="There is no pair to compare.")
+
+
+def what_would_change(one: Document) -> str:
+    """Other analyses of the same pair that end in another verdict, each with it."""
+    sensitivity = one["sensitivity"]
+    answers = {
+        **sensitivity["other_tests"],
+        **{name: sensitivity[name] for name in ("without_outliers", "without_events")},
+    }
+    found = [f"{ALTERNATIVES[name]}: {_verdict_words(answers[name])}" for name in sensitivity["changed_by"]]
+    alone = one["against_baseline"]
+    if alone is not None and (alone["verdict"], alone["faster"]) != (one["verdict"], one["faster"]):
+        found.append(f"asking about the baseline alone: {_verdict_words(alone)}")
+    return "; ".join(found) or "nothing that was tried"
+
+
+def _verdict_words(answer: Document) -> str:
+    words = str(wording()["verdicts"][answer["verdict"]]["label"])
+    return f"{words} ({answer['faster']})" if answer["faster"] else words
 
 
 def as_sentence(text: str, inputs: Inputs) -> str:
@@ -179,12 +210,10 @@ def _marks(one: Document) -> str | None:
     return ", ".join(mark.replace("_", " ") for mark in one["qualifiers"] if mark != "settings_differ") or None
 
 
-def _p_cell(tests: Document) -> Cell:
-    t_test = tests.get("paired_t") or tests.get("welch_t")
-    u_test = tests.get("mann_whitney_u")
-    first = None if t_test is None else t_test["p_holm"]
-    second = None if u_test is None else u_test["p_bonferroni"]
-    return Cell(_p(first), None if second is None else f"{_p(second)} Mann-Whitney", first)
+def _p_cell(tests: Document, second: str) -> Cell:
+    first = next((test["p_holm"] for test in tests.values() if test.get("p_holm") is not None), None)
+    beside = tests[second]["p_bonferroni"] if second in SECOND_TESTS and second in tests else None
+    return Cell(_p(first), None if beside is None else f"{_p(beside)} {SECOND_TESTS[second]}", first)
 
 
 def _p(value: float | None) -> str:

@@ -9,10 +9,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark_runner.errors import exit_status
-from benchmark_runner.jsonio import write_json
+from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.schemas import require_valid
-from benchmark_runner.statistics.inputs import read_inputs
+from benchmark_runner.statistics.families import family_launches
+from benchmark_runner.statistics.inputs import Inputs, read_inputs
+from benchmark_runner.statistics.looks import NO_HISTORY, Looks, look_at
 from benchmark_runner.statistics.summary import summarise
+
+
+def count_look(inputs: Inputs, file: Path) -> Looks:
+    """Number of this look; the file remembers the looks before it and from now on this one."""
+    history = read_json(file) if file.is_file() else NO_HISTORY
+    looks, remembered = look_at(inputs.launches, family_launches(inputs), history)
+    if remembered != history:
+        write_json(file, remembered)
+    return looks
 
 
 def main(argv: Sequence[str]) -> int:
@@ -22,13 +33,16 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--raw", type=Path, nargs="+", required=True, help="raw_data/<engine>.json of all engines")
     parser.add_argument("--iterations", type=Path, required=True, help="iterations.parquet")
     parser.add_argument("--fidelity", type=Path, nargs="*", default=[], help="fidelity/<engine>.json of all engines")
+    parser.add_argument("--looks", type=Path, required=True, help="looks.json, which remembers earlier analyses")
     parser.add_argument("--out", type=Path, required=True, help="statistical_summary.json")
     args = parser.parse_args(argv)
-    summary = summarise(read_inputs(args.plan, args.raw, args.fidelity), args.iterations)
-    require_valid("settings", summary, str(args.out))
+    inputs = read_inputs(args.plan, args.raw, args.fidelity)
+    summary = summarise(inputs, args.iterations, count_look(inputs, args.looks))
+    require_valid("statistical_summary", summary, str(args.out))
     write_json(args.out, summary)
     verdicts = Counter(one["verdict"] for one in summary["comparisons"] if one["kind"] == "primary")
-    print(f"{summary['family']['description']}; verdicts: {dict(verdicts)}; {len(summary['warnings'])} warnings")
+    family = summary["families"]["all_pairs"]["description"]
+    print(f"{family}; verdicts: {dict(verdicts)}; {len(summary['warnings'])} warnings")
     return 0
 
 

@@ -258,6 +258,19 @@ def _quality_cautions(cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, 
             yield caution(kind, "warning", f"{message} ({where})", remedy, engine=engine)
 
 
+_SENSITIVE: Final = {
+    "outlier_sensitive": (
+        "without_outliers",
+        "Raise benchmark.launches, and look for what disturbed the flagged iterations",
+    ),
+    "event_sensitive": (
+        "without_events",
+        "Close what else ran (the warnings name it), move the disturbed launches' folders away, and run again",
+    ),
+}
+"""Qualifiers of verdicts that hang on some of the data: what they would be without, and what to do."""
+
+
 def verdict_cautions(
     comparisons: Sequence[Mapping[str, Any]], control: Mapping[str, Any] | None
 ) -> Iterator[dict[str, Any]]:
@@ -275,16 +288,18 @@ def verdict_cautions(
             else "See the warnings on the engines concerned",
         )
     for one in primary:
-        if "outlier_sensitive" in one["qualifiers"]:
-            yield caution(
-                "outlier_sensitive",
-                "warning",
-                f"{one['engine']} against {one['reference']}, {one['workload']} {one['case']}: the verdict is "
-                f"{one['verdict']} with all iterations and {one['without_outliers']['verdict']} without outliers",
-                "Raise benchmark.launches, and look for what disturbed the flagged iterations",
-                engine=one["engine"],
-                workload=one["workload"],
-            )
+        for mark, (alternative, remedy) in _SENSITIVE.items():
+            if mark in one["qualifiers"]:
+                otherwise = one["sensitivity"][alternative]["verdict"]
+                yield caution(
+                    mark,
+                    "warning",
+                    f"{one['engine']} against {one['reference']}, {one['workload']} {one['case']}: the verdict is "
+                    f"{one['verdict']} with everything and {otherwise} {alternative.replace('_', ' ')}",
+                    remedy,
+                    engine=one["engine"],
+                    workload=one["workload"],
+                )
         if "unpaired" in one["qualifiers"] and one["verdict"] != "untestable":
             yield caution(
                 "unpaired",

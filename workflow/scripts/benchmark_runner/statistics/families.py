@@ -9,11 +9,14 @@ from functools import cache
 
 import numpy as np
 
+from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
+from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, paired_blocks, same_machine
+from benchmark_runner.statistics.power import FEWEST_LAUNCHES, fewest_launches, share_of_alpha
 from benchmark_runner.statistics.samples import CellKey
-from benchmark_runner.statistics.verdicts import FEWEST_LAUNCHES, Pair
+from benchmark_runner.statistics.schemes import SCHEMES
 
 LaunchValues = Mapping[tuple[CellKey, str], Mapping[int, float]]
 """Launch value by block, by (cell, metric)."""
@@ -41,6 +44,14 @@ def engine_pairs(inputs: Inputs) -> list[tuple[str, str]]:
 def control_pairs(inputs: Inputs) -> list[tuple[str, str]]:
     """(control, its twin), empty where the campaign has no control."""
     return [(name, engine.control_of) for name, engine in inputs.engines.items() if engine.control_of is not None]
+
+
+def family_launches(inputs: Inputs) -> int:
+    """Fewest launches of each engine from which the family of all planned pairs can have a verdict at its first
+    look."""
+    tests = len(engine_pairs(inputs)) * len(inputs.cells)
+    scheme = SCHEMES[inputs.settings["significance_test"]]
+    return fewest_launches(max(tests, 1), inputs.alpha * share_of_alpha(1), scheme.second)
 
 
 def places(inputs: Inputs, metric: Metric) -> list[Place]:
@@ -85,8 +96,9 @@ def qualifiers(a: EngineData, b: EngineData) -> list[str]:
 class Pairing:
     """Makes the pairs of a campaign; the blocks that two engines share are looked up once for all metrics."""
 
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(self, inputs: Inputs, looks: Looks = FIRST_LOOK) -> None:
         self._inputs = inputs
+        self._looks = looks
         cool_down_s = float(inputs.plan["config"].get("system", {}).get("cool_down_seconds") or 0.0)
         self._longest_idle_s = LONGEST_IDLE_S + cool_down_s
         self.shared_blocks = cache(self._shared_blocks)
@@ -113,6 +125,7 @@ class Pairing:
         own_blocks, other_blocks = (blocks, blocks) if paired else (sorted(own), sorted(other))
         if not paired and excluded is None and not same_machine([*a.ok(place.workload), *b.ok(place.workload)]):
             excluded = "their launches ran on different machines"
+        look = self._looks.at(engine, reference, place.workload)
         return Pair(
             engine=engine,
             reference=reference,
@@ -121,4 +134,6 @@ class Pairing:
             sign=metric.sign,
             paired=paired,
             excluded=excluded,
+            look=look,
+            share=share_of_alpha(look),
         )

@@ -7,11 +7,29 @@ fewest launches starts at once.
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, Literal
+
+SecondTest = Literal["mann_whitney_u", "permutation"]
+"""Exact test that must agree with the t test."""
+MANN_WHITNEY: Final = "mann_whitney_u"
+PERMUTATION: Final = "permutation"
+
+FEWEST_LAUNCHES: Final = 3
+"""Two differences have one degree of freedom: their 95 % interval reaches nine standard deviations to either side."""
 
 DEFAULT_ALPHA: Final = 0.05
 DEFAULT_POWER: Final = 0.80
 """Chosen: the usual promise; one true difference in five of exactly the stated size is missed."""
+
+MOST_VALUES_COUNTED: Final = 32
+"""Chosen: a permutation test of more values would take seconds to count, so its arrangements are drawn."""
+
+ARRANGEMENTS_DRAWN: Final = 9_999
+"""With the one observed 10,000, so that no p is below 1e-4 (Phipson & Smyth 2010, Stat. Appl. Genet. 9, 39)."""
+
+FIRST_SHARE: Final = 0.8
+"""Share of alpha that the first look may spend. Chosen: it costs a campaign of ten launches less than one launch, and
+leaves 0.005 of the usual 0.05 to a second look and half as much to each further one."""
 
 MOST_LAUNCHES_SEARCHED: Final = 1000
 """Chosen: beyond this a campaign takes days, and the answer 'more than that' is as good as the number."""
@@ -26,30 +44,59 @@ QUADRATURE_POINTS: Final = 4001
 """Steps of 0.0045: error below 1e-5 at 2 launches (the integrand has a kink there), below 1e-9 from 4 on."""
 
 
-def smallest_p(launches_a: int, launches_b: int) -> float:
-    """Smallest two-sided p of an exact Mann-Whitney test of two samples without ties.
+def share_of_alpha(look: int) -> float:
+    """Share of alpha that this look at a campaign, counted from 1, may spend.
 
-    Complete separation is 2 of the C(a + b, a) equally likely orders. 1 where a sample is empty.
+    Whoever looks, adds launches and looks again has two chances to be wrong. So the first look may spend FIRST_SHARE,
+    and each further one half of what is left: 0.8, 0.1, 0.05, 0.025 … of alpha, together never more than all of it,
+    however often one looks and however the launches to be added were chosen (Bonferroni over looks; spending alpha over
+    looks is the idea of Lan & DeMets 1983, Biometrika 70, 659-663).
+    """
+    return FIRST_SHARE if look == 1 else (1.0 - FIRST_SHARE) * 0.5 ** (look - 1)
+
+
+def smallest_p(
+    launches_a: int, launches_b: int, second: SecondTest | None = MANN_WHITNEY, *, paired: bool = True
+) -> float:
+    """Smallest two-sided p that the test beside the t test can give; 0 where there is none, 1 where a sample is empty.
+
+    Exact Mann-Whitney without ties, and the exchange of labels: complete separation is 2 of the C(a + b, a) equally
+    likely orders. Flipping signs within blocks: 2 of 2^n.
     """
     if launches_a < 1 or launches_b < 1:
         return 1.0
-    return min(1.0, 2.0 / math.comb(launches_a + launches_b, launches_a))
+    if second is None:
+        return 0.0
+    blocks = second == PERMUTATION and paired
+    values = min(launches_a, launches_b) if blocks else launches_a + launches_b
+    arrangements = 2.0**values if blocks else math.comb(values, launches_a)
+    drawn = second == PERMUTATION and values > MOST_VALUES_COUNTED
+    return min(1.0, 1.0 / (ARRANGEMENTS_DRAWN + 1) if drawn else 2.0 / arrangements)
 
 
-def can_reach(launches_a: int, launches_b: int, tests: int, alpha: float = DEFAULT_ALPHA) -> bool:
-    """Whether exact Mann-Whitney with Bonferroni over `tests` can fall to alpha at these launches."""
-    return smallest_p(launches_a, launches_b) * max(tests, 1) <= alpha
+def can_reach(
+    launches_a: int,
+    launches_b: int,
+    tests: int,
+    alpha: float = DEFAULT_ALPHA,
+    second: SecondTest | None = MANN_WHITNEY,
+    *,
+    paired: bool = True,
+) -> bool:
+    """Whether the test beside the t test, with Bonferroni over `tests`, can fall to alpha at these launches."""
+    return smallest_p(launches_a, launches_b, second, paired=paired) * max(tests, 1) <= alpha
 
 
-def fewest_launches(tests: int, alpha: float = DEFAULT_ALPHA) -> int:
-    """Fewest launches an engine at which exact Mann-Whitney with Bonferroni over `tests` can reach alpha.
+def fewest_launches(tests: int, alpha: float = DEFAULT_ALPHA, second: SecondTest | None = MANN_WHITNEY) -> int:
+    """Fewest launches an engine at which a verdict over `tests` comparisons can reach alpha.
 
-    Raises ValueError unless tests >= 1 and 0 < alpha < 1.
+    The exact test beside the t test sets it; never below FEWEST_LAUNCHES. Raises ValueError unless tests >= 1 and
+    0 < alpha < 1.
     """
     if tests < 1 or not 0.0 < alpha < 1.0:
         raise ValueError(f"tests {tests} must be at least 1 and alpha {alpha} between 0 and 1")
-    launches = 1
-    while not can_reach(launches, launches, tests, alpha):
+    launches = FEWEST_LAUNCHES
+    while not can_reach(launches, launches, tests, alpha, second):
         launches += 1
     return launches
 
@@ -118,13 +165,14 @@ def launches_to_detect_ratio(
     tests: int = 1,
     alpha: float = DEFAULT_ALPHA,
     power: float = DEFAULT_POWER,
+    second: SecondTest | None = MANN_WHITNEY,
 ) -> int | None:
-    """Fewest launches at which exact Mann-Whitney can reach alpha and paired t has the power for this ratio.
+    """Fewest launches at which the exact test can reach alpha and paired t has the power for this ratio.
 
     None where more than MOST_LAUNCHES_SEARCHED are needed, or the ratio is 1, which no number separates.
     """
     effect = abs(math.log(ratio))
-    least = max(2, fewest_launches(max(tests, 1), alpha))
+    least = fewest_launches(max(tests, 1), alpha, second)
     if effect == 0.0:
         return None
     if sd_of_log_ratios == 0.0:

@@ -71,12 +71,14 @@ def _reservations(judgement: Judgement, qualifiers: Collection[str]) -> list[str
         words.append("they did not run side by side, so a change of the machine in between may be the cause")
     if "outlier_sensitive" in qualifiers:
         words.append("without outliers the verdict is another")
+    if "event_sensitive" in qualifiers:
+        words.append("without the launches that other programs disturbed the verdict is another")
     return words
 
 
 def sentence(judgement: Judgement, metric: Metric, qualifiers: Collection[str], detectable: float | None) -> str:
     """The verdict in one sentence; detectable is the smallest ratio that would have been found with 80 % power."""
-    pair, level = judgement.pair, f"{100 * (1 - judgement.alpha):g} %"
+    pair, level = judgement.pair, f"{100 * judgement.level:g} %"
     tail = [*_reservations(judgement, qualifiers), launches_words(judgement)]
     subject = judgement.faster or pair.engine
     margin = f"{100 * EQUIVALENCE_MARGIN:g} %"
@@ -89,6 +91,8 @@ def sentence(judgement: Judgement, metric: Metric, qualifiers: Collection[str], 
         return "; ".join([claim(judgement, metric, subject), sure, *small, *tail])
     if judgement.verdict == "significant_unconfirmed":
         doubt = [] if "control_differs" in qualifiers else ["only one of the two tests calls it a difference"]
+        if judgement.faster is None:
+            doubt = ["the two tests point in opposite directions"]
         return "; ".join([f"perhaps {claim(judgement, metric, subject)}", *doubt, *tail])
     if judgement.verdict == "equivalent":
         return "; ".join([f"{pair.engine} and {pair.reference} are the same within {margin} in {metric.label}", *tail])

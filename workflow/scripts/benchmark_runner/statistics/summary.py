@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.collect import value_at
+from benchmark_runner.statistics import absences
 from benchmark_runner.statistics.cautions import all_cautions
 from benchmark_runner.statistics.cells import describe
-from benchmark_runner.statistics.comparisons import Measured, compare_all
+from benchmark_runner.statistics.comparison_document import Writer, families_json
+from benchmark_runner.statistics.comparisons import Measured, compare_all, undisturbed
+from benchmark_runner.statistics.families import Pairing
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
+from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
 from benchmark_runner.statistics.metrics import METRICS
 from benchmark_runner.statistics.samples import CellKey, each_sample
 from benchmark_runner.statistics.settings import joined, settings_by_workload
 
-SCHEMA_VERSION: Final = 1
-ANALYSIS_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+ANALYSIS_VERSION: Final = 2
 """Goes up when the same measurements would give other numbers or verdicts."""
 
 
@@ -83,49 +87,48 @@ def measure(inputs: Inputs, iterations: Path) -> tuple[list[dict[str, Any]], Mea
     for key, metric, sample in each_sample(inputs.engines, inputs.plan["workloads"], iterations):
         values[key, metric.name] = sample.by_block()
         kept[key, metric.name] = sample.without_outliers.by_block()
-        described[key, metric.name] = describe(metric, sample, inputs.level)
+        numbers = describe(metric, sample, inputs.level)
+        described[key, metric.name] = {**numbers, "undefined": absences.of_cell(metric, numbers)}
         engine, workload, case = key
         cell = cells.setdefault(key, _blank_cell(engine, workload, case))
-        numbers = described[key, metric.name]
-        cell["metrics"][metric.name] = numbers
+        cell["metrics"][metric.name] = described[key, metric.name]
         cell["launches"] = max(cell["launches"], numbers["launches"])
         if metric.level == "iteration":
             cell["iterations"] = max(cell["iterations"], numbers["iterations"])
-    return list(cells.values()), Measured(values, kept, described, settings_by_workload(inputs))
+    calm = undisturbed(values, inputs.launches)
+    return list(cells.values()), Measured(values, kept, calm, described, settings_by_workload(inputs))
 
 
-def summarise(inputs: Inputs, iterations: Path) -> dict[str, Any]:
-    """Content of statistical_summary.json."""
+def _settings(inputs: Inputs) -> dict[str, Any]:
+    keys = ("confidence_level", "outlier_threshold", "remove_outliers", "significance_test")
+    return {**{key: inputs.settings[key] for key in keys}, "equivalence_margin": EQUIVALENCE_MARGIN}
+
+
+def _metrics() -> dict[str, Any]:
+    told = ("unit", "better", "level", "label", "definition")
+    return {metric.name: {key: getattr(metric, key) for key in told} for metric in METRICS}
+
+
+def summarise(inputs: Inputs, iterations: Path, looks: Looks = FIRST_LOOK) -> dict[str, Any]:
+    """Content of statistical_summary.json; looks says how often these launches were looked at before."""
     cells, measured = measure(inputs, iterations)
-    comparisons, family, control = compare_all(inputs, measured)
-    settings = inputs.settings
+    compared = compare_all(inputs, measured, Pairing(inputs, looks))
+    writer = Writer(inputs, measured, compared)
+    comparisons = list(writer.comparisons())
+    control = writer.control(comparisons)
     engine_settings = [{"workload": name, "settings": entries} for name, entries in measured.settings.items()]
     return {
         "schema_version": SCHEMA_VERSION,
         "analysis_version": ANALYSIS_VERSION,
         "campaign": inputs.plan["campaign"],
-        "settings": {
-            "confidence_level": settings["confidence_level"],
-            "outlier_threshold": settings["outlier_threshold"],
-            "remove_outliers": settings["remove_outliers"],
-            "significance_test": settings["significance_test"],
-            "equivalence_margin": EQUIVALENCE_MARGIN,
-        },
-        "metrics": {
-            metric.name: {
-                "unit": metric.unit,
-                "better": metric.better,
-                "level": metric.level,
-                "label": metric.label,
-                "definition": metric.definition,
-            }
-            for metric in METRICS
-        },
+        "settings": _settings(inputs),
+        "metrics": _metrics(),
         "engines": [engine_json(inputs, engine) for engine in inputs.engines.values()],
         "engine_settings": engine_settings,
         "cells": cells,
-        "family": family,
+        "families": families_json(inputs, compared.primary, looks),
         "comparisons": comparisons,
         "control": control,
         "warnings": all_cautions(inputs, engine_settings, cells, comparisons, control),
+        "undefined": {} if control else {"control": "benchmark.control is false"},
     }

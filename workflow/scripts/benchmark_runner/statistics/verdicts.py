@@ -1,28 +1,19 @@
-"""From launch values to verdicts: one family of comparisons, judged together. Every way out that is not sure is
+"""From the evidence of pairs to verdicts: one family of comparisons, judged together. Every way out that is not sure is
 `untestable` or `inconclusive`."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 
-from benchmark_runner.statistics import effects
-from benchmark_runner.statistics.estimates import Estimate, FloatArray, negligible_spread
-from benchmark_runner.statistics.hypotheses import (
-    EQUIVALENCE_MARGIN,
-    Comparison,
-    TestResult,
-    bonferroni,
-    holm,
-    mann_whitney,
-    paired_comparison,
-    welch_comparison,
-)
-from benchmark_runner.statistics.power import can_reach, fewest_launches
+from benchmark_runner.statistics.estimates import Estimate
+from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
+from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN, Comparison, TestResult, bonferroni, holm
+from benchmark_runner.statistics.power import FEWEST_LAUNCHES, PERMUTATION, SecondTest, can_reach, fewest_launches
+from benchmark_runner.statistics.schemes import DEFAULT_SCHEME, Scheme
 
 Verdict = Literal[
     "untestable",
@@ -36,57 +27,39 @@ Verdict = Literal[
 CERTAIN: Final = ("confirmed_faster", "meaningfully_faster")
 """Verdicts that order two engines."""
 
-FEWEST_LAUNCHES: Final = 3
-"""Two differences have one degree of freedom: their 95 % interval reaches nine standard deviations to either side."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two engines in one cell with the launch values that are compared.
-
-    Where paired, the two arrays are aligned by block. sign is 1 where higher values are better and -1 where lower
-    ones are. excluded says why this pair takes no part in the family (nothing was measured, or it must not be
-    compared).
-    """
-
-    engine: str
-    reference: str
-    values: FloatArray
-    reference_values: FloatArray
-    sign: float
-    paired: bool = True
-    excluded: str | None = None
-
-    @property
-    def counts(self) -> bool:
-        """Whether the pair is one of the family's tests."""
-        return self.excluded is None and len(self.values) > 0 and len(self.reference_values) > 0
-
 
 @dataclass(frozen=True)
 class Judgement:
-    """All that was found out about one pair; ratios above 1 mean that the engine is better than the reference."""
+    """All that was found out about one pair; ratios above 1 mean that the engine is better than the reference.
+
+    faster is None where nothing is significant, or where the two tests point in opposite directions. level is the
+    confidence level of the campaign; alpha is what this look may spend of 1 - level. p_holm corrects the
+    t test, p_bonferroni the exact tests by name.
+    """
 
     pair: Pair
+    evidence: Evidence
+    scheme: Scheme
     verdict: Verdict
     faster: str | None
     reason: str | None
     comparison: Comparison | None
     ratio: Estimate | None
     p_holm: float | None
-    mann_whitney: TestResult | None
-    p_bonferroni: float | None
+    p_bonferroni: Mapping[SecondTest, float]
     equivalence_p: float | None
-    cliffs_delta: float | None
-    hedges_g: float | None
-    shift: float | None
-    sd_of_log_ratios: float | None
+    level: float
     alpha: float
 
     @property
     def equivalent(self) -> bool | None:
         """Whether the pair was shown to lie within the margin; None where that was not tested."""
         return None if self.equivalence_p is None else self.verdict != "untestable" and self.equivalence_p <= self.alpha
+
+    @property
+    def outcome(self) -> tuple[Verdict, str | None]:
+        """What another analysis of the same pair is held against: the verdict and its direction."""
+        return self.verdict, self.faster
 
 
 def family_tests(pairs: Sequence[Pair]) -> int:
@@ -98,94 +71,15 @@ def family_tests(pairs: Sequence[Pair]) -> int:
     return sum(pair.counts for pair in pairs)
 
 
-def _unmeasurable(pair: Pair) -> str | None:
-    """Why no interval can be computed from a pair's values; None where one can."""
-    fewest = min(len(pair.values), len(pair.reference_values))
-    if fewest == 0:
-        missing = pair.engine if len(pair.values) == 0 else pair.reference
-        return f"no launch of {missing} ended ok here with a value"
-    if fewest < 2:
-        return f"1 launch: at least {FEWEST_LAUNCHES} are needed"
-    both = np.concatenate((pair.values, pair.reference_values))
-    if not bool(np.all(np.isfinite(both))):
-        return "a launch value is not a number"
-    if not bool(np.all(both > 0.0)):
-        return "a launch value is not positive, so there is no ratio"
-    return None
-
-
-def _log_ratios(pair: Pair) -> FloatArray:
-    return pair.sign * np.log(pair.values / pair.reference_values)
-
-
-def _no_spread(pair: Pair) -> bool:
-    if pair.paired:
-        return negligible_spread(_log_ratios(pair))
-    return all(negligible_spread(np.log(side / side[0])) for side in (pair.values, pair.reference_values))
-
-
-def _compare(pair: Pair, level: float, simultaneous_level: float) -> Comparison:
-    if pair.paired:
-        return paired_comparison(_log_ratios(pair), level, simultaneous_level)
-    scale = float(pair.reference_values[0])
-    own, other = np.log(pair.values / scale), np.log(pair.reference_values / scale)
-    return welch_comparison(pair.sign * own, pair.sign * other, level, simultaneous_level)
-
-
-def _ratio_without_spread(pair: Pair, level: float) -> Estimate:
-    ratio = float(pair.values[0] / pair.reference_values[0]) ** pair.sign
-    method = "all launches equal: no spread to judge by"
-    return Estimate(ratio, ratio, ratio, level, method, min(len(pair.values), len(pair.reference_values)))
-
-
-def _hedges_g(pair: Pair) -> float | None:
-    """Hedges g of the logarithms, so that it belongs to the same scale as the ratio; positive where the engine is
-    better."""
-    return effects.hedges_g(pair.sign * np.log(pair.values), pair.sign * np.log(pair.reference_values))
-
-
-def _spread(pair: Pair) -> float:
-    """Standard deviation of log ratios; for unpaired launches what independent blocks would have."""
-    if pair.paired:
-        return float(np.std(_log_ratios(pair), ddof=1))
-    variances = [float(np.var(np.log(side), ddof=1)) for side in (pair.values, pair.reference_values)]
-    return math.sqrt(sum(variances))
-
-
-def _too_weak(pair: Pair, tests: int, alpha: float) -> str | None:
+def _too_weak(pair: Pair, scheme: Scheme, tests: int, alpha: float) -> str | None:
     """Why these launches can not end in a verdict whatever they show; None where they can."""
-    n_a, n_b = len(pair.values), len(pair.reference_values)
-    fewest = min(n_a, n_b)
-    if fewest < FEWEST_LAUNCHES:
-        return f"too few launches: {fewest}, at least {FEWEST_LAUNCHES} are needed"
-    if not can_reach(n_a, n_b, tests, alpha):
-        needed = fewest_launches(tests, alpha)
+    if pair.fewest < FEWEST_LAUNCHES:
+        return f"too few launches: {pair.fewest}, at least {FEWEST_LAUNCHES} are needed"
+    if not can_reach(len(pair.values), len(pair.reference_values), tests, alpha, scheme.second, paired=pair.paired):
+        needed = fewest_launches(tests, alpha, scheme.second)
         over = "1 comparison" if tests == 1 else f"{tests} comparisons"
-        return f"too few launches: {fewest} cannot reach significance over {over}, {needed} can"
+        return f"too few launches: {pair.fewest} cannot reach significance over {over}, {needed} can"
     return None
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """A pair's statistics before the family is corrected."""
-
-    obstacle: str | None
-    comparison: Comparison | None = None
-    ratio: Estimate | None = None
-    u_test: TestResult | None = None
-
-
-def _measure(pair: Pair, tests: int, level: float) -> _Measured:
-    alpha = round(1.0 - level, 12)
-    obstacle = _unmeasurable(pair)
-    if obstacle is not None:
-        return _Measured(pair.excluded or obstacle)
-    if _no_spread(pair):
-        reason = pair.excluded or "launches do not vary at all, so there is nothing to judge the difference by"
-        return _Measured(reason, ratio=_ratio_without_spread(pair, level))
-    comparison = _compare(pair, level, 1.0 - alpha / max(tests, 1))
-    u_test = mann_whitney(pair.sign * pair.values, pair.sign * pair.reference_values)
-    return _Measured(pair.excluded or _too_weak(pair, tests, alpha), comparison, comparison.ratio, u_test)
 
 
 def decide(
@@ -211,56 +105,110 @@ def _beyond_margin(interval: Estimate) -> bool:
     return interval.low > margin or interval.high < 1.0 / margin
 
 
-def _judge(pair: Pair, measured: _Measured, p_holm: float | None, tests: int, alpha: float) -> Judgement:
-    comparison, u_test = measured.comparison, measured.u_test
-    verdict: Verdict = "untestable"
-    faster: str | None = None
-    p_bonferroni = equivalence_p = delta = None
-    if comparison is not None and u_test is not None:
-        p_bonferroni = bonferroni(u_test.p, tests)
-        equivalence_p = bonferroni(comparison.equivalence_p, tests)
-        delta = effects.cliffs_delta(u_test.statistic, len(pair.values), len(pair.reference_values))
-        if measured.obstacle is None and p_holm is not None:
-            log_direction = np.sign(np.log(comparison.ratio.point))
-            verdict = decide(
-                t_significant=p_holm <= alpha,
-                u_significant=p_bonferroni <= alpha,
-                same_direction=bool(log_direction == np.sign(delta)),
-                beyond_margin=_beyond_margin(comparison.simultaneous),
-                equivalent=equivalence_p <= alpha,
-            )
-            if verdict in (*CERTAIN, "significant_unconfirmed"):
-                faster = pair.engine if log_direction > 0 else pair.reference
-    sized = measured.ratio is not None
-    return Judgement(
-        pair=pair,
-        verdict=verdict,
-        faster=faster,
-        reason=measured.obstacle,
-        comparison=comparison,
-        ratio=measured.ratio,
-        p_holm=p_holm,
-        mann_whitney=u_test,
-        p_bonferroni=p_bonferroni,
-        equivalence_p=equivalence_p,
-        cliffs_delta=delta,
-        hedges_g=_hedges_g(pair) if sized else None,
-        shift=effects.hodges_lehmann(pair.values, pair.reference_values) if sized else None,
-        sd_of_log_ratios=_spread(pair) if sized else None,
-        alpha=alpha,
+def _same_direction(comparison: Comparison, second: TestResult | None, evidence: Evidence) -> bool:
+    """Whether the ratio and what stands beside it point the same way; a permutation test's mean is the ratio's own."""
+    direction = np.sign(np.log(comparison.ratio.point))
+    if second is None or second is evidence.seconds.get(PERMUTATION):
+        return True
+    return bool(direction == np.sign(evidence.cliffs_delta or 0.0))
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A pair with its t test at the levels of its family, before corrections."""
+
+    pair: Pair
+    evidence: Evidence
+    alpha: float
+    obstacle: str | None
+    comparison: Comparison | None
+
+    @property
+    def ratio(self) -> Estimate | None:
+        return self.comparison.ratio if self.comparison else self.evidence.ratio_without_spread
+
+
+def _measured(pair: Pair, evidence: Evidence, level: float, scheme: Scheme, tests: int) -> _Measured:
+    alpha = round((1.0 - level) * pair.share, 12)
+    obstacle = pair.excluded or evidence.obstacle or _too_weak(pair, scheme, tests, alpha)
+    found = evidence.t.get(scheme.first(paired=pair.paired))
+    comparison = None if found is None else found.compared(level, 1.0 - alpha / max(tests, 1))
+    return _Measured(pair, evidence, alpha, obstacle, comparison)
+
+
+def _verdict(
+    one: _Measured,
+    comparison: Comparison,
+    second: TestResult | None,
+    *,
+    p_holm: float,
+    tests: int,
+    equivalence_p: float,
+    same_direction: bool,
+) -> Verdict:
+    t_significant = p_holm <= one.alpha
+    return decide(
+        t_significant=t_significant,
+        u_significant=t_significant if second is None else bonferroni(second.p, tests) <= one.alpha,
+        same_direction=same_direction,
+        beyond_margin=_beyond_margin(comparison.simultaneous),
+        equivalent=equivalence_p <= one.alpha,
     )
 
 
-def judge_family(pairs: Sequence[Pair], level: float) -> list[Judgement]:
-    """Judge the pairs of one family together at this confidence level (alpha is 1 - level).
+def _judge(one: _Measured, level: float, scheme: Scheme, p_holm: float | None, tests: int) -> Judgement:
+    evidence, comparison = one.evidence, one.comparison
+    second = evidence.seconds.get(scheme.second) if scheme.second else None
+    verdict: Verdict = "untestable"
+    faster = equivalence_p = None
+    if comparison is not None:
+        equivalence_p = bonferroni(comparison.equivalence_p, tests)
+        if one.obstacle is None and p_holm is not None:
+            agree = _same_direction(comparison, second, evidence)
+            verdict = _verdict(
+                one,
+                comparison,
+                second,
+                p_holm=p_holm,
+                tests=tests,
+                equivalence_p=equivalence_p,
+                same_direction=agree,
+            )
+            if agree and verdict in (*CERTAIN, "significant_unconfirmed"):
+                faster = one.pair.engine if comparison.ratio.point > 1.0 else one.pair.reference
+    return Judgement(
+        pair=one.pair,
+        evidence=evidence,
+        scheme=scheme,
+        verdict=verdict,
+        faster=faster,
+        reason=one.obstacle,
+        comparison=comparison,
+        ratio=one.ratio,
+        p_holm=p_holm,
+        p_bonferroni={name: bonferroni(test.p, tests) for name, test in evidence.seconds.items()},
+        equivalence_p=equivalence_p,
+        level=level,
+        alpha=one.alpha,
+    )
 
-    The t tests are corrected by Holm, Mann-Whitney and equivalence by Bonferroni, intervals by 1 - alpha / tests. Pairs
-    that could not be tested although they were measured stay in the family as p = 1.
+
+def judge_evidence(
+    pairs: Sequence[Pair], evidence: Sequence[Evidence], level: float, scheme: Scheme = DEFAULT_SCHEME
+) -> list[Judgement]:
+    """Judge pairs of one family together from what weigh() found of each.
+
+    alpha is 1 - level, of which each pair may spend its share. The t tests are corrected by Holm, the exact tests and
+    equivalence by Bonferroni, intervals by 1 - alpha / tests. Pairs that could not be tested although they were
+    measured stay in the family as p = 1.
     """
-    tests, alpha = family_tests(pairs), round(1.0 - level, 12)
-    measured = [_measure(pair, tests, level) for pair in pairs]
+    tests = family_tests(pairs)
+    measured = [_measured(pair, one, level, scheme, tests) for pair, one in zip(pairs, evidence, strict=True)]
     p_values = [one.comparison.test.p if one.comparison and one.obstacle is None else None for one in measured]
     corrected = holm(p_values, tests)
-    return [
-        _judge(pair, one, p_holm, tests, alpha) for pair, one, p_holm in zip(pairs, measured, corrected, strict=True)
-    ]
+    return [_judge(one, level, scheme, p_holm, tests) for one, p_holm in zip(measured, corrected, strict=True)]
+
+
+def judge_family(pairs: Sequence[Pair], level: float, scheme: Scheme = DEFAULT_SCHEME) -> list[Judgement]:
+    """Weigh and judge the pairs of one family; see judge_evidence."""
+    return judge_evidence(pairs, [weigh(pair, level) for pair in pairs], level, scheme)

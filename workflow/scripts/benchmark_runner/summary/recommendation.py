@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -33,21 +34,28 @@ def _left_out(performance: Mapping[str, Any]) -> str:
     return " ".join(f"{entry['engine']} is left out: {entry['reason']}." for entry in performance["unranked"])
 
 
-def _reasons(comparisons: list[Mapping[str, Any]]) -> str:
-    """Sentences of verdicts, each with the settings that differ between the two."""
-    return "; ".join(
-        f"{one['sentence']} ({one['footnote']})" if one["footnote"] else one["sentence"] for one in comparisons
-    )
+def _told(one: Mapping[str, Any]) -> str:
+    """Sentence of a verdict with the settings that differ between the two."""
+    return f"{one['sentence']} ({one['footnote']})" if one["footnote"] else str(one["sentence"])
+
+
+def _distance(one: Mapping[str, Any]) -> float:
+    """How far apart the two engines were seen; nothing seen is no distance."""
+    return abs(math.log(one["ratio"]["point"])) if one["ratio"] else 0.0
 
 
 def _certain(results: Results, performance: Mapping[str, Any]) -> str:
-    """The fastest engine with the sentences that carry it, and the engine with the highest throughput if another."""
+    """The fastest engine with the verdict against the nearest rival, and the highest throughput if it is another's."""
     fastest = performance["fastest_engine"]
     cell = headline_cell(performance["headline"], "latency")
     others = [entry["engine"] for entry in performance["ranking"] if entry["engine"] != fastest]
-    against = [results.between(fastest, other, cell, LATENCY) for other in others]
-    reasons = _reasons([one for one in against if one is not None])
-    words = [f"Take {fastest} for the shortest answers in {cell.workload}: {reasons}."]
+    against = {other: results.between(fastest, other, cell, LATENCY) for other in others}
+    known = {other: one for other, one in against.items() if one is not None}
+    nearest = min(known, key=lambda other: _distance(known[other]))
+    words = [f"Take {fastest} for the shortest answers in {cell.workload}: {_told(known[nearest])}."]
+    further = [other for other in others if other != nearest]
+    if further:
+        words.append(f"It is further ahead of {_listed(further)}, as certainly.")
     best = performance["best_throughput"]
     if best is not None and best["engine"] != fastest:
         place = performance["headline"]["throughput"]["workload"]
@@ -78,10 +86,11 @@ def _undecided(results: Results, performance: Mapping[str, Any]) -> str:
     cell = headline_cell(performance["headline"], "latency")
     found = [results.between(candidate, rival, cell, LATENCY) for rival in rivals]
     comparisons = [one for one in found if one is not None]
-    reasons = _reasons(comparisons)
     beaten = [one["engine"] for one in performance["ranking"] if one["engine"] not in (candidate, *rivals)]
     ahead = f"{candidate} is faster than {_listed(beaten)}. " if beaten else ""
-    doubt = f"The data do not say whether {candidate} is faster than {_listed(rivals)} in {cell.workload}: {reasons}."
+    # With several rivals their verdicts would fill the page; the table of verdicts has each.
+    reason = f": {_told(comparisons[0])}" if len(comparisons) == 1 else ""
+    doubt = f"The data do not say whether {candidate} is faster than {_listed(rivals)} in {cell.workload}{reason}."
     return f"{ahead}{doubt} {_what_it_takes(comparisons, int(results.summary['campaign']['launches']))}"
 
 

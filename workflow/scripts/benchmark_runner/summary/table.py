@@ -134,7 +134,7 @@ def comparison_table(plan: Mapping[str, Any], results: Results, recommendation: 
         "together.",
         "",
         f"Ratios above 1 mean faster than {results.baseline}; they and the verdicts come from all iterations, compared "
-        f"launch by launch within blocks. {summary['family']['description'].capitalize()}.",
+        f"launch by launch within blocks. {summary['families']['all_pairs']['description'].capitalize()}.",
         "",
     ]
     return "\n".join(lines)

@@ -1,0 +1,79 @@
+"""Looks: counted by what was looked at, and never worth more than alpha together."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from benchmark_runner.statistics.inputs import Launch
+from benchmark_runner.statistics.looks import FIRST_LOOK, Looks, look_at
+from benchmark_runner.statistics.power import share_of_alpha
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def launches(
+    count: int, *, engine: str = "fast", identity: str = "abc", status: str = "ok", day: int = 0
+) -> list[Launch]:
+    begun = [START + timedelta(days=day, minutes=block) for block in range(count)]
+    record = {"identity": identity}
+    return [
+        Launch(engine, "chat", block, block, status, "host", "boot", start, start, record)
+        for block, start in enumerate(begun, start=1)
+    ]
+
+
+def test_all_looks_together_spend_alpha_and_no_more() -> None:
+    shares = [share_of_alpha(look) for look in range(1, 60)]
+    assert shares[:4] == pytest.approx([0.8, 0.1, 0.05, 0.025])
+    assert math.fsum(shares) == pytest.approx(1.0, abs=1e-12) and math.fsum(shares) <= 1.0 + 1e-12
+
+
+def test_the_same_launches_are_the_same_look_however_often_they_are_analysed() -> None:
+    first, history = look_at(launches(5), 4)
+    again, unchanged = look_at(launches(5), 4, history)
+    assert first.at("fast", "slow", "chat") == again.at("fast", "slow", "chat") == 1
+    assert unchanged == history
+
+
+def test_more_launches_are_another_look_and_going_back_is_the_earlier_one() -> None:
+    _, history = look_at(launches(5), 4)
+    second, history = look_at(launches(8), 4, history)
+    assert (second.at("fast", "slow", "chat"), second.last) == (2, 2)
+    third, history = look_at(launches(9), 4, history)
+    assert third.last == 3
+    back, _ = look_at(launches(5), 4, history)
+    assert back.last == 1
+
+
+def test_launches_that_were_measured_anew_are_another_look() -> None:
+    _, history = look_at(launches(5), 4)
+    assert look_at(launches(5, day=1), 4, history)[0].last == 2
+
+
+def test_a_look_from_which_no_verdict_can_come_spends_nothing() -> None:
+    _, history = look_at(launches(3), 4)
+    assert history["looks"] == {}
+    assert look_at(launches(6), 4, history)[0].last == 1
+
+
+def test_failed_launches_are_not_looked_at() -> None:
+    _, history = look_at([*launches(5), *launches(7, status="failed")[5:]], 4)
+    assert look_at(launches(5), 4, history)[0].last == 1
+
+
+def test_a_changed_measurement_starts_anew() -> None:
+    _, history = look_at(launches(5), 4)
+    assert look_at(launches(8, identity="def", day=2), 4, history)[0].last == 1
+
+
+def test_a_pair_has_the_look_of_the_side_that_was_looked_at_more_often() -> None:
+    _, history = look_at(launches(5), 4)
+    looks, _ = look_at([*launches(8), *launches(8, engine="new")], 4, history)
+    assert looks.at("fast", "new", "chat") == 2 and looks.at("new", "third", "chat") == 1
+
+
+def test_nothing_seen_is_the_first_look() -> None:
+    assert FIRST_LOOK.at("a", "b", "chat") == 1 and Looks({}).last == 1
