@@ -26,7 +26,8 @@ def campaign() -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _collect(campaign: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, Any]:
     plan, records = campaign
-    return collect.collect(plan, "alpha", make_fidelity(ENGINE, "alpha"), records)
+    launches = list(collect.checked(plan, "alpha", records.items()))
+    return {**collect.describe(plan, "alpha", make_fidelity(ENGINE, "alpha"), launches), "launches": launches}
 
 
 def test_every_record_is_kept_whole(campaign: Any) -> None:
@@ -72,7 +73,7 @@ def test_the_same_launch_twice_is_refused(campaign: Any) -> None:
 
 def test_an_engine_that_is_not_planned_is_refused(campaign: Any) -> None:
     with pytest.raises(BenchmarkError, match=r"'gamma' is no engine of the plan; it has \['alpha'\]"):
-        collect.collect(campaign[0], "gamma", {}, {})
+        list(collect.checked(campaign[0], "gamma", []))
 
 
 def _same_cell(campaign: Any) -> list[dict[str, Any]]:

@@ -173,14 +173,14 @@ def _lists(*gaps: list[float]) -> pa.ChunkedArray:
 
 
 def test_answers_of_different_length_fill_the_matrix_from_the_left() -> None:
-    matrix = gap_matrix(_lists([1.0, 2.0, 3.0], [], [4.0]))
+    matrix = gap_matrix(_lists([1.0, 2.0, 3.0], [], [4.0]), 3)
     assert matrix.shape == (3, 3)
     assert matrix[0].tolist() == [1.0, 2.0, 3.0]
     assert np.isnan(matrix[1]).all() and matrix[2, 0] == 4.0 and np.isnan(matrix[2, 1:]).all()
 
 
 def test_a_rate_is_the_median_over_iterations() -> None:
-    matrix = gap_matrix(_lists([10.0, 20.0], [10.0, 40.0], [10.0]))
+    matrix = gap_matrix(_lists([10.0, 20.0], [10.0, 40.0], [10.0]), 2)
     assert launch_rates(matrix, bins(2)).tolist() == [100.0, pytest.approx(1000 / 30)]
 
 
@@ -188,16 +188,15 @@ def test_long_answers_are_averaged_over_neighbouring_tokens() -> None:
     starts = bins(100, most=4)
     assert starts.tolist() == [0, 25, 50, 75]
     gaps = [10.0] * 25 + [20.0] * 75
-    assert launch_rates(gap_matrix(_lists(gaps)), starts).tolist() == [100.0, 50.0, 50.0, 50.0]
+    assert launch_rates(gap_matrix(_lists(gaps), 100), starts).tolist() == [100.0, 50.0, 50.0, 50.0]
 
 
 def test_a_series_has_an_interval_over_launches() -> None:
-    table = pa.table({"block": [1, 2], "itl_ms": _lists([10.0], [12.5])})
-    [point] = case_series(table, 0.95)
+    [point] = case_series(lambda: [_lists([10.0]), _lists([12.5])], 0.95)
     assert point["position"] == 2.0
     assert point["tokens_per_s"]["low"] < point["tokens_per_s"]["point"] < point["tokens_per_s"]["high"]
     assert point["tokens_per_s"]["point"] == pytest.approx(np.sqrt(100 * 80))
 
 
 def test_one_token_answers_have_no_decode_rate() -> None:
-    assert case_series(pa.table({"block": [1, 2], "itl_ms": _lists([], [])}), 0.95) == []
+    assert case_series(lambda: [_lists([]), _lists([])], 0.95) == []

@@ -12,6 +12,7 @@ from benchmark_runner.statistics.percentiles import (
     METHOD,
     PERCENTILES,
     fewest_values,
+    median_deviation,
     ordered_quantile,
     percentile,
     share_standard_error,
@@ -108,3 +109,14 @@ def test_equal_values_have_an_interval_without_width() -> None:
     launches = [np.full(10, 3.0)] * 5
     found = percentile(launches, np.concatenate(launches), 0.5, 0.95)
     assert (found["low"], found["value"], found["high"]) == (3.0, 3.0, 3.0)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_median_deviation_is_that_of_all_distances(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = np.sort(rng.lognormal(0.0, 1.0, int(rng.integers(1, 40))))
+    if seed % 3 == 0:
+        values = np.sort(values.round())
+    for centre in (float(np.median(values)), float(values.mean()), float(values[0]), -5.0, 1e6):
+        expected = float(np.median(np.abs(values - centre)))
+        assert median_deviation(values, centre) == pytest.approx(expected, rel=1e-12, abs=1e-12)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.jsonio import read_json, write_json
-from benchmark_runner.schemas import require_valid
+from benchmark_runner.jsonio import read_json
+from benchmark_runner.rawdata import write_raw
+from benchmark_runner.recorded_iterations import require_valid_record
 
 SCHEMA_VERSION: Final = 1
 
@@ -105,39 +106,50 @@ def require_planned(plan: Mapping[str, Any], engine: str, record: Mapping[str, A
             )
 
 
-def collect(
-    plan: Mapping[str, Any], engine: str, fidelity: Mapping[str, Any] | None, records: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Content of raw_data/<engine>.json from records by the path they came from.
-
-    Raises BenchmarkError for a record that breaks its schema, that the plan does not know, that appears twice, or that
-    differs from its fellows in a MUST_MATCH key. Launches that are planned but have no record are left to the
-    statistics, which count them.
-    """
-    planned = next((entry for entry in plan["engines"] if entry["name"] == engine), None)
+def _planned_engine(plan: Mapping[str, Any], engine: str) -> Mapping[str, Any]:
+    """The engine's entry in the plan; raises BenchmarkError where it has none."""
+    planned: Mapping[str, Any] | None = next((entry for entry in plan["engines"] if entry["name"] == engine), None)
     if planned is None:
         raise BenchmarkError(f"{engine!r} is no engine of the plan; it has {[e['name'] for e in plan['engines']]}")
+    return planned
+
+
+def checked(plan: Mapping[str, Any], engine: str, records: Iterable[tuple[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The records (each with where it came from) as they come.
+
+    Raises BenchmarkError for one that breaks its schema, that the plan does not know, or that appears twice.
+    """
+    _planned_engine(plan, engine)
     seen: dict[tuple[str, int], str] = {}
-    for where, record in records.items():
-        require_valid("record", record, where)
+    for where, record in records:
+        require_valid_record(record, where)
         require_planned(plan, engine, record, where)
         cell = (record["workload"], record["block"])
         if cell in seen:
             raise BenchmarkError(f"{where}: block {cell[1]} of {cell[0]} is already in {seen[cell]}; give it once")
         seen[cell] = where
-    launches = sorted(records.values(), key=lambda record: (record["block"], record["position"]))
-    for workload, group in _by_workload(launches).items():
+        yield record
+
+
+def describe(
+    plan: Mapping[str, Any], engine: str, fidelity: Mapping[str, Any] | None, heads: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What raw_data/<engine>.json says of all launches.
+
+    Raises BenchmarkError where they differ in a MUST_MATCH key. Launches that are planned but have no record are left
+    to the statistics, which count them.
+    """
+    for workload, group in _by_workload(heads).items():
         refuse_unlike(group, f"{engine} {workload}")
     return {
         "schema_version": SCHEMA_VERSION,
         "engine": engine,
-        "control_of": planned["control_of"],
+        "control_of": _planned_engine(plan, engine)["control_of"],
         "baseline": plan["campaign"]["baseline"] == engine,
         "campaign": plan["campaign"],
         "workloads": plan["workloads"],
         "fidelity": fidelity,
-        "unlike": unlike_launches(launches),
-        "launches": launches,
+        "unlike": unlike_launches(heads),
     }
 
 
@@ -169,15 +181,16 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="raw_data/<engine>.json")
     args = parser.parse_args(argv)
     plan = read_json(args.plan)
-    records = {str(path): read_json(path) for path in args.records}
-    raw = collect(plan, args.engine, read_json(args.fidelity) if args.fidelity else None, records)
+    fidelity = read_json(args.fidelity) if args.fidelity else None
     engine_folders = {path.parents[2] for path in args.records if len(path.parents) > 3}
-    raw["not_part_of_campaign"] = [
-        entry for folder in sorted(engine_folders) for entry in other_identities(plan, args.engine, folder)
-    ]
-    # On one line: with indentation Python's encoder is slow, and token times would take a line each.
-    write_json(args.out, raw, indent=None)
-    print(f"{args.engine}: {len(records)} launches collected")
+    others = [entry for folder in sorted(engine_folders) for entry in other_identities(plan, args.engine, folder)]
+    records = checked(plan, args.engine, ((str(path), read_json(path)) for path in args.records))
+
+    def described(heads: list[Mapping[str, Any]]) -> dict[str, Any]:
+        return {**describe(plan, args.engine, fidelity, heads), "not_part_of_campaign": others}
+
+    count = write_raw(args.out, records, described)
+    print(f"{args.engine}: {count} launches collected")
     return 0
 
 

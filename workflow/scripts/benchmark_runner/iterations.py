@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark_runner.errors import exit_status
-from benchmark_runner.jsonio import read_json
+from benchmark_runner.rawdata import each_record, read_heads
 
 NS_PER_MS: Final = 1e6
 MS_PER_S: Final = 1e3
@@ -159,16 +159,16 @@ def launch_table(
 
 
 def write_iterations(raw_files: Sequence[Path], out: Path, outlier_threshold: float) -> int:
-    """Write the table engine by engine, so that memory holds the raw data of one at a time; number of rows."""
+    """Write the table launch by launch, so that memory holds the iterations of one; number of rows."""
     metadata = {"outlier_threshold": str(outlier_threshold), "launches": "status ok only"}
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     rows = 0
     with pq.ParquetWriter(partial, SCHEMA.with_metadata(metadata), compression="zstd") as writer:
         for path in raw_files:
-            raw = read_json(path)
+            raw = read_heads(path)
             names = {entry["name"]: [case["name"] for case in entry["cases"]] for entry in raw["workloads"]}
-            for record in raw["launches"]:
+            for record in each_record(path):
                 if record["status"] == "ok" and record["iterations"]:
                     table = launch_table(record, names[record["workload"]], raw["control_of"], outlier_threshold)
                     writer.write_table(table.replace_schema_metadata(metadata), row_group_size=len(table))

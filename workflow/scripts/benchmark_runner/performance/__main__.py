@@ -6,16 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.performance.analysis import analyse
-
-
-def _without_iterations(raw: dict[str, Any]) -> dict[str, Any]:
-    launches = [{key: value for key, value in record.items() if key != "iterations"} for record in raw["launches"]]
-    return {**raw, "launches": launches}
+from benchmark_runner.rawdata import read_heads
 
 
 def main(argv: Sequence[str]) -> int:
@@ -28,7 +23,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--manifest", type=Path, help="model/manifest.json, for the size of the weights")
     parser.add_argument("--out", type=Path, required=True, help="performance_analysis.json")
     args = parser.parse_args(argv)
-    raw = {content["engine"]: content for content in (_without_iterations(read_json(path)) for path in args.raw)}
+    raw = {content["engine"]: content for content in map(read_heads, args.raw)}
     weights = read_json(args.manifest)["weights_bytes"] if args.manifest and args.manifest.is_file() else None
     analysis = analyse(read_json(args.plan), read_json(args.statistics), raw, args.iterations, weights)
     write_json(args.out, analysis)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from benchmark_runner.launch_tables import launch_tables
 from benchmark_runner.statistics.estimates import FloatArray, typical_estimate
 
 MS_PER_S: Final = 1e3
@@ -23,11 +23,11 @@ FIRST_GAP_ENDS_AT: Final = 2
 """The first gap lies between tokens 1 and 2, so it belongs to token 2."""
 
 
-def gap_matrix(itl_ms: pa.ChunkedArray) -> FloatArray:
+def gap_matrix(itl_ms: pa.ChunkedArray, places: int) -> FloatArray:
     """Gaps as iterations x places, nan after the end of shorter answers."""
     column = itl_ms.combine_chunks()
     lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False).astype(np.int64)
-    matrix = np.full((len(lengths), int(lengths.max(initial=0))), np.nan)
+    matrix = np.full((len(lengths), places), np.nan)
     filled = np.arange(matrix.shape[1])[None, :] < lengths[:, None]
     matrix[filled] = column.flatten().to_numpy(zero_copy_only=False)
     return matrix
@@ -64,15 +64,23 @@ def _point(rates: FloatArray, level: float) -> dict[str, Any] | None:
     return {"point": estimate.point, "low": estimate.low, "high": estimate.high}
 
 
-def case_series(table: pa.Table, level: float) -> list[dict[str, Any]]:
-    """Points {position, tokens_per_s} of one engine, workload and case; position counts tokens of the answer from 1."""
-    matrix = gap_matrix(table.column("itl_ms"))
-    if matrix.size == 0:
+def _longest(gaps: pa.ChunkedArray) -> int:
+    lengths = pc.max(pc.list_value_length(gaps)).as_py()
+    return 0 if lengths is None else int(lengths)
+
+
+def case_series(launches: Callable[[], Iterable[pa.ChunkedArray]], level: float) -> list[dict[str, Any]]:
+    """Points {position, tokens_per_s} of one engine, workload and case; position counts tokens of the answer from 1.
+
+    launches gives the gaps of each launch, as lists an iteration, as often as it is called: memory holds one launch.
+    """
+    places = max(map(_longest, launches()), default=0)
+    if places == 0:
         return []
-    blocks = table.column("block").to_numpy()
-    starts = bins(matrix.shape[1])
-    rates = np.array([launch_rates(matrix[blocks == block], starts) for block in np.unique(blocks)])
-    ends = np.append(starts[1:], matrix.shape[1]) - 1
+    starts = bins(places)
+    matrices = (gap_matrix(gaps, places) for gaps in launches())
+    rates = np.array([launch_rates(matrix, starts) for matrix in matrices if len(matrix)])
+    ends = np.append(starts[1:], places) - 1
     series = []
     for place, (start, end) in enumerate(zip(starts, ends, strict=True)):
         found = _point(rates[:, place], level)
@@ -84,17 +92,15 @@ def case_series(table: pa.Table, level: float) -> list[dict[str, Any]]:
 def decode_by_position(
     iterations: Path, engines: Sequence[str], cells: Sequence[tuple[str, str]], level: float
 ) -> list[dict[str, Any]]:
-    """Series of all engines and test cases; reads the gaps of one engine and case at a time."""
+    """Series of all engines and test cases; reads the gaps of one launch at a time."""
     found = []
     for engine in engines:
         for workload, case in cells:
-            wanted = [
-                ("engine", "==", engine),
-                ("workload", "==", workload),
-                ("case", "==", case),
-                ("warmup", "==", False),
-            ]
-            table = pq.read_table(iterations, columns=["block", "itl_ms"], filters=wanted)
-            for point in case_series(table, level):
+
+            def launches(engine: str = engine, workload: str = workload, case: str = case) -> Iterator[pa.ChunkedArray]:
+                for _, table in launch_tables(iterations, engine, workload, ["case", "itl_ms"]):
+                    yield table.filter(pc.equal(table.column("case"), case)).column("itl_ms")
+
+            for point in case_series(launches, level):
                 found.append({"engine": engine, "workload": workload, "case": case, **point})
     return found

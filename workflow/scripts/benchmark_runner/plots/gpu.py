@@ -27,6 +27,7 @@ from benchmark_runner.plots.style import (
     save_png,
     style,
 )
+from benchmark_runner.rawdata import read_heads
 
 HEAD_INCHES: Final = 1.35
 FOOT_INCHES: Final = 0.5
@@ -140,7 +141,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(argv)
     with style():
-        save_png(draw(read_json(options.statistics), [read_json(path) for path in options.raw]), options.out)
+        save_png(draw(read_json(options.statistics), [read_heads(path) for path in options.raw]), options.out)
     return os.EX_OK
 
 

@@ -27,6 +27,7 @@ from benchmark_runner.plots.style import (
     save_png,
     style,
 )
+from benchmark_runner.rawdata import read_heads
 
 HEAD_INCHES: Final = 1.35
 FOOT_INCHES: Final = 0.5
@@ -150,7 +151,7 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     statistics, performance = read_json(options.statistics), read_json(options.performance)
     with style():
-        save_png(draw(statistics, performance, [read_json(path) for path in options.raw]), options.out)
+        save_png(draw(statistics, performance, [read_heads(path) for path in options.raw]), options.out)
     return os.EX_OK
 
 

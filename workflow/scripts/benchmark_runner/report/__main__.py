@@ -14,6 +14,7 @@ import yaml
 from benchmark_runner.configuration.resolve import resolve
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_text_atomic
+from benchmark_runner.rawdata import read_heads
 from benchmark_runner.report.charts import CHART_COLUMNS, read_measured
 from benchmark_runner.report.inputs import Inputs
 from benchmark_runner.report.page import render
@@ -36,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
         **documents,
         iterations=read_measured(options.iterations, CHART_COLUMNS),
         fidelity=tuple(read_json(path) for path in options.fidelity),
-        raw=tuple(read_json(path) for path in options.raw),
+        raw=tuple(read_heads(path) for path in options.raw),
         plots={path.stem: path.read_bytes() for path in options.plots},
         reproduction=options.reproduction.read_text(encoding="utf-8"),
         comprehensive=_resolved(options.comprehensive),

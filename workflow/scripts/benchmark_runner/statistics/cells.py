@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from benchmark_runner.statistics import diagnostics
 from benchmark_runner.statistics.estimates import FloatArray, mean_estimate, typical_estimate
 from benchmark_runner.statistics.metrics import Metric
-from benchmark_runner.statistics.percentiles import PERCENTILES, ordered_quantile, percentile
+from benchmark_runner.statistics.percentiles import PERCENTILES, median_deviation, ordered_quantile, percentile
 from benchmark_runner.statistics.samples import Sample
 
 _UNDEFINED = (
@@ -53,14 +54,38 @@ def _means(launches: Sequence[FloatArray]) -> FloatArray:
     return np.array([np.mean(values) for values in launches], dtype=np.float64)
 
 
-def _centre(sample: Sample, level: float) -> dict[str, Any]:
+def _mean(launches: Sequence[FloatArray]) -> float:
+    return sum(float(np.sum(values)) for values in launches) / sum(len(values) for values in launches)
+
+
+def _sd(launches: Sequence[FloatArray], mean: float) -> float | None:
+    count = sum(len(values) for values in launches)
+    squares = sum(float(np.sum((values - mean) ** 2)) for values in launches)
+    return math.sqrt(squares / (count - 1)) if count > 1 else None
+
+
+def _centre(sample: Sample, ordered: FloatArray, level: float) -> dict[str, Any]:
     """Mean and median of the raw values, and their intervals over launches."""
     mean, typical = mean_estimate(_means(sample.values), level), typical_estimate(sample.launch_medians, level)
     return {
-        "mean": float(np.mean(sample.pooled)),
-        "median": ordered_quantile(sample.ordered, 0.5),
+        "mean": _mean(sample.values),
+        "median": ordered_quantile(ordered, 0.5),
         "mean_interval": mean.to_json() if mean else None,
         "median_interval": typical.to_json() if typical else None,
+    }
+
+
+def _in_order(sample: Sample, level: float) -> dict[str, Any]:
+    """What is read off the values in ascending order."""
+    ordered = sample.ordered()
+    centre = _centre(sample, ordered, level)
+    return {
+        **centre,
+        "sd": _sd(sample.values, centre["mean"]),
+        "mad": median_deviation(ordered, centre["median"]),
+        "min": float(ordered[0]),
+        "max": float(ordered[-1]),
+        **{name: percentile(sample.values, ordered, share, level) for name, share in PERCENTILES.items()},
     }
 
 
@@ -68,8 +93,7 @@ def describe(metric: Metric, sample: Sample, level: float) -> dict[str, Any]:
     """All numbers of one metric in one cell. With one value a launch, what needs iterations is null."""
     if not sample.values:
         return _undefined(metric, sample, level)
-    pooled, medians = sample.pooled, sample.launch_medians
-    centre = _centre(sample, level)
+    medians, cleaned = sample.launch_medians, sample.without_outliers
     within = diagnostics.cv_within(sample.values)
     between = diagnostics.cv_between(medians)
     several = metric.level != "launch"
@@ -77,18 +101,13 @@ def describe(metric: Metric, sample: Sample, level: float) -> dict[str, Any]:
         "unit": metric.unit,
         "better": metric.better,
         "launches": len(sample.values),
-        "iterations": len(pooled),
-        **centre,
-        "sd": float(np.std(pooled, ddof=1)) if len(pooled) > 1 else None,
-        "mad": float(np.median(np.abs(pooled - centre["median"]))),
+        "iterations": sample.count,
+        **_in_order(sample, level),
         "cv_within": within,
         "cv_between": between,
         "noisy": diagnostics.noisy(within, between),
-        "min": float(sample.ordered[0]),
-        "max": float(sample.ordered[-1]),
-        **{name: percentile(sample.values, sample.ordered, share, level) for name, share in PERCENTILES.items()},
-        "outliers": {"flagged": sample.flagged, "of": len(pooled)},
-        "without_outliers": _centre(sample.without_outliers, level) if several else None,
+        "outliers": {"flagged": sample.flagged, "of": sample.count},
+        "without_outliers": _centre(cleaned, cleaned.ordered(), level) if several else None,
         "launch_medians": [
             {"block": block, "value": float(value)} for block, value in zip(sample.blocks, medians, strict=True)
         ],

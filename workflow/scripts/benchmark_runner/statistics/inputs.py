@@ -11,6 +11,7 @@ from typing import Any
 from benchmark_runner.collect import value_at
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.rawdata import read_heads
 
 POOLED_KEYS = ("measure_version", "model.identity")
 """Keys on which all launches of a campaign must agree, whatever their engine."""
@@ -175,7 +176,7 @@ def read_inputs(plan_file: Path, raw_files: Sequence[Path], fidelity_files: Sequ
     fidelity = {content["engine"]: content for content in map(read_json, fidelity_files)}
     found: dict[str, EngineData] = {}
     for path in raw_files:
-        raw = read_json(path)
+        raw = read_heads(path)
         found[raw["engine"]] = engine_data(raw, fidelity.get(raw["engine"]))
     names = [entry["name"] for entry in plan["engines"]]
     missing = [name for name in names if name not in found]

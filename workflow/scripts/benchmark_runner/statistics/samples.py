@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmark_runner.collect import value_at
+from benchmark_runner.launch_tables import launch_tables
 from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.inputs import EngineData, Launch, device_of
-from benchmark_runner.statistics.metrics import CASE_METRICS, LAUNCH_METRICS, Metric
+from benchmark_runner.statistics.metrics import BY_NAME, CASE_METRICS, LAUNCH_METRICS, Metric
 
 NS_PER_MS: Final = 1e6
 
@@ -40,15 +41,16 @@ class Sample:
     kept: tuple[BoolArray, ...]
     reason: str | None = None
 
-    @cached_property
-    def pooled(self) -> FloatArray:
-        """All values of all launches."""
-        return np.concatenate(self.values) if self.values else np.empty(0)
+    @property
+    def count(self) -> int:
+        """Number of values of all launches."""
+        return sum(len(values) for values in self.values)
 
-    @cached_property
     def ordered(self) -> FloatArray:
-        """All values in ascending order."""
-        return np.sort(self.pooled)
+        """All values in ascending order: a copy of them all, which the caller lets go of."""
+        values = np.concatenate(self.values) if self.values else np.empty(0)
+        values.sort()
+        return values
 
     @cached_property
     def launch_medians(self) -> FloatArray:
@@ -57,7 +59,9 @@ class Sample:
 
     @cached_property
     def without_outliers(self) -> Sample:
-        """The same launches without flagged values."""
+        """The same launches without flagged values; itself where there are none."""
+        if not self.flagged:
+            return self
         values = tuple(one[keep] for one, keep in zip(self.values, self.kept, strict=True))
         filled = [index for index, one in enumerate(values) if len(one)]
         return Sample(
@@ -83,42 +87,16 @@ def empty_sample(reason: str) -> Sample:
     return Sample((), np.empty(0), (), (), reason)
 
 
-def _split(
-    values: FloatArray, kept: BoolArray, group: npt.NDArray[np.int64]
-) -> Iterator[tuple[int, FloatArray, BoolArray]]:
-    """(group, values, kept) of each group that has finite values, ascending; order within a group is kept."""
-    finite = np.isfinite(values)
-    values, kept, group = values[finite], kept[finite], group[finite]
-    order = np.argsort(group, kind="stable")
-    values, kept, group = values[order], kept[order], group[order]
-    borders = np.flatnonzero(np.diff(group)) + 1
-    heads = group[np.concatenate(([0], borders))] if len(group) else group
-    for head, ones, keep in zip(heads, np.split(values, borders), np.split(kept, borders), strict=False):
-        yield int(head), ones, keep
-
-
-def _metric_values(table: pa.Table, metric: Metric) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Values of a metric and the table's row of each (one a row, or one a token)."""
+def _metric_values(table: pa.Table, metric: Metric) -> tuple[FloatArray, BoolArray]:
+    """Finite values of a metric in one launch (one a row, or one a token), and whether each is kept."""
+    kept = ~table.column("outlier").to_numpy(zero_copy_only=False).astype(np.bool_)
+    column = table.column(metric.name).combine_chunks()
     if metric.level == "token":
-        column = table.column(metric.name).combine_chunks()
-        rows = pc.list_parent_indices(column).to_numpy(zero_copy_only=False)
-        return column.flatten().to_numpy(zero_copy_only=False), rows.astype(np.int64)
-    values = table.column(metric.name).to_numpy().astype(np.float64)
-    return values, np.arange(table.num_rows, dtype=np.int64)
-
-
-def _case_sample(table: pa.Table, metric: Metric, blocks: npt.NDArray[np.int64], starts: Mapping[int, float]) -> Sample:
-    values, rows = _metric_values(table, metric)
-    outlier = table.column("outlier").to_numpy(zero_copy_only=False).astype(np.bool_)
-    groups = list(_split(values, ~outlier[rows], blocks[rows]))
-    if not groups:
-        return empty_sample(f"{metric.name} is undefined: {metric.definition}")
-    return Sample(
-        tuple(block for block, _, _ in groups),
-        np.array([starts[block] for block, _, _ in groups]),
-        tuple(ones for _, ones, _ in groups),
-        tuple(keep for _, _, keep in groups),
-    )
+        kept = np.repeat(kept, pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False))
+        column = column.flatten()
+    values = column.to_numpy(zero_copy_only=False).astype(np.float64)
+    finite = np.isfinite(values)
+    return (values, kept) if bool(finite.all()) else (values[finite], kept[finite])
 
 
 def case_samples(
@@ -130,16 +108,26 @@ def case_samples(
         reason = f"no launch of {engine.name} on {workload} ended ok"
         return {(case, metric.name): empty_sample(reason) for case in cases for metric in CASE_METRICS}
     starts = {launch.block: launch.started.timestamp() for launch in launches}
-    columns = ["case", "block", "outlier", *(metric.name for metric in CASE_METRICS)]
-    wanted = [("engine", "==", engine.name), ("workload", "==", workload), ("warmup", "==", False)]
-    table = pq.read_table(iterations, columns=columns, filters=wanted)
-    samples: dict[tuple[str, str], Sample] = {}
-    for case in cases:
-        rows = table.filter(pc.equal(table.column("case"), case))
-        blocks = rows.column("block").to_numpy().astype(np.int64)
-        for metric in CASE_METRICS:
-            samples[case, metric.name] = _case_sample(rows, metric, blocks, starts)
-    return samples
+    columns = ["case", "outlier", *(metric.name for metric in CASE_METRICS)]
+    found: dict[tuple[str, str], list[tuple[int, FloatArray, BoolArray]]] = {
+        (case, metric.name): [] for case in cases for metric in CASE_METRICS
+    }
+    for block, table in launch_tables(iterations, engine.name, workload, columns):
+        for case in cases:
+            rows = table.filter(pc.equal(table.column("case"), case))
+            for metric in CASE_METRICS:
+                values, kept = _metric_values(rows, metric)
+                if len(values):
+                    found[case, metric.name].append((block, values, kept))
+    return {key: _sample(sorted(groups, key=lambda group: group[0]), starts, key[1]) for key, groups in found.items()}
+
+
+def _sample(groups: Sequence[tuple[int, FloatArray, BoolArray]], starts: Mapping[int, float], metric: str) -> Sample:
+    """Sample of launches in the order of their blocks."""
+    if not groups:
+        return empty_sample(f"{metric} is undefined: {BY_NAME[metric].definition}")
+    blocks, values, kept = zip(*groups, strict=True)
+    return Sample(blocks, np.array([starts[block] for block in blocks]), values, kept)
 
 
 def _load_ms(record: Mapping[str, Any]) -> float | None:

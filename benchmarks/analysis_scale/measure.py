@@ -1,0 +1,160 @@
+"""Times the analysis of 10^4, 10^5 and 10^6 iterations of 100 tokens each, stage by stage, with the memory it needs.
+
+python benchmarks/analysis_scale/measure.py [--iterations 10000 100000 1000000]
+
+The times that are analysed are made up here: only how long the analysis takes is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(REPOSITORY / "workflow" / "scripts"), str(REPOSITORY / "tests")]
+
+from records import ScriptedEngine, ScriptedWorkload, make_raw_data, record_path_of, write_inputs  # noqa: E402
+
+TOKENS: Final = 100
+LAUNCHES: Final = 10
+ENGINES: Final = (ScriptedEngine("torch"), ScriptedEngine("candle"))
+KIB: Final = 1024
+AIM: Final = "60 s and 2 GB for the analysis of the table"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a stage took; both engines' processes one after the other where a stage runs once an engine."""
+
+    wall_s: float
+    cpu_s: float
+    peak_bytes: int
+
+    def __add__(self, other: Cost) -> Cost:
+        peak = max(self.peak_bytes, other.peak_bytes)
+        return Cost(self.wall_s + other.wall_s, self.cpu_s + other.cpu_s, peak)
+
+
+def _iterations(count: int, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Iterations of one launch that shares an effect: about 5 ms a token."""
+    factor = float(np.exp(rng.normal(0.0, 0.02)))
+    gaps_ns = (5e6 * factor * np.exp(rng.normal(0.0, 0.05, (count, TOKENS)))).astype(np.int64)
+    ends_ns = np.cumsum(gaps_ns.sum(axis=1) + 1_000_000)
+    starts_ns = ends_ns - gaps_ns.sum(axis=1)
+    token_ns = starts_ns[:, None] + np.cumsum(gaps_ns, axis=1)
+    ids = rng.integers(0, 49_152, (count, TOKENS))
+    return [
+        {
+            "index": index,
+            "warmup": False,
+            "case": 0,
+            "start_ns": int(starts_ns[index]),
+            "token_ids": ids[index].tolist(),
+            "token_ns": token_ns[index].tolist(),
+            "end_ns": int(ends_ns[index]),
+            "finish": "length",
+        }
+        for index in range(count)
+    ]
+
+
+def write_campaign(folder: Path, iterations: int) -> dict[str, list[Path]]:
+    """Plan, fidelity files and records of a campaign of so many iterations in all; the records by engine."""
+    rng = np.random.default_rng(1)
+    each = iterations // (LAUNCHES * len(ENGINES))
+    workload = replace(ScriptedWorkload(), cases=((8, TOKENS),), iterations=1)
+    raw, plan = make_raw_data(ENGINES, (workload,), launches=LAUNCHES, output_dir=str(folder))
+    write_inputs(folder, ENGINES, {name: {**content, "launches": []} for name, content in raw.items()}, plan)
+    paths: dict[str, list[Path]] = {}
+    for name, content in raw.items():
+        for record in content["launches"]:
+            path = record_path_of(folder, record)
+            path.parent.mkdir(parents=True)
+            path.write_text(json.dumps({**record, "iterations": _iterations(each, rng)}))
+            paths.setdefault(name, []).append(path)
+    return paths
+
+
+def run(module: str, *arguments: str | Path) -> Cost:
+    """What one command of the library took."""
+    begin = time.monotonic()
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow" / "scripts")}
+    command = [sys.executable, "-m", f"benchmark_runner.{module}", *map(str, arguments)]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"error: {module} ended with status {process.returncode}")
+    return Cost(time.monotonic() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIB)
+
+
+def stages(folder: Path, records: dict[str, list[Path]]) -> Iterator[tuple[str, Cost]]:
+    """Each stage from records to verdicts, in order, with what it took."""
+    plan, analysis = folder / "plan.json", folder / "analysis"
+    table, statistics = analysis / "iterations.parquet", analysis / "statistical_summary.json"
+    raw = [folder / "raw_data" / f"{name}.json" for name in records]
+    fidelity = [folder / "fidelity" / f"{name}.json" for name in records]
+    collecting = [
+        run(
+            "collect",
+            "--plan",
+            plan,
+            "--engine",
+            name,
+            "--fidelity",
+            checked,
+            "--out",
+            out,
+            "--records",
+            *records[name],
+        )
+        for name, out, checked in zip(records, raw, fidelity, strict=True)
+    ]
+    yield "collect", sum(collecting[1:], collecting[0])
+    yield "iterations", run("iterations", "--raw", *raw, "--outlier-threshold", "2", "--out", table)
+    inputs = ["--plan", plan, "--raw", *raw, "--iterations", table]
+    looks = folder / "looks.json"
+    yield "statistics", run("statistics", *inputs, "--fidelity", *fidelity, "--looks", looks, "--out", statistics)
+    judged = ["--statistics", statistics, "--out", analysis / "performance_analysis.json"]
+    yield "performance", run("performance", *inputs, *judged)
+
+
+def measure(iterations: int, place: Path | None) -> None:
+    """Print what the stages took for this many iterations."""
+    with tempfile.TemporaryDirectory(dir=place) as name:
+        folder = Path(name)
+        records = write_campaign(folder, iterations)
+        size = sum(path.stat().st_size for paths in records.values() for path in paths)
+        print(f"{iterations} iterations of {TOKENS} tokens, {size / 1e6:.0f} MB of records")
+        costs = dict(stages(folder, records))
+    costs["the table's analysis"] = costs["statistics"] + costs["performance"]
+    costs["all"] = costs["collect"] + costs["iterations"] + costs["the table's analysis"]
+    for stage, cost in costs.items():
+        print(f"  {stage:<22}{cost.wall_s:8.1f} s{cost.cpu_s:8.1f} s of CPU{cost.peak_bytes / 1e9:8.2f} GB at most")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure each size in turn."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--iterations", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--place", type=Path, help="folder for the files; 10^6 iterations take 6 GB")
+    arguments = parser.parse_args(argv)
+    print(f"aim: {AIM}")
+    for iterations in arguments.iterations:
+        measure(iterations, arguments.place)
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,78 @@
+"""raw_data/<engine>.json: any JSON reader reads it, and ours read as little of it as they need."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.rawdata import each_record, read_heads, without_iterations, write_raw
+
+RECORDS = [
+    {
+        "engine": "a",
+        "block": 1,
+        "iterations": [{"index": 0, "token_ns": [1, 2]}, {"index": 1}],
+        "reason": 'odd "],\n {"',
+    },
+    {"engine": "a", "block": 2, "iterations": []},
+]
+DOCUMENT = {"engine": "ä", "workloads": [{"name": "chat"}]}
+
+
+def _written(folder: Path, records: list[dict[str, Any]] = RECORDS) -> Path:
+    path = folder / "raw_data" / "a.json"
+    assert write_raw(path, iter(records), lambda heads: {**DOCUMENT, "count": len(heads)}) == len(records)
+    return path
+
+
+@pytest.mark.parametrize("records", [RECORDS, RECORDS[:1], []], ids=["two", "one", "none"])
+def test_it_is_one_json_document(tmp_path: Path, records: list[dict[str, Any]]) -> None:
+    path = _written(tmp_path, records)
+    assert json.loads(path.read_text(encoding="utf-8")) == {**DOCUMENT, "launches": records, "count": len(records)}
+
+
+def test_heads_and_records_are_what_was_written(tmp_path: Path) -> None:
+    path = _written(tmp_path)
+    assert read_heads(path) == {**DOCUMENT, "launches": list(map(without_iterations, RECORDS)), "count": 2}
+    assert list(each_record(path)) == RECORDS
+
+
+def test_heads_are_read_without_parsing_an_iteration(tmp_path: Path) -> None:
+    path = _written(tmp_path)
+    path.write_text(path.read_text(encoding="utf-8").replace('[{"index": 0', '[{"broken" 0'), encoding="utf-8")
+    assert [head["block"] for head in read_heads(path)["launches"]] == [1, 2]
+    with pytest.raises(BenchmarkError, match=r"a\.json is not valid JSON"):
+        list(each_record(path))
+
+
+def test_a_file_that_someone_laid_out_otherwise_is_read_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({**DOCUMENT, "launches": RECORDS}, indent=2), encoding="utf-8")
+    assert list(each_record(path)) == RECORDS
+    assert read_heads(path)["launches"] == list(map(without_iterations, RECORDS))
+
+
+def test_a_file_that_ends_early_is_told(tmp_path: Path) -> None:
+    path = _written(tmp_path)
+    path.write_text("\n".join(path.read_text(encoding="utf-8").splitlines()[:-1]), encoding="utf-8")
+    for read in (read_heads, lambda path: list(each_record(path))):
+        with pytest.raises(BenchmarkError, match=r"a\.json is not valid JSON \(its end is missing\); delete it"):
+            read(path)
+
+
+def test_a_file_that_is_missing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match="is missing; run the stage that makes it again"):
+        read_heads(tmp_path / "none.json")
+
+
+def test_records_that_are_refused_leave_no_file(tmp_path: Path) -> None:
+    def refuse(_heads: list[Any]) -> dict[str, Any]:
+        raise BenchmarkError("no")
+
+    with pytest.raises(BenchmarkError):
+        write_raw(tmp_path / "a.json", iter(RECORDS), refuse)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,33 @@
+"""Reading iterations.parquet launch by launch, which its row groups are, so that memory holds the iterations of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+_NAMES: Final = ("engine", "workload", "block")
+
+
+def _names(file: pq.ParquetFile, group: int) -> tuple[Any, ...]:
+    """Engine, workload and block of a row group, by its statistics."""
+    columns = file.metadata.row_group(group)
+    places = {columns.column(index).path_in_schema: index for index in range(columns.num_columns)}
+    return tuple(columns.column(places[name]).statistics.min for name in _NAMES)
+
+
+def launch_tables(path: Path, engine: str, workload: str, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
+    """(block, measured iterations) of each launch of an engine on a workload, in the order in which they ran.
+
+    Warm-ups are left out.
+    """
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            found_engine, found_workload, block = _names(file, group)
+            if (found_engine, found_workload) == (engine, workload):
+                table = file.read_row_group(group, columns=[*columns, "warmup"])
+                yield block, table.filter(pc.invert(table.column("warmup"))).drop_columns("warmup")
