@@ -1,5 +1,6 @@
-//! Hands the locked version of burn to the adapter, for `hello`.
+//! Hands the locked version of burn to the adapter, for `hello`, and the CUDA toolkit that it is built with.
 
+use std::env;
 use std::error::Error;
 use std::fs;
 
@@ -17,5 +18,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         .and_then(|rest| rest.strip_suffix('"'))
         .ok_or("burn-tensor has no version in Cargo.lock")?;
     println!("cargo:rustc-env=BURN_VERSION={version}");
+    println!("cargo:rerun-if-env-changed=CUDA_PATH");
+    if env::var_os("CARGO_FEATURE_CUDA").is_some()
+        && let Ok(toolkit) = env::var("CUDA_PATH")
+    {
+        println!("cargo:rustc-env=BUILT_WITH_CUDA_PATH={toolkit}");
+    }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import pytest
@@ -41,6 +42,16 @@ def test_only_engines_and_output_dir_are_taken_from_the_command_line(campaign):
     jobs = campaign.owed("--config", "only_engines=fast", "output_dir=results/other")
     assert jobs["run_launch"] == 20
     assert jobs["collect_records"] == 2
+
+
+def test_engines_for_a_gpu_are_built_so_by_one_call(campaign):
+    """The adapters are the workflow's own: candle and torch have a build for a GPU, mistral.rs' wheel has none."""
+    names = ("candle-bench", "pytorch-baseline", "mistral-rs-bench")
+    campaign.config["engines"] += [{"name": name, "binary_path": f"target/release/{name}"} for name in names]
+    finished = campaign.snakemake("-n", "-p", "engines", "--config", "device=cuda")
+    assert finished.status == 0, finished.words
+    builds = dict(re.findall(r"--binary target/release/(\S+) .*--device (\S+)", finished.words))
+    assert builds == {"candle-bench": "cuda", "pytorch-baseline": "cuda", "mistral-rs-bench": "cpu"}
 
 
 def test_bad_input_is_one_message_without_a_traceback(campaign):

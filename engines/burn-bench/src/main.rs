@@ -22,6 +22,7 @@ use llama::Llama;
 use weights::Weights;
 
 fn main() -> ExitCode {
+    device::find_toolkit();
     bench_protocol::run::<Burn>()
 }
 

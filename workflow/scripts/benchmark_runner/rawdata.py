@@ -70,25 +70,26 @@ def _is_in_lines(path: Path) -> bool:
         return file.readline().rstrip() == FIRST_LINE
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str | None]]:
+def _lines(path: Path) -> Iterator[tuple[bytes, bytes | None]]:
     """(head, iterations) of each launch as JSON texts, at last (what is said of all, None)."""
-    with path.open(encoding="utf-8") as file:
+    last_line, head_ends = LAST_LINE.encode(), HEAD_ENDS.encode()
+    with path.open("rb") as file:
         file.readline()
-        for line in file:
-            if line.startswith(LAST_LINE):
-                yield f"{{{line.removeprefix(LAST_LINE)}", None
+        while line := file.readline():
+            if line.startswith(last_line):
+                yield b"{" + line.removeprefix(last_line), None
                 return
-            head = line.rstrip("\n")
-            if not head.endswith(HEAD_ENDS):
+            head = line.rstrip(b"\n")
+            if not head.endswith(head_ends):
                 raise _broken(path, "a launch begins in the middle of a line")
-            yield f"{head.removesuffix(HEAD_ENDS)}}}", file.readline().rstrip("\n,").removesuffix("}")
+            yield head.removesuffix(head_ends) + b"}", file.readline()
     raise _broken(path, "its end is missing")
 
 
-def _parsed(path: Path, text: str) -> Any:
+def _parsed(path: Path, text: bytes) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise _broken(path, str(error)) from error
 
 
@@ -112,4 +113,4 @@ def each_record(path: Path) -> Iterator[dict[str, Any]]:
         return
     for text, iterations in _lines(path):
         if iterations is not None:
-            yield {**_parsed(path, text), "iterations": _parsed(path, iterations)}
+            yield {**_parsed(path, text), "iterations": _parsed(path, iterations.rstrip(b"\n,").removesuffix(b"}"))}

@@ -99,9 +99,15 @@ def c_compiler(tool: Tool) -> Finding:
 
 
 def cuda_compiler(tool: Tool, adapters: Sequence[Adapter], *, has_gpu: bool) -> Finding:
-    """The compiler of CUDA kernels, for the adapters whose build for a GPU needs it."""
-    needing = ", ".join(adapter.name for adapter in adapters if adapter.cargo and "nvcc" in adapter.cargo.cuda_tools)
-    cost = f"{needing or 'no engine'} computes on the CPU" if has_gpu else "nothing here: there is no GPU to build for"
+    """The compiler of CUDA kernels and the toolkit around it, for the adapters whose build for a GPU needs them."""
+    rust = [(adapter.name, adapter.cargo) for adapter in adapters if adapter.cargo is not None]
+    installing = ", ".join(name for name, cargo in rust if cargo.cuda_toolkit is not None)
+    needing = ", ".join(name for name, cargo in rust if cargo.cuda_toolkit is None and "nvcc" in cargo.cuda_tools)
+    costs = [
+        *([f"{needing} computes on the CPU"] if needing else []),
+        *([f"the first build for the GPU of {installing} installs NVIDIA's packages, 1.2 GB"] if installing else []),
+    ]
+    cost = "; ".join(costs or ["no engine needs it"]) if has_gpu else "nothing here: there is no GPU to build for"
     return _tool("nvcc", tool, cost)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from benchmark_runner.statistics import diagnostics
 from benchmark_runner.statistics.estimates import FloatArray, mean_estimate, typical_estimate
 from benchmark_runner.statistics.metrics import Metric
-from benchmark_runner.statistics.percentiles import PERCENTILES, ordered_quantile, percentile
+from benchmark_runner.statistics.percentiles import PERCENTILES, median_deviation, ordered_quantile, percentile
 from benchmark_runner.statistics.samples import Sample
 
 _UNDEFINED = (
@@ -64,12 +64,6 @@ def _sd(launches: Sequence[FloatArray], mean: float) -> float | None:
     return math.sqrt(squares / (count - 1)) if count > 1 else None
 
 
-def _mad(ordered: FloatArray, median: float) -> float:
-    """Median absolute deviation; one copy of the values, since there may be a hundred million."""
-    deviations = np.abs(ordered - median)
-    return float(np.median(deviations, overwrite_input=True))
-
-
 def _centre(sample: Sample, ordered: FloatArray, level: float) -> dict[str, Any]:
     """Mean and median of the raw values, and their intervals over launches."""
     mean, typical = mean_estimate(_means(sample.values), level), typical_estimate(sample.launch_medians, level)
@@ -88,7 +82,7 @@ def _in_order(sample: Sample, level: float) -> dict[str, Any]:
     return {
         **centre,
         "sd": _sd(sample.values, centre["mean"]),
-        "mad": _mad(ordered, centre["median"]),
+        "mad": median_deviation(ordered, centre["median"]),
         "min": float(ordered[0]),
         "max": float(ordered[-1]),
         **{name: percentile(sample.values, ordered, share, level) for name, share in PERCENTILES.items()},

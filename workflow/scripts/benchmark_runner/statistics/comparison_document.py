@@ -70,6 +70,25 @@ def _equivalence(judgement: Judgement) -> dict[str, Any] | None:
     }
 
 
+def _numbers(judgement: Judgement, metric: Metric) -> dict[str, Any]:
+    """What was compared and what came out: launches, ratio, tests, equivalence, effect sizes."""
+    pair, evidence, comparison = judgement.pair, judgement.evidence, judgement.comparison
+    return {
+        "launches": {
+            "engine": len(pair.values),
+            "reference": len(pair.reference_values),
+            "blocks": len(pair.values) if pair.paired else 0,
+        },
+        "ratio": judgement.ratio.to_json() if judgement.ratio else None,
+        "simultaneous": comparison.simultaneous.to_json() if comparison else None,
+        "tests": _tests(judgement),
+        "equivalence": _equivalence(judgement),
+        "cliffs_delta": evidence.cliffs_delta,
+        "hedges_g": evidence.hedges_g,
+        "hodges_lehmann": None if evidence.shift is None else {"shift": evidence.shift, "unit": metric.unit},
+    }
+
+
 def what_it_takes(judgement: Judgement, tests: int) -> tuple[float | None, int | None]:
     """Smallest ratio found with 80 % power at these launches, and launches at which the seen ratio would be.
 
@@ -179,7 +198,6 @@ class Writer:
         marks += ["control_differs"] if withheld else []
         judgement = _withheld(member.judgement) if withheld else member.judgement
         detectable, needed = what_it_takes(judgement, family.tests)
-        evidence, comparison = judgement.evidence, judgement.comparison
         document = {
             "workload": place.workload,
             "case": place.case,
@@ -190,18 +208,7 @@ class Writer:
             "paired": pair.paired,
             "look": pair.look,
             "alpha": judgement.alpha,
-            "launches": {
-                "engine": len(pair.values),
-                "reference": len(pair.reference_values),
-                "blocks": len(pair.values) if pair.paired else 0,
-            },
-            "ratio": judgement.ratio.to_json() if judgement.ratio else None,
-            "simultaneous": comparison.simultaneous.to_json() if comparison else None,
-            "tests": _tests(judgement),
-            "equivalence": _equivalence(judgement),
-            "cliffs_delta": evidence.cliffs_delta,
-            "hedges_g": evidence.hedges_g,
-            "hodges_lehmann": None if evidence.shift is None else {"shift": evidence.shift, "unit": metric.unit},
+            **_numbers(judgement, metric),
             "detectable_ratio": detectable,
             "launches_needed": needed,
             "verdict": judgement.verdict,

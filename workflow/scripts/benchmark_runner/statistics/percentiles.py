@@ -52,6 +52,34 @@ def ordered_quantile(ordered: FloatArray, share: float) -> float:
     return float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
 
 
+def _nth_deviation(ordered: FloatArray, centre: float, rank: int) -> float:
+    """Distance from the centre that has this rank, counted from 0, without a list of all distances.
+
+    Distances grow from the centre to either side, so those up to the rank are some values just below it and the others
+    just above; bisection finds how many.
+    """
+    middle = int(np.searchsorted(ordered, centre))
+    below, above = middle, len(ordered) - middle
+    least, most = max(0, rank + 1 - above), min(below, rank + 1)
+    while least < most:
+        taken = (least + most) // 2
+        # One value more from below is right where it lies nearer than the farthest that would be taken from above.
+        if centre - ordered[middle - taken - 1] < ordered[middle + rank - taken] - centre:
+            least = taken + 1
+        else:
+            most = taken
+    farthest = [centre - ordered[middle - least]] if least else []
+    farthest += [ordered[middle + rank - least] - centre] if rank >= least else []
+    return float(max(farthest))
+
+
+def median_deviation(ordered: FloatArray, centre: float) -> float:
+    """Median absolute deviation of ascending values from their centre, without a copy of them."""
+    count = len(ordered)
+    ranks = (count // 2,) if count % 2 else (count // 2 - 1, count // 2)
+    return sum(_nth_deviation(ordered, centre, rank) for rank in ranks) / len(ranks)
+
+
 def _order_statistic(ordered: FloatArray, rank: int) -> float | None:
     """Value of this rank, counted from 1; None where the rank lies outside the data."""
     return float(ordered[rank - 1]) if 1 <= rank <= len(ordered) else None
