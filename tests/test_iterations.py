@@ -151,3 +151,8 @@ def test_times_keep_their_nanoseconds() -> None:
     one = record["iterations"][0]
     one["end_ns"] = one["start_ns"] + 123 * NS_PER_MS + 456_789
     assert _frame(record)["e2e_ms"].tolist() == [123.456789]
+
+
+def test_equal_values_whose_mean_rounds_are_no_outliers() -> None:
+    for threshold in (0.5, 2.0):
+        assert not outlier_flags(np.full(13, 0.1), threshold).any()

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from benchmark_runner.errors import exit_status
 from benchmark_runner.rawdata import each_record, read_heads
+from benchmark_runner.statistics.estimates import ROUNDING
 
 NS_PER_MS: Final = 1e6
 MS_PER_S: Final = 1e3
@@ -69,7 +70,7 @@ def outlier_flags(values: FloatArray, threshold: float) -> BoolArray:
     One pass on purpose: repeating it until nothing is flagged eats into honest tails. Among n values none can lie
     further than (n - 1) / sqrt(n) deviations away, so with a threshold of 2 a flag needs at least 6 values.
     """
-    if len(values) < FEWEST_FOR_OUTLIERS:
+    if len(values) < FEWEST_FOR_OUTLIERS or np.ptp(values) <= ROUNDING * np.max(np.abs(values)):
         return np.zeros(len(values), dtype=np.bool_)
     spread = float(np.std(values, ddof=1))
     return np.abs(values - float(np.mean(values))) > threshold * spread
