@@ -49,7 +49,6 @@ def write_campaign(
     names = [one.name for one in engines]
     word = folder.name
     return [
-        *(f"--{word}", str(folder)),
         *(f"--{word}-plan", str(folder / "plan.json")),
         *(f"--{word}-environment", str(folder / "environment.json")),
         *(f"--{word}-statistics", str(folder / "analysis/statistical_summary.json")),

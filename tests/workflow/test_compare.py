@@ -77,6 +77,10 @@ def test_two_recorded_campaigns_are_compared_without_starting_an_engine(slower, 
     assert "run_launch" not in owed.jobs() and "check_fidelity" not in owed.jobs()
     assert read_json(folder_of(copy) / "comparison.json") == read_json(folder_of(slower) / "comparison.json")
     assert "Nothing to be done" in Finished(*run(command)).words
+    margin = command.index("analyze_only=true")
+    changed = Finished(*run([*command[:margin], "comparison={margin: 0.10}", *command[margin:], "-n"]))
+    assert changed.status == 0, changed.words
+    assert {rule: count for rule, count in changed.jobs().items() if not rule.startswith("write_")} == JUDGING
 
 
 def run(command: list[str]) -> tuple[int, str]:

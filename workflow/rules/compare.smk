@@ -30,12 +30,8 @@ if AGAINST is not None or "compare" in sys.argv:
         f"{COMPARED}/before/raw_data/{engine}.json" for engine in BEFORE.engines
     ]
 
-    def fidelity_before(engine):
-        file = Path(f"{EARLIER}/fidelity/{engine}.json")
-        return [str(file)] if file.is_file() else []
-
     FIDELITY_BEFORE = [
-        file for engine in BEFORE.engines for file in fidelity_before(engine)
+        file for engine in BEFORE.engines for file in BEFORE.fidelity(engine)
     ]
 
     rule compare:
@@ -62,7 +58,7 @@ if AGAINST is not None or "compare" in sys.argv:
     rule collect_before:
         input:
             plan=f"{EARLIER}/plan.json",
-            fidelity=lambda wildcards: fidelity_before(wildcards.before),
+            fidelity=lambda wildcards: BEFORE.fidelity(wildcards.before),
             records=lambda wildcards: BEFORE.records(wildcards.before),
         output:
             temp(f"{COMPARED}/before/raw_data/{{before}}.json"),
@@ -146,19 +142,15 @@ if AGAINST is not None or "compare" in sys.argv:
         conda:
             "../../envs/workflow.yaml"
         params:
-            before=EARLIER,
-            after=OUT,
             looks=f"{COMPARED}/looks.json",
         shell:
             "python -m benchmark_runner.comparison"
-            " --before {params.before:q}"
             " --before-plan {input.before_plan:q}"
             " --before-environment {input.before_environment:q}"
             " --before-raw {input.before_raw:q}"
             " --before-iterations {input.before_iterations:q}"
             " --before-statistics {input.before_statistics:q}"
             " --before-fidelity {input.before_fidelity:q}"
-            " --after {params.after:q}"
             " --after-plan {input.after_plan:q}"
             " --after-environment {input.after_environment:q}"
             " --after-raw {input.after_raw:q}"

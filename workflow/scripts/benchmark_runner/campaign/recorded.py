@@ -58,6 +58,11 @@ class RecordedCampaign(Campaign):
         """Records that are there, in launch order."""
         return [record for record in super().records(engine) if Path(record).is_file()]
 
+    def fidelity(self, engine: str) -> list[str]:
+        """The file of an engine's fidelity check, where there is one."""
+        file = f"{self.output_dir}/fidelity/{engine}.json"
+        return [file] if Path(file).is_file() else []
+
     @cached_property
     def owed_launches(self) -> dict[str, Launch]:
         """None: nothing is measured here."""

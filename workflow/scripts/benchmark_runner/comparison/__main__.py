@@ -25,8 +25,7 @@ from benchmark_runner.statistics.verdicts import family_tests
 
 
 def _flags(parser: argparse.ArgumentParser, word: Word) -> None:
-    parser.add_argument(f"--{word}", required=True, help=f"results folder of the campaign {word}")
-    parser.add_argument(f"--{word}-plan", type=Path, required=True, help="its plan.json")
+    parser.add_argument(f"--{word}-plan", type=Path, required=True, help=f"plan.json in the results folder {word}")
     parser.add_argument(f"--{word}-environment", type=Path, required=True, help="its environment.json")
     parser.add_argument(f"--{word}-statistics", type=Path, required=True, help="its statistical_summary.json")
     parser.add_argument(f"--{word}-iterations", type=Path, required=True, help="its iterations.parquet")
@@ -37,7 +36,7 @@ def _flags(parser: argparse.ArgumentParser, word: Word) -> None:
 def _files(arguments: argparse.Namespace, word: Word) -> SideFiles:
     given = vars(arguments)
     names = ("plan", "environment", "statistics", "iterations", "raw", "fidelity")
-    return SideFiles(given[word], **{name: given[f"{word}_{name}"] for name in names})
+    return SideFiles(**{name: given[f"{word}_{name}"] for name in names})
 
 
 def _side_json(side: Side) -> dict[str, Any]:

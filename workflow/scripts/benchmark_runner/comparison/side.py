@@ -29,9 +29,8 @@ class LaunchValues:
 
 @dataclass(frozen=True)
 class SideFiles:
-    """Where the files of one side lie; raw and fidelity hold one file an engine."""
+    """Where the files of one side lie: plan in its results folder; raw and fidelity hold one file an engine."""
 
-    folder: str
     plan: Path
     environment: Path
     statistics: Path
@@ -116,7 +115,7 @@ def read_side(word: Word, files: SideFiles) -> Side:
     """Read one side. Raises BenchmarkError where its launches must not be pooled or a file is missing."""
     return Side(
         word,
-        files.folder,
+        str(files.plan.parent),
         read_inputs(files.plan, files.raw, files.fidelity),
         read_json(files.environment),
         read_json(files.statistics),
