@@ -15,7 +15,7 @@ define snakemake
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run check plan doctor report analyze test test-quick lint lock docs clean
+.PHONY: help run check plan doctor report analyze test test-quick test-statistics lint check-cuda lock docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -45,8 +45,17 @@ test: $(VENV)/test.stamp  ## set up and run every test
 test-quick: $(VENV)/test.stamp  ## the tests that need no engine, no workflow run and no browser
 	@$(BIN)/python -m pytest -m "not workflow and not real_engine and not browser and not lint" $(PYTEST_FLAGS)
 
+test-statistics: $(VENV)/test.stamp  ## the simulations with 2,000 campaigns each, and what they found (minutes)
+	@BENCHMARK_RUNNER_CAMPAIGNS=2000 $(BIN)/python -m pytest -rP tests/statistics/test_simul*.py $(PYTEST_FLAGS)
+
 lint: $(VENV)/test.stamp  ## format and type checks of Python, Snakemake and Rust
 	@$(BIN)/python -m pytest -m lint $(PYTEST_FLAGS)
+
+# An H100's compute capability; 80 is an A100's, 89 that of an L4 or RTX 4090.
+CUDA_COMPUTE_CAP ?= 90
+check-cuda: $(VENV)/workflow.stamp  ## build the Rust engines for a GPU and start them, without one (CUDA_COMPUTE_CAP=90 for an H100)
+	@CUDA_COMPUTE_CAP=$(CUDA_COMPUTE_CAP) PYTHONPATH=workflow/scripts $(BIN)/python -m benchmark_runner.build.cuda_check \
+		--engines engines --out target/check-cuda
 
 # An environment from a hash-checked lock: pip brings uv, uv brings the rest. test.txt holds workflow.txt's packages too.
 $(VENV)/bin/uv: envs/bootstrap.txt
@@ -71,7 +80,8 @@ $(VENV)/test.stamp: envs/test.txt $(VENV)/bin/uv
 	@touch $@ $(VENV)/workflow.stamp
 
 UV_COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
-LOCKS := bootstrap workflow test pytorch-baseline llama-cpp-bench mistral-rs-bench ctranslate2-bench lm-rs-bench embedded-model
+LOCKS := bootstrap workflow test pytorch-baseline llama-cpp-bench mistral-rs-bench ctranslate2-bench lm-rs-bench cuda-toolkit \
+	embedded-model
 lock: $(VENV)/bin/uv  ## renew the locks in envs/ from the .in files (LOCKS=NAME for one)
 	@cd envs && for name in $(LOCKS); do \
 		[ $$name = embedded-model ] && flags=--no-deps || flags=; \

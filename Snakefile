@@ -44,6 +44,7 @@ if not CONFIGURATION_PROBLEMS:
     include: "workflow/rules/analysis.smk"
     include: "workflow/rules/plots.smk"
     include: "workflow/rules/report.smk"
+    include: "workflow/rules/compare.smk"
 
     rule all:
         default_target: True

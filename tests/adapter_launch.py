@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pytest
 
 from benchmark_runner.schemas import require_valid
 
@@ -21,6 +25,10 @@ GREEDY_MARGINS = [2.4827, 1.2784, 1.4263, 1.3376, 0.8387, 0.2198, 1.6337, 1.96, 
 
 MARGIN_TOLERANCE = 0.001
 """30 times what engines with a cache of 32 bits differ by."""
+
+
+LIMIT_S = 300
+"""For a launch, which takes seconds."""
 
 
 def case(temperature: float = 0.0, top_p: float = 1.0, **changes: Any) -> dict[str, Any]:
@@ -59,6 +67,7 @@ class Outcome(NamedTuple):
     events: list[dict[str, Any]]
     stdout: str
     stderr: str
+    peak_rss_bytes: int
 
     def event(self, name: str) -> dict[str, Any]:
         (found,) = [event for event in self.events if event["event"] == name]
@@ -83,25 +92,43 @@ Serve = Callable[..., Outcome]
 def run_adapter(binary: Path, folder: Path, spec: Mapping[str, Any], names: list[str]) -> Outcome:
     require_valid("spec", spec, "the test's spec")
     (folder / "spec.json").write_text(json.dumps(spec))
-    ended = subprocess.run(
-        [str(binary), "--spec", str(folder / "spec.json"), "--events", str(folder / "events.jsonl")],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        cwd=folder,
-    )
+    command = [str(binary), "--spec", str(folder / "spec.json"), "--events", str(folder / "events.jsonl")]
+    said = folder / "stdout", folder / "stderr"
+    with said[0].open("wb") as stdout, said[1].open("wb") as stderr:
+        engine = subprocess.Popen(command, stdout=stdout, stderr=stderr, cwd=folder)
+    limit = threading.Timer(LIMIT_S, engine.kill)
+    limit.start()
+    # GNU time is not everywhere; wait4 tells the peak of this child alone.
+    _, status, usage = os.wait4(engine.pid, 0)
+    limit.cancel()
+    engine.returncode = os.waitstatus_to_exitcode(status)
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     for event in events:
         require_valid("event", event, str(event))
-    return Outcome(names, ended.returncode, events, ended.stdout, ended.stderr)
+    return Outcome(names, engine.returncode, events, *(path.read_text() for path in said), usage.ru_maxrss * 1024)
 
 
 class AnswersOfEveryEngine:
-    """Tests that each real engine passes; its module subclasses this and has the fixture outcome: two rounds."""
+    """Tests that each real engine passes in f32.
+
+    Its module subclasses this and has ENGINE and CASES, which the fixtures spec, serve and outcome use.
+    """
+
+    def test_a_launch_ends_well(self, outcome: Outcome) -> None:
+        assert outcome.status == 0, outcome.stderr
+        assert outcome.events[-1] == {"event": "done"}
+        assert outcome.stdout == ""
+
+    def test_load_end_tells_threads_types_and_batch(self, outcome: Outcome) -> None:
+        load_end = outcome.event("load_end")
+        assert (load_end["threads"], load_end["device"], load_end["kv_cache_dtype"]) == (1, "cpu", "f32")
+        assert (load_end["batch_size"], load_end["compiled_graph"]) == (1, False)
 
     def test_greedy_ids_are_those_of_transformers_in_each_round(self, outcome: Outcome) -> None:
         assert outcome.ids("greedy", 0) == outcome.ids("greedy", 1) == GREEDY_IDS
+
+    def test_margins_tell_that_weights_and_cache_are_f32(self, outcome: Outcome) -> None:
+        assert outcome.iteration("greedy")["margins"] == pytest.approx(GREEDY_MARGINS, abs=MARGIN_TOLERANCE)
 
     def test_eos_ends_a_sequence_only_where_it_counts(self, outcome: Outcome) -> None:
         assert outcome.ids("ends") == GREEDY_IDS[:3]
@@ -111,3 +138,8 @@ class AnswersOfEveryEngine:
     def test_rounds_draw_different_ids_and_the_smallest_nucleus_is_the_best_token(self, outcome: Outcome) -> None:
         assert outcome.ids("free", 0) != outcome.ids("free", 1)
         assert outcome.ids("narrow") == GREEDY_IDS
+
+    def test_an_id_that_the_model_does_not_know_is_a_bad_spec(self, serve: Serve, spec: dict[str, Any]) -> None:
+        status, kind, message = serve(spec | {"cases": [case(prompt_ids=[*PROMPT, 49152])]}).refusal()
+        assert (status, kind) == (2, "bad_spec")
+        assert "49152" in message

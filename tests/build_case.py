@@ -43,6 +43,34 @@ version = "0.1.0"
 RUST_MAIN = 'fn main() {\n    println!("hello, cuda is {}", cfg!(feature = "cuda"));\n}\n'
 PYTHON_MAIN = 'import sys\nprint("hello from", sys.prefix, sys.argv[1:], sys.flags.isolated)\n'
 
+RUST_WITH_TOOLKIT: dict[str, Any] = {**RUST, "cargo": RUST["cargo"] | {"cuda_toolkit": "../../envs/tiny.txt"}}
+
+UV = """\
+#!/bin/sh
+# Stands in for uv: puts the packages of a tiny CUDA toolkit where --target says.
+while [ $# -gt 0 ]; do
+    [ "$1" = --target ] && target=$2
+    shift
+done
+home=$target/nvidia/cu13
+package=$target/nvidia_cuda_nvcc-13.0.88.dist-info
+mkdir -p "$home/bin" "$home/include" "$home/lib" "$package"
+printf 'Metadata-Version: 2.1\\nName: nvidia-cuda-nvcc\\nVersion: 13.0.88\\n' > "$package/METADATA"
+printf '#!/bin/sh\\necho "Cuda compilation tools, release 13.0, V13.0.88"\\n' > "$home/bin/nvcc"
+chmod +x "$home/bin/nvcc"
+echo 'CUresult CUDAAPI cuInit(unsigned int Flags); #define cuMemAlloc cuMemAlloc_v2' > "$home/include/cuda.h"
+touch "$home/lib/libcublas.so.13" "$home/lib/libnvrtc.so.13" "$home/lib/libnvrtc.alt.so.13"
+"""
+
+
+def write_tool(folder: Path, name: str, text: str) -> Path:
+    """Write an executable file called name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
 
 def write_adapter(root: Path, content: dict[str, Any] = RUST) -> Path:
     """Write engines/tiny-bench with what belongs to it below root."""

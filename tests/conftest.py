@@ -8,10 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from adapter_launch import Outcome, Serve, make_spec, run_adapter
 from benchmark_runner.build.adapter import load_adapter
 from benchmark_runner.model.derived import MANIFEST, derived_folder
 from benchmark_runner.model.formats import DERIVED, SAFETENSORS
@@ -98,6 +100,27 @@ def opened_by(make: Callable[[str], Path], embedded_model: Path) -> Callable[[st
         return make(str(made_as(weights_format) / MANIFEST)).parent, DERIVED[weights_format].weights
 
     return find
+
+
+@pytest.fixture(scope="module")
+def spec(request: pytest.FixtureRequest, opened_by: Callable[[str], tuple[Path, str]]) -> dict[str, Any]:
+    """A spec of the module's CASES for its ENGINE, a real one."""
+    return make_spec(*opened_by(request.module.ENGINE), request.module.CASES)
+
+
+@pytest.fixture(scope="module")
+def serve(
+    request: pytest.FixtureRequest, program: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Serve:
+    """Runs the module's ENGINE on a spec."""
+    binary, names = program(request.module.ENGINE), list(request.module.CASES)
+    return lambda spec: run_adapter(binary, tmp_path_factory.mktemp("launch"), spec, names)
+
+
+@pytest.fixture(scope="module")
+def outcome(serve: Serve, spec: dict[str, Any]) -> Outcome:
+    """Two rounds of the module's CASES, with margins."""
+    return serve(spec | {"iterations": 2, "options": {"margins": True}})
 
 
 @pytest.fixture(scope="session")

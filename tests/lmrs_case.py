@@ -11,18 +11,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from tokenizers import pre_tokenizers
 
+from tiny_model import LLAMA_3_2_SCALING
+
 VOCABULARY = 128_012
 EOS = 128_009
 TWO_LINES = 271
 WORDS = ("hello", "you", " you", "how", " are", "the", " the", "Nov", " Nov", "user", "system", "20", "19", "18")
 
-LLAMA3_SCALING = {
-    "rope_type": "llama3",
-    "factor": 32.0,
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 8192,
-}
 CONFIG: dict[str, Any] = {
     "model_type": "llama",
     "hidden_size": 16,
@@ -35,7 +30,7 @@ CONFIG: dict[str, Any] = {
     "max_position_embeddings": 512,
     "rms_norm_eps": 1e-5,
     "rope_theta": 500_000.0,
-    "rope_scaling": LLAMA3_SCALING,
+    "rope_scaling": LLAMA_3_2_SCALING,
     "tie_word_embeddings": True,
     "eos_token_id": EOS,
 }

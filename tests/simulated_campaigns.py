@@ -16,6 +16,11 @@ MOST_FALSE_POSITIVES = int(stats.binom.ppf(0.99, CAMPAIGNS, ALPHA))
 FloatArray = npt.NDArray[np.float64]
 
 
+def told(what: str, found: int) -> None:
+    """Print what was found, so that docs/method.md can state it; `make test-statistics` shows it."""
+    print(f"{what}: {found} of {CAMPAIGNS} ({found / CAMPAIGNS:.1%})")
+
+
 def campaign(
     rng: np.random.Generator,
     *,

@@ -29,8 +29,8 @@ def test_the_answer_names_every_engine_and_the_report(folder, capsys, targets):
         assert part in shown
 
 
-@pytest.mark.parametrize("targets", [["plan"], ["doctor"], ["doctor", "plan"]])
-def test_plan_and_doctor_print_an_answer_of_their_own(folder, capsys, targets):
+@pytest.mark.parametrize("targets", [["plan"], ["doctor"], ["doctor", "plan"], ["compare"]])
+def test_targets_that_print_an_answer_of_their_own_end_without_another(folder, capsys, targets):
     assert main(["--output-dir", str(folder), *targets]) == 0
     assert capsys.readouterr().out == ""
 

@@ -28,6 +28,13 @@ CONFIG: dict[str, Any] = {
     "eos_token_id": 1,
 }
 
+LLAMA_3_2_SCALING = {
+    "rope_type": "llama3",
+    "factor": 32.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
 
 WIDTH, FEED_FORWARD, VOCABULARY = 8, 16, 300
 """Of make_tiny_llama; CONFIG says the same."""

@@ -39,16 +39,7 @@ class EmptyEngine(Engine):
 
     def describe(self) -> Description:
         """Whatever a spec of measure.py asks for."""
-        capabilities = Capabilities(
-            devices=["cpu"],
-            dtypes=["f32"],
-            sampling=["greedy"],
-            seed=False,
-            load_modes=["closed"],
-            max_concurrency=1,
-            ignore_eos=True,
-        )
-        return Description("empty", "1", {}, capabilities)
+        return Description("empty", "1", {}, Capabilities.of_logits(["cpu"], ["f32"]))
 
     def load(self, spec: Spec) -> Loaded:
         """Nothing but the eight logits, where they are used."""

@@ -27,7 +27,6 @@ import numpy as np
 
 import model_bin
 from bench_protocol import (
-    BadSpecError,
     Capabilities,
     Case,
     Description,
@@ -39,6 +38,7 @@ from bench_protocol import (
     Timings,
     UnsupportedError,
     flag_option,
+    require_files,
     require_known_ids,
     require_known_options,
     run,
@@ -119,18 +119,8 @@ class CTranslate2(Engine):
             "numpy": np.__version__,
             "compute_types": sorted(ctranslate2.get_supported_compute_types("cpu")),
         }
-        capabilities = Capabilities(
-            devices=["cpu"],
-            dtypes=list(COMPUTE_TYPES),
-            sampling=["greedy", "temperature", "top_p"],
-            # A seed counts once for a thread of the library, so that a round cannot have its own.
-            seed=False,
-            load_modes=["closed"],
-            max_concurrency=1,
-            ignore_eos=True,
-            teacher_forcing=True,
-            logits=True,
-        )
+        # A seed counts once for a thread of the library, so that a round cannot have its own.
+        capabilities = Capabilities.of_logits(["cpu"], list(COMPUTE_TYPES))._replace(seed=False)
         return Description("ctranslate2-bench", f"ctranslate2 {ctranslate2.__version__}", build, capabilities)
 
     def refuse(self, spec: Spec) -> None:
@@ -138,9 +128,7 @@ class CTranslate2(Engine):
         if spec.weights != WEIGHTS:
             raise UnsupportedError(f"weights {spec.weights!r} are asked for; CTranslate2 opens {WEIGHTS} only")
         folder = Path(spec.model_dir)
-        for name in FILES:
-            if not (folder / name).is_file():
-                raise BadSpecError(f"model_dir {folder} holds no {name}")
+        require_files(folder, FILES)
         variables = model_bin.read_variables(folder / WEIGHTS)
         model_bin.require_dtype(variables, spec.dtype, folder / WEIGHTS)
         vocabulary = variables[model_bin.EMBEDDING].shape[0]

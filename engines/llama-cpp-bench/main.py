@@ -22,7 +22,6 @@ import numpy as np
 import gguf_header
 import llama_library
 from bench_protocol import (
-    BadSpecError,
     Capabilities,
     Case,
     Description,
@@ -33,6 +32,7 @@ from bench_protocol import (
     Timings,
     UnsupportedError,
     flag_option,
+    require_files,
     require_known_ids,
     require_known_options,
     run,
@@ -93,17 +93,7 @@ class LlamaCpp(Engine):
             "system_info": self._library.llama_print_system_info().decode().strip(" |"),
             "flash_attention": self._flash_attention,
         }
-        capabilities = Capabilities(
-            devices=["cpu"],
-            dtypes=list(CACHE_TYPES),
-            sampling=["greedy", "temperature", "top_p"],
-            seed=True,
-            load_modes=["closed"],
-            max_concurrency=1,
-            ignore_eos=True,
-            teacher_forcing=True,
-            logits=True,
-        )
+        capabilities = Capabilities.of_logits(["cpu"], list(CACHE_TYPES))
         return Description("llama-cpp-bench", f"llama.cpp b{version.split('.')[-1]}", build, capabilities)
 
     def refuse(self, spec: Spec) -> None:
@@ -111,10 +101,9 @@ class LlamaCpp(Engine):
         llama_library.require_layout(self._library, llama_library.installed_version())
         if not spec.weights.endswith(".gguf"):
             raise UnsupportedError(f"weights {spec.weights!r} are asked for; llama.cpp opens GGUF files only")
-        path = Path(spec.model_dir) / spec.weights
-        if not path.is_file():
-            raise BadSpecError(f"model_dir {spec.model_dir} holds no {spec.weights}")
-        gguf_header.require_dtype(path, spec.dtype)
+        folder = Path(spec.model_dir)
+        require_files(folder, [spec.weights])
+        gguf_header.require_dtype(folder / spec.weights, spec.dtype)
 
     def load(self, spec: Spec) -> Loaded:
         """Read the weights and allocate the cache."""

@@ -153,6 +153,11 @@ class LmRs(Engine):
         timings.tokenized_ns = tokenised.time_ns + offset_ns
         timings.used_prompt_ids = self._ids_used(line, date)
 
+    def close(self) -> None:
+        """Wait until the last process is gone with its memory, which takes the kernel a while."""
+        assert self._chat is not None
+        self._chat.end()
+
     def _require(self, threads: int, date: str) -> None:
         """Raise EngineError where the process had other threads or another date than it should."""
         if threads != self._threads + 1:

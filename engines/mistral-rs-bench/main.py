@@ -38,6 +38,7 @@ from bench_protocol import (
     Timings,
     UnsupportedError,
     flag_option,
+    require_files,
     require_known_ids,
     require_known_options,
     run,
@@ -76,9 +77,7 @@ def weight_files(model_dir: Path, weights: str) -> list[str]:
     names = [weights]
     if weights.endswith(SHARDED_SUFFIX):
         names += sorted(set(read_object(model_dir / weights).get("weight_map", {}).values()))
-    for name in names:
-        if not (model_dir / name).is_file():
-            raise BadSpecError(f"model_dir {model_dir} holds no {name}")
+    require_files(model_dir, names)
     return names
 
 

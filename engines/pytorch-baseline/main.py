@@ -27,7 +27,6 @@ import transformers
 from transformers import LlamaForCausalLM, StaticCache
 
 from bench_protocol import (
-    BadSpecError,
     Capabilities,
     Case,
     Description,
@@ -39,6 +38,7 @@ from bench_protocol import (
     Timings,
     UnsupportedError,
     flag_option,
+    require_files,
     require_known_ids,
     require_known_options,
     run,
@@ -136,17 +136,7 @@ class PytorchBaseline(Engine):
 
     def describe(self) -> Description:
         """Versions, and the devices that this machine has."""
-        capabilities = Capabilities(
-            devices=["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"],
-            dtypes=list(DTYPES),
-            sampling=["greedy", "temperature", "top_p"],
-            seed=True,
-            load_modes=["closed"],
-            max_concurrency=1,
-            ignore_eos=True,
-            teacher_forcing=True,
-            logits=True,
-        )
+        capabilities = Capabilities.of_logits(["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"], list(DTYPES))
         version = f"torch {torch.__version__}, transformers {transformers.__version__}"
         return Description("pytorch-baseline", version, build_facts(), capabilities)
 
@@ -157,9 +147,7 @@ class PytorchBaseline(Engine):
             raise UnsupportedError(f"device {spec.device} is asked for; there are {torch.cuda.device_count()} GPUs")
         if spec.weights not in WEIGHTS:
             raise UnsupportedError(f"weights {spec.weights!r} are asked for; transformers opens {' or '.join(WEIGHTS)}")
-        for name in ("config.json", spec.weights):
-            if not (Path(spec.model_dir) / name).is_file():
-                raise BadSpecError(f"model_dir {spec.model_dir} holds no {name}")
+        require_files(Path(spec.model_dir), ("config.json", spec.weights))
 
     def load(self, spec: Spec) -> Loaded:
         """Read the weights and allocate the cache."""

@@ -28,6 +28,7 @@ def tools(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setattr(adapters, "_USUAL_FOLDERS", {})
     monkeypatch.setattr(adapters.sys, "executable", str(tmp_path / "none" / "python"))
+    monkeypatch.setenv("CUDA_COMPUTE_CAP", "90")
     return folder
 
 
@@ -54,6 +55,7 @@ def test_paths_are_relative_to_the_adapter(tmp_path):
         ({"cargo": {"flags": ""}}, "cuda_features"),
         ({"language": "python"}, "environment"),
         ({"shared": ["../nowhere"]}, "nowhere is missing"),
+        ({"cargo": RUST["cargo"] | {"cuda_toolkit": "../../envs/gone.txt"}}, r"gone\.txt is missing"),
     ],
 )
 def test_a_mistake_in_adapter_yaml_is_named_with_its_file(tmp_path, change, words):
@@ -80,10 +82,37 @@ def test_the_first_missing_tool_is_told(tmp_path, tools):
     assert missing_tool(adapter, "cuda") is None
 
 
+def test_nvcc_wants_a_gpu_or_the_compute_capability_of_one(tmp_path, tools, monkeypatch):
+    adapter = load_adapter(write_adapter(tmp_path))
+    for tool in ("cargo", "cc", "nvcc"):
+        program(tools, tool)
+    devices = tmp_path / "dev"
+    devices.mkdir()
+    monkeypatch.delenv("CUDA_COMPUTE_CAP")
+    assert missing_tool(adapter, "cuda", devices) == "CUDA_COMPUTE_CAP"
+    assert missing_tool(adapter, "cpu", devices) is None
+    (devices / "nvidia0").touch()
+    assert missing_tool(adapter, "cuda", devices) is None
+
+
 def test_an_adapter_without_cuda_tools_is_built_for_the_gpu_without_nvcc(tmp_path, tools):
     adapter = load_adapter(write_adapter(tmp_path, RUST | {"cargo": {"flags": "", "cuda_features": ["cuda"]}}))
     for tool in ("cargo", "cc"):
         program(tools, tool)
+    assert missing_tool(adapter, "cuda") is None
+
+
+def test_uv_stands_in_for_nvcc_where_the_adapter_names_a_lock_of_the_toolkit(tmp_path, tools):
+    cargo = RUST["cargo"] | {"cuda_toolkit": "../../envs/tiny.txt"}
+    adapter = load_adapter(write_adapter(tmp_path, RUST | {"cargo": cargo}))
+    for tool in ("cargo", "cc"):
+        program(tools, tool)
+    assert missing_tool(adapter, "cuda") == "uv"
+    assert missing_tool(adapter) is None
+    program(tools, "uv")
+    assert missing_tool(adapter, "cuda") is None
+    (tools / "uv").unlink()
+    program(tools, "nvcc")
     assert missing_tool(adapter, "cuda") is None
 
 

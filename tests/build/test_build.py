@@ -89,12 +89,15 @@ def test_the_source_folder_stays_clean(rust):
 def test_a_build_for_cuda_has_its_features(rust, monkeypatch):
     nvcc = rust.root / "tools" / "nvcc"
     nvcc.parent.mkdir()
-    nvcc.write_text("#!/bin/sh\n", encoding="utf-8")
+    nvcc.write_text("#!/bin/sh\necho 'Cuda compilation tools, release 12.4, V12.4.131'\n", encoding="utf-8")
     nvcc.chmod(0o755)
     monkeypatch.setenv("PATH", f"{os.environ['PATH']}:{nvcc.parent}")
+    monkeypatch.setenv("CUDA_COMPUTE_CAP", "8.9")
     record = rust.build("--device", "cuda")
     assert rust.said() == "hello, cuda is true"
     assert record["flags"].endswith("features cuda")
+    toolkit = record["cuda_toolkit"]
+    assert (toolkit["origin"], toolkit["version"], toolkit["compute_capability"]) == ("machine", "12.4.131", "89")
 
 
 def test_settings_of_the_users_do_not_change_the_program(rust, monkeypatch):

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import pytest
 
-from rust_adapters import GREEDY_IDS, PEAK_RSS_BYTES, generate, run_adapter_tests
+from adapter_launch import DRAWN_CASES, GREEDY_CASES, GREEDY_IDS, AnswersOfEveryEngine
+from rust_adapters import PEAK_RSS_BYTES, run_adapter_tests
 
 pytestmark = pytest.mark.real_engine
 
+ENGINE = "burn_cuda"
+CASES = GREEDY_CASES | DRAWN_CASES
+
 
 def test_the_tests_of_the_adapter_pass(repository, program):
-    program("burn_cuda")
+    program(ENGINE)
     run_adapter_tests(repository / "engines" / "burn-bench")
 
 
-@pytest.mark.parametrize("dtype", ["f32", "f16"])
-def test_greedy_ids_are_those_of_torch(tmp_path, embedded_model, program, dtype):
-    generated = generate(program("burn_cuda"), embedded_model, tmp_path, dtype=dtype)
-    going_on, ending = generated.of_kind("iteration")
-    assert going_on["token_ids"] == GREEDY_IDS
-    assert (ending["token_ids"], ending["finish"]) == (GREEDY_IDS[:3], "eos")
-    assert generated.peak_rss_bytes < PEAK_RSS_BYTES
+class TestBurn(AnswersOfEveryEngine):
+    """On CASES."""
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_the_pool_has_the_threads_of_the_spec_whatever_the_environment_says(
-    tmp_path, embedded_model, program, monkeypatch, threads
-):
+def test_weights_are_held_once_beside_the_mapped_file(outcome):
+    assert outcome.peak_rss_bytes < PEAK_RSS_BYTES
+
+
+def test_f16_chooses_the_same_ids_where_margins_are_wide(serve, spec):
+    assert serve(spec | {"dtype": "f16"}).ids("greedy") == GREEDY_IDS
+
+
+def test_the_pool_has_the_threads_of_the_spec_whatever_the_environment_says(serve, spec, monkeypatch):
     monkeypatch.setenv("RAYON_NUM_THREADS", "7")
-    generated = generate(program("burn_cuda"), embedded_model, tmp_path, threads=threads)
-    (loaded,) = generated.of_kind("load_end")
-    assert loaded["threads"] == threads
+    assert serve(spec | {"threads": 2}).event("load_end")["threads"] == 2

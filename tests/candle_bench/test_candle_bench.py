@@ -6,9 +6,13 @@ import os
 
 import pytest
 
+from adapter_launch import DRAWN_CASES, GREEDY_CASES, AnswersOfEveryEngine
 from benchmark_runner.build.__main__ import default_cache
 from benchmark_runner.build.adapter import find_tool
-from rust_adapters import GREEDY_IDS, PEAK_RSS_BYTES, generate, run_adapter_tests, run_cargo_tests
+from rust_adapters import PEAK_RSS_BYTES, run_adapter_tests, run_cargo_tests
+
+ENGINE = "candle_cuda"
+CASES = GREEDY_CASES | DRAWN_CASES
 
 
 def test_the_tests_of_the_protocol_crate_pass(repository, lacking):
@@ -20,14 +24,15 @@ def test_the_tests_of_the_protocol_crate_pass(repository, lacking):
 
 @pytest.mark.real_engine
 def test_the_tests_of_the_adapter_pass(repository, program):
-    program("candle_cuda")
+    program(ENGINE)
     run_adapter_tests(repository / "engines" / "candle-bench")
 
 
 @pytest.mark.real_engine
-def test_greedy_ids_are_those_of_torch(tmp_path, embedded_model, program):
-    generated = generate(program("candle_cuda"), embedded_model, tmp_path)
-    going_on, ending = generated.of_kind("iteration")
-    assert going_on["token_ids"] == GREEDY_IDS
-    assert (ending["token_ids"], ending["finish"]) == (GREEDY_IDS[:3], "eos")
-    assert generated.peak_rss_bytes < PEAK_RSS_BYTES
+class TestCandle(AnswersOfEveryEngine):
+    """On CASES."""
+
+
+@pytest.mark.real_engine
+def test_weights_are_held_once_beside_the_mapped_file(outcome):
+    assert outcome.peak_rss_bytes < PEAK_RSS_BYTES

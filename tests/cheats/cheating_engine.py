@@ -66,16 +66,8 @@ class CheatingEngine(Engine):
             events.EventLog.iteration = lambda log, **event: DISTORTIONS[self.cheat](log, written, event)
 
     def describe(self) -> Description:
-        can = Capabilities(
-            devices=["cpu"],
-            dtypes=["f32", "bf16"],
-            sampling=["greedy", "temperature", "top_p"],
-            seed=True,
-            load_modes=["closed"],
-            max_concurrency=1,
-            ignore_eos=True,
-            teacher_forcing=self.cheat not in ("table", "no_forcing"),
-            logits=self.cheat != "table",
+        can = Capabilities.of_logits(["cpu"], ["f32", "bf16"])._replace(
+            teacher_forcing=self.cheat not in ("table", "no_forcing"), logits=self.cheat != "table"
         )
         return Description("numpy-llama", "1", {"language": "python"}, can)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,38 +11,20 @@ import pytest
 from adapter_launch import (
     DRAWN_CASES,
     GREEDY_CASES,
-    GREEDY_MARGINS,
-    MARGIN_TOLERANCE,
     AnswersOfEveryEngine,
     Outcome,
     Serve,
     case,
-    make_spec,
-    run_adapter,
 )
 
 pytestmark = pytest.mark.real_engine
+
+ENGINE = "ctranslate2"
 
 FED = [504, 198, 2, 0, 49151, 7042, 30, 198, 198, 504, 2988, 314]
 """Special tokens and the last of the vocabulary among them."""
 
 CASES = GREEDY_CASES | DRAWN_CASES | {"fed": case(forced_ids=FED), "short": case(prompt_ids=[504], forced_ids=FED)}
-
-
-@pytest.fixture(scope="module")
-def spec(opened_by: Callable[[str], tuple[Path, str]]) -> dict[str, Any]:
-    return make_spec(*opened_by("ctranslate2"), CASES)
-
-
-@pytest.fixture(scope="module")
-def serve(program: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Serve:
-    binary = program("ctranslate2")
-    return lambda spec: run_adapter(binary, tmp_path_factory.mktemp("launch"), spec, list(CASES))
-
-
-@pytest.fixture(scope="module")
-def outcome(serve: Serve, spec: dict[str, Any]) -> Outcome:
-    return serve(spec | {"iterations": 2, "options": {"margins": True}})
 
 
 def test_a_launch_ends_well_and_the_log_names_what_computes(outcome: Outcome) -> None:
@@ -65,10 +46,6 @@ def test_hello_names_the_version(outcome: Outcome) -> None:
 
 class TestCTranslate2(AnswersOfEveryEngine):
     """On CASES."""
-
-
-def test_margins_tell_that_weights_and_cache_are_f32(outcome: Outcome) -> None:
-    assert outcome.iteration("greedy")["margins"] == pytest.approx(GREEDY_MARGINS, abs=MARGIN_TOLERANCE)
 
 
 def test_after_forced_ids_the_engine_chooses_as_after_a_prompt_that_ends_in_them(

@@ -16,17 +16,10 @@ from benchmark_runner.build.adapter import load_adapter
 from benchmark_runner.build.environment import environment_folder
 from benchmark_runner.model import ctranslate2_writer
 from llama_numpy import logits, of_checkpoint
-from tiny_model import llama_tensors, make_tiny_llama
+from tiny_model import LLAMA_3_2_SCALING, llama_tensors, make_tiny_llama
 
 pytestmark = pytest.mark.real_engine
 
-LLAMA_3_2 = {
-    "rope_type": "llama3",
-    "factor": 32.0,
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 8192,
-}
 PROMPT = [(7 * place) % 300 for place in range(50)]
 TOLERANCE = 1e-4
 """Of logits of some units; scaling left out moves them by more than 0.01."""
@@ -77,7 +70,7 @@ def test_the_file_is_that_of_the_engine_s_own_converter(program, repository, tmp
 
 def test_llama_3_s_rope_scaling_is_computed(tmp_path, logits_of):
     tensors = llama_tensors()
-    changes = {"rope_scaling": LLAMA_3_2, "rope_theta": 500000.0, "head_dim": 4}
+    changes = {"rope_scaling": LLAMA_3_2_SCALING, "rope_theta": 500000.0, "head_dim": 4}
     found = logits_of(converted(tmp_path, tensors, **changes))
     config = json.loads((tmp_path / "m" / "config.json").read_text())
     wanted = logits(of_checkpoint(tensors, config), PROMPT)

@@ -28,7 +28,7 @@ CHECKS = [
         "smt",
         "cores",
     ),
-    *("other_load", "memory", "swap", "cargo", "cc", "nvcc", "uv", "chromium", "disk"),
+    *("other_load", "memory", "swap", "cargo", "cc", "nvcc", "uv", "chromium", "lm_rs_bench_chat", "disk"),
 ]
 
 
@@ -58,7 +58,7 @@ def test_every_check_is_answered_and_keeps_the_schema(doctor, capsys):
         assert {name for name, value in finding["values"].items() if value is None} == set(finding["absent"])
     shown = capsys.readouterr().out
     assert all(finding["title"] in shown for finding in document["findings"])
-    assert "19 checks:" in shown
+    assert "20 checks:" in shown
 
 
 def test_the_weights_are_those_of_the_model(doctor, tmp_path):
@@ -67,12 +67,22 @@ def test_the_weights_are_those_of_the_model(doctor, tmp_path):
     assert 0 < found < file_bytes  # less by the header
 
 
+def test_a_file_that_the_user_brought_for_an_adapter_is_found_by_the_engines_option(doctor, tmp_path, monkeypatch):
+    chat = tmp_path / "chat"
+    options = {"chat": str(chat)}
+    engine = {"name": "lm_rs", "binary_path": "./target/release/lm-rs-bench", "options": options}
+    monkeypatch.setitem(CONFIG, "engines", [*CONFIG["engines"], engine])
+    assert "build it from" in by_check(doctor())["lm_rs_bench_chat"]["lacks"][0]["remedy"]
+    chat.write_bytes(b"a program")
+    assert by_check(doctor())["lm_rs_bench_chat"]["found"] == str(chat)
+
+
 def test_without_tools_and_driver_everything_is_told_and_nothing_fails(doctor, monkeypatch):
     monkeypatch.setattr(examination, "find_tool", lambda _: None)
     monkeypatch.setattr(examination.tools, "find_chromium", lambda: None)
     monkeypatch.setattr(examination, "open_gpu", lambda _: (None, NO_DRIVER))
     found = by_check(doctor())
-    for check in ("gpu", "cargo", "cc", "nvcc", "uv", "chromium"):
+    for check in ("gpu", "cargo", "cc", "nvcc", "uv", "chromium", "lm_rs_bench_chat"):
         assert found[check]["state"] == "missing"
         assert all(lack["reason"] and lack["cost"] and lack["remedy"] for lack in found[check]["lacks"])
 

@@ -9,6 +9,7 @@ import pytest
 from benchmark_runner.build.adapter import load_adapter
 from benchmark_runner.doctor import tools
 from benchmark_runner.doctor.tools import Tool, ask_version
+from build_case import write_adapter
 
 HERE = Path("/usr/bin/tool")
 
@@ -74,8 +75,15 @@ def test_versions_compare_as_numbers():
 
 def test_nvcc_costs_something_only_where_there_is_a_gpu(adapters):
     lacking = Tool(None, None, None)
-    assert "candle-bench computes on the CPU" in tools.cuda_compiler(lacking, adapters, has_gpu=True).lacks[0].cost
+    (lack,) = tools.cuda_compiler(lacking, adapters, has_gpu=True).lacks
+    assert "the GPU of burn-bench, candle-bench installs NVIDIA's packages" in lack.cost
     assert "nothing here" in tools.cuda_compiler(lacking, adapters, has_gpu=False).lacks[0].cost
+
+
+def test_without_nvcc_an_adapter_that_names_no_toolkit_computes_on_the_cpu(tmp_path):
+    adapter = load_adapter(write_adapter(tmp_path))
+    (lack,) = tools.cuda_compiler(Tool(None, None, None), [adapter], has_gpu=True).lacks
+    assert lack.cost == "tiny-bench computes on the CPU"
 
 
 def test_uv_is_needed_by_python_adapters(adapters):

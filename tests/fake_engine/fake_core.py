@@ -27,17 +27,7 @@ SAMPLED_IDS = range(200, 1200)
 VOCABULARY = 1200
 """Of the logits where the model's folder names no vocabulary; scripted ids lie below."""
 
-DEFAULT_CAPABILITIES = Capabilities(
-    devices=["cpu", "cuda"],
-    dtypes=["f32", "f16", "bf16"],
-    sampling=["greedy", "temperature", "top_p"],
-    seed=True,
-    load_modes=["closed"],
-    max_concurrency=1,
-    ignore_eos=True,
-    teacher_forcing=True,
-    logits=True,
-)
+DEFAULT_CAPABILITIES = Capabilities.of_logits(["cpu", "cuda"], ["f32", "f16", "bf16"])
 
 
 class Clock:

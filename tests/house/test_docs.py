@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from benchmark_runner.comparison.decision import Verdict as ComparisonVerdict
 from benchmark_runner.statistics.verdicts import Verdict
 
 DOCUMENTS = (
@@ -39,4 +40,6 @@ def test_make_targets_that_documents_name_exist(repository):
 
 def test_every_verdict_word_is_explained_in_the_readme(repository):
     text = (repository / "README.md").read_text(encoding="utf-8")
-    assert [verdict for verdict in get_args(Verdict) if f"`{verdict}`" not in text] == []
+    assert [
+        verdict for verdict in (*get_args(Verdict), *get_args(ComparisonVerdict)) if f"`{verdict}`" not in text
+    ] == []

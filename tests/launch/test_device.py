@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark_runner.launch.device import choose_device, visible_gpu
+from benchmark_runner.launch.device import choose_device, describe_gpu, visible_gpu
 from benchmark_runner.launch.surroundings import engine_environment, recorded_environment
 
 
@@ -31,6 +31,17 @@ def test_the_users_word_is_obeyed():
 def test_the_gpu_is_counted_among_those_that_were_given(gpu_device, inherited, visible):
     assert visible_gpu(gpu_device, inherited) == visible
     assert chosen(gpu_device=gpu_device, inherited=inherited).visible == visible
+
+
+class ToldGpu:
+    def describe(self):
+        return {"name": "NVIDIA L4"}
+
+
+def test_a_launch_tells_the_gpu_that_it_computes_on_and_none_on_the_cpu():
+    assert describe_gpu(chosen(), ToldGpu()) == {"name": "NVIDIA L4"}
+    assert describe_gpu(chosen(device="cpu"), ToldGpu()) is None
+    assert describe_gpu(chosen(device="cuda", absent="no driver"), None) is None
 
 
 def test_the_environment_holds_what_is_named_and_nothing_else():

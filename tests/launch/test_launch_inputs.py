@@ -62,7 +62,10 @@ def test_derived_weights_are_what_the_engine_opens_and_the_record_proves_them(on
     assert (model["identity"], model["weights_format"], model["weights_sha256"]) == ("tiny-1", "gguf", "a" * 64)
     assert model["files"] == {"model.gguf": "a" * 64, "config.json": "b" * 64}
     assert model["converter"] == manifest["converter"]
-    require_valid("record", new_record(inputs, 1, Stopwatch()) | {"ended_at": "now", "ended_ns": 1}, "record")
+    gpu = {"name": "NVIDIA L4", "uuid": None, "compute_capability": "8.9", "driver_version": "580.95"}
+    gpu |= {"cuda_driver_version": "13.2", "absent": {"uuid": "NVML: Not Supported"}}
+    ended = {"ended_at": "now", "ended_ns": 1, "gpu": gpu}
+    require_valid("record", new_record(inputs, 1, Stopwatch()) | ended, "record")
 
 
 def test_a_model_that_is_not_to_be_had_in_the_format_makes_the_engine_unavailable(on_gguf):
@@ -123,3 +126,17 @@ def test_an_adapter_that_was_not_built_is_missing(tmp_path):
     case = LaunchCase(tmp_path, binary=tmp_path / "nothing", build_record={"status": "built"})
     missing = missing_engine(read(case))
     assert missing is not None and "was not built" in missing.reason
+
+
+def test_a_program_whose_cuda_toolkit_was_removed_is_missing(tmp_path):
+    binary, toolkit = tmp_path / "program", tmp_path / "toolkit"
+    binary.touch(0o755)
+    toolkit.mkdir()
+    case = LaunchCase(
+        tmp_path, binary=binary, build_record={"status": "built", "cuda_toolkit": {"folder": str(toolkit)}}
+    )
+    assert missing_engine(read(case)) is None
+    toolkit.rmdir()
+    missing = missing_engine(read(case))
+    assert missing is not None and str(toolkit) in missing.reason
+    assert missing.remedy.startswith("Delete ") and ".build.json" in missing.remedy

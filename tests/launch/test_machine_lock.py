@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -51,27 +52,29 @@ def test_launches_of_two_campaigns_take_turns(tmp_path):
     assert sum(parts.values()) + after["timing"]["machine_wait_ms"] <= after["timing"]["total_ms"]
 
 
-def test_a_killed_launch_lets_the_next_one_go_on(tmp_path):
+@contextmanager
+def one_hangs_and_one_waits(folder):
+    """Two launches, and the processes of the first, whose engine hangs, and of the second, which waits for it."""
     hang = {"hang_at": {"stage": "generate", "iteration": 1}}
-    first, second = two_campaigns(tmp_path, options=hang, system={"launch_timeout_seconds": 600})
+    first, second = two_campaigns(folder, options=hang, system={"launch_timeout_seconds": 600})
     with killed_at_last(first.start()) as one:
         wait_for((first.out_dir / "events.jsonl").is_file, "the first engine")
         with killed_at_last(second.start()) as two:
             wait_for(lambda: "waits until" in log_of(second), "the second to wait")
-            one.send_signal(signal.SIGKILL)
-            assert two.wait(WAIT_SECONDS) == 0
+            yield second, one, two
+
+
+def test_a_killed_launch_lets_the_next_one_go_on(tmp_path):
+    with one_hangs_and_one_waits(tmp_path) as (second, one, two):
+        one.send_signal(signal.SIGKILL)
+        assert two.wait(WAIT_SECONDS) == 0
     assert second.record()["status"] == "ok"
 
 
 def test_a_launch_that_waits_can_be_interrupted(tmp_path):
-    hang = {"hang_at": {"stage": "generate", "iteration": 1}}
-    first, second = two_campaigns(tmp_path, options=hang, system={"launch_timeout_seconds": 600})
-    with killed_at_last(first.start()) as one:
-        wait_for((first.out_dir / "events.jsonl").is_file, "the first engine")
-        with killed_at_last(second.start()) as two:
-            wait_for(lambda: "waits until" in log_of(second), "the second to wait")
-            two.send_signal(signal.SIGINT)
-            assert two.wait(WAIT_SECONDS) == 130
+    with one_hangs_and_one_waits(tmp_path) as (second, one, two):
+        two.send_signal(signal.SIGINT)
+        assert two.wait(WAIT_SECONDS) == 130
         assert json.loads((second.out_dir / "interrupted.json").read_text())["status"] == "interrupted"
         assert processes_of(second.folder) == {}
         assert one.poll() is None

@@ -5,7 +5,10 @@ The stand-in is ours: nothing here was seen on lm.rs itself.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -25,6 +28,8 @@ from lmrs_case import CONFIG, EOS, circle_ids, random_weights
 
 MAIN = Path(__file__).resolve().parents[2] / "engines" / "lm-rs-bench" / "main.py"
 HELLO = list(b"hello you")
+PR_SET_CHILD_SUBREAPER = 36
+"""Of linux/prctl.h."""
 
 
 class Outcome(NamedTuple):
@@ -102,6 +107,28 @@ def test_an_answer_goes_on_past_the_end_of_a_sequence_or_stops_there_as_asked(se
     assert (on["finish"], stopped["finish"]) == ("length", "eos")
     assert stopped["token_ids"] == circle_ids(6)[:7]
     assert stopped["token_ids"][-1] == EOS
+
+
+@pytest.fixture
+def adopted_orphans():
+    """This process is parent to whom the processes below it leave behind; a list of them, as it is looked at."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+    def reap() -> list[int]:
+        found: list[int] = []
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                found.append(os.waitpid(-1, 0)[0])
+        return found
+
+    yield reap
+    assert libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) == 0
+
+
+def test_the_last_process_is_gone_before_the_adapter_ends(serve, circle_model, program, adopted_orphans):
+    assert serve(circle_model, program(), [case(HELLO, 3)]).status == 0
+    assert adopted_orphans() == []
 
 
 def test_hello_names_the_program_and_what_the_user_knows_of_it(serve, circle_model, program):

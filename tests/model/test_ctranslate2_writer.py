@@ -13,17 +13,10 @@ import pytest
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model import ctranslate2_writer
 from benchmark_runner.model.formats import CannotConvertError
-from tiny_model import llama_tensors, make_tiny_llama
+from tiny_model import LLAMA_3_2_SCALING, llama_tensors, make_tiny_llama
 
 TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32}
 ATTENTION = "decoder/layer_0/self_attention"
-LLAMA3 = {
-    "rope_type": "llama3",
-    "factor": 32.0,
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 8192,
-}
 
 
 class Cursor:
@@ -114,7 +107,7 @@ def test_heads_are_told_where_they_are_not_what_the_engine_takes_by_default(tmp_
 
 @pytest.mark.parametrize("place", ["rope_scaling", "rope_parameters"])
 def test_llama_3_s_scaling_is_told_with_its_factor_and_original_context(tmp_path, place):
-    variables, _, _ = written(make_tiny_llama(tmp_path / "m", **{place: LLAMA3}, rope_theta=500000.0))
+    variables, _, _ = written(make_tiny_llama(tmp_path / "m", **{place: LLAMA_3_2_SCALING}, rope_theta=500000.0))
     told = {name.removeprefix(f"{ATTENTION}/"): value for name, value in variables.items() if ATTENTION in name}
     assert told["rotary_base"] == 500000
     assert (told["rotary_scaling_type"], told["rotary_scaling_factor"]) == (2, 32)

@@ -14,15 +14,7 @@ from safetensors.numpy import load_file
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model import gguf_llama, gguf_writer
 from benchmark_runner.model.formats import CannotConvertError
-from tiny_model import llama_tensors, make_tiny_llama
-
-LLAMA3 = {
-    "rope_type": "llama3",
-    "factor": 32.0,
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 8192,
-}
+from tiny_model import LLAMA_3_2_SCALING, llama_tensors, make_tiny_llama
 
 
 def written(source: Path, dtype: str = "f32") -> GGUFReader:
@@ -139,7 +131,7 @@ def test_a_vocabulary_with_byte_fallback_is_a_sentencepiece_one(tmp_path):
 
 @pytest.mark.parametrize("place", ["rope_scaling", "rope_parameters"])
 def test_llama_3_s_scaling_becomes_the_tensor_of_frequency_factors(tmp_path, place):
-    reader = written(make_tiny_llama(tmp_path / "m", **{place: LLAMA3}, rope_theta=500000.0))
+    reader = written(make_tiny_llama(tmp_path / "m", **{place: LLAMA_3_2_SCALING}, rope_theta=500000.0))
     factors = next(np.asarray(tensor.data) for tensor in reader.tensors if tensor.name == "rope_freqs.weight")
     # head_dim 4: frequencies 1 (unscaled) and 500000^-0.5, whose wavelength 4443 lies between 2048 and 8192.
     wavelength = 2 * math.pi * 500000.0**0.5

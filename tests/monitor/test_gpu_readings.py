@@ -33,6 +33,11 @@ class FakeNvml:
             "nvmlDeviceGetGraphicsRunningProcesses": [],
             "nvmlDeviceGetHandleByIndex": "handle",
             "nvmlDeviceGetHandleByUUID": "handle",
+            "nvmlDeviceGetName": b"NVIDIA H100 80GB HBM3",
+            "nvmlDeviceGetUUID": "GPU-1",
+            "nvmlDeviceGetCudaComputeCapability": (9, 0),
+            "nvmlSystemGetDriverVersion": "580.95",
+            "nvmlSystemGetCudaDriverVersion": 13020,
         }
 
     def __getattr__(self, name: str) -> Any:
@@ -102,3 +107,22 @@ def test_a_gpu_is_opened_by_number_or_uuid_and_else_there_is_a_reason():
 def test_idle_clocks_are_no_disturbance():
     assert throttle_reasons(0x1 | 0x2) == []
     assert throttle_reasons(0x8 | 0x80) == ["hw_slowdown", "hw_power_brake_slowdown"]
+
+
+def test_a_launch_names_its_gpu_and_the_driver():
+    assert Gpu(FakeNvml(), "handle").describe() == {
+        "name": "NVIDIA H100 80GB HBM3",
+        "uuid": "GPU-1",
+        "compute_capability": "9.0",
+        "driver_version": "580.95",
+        "cuda_driver_version": "13.2",
+        "absent": {},
+    }
+
+
+def test_what_the_driver_does_not_tell_of_the_gpu_is_null_with_its_reason():
+    nvml = FakeNvml()
+    nvml.broken = {"nvmlDeviceGetUUID"}
+    told = Gpu(nvml, "handle").describe()
+    assert told["uuid"] is None
+    assert told["absent"] == {"uuid": "NVML: Not Supported"}

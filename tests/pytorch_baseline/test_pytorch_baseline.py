@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +15,13 @@ from adapter_launch import (
     AnswersOfEveryEngine,
     Outcome,
     Serve,
-    case,
-    make_spec,
-    run_adapter,
 )
 
 pytestmark = pytest.mark.real_engine
 
+ENGINE = "pytorch_baseline"
+
 CASES = GREEDY_CASES | DRAWN_CASES
-
-
-@pytest.fixture(scope="module")
-def spec(embedded_model: Path) -> dict[str, Any]:
-    return make_spec(embedded_model, "model.safetensors", CASES)
-
-
-@pytest.fixture(scope="module")
-def serve(program: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Serve:
-    binary = program("pytorch_baseline")
-    return lambda spec: run_adapter(binary, tmp_path_factory.mktemp("launch"), spec, list(CASES))
-
-
-@pytest.fixture(scope="module")
-def outcome(serve: Serve, spec: dict[str, Any]) -> Outcome:
-    return serve(spec | {"iterations": 2, "options": {"margins": True}})
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +30,8 @@ def again(serve: Serve, spec: dict[str, Any]) -> Outcome:
     return serve(spec | {"options": {"attention": "eager"}})
 
 
-def test_a_launch_ends_well_and_quietly(outcome: Outcome) -> None:
-    assert outcome.status == 0, outcome.stderr
-    assert outcome.events[-1] == {"event": "done"}
-    assert (outcome.stdout, outcome.stderr) == ("", "")
+def test_nothing_is_said_on_stderr(outcome: Outcome) -> None:
+    assert outcome.stderr == ""
 
 
 def test_hello_names_what_computes(outcome: Outcome) -> None:
@@ -60,12 +40,11 @@ def test_hello_names_what_computes(outcome: Outcome) -> None:
     assert hello["build"]["torch"] in hello["version"]
 
 
-def test_load_end_tells_threads_and_types(outcome: Outcome) -> None:
-    load_end = outcome.event("load_end")
-    assert (load_end["threads"], load_end["device"], load_end["kv_cache_dtype"]) == (1, "cpu", "f32")
-    assert (load_end["batch_size"], load_end["compiled_graph"]) == (1, False)
+def test_load_end_names_the_vector_instructions_that_torch_chose(outcome: Outcome) -> None:
     capability = outcome.event("hello")["build"]["cpu_capability"]
-    assert load_end.get("simd") == {"AVX2": "avx2", "AVX512": "avx512", "SVE256": "sve256"}.get(capability)
+    assert outcome.event("load_end").get("simd") == {"AVX2": "avx2", "AVX512": "avx512", "SVE256": "sve256"}.get(
+        capability
+    )
 
 
 class TestPytorchBaseline(AnswersOfEveryEngine):
@@ -75,12 +54,6 @@ class TestPytorchBaseline(AnswersOfEveryEngine):
 def test_rounds_draw_different_ids_from_a_nucleus(outcome: Outcome) -> None:
     assert outcome.ids("nucleus", 0) != outcome.ids("nucleus", 1)
     assert outcome.ids("nucleus", 0) != GREEDY_IDS
-
-
-def test_margins_are_positive_and_one_a_token(outcome: Outcome) -> None:
-    margins = outcome.iteration("greedy")["margins"]
-    assert len(margins) == 12
-    assert min(margins) > 0
 
 
 def test_another_launch_gives_the_same_greedy_and_drawn_ids(outcome: Outcome, again: Outcome) -> None:
@@ -103,9 +76,3 @@ def test_a_folder_without_a_model_is_a_bad_spec(serve: Serve, spec: dict[str, An
     refused = serve(changed(spec, model_dir=str(tmp_path)))
     assert (refused.status, refused.events[-1]["kind"]) == (2, "bad_spec")
     assert "holds no config.json" in refused.events[-1]["message"]
-
-
-def test_ids_that_the_model_does_not_know_are_a_bad_spec(serve: Serve, spec: dict[str, Any]) -> None:
-    refused = serve(changed(spec, cases=[case(prompt_ids=[49152])], dtype="bf16"))
-    assert refused.status == 2
-    assert "the model knows 49152 tokens" in refused.events[-1]["message"]

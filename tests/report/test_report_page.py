@@ -6,11 +6,13 @@ import html
 import itertools
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 
 from benchmark_runner.display import STRUCK, estimate_parts, milliseconds, significant
 from benchmark_runner.performance.results import Cell, Results
+from benchmark_runner.report import overview
 from benchmark_runner.report.wording import wording
 from finished import ENGINES, WORKLOADS, finish, make_environment, read
 from records import ScriptedEngine, ScriptedWorkload
@@ -47,6 +49,18 @@ def test_a_quick_look_says_so_and_what_the_comprehensive_campaign_adds(page):
     assert "100 and 50 measurements a test case" in quick
     assert "the engines lm_rs, mistral_rs" in quick
     assert "llama-3.2-1b-instruct" in quick
+
+
+def test_one_engine_that_the_comprehensive_campaign_adds_is_an_engine():
+    workloads = [{"iterations_total": 10, "iterations": 10}]
+    comprehensive = {
+        "engines": [{"name": "a"}, {"name": "b"}],
+        "benchmark": {"launches": 10, "model_path": "models/m"},
+        "workloads": workloads,
+    }
+    plan = {"campaign": {"quick": True, "launches": 3}, "engines": [{"name": "a"}], "workloads": workloads}
+    text = overview.quick_look(SimpleNamespace(plan=plan, comprehensive=comprehensive))
+    assert "; the engine b; the model m." in (text or "")
 
 
 def test_the_comparison_has_the_figures_of_the_statistics(page, results):

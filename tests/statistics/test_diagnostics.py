@@ -41,6 +41,15 @@ def test_normality_is_shapiro_of_the_logarithms() -> None:
     assert found["normal"] is True and found["reason"] is None
 
 
+def test_normality_of_three_launches_by_hand() -> None:
+    # Logarithms 0, 1, 3: W = (3 - 0)^2 / 2 over squares 42/9 = 27/28; p = 6/pi (asin sqrt W - asin sqrt 3/4).
+    found = diagnostics.normality(np.exp(np.array([0.0, 1.0, 3.0])))
+    assert found["statistic"] == pytest.approx(27 / 28, rel=1e-9)
+    expected = 6 / math.pi * (math.asin(math.sqrt(27 / 28)) - math.asin(math.sqrt(3 / 4)))
+    assert found["p"] == pytest.approx(expected, rel=1e-9)
+    assert found["p"] == pytest.approx(0.63689, abs=1e-5)
+
+
 @pytest.mark.parametrize("values", [[], [1.0], [1.0, 2.0], [2.0, 2.0, 2.0, 2.0], [0.0, 1.0, 2.0]])
 def test_normality_is_silent_where_it_cannot_be_told(values: list[float]) -> None:
     found = diagnostics.normality(np.array(values))
@@ -52,6 +61,15 @@ def test_ljung_box_of_one_launch_is_that_of_statsmodels() -> None:
         series = np.random.default_rng(seed).normal(0, 1, 12 + seed).cumsum()
         witness = acorr_ljungbox(series, lags=[1])
         assert diagnostics.ljung_box([series])["p"] == pytest.approx(float(witness["lb_pvalue"].iloc[0]), rel=1e-9)
+
+
+def test_ljung_box_by_hand() -> None:
+    # 9, 11, 9 ... ten times: products -1 nine times over squares 10, r = -.9; 10 * 12 * .81 / 9 = 10.8;
+    # chi-square with one degree of freedom beyond 10.8: erfc(sqrt(5.4)) = .0010146.
+    found = diagnostics.ljung_box([np.array([9.0, 11.0] * 5)])
+    assert found["lag1"] == pytest.approx(-0.9, rel=1e-12)
+    assert found["p"] == pytest.approx(math.erfc(math.sqrt(5.4)), rel=1e-9)
+    assert found["p"] == pytest.approx(0.0010146, abs=1e-6)
 
 
 def test_ljung_box_adds_launches_and_skips_short_ones() -> None:
@@ -88,6 +106,15 @@ def test_icc_is_silent_where_it_cannot_be_told(launches: list[np.ndarray]) -> No
     assert found["icc"] is None and found["reason"]
 
 
+@pytest.mark.parametrize("value", [0.1, 114.3, 1 / 3, 1e-9, 1e12 / 7])
+@pytest.mark.parametrize("count", [10, 13, 15, 50])
+def test_iterations_that_are_equal_but_for_rounding_show_no_dependence(value: float, count: int) -> None:
+    # The mean of 13 times 114.3 is not 114.3: what is left correlates perfectly.
+    launches = [np.full(count, value)] * 3
+    assert diagnostics.ljung_box(launches)["p"] is None
+    assert diagnostics.intraclass_correlation(launches)["reason"] == "all iterations are equal"
+
+
 def test_a_trend_over_the_campaign_is_drift() -> None:
     found = diagnostics.drift(np.array([1.0, 1.1, 1.2, 1.3, 1.4, 1.5]), np.arange(6.0))
     # Complete order of six: 2 of 720 permutations.
@@ -95,7 +122,7 @@ def test_a_trend_over_the_campaign_is_drift() -> None:
     assert found["p"] == pytest.approx(2 / 720, rel=1e-9)
 
 
-@pytest.mark.parametrize("values", [[], [1.0, 2.0, 3.0], [5.0, 5.0, 5.0, 5.0]])
+@pytest.mark.parametrize("values", [[], [1.0, 2.0, 3.0], [5.0, 5.0, 5.0, 5.0], [0.0] * 4])
 def test_drift_is_silent_where_it_cannot_be_told(values: list[float]) -> None:
     found = diagnostics.drift(np.array(values), np.arange(float(len(values))))
     assert found["tau"] is None and found["drifts"] is None and found["reason"]
@@ -103,6 +130,15 @@ def test_drift_is_silent_where_it_cannot_be_told(values: list[float]) -> None:
 
 def test_launches_that_started_together_show_no_drift() -> None:
     assert diagnostics.drift(np.array([1.0, 2.0, 3.0, 4.0]), np.zeros(4))["drifts"] is None
+
+
+@pytest.mark.parametrize(("height", "found"), [(10.0, 5), (8.0, 5), (7.0, None)])
+def test_a_step_by_hand(height: float, found: int | None) -> None:
+    # 0 1 0 1 0 and the same raised: differences 1 (four times), -1 (four times) and the height; median 1, distances 0,
+    # 2 and height - 1, median 2: variance (1.4826 * 2)^2 / 2 = 4.396; penalty 15 ln 10 * 4.396 = 151.8.
+    # A split in the middle gains 25 / 10 * height^2: 250, 160 and 122.5.
+    low = np.array([0.0, 1.0, 0.0, 1.0, 0.0])
+    assert diagnostics.step_at(np.concatenate((low, low + height))) == found
 
 
 def test_a_step_is_found_where_it_is() -> None:

@@ -28,6 +28,15 @@ def test_hedges_g_by_hand() -> None:
     assert found == pytest.approx(-2.828427 * 0.564190, abs=1e-5)
 
 
+def test_cliffs_delta_by_hand() -> None:
+    # 1, 4, 4 against 2, 4: 4 > 2 twice, 1 < 2 and 1 < 4, two ties: U = 2 + 2/2 = 3, delta = (2 - 2) / 6 = 0.
+    found = mann_whitney(np.array([1.0, 4.0, 4.0]), np.array([2.0, 4.0]))
+    assert found.statistic == 3.0 and effects.cliffs_delta(found.statistic, 3, 2) == 0.0
+    # 3, 4, 5 against 1, 2, 4: 3, 3 and 2 pairs above and a tie of nine: delta (7 - 1) / 9.
+    found = mann_whitney(np.array([3.0, 4.0, 5.0]), np.array([1.0, 2.0, 4.0]))
+    assert effects.cliffs_delta(found.statistic, 3, 3) == pytest.approx(6 / 9, rel=1e-12)
+
+
 def test_hedges_factor_nears_the_usual_approximation() -> None:
     a, b = np.arange(10.0), np.arange(10.0) + 3.0
     d = -3.0 / float(np.std(a, ddof=1))

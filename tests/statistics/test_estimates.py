@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from benchmark_runner.statistics.estimates import (
+    LARGEST_LOG,
     Estimate,
     mean_estimate,
     negligible_spread,
@@ -72,6 +73,15 @@ def test_the_ratio_of_typical_values_is_the_mean_log_ratio() -> None:
 def test_an_estimate_that_makes_no_sense_cannot_be_made(fields: tuple[float, float, float, float]) -> None:
     with pytest.raises(ValueError, match="must"):
         Estimate(*fields, "test", 3)
+
+
+def test_an_interval_beyond_what_a_double_holds_ends_at_the_largest_ratio() -> None:
+    # Two launches 1,000 times apart, 100 comparisons: t(1, .9998) = 1,592 times 3.45 is a logarithm of 5,498.
+    found = typical_estimate(np.array([1.0, 1000.0]), 1.0 - 0.04 / 100)
+    assert found is not None
+    assert found.point == pytest.approx(math.sqrt(1000.0), rel=1e-12)
+    assert (found.low, found.high) == (math.exp(-LARGEST_LOG), math.exp(LARGEST_LOG))
+    assert found.inverted().high == pytest.approx(math.exp(LARGEST_LOG), rel=1e-12)
 
 
 def test_inverting_turns_the_interval_round() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_ind, ttost_paired
 
 from benchmark_runner.statistics import hypotheses
+from benchmark_runner.statistics.estimates import LARGEST_LOG
 
 DATA_SETS = [
     (np.random.default_rng(seed).lognormal(0.0, 0.05, 3 + seed % 9), 0.01 * (seed % 7), seed) for seed in range(20)
@@ -63,12 +65,81 @@ def test_a_paired_comparison_by_hand() -> None:
     assert math.log(found.ratio.high) == pytest.approx(0.2 + 4.302653 * 0.1 / math.sqrt(3), abs=1e-6)
 
 
+def test_two_blocks_that_disagree_have_an_interval_at_the_level_of_a_large_family() -> None:
+    # Log ratios 0 and .9: error .45, times t(1, .9998) = 1,592 a logarithm of 716, which no double can take.
+    found = hypotheses.paired_comparison(np.array([0.0, 0.9]), 0.95, 1.0 - 0.04 / 100)
+    assert found.ratio.point == found.simultaneous.point == pytest.approx(math.exp(0.45), rel=1e-12)
+    assert found.simultaneous.high == math.exp(LARGEST_LOG)
+
+
+def test_an_unpaired_comparison_by_hand() -> None:
+    # .1, .3 and .0, .2: means .2 and .1; both variances .02, shares .01; error sqrt .02; df .02^2 / (2 * .01^2) = 2.
+    # t = .1 / .141421 = .707107; with 2 degrees of freedom F(t) = 1/2 + t / (2 sqrt(2 + t^2)): p = 1 - t / sqrt(2.5).
+    found = hypotheses.welch_log_ratio(np.array([0.1, 0.3]), np.array([0.0, 0.2]))
+    assert (found.mean, found.df, found.n) == (pytest.approx(0.1), pytest.approx(2.0), 2)
+    assert found.test().statistic == pytest.approx(math.sqrt(0.5), rel=1e-12)
+    assert found.test().p == pytest.approx(1.0 - math.sqrt(0.5 / 2.5), rel=1e-12)
+    assert math.log(found.estimate(0.95).high) == pytest.approx(0.1 + 4.302653 * math.sqrt(0.02), abs=1e-6)
+
+
+def test_equivalence_by_hand() -> None:
+    # Log ratios -.003, 0, .003: mean 0, deviation .003, error .0017321; t = ln 1.02 / .0017321 = 11.4331 both ways.
+    # With 2 degrees of freedom 1 - F(t) = 1/2 - t / (2 sqrt(2 + t^2)) = .0037818.
+    found = hypotheses.paired_log_ratio(np.array([-0.003, 0.0, 0.003]))
+    t = math.log(1.02) / (0.003 / math.sqrt(3.0))
+    assert t == pytest.approx(11.4331, abs=1e-4)
+    assert found.equivalence_p() == pytest.approx(0.5 - t / (2.0 * math.sqrt(2.0 + t * t)), rel=1e-9)
+    assert found.equivalence_p() == pytest.approx(0.0037818, abs=1e-6)
+    # A mean at the margin itself is equivalent by neither side's half.
+    at_margin = hypotheses.paired_log_ratio(math.log(1.02) + np.array([-0.003, 0.0, 0.003]))
+    assert at_margin.equivalence_p() == pytest.approx(0.5, rel=1e-9)
+
+
 @pytest.mark.parametrize(("a", "shift", "seed"), DATA_SETS)
 def test_mann_whitney_without_ties_is_scipys_exact_test(a: np.ndarray, shift: float, seed: int) -> None:
     b = _second(a, shift, seed, size=3 + seed % 8)
     found = hypotheses.mann_whitney(a, b)
     witness = stats.mannwhitneyu(a, b, method="exact")
     assert (found.statistic, found.p) == pytest.approx((float(witness.statistic), float(witness.pvalue)), rel=1e-12)
+
+
+def _orders_with_u_at_most(few: int, many: int) -> list[int]:
+    """Numbers of orders in whole numbers, by the recurrence on the largest value (Mann & Whitney 1947)."""
+    last = few * many // 2
+    counts = {(own, 0): [1] + [0] * last for own in range(few + 1)}
+    for other in range(1, many + 1):
+        counts[0, other] = [1] + [0] * last
+        for own in range(1, few + 1):
+            # The largest is of the first side, and above all `other` of the second, or of the second.
+            above, below = counts[own - 1, other], counts[own, other - 1]
+            counts[own, other] = [below[u] + (above[u - other] if u >= other else 0) for u in range(last + 1)]
+    return list(itertools.accumulate(counts[few, many]))
+
+
+@pytest.mark.parametrize(("few", "many"), [(1, 1), (1, 9), (3, 3), (4, 11), (12, 12), (10, 40), (30, 30)])
+def test_the_distribution_of_u_is_counted_to_the_last_order(few: int, many: int) -> None:
+    orders = math.comb(few + many, few)
+    expected = [count / orders for count in _orders_with_u_at_most(few, many)]
+    assert hypotheses.chance_of_u_at_most(few, many) == pytest.approx(expected, rel=1e-12)
+
+
+def test_more_launches_than_a_double_can_count_orders_of_have_a_p_value() -> None:
+    # C(1100, 550) is about 1e329: scipy's exact test answers nan, after minutes.
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(0.0, 1.0, 550), rng.normal(0.1, 1.0, 550)
+    found = hypotheses.mann_whitney(a, b)
+    witness = stats.mannwhitneyu(a, b, method="asymptotic")
+    assert found.p == pytest.approx(float(witness.pvalue), rel=1e-9)
+    assert found.method.startswith("Mann-Whitney U, normal approximation")
+
+
+def test_the_normal_approximation_takes_over_without_a_jump() -> None:
+    chance = hypotheses.chance_of_u_at_most(500, 500)
+    u = int(np.searchsorted(chance, 0.025))
+    deviation = math.sqrt(250_000 * 1001 / 12)
+    normal = float(stats.norm.cdf((u + 0.5 - 125_000) / deviation))
+    assert 2.0 * float(chance[u]) == pytest.approx(2.0 * normal, abs=1e-4)
+    assert bool(np.all(np.diff(chance) >= 0.0)) and chance[-1] == pytest.approx(0.5, abs=1e-3)
 
 
 def test_complete_separation_of_five_by_hand() -> None:
@@ -82,17 +153,31 @@ def test_all_ties_are_no_difference() -> None:
     assert (found.statistic, found.p) == (18.0, 1.0)
 
 
+def _orders(counts: list[tuple[int, int]]) -> Iterator[list[bool]]:
+    """All orders in which tied groups of (of a, of b) values can stand, ascending; True where the value is of a."""
+    if not counts:
+        yield []
+        return
+    (own, other), *rest = counts
+    for places in itertools.combinations(range(own + other), own):
+        for later in _orders(rest):
+            yield [place in places for place in range(own + other)] + later
+
+
 @pytest.mark.parametrize("seed", range(20))
-def test_ties_never_make_a_difference_more_significant_than_any_way_of_breaking_them(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    a, b = rng.integers(0, 4, 5).astype(float), rng.integers(1, 5, 5).astype(float)
-    tied = hypotheses.mann_whitney(a, b)
-    jitter = [rng.normal(0.0, 1e-6, 10) for _ in range(30)]
-    middle = len(a) * len(b) / 2
-    for noise in jitter:
-        broken = stats.mannwhitneyu(a + noise[:5], b + noise[5:], method="exact")
-        if (float(broken.statistic) > middle) == (tied.statistic > middle):
-            assert tied.p >= float(broken.pvalue) - 1e-12
+def test_ties_have_the_largest_p_of_all_orders_on_their_side_of_the_middle(seed: int) -> None:
+    rng = np.random.default_rng(200 + seed)
+    a = rng.integers(0, 5, int(rng.integers(2, 6))).astype(float)
+    b = rng.integers(seed % 4, 5 + seed % 4, int(rng.integers(2, 6))).astype(float)
+    counts = [(int(np.sum(a == value)), int(np.sum(b == value))) for value in np.unique(np.concatenate((a, b)))]
+    found, middle = hypotheses.mann_whitney(a, b), len(a) * len(b) / 2
+    p_values = []
+    for order in _orders(counts):
+        ranks = np.arange(len(order))
+        broken = stats.mannwhitneyu(ranks[order], ranks[np.invert(order)], method="exact")
+        same_side = (broken.statistic - middle) * (found.statistic - middle) > 0
+        p_values.append(float(broken.pvalue) if same_side else 1.0)
+    assert found.p == pytest.approx(max(p_values), rel=1e-12)
 
 
 def test_a_tie_in_a_separated_pair_is_broken_against_the_difference() -> None:

@@ -58,6 +58,12 @@ def test_power_agrees_with_statsmodels_wherever_that_has_an_answer(launches: int
             assert power.paired_t_power(effect, 1.0, launches, alpha) == pytest.approx(witness, abs=1e-6)
 
 
+@pytest.mark.parametrize("alpha", [0.05, 0.01, 0.002])
+@pytest.mark.parametrize("launches", [3, 10, 30])
+def test_the_power_to_find_nothing_is_alpha(launches: int, alpha: float) -> None:
+    assert power.paired_t_power(0.0, 1.0, launches, alpha) == pytest.approx(alpha, rel=1e-9)
+
+
 def test_power_agrees_with_simulation() -> None:
     rng = np.random.default_rng(7)
     differences = rng.normal(0.05, 0.05, (4000, 8))

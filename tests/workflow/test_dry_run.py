@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import pytest
 
 from benchmark_runner.model.manifest import build_manifest
 from tiny_campaign import SNAKEMAKE, Finished
-from tiny_model import make_tiny_model
+from tiny_model import LLAMA_3_2_SCALING, make_tiny_model
 
 pytestmark = pytest.mark.workflow
 
@@ -43,6 +44,16 @@ def test_only_engines_and_output_dir_are_taken_from_the_command_line(campaign):
     assert jobs["collect_records"] == 2
 
 
+def test_engines_for_a_gpu_are_built_so_by_one_call(campaign):
+    """The adapters are the workflow's own: candle and torch have a build for a GPU, mistral.rs' wheel has none."""
+    names = ("candle-bench", "pytorch-baseline", "mistral-rs-bench")
+    campaign.config["engines"] += [{"name": name, "binary_path": f"target/release/{name}"} for name in names]
+    finished = campaign.snakemake("-n", "-p", "engines", "--config", "device=cuda")
+    assert finished.status == 0, finished.words
+    builds = dict(re.findall(r"--binary target/release/(\S+) .*--device (\S+)", finished.words))
+    assert builds == {"candle-bench": "cuda", "pytorch-baseline": "cuda", "mistral-rs-bench": "cpu"}
+
+
 def test_bad_input_is_one_message_without_a_traceback(campaign):
     campaign.config["benchmark"]["lanches"] = 3
     campaign.config["engines"][0]["dtype"] = "f33"
@@ -73,13 +84,7 @@ LLAMA_3_2_SHAPE = {
     "num_hidden_layers": 16,
     "num_key_value_heads": 8,
     "rms_norm_eps": 1e-05,
-    "rope_scaling": {
-        "factor": 32.0,
-        "high_freq_factor": 4.0,
-        "low_freq_factor": 1.0,
-        "original_max_position_embeddings": 8192,
-        "rope_type": "llama3",
-    },
+    "rope_scaling": LLAMA_3_2_SCALING,
     "rope_theta": 500000.0,
     "tie_word_embeddings": True,
     "vocab_size": 128256,

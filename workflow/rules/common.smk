@@ -38,6 +38,7 @@ def or_refuse(function, *arguments):
 
 
 ANALYZE_ONLY = bool(config.pop("analyze_only", False))
+AGAINST = config.pop("against", None)
 
 QUICK_LOOK = ROOT / "config" / "config.yaml"
 

@@ -16,7 +16,7 @@ from bench_protocol.failure import (
     flag_option,
     require_known_options,
 )
-from bench_protocol.refusals import require_known_ids
+from bench_protocol.refusals import require_files, require_known_ids
 from bench_protocol.run import run
 from bench_protocol.spec import PROTOCOL, Case, Launch, Load, Sampling, Spec
 from bench_protocol.timings import Timings
@@ -39,6 +39,7 @@ __all__ = [
     "Timings",
     "UnsupportedError",
     "flag_option",
+    "require_files",
     "require_known_ids",
     "require_known_options",
     "run",

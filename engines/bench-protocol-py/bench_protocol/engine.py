@@ -34,6 +34,21 @@ class Capabilities(NamedTuple):
     token_ids: bool = True
     """Whether the ids are the engine's own; False where the adapter makes them from its text."""
 
+    @classmethod
+    def of_logits(cls, devices: list[str], dtypes: list[str]) -> Capabilities:
+        """Of an engine that gives logits: one request at a time, sampled in every way, seeded, with teacher forcing."""
+        return cls(
+            devices=devices,
+            dtypes=dtypes,
+            sampling=["greedy", "temperature", "top_p"],
+            seed=True,
+            load_modes=["closed"],
+            max_concurrency=1,
+            ignore_eos=True,
+            teacher_forcing=True,
+            logits=True,
+        )
+
 
 class Description(NamedTuple):
     """Who speaks: the content of hello."""
@@ -94,3 +109,6 @@ class Engine(ABC):
     @abstractmethod
     def generate(self, case: Case, seed: int, timings: Timings) -> None:
         """Generate from case.prompt_ids; push each id to timings as soon as the host knows it, until push says stop."""
+
+    def close(self) -> None:  # noqa: B027  most engines end with their process
+        """End what was started outside this process; called after the last request, before done."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from bench_protocol.failure import BadSpecError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from bench_protocol.engine import Capabilities
     from bench_protocol.spec import Case, Spec
@@ -46,6 +47,13 @@ def refuse(spec: Spec, can: Capabilities) -> None:
         raise UnsupportedError("logits_path is set; this engine gives no logits")
     for index, case in enumerate(spec.cases):
         _refuse_case(case, can, f"cases[{index}]")
+
+
+def require_files(folder: Path, names: Iterable[str]) -> None:
+    """Raise BadSpecError for the first name that is no file of the model's folder."""
+    for name in names:
+        if not (folder / name).is_file():
+            raise BadSpecError(f"model_dir {folder} holds no {name}")
 
 
 def require_known_ids(cases: Sequence[Case], vocabulary: int) -> None:

@@ -96,6 +96,7 @@ def _serve(engine: Engine, path: Path, events: EventLog) -> None:
     for warmup, rounds in ((True, spec.warmup_iterations), (False, spec.iterations)):
         for index in range(rounds):
             _run_round(engine, spec, events, logits, index=index, warmup=warmup)
+    engine.close()
     events.done()
 
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
+use crate::refusals::MARGINS;
 use crate::spec::{Case, Dtype, Spec};
 use crate::timings::Timings;
 
@@ -56,6 +57,32 @@ pub struct Description {
     pub capabilities: Capabilities,
     /// Names of the options that it knows. `margins` is served by [`crate::decode`].
     pub options: &'static [&'static str],
+}
+
+impl Description {
+    /// Description of an adapter whose engine generates with [`crate::decode`] and computes in every
+    /// type: the adapter's name, the library's and its version, whether the build has CUDA, and the
+    /// kinds of device that it can use here.
+    #[must_use]
+    pub fn of_logits(
+        engine: &'static str,
+        library: &str,
+        version: &str,
+        has_cuda: bool,
+        devices: Vec<&'static str>,
+    ) -> Self {
+        let mut build = build_facts();
+        build.insert(library.to_owned(), version.into());
+        build.insert("cuda".to_owned(), has_cuda.into());
+        let dtypes = vec![Dtype::F32, Dtype::F16, Dtype::Bf16];
+        Self {
+            engine,
+            version: version.to_owned(),
+            build,
+            capabilities: Capabilities::of_logits(devices, dtypes),
+            options: &[MARGINS],
+        }
+    }
 }
 
 /// What an adapter can do; all else is refused.

@@ -126,8 +126,10 @@ fn check_case(case: &Case, capabilities: &Capabilities) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::failure::Kind;
-    use crate::spec::{Device, Dtype, Load, Sampling};
+    use crate::spec::{Device, Dtype, Sampling};
+    use crate::testing::greedy_spec;
     use serde_json::{Map, json};
+    use std::path::Path;
 
     fn description() -> Description {
         Description {
@@ -140,36 +142,13 @@ mod tests {
     }
 
     fn spec() -> Spec {
-        Spec {
-            protocol: 1,
-            launch: None,
-            model_dir: "/m".into(),
-            weights: "w".to_owned(),
-            dtype: Dtype::F32,
-            device: Device::Cpu,
-            threads: 1,
-            max_seq_len: 8,
-            cases: vec![Case {
-                prompt_ids: vec![1],
-                max_new_tokens: 2,
-                ignore_eos: true,
-                eos_ids: vec![],
-                sampling: Sampling {
-                    temperature: 0.5,
-                    top_p: 0.5,
-                    seed: 0,
-                },
-                forced_ids: None,
-            }],
-            warmup_iterations: 0,
-            iterations: 1,
-            load: Load {
-                mode: "closed".to_owned(),
-                concurrency: 1,
-            },
-            options: Map::new(),
-            logits_path: None,
-        }
+        let mut spec = greedy_spec(Path::new("/m"));
+        spec.cases[0].sampling = Sampling {
+            temperature: 0.5,
+            top_p: 0.5,
+            seed: 0,
+        };
+        spec
     }
 
     fn refusal(spec: &Spec, description: &Description) -> String {

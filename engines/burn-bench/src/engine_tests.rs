@@ -1,44 +1,10 @@
 //! The engine on a tiny model with made-up weights.
 
+use bench_protocol::testing::checks::{self, generate, largest_difference};
 use bench_protocol::testing::{Folder, TinyModel};
-use bench_protocol::{Case, Device, Engine, Kind, Spec, Timings};
+use bench_protocol::{Engine, Kind, Spec};
 
 use super::*;
-
-fn generate(engine: &mut Burn, case: &Case) -> Vec<u32> {
-    let mut timings = Timings::new(case.max_new_tokens, false);
-    engine.reset().unwrap();
-    engine
-        .generate(case, case.sampling.seed, &mut timings)
-        .unwrap();
-    timings.token_ids().to_vec()
-}
-
-/// Largest difference from the logits that plain loops in float64 give, over a prompt and the
-/// tokens after it.
-fn largest_difference(model: TinyModel, dtype: Dtype) -> f64 {
-    let folder = Folder::new(&format!("logits-{model:?}-{dtype}"));
-    model.write(&folder);
-    let mut spec = TinyModel::spec(&folder);
-    spec.dtype = dtype;
-    let (mut engine, _) = Burn::load(&spec).unwrap();
-    let ids = [5, 17, 3, 29, 0, 39, 8, 8, 21, 14];
-    let prompt = 6;
-    (prompt..=ids.len())
-        .flat_map(|end| {
-            let start = if end == prompt { 0 } else { end - 1 };
-            let found = engine.model.logits(&ids[start..end], start).unwrap();
-            let expected = model.logits(&ids[..end]);
-            assert_eq!(found.len(), expected.len());
-            let differences: Vec<f64> = found
-                .iter()
-                .zip(expected)
-                .map(|(&found, expected)| (f64::from(found) - expected).abs())
-                .collect();
-            differences
-        })
-        .fold(0.0, f64::max)
-}
 
 #[test]
 fn logits_are_those_of_plain_loops_in_float64() {
@@ -50,7 +16,7 @@ fn logits_are_those_of_plain_loops_in_float64() {
                     has_llama3_scaling,
                     head_dim,
                 };
-                let difference = largest_difference(model, Dtype::F32);
+                let difference = largest_difference::<Burn>(model, Dtype::F32);
                 assert!(difference < 1e-4, "{model:?}: {difference}");
             }
         }
@@ -62,7 +28,7 @@ fn logits_are_those_of_plain_loops_in_float64() {
 fn half_types_differ_by_their_rounding_alone() {
     for (dtype, bits) in [(Dtype::F16, 11), (Dtype::Bf16, 8)] {
         let step = 8.0 / f64::from(1 << bits);
-        let difference = largest_difference(TinyModel::default(), dtype);
+        let difference = largest_difference::<Burn>(TinyModel::default(), dtype);
         assert!(difference < 32.0 * step, "{dtype}: {difference}");
         assert!(
             difference > step / 8.0,
@@ -98,36 +64,12 @@ fn weights_in_several_files_are_those_of_one() {
 
 #[test]
 fn decoding_with_the_cache_equals_a_fresh_prefill_of_each_prefix() {
-    let folder = Folder::new("prefix");
-    TinyModel::default().write(&folder);
-    let spec = TinyModel::spec(&folder);
-    let (mut engine, loaded) = Burn::load(&spec).unwrap();
-    assert_eq!((loaded.weights_dtype.as_str(), loaded.threads), ("f32", 1));
-    let mut ids = spec.cases[0].prompt_ids.clone();
-    for expected in generate(&mut engine, &spec.cases[0]) {
-        let one = Case {
-            prompt_ids: ids.clone(),
-            max_new_tokens: 1,
-            ..spec.cases[0].clone()
-        };
-        assert_eq!(generate(&mut engine, &one), [expected]);
-        ids.push(expected);
-    }
+    checks::decoding_equals_a_fresh_prefill_of_each_prefix::<Burn>();
 }
 
 #[test]
 fn a_reset_leaves_nothing_of_the_prompt_before() {
-    let folder = Folder::new("reset");
-    TinyModel::default().write(&folder);
-    let spec = TinyModel::spec(&folder);
-    let (mut engine, _) = Burn::load(&spec).unwrap();
-    let first = generate(&mut engine, &spec.cases[0]);
-    let other = Case {
-        prompt_ids: vec![1, 2],
-        ..spec.cases[0].clone()
-    };
-    assert_ne!(generate(&mut engine, &other), first);
-    assert_eq!(generate(&mut engine, &spec.cases[0]), first);
+    checks::a_reset_leaves_nothing_of_the_prompt_before::<Burn>();
 }
 
 #[test]
@@ -177,11 +119,7 @@ fn a_tensor_that_nothing_computes_with_is_refused() {
 
 #[test]
 fn weights_that_are_not_there_are_named() {
-    let folder = Folder::new("absent");
-    TinyModel::default().write(&folder);
-    let mut spec = TinyModel::spec(&folder);
-    spec.weights = "none.safetensors".to_owned();
-    let failure = Burn::load(&spec).err().unwrap();
+    let failure = checks::failure_without_weights::<Burn>();
     assert_eq!(failure.kind, Kind::Internal);
     assert!(failure.message.contains("none.safetensors"));
 }
@@ -189,11 +127,7 @@ fn weights_that_are_not_there_are_named() {
 #[cfg(not(feature = "cuda"))]
 #[test]
 fn a_build_without_cuda_has_no_gpu() {
-    assert_eq!(Burn::describe().capabilities.devices, ["cpu"]);
-    let folder = Folder::new("gpu");
-    let mut spec = TinyModel::spec(&folder);
-    spec.device = Device::Cuda(0);
-    assert_eq!(Burn::check(&spec).err().unwrap().kind, Kind::Unsupported);
+    checks::there_is_no_gpu::<Burn>();
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 
 use bench_protocol::checkpoint::{LlamaConfig, check_weights, weights_files};
 use bench_protocol::{
-    Capabilities, Case, Description, Device, Dtype, Engine, Failure, Loaded, Sampler, Spec,
-    Timings, build_facts, decode,
+    Case, Description, Device, Dtype, Engine, Failure, Loaded, Sampler, Spec, Timings, decode,
+    device_kinds, require_device,
 };
 use burn_flex::{Flex, FlexDevice};
 use burn_tensor::DType;
@@ -22,6 +22,7 @@ use llama::Llama;
 use weights::Weights;
 
 fn main() -> ExitCode {
+    device::find_toolkit();
     bench_protocol::run::<Burn>()
 }
 
@@ -57,23 +58,17 @@ struct Burn {
 
 impl Engine for Burn {
     fn describe() -> Description {
-        let mut build = build_facts();
-        build.insert("burn".to_owned(), env!("BURN_VERSION").into());
-        build.insert("cuda".to_owned(), cfg!(feature = "cuda").into());
-        Description {
-            engine: "burn-bench",
-            version: env!("BURN_VERSION").to_owned(),
-            build,
-            capabilities: Capabilities::of_logits(
-                device::kinds(),
-                vec![Dtype::F32, Dtype::F16, Dtype::Bf16],
-            ),
-            options: &["margins"],
-        }
+        Description::of_logits(
+            "burn-bench",
+            "burn",
+            env!("BURN_VERSION"),
+            cfg!(feature = "cuda"),
+            device_kinds(&device::gpus()),
+        )
     }
 
     fn check(spec: &Spec) -> Result<(), Failure> {
-        device::check(spec.device)?;
+        require_device(spec.device, &device::gpus())?;
         check_weights(&spec.weights)
     }
 

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 
 use bench_protocol::checkpoint::{LlamaConfig, check_weights, weights_files};
 use bench_protocol::{
-    Capabilities, Case, Description, Dtype, Engine, Failure, Loaded, Sampler, Spec, Timings,
-    build_facts, decode,
+    Case, Description, Dtype, Engine, Failure, Loaded, Sampler, Spec, Timings, decode,
+    device_kinds, require_device,
 };
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
@@ -34,24 +34,17 @@ struct Candle {
 
 impl Engine for Candle {
     fn describe() -> Description {
-        let mut build = build_facts();
-        let cuda = cfg!(feature = "cuda");
-        build.insert("candle".to_owned(), env!("CANDLE_VERSION").into());
-        build.insert("cuda".to_owned(), cuda.into());
-        Description {
-            engine: "candle-bench",
-            version: env!("CANDLE_VERSION").to_owned(),
-            build,
-            capabilities: Capabilities::of_logits(
-                device::kinds(),
-                vec![Dtype::F32, Dtype::F16, Dtype::Bf16],
-            ),
-            options: &["margins"],
-        }
+        Description::of_logits(
+            "candle-bench",
+            "candle",
+            env!("CANDLE_VERSION"),
+            cfg!(feature = "cuda"),
+            device_kinds(&device::gpus()),
+        )
     }
 
     fn check(spec: &Spec) -> Result<(), Failure> {
-        device::check(spec.device)?;
+        require_device(spec.device, &device::gpus())?;
         check_weights(&spec.weights)
     }
 

@@ -8,7 +8,8 @@ from benchmark_runner.model.formats import CannotConvertError
 from benchmark_runner.model.lmrs.limits import broken_rules, longest_wavelength, read_shape, require_computable
 from benchmark_runner.model.shapes import synthetic_models
 from benchmark_runner.model.synthetic import model_config
-from lmrs_case import CONFIG, LLAMA3_SCALING
+from lmrs_case import CONFIG
+from tiny_model import LLAMA_3_2_SCALING
 
 LLAMA_32_1B = CONFIG | {
     "hidden_size": 2048,
@@ -30,7 +31,7 @@ LLAMA_32_1B = CONFIG | {
         CONFIG | {"rope_theta": 2242.0, "rope_scaling": None},
         CONFIG
         | {"rope_theta": None, "rope_scaling": None, "rope_parameters": {"rope_type": "default", "rope_theta": 500}},
-        CONFIG | {"rope_scaling": None, "rope_parameters": LLAMA3_SCALING | {"rope_theta": 500_000.0}},
+        CONFIG | {"rope_scaling": None, "rope_parameters": LLAMA_3_2_SCALING | {"rope_theta": 500_000.0}},
     ],
 )
 def test_a_model_that_lm_rs_computes_is_accepted(config):
@@ -57,7 +58,7 @@ def test_a_model_that_lm_rs_computes_is_accepted(config):
         ({"num_attention_heads": 4}, "not between half and twice"),
         ({"num_hidden_layers": 1 << 24}, "do not fit the 32 bits"),
         (
-            {"rope_scaling": LLAMA3_SCALING | {"factor": 8.0}},
+            {"rope_scaling": LLAMA_3_2_SCALING | {"factor": 8.0}},
             "rope scaling has factor 8.0; lm.rs always computes with 32",
         ),
         ({"rope_scaling": {"rope_type": "yarn", "factor": 2.0}}, "of type 'yarn'"),

@@ -12,7 +12,7 @@ from typing import Any, Final
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
 
-ASIDE: Final = frozenset({"plan", "doctor", "fidelity"})
+ASIDE: Final = frozenset({"plan", "doctor", "fidelity", "compare"})
 """Targets whose own output is what was asked for."""
 
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
@@ -145,36 +146,41 @@ impl TinyModel {
     /// A spec for the model in a folder: one greedy case of 12 tokens after a prompt of 4.
     #[must_use]
     pub fn spec(folder: &Folder) -> Spec {
-        Spec {
-            protocol: 1,
-            launch: None,
-            model_dir: folder.path().to_owned(),
-            weights: "model.safetensors".to_owned(),
-            dtype: Dtype::F32,
-            device: Device::Cpu,
-            threads: 1,
-            max_seq_len: 64,
-            cases: vec![Case {
-                prompt_ids: vec![5, 17, 3, 29],
-                max_new_tokens: 12,
-                ignore_eos: true,
-                eos_ids: vec![],
-                sampling: Sampling {
-                    temperature: 0.0,
-                    top_p: 1.0,
-                    seed: 0,
-                },
-                forced_ids: None,
-            }],
-            warmup_iterations: 0,
-            iterations: 1,
-            load: Load {
-                mode: "closed".to_owned(),
-                concurrency: 1,
+        greedy_spec(folder.path())
+    }
+}
+
+/// A spec of one greedy case of 12 tokens after a prompt of 4.
+pub(crate) fn greedy_spec(model_dir: &Path) -> Spec {
+    Spec {
+        protocol: 1,
+        launch: None,
+        model_dir: model_dir.to_owned(),
+        weights: "model.safetensors".to_owned(),
+        dtype: Dtype::F32,
+        device: Device::Cpu,
+        threads: 1,
+        max_seq_len: 64,
+        cases: vec![Case {
+            prompt_ids: vec![5, 17, 3, 29],
+            max_new_tokens: 12,
+            ignore_eos: true,
+            eos_ids: vec![],
+            sampling: Sampling {
+                temperature: 0.0,
+                top_p: 1.0,
+                seed: 0,
             },
-            options: Map::new(),
-            logits_path: None,
-        }
+            forced_ids: None,
+        }],
+        warmup_iterations: 0,
+        iterations: 1,
+        load: Load {
+            mode: "closed".to_owned(),
+            concurrency: 1,
+        },
+        options: Map::new(),
+        logits_path: None,
     }
 }
 

@@ -49,7 +49,12 @@ def _built(adapter: Adapter, options: argparse.Namespace, log: IO[str]) -> dict[
     try:
         if adapter.language == "rust":
             rust = build_rust(adapter, options.device, options.cache.absolute(), options.binary, log)
-            parts = {"compiler": rust.compiler, "flags": rust.flags, "packages": rust.packages}
+            parts = {
+                "compiler": rust.compiler,
+                "flags": rust.flags,
+                "packages": rust.packages,
+                "cuda_toolkit": rust.cuda_toolkit,
+            }
         else:
             made = build_python(adapter, options.environment_root, options.binary, log)
             parts = {"python": made.python, "packages": made.packages}
@@ -86,7 +91,7 @@ def main(argv: Sequence[str]) -> int:
     record: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         **dict.fromkeys(("reason", "remedy", "missing_tool", "binary_sha256", "binary_bytes")),
-        **dict.fromkeys(("compiler", "flags", "python")),
+        **dict.fromkeys(("compiler", "flags", "python", "cuda_toolkit")),
         "adapter": adapter.name,
         "language": adapter.language,
         "device": options.device,

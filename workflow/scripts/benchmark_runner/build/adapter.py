@@ -16,13 +16,18 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.formats import FORMATS, SAFETENSORS
 from benchmark_runner.schemas import require_valid
 
+CAPABILITY_VARIABLE: Final = "CUDA_COMPUTE_CAP"
+"""Compute capability that a user asks kernels to be compiled for; the name that candle's build gives it."""
+
 REMEDIES: Final[Mapping[str, str]] = {
     "cargo": "install Rust from https://rustup.rs and run the same command again",
     "cc": "install a C compiler (Debian, Ubuntu: apt install build-essential; Fedora: dnf install gcc) and run again",
     "nvcc": "install the CUDA toolkit so that nvcc is on the PATH, or set system.device to cpu",
     "uv": "run `make run`, which installs uv into .venv from its lock",
+    CAPABILITY_VARIABLE: f"set {CAPABILITY_VARIABLE} to the compute capability of the GPU it is for (80 for "
+    "an A100, 89 for an L4 or RTX 4090, 90 for an H100) and run again",
 }
-"""What to do about each tool that a build may lack."""
+"""What to do about each tool, and the one variable, that a build may lack."""
 
 _USUAL_FOLDERS: Final[Mapping[str, Path]] = {
     "cargo": Path.home() / ".cargo" / "bin",
@@ -42,6 +47,8 @@ class CargoBuild:
     cuda_features: tuple[str, ...]
     cuda_tools: tuple[str, ...]
     """Tools that only a build for cuda needs; none for an engine that compiles its kernels when it runs."""
+    cuda_toolkit: Path | None = None
+    """Lock from which a build for cuda gets the toolkit where the machine has none; None for an engine without one."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,16 @@ def _inside(folder: Path, relative: str) -> Path:
     return Path(os.path.normpath(folder / relative))
 
 
+def _cargo_build(folder: Path, content: Mapping[str, Any]) -> CargoBuild:
+    toolkit = content.get("cuda_toolkit")
+    return CargoBuild(
+        flags=content["flags"],
+        cuda_features=tuple(content["cuda_features"]),
+        cuda_tools=tuple(content.get("cuda_tools", ())),
+        cuda_toolkit=_inside(folder, toolkit) if toolkit else None,
+    )
+
+
 def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
     cargo, environment, brought = (content.get(key) for key in ("cargo", "environment", "brought"))
     return Adapter(
@@ -104,9 +121,7 @@ def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
         devices=tuple(content["devices"]),
         shared=tuple(_inside(folder, name) for name in content["shared"]),
         first_build=content["first_build"],
-        cargo=CargoBuild(cargo["flags"], tuple(cargo["cuda_features"]), tuple(cargo.get("cuda_tools", ())))
-        if cargo
-        else None,
+        cargo=_cargo_build(folder, cargo) if cargo else None,
         environment=PythonEnvironment(_inside(folder, environment["lock"]), _inside(folder, environment["main"]))
         if environment
         else None,
@@ -130,8 +145,9 @@ def load_adapter(folder: Path) -> Adapter:
         raise BenchmarkError(
             f"{path}: weights.format is {adapter.weights_format!r}; the formats are {', '.join(FORMATS)}"
         )
-    for needed in (adapter.lock, *adapter.shared):
-        if not needed.exists():
+    toolkit = adapter.cargo.cuda_toolkit if adapter.cargo else None
+    for needed in (adapter.lock, *adapter.shared, toolkit):
+        if needed is not None and not needed.exists():
             raise BenchmarkError(f"{path}: {needed} is missing; check the paths in adapter.yaml")
     return adapter
 
@@ -150,12 +166,27 @@ def find_tool(name: str) -> Path | None:
     return Path(found) if found else None
 
 
-def missing_tool(adapter: Adapter, device: str = "cpu") -> str | None:
-    """First tool that this machine lacks to build the adapter for a device; None where it lacks none."""
+def missing_tool(adapter: Adapter, device: str = "cpu", devices_folder: Path = Path("/dev")) -> str | None:
+    """First tool that this machine lacks to build the adapter for a device; None where it lacks none.
+
+    uv stands in for nvcc where the adapter names a lock of the toolkit: it installs that. nvcc also wants a GPU to
+    compile for: CAPABILITY_VARIABLE is missing where there is none and the variable is not set.
+    """
     needed = ["uv"]
     if adapter.cargo is not None:
-        needed = ["cargo", "cc", *(adapter.cargo.cuda_tools if device == "cuda" else ())]
-    return next((tool for tool in needed if find_tool(tool) is None), None)
+        needed = ["cargo", "cc"]
+        if device == "cuda":
+            is_installed = adapter.cargo.cuda_toolkit is not None and find_tool("nvcc") is None
+            needed += ["uv"] if is_installed else adapter.cargo.cuda_tools
+    missing = next((tool for tool in needed if find_tool(tool) is None), None)
+    wants_gpu = device == "cuda" and adapter.cargo is not None and "nvcc" in adapter.cargo.cuda_tools
+    if missing is None and wants_gpu and not os.environ.get(CAPABILITY_VARIABLE) and not _has_gpu(devices_folder):
+        return CAPABILITY_VARIABLE
+    return missing
+
+
+def _has_gpu(devices_folder: Path) -> bool:
+    return any(devices_folder.glob(DEVICE_FILES))
 
 
 def build_device(adapter: Adapter, wanted: str, devices_folder: Path = Path("/dev")) -> str:
@@ -167,5 +198,5 @@ def build_device(adapter: Adapter, wanted: str, devices_folder: Path = Path("/de
         return "cpu"
     if wanted == "cuda":
         return "cuda"
-    has_gpu = any(devices_folder.glob(DEVICE_FILES))
-    return "cuda" if has_gpu and missing_tool(adapter, "cuda") is None else "cpu"
+    can_build = _has_gpu(devices_folder) and missing_tool(adapter, "cuda", devices_folder) is None
+    return "cuda" if can_build else "cpu"

@@ -77,11 +77,12 @@ def installed_packages(environment: Path) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _run_uv(uv: Path, arguments: list[str | Path], adapter: Adapter, log: IO[str]) -> None:
+def run_uv(uv: Path, arguments: list[str | Path], what: str, log: IO[str]) -> None:
+    """Run uv; raises BuildError that says what (a noun) it failed to make."""
     # Never another Python than the one that runs the workflow: no download, no surprise.
     environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
     environment.pop("VIRTUAL_ENV", None)
-    status, words = run_tool([uv, *arguments], log=log, environment=environment, folder=adapter.folder)
+    status, words = run_tool([uv, *arguments], log=log, environment=environment, folder=Path(log.name).parent)
     if status == 0:
         return
     remedy = (
@@ -89,21 +90,22 @@ def _run_uv(uv: Path, arguments: list[str | Path], adapter: Adapter, log: IO[str
         if is_network_trouble(words)
         else f"read {log.name}, and run again once its cause is gone"
     )
-    raise BuildError(f"uv failed to make the environment of {adapter.name}: {reason_of(words)}", remedy)
+    raise BuildError(f"uv failed to make {what}: {reason_of(words)}", remedy)
 
 
 def _make_environment(uv: Path, adapter: Adapter, folder: Path, log: IO[str]) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     say(f"making the environment of {adapter.name} with uv: {adapter.first_build} the first time")
-    _run_uv(uv, ["venv", "--no-project", "--python", sys.executable, folder.resolve()], adapter, log)
-    _run_uv(
+    what = f"the environment of {adapter.name}"
+    run_uv(uv, ["venv", "--no-project", "--python", sys.executable, folder.resolve()], what, log)
+    run_uv(
         uv,
         [
             *("pip", "sync", "--require-hashes", "--compile-bytecode", "--strict"),
             *("--python", folder.resolve() / "bin" / "python", adapter.lock.resolve()),
         ],
-        adapter,
+        what,
         log,
     )
     write_json(folder / STAMP, {"lock": adapter.lock.name, "python": platform.python_version()})

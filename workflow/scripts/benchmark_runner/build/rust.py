@@ -11,9 +11,10 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
-from benchmark_runner.build.adapter import REMEDIES, Adapter, find_tool, missing_tool
+from benchmark_runner.build.adapter import CAPABILITY_VARIABLE, REMEDIES, Adapter, find_tool, missing_tool
+from benchmark_runner.build.cuda_toolkit import Toolkit, compute_capability, locked_toolkit, machine_toolkit
 from benchmark_runner.build.tools import (
     BuildError,
     Progress,
@@ -24,6 +25,7 @@ from benchmark_runner.build.tools import (
     run_tool,
     say,
 )
+from benchmark_runner.environment.gpu import gpu_facts
 
 _FOREIGN_SETTINGS: Final = re.compile(r"^(CARGO_ENCODED_RUSTFLAGS|CARGO_(BUILD|PROFILE|TARGET)_.*|RUSTFLAGS)$")
 """Variables of the user's that would build another program than the one that the record describes."""
@@ -41,6 +43,21 @@ class RustBuild:
     compiler: str
     flags: str
     packages: dict[str, str]
+    cuda_toolkit: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class CudaBuild:
+    """What a build for a GPU has beside one for the CPU."""
+
+    toolkit: Toolkit
+    capability: str | None
+    """Compute capability of the kernels; None where the engine compiles them when it runs."""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Variables of the build."""
+        return self.toolkit.variables(self.capability)
 
 
 def _cpu() -> str:
@@ -53,13 +70,16 @@ def _cpu() -> str:
     return "\n".join(line for line in lines if line.startswith(wanted))
 
 
-def target_folder(cache: Path, adapter: Adapter, compiler: str) -> Path:
-    """Folder for cargo's files: one for each adapter, compiler, processor and set of flags.
+def target_folder(cache: Path, adapter: Adapter, compiler: str, cuda: CudaBuild | None = None) -> Path:
+    """Folder for cargo's files: one for each adapter, compiler, processor, set of flags, toolkit and kind of GPU.
 
     cargo itself does not see that `native` means another processor, as on a shared home folder.
     """
     assert adapter.cargo is not None
-    key = hashlib.sha256("\n".join([compiler, _cpu(), adapter.cargo.flags]).encode()).hexdigest()
+    parts = [compiler, _cpu(), adapter.cargo.flags]
+    if cuda is not None:
+        parts += [f"{name}={value}" for name, value in sorted(cuda.variables.items())]
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return cache / "cargo" / f"{adapter.name}-{key[:_HASH_CHARACTERS]}"
 
 
@@ -72,10 +92,14 @@ def locked_packages(lock: Path) -> dict[str, str]:
     return found
 
 
-def _environment(flags: str) -> dict[str, str]:
+def _environment(flags: str, cuda: CudaBuild | None) -> dict[str, str]:
     """The user's environment with the tools on its PATH, without what would build another program."""
     kept = {key: value for key, value in os.environ.items() if not _FOREIGN_SETTINGS.match(key)}
-    folders = [str(tool.parent) for tool in (find_tool("cargo"), find_tool("nvcc")) if tool]
+    cargo = find_tool("cargo")
+    folders = [str(cargo.parent)] if cargo else []
+    if cuda is not None:
+        folders.append(str(cuda.toolkit.folder / "bin"))
+        kept |= cuda.variables
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *folders])
     return {**kept, "PATH": path, "RUSTFLAGS": flags, "CARGO_TERM_COLOR": "never"}
 
@@ -93,12 +117,30 @@ def _compiler(environment: Mapping[str, str], folder: Path) -> str:
     return done.stdout.strip()
 
 
-def cargo_environment(adapter: Adapter, cache: Path) -> dict[str, str]:
+def cargo_environment(adapter: Adapter, cache: Path, cuda: CudaBuild | None = None) -> dict[str, str]:
     """Variables under which cargo builds the adapter; raises BuildError where there is no compiler."""
     assert adapter.cargo is not None
-    environment = _environment(adapter.cargo.flags)
+    environment = _environment(adapter.cargo.flags, cuda)
     compiler = _compiler(environment, adapter.folder)
-    return {**environment, "CARGO_TARGET_DIR": str(target_folder(cache, adapter, compiler))}
+    return {**environment, "CARGO_TARGET_DIR": str(target_folder(cache, adapter, compiler, cuda))}
+
+
+def _cuda_build(adapter: Adapter, cache: Path, log: IO[str]) -> CudaBuild | None:
+    """Toolkit and compute capability of a build for a GPU; None for an engine that needs no toolkit."""
+    assert adapter.cargo is not None
+    lock, compiles_kernels = adapter.cargo.cuda_toolkit, "nvcc" in adapter.cargo.cuda_tools
+    if lock is None and not compiles_kernels:
+        return None
+    capability = None
+    if compiles_kernels:
+        facts, _ = gpu_facts()
+        present = [device["compute_capability"] for device in facts["devices"]] if facts else []
+        capability = compute_capability(os.environ.get(CAPABILITY_VARIABLE), present)
+    toolkit = machine_toolkit()
+    if toolkit is None:
+        assert lock is not None  # missing_tool has refused a machine without nvcc and lock
+        toolkit = locked_toolkit(cache, lock, log)
+    return CudaBuild(toolkit, capability)
 
 
 class _Artifacts:
@@ -131,12 +173,32 @@ def _failure(words: str, log_path: str) -> BuildError:
     return BuildError(f"cargo build failed: {reason_of(words)}", remedy)
 
 
-def _command(adapter: Adapter, cargo: Path, features: Sequence[str]) -> list[str | Path]:
+def _linker_flags(libraries: Path) -> list[str]:
+    """Flags by which a program finds the toolkit's libraries.
+
+    The old kind of note (DT_RPATH), because it also counts for what a library opens: libnvrtc has no note of its own by
+    which to find libnvrtc-builtins.
+    """
+    arguments = ("--disable-new-dtags", "-rpath", str(libraries))
+    return [word for argument in arguments for word in ("-C", "link-arg=-Xlinker", "-C", f"link-arg={argument}")]
+
+
+def _command(adapter: Adapter, cargo: Path, features: Sequence[str], cuda: CudaBuild | None) -> list[str | Path]:
     return [
-        *(cargo, "build", "--release", "--locked", "--manifest-path", adapter.folder.resolve() / "Cargo.toml"),
+        *(cargo, "rustc" if cuda else "build", "--release", "--locked"),
+        *("--manifest-path", adapter.folder.resolve() / "Cargo.toml"),
         *("--message-format", "json-render-diagnostics"),
         *(("--features", ",".join(features)) if features else ()),
+        # Flags for the program alone: in RUSTFLAGS they would count for every crate and build script.
+        *(("--bin", adapter.name, "--", *_linker_flags(cuda.toolkit.libraries)) if cuda else ()),
     ]
+
+
+def _lacking(tool: str, adapter: Adapter) -> BuildError:
+    reason = f"{tool} is not installed, {adapter.name} is built with it"
+    if tool == CAPABILITY_VARIABLE:
+        reason = f"there is no GPU here that tells for which compute capability {adapter.name} is to be compiled"
+    return BuildError(reason, REMEDIES[tool], tool)
 
 
 def build_rust(adapter: Adapter, device: str, cache: Path, binary: Path, log: IO[str]) -> RustBuild:
@@ -144,10 +206,10 @@ def build_rust(adapter: Adapter, device: str, cache: Path, binary: Path, log: IO
     assert adapter.cargo is not None
     missing, cargo = missing_tool(adapter, device), find_tool("cargo")
     if missing or cargo is None:
-        tool = missing or "cargo"
-        raise BuildError(f"{tool} is not installed, {adapter.name} is built with it", REMEDIES[tool], tool)
+        raise _lacking(missing or "cargo", adapter)
     features = adapter.cargo.cuda_features if device == "cuda" else ()
-    environment = cargo_environment(adapter, cache)
+    cuda = _cuda_build(adapter, cache, log) if device == "cuda" else None
+    environment = cargo_environment(adapter, cache, cuda)
     target = Path(environment["CARGO_TARGET_DIR"])
     is_first = not target.is_dir()
     # The copy belongs to the build: another one may put its program in the same place right after.
@@ -155,7 +217,7 @@ def build_rust(adapter: Adapter, device: str, cache: Path, binary: Path, log: IO
         say(f"building {adapter.name} with cargo" + (f": {adapter.first_build} the first time" if is_first else ""))
         artifacts = _Artifacts(adapter.name)
         status, words = run_tool(
-            _command(adapter, cargo, features),
+            _command(adapter, cargo, features, cuda),
             log=log,
             environment=environment,
             folder=adapter.folder,
@@ -170,4 +232,5 @@ def build_rust(adapter: Adapter, device: str, cache: Path, binary: Path, log: IO
         install_program(artifacts.executable.read_bytes(), binary)
     compiler = _compiler(environment, adapter.folder).splitlines()[0]
     flags = f"{adapter.cargo.flags}; profile release; features {', '.join(features) or 'none'}"
-    return RustBuild(compiler, flags, locked_packages(adapter.lock))
+    described = cuda.toolkit.describe(cuda.capability) if cuda else None
+    return RustBuild(compiler, flags, locked_packages(adapter.lock), described)

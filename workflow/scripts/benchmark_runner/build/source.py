@@ -56,3 +56,14 @@ def source_hash(adapter: Adapter) -> str:
             if path != adapter.folder / "adapter.yaml"
         )
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def cuda_request(adapter: Adapter, device: str, asked: str | None) -> str | None:
+    """What a build for a GPU depends on beside its source: the toolkit's lock and the compute capability asked for.
+
+    None for a build for the CPU and for an engine that needs no toolkit. As the Rust compiler, neither is part of the
+    engine's identity: the build record tells them.
+    """
+    if device != "cuda" or adapter.cargo is None or adapter.cargo.cuda_toolkit is None:
+        return None
+    return f"{_content_hash(adapter.cargo.cuda_toolkit)} {asked or ''}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_runner.build import adapter as adapters
+from benchmark_runner.build.source import cuda_request
 from benchmark_runner.campaign.attempts import attempts_made, is_owed
 from benchmark_runner.campaign.checks import campaign_problems
 from benchmark_runner.campaign.continued import iterations_per_launch
@@ -209,10 +210,12 @@ class Campaign:
         engine = self.builds[binary_path]
         assert engine.adapter is not None
         adapter = adapters.load_adapter(self.engines_folder / engine.adapter)
-        record = Path(f"{binary_path}.build.json")
+        record, device = Path(f"{binary_path}.build.json"), engine.build_device or "cpu"
         built = record.is_file() and read_json(record)["status"] == "built"
-        missing = None if built else adapters.missing_tool(adapter, engine.build_device or "cpu")
-        return {"source": engine.source, "device": engine.build_device or "", "missing_tool": missing or ""}
+        missing = None if built else adapters.missing_tool(adapter, device)
+        parts = {"source": engine.source, "device": engine.build_device or "", "missing_tool": missing or ""}
+        cuda = cuda_request(adapter, device, os.environ.get(adapters.CAPABILITY_VARIABLE))
+        return parts if cuda is None else {**parts, "cuda": cuda}
 
     def plan(self) -> dict[str, Any]:
         """The campaign as plan.json holds it, without what needs statistics."""

@@ -18,6 +18,7 @@ from benchmark_runner.campaign.parts import plan_part
 from benchmark_runner.configuration.messages import explain_all
 from benchmark_runner.configuration.positions import Positions
 from benchmark_runner.configuration.resolve import ConfigurationError, with_defaults
+from benchmark_runner.configuration.shortcuts import with_typed_overrides
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.model.derived import format_of
@@ -26,7 +27,7 @@ from benchmark_runner.schemas import schema, violations
 REQUIRED: Final = ("plan.json", "environment.json", "model/manifest.json")
 """What only the machine that measured could tell; written before its first launch."""
 
-REPLACEABLE: Final = ("analysis", "business")
+REPLACEABLE: Final = ("analysis", "business", "comparison")
 """Sections of the configuration that change no measurement, so that a folder can be analysed anew with others."""
 
 
@@ -63,26 +64,46 @@ class RecordedCampaign(Campaign):
         return {}
 
 
+def require_results(folder: Path, key: str, remedy: str) -> None:
+    """Raise BenchmarkError that names the key, what the folder lacks of a campaign's results, and the remedy."""
+    missing = [name for name in REQUIRED if not (folder / name).is_file()]
+    if missing:
+        raise BenchmarkError(
+            f"{key}: {folder} is no results folder of a campaign: {', '.join(missing)} is missing; {remedy}"
+        )
+
+
+def load_before(against: object, output_dir: str) -> RecordedCampaign:
+    """Campaign in the folder that the key `against` names, with which the one in output_dir is compared.
+
+    Raises BenchmarkError that names the key and the remedy where it is absent, no results folder or the same folder.
+    """
+    remedy = "name the folder of the campaign before with --config against=results/…"
+    if against is None or not str(against).strip():
+        raise BenchmarkError(f"against: compare needs a campaign to compare with; {remedy}")
+    folder = Path(str(against))
+    require_results(folder, "against", remedy)
+    if Path(output_dir).exists() and folder.samefile(output_dir):
+        raise BenchmarkError(f"against: {folder} is the campaign that is compared itself; {remedy}")
+    return load_recorded(folder, {})
+
+
 def load_recorded(output_dir: Path, overrides: Mapping[str, Any]) -> RecordedCampaign:
     """Campaign in a results folder; overrides may replace REPLACEABLE sections.
 
     Raises BenchmarkError that names what the folder lacks, or ConfigurationError for overrides that are not in order.
     """
-    missing = [name for name in REQUIRED if not (output_dir / name).is_file()]
-    if missing:
-        raise BenchmarkError(
-            f"analyze_only: {output_dir} is no results folder of a campaign: {', '.join(missing)} is missing; "
-            "name one with --config analyze_only=true output_dir=…"
-        )
+    require_results(output_dir, "analyze_only", "name one with --config analyze_only=true output_dir=…")
     plan = read_json(output_dir / "plan.json")
     refused = sorted(set(overrides) - set(REPLACEABLE))
     if refused:
         raise BenchmarkError(
             f"analyze_only: {', '.join(refused)} cannot be changed after the measurement; "
-            f"leave out --configfile, or give one with {' and '.join(REPLACEABLE)} alone"
+            f"leave out --configfile, or give one with {', '.join(REPLACEABLE)} alone"
         )
     stored = {**plan["config"], "benchmark": {**plan["config"]["benchmark"], "output_dir": str(output_dir)}}
-    config: dict[str, Any] = with_defaults({**stored, **overrides}, schema("config"))
+    typed = with_typed_overrides({**stored, **overrides}, overrides, schema("config"))
+    config: dict[str, Any] = with_defaults(typed, schema("config"))
     broken = violations("config", config)
     if broken:
         raise ConfigurationError(explain_all(broken, Positions([])))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_runner.configuration.messages import allowed
-from benchmark_runner.configuration.shortcuts import ONLY_ENGINES, SHORTCUTS
+from benchmark_runner.configuration.shortcuts import AGAINST, ONLY_ENGINES, SHORTCUTS
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_text_atomic
 from benchmark_runner.schemas import schema
@@ -68,6 +68,7 @@ def page() -> str:
     for shortcut, path in SHORTCUTS.items():
         text += f"| `{shortcut}=…` | `{'.'.join(path)}` |\n"
     text += f"| `{ONLY_ENGINES}=a,b` | runs only these of the enabled engines |\n"
+    text += f"| `{AGAINST}=FOLDER` | the results folder that the target `compare` takes as the campaign before |\n"
     for name, section in schema("config")["properties"].items():
         text += f"\n## {name}\n\n{section['description']}.\n{TABLE_HEAD}"
         text += "\n".join(_rows(name, section, False, "")) + "\n"

@@ -16,8 +16,9 @@ SHORTCUTS: Final[Mapping[str, tuple[str, str]]] = {
 
 ONLY_ENGINES: Final = "only_engines"
 ANALYZE_ONLY: Final = "analyze_only"
+AGAINST: Final = "against"
 
-COMMAND_LINE_KEYS: Final = (*SHORTCUTS, ONLY_ENGINES, ANALYZE_ONLY)
+COMMAND_LINE_KEYS: Final = (*SHORTCUTS, ONLY_ENGINES, ANALYZE_ONLY, AGAINST)
 """What a top-level key may be beside the sections of the schema."""
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from benchmark_runner.build.__main__ import default_cache
 from benchmark_runner.build.adapter import Adapter, find_tool, load_adapter
 from benchmark_runner.campaign.campaign import Campaign
+from benchmark_runner.campaign.engines import ABSENT
 from benchmark_runner.display import plural
 from benchmark_runner.doctor import load, processor, sensors, tools
 from benchmark_runner.doctor.finding import Finding
@@ -104,7 +105,7 @@ def examine_load(
 
 
 def examine_tools(adapters: Sequence[Adapter], *, has_gpu: bool) -> list[Finding]:
-    """What engines are built with, and the tests' browser."""
+    """What engines are built with, and the browser of the tests."""
     found = {name: tools.ask_version(find_tool(name)) for name in tools.TITLES}
     return [
         tools.cargo(found["cargo"], adapters),
@@ -113,6 +114,18 @@ def examine_tools(adapters: Sequence[Adapter], *, has_gpu: bool) -> list[Finding
         tools.uv(found["uv"], adapters),
         tools.chromium(tools.find_chromium()),
     ]
+
+
+def examine_brought(campaign: Campaign, adapters: Sequence[Adapter]) -> list[Finding]:
+    """The files that users bring for adapters, whether or not the campaign has them."""
+    found = []
+    for adapter in adapters:
+        if adapter.brought is None:
+            continue
+        engines = [engine for engine in campaign.engines.values() if engine.adapter == adapter.name]
+        there = [str(engine.options[adapter.brought.option]) for engine in engines if engine.brought != ABSENT]
+        found.append(tools.brought(adapter, adapter.brought, list(dict.fromkeys(there))))
+    return found
 
 
 def _existing(path: Path) -> Path:
@@ -146,6 +159,7 @@ def examine(campaign: Campaign, watch_seconds: float) -> list[Finding]:
         processor.division(divide_cores(read_topology(), threads=system["threads"], affinity=system["cpu_affinity"])),
         *of_load,
         *examine_tools(adapters, has_gpu=gpu is not None),
+        *examine_brought(campaign, adapters),
         examine_disk(campaign),
     ]
 

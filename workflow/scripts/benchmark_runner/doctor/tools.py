@@ -1,4 +1,4 @@
-"""The programs that engines are built with, and the browser of the tests."""
+"""The programs that engines are built with or that users bring for them, and the browser of the tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from benchmark_runner.build.adapter import REMEDIES, Adapter
+from benchmark_runner.build.adapter import REMEDIES, Adapter, BroughtFile
 from benchmark_runner.doctor.finding import Finding, Lack
 
 CHROMIUM_NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -99,9 +99,15 @@ def c_compiler(tool: Tool) -> Finding:
 
 
 def cuda_compiler(tool: Tool, adapters: Sequence[Adapter], *, has_gpu: bool) -> Finding:
-    """The compiler of CUDA kernels, for the adapters whose build for a GPU needs it."""
-    needing = ", ".join(adapter.name for adapter in adapters if adapter.cargo and "nvcc" in adapter.cargo.cuda_tools)
-    cost = f"{needing or 'no engine'} computes on the CPU" if has_gpu else "nothing here: there is no GPU to build for"
+    """The compiler of CUDA kernels and the toolkit around it, for the adapters whose build for a GPU needs them."""
+    rust = [(adapter.name, adapter.cargo) for adapter in adapters if adapter.cargo is not None]
+    installing = ", ".join(name for name, cargo in rust if cargo.cuda_toolkit is not None)
+    needing = ", ".join(name for name, cargo in rust if cargo.cuda_toolkit is None and "nvcc" in cargo.cuda_tools)
+    costs = [
+        *([f"{needing} computes on the CPU"] if needing else []),
+        *([f"the first build for the GPU of {installing} installs NVIDIA's packages, 1.2 GB"] if installing else []),
+    ]
+    cost = "; ".join(costs or ["no engine needs it"]) if has_gpu else "nothing here: there is no GPU to build for"
     return _tool("nvcc", tool, cost)
 
 
@@ -109,6 +115,16 @@ def uv(tool: Tool, adapters: Sequence[Adapter]) -> Finding:
     """What makes the environments of Python adapters."""
     python = ", ".join(adapter.name for adapter in adapters if adapter.environment is not None)
     return _tool("uv", tool, f"{python or 'no engine'} unavailable; the other engines run")
+
+
+def brought(adapter: Adapter, file: BroughtFile, named: Sequence[str]) -> Finding:
+    """A file that the user brings for an adapter; named are those of the configuration's engines that are there."""
+    check, title = f"{adapter.name.replace('-', '_')}_{file.option}", f"{file.option} (for {adapter.name})"
+    if named:
+        return Finding(check, title, ", ".join(named), values={"path": ", ".join(named)})
+    reason = f"no engine of the configuration names one that is there (options.{file.option}): {file.what}"
+    lack = Lack(reason, f"{adapter.name} unavailable; the other engines run", file.remedy)
+    return Finding(check, title, None, values={"path": None}, absent={"path": reason}, lacks=[lack])
 
 
 def find_chromium() -> Path | None:

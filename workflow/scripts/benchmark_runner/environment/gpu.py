@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import pynvml
 
+from benchmark_runner.monitor.gpu import as_text, cuda_version
+
 NO_DRIVER_REMEDY: Final = "install the NVIDIA driver and check that nvidia-smi lists the GPU"
 
 
@@ -21,9 +23,9 @@ def gpu_facts(nvml: Any = pynvml) -> tuple[dict[str, Any] | None, str | None]:
         if count == 0:
             return None, f"the driver is there and lists no GPU; {NO_DRIVER_REMEDY}"
         return {
-            "driver_version": _text(nvml.nvmlSystemGetDriverVersion()),
-            "cuda_driver_version": _cuda_version(nvml.nvmlSystemGetCudaDriverVersion()),
-            "nvml_version": _text(nvml.nvmlSystemGetNVMLVersion()),
+            "driver_version": as_text(nvml.nvmlSystemGetDriverVersion()),
+            "cuda_driver_version": cuda_version(nvml.nvmlSystemGetCudaDriverVersion()),
+            "nvml_version": as_text(nvml.nvmlSystemGetNVMLVersion()),
             "devices": [_device(nvml, index) for index in range(count)],
         }, None
     except nvml.NVMLError as error:
@@ -46,7 +48,7 @@ def _device(nvml: Any, index: int) -> dict[str, Any]:
 
     return {
         "index": index,
-        "name": _text(nvml.nvmlDeviceGetName(handle)),
+        "name": as_text(nvml.nvmlDeviceGetName(handle)),
         "memory_bytes": nvml.nvmlDeviceGetMemoryInfo(handle).total,
         "compute_capability": ask(
             "compute_capability", lambda: ".".join(map(str, nvml.nvmlDeviceGetCudaComputeCapability(handle)))
@@ -59,17 +61,8 @@ def _device(nvml: Any, index: int) -> dict[str, Any]:
         "persistence_mode": ask("persistence_mode", lambda: bool(nvml.nvmlDeviceGetPersistenceMode(handle))),
         "ecc": ask("ecc", lambda: bool(nvml.nvmlDeviceGetEccMode(handle)[0])),
         "mig": ask("mig", lambda: bool(nvml.nvmlDeviceGetMigMode(handle)[0])),
-        "vbios": ask("vbios", lambda: _text(nvml.nvmlDeviceGetVbiosVersion(handle))),
+        "vbios": ask("vbios", lambda: as_text(nvml.nvmlDeviceGetVbiosVersion(handle))),
         "pcie_generation": ask("pcie_generation", lambda: nvml.nvmlDeviceGetCurrPcieLinkGeneration(handle)),
         "pcie_width": ask("pcie_width", lambda: nvml.nvmlDeviceGetCurrPcieLinkWidth(handle)),
         "absent": absent,
     }
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-
-def _cuda_version(number: int) -> str:
-    """NVML's 13020 is CUDA 13.2."""
-    return f"{number // 1000}.{number % 1000 // 10}"

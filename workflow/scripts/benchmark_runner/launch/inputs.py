@@ -138,11 +138,22 @@ def read_inputs(
     )
 
 
+def _unusable(build: Mapping[str, Any], record: str) -> Missing | None:
+    """Why a build is of no use: it failed, or the CUDA toolkit whose libraries its program loads was removed."""
+    if build["status"] == "unavailable":
+        return Missing(build["reason"] or "the build failed", build["remedy"] or "See the build's log")
+    toolkit = build.get("cuda_toolkit")
+    if toolkit is not None and not Path(toolkit["folder"]).is_dir():
+        reason = f"the CUDA toolkit that it was built with is gone: {toolkit['folder']}"
+        return Missing(reason, f"Delete {record} and run the same command again")
+    return None
+
+
 def missing_engine(inputs: Inputs) -> Missing | None:
     """Why the engine cannot be started, or None where it can."""
     build, binary = inputs.build, inputs.binary
-    if build is not None and build["status"] == "unavailable":
-        return Missing(build["reason"] or "the build failed", build["remedy"] or "See the build's log")
+    if build is not None and (unusable := _unusable(build, inputs.engine["build_record"])) is not None:
+        return unusable
     if not binary.is_file():
         shown = inputs.engine["binary_path"]
         if inputs.engine["adapter"]:

@@ -116,6 +116,7 @@ def new_record(inputs: Inputs, attempt: int, stopwatch: Stopwatch) -> Record:
         "affinity": None,
         "threads": None,
         "device": None,
+        "gpu": None,
         "build": inputs.build,
         "model": describe_model(inputs),
         "prompts_sha256": inputs.prompts_sha256,

@@ -12,7 +12,7 @@ from benchmark_runner.jsonio import read_json_lines, write_json
 from benchmark_runner.launch.arrival import ends_of_iterations, late_events
 from benchmark_runner.launch.cooldown import seconds_left, wait_until_cool
 from benchmark_runner.launch.cores import Cores, divide_cores, read_topology
-from benchmark_runner.launch.device import Device, choose_device, visible_gpu
+from benchmark_runner.launch.device import Device, choose_device, describe_gpu, visible_gpu
 from benchmark_runner.launch.engine import become_subreaper, keep_stdout, last_words, start_engine
 from benchmark_runner.launch.events import EventReport, read_events
 from benchmark_runner.launch.inputs import Inputs, missing_engine
@@ -119,6 +119,7 @@ class Launch:
             spec = build_spec(self.inputs, device=device.name, threads=cores.threads)
             write_json(self.folder / "spec.json", spec, indent=None)
             self.record.update(spec=spec, affinity=cores.describe(), threads=cores.threads, device=device.name)
+            self.record["gpu"] = describe_gpu(device, gpu)
             self.log.write(f"{device.name}, {cores.threads} threads, engine on cores {cores.engine}, {cores.notes}")
         return cores, device, Machine(gpu)
 

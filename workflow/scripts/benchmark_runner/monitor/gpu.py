@@ -59,6 +59,36 @@ class Gpu:
         except self.nvml.NVMLError:
             return None
 
+    def describe(self) -> dict[str, Any]:
+        """The record's field `gpu`: what is not told is null and stands under absent with NVML's reason."""
+        nvml, handle = self.nvml, self.handle
+        questions: dict[str, Callable[[], Any]] = {
+            "name": lambda: as_text(nvml.nvmlDeviceGetName(handle)),
+            "uuid": lambda: as_text(nvml.nvmlDeviceGetUUID(handle)),
+            "compute_capability": lambda: ".".join(map(str, nvml.nvmlDeviceGetCudaComputeCapability(handle))),
+            "driver_version": lambda: as_text(nvml.nvmlSystemGetDriverVersion()),
+            "cuda_driver_version": lambda: cuda_version(nvml.nvmlSystemGetCudaDriverVersion()),
+        }
+        told: dict[str, Any] = {}
+        absent: dict[str, str] = {}
+        for field, question in questions.items():
+            try:
+                told[field] = question()
+            except nvml.NVMLError as error:
+                told[field] = None
+                absent[field] = f"NVML: {error}"
+        return {**told, "absent": absent}
+
+
+def as_text(value: str | bytes) -> str:
+    """NVML's words; older bindings give bytes."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def cuda_version(number: int) -> str:
+    """NVML's 13020 is CUDA 13.2."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
 
 def throttle_reasons(bits: int) -> list[str]:
     """Names of what holds the clocks down."""

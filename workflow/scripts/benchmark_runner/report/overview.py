@@ -92,7 +92,7 @@ def _what_more(plan: Document, comprehensive: Document) -> str:
     counts = _counts(workload["iterations"] for workload in comprehensive["workloads"])
     parts.append(f"{counts} measurements a test case")
     if more:
-        parts.append(f"the engines {', '.join(more)}")
+        parts.append(f"the {'engine' if len(more) == 1 else 'engines'} {', '.join(more)}")
     parts.append(f"the model {comprehensive['benchmark']['model_path'].rstrip('/').rpartition('/')[2]}")
     return f"The comprehensive campaign adds: {'; '.join(parts)}."
 

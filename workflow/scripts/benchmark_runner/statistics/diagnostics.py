@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from scipy import stats
 
-from benchmark_runner.statistics.estimates import FloatArray, negligible_spread
+from benchmark_runner.statistics.estimates import ROUNDING, FloatArray, negligible_spread
 
 CV_GATE: Final = 0.10
 """Coefficient of variation from which a sample is marked noisy, within and between launches (reference recipe)."""
@@ -71,9 +71,13 @@ def normality(launch_medians: FloatArray) -> dict[str, Any]:
 
 
 def _lag_one(values: FloatArray) -> float | None:
-    centred = values - np.mean(values)
-    scale = float(np.sum(centred**2))
-    return float(np.sum(centred[1:] * centred[:-1])) / scale if scale > 0.0 else None
+    """Autocorrelation at lag 1; None where the values are equal, or would be but for rounding."""
+    mean = float(np.mean(values))
+    centred = values - mean
+    squares = float(np.sum(centred**2))
+    if squares <= len(values) * (ROUNDING * mean) ** 2:
+        return None
+    return float(np.sum(centred[1:] * centred[:-1])) / squares
 
 
 def ljung_box(launches: Sequence[FloatArray]) -> dict[str, Any]:
@@ -107,7 +111,7 @@ def intraclass_correlation(launches: Sequence[FloatArray]) -> dict[str, Any]:
     within = sum(float(np.sum((values - mean) ** 2)) for values, mean in zip(groups, means, strict=True)) / (total - k)
     size = (total - float(np.sum(counts**2)) / total) / (k - 1)
     scale = between + (size - 1.0) * within
-    if scale <= 0.0:
+    if scale <= (ROUNDING * grand) ** 2:
         return blank | {"reason": "all iterations are equal"}
     icc = max(0.0, (between - within) / scale)
     effective = min(total, max(float(k), total / (1.0 + (size - 1.0) * icc)))
@@ -120,7 +124,8 @@ def drift(launch_medians: FloatArray, started: FloatArray) -> dict[str, Any]:
     blank = {"method": method, "n": n, "tau": None, "p": None, "drifts": None}
     if n < 4:
         return blank | {"reason": f"{n} launches; needs 4"}
-    if negligible_spread(launch_medians / np.max(np.abs(launch_medians))):
+    largest = float(np.max(np.abs(launch_medians)))
+    if largest == 0.0 or negligible_spread(launch_medians / largest):
         return blank | {"reason": "all launch medians are equal"}
     found = stats.kendalltau(started, launch_medians)
     tau, p = float(found.statistic), float(found.pvalue)

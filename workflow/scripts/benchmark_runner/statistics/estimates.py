@@ -16,6 +16,9 @@ ROUNDING: Final = 1e-12
 """Relative differences below this are rounding of double precision (2e-16 an operation), not spread of a machine whose
 clock counts nanoseconds."""
 
+LARGEST_LOG: Final = 600.0
+"""Chosen: e^600 = 10^260 leaves room for a value's unit in a double, and no ratio is as large."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -50,6 +53,12 @@ def t_quantile(df: float, level: float) -> float:
     return float(stdtrit(df, 0.5 + level / 2.0))
 
 
+def from_log(value: float) -> float:
+    """Exponential, held between e^-LARGEST_LOG and e^LARGEST_LOG: the interval of two launches that differ ends, at the
+    level of a large family, beyond what a double holds."""
+    return math.exp(max(-LARGEST_LOG, min(LARGEST_LOG, value)))
+
+
 def negligible_spread(values: FloatArray) -> bool:
     """Whether values (on a scale where 1 is large: logarithms, or relative) differ by no more than rounding."""
     return float(np.ptp(values)) <= ROUNDING * max(1.0, float(np.max(np.abs(values))))
@@ -82,5 +91,5 @@ def typical_estimate(launch_medians: FloatArray, level: float) -> Estimate | Non
     logs = np.log(launch_medians / first)
     mean = float(np.mean(logs))
     half = t_quantile(n - 1, level) * float(np.std(logs, ddof=1)) / math.sqrt(n)
-    point, low, high = (first * math.exp(value) for value in (mean, mean - half, mean + half))
+    point, low, high = (first * from_log(value) for value in (mean, mean - half, mean + half))
     return Estimate(point, low, high, level, "geometric mean of launch medians, Student t on logarithms", n)

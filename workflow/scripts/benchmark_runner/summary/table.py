@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, estimate_text, plural, ratio_text
+from benchmark_runner.markdown import markdown_table
 from benchmark_runner.performance.ranking import LATENCY, THROUGHPUT
 from benchmark_runner.performance.results import Cell, Results
 from benchmark_runner.statistics.settings import alike_workloads, shown
@@ -79,13 +80,6 @@ def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: list[str
     ]
 
 
-def _markdown(rows: list[list[str]], header: list[str]) -> list[str]:
-    def line(cells: list[str]) -> str:
-        return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
-
-    return [line(header), f"|{' --- |' * len(header)}", *map(line, rows)]
-
-
 def _request(case: Mapping[str, Any], workload: Mapping[str, Any], launches: int) -> str:
     iterations, warmups = workload["iterations_per_launch"], workload["warmup_iterations"]
     return (
@@ -104,7 +98,7 @@ def _settings(by_workload: Sequence[Mapping[str, Any]]) -> list[str]:
             + [shown(entry["values"][engine]) for engine in engines]
             for entry in settings
         ]
-        lines += [f"## Settings in {', '.join(workloads)}", "", *_markdown(rows, ["setting", *engines]), ""]
+        lines += [f"## Settings in {', '.join(workloads)}", "", *markdown_table(["setting", *engines], rows), ""]
     return [*lines, "\\* differs between engines that tell it.", ""] if lines else []
 
 
@@ -120,7 +114,7 @@ def comparison_table(plan: Mapping[str, Any], results: Results, recommendation: 
             header = [column.format(baseline=results.baseline) for column in COLUMNS]
             lines += [f"## {cell.workload}, {cell.case}", ""]
             lines += [_request(case, workload, plan["campaign"]["launches"]), ""]
-            lines += [*_markdown(rows, header), ""]
+            lines += [*markdown_table(header, rows), ""]
             lines += [f"{number}. {note}" for number, note in enumerate(notes, start=1)]
             lines += [""] if notes else []
     lines += _settings(summary["engine_settings"])

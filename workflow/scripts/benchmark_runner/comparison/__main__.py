@@ -1,0 +1,98 @@
+"""Compare a campaign with one before it: comparison.json and comparison.md from the files of both."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmark_runner.comparison.campaigns import candidates, under_control
+from benchmark_runner.comparison.decision import Candidate, judge_all
+from benchmark_runner.comparison.differences import all_differences
+from benchmark_runner.comparison.document import Terms, comparison_document
+from benchmark_runner.comparison.output import write_comparison
+from benchmark_runner.comparison.side import Side, SideFiles, Word, read_side
+from benchmark_runner.errors import exit_status
+from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.statistics.inputs import Launch
+from benchmark_runner.statistics.looks import NO_HISTORY, look_at
+from benchmark_runner.statistics.power import fewest_launches, share_of_alpha
+from benchmark_runner.statistics.verdicts import family_tests
+
+
+def _flags(parser: argparse.ArgumentParser, word: Word) -> None:
+    parser.add_argument(f"--{word}", required=True, help=f"results folder of the campaign {word}")
+    parser.add_argument(f"--{word}-plan", type=Path, required=True, help="its plan.json")
+    parser.add_argument(f"--{word}-environment", type=Path, required=True, help="its environment.json")
+    parser.add_argument(f"--{word}-statistics", type=Path, required=True, help="its statistical_summary.json")
+    parser.add_argument(f"--{word}-iterations", type=Path, required=True, help="its iterations.parquet")
+    parser.add_argument(f"--{word}-raw", type=Path, nargs="+", required=True, help="its raw_data/<engine>.json")
+    parser.add_argument(f"--{word}-fidelity", type=Path, nargs="*", default=[], help="its fidelity/<engine>.json")
+
+
+def _files(arguments: argparse.Namespace, word: Word) -> SideFiles:
+    given = vars(arguments)
+    names = ("plan", "environment", "statistics", "iterations", "raw", "fidelity")
+    return SideFiles(given[word], **{name: given[f"{word}_{name}"] for name in names})
+
+
+def _side_json(side: Side) -> dict[str, Any]:
+    campaign = side.inputs.plan["campaign"]
+    return {
+        "folder": side.folder,
+        "name": campaign["name"],
+        "measured_at": side.environment.get("collected_at"),
+        "engines": list(side.engines),
+    }
+
+
+def count_look(made: Sequence[Candidate], launches: Sequence[Launch], terms: Terms, file: Path) -> list[Candidate]:
+    """The candidates with the number of this look at their launches; the file remembers the looks before it."""
+    gating = [one for one in made if one.metric.name in terms.metrics]
+    tests = family_tests([one.pair() for one in gating])
+    history = read_json(file) if file.is_file() else NO_HISTORY
+    looks, remembered = look_at(launches, launches_for(tests, terms.level), history)
+    if remembered != history:
+        write_json(file, remembered)
+    return [
+        replace(one, look=looks.at(f"{one.engine} after", f"{one.engine} before", one.workload or "")) for one in made
+    ]
+
+
+def launches_for(tests: int, level: float) -> int:
+    """Fewest launches each from which a family of this size can have a verdict at its first look."""
+    return fewest_launches(max(tests, 1), (1.0 - level) * share_of_alpha(1))
+
+
+def compare(before: Side, after: Side, terms: Terms, looks: Path) -> dict[str, Any]:
+    """Content of comparison.json of two campaigns; looks is the file that remembers how often they were compared."""
+    made = count_look(candidates(before, after), [*before.launches, *after.launches], terms, looks)
+    judged = judge_all(made, terms.metrics, margin=terms.margin, level=terms.level)
+    findings = [under_control(before, after, one) for one in judged]
+    sides = (_side_json(before), _side_json(after))
+    return comparison_document("campaigns", sides, all_differences(before, after), findings, terms)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Read both campaigns, judge, write; the status does not tell the verdict, which comparison.gate does."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.comparison", description=__doc__)
+    _flags(parser, "before")
+    _flags(parser, "after")
+    parser.add_argument("--terms", type=Path, required=True, help="terms of the comparison, as terms.py writes them")
+    parser.add_argument("--looks", type=Path, required=True, help="looks.json, which remembers earlier comparisons")
+    parser.add_argument("--out", type=Path, required=True, help="comparison.json")
+    parser.add_argument("--table", type=Path, required=True, help="comparison.md")
+    arguments = parser.parse_args(argv)
+    agreed = read_json(arguments.terms)
+    terms = Terms(agreed["confidence_level"], agreed["margin"], tuple(agreed["metrics"]))
+    before, after = (read_side(word, _files(arguments, word)) for word in ("before", "after"))
+    write_comparison(compare(before, after, terms, arguments.looks), arguments.out, arguments.table)
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

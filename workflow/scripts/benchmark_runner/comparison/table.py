@@ -1,0 +1,87 @@
+"""comparison.md: the same for people, what differs first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from benchmark_runner.comparison.words import APART, VERDICT_WORDS
+from benchmark_runner.display import ABSENT, estimate_text, plural, ratio_text
+from benchmark_runner.markdown import markdown_table
+from benchmark_runner.statistics.settings import shown
+
+COLUMNS: Final = ("engine", "where", "metric", "before", "after", "times as good", "verdict")
+
+LONGEST_VALUE: Final = 60
+"""Chosen: characters of a differing value that the table shows; comparison.json has all of it."""
+
+
+def _short(value: Any) -> str:
+    text = shown(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+
+
+def _differences(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not entries:
+        return ["Nothing that was recorded differs."]
+    rows = [
+        [
+            one["label"],
+            ", ".join(part for part in (one["engine"], one["workload"]) if part) or "all",
+            _short(one["before"]),
+            _short(one["after"]),
+            one["meaning"],
+        ]
+        for one in entries
+    ]
+    return markdown_table(["what", "of", "before", "after", "what it means"], rows)
+
+
+def _value(side: Mapping[str, Any], unit: str) -> str:
+    """Typical value with its interval; the bare median where there is none."""
+    bare = {"point": side["median"], "low": None, "high": None}
+    return estimate_text(side["typical"] or (None if side["median"] is None else bare), unit)
+
+
+def _row(one: Mapping[str, Any], mark: str = "") -> list[str]:
+    where = ", ".join(part for part in (one["workload"], one["case"]) if part) or ABSENT
+    sides = [_value(one[side], one["unit"]) for side in ("before", "after")]
+    verdict = f"{VERDICT_WORDS[one['verdict']]}{mark}"
+    return [one["engine"], where, one["metric"], *sides, ratio_text(one["ratio"]), verdict]
+
+
+def comparison_page(document: Mapping[str, Any]) -> str:
+    """Content of comparison.md."""
+    settings, gating = document["settings"], [one for one in document["comparisons"] if one["gates"]]
+    others = [one for one in document["comparisons"] if not one["gates"]]
+    told = [one for one in others if one["ratio"]]
+    level, margin = f"{100 * settings['confidence_level']:g} %", f"{100 * settings['margin']:g} %"
+    tests = plural(settings["tests_in_family"], "test")
+    lines = [
+        f"# After ({document['after']['folder']}) against before ({document['before']['folder']})",
+        "",
+        "## What differs",
+        "",
+        *_differences(document["differences"]),
+        "",
+        f"## The answer: {document['outcome']['words']}",
+        "",
+        *markdown_table(COLUMNS, [_row(one, f" ({number})") for number, one in enumerate(gating, start=1)]),
+        "",
+        *(f"{number}. {one['sentence']}" for number, one in enumerate(gating, start=1)),
+        "",
+    ]
+    if told:
+        lines += ["## Other metrics, which do not decide the answer", "", *markdown_table(COLUMNS, map(_row, told)), ""]
+    if len(others) > len(told):
+        lines += [f"{plural(len(others) - len(told), 'further comparison')} without a ratio: see comparison.json.", ""]
+    lines += [
+        "---",
+        "",
+        f"Before and after: {APART}. Ratios above 1 mean that after is better; ranges are {level} intervals over "
+        f"launches. The answer rests on {', '.join(settings['metrics'])}, one family of {tests}: Welch t on log launch "
+        f"medians and exact Mann-Whitney must agree, each against a loss of {margin}. Each other metric is a family of "
+        "its own, and they are uncorrected for being many.",
+        "",
+    ]
+    return "\n".join(lines)

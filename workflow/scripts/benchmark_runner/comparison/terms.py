@@ -1,0 +1,55 @@
+"""What a comparison is made of, in a file whose name holds the hash of its content.
+
+As with the parts of a plan: another margin, another folder or another launch before is another file, which Snakemake
+sees as an input, in a folder without its notes as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark_runner.campaign.identity import fingerprint
+from benchmark_runner.errors import exit_status
+from benchmark_runner.jsonio import write_json
+
+
+def terms(config: Mapping[str, Any], against: str, records: Sequence[str]) -> dict[str, Any]:
+    """Terms of comparing the campaign of a resolved configuration with these records of the campaign before."""
+    return {
+        "schema_version": 1,
+        "confidence_level": config["analysis"]["confidence_level"],
+        "margin": config["comparison"]["margin"],
+        "metrics": config["comparison"]["metrics"],
+        "against": against,
+        "records": fingerprint(sorted(records)),
+    }
+
+
+def terms_file(content: Mapping[str, Any]) -> str:
+    """File name of the terms."""
+    return f"terms.{fingerprint(content)}.json"
+
+
+def folder_name(against: str) -> str:
+    """Name of the comparison's folder: the other folder's path as one word, so that no two share one."""
+    return os.path.normpath(against).replace(os.sep, "+")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the terms."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.comparison.terms", description=__doc__)
+    parser.add_argument("--content", type=json.loads, required=True, help="the terms as JSON")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args(argv)
+    write_json(arguments.out, arguments.content)
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

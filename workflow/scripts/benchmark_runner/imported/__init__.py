@@ -1,0 +1,1 @@
+"""Result files of other benchmark tools, read into samples a launch each and judged as two campaigns are."""

@@ -1,0 +1,84 @@
+"""pyperf's JSON (https://pyperf.readthedocs.io/en/latest/api.html, format 1.0): each run is a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from benchmark_runner.comparison.differences import Consequence
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.imported.sample import MEMORY, TIME, Fact, ImportedFile, ImportedSample, by_key
+from benchmark_runner.statistics.metrics import Metric
+
+TOOL: Final = "pyperf"
+VERSION: Final = "1.0"
+
+UNITS: Final[Mapping[str, tuple[Metric, float]]] = {"second": (TIME, 1000.0), "byte": (MEMORY, 1.0)}
+"""Metric and factor to its unit, by pyperf's unit; "integer" has no direction that is better."""
+
+FACTS: Final[Mapping[str, tuple[str, Consequence]]] = {
+    "timeit_stmt": ("statement", "not_comparable"),
+    "timeit_setup": ("setup", "part_of_the_change"),
+    "inner_loops": ("inner loops", "part_of_the_change"),
+    "hostname": ("machine", "other_machine"),
+    "cpu_model_name": ("processor", "other_machine"),
+    "cpu_count": ("logical cores", "other_machine"),
+    "platform": ("platform", "part_of_the_change"),
+    "python_version": ("Python", "part_of_the_change"),
+    "python_implementation": ("Python implementation", "part_of_the_change"),
+    "python_compiler": ("compiler of Python", "part_of_the_change"),
+    "python_cflags": ("flags of the compiler", "part_of_the_change"),
+    "perf_version": ("pyperf", "part_of_the_change"),
+    "timer": ("timer", "part_of_the_change"),
+    "aslr": ("ASLR", "part_of_the_change"),
+    "cpu_affinity": ("cores allowed", "part_of_the_change"),
+    "cpu_config": ("processor settings", "part_of_the_change"),
+}
+"""Metadata that tells how was measured; the others change with every run."""
+
+
+def recognises(content: Any) -> bool:
+    """Whether decoded JSON is a file of pyperf."""
+    return isinstance(content, dict) and isinstance(content.get("benchmarks"), list) and "version" in content
+
+
+def _sample(benchmark: Mapping[str, Any], metadata: Mapping[str, Any], where: str) -> ImportedSample:
+    name, unit = metadata.get("name"), metadata.get("unit", "second")
+    if name is None:
+        raise BenchmarkError(
+            f"{where}: a benchmark has no name in its metadata; write the file with pyperf 1.0 or newer"
+        )
+    if unit not in UNITS:
+        raise BenchmarkError(
+            f"{where}: {name} is counted in {unit!r}, of which neither direction is known to be better"
+        )
+    metric, factor = UNITS[unit]
+    runs: Sequence[Mapping[str, Any]] = benchmark["runs"]
+    # A run without values only found the number of loops.
+    launches = tuple(factor * np.array(run["values"], dtype=np.float64) for run in runs if run.get("values"))
+    return ImportedSample(name, None, metric, launches, statement=metadata.get("timeit_stmt"))
+
+
+def read_pyperf(content: Mapping[str, Any], where: str) -> ImportedFile:
+    """Samples of a pyperf file, a launch a run. Raises BenchmarkError for another format version or unit."""
+    if content["version"] != VERSION:
+        raise BenchmarkError(
+            f"{where}: version {content['version']!r} of pyperf's format is not known, {VERSION!r} is; convert it with "
+            "python -m pyperf convert"
+        )
+    shared = content.get("metadata", {})
+    facts: dict[str, Fact] = {}
+    samples = []
+    for benchmark in content["benchmarks"]:
+        # What all runs of a benchmark agree on stands above them.
+        metadata = {**shared, **(benchmark.get("metadata") or {})}
+        sample = _sample(benchmark, metadata, where)
+        samples.append(sample)
+        for key, (label, consequence) in FACTS.items():
+            own = key in (benchmark.get("metadata") or {})
+            if key in metadata:
+                name = f"{key}.{sample.benchmark}" if own else key
+                facts[name] = Fact(f"{label} of {sample.benchmark}" if own else label, metadata[key], consequence)
+    return ImportedFile(TOOL, facts, by_key(samples))

@@ -1,0 +1,92 @@
+"""What a file of another tool holds: samples with their unit, the values of each process together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from benchmark_runner.comparison.differences import Consequence
+from benchmark_runner.statistics.estimates import FloatArray
+from benchmark_runner.statistics.metrics import Metric
+
+TIME: Final = Metric(
+    "time_ms",
+    "ms",
+    "lower",
+    "launch",
+    "time",
+    "time of the benchmark, as the tool measured it",
+    "runs {ratio} times as fast as",
+)
+
+MEMORY: Final = Metric(
+    "memory_bytes",
+    "bytes",
+    "lower",
+    "launch",
+    "memory",
+    "memory of the benchmark, as the tool measured it",
+    "needs {ratio} times the memory of",
+    inverse=True,
+)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What a file tells of how it was measured: a name for people, the value, and what a difference would mean."""
+
+    label: str
+    value: Any
+    consequence: Consequence
+
+
+@dataclass(frozen=True)
+class ImportedSample:
+    """One metric of one benchmark.
+
+    launches holds the values of each process. one_process says how many repetitions of a single process they are, where
+    the format has no processes; unusable why they must not be judged; statement what was run, where the file tells.
+    """
+
+    benchmark: str
+    group: str | None
+    metric: Metric
+    launches: tuple[FloatArray, ...]
+    one_process: int | None = None
+    unusable: str | None = None
+    statement: str | None = None
+
+    @property
+    def medians(self) -> FloatArray:
+        """Median of each launch."""
+        return np.array([np.median(values) for values in self.launches], dtype=np.float64)
+
+
+SampleKey = tuple[str, str | None, str]
+"""(benchmark, group, metric)."""
+
+
+@dataclass(frozen=True)
+class ImportedFile:
+    """One result file: the tool that wrote it, what it tells of how, and its samples."""
+
+    tool: str
+    facts: Mapping[str, Fact]
+    samples: Mapping[SampleKey, ImportedSample]
+
+    @property
+    def benchmarks(self) -> list[str]:
+        """Names of the benchmarks, each once."""
+        return list(dict.fromkeys(name for name, _, _ in self.samples))
+
+    def value(self, fact: str) -> Any:
+        """Value of a fact; None where the file does not tell it."""
+        return self.facts[fact].value if fact in self.facts else None
+
+
+def by_key(samples: list[ImportedSample]) -> dict[SampleKey, ImportedSample]:
+    """Samples by benchmark, group and metric."""
+    return {(sample.benchmark, sample.group, sample.metric.name): sample for sample in samples}
