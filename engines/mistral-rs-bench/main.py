@@ -145,7 +145,9 @@ class MistralRs(Engine):
             self._require_same_ids(number, case)
         return Loaded(
             weights_dtype=spec.dtype,
-            compute_dtype=spec.dtype,
+            # By its source, products are candle's, which sums f16 in f32; f16 rounds as candle's does. Of bf16 it is
+            # not known.
+            compute_dtype="unknown" if spec.dtype == "bf16" else "f32",
             kv_cache_dtype=spec.dtype,
             device=spec.device,
             threads=spec.threads,

@@ -9,7 +9,7 @@ import pytest
 
 from benchmark_runner.comparison.gate import main as gate
 from benchmark_runner.jsonio import read_json
-from tiny_campaign import CONFIG, Campaign, Finished, fake
+from tiny_campaign import CONFIG, REPOSITORY, SNAKEMAKE, Campaign, Finished, fake
 
 pytestmark = pytest.mark.workflow
 
@@ -89,6 +89,13 @@ def test_a_finished_campaign_owes_nothing_but_the_comparison(finished, tmp_path)
     shutil.copytree(campaign.out, campaign.folder / "results" / "other")
     owed = campaign.owed("compare", "--config", "against=results/other")
     assert owed == {**JUDGING, "write_terms": 1}
+
+
+def test_the_quick_look_can_be_compared_without_naming_its_configuration(tmp_path):
+    command = [SNAKEMAKE, "compare", "-n", "-s", REPOSITORY / "Snakefile", "--directory", tmp_path, "--cores", "1"]
+    status, words = run([*map(str, command), "--config", "against=results/gone"])
+    assert status != 0
+    assert "error: against: results/gone is no results folder of a campaign" in words
 
 
 @pytest.mark.parametrize(

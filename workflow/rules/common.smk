@@ -38,7 +38,6 @@ def or_refuse(function, *arguments):
 
 
 ANALYZE_ONLY = bool(config.pop("analyze_only", False))
-AGAINST = config.pop("against", None)
 
 QUICK_LOOK = ROOT / "config" / "config.yaml"
 
@@ -49,6 +48,8 @@ if not ANALYZE_ONLY and not workflow.config_settings.configfiles:
     configfile: str(QUICK_LOOK)
 
 
+# Only now: configfile merges the command line once more.
+AGAINST = config.pop("against", None)
 DESCRIPTION = (
     config,
     workflow.configfiles,
