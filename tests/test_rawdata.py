@@ -43,7 +43,7 @@ def test_heads_and_records_are_what_was_written(tmp_path: Path) -> None:
 
 def test_heads_are_read_without_parsing_an_iteration(tmp_path: Path) -> None:
     path = _written(tmp_path)
-    path.write_text(path.read_text(encoding="utf-8").replace('[{"index": 0', '[{"broken" 0'), encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace('[{"index"', '[{"index'), encoding="utf-8")
     assert [head["block"] for head in read_heads(path)["launches"]] == [1, 2]
     with pytest.raises(BenchmarkError, match=r"a\.json is not valid JSON"):
         list(each_record(path))
@@ -76,3 +76,26 @@ def test_records_that_are_refused_leave_no_file(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError):
         write_raw(tmp_path / "a.json", iter(RECORDS), refuse)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("margin", [float("nan"), float("inf")])
+def test_a_number_that_is_none_is_never_written_as_null(tmp_path: Path, margin: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        _written(tmp_path, [{"engine": "a", "iterations": [{"index": 0, "margins": [margin]}]}])
+    assert list((tmp_path / "raw_data").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_a_number_that_is_none_is_refused_where_it_is_read(tmp_path: Path, number: str) -> None:
+    path = _written(tmp_path, [{"engine": "a", "iterations": [{"index": 0, "margins": [0.5]}]}])
+    path.write_text(path.read_text(encoding="utf-8").replace("0.5", number), encoding="utf-8")
+    with pytest.raises(BenchmarkError, match=r"a\.json is not valid JSON"):
+        list(each_record(path))
+
+
+def test_whole_numbers_of_64_bits_come_back_as_they_were(tmp_path: Path) -> None:
+    iterations = [{"start_ns": 2**63 - 1, "token_ns": [2**53 + 1, 2**64 - 1]}]
+    path = _written(tmp_path, [{"engine": "a", "iterations": iterations}])
+    (record,) = each_record(path)
+    assert record["iterations"] == iterations
+    assert all(type(value) is int for value in record["iterations"][0]["token_ns"])

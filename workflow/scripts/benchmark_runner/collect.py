@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.jsonio import read_json
+from benchmark_runner.jsonio import read_bulk, read_json
 from benchmark_runner.rawdata import write_raw
 from benchmark_runner.recorded_iterations import require_valid_record
 
@@ -184,7 +184,7 @@ def main(argv: Sequence[str]) -> int:
     fidelity = read_json(args.fidelity) if args.fidelity else None
     engine_folders = {path.parents[2] for path in args.records if len(path.parents) > 3}
     others = [entry for folder in sorted(engine_folders) for entry in other_identities(plan, args.engine, folder)]
-    records = checked(plan, args.engine, ((str(path), read_json(path)) for path in args.records))
+    records = checked(plan, args.engine, ((str(path), read_bulk(path)) for path in args.records))
 
     def described(heads: list[Mapping[str, Any]]) -> dict[str, Any]:
         return {**describe(plan, args.engine, fidelity, heads), "not_part_of_campaign": others}

@@ -29,6 +29,10 @@ MS_PER_S: Final = 1e3
 FEWEST_FOR_OUTLIERS: Final = 3
 """Below three values a standard deviation says nothing about any one of them."""
 
+DICTIONARY_COLUMNS: Final = ("engine", "control_of", "workload", "case", "finish")
+"""Columns of few values. Hardly two gaps between tokens are equal: through a dictionary 495,000 of them took 40 ms
+instead of 18 and 7 % more room."""
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -165,7 +169,8 @@ def write_iterations(raw_files: Sequence[Path], out: Path, outlier_threshold: fl
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     rows = 0
-    with pq.ParquetWriter(partial, SCHEMA.with_metadata(metadata), compression="zstd") as writer:
+    schema, few = SCHEMA.with_metadata(metadata), list(DICTIONARY_COLUMNS)
+    with pq.ParquetWriter(partial, schema, compression="zstd", use_dictionary=few) as writer:
         for path in raw_files:
             raw = read_heads(path)
             names = {entry["name"]: [case["name"] for case in entry["cases"]] for entry in raw["workloads"]}
