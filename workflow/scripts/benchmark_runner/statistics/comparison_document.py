@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from benchmark_runner.display import plural
 from benchmark_runner.statistics import absences, families
 from benchmark_runner.statistics.comparisons import Compared, Family, Measured, Member
 from benchmark_runner.statistics.evidence import Pair
@@ -274,8 +275,8 @@ def families_json(inputs: Inputs, primary: Family, looks: Looks) -> dict[str, An
             "look": look,
             "alpha_of_look": round(inputs.alpha * share_of_alpha(look), 12),
             "description": (
-                f"{what} in {cells} test cases on {PRIMARY}: {planned} comparisons planned, {tests} measured and "
-                "comparable; these are what corrections count"
+                f"{what} in {plural(cells, 'test case')} on {PRIMARY}: {plural(planned, 'comparison')} planned, "
+                f"{tests} measured and comparable; these are what corrections count"
             ),
         }
     return found
