@@ -14,11 +14,12 @@ from typing import Any, Final
 from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.continued import equal_share
 from benchmark_runner.campaign.minutes import S_PER_MIN, Expected, expected
+from benchmark_runner.campaign.spread import measured_spread
 from benchmark_runner.display import plural
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch import progress
-from benchmark_runner.plan import findable, launches_in_words
+from benchmark_runner.plan import findable, launches_in_words, power_of
 
 LABEL_WIDTH: Final = 14
 WIDTH: Final = 100
@@ -97,7 +98,10 @@ def main(argv: Sequence[str]) -> int:
     plan = read_json(arguments.plan)
     campaign = load_campaign(arguments.config, [], arguments.engines_folder)
     owed = {launch.position for launch in campaign.owed_launches.values()}
-    print(in_words(plan, owed, expected(plan["order"], owed, Path(campaign.output_dir))))
+    output_dir = Path(campaign.output_dir)
+    # plan.json reckons with what was measured when it was written; since then more may have been.
+    plan["power"] = power_of(plan, measured_spread(plan["order"], output_dir, os.uname().nodename))
+    print(in_words(plan, owed, expected(plan["order"], owed, output_dir)))
     return os.EX_OK
 
 
