@@ -32,6 +32,8 @@ def test_the_tests_of_the_adapter_pass(repository, program):
 class TestCandle(AnswersOfEveryEngine):
     """On CASES."""
 
+    UNKNOWN_ID = "a case has id 49152, the model's vocabulary ends at 49152"
+
 
 @pytest.mark.real_engine
 def test_weights_are_held_once_beside_the_mapped_file(outcome):

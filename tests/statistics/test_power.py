@@ -95,7 +95,7 @@ def test_a_level_that_the_spread_cannot_meet_has_no_detectable_ratio() -> None:
 
 
 def test_launches_to_detect_is_the_least_that_has_the_power() -> None:
-    needed = power.launches_to_detect(1.03, 0.02, tests=2)
+    needed = power.launches_to_detect_ratio(1.03, power.sd_of_log_ratios(0.02), tests=2)
     assert needed is not None
     spread = math.sqrt(2.0) * power.log_sd(0.02)
     assert power.paired_t_power(math.log(1.03), spread, needed, 0.025) >= 0.8
@@ -103,10 +103,10 @@ def test_launches_to_detect_is_the_least_that_has_the_power() -> None:
 
 
 def test_a_large_difference_still_needs_the_launches_of_the_exact_test() -> None:
-    assert power.launches_to_detect(3.0, 0.01, tests=10) == 6
-    assert power.launches_to_detect(3.0, 0.0, tests=1) == 4
+    assert power.launches_to_detect_ratio(3.0, power.sd_of_log_ratios(0.01), tests=10) == 6
+    assert power.launches_to_detect_ratio(3.0, power.sd_of_log_ratios(0.0), tests=1) == 4
 
 
 def test_no_number_of_launches_separates_equals_or_what_drowns_in_spread() -> None:
-    assert power.launches_to_detect(1.0, 0.04) is None
-    assert power.launches_to_detect(1.0001, 0.5) is None
+    assert power.launches_to_detect_ratio(1.0, power.sd_of_log_ratios(0.04)) is None
+    assert power.launches_to_detect_ratio(1.0001, power.sd_of_log_ratios(0.5)) is None

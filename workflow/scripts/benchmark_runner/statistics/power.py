@@ -207,14 +207,3 @@ def smallest_detectable_ratio(
 ) -> float | None:
     """`detectable_ratio` before anything is measured, from the coefficient of variation of one engine's launches."""
     return detectable_ratio(launches, sd_of_log_ratios(cv), tests, alpha, power)
-
-
-def launches_to_detect(
-    ratio: float,
-    cv: float,
-    tests: int = 1,
-    alpha: float = DEFAULT_ALPHA,
-    power: float = DEFAULT_POWER,
-) -> int | None:
-    """`launches_to_detect_ratio` before anything is measured, from the coefficient of variation of one engine."""
-    return launches_to_detect_ratio(ratio, sd_of_log_ratios(cv), tests, alpha, power)
