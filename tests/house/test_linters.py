@@ -13,6 +13,8 @@ import pytest
 pytestmark = pytest.mark.lint
 
 CRATES = ("bench-protocol", "burn-bench", "candle-bench")
+# Clippy compiles what a crate depends on: 511 crates here, for an engine that is built only where the user asks for it.
+OPTIONAL_CRATES = ("mistral-rs-crate-bench",)
 BIN = Path(sys.executable).parent
 
 
@@ -48,7 +50,7 @@ def test_snakemake_lint_finds_nothing(repository):
     run([BIN / "snakemake", "--lint"], repository)
 
 
-@pytest.mark.parametrize("crate", CRATES)
+@pytest.mark.parametrize("crate", CRATES + OPTIONAL_CRATES)
 def test_rust_is_formatted(repository, lacking, crate):
     if shutil.which("cargo") is None:
         lacking("cargo is missing; install Rust from your distribution or rustup")

@@ -1,0 +1,88 @@
+//! The engine on a tiny model with made-up weights.
+
+use bench_protocol::testing::checks::{self, generate, largest_difference};
+use bench_protocol::testing::{Folder, TinyModel};
+use bench_protocol::{Engine, Kind};
+
+use super::*;
+
+#[test]
+fn decoding_with_the_cache_equals_a_fresh_prefill_of_each_prefix() {
+    checks::decoding_equals_a_fresh_prefill_of_each_prefix::<Mistral>();
+}
+
+#[test]
+fn a_reset_leaves_nothing_of_the_prompt_before() {
+    checks::a_reset_leaves_nothing_of_the_prompt_before::<Mistral>();
+}
+
+#[test]
+fn every_type_of_the_capabilities_loads_and_runs() {
+    let folder = Folder::new("dtypes");
+    TinyModel::default().write(&folder);
+    for dtype in Mistral::describe().capabilities.dtypes {
+        let mut spec = TinyModel::spec(&folder);
+        spec.dtype = dtype;
+        let (mut engine, loaded) = Mistral::load(&spec).unwrap();
+        assert_eq!(loaded.kv_cache_dtype, dtype.to_string());
+        assert_eq!(generate(&mut engine, &spec.cases[0]).len(), 12);
+    }
+}
+
+#[test]
+fn logits_are_those_of_plain_loops_in_float64() {
+    for is_tied in [true, false] {
+        for has_llama3_scaling in [true, false] {
+            let model = TinyModel {
+                is_tied,
+                has_llama3_scaling,
+                ..TinyModel::default()
+            };
+            let difference = largest_difference::<Mistral>(model, Dtype::F32);
+            assert!(difference < 1e-4, "{model:?}: {difference}");
+        }
+    }
+}
+
+#[test]
+fn an_end_of_sequence_ends_the_request_and_the_next_one_is_whole() {
+    let folder = Folder::new("eos");
+    TinyModel::default().write(&folder);
+    let spec = TinyModel::spec(&folder);
+    let (mut engine, _) = Mistral::load(&spec).unwrap();
+    let whole = generate(&mut engine, &spec.cases[0]);
+    for place in [0, 3] {
+        let case = Case {
+            ignore_eos: false,
+            eos_ids: vec![whole[place]],
+            ..spec.cases[0].clone()
+        };
+        let first = whole.iter().position(|&id| id == whole[place]).unwrap();
+        assert_eq!(generate(&mut engine, &case), whole[..=first]);
+        assert_eq!(generate(&mut engine, &spec.cases[0]), whole);
+    }
+}
+
+#[test]
+fn a_head_width_that_mistral_rs_would_not_take_is_refused() {
+    let folder = Folder::new("head-width");
+    let narrow = TinyModel {
+        head_dim: 4,
+        ..TinyModel::default()
+    };
+    narrow.write(&folder);
+    let failure = Mistral::load(&TinyModel::spec(&folder)).err().unwrap();
+    assert_eq!(failure.kind, Kind::Unsupported);
+    assert!(failure.message.contains("head_dim is 4"));
+}
+
+#[test]
+fn weights_that_are_not_there_are_an_error() {
+    let failure = checks::failure_without_weights::<Mistral>();
+    assert_eq!(failure.kind, Kind::Internal);
+}
+
+#[test]
+fn there_is_no_gpu() {
+    checks::there_is_no_gpu::<Mistral>();
+}
