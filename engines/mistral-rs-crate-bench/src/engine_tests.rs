@@ -1,23 +1,35 @@
 //! The engine on a tiny model with made-up weights.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use bench_protocol::testing::checks::{self, generate, largest_difference};
 use bench_protocol::testing::{Folder, TinyModel};
 use bench_protocol::{Engine, Kind};
 
 use super::*;
 
+static ENGINES: Mutex<()> = Mutex::new(());
+
+/// One engine at a time: what ends a request before its last token ends those of the whole process.
+fn alone() -> MutexGuard<'static, ()> {
+    ENGINES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn decoding_with_the_cache_equals_a_fresh_prefill_of_each_prefix() {
+    let _alone = alone();
     checks::decoding_equals_a_fresh_prefill_of_each_prefix::<Mistral>();
 }
 
 #[test]
 fn a_reset_leaves_nothing_of_the_prompt_before() {
+    let _alone = alone();
     checks::a_reset_leaves_nothing_of_the_prompt_before::<Mistral>();
 }
 
 #[test]
 fn every_type_of_the_capabilities_loads_and_runs() {
+    let _alone = alone();
     let folder = Folder::new("dtypes");
     TinyModel::default().write(&folder);
     for dtype in Mistral::describe().capabilities.dtypes {
@@ -31,6 +43,7 @@ fn every_type_of_the_capabilities_loads_and_runs() {
 
 #[test]
 fn logits_are_those_of_plain_loops_in_float64() {
+    let _alone = alone();
     for is_tied in [true, false] {
         for has_llama3_scaling in [true, false] {
             let model = TinyModel {
@@ -46,6 +59,7 @@ fn logits_are_those_of_plain_loops_in_float64() {
 
 #[test]
 fn an_end_of_sequence_ends_the_request_and_the_next_one_is_whole() {
+    let _alone = alone();
     let folder = Folder::new("eos");
     TinyModel::default().write(&folder);
     let spec = TinyModel::spec(&folder);

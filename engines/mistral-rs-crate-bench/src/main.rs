@@ -48,13 +48,16 @@ struct Mistral {
 
 impl Engine for Mistral {
     fn describe() -> Description {
-        Description::of_logits(
+        let mut description = Description::of_logits(
             "mistral-rs-crate-bench",
             "mistralrs",
             env!("MISTRALRS_VERSION"),
             false,
             vec!["cpu"],
-        )
+        );
+        // Its candle has no product of bf16 on the CPU.
+        description.capabilities.dtypes = vec![Dtype::F32, Dtype::F16];
+        description
     }
 
     fn check(spec: &Spec) -> Result<(), Failure> {
@@ -84,11 +87,8 @@ impl Engine for Mistral {
         let held = spec.dtype.to_string();
         let loaded = Loaded {
             weights_dtype: held.clone(),
-            compute_dtype: match spec.dtype {
-                Dtype::F32 => held.clone(),
-                // How its attention sums on the CPU has not been measured.
-                Dtype::F16 | Dtype::Bf16 => "unknown".to_owned(),
-            },
+            // gemm widens f16 as it packs it, mistral.rs' attention on the CPU as it reads it.
+            compute_dtype: Dtype::F32.to_string(),
             kv_cache_dtype: held,
             device: spec.device.to_string(),
             threads: rayon::current_num_threads(),
