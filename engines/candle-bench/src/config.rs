@@ -6,13 +6,7 @@ use candle_transformers::models::llama::{Config, Llama3RopeConfig, Llama3RopeTyp
 
 /// Configuration of candle's Llama; refuses a head width that candle would compute differently.
 pub fn candle_config(config: &LlamaConfig) -> Result<Config, Failure> {
-    let derived = config.hidden_size / config.num_attention_heads;
-    if config.head_dim != derived {
-        return Err(Failure::unsupported(format!(
-            "config.json: head_dim is {}, candle's Llama computes hidden_size / num_attention_heads = {derived}",
-            config.head_dim
-        )));
-    }
+    config.require_derived_head_width("candle's Llama")?;
     Ok(Config {
         hidden_size: config.hidden_size,
         intermediate_size: config.intermediate_size,

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bench_protocol::testing::checks::{self, generate, largest_difference};
+use bench_protocol::testing::checks::{self, generate};
 use bench_protocol::testing::{Folder, TinyModel};
 use bench_protocol::{Engine, Kind};
 
@@ -30,31 +30,13 @@ fn a_reset_leaves_nothing_of_the_prompt_before() {
 #[test]
 fn every_type_of_the_capabilities_loads_and_runs() {
     let _alone = alone();
-    let folder = Folder::new("dtypes");
-    TinyModel::default().write(&folder);
-    for dtype in Mistral::describe().capabilities.dtypes {
-        let mut spec = TinyModel::spec(&folder);
-        spec.dtype = dtype;
-        let (mut engine, loaded) = Mistral::load(&spec).unwrap();
-        assert_eq!(loaded.kv_cache_dtype, dtype.to_string());
-        assert_eq!(generate(&mut engine, &spec.cases[0]).len(), 12);
-    }
+    checks::every_type_of_the_capabilities_loads_and_runs::<Mistral>();
 }
 
 #[test]
 fn logits_are_those_of_plain_loops_in_float64() {
     let _alone = alone();
-    for is_tied in [true, false] {
-        for has_llama3_scaling in [true, false] {
-            let model = TinyModel {
-                is_tied,
-                has_llama3_scaling,
-                ..TinyModel::default()
-            };
-            let difference = largest_difference::<Mistral>(model, Dtype::F32);
-            assert!(difference < 1e-4, "{model:?}: {difference}");
-        }
-    }
+    checks::logits_are_those_of_plain_loops_in_float64::<Mistral>(&[8]);
 }
 
 #[test]
@@ -79,15 +61,7 @@ fn an_end_of_sequence_ends_the_request_and_the_next_one_is_whole() {
 
 #[test]
 fn a_head_width_that_mistral_rs_would_not_take_is_refused() {
-    let folder = Folder::new("head-width");
-    let narrow = TinyModel {
-        head_dim: 4,
-        ..TinyModel::default()
-    };
-    narrow.write(&folder);
-    let failure = Mistral::load(&TinyModel::spec(&folder)).err().unwrap();
-    assert_eq!(failure.kind, Kind::Unsupported);
-    assert!(failure.message.contains("head_dim is 4"));
+    checks::another_head_width_is_refused::<Mistral>();
 }
 
 #[test]

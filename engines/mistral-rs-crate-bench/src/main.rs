@@ -78,7 +78,7 @@ impl Engine for Mistral {
             unsafe { env::set_var(variable, value) };
         }
         let config = LlamaConfig::read(spec)?;
-        require_head_width(&config)?;
+        config.require_derived_head_width("mistral.rs' Llama")?;
         let weights = weights_files(&spec.model_dir, &spec.weights)?;
         let folder = ModelFolder::lay_out(&config, &weights)?;
         let engine = start(&folder, spec.dtype)?;
@@ -219,18 +219,6 @@ fn complaint(answer: Response) -> Option<Failure> {
         }
         _ => None,
     }
-}
-
-/// Refuse a head width that mistral.rs would compute differently.
-fn require_head_width(config: &LlamaConfig) -> Result<(), Failure> {
-    let derived = config.hidden_size / config.num_attention_heads;
-    if config.head_dim == derived {
-        return Ok(());
-    }
-    Err(Failure::unsupported(format!(
-        "config.json: head_dim is {}, mistral.rs' Llama computes hidden_size / num_attention_heads = {derived}",
-        config.head_dim
-    )))
 }
 
 fn mistral_dtype(dtype: Dtype) -> ModelDType {

@@ -77,6 +77,21 @@ impl LlamaConfig {
         Ok(config)
     }
 
+    /// Refuse a head width that `engine` would compute differently: it derives it.
+    ///
+    /// # Errors
+    /// [`Failure::unsupported`].
+    pub fn require_derived_head_width(&self, engine: &str) -> Result<(), Failure> {
+        let derived = self.hidden_size / self.num_attention_heads;
+        if self.head_dim == derived {
+            return Ok(());
+        }
+        Err(Failure::unsupported(format!(
+            "config.json: head_dim is {}, {engine} computes hidden_size / num_attention_heads = {derived}",
+            self.head_dim
+        )))
+    }
+
     /// Read the text of a config.json; `path` is for messages.
     fn parse(text: &str, path: &Path) -> Result<Self, Failure> {
         let refuse = |why: String| Failure::unsupported(format!("{}: {why}", path.display()));

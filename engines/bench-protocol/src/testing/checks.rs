@@ -49,6 +49,49 @@ pub fn largest_difference<E: Engine>(model: TinyModel, dtype: Dtype) -> f64 {
         .fold(0.0, f64::max)
 }
 
+/// Tied or not, scaled or not, with heads of these widths: logits in f32 are those of plain loops.
+pub fn logits_are_those_of_plain_loops_in_float64<E: Engine>(head_widths: &[usize]) {
+    for is_tied in [true, false] {
+        for has_llama3_scaling in [true, false] {
+            for &head_dim in head_widths {
+                let model = TinyModel {
+                    is_tied,
+                    has_llama3_scaling,
+                    head_dim,
+                };
+                let difference = largest_difference::<E>(model, Dtype::F32);
+                assert!(difference < 1e-4, "{model:?}: {difference}");
+            }
+        }
+    }
+}
+
+/// Each type that the engine says it computes in loads and answers, with a cache of that type.
+pub fn every_type_of_the_capabilities_loads_and_runs<E: Engine>() {
+    let folder = Folder::new("dtypes");
+    TinyModel::default().write(&folder);
+    for dtype in E::describe().capabilities.dtypes {
+        let mut spec = TinyModel::spec(&folder);
+        spec.dtype = dtype;
+        let (mut engine, loaded) = E::load(&spec).unwrap();
+        assert_eq!(loaded.kv_cache_dtype, dtype.to_string());
+        assert_eq!(generate(&mut engine, &spec.cases[0]).len(), 12);
+    }
+}
+
+/// A head width that is not derived from the other two is refused.
+pub fn another_head_width_is_refused<E: Engine>() {
+    let folder = Folder::new("head-width");
+    let narrow = TinyModel {
+        head_dim: 4,
+        ..TinyModel::default()
+    };
+    narrow.write(&folder);
+    let failure = E::load(&TinyModel::spec(&folder)).err().unwrap();
+    assert_eq!(failure.kind, Kind::Unsupported);
+    assert!(failure.message.contains("head_dim is 4"));
+}
+
 /// Each token of an answer is also the first one after a prompt that ends before it.
 pub fn decoding_equals_a_fresh_prefill_of_each_prefix<E: Engine>() {
     let folder = Folder::new("prefix");
