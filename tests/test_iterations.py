@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import simdjson
 
 from benchmark_runner.iterations import SCHEMA, launch_table, main, outlier_flags
+from benchmark_runner.recorded_iterations import read_iterations
 from records import ScriptedEngine, ScriptedWorkload, make_raw_data
 from scripted_launch import NS_PER_MS
 
@@ -24,7 +26,8 @@ def _record(workload: ScriptedWorkload, **engine: Any) -> dict[str, Any]:
 
 def _frame(record: dict[str, Any], threshold: float = 2.0) -> pd.DataFrame:
     names = [f"case_{number + 1}" for number in range(len(record["spec"]["cases"]))]
-    return launch_table(record, names, None, threshold).to_pandas()
+    iterations = read_iterations(simdjson.Parser().parse(json.dumps(record["iterations"]).encode()))
+    return launch_table(record, iterations, names, None, threshold).to_pandas()
 
 
 def test_columns_follow_their_definitions() -> None:

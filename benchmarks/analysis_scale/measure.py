@@ -35,7 +35,7 @@ AIM: Final = "60 s and 2 GB for the whole analysis of 1000000 iterations, from r
 
 @dataclass(frozen=True)
 class Cost:
-    """What a stage took; both engines' processes one after the other where a stage runs once an engine."""
+    """What a stage took; peak_bytes is that of its largest process."""
 
     wall_s: float
     cpu_s: float
@@ -86,17 +86,26 @@ def write_campaign(folder: Path, iterations: int) -> dict[str, list[Path]]:
     return paths
 
 
-def run(module: str, *arguments: str | Path) -> Cost:
-    """What one command of the library took."""
+def run(module: str, *jobs: Sequence[str | Path]) -> Cost:
+    """What one command of the library took, run at once with each of these arguments, as Snakemake does."""
     begin = time.monotonic()
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow" / "scripts")}
-    command = [sys.executable, "-m", f"benchmark_runner.{module}", *map(str, arguments)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"error: {module} ended with status {process.returncode}")
-    return Cost(time.monotonic() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIB)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", f"benchmark_runner.{module}", *map(str, arguments)],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+        )
+        for arguments in jobs
+    ]
+    cost = Cost(0.0, 0.0, 0)
+    for process in processes:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise SystemExit(f"error: {module} ended with status {process.returncode}")
+        cost += Cost(0.0, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIB)
+    return replace(cost, wall_s=time.monotonic() - begin)
 
 
 def stages(folder: Path, records: dict[str, list[Path]]) -> Iterator[tuple[str, Cost]]:
@@ -106,34 +115,22 @@ def stages(folder: Path, records: dict[str, list[Path]]) -> Iterator[tuple[str, 
     raw = [folder / "raw_data" / f"{name}.json" for name in records]
     fidelity = [folder / "fidelity" / f"{name}.json" for name in records]
     collecting = [
-        run(
-            "collect",
-            "--plan",
-            plan,
-            "--engine",
-            name,
-            "--fidelity",
-            checked,
-            "--out",
-            out,
-            "--records",
-            *records[name],
-        )
+        ["--plan", plan, "--engine", name, "--fidelity", checked, "--out", out, "--records", *records[name]]
         for name, out, checked in zip(records, raw, fidelity, strict=True)
     ]
-    yield "collect", sum(collecting[1:], collecting[0])
-    yield "iterations", run("iterations", "--raw", *raw, "--outlier-threshold", "2", "--out", table)
+    yield "collect", run("collect", *collecting)
+    yield "iterations", run("iterations", ["--raw", *raw, "--outlier-threshold", "2", "--out", table])
     inputs = ["--plan", plan, "--raw", *raw, "--iterations", table]
     looks = folder / "looks.json"
-    yield "statistics", run("statistics", *inputs, "--fidelity", *fidelity, "--looks", looks, "--out", statistics)
+    yield "statistics", run("statistics", [*inputs, "--fidelity", *fidelity, "--looks", looks, "--out", statistics])
     judged = ["--statistics", statistics, "--out", analysis / "performance_analysis.json"]
-    yield "performance", run("performance", *inputs, *judged)
+    yield "performance", run("performance", [*inputs, *judged])
     logs = ["--benchmark-log", folder / "benchmark.log", "--system-metrics-log", folder / "system_metrics.log"]
-    yield "logs", run("logs", "--plan", plan, "--raw", *raw, *logs)
+    yield "logs", run("logs", ["--plan", plan, "--raw", *raw, *logs])
     drawn = ["--statistics", statistics, "--iterations", table]
-    yield "plot latency", run("plots.latency", *drawn, "--out", folder / "latency.png")
+    yield "plot latency", run("plots.latency", [*drawn, "--out", folder / "latency.png"])
     shown = ["--performance", analysis / "performance_analysis.json", "--out", folder / "throughput.png"]
-    yield "plot throughput", run("plots.throughput", *drawn, *shown)
+    yield "plot throughput", run("plots.throughput", [*drawn, *shown])
 
 
 def measure(iterations: int, place: Path | None) -> None:

@@ -192,11 +192,11 @@ def test_long_answers_are_averaged_over_neighbouring_tokens() -> None:
 
 
 def test_a_series_has_an_interval_over_launches() -> None:
-    [point] = case_series(lambda: [_lists([10.0]), _lists([12.5])], 0.95)
+    [point] = case_series([_lists([10.0]), _lists([12.5])], 1, 0.95)
     assert point["position"] == 2.0
     assert point["tokens_per_s"]["low"] < point["tokens_per_s"]["point"] < point["tokens_per_s"]["high"]
     assert point["tokens_per_s"]["point"] == pytest.approx(np.sqrt(100 * 80))
 
 
 def test_one_token_answers_have_no_decode_rate() -> None:
-    assert case_series(lambda: [_lists([]), _lists([])], 0.95) == []
+    assert case_series([_lists([]), _lists([])], 0, 0.95) == []

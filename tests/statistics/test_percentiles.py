@@ -12,6 +12,7 @@ from benchmark_runner.statistics.percentiles import (
     METHOD,
     PERCENTILES,
     fewest_values,
+    median,
     median_deviation,
     ordered_quantile,
     percentile,
@@ -98,6 +99,14 @@ def test_quantiles_of_ordered_values_are_those_of_numpy(share: float) -> None:
     for size in (1, 2, 7, 100):
         values = np.sort(np.random.default_rng(size).lognormal(0, 1, size))
         assert ordered_quantile(values, share) == pytest.approx(float(np.quantile(values, share)), rel=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 11, 1000])
+def test_the_median_of_unordered_values_is_that_of_numpy_and_leaves_them_alone(count: int) -> None:
+    values = np.random.default_rng(count).integers(0, 20, count).astype(np.float64) / 8
+    before = values.copy()
+    assert median(values) == np.median(values) == ordered_quantile(np.sort(values), 0.5)
+    assert values.tolist() == before.tolist()
 
 
 def test_no_values_are_no_percentile() -> None:

@@ -117,6 +117,14 @@ def test_not_told_apart_says_what_would_have_been_seen() -> None:
     )
 
 
+@pytest.mark.parametrize(("low", "high", "said"), [(0.95, 0.99, True), (1.01, 1.05, True), (0.99, 1.05, False)])
+def test_an_interval_without_1_that_makes_no_verdict_is_explained(low: float, high: float, said: bool) -> None:
+    found = replace(
+        JUDGEMENT, verdict="inconclusive", faster=None, ratio=Estimate((low + high) / 2, low, high, 0.95, "test", 5)
+    )
+    assert ("with all comparisons and looks counted it may be chance" in sentence(found, E2E, [], None)) is said
+
+
 def test_no_verdict_says_why_and_what_was_seen() -> None:
     found = replace(JUDGEMENT, verdict="untestable", faster=None, reason="too few launches: 3")
     assert sentence(found, E2E, [], None) == (

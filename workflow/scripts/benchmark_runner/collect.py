@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import simdjson
+
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.jsonio import read_bulk, read_json
-from benchmark_runner.rawdata import write_raw
-from benchmark_runner.recorded_iterations import require_valid_record
+from benchmark_runner.jsonio import read_json
+from benchmark_runner.rawdata import RawRecord, read_record, write_raw
 
 SCHEMA_VERSION: Final = 1
 
@@ -114,17 +115,16 @@ def _planned_engine(plan: Mapping[str, Any], engine: str) -> Mapping[str, Any]:
     return planned
 
 
-def checked(plan: Mapping[str, Any], engine: str, records: Iterable[tuple[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def planned(plan: Mapping[str, Any], engine: str, records: Iterable[tuple[str, RawRecord]]) -> Iterator[RawRecord]:
     """The records (each with where it came from) as they come.
 
-    Raises BenchmarkError for one that breaks its schema, that the plan does not know, or that appears twice.
+    Raises BenchmarkError for one that the plan does not know, or that appears twice.
     """
     _planned_engine(plan, engine)
     seen: dict[tuple[str, int], str] = {}
     for where, record in records:
-        require_valid_record(record, where)
-        require_planned(plan, engine, record, where)
-        cell = (record["workload"], record["block"])
+        require_planned(plan, engine, record.head, where)
+        cell = (record.head["workload"], record.head["block"])
         if cell in seen:
             raise BenchmarkError(f"{where}: block {cell[1]} of {cell[0]} is already in {seen[cell]}; give it once")
         seen[cell] = where
@@ -184,7 +184,8 @@ def main(argv: Sequence[str]) -> int:
     fidelity = read_json(args.fidelity) if args.fidelity else None
     engine_folders = {path.parents[2] for path in args.records if len(path.parents) > 3}
     others = [entry for folder in sorted(engine_folders) for entry in other_identities(plan, args.engine, folder)]
-    records = checked(plan, args.engine, ((str(path), read_bulk(path)) for path in args.records))
+    json_parser = simdjson.Parser()  # one for all, since its memory for a long record takes time to get
+    records = planned(plan, args.engine, ((str(path), read_record(path, json_parser)) for path in args.records))
 
     def described(heads: list[Mapping[str, Any]]) -> dict[str, Any]:
         return {**describe(plan, args.engine, fidelity, heads), "not_part_of_campaign": others}

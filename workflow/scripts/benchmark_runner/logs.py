@@ -14,7 +14,8 @@ from typing import Any, Final
 from benchmark_runner.display import bytes_text, milliseconds, plural
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, read_json_lines, write_text_atomic
-from benchmark_runner.rawdata import each_record
+from benchmark_runner.rawdata import Head, each_launch
+from benchmark_runner.recorded_iterations import Iterations
 
 NS_PER_MS: Final = 1e6
 NS_PER_US: Final = 1000
@@ -44,17 +45,18 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--system-metrics-log", type=Path, required=True)
     options = parser.parse_args(argv)
     plan = read_json(options.plan)
-    records = [_without_tokens(record) for path in options.raw for record in each_record(path)]
+    records = [_without_tokens(*launch) for path in options.raw for launch in each_launch(path)]
     write_text_atomic(options.benchmark_log, "".join(f"{line}\n" for line in benchmark_log(plan, records)))
     metrics = metrics_of_launches(plan, records)
     write_text_atomic(options.system_metrics_log, "".join(f"{line}\n" for line in system_metrics_log(metrics)))
     return os.EX_OK
 
 
-def _without_tokens(record: Mapping[str, Any]) -> dict[str, Any]:
+def _without_tokens(head: Head, iterations: Iterations) -> dict[str, Any]:
     """The record without what would fill memory in a large campaign."""
-    kept = ("warmup", "start_ns", "end_ns")
-    return {**record, "iterations": [{key: one[key] for key in kept} for one in record["iterations"]]}
+    names = ("warmup", "start_ns", "end_ns")
+    columns = zip(*(getattr(iterations, name).tolist() for name in names), strict=True)
+    return {**head, "iterations": [dict(zip(names, values, strict=True)) for values in columns]}
 
 
 def benchmark_log(plan: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -8,52 +8,106 @@ of all launches on the last: a reader of heads skips every other line, a reader 
 from __future__ import annotations
 
 import json
+import mmap
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-import orjson
+import simdjson
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.jsonio import parse_bulk, read_bulk
+from benchmark_runner.jsonio import parse_bulk, plain, read_bytes
+from benchmark_runner.recorded_iterations import Iterations, are_plainly_sound, read_iterations
+from benchmark_runner.schemas import require_valid
 
 FIRST_LINE: Final = b'{"launches": ['
 HEAD_ENDS: Final = b', "iterations":'
 LAST_LINE: Final = b"], "
 
-Record = Mapping[str, Any]
+ITERATIONS_BEGIN: Final = b'"iterations": [{'
+ITERATIONS_END: Final = b"}]"
+"""The first one is the end, since an iteration holds no list of objects."""
+
+Head = Mapping[str, Any]
 
 
-def without_iterations(record: Record) -> dict[str, Any]:
-    """Head of a record."""
-    return {key: value for key, value in record.items() if key != "iterations"}
+@dataclass(frozen=True)
+class RawRecord:
+    """What one launch measured: its record without the iterations, and these as one line of JSON, never parsed."""
+
+    head: Head
+    iterations: bytes | memoryview
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> RawRecord:
+        """Of a parsed record; ValueError for a number that JSON has not."""
+        return cls(without_iterations(record), _text(record["iterations"]))
+
+
+def without_iterations(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Head of a record, parsed or as parse_bulk gives it."""
+    # simdjson's items() would make Python's objects of the iterations as well.
+    return {key: plain(record[key]) for key in record if key != "iterations"}
 
 
 def _text(content: Any) -> bytes:
     return json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
 
 
-def _iterations_text(iterations: Sequence[Mapping[str, Any]]) -> bytes:
-    """One line of JSON; orjson writes what holds no fractions, since it would write NaN as null."""
-    return _text(iterations) if any("margins" in one for one in iterations) else orjson.dumps(iterations)
+def _place_of_iterations(text: bytes) -> tuple[int, int] | None:
+    """Where a record's iterations begin and end; None where they do not stand on one line as launches write them."""
+    begin = text.find(ITERATIONS_BEGIN)
+    start = begin + len(ITERATIONS_BEGIN) - len(b"[{")
+    end = text.find(ITERATIONS_END, start) + len(ITERATIONS_END)
+    if begin < 0 or end < start or text.find(b"\n", start, end) >= 0:
+        return None
+    # Of objects in a list inside an iteration, which no schema allows, the first end is another one.
+    return (start, end) if text.count(b"{", start, end) == text.count(b"}", start, end) else None
 
 
-def _write(file: IO[bytes], records: Iterable[Record], describe: Callable[[list[Record]], Mapping[str, Any]]) -> int:
-    heads: list[Record] = []
+def _read_in_parts(path: Path, text: bytes, parser: simdjson.Parser) -> RawRecord | None:
+    """The record without a look at most of its text; None where only the schema can tell whether all is as it asks."""
+    place = _place_of_iterations(text)
+    if place is None:
+        return None
+    start, end = place
+    iterations = memoryview(text)[start:end]
+    if not are_plainly_sound(parse_bulk(path, iterations, parser), text.count(b"[", start, end)):
+        return None
+    head = plain(parse_bulk(path, text[:start] + b"[]" + text[end:], parser))
+    if not isinstance(head, dict) or head.get("iterations") != []:
+        return None
+    require_valid("record", head, str(path))
+    return RawRecord(without_iterations(head), iterations)
+
+
+def read_record(path: Path, parser: simdjson.Parser) -> RawRecord:
+    """A launch's record.json; BenchmarkError where it is missing, broken or not what the record's schema asks for."""
+    text = read_bytes(path)
+    record = _read_in_parts(path, text, parser)
+    if record is not None:
+        return record
+    whole = plain(parse_bulk(path, text, parser))
+    require_valid("record", whole, str(path))
+    return RawRecord.of(whole)
+
+
+def _write(file: IO[bytes], records: Iterable[RawRecord], describe: Callable[[list[Head]], Mapping[str, Any]]) -> int:
+    heads: list[Head] = []
     file.write(FIRST_LINE)
     for record in records:
-        head = without_iterations(record)
         separator = b"," if heads else b""
-        file.write(separator + b"\n" + _text(head)[:-1] + HEAD_ENDS + b"\n")
-        file.write(_iterations_text(record["iterations"]))
+        file.write(separator + b"\n" + _text(record.head)[:-1] + HEAD_ENDS + b"\n")
+        file.write(record.iterations)
         file.write(b"}")
-        heads.append(head)
+        heads.append(record.head)
     file.write(b"\n" + LAST_LINE + _text(describe(heads))[1:] + b"\n")
     return len(heads)
 
 
-def write_raw(path: Path, records: Iterable[Record], describe: Callable[[list[Record]], Mapping[str, Any]]) -> int:
+def write_raw(path: Path, records: Iterable[RawRecord], describe: Callable[[list[Head]], Mapping[str, Any]]) -> int:
     """Write the launches as they come, and what describe says of their heads; atomically. Number of launches."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -79,42 +133,56 @@ def _is_in_lines(path: Path) -> bool:
         return file.readline().rstrip() == FIRST_LINE
 
 
-def _lines(path: Path) -> Iterator[tuple[bytes, bytes | None]]:
-    """(head, iterations) of each launch as JSON texts, at last (what is said of all, None)."""
-    with path.open("rb") as file:
-        file.readline()
-        while line := file.readline():
+def _lines(path: Path) -> Iterator[tuple[bytes, memoryview | None]]:
+    """(head, iterations) of each launch as JSON texts, at last (what is said of all, None).
+
+    The iterations are a view of the file, gone with the next pair: whoever skips them reads nothing of them but where
+    their line ends.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        content.readline()
+        while line := content.readline():
             if line.startswith(LAST_LINE):
                 yield b"{" + line.removeprefix(LAST_LINE), None
                 return
             head = line.rstrip(b"\n")
             if not head.endswith(HEAD_ENDS):
                 raise _broken(path, "a launch begins in the middle of a line")
-            yield head.removesuffix(HEAD_ENDS) + b"}", file.readline()
+            start = content.tell()
+            end = content.find(b"\n", start)
+            brace = content.rfind(b"}", start, max(end, start))
+            if brace < 0:
+                break
+            content.seek(end + 1)
+            with memoryview(content) as whole, whole[start:brace] as iterations:
+                yield head.removesuffix(HEAD_ENDS) + b"}", iterations
+            content.madvise(mmap.MADV_DONTNEED)  # what was read would count as this process's memory
     raise _broken(path, "its end is missing")
 
 
 def read_heads(path: Path) -> dict[str, Any]:
     """The document with the launches' heads; their iterations are skipped. Raises BenchmarkError as read_json does."""
+    parser = simdjson.Parser()
     if not _is_in_lines(path):
-        whole: dict[str, Any] = read_bulk(path)
-        return {**whole, "launches": list(map(without_iterations, whole["launches"]))}
+        whole = parse_bulk(path, read_bytes(path), parser)
+        return {**plain(whole), "launches": list(map(without_iterations, whole["launches"]))}
     heads: list[Any] = []
     for text, iterations in _lines(path):
+        content = plain(parse_bulk(path, text, parser))
         if iterations is None:
-            return {**parse_bulk(path, text), "launches": heads}
-        heads.append(parse_bulk(path, text))
+            return {**content, "launches": heads}
+        heads.append(content)
     raise _broken(path, "its end is missing")
 
 
-def each_record(path: Path) -> Iterator[dict[str, Any]]:
-    """The launches' whole records, one at a time; raises BenchmarkError as read_json does."""
+def each_launch(path: Path) -> Iterator[tuple[Head, Iterations]]:
+    """Head and iterations of the launches, one at a time; raises BenchmarkError as read_json does."""
+    parser = simdjson.Parser()
     if not _is_in_lines(path):
-        yield from read_bulk(path)["launches"]
+        for record in parse_bulk(path, read_bytes(path), parser)["launches"]:
+            yield without_iterations(record), read_iterations(record["iterations"])
         return
     for text, iterations in _lines(path):
         if iterations is not None:
-            yield {
-                **parse_bulk(path, text),
-                "iterations": parse_bulk(path, iterations.rstrip(b"\n,").removesuffix(b"}")),
-            }
+            head = plain(parse_bulk(path, text, parser))
+            yield head, read_iterations(parse_bulk(path, iterations, parser))

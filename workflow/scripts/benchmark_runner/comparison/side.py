@@ -82,9 +82,7 @@ class Side:
         """Launch medians by cell and metric; raw values are let go one engine and workload after the other."""
         measured = {name: self.inputs.engines[name] for name in self.engines}
         return {
-            (key, metric.name): LaunchValues(
-                sample.launch_medians, sample.without_outliers.launch_medians, sample.reason
-            )
+            (key, metric.name): LaunchValues(sample.launch_medians, sample.cleaned.launch_medians, sample.reason)
             for key, metric, sample in each_sample(measured, self.inputs.plan["workloads"], self.iterations)
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmark_runner.launch_tables import launch_tables
+from benchmark_runner.launch_tables import launch_tables, rows_where
 from benchmark_runner.statistics.estimates import FloatArray, typical_estimate
 
 MS_PER_S: Final = 1e3
@@ -27,9 +27,11 @@ def gap_matrix(itl_ms: pa.ChunkedArray, places: int) -> FloatArray:
     """Gaps as iterations x places, nan after the end of shorter answers."""
     column = itl_ms.combine_chunks()
     lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False).astype(np.int64)
+    gaps: FloatArray = column.flatten().to_numpy(zero_copy_only=False)
+    if np.all(lengths == places):
+        return gaps.reshape(len(lengths), places)
     matrix = np.full((len(lengths), places), np.nan)
-    filled = np.arange(matrix.shape[1])[None, :] < lengths[:, None]
-    matrix[filled] = column.flatten().to_numpy(zero_copy_only=False)
+    matrix[np.arange(places)[None, :] < lengths[:, None]] = gaps
     return matrix
 
 
@@ -64,21 +66,15 @@ def _point(rates: FloatArray, level: float) -> dict[str, Any] | None:
     return {"point": estimate.point, "low": estimate.low, "high": estimate.high}
 
 
-def _longest(gaps: pa.ChunkedArray) -> int:
-    lengths = pc.max(pc.list_value_length(gaps)).as_py()
-    return 0 if lengths is None else int(lengths)
-
-
-def case_series(launches: Callable[[], Iterable[pa.ChunkedArray]], level: float) -> list[dict[str, Any]]:
+def case_series(launches: Iterable[pa.ChunkedArray], places: int, level: float) -> list[dict[str, Any]]:
     """Points {position, tokens_per_s} of one engine, workload and case; position counts tokens of the answer from 1.
 
-    launches gives the gaps of each launch, as lists an iteration, as often as it is called: memory holds one launch.
+    launches are the gaps of each launch, as lists an iteration, of which none is longer than places.
     """
-    places = max(map(_longest, launches()), default=0)
     if places == 0:
         return []
     starts = bins(places)
-    matrices = (gap_matrix(gaps, places) for gaps in launches())
+    matrices = (gap_matrix(gaps, places) for gaps in launches)
     rates = np.array([launch_rates(matrix, starts) for matrix in matrices if len(matrix)])
     ends = np.append(starts[1:], places) - 1
     series = []
@@ -93,14 +89,16 @@ def decode_by_position(
     iterations: Path, engines: Sequence[str], cells: Sequence[tuple[str, str]], level: float
 ) -> list[dict[str, Any]]:
     """Series of all engines and test cases; reads the gaps of one launch at a time."""
+
+    def column(engine: str, workload: str, case: str, name: str) -> Iterator[pa.ChunkedArray]:
+        for _, table in launch_tables(iterations, engine, workload, ["case", name]):
+            yield rows_where(table, pc.equal(table.column("case"), case)).column(name)
+
     found = []
     for engine in engines:
         for workload, case in cells:
-
-            def launches(engine: str = engine, workload: str = workload, case: str = case) -> Iterator[pa.ChunkedArray]:
-                for _, table in launch_tables(iterations, engine, workload, ["case", "itl_ms"]):
-                    yield table.filter(pc.equal(table.column("case"), case)).column("itl_ms")
-
-            for point in case_series(launches, level):
+            longest = (pc.max(tokens).as_py() or 0 for tokens in column(engine, workload, case, "tokens"))
+            places = max(max(longest, default=0) - 1, 0)
+            for point in case_series(column(engine, workload, case, "itl_ms"), places, level):
                 found.append({"engine": engine, "workload": workload, "case": case, **point})
     return found

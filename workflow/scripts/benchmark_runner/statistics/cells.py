@@ -12,7 +12,7 @@ from benchmark_runner.statistics import diagnostics
 from benchmark_runner.statistics.estimates import FloatArray, mean_estimate, typical_estimate
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.percentiles import PERCENTILES, median_deviation, ordered_quantile, percentile
-from benchmark_runner.statistics.samples import Sample
+from benchmark_runner.statistics.samples import Centre, Sample
 
 _UNDEFINED = (
     "mean",
@@ -64,12 +64,12 @@ def _sd(launches: Sequence[FloatArray], mean: float) -> float | None:
     return math.sqrt(squares / (count - 1)) if count > 1 else None
 
 
-def _centre(sample: Sample, ordered: FloatArray, level: float) -> dict[str, Any]:
+def _located(centre: Centre, level: float) -> dict[str, Any]:
     """Mean and median of the raw values, and their intervals over launches."""
-    mean, typical = mean_estimate(_means(sample.values), level), typical_estimate(sample.launch_medians, level)
+    mean, typical = mean_estimate(centre.launch_means, level), typical_estimate(centre.launch_medians, level)
     return {
-        "mean": _mean(sample.values),
-        "median": ordered_quantile(ordered, 0.5),
+        "mean": centre.mean,
+        "median": centre.median,
         "mean_interval": mean.to_json() if mean else None,
         "median_interval": typical.to_json() if typical else None,
     }
@@ -78,11 +78,11 @@ def _centre(sample: Sample, ordered: FloatArray, level: float) -> dict[str, Any]
 def _in_order(sample: Sample, level: float) -> dict[str, Any]:
     """What is read off the values in ascending order."""
     ordered = sample.ordered()
-    centre = _centre(sample, ordered, level)
+    mean, median = _mean(sample.values), ordered_quantile(ordered, 0.5)
     return {
-        **centre,
-        "sd": _sd(sample.values, centre["mean"]),
-        "mad": median_deviation(ordered, centre["median"]),
+        **_located(Centre(sample.blocks, _means(sample.values), sample.launch_medians, mean, median), level),
+        "sd": _sd(sample.values, mean),
+        "mad": median_deviation(ordered, median),
         "min": float(ordered[0]),
         "max": float(ordered[-1]),
         **{name: percentile(sample.values, ordered, share, level) for name, share in PERCENTILES.items()},
@@ -93,7 +93,7 @@ def describe(metric: Metric, sample: Sample, level: float) -> dict[str, Any]:
     """All numbers of one metric in one cell. With one value a launch, what needs iterations is null."""
     if not sample.values:
         return _undefined(metric, sample, level)
-    medians, cleaned = sample.launch_medians, sample.without_outliers
+    medians = sample.launch_medians
     within = diagnostics.cv_within(sample.values)
     between = diagnostics.cv_between(medians)
     several = metric.level != "launch"
@@ -107,7 +107,7 @@ def describe(metric: Metric, sample: Sample, level: float) -> dict[str, Any]:
         "cv_between": between,
         "noisy": diagnostics.noisy(within, between),
         "outliers": {"flagged": sample.flagged, "of": sample.count},
-        "without_outliers": _centre(cleaned, cleaned.ordered(), level) if several else None,
+        "without_outliers": _located(sample.cleaned, level) if several else None,
         "launch_medians": [
             {"block": block, "value": float(value)} for block, value in zip(sample.blocks, medians, strict=True)
         ],

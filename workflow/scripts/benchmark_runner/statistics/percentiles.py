@@ -52,6 +52,25 @@ def ordered_quantile(ordered: FloatArray, share: float) -> float:
     return float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
 
 
+def median_in_place(values: FloatArray) -> float:
+    """As ordered_quantile of the values in ascending order; they end up in another order.
+
+    One rank alone is picked, since numpy has vector instructions for one: for two it takes four times as long.
+    """
+    middle = len(values) // 2
+    values.partition(middle)
+    above = float(values[middle])
+    if len(values) % 2:
+        return above
+    below = float(np.max(values[:middle]))
+    return below + 0.5 * (above - below)
+
+
+def median(values: FloatArray) -> float:
+    """As ordered_quantile of the values in ascending order, which they need not be in."""
+    return median_in_place(values.copy())
+
+
 def _nth_deviation(ordered: FloatArray, centre: float, rank: int) -> float:
     """Distance from the centre that has this rank, counted from 0, without a list of all distances.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,16 +16,32 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmark_runner.collect import value_at
-from benchmark_runner.launch_tables import launch_tables
+from benchmark_runner.launch_tables import launch_tables, rows_where
 from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.inputs import EngineData, Launch, device_of
 from benchmark_runner.statistics.metrics import BY_NAME, CASE_METRICS, LAUNCH_METRICS, Metric
+from benchmark_runner.statistics.percentiles import median, median_in_place
 
 NS_PER_MS: Final = 1e6
 
 BoolArray = npt.NDArray[np.bool_]
 CellKey = tuple[str, str, str | None]
 """(engine, workload, case); the case is None for metrics of a whole launch."""
+
+
+@dataclass(frozen=True)
+class Centre:
+    """Where values lie: the means and medians of the launches that have any, mean and median of all values."""
+
+    blocks: tuple[int, ...]
+    launch_means: FloatArray
+    launch_medians: FloatArray
+    mean: float
+    median: float
+
+    def by_block(self) -> dict[int, float]:
+        """Launch median by block."""
+        return dict(zip(self.blocks, self.launch_medians.tolist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -55,22 +72,26 @@ class Sample:
     @cached_property
     def launch_medians(self) -> FloatArray:
         """Median of each launch."""
-        return np.array([np.median(values) for values in self.values], dtype=np.float64)
+        return np.array([median(values) for values in self.values], dtype=np.float64)
 
     @cached_property
-    def without_outliers(self) -> Sample:
-        """The same launches without flagged values; itself where there are none."""
-        if not self.flagged:
-            return self
-        values = tuple(one[keep] for one, keep in zip(self.values, self.kept, strict=True))
-        filled = [index for index, one in enumerate(values) if len(one)]
-        return Sample(
-            tuple(self.blocks[index] for index in filled),
-            self.starts[filled],
-            tuple(values[index] for index in filled),
-            tuple(np.ones(len(values[index]), dtype=np.bool_) for index in filled),
-            self.reason,
-        )
+    def cleaned(self) -> Centre:
+        """Where the values lie that are not flagged; a launch at a time, so that memory holds one copy of them."""
+        if not self.count:
+            return Centre((), np.empty(0), np.empty(0), math.nan, math.nan)
+        values, place = np.empty(self.count - self.flagged), 0
+        filled, means, medians, total = [], [], [], 0.0
+        for block, launch, keep in zip(self.blocks, self.values, self.kept, strict=True):
+            kept = launch[keep]
+            if not len(kept):
+                continue
+            values[place : place + len(kept)] = kept
+            place += len(kept)
+            filled.append(block)
+            means.append(np.mean(kept))
+            total += float(np.sum(kept))
+            medians.append(median_in_place(kept))
+        return Centre(tuple(filled), np.array(means), np.array(medians), total / len(values), median_in_place(values))
 
     @property
     def flagged(self) -> int:
@@ -94,7 +115,7 @@ def _metric_values(table: pa.Table, metric: Metric) -> tuple[FloatArray, BoolArr
     if metric.level == "token":
         kept = np.repeat(kept, pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False))
         column = column.flatten()
-    values = column.to_numpy(zero_copy_only=False).astype(np.float64)
+    values = column.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
     finite = np.isfinite(values)
     return (values, kept) if bool(finite.all()) else (values[finite], kept[finite])
 
@@ -114,7 +135,7 @@ def case_samples(
     }
     for block, table in launch_tables(iterations, engine.name, workload, columns):
         for case in cases:
-            rows = table.filter(pc.equal(table.column("case"), case))
+            rows = rows_where(table, pc.equal(table.column("case"), case))
             for metric in CASE_METRICS:
                 values, kept = _metric_values(rows, metric)
                 if len(values):

@@ -76,6 +76,13 @@ def _reservations(judgement: Judgement, qualifiers: Collection[str]) -> list[str
     return words
 
 
+def _alone(ratio: Estimate | None) -> list[str]:
+    """Why an interval without 1 in it, which is that of one pair, makes no verdict."""
+    if ratio is None or ratio.low <= 1.0 <= ratio.high:
+        return []
+    return ["this range is that of one pair alone: with all comparisons and looks counted it may be chance"]
+
+
 def sentence(judgement: Judgement, metric: Metric, qualifiers: Collection[str], detectable: float | None) -> str:
     """The verdict in one sentence; detectable is the smallest ratio that would have been found with 80 % power."""
     pair, level = judgement.pair, f"{100 * judgement.level:g} %"
@@ -98,4 +105,4 @@ def sentence(judgement: Judgement, metric: Metric, qualifiers: Collection[str], 
         return "; ".join([f"{pair.engine} and {pair.reference} are the same within {margin} in {metric.label}", *tail])
     unseen = [f"a difference below {_difference_words(detectable)} would mostly go unseen"] if detectable else []
     cannot = f"{metric.label} of {pair.engine} and {pair.reference} cannot be told apart"
-    return "; ".join([cannot, claim(judgement, metric, pair.engine), *unseen, *tail])
+    return "; ".join([cannot, claim(judgement, metric, pair.engine), *_alone(judgement.ratio), *unseen, *tail])

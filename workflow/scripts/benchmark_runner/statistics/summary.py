@@ -86,8 +86,8 @@ def measure(inputs: Inputs, iterations: Path) -> tuple[list[dict[str, Any]], Mea
     cells: dict[CellKey, dict[str, Any]] = {}
     for key, metric, sample in each_sample(inputs.engines, inputs.plan["workloads"], iterations):
         values[key, metric.name] = sample.by_block()
-        kept[key, metric.name] = sample.without_outliers.by_block()
         numbers = describe(metric, sample, inputs.level)
+        kept[key, metric.name] = sample.cleaned.by_block()
         described[key, metric.name] = {**numbers, "undefined": absences.of_cell(metric, numbers)}
         engine, workload, case = key
         cell = cells.setdefault(key, _blank_cell(engine, workload, case))
