@@ -64,14 +64,14 @@ def made_as(weights_format: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make() -> Callable[[str], Path]:
+def make() -> Callable[..., Path]:
     """Makes a file of the repository by the workflow, as a campaign would; once in a run of the tests."""
 
     @functools.cache
-    def made(target: str) -> Path:
+    def made(target: str, configuration: str = ENGINES) -> Path:
         snakemake = Path(sys.executable).parent / "snakemake"
         ended = subprocess.run(
-            [str(snakemake), target, "--cores", "2", "--configfile", ENGINES],
+            [str(snakemake), target, "--cores", "2", "--configfile", configuration],
             cwd=REPOSITORY,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -85,12 +85,12 @@ def make() -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def embedded_model(make: Callable[[str], Path]) -> Path:
+def embedded_model(make: Callable[..., Path]) -> Path:
     return make(f"{MODEL}/config.json").parent
 
 
 @pytest.fixture(scope="session")
-def opened_by(make: Callable[[str], Path], embedded_model: Path) -> Callable[[str], tuple[Path, str]]:
+def opened_by(make: Callable[..., Path], embedded_model: Path) -> Callable[[str], tuple[Path, str]]:
     """Folder and weights that a real engine is told to open, as in a campaign."""
 
     def find(engine: str) -> tuple[Path, str]:
@@ -124,7 +124,7 @@ def outcome(serve: Serve, spec: dict[str, Any]) -> Outcome:
 
 
 @pytest.fixture(scope="session")
-def program(make: Callable[[str], Path], lacking: Lacking) -> Callable[[str], Path]:
+def program(make: Callable[..., Path], lacking: Lacking) -> Callable[[str], Path]:
     """The built adapter of a real engine; a machine that cannot build it skips the test."""
 
     def find(engine: str) -> Path:

@@ -10,7 +10,6 @@ import json
 import pytest
 
 from adapter_launch import DRAWN_CASES, GREEDY_CASES, AnswersOfEveryEngine, case
-from benchmark_runner.build.__main__ import main as build
 from benchmark_runner.conformance.__main__ import main as conformance
 from rust_adapters import PEAK_RSS_BYTES, run_adapter_tests
 
@@ -22,13 +21,12 @@ pytestmark = pytest.mark.real_engine
 
 
 @pytest.fixture(scope="module")
-def program(repository):
+def program(repository, make):
     """The program that the user has built, brought up to date with its source."""
     binary = repository / "target" / "release" / ADAPTER
     if not binary.exists():
         pytest.skip(f"{binary} was not built; engines/{ADAPTER}/README.md says how")
-    record = binary.with_name(f"{ADAPTER}.build.json")
-    build(["--adapter", str(repository / "engines" / ADAPTER), "--binary", str(binary), "--record", str(record)])
+    record = make(f"target/release/{ADAPTER}.build.json", "tests/mistral_rs_crate_bench/engine.yaml")
     told = json.loads(record.read_text(encoding="utf-8"))
     assert told["status"] == "built", told["reason"]
     return lambda _engine: binary
