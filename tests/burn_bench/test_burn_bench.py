@@ -21,7 +21,7 @@ def test_the_tests_of_the_adapter_pass(repository, program):
 class TestBurn(AnswersOfEveryEngine):
     """On CASES."""
 
-    UNKNOWN_ID = "a case has id 49152, the model's vocabulary ends at 49152"
+    UNKNOWN_ID = "a case has id 49152; the model knows 49152 tokens"
 
 
 def test_weights_are_held_once_beside_the_mapped_file(outcome):

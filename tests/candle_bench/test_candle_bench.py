@@ -32,7 +32,7 @@ def test_the_tests_of_the_adapter_pass(repository, program):
 class TestCandle(AnswersOfEveryEngine):
     """On CASES."""
 
-    UNKNOWN_ID = "a case has id 49152, the model's vocabulary ends at 49152"
+    UNKNOWN_ID = "a case has id 49152; the model knows 49152 tokens"
 
 
 @pytest.mark.real_engine

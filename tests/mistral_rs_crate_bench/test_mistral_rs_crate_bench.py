@@ -45,7 +45,7 @@ def test_the_tests_of_the_adapter_pass(repository, program):
 class TestMistralRsCrate(AnswersOfEveryEngine):
     """On CASES."""
 
-    UNKNOWN_ID = "a case has id 49152, the model's vocabulary ends at 49152"
+    UNKNOWN_ID = "a case has id 49152; the model knows 49152 tokens"
 
 
 def test_forced_ids_go_in_and_its_own_choices_are_reported(serve, spec, outcome):

@@ -152,7 +152,7 @@ impl LlamaConfig {
             .filter_map(|case| case.forced_ids.as_ref());
         match prompts.chain(forced.flatten()).max() {
             Some(&id) if id as usize >= self.vocab_size => Err(Failure::bad_spec(format!(
-                "a case has id {id}, the model's vocabulary ends at {}",
+                "a case has id {id}; the model knows {} tokens",
                 self.vocab_size
             ))),
             _ => Ok(()),
