@@ -35,7 +35,7 @@ Head = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class RawRecord:
-    """What one launch measured: its record without the iterations, and these as one line of JSON, never parsed."""
+    """What one launch measured: its record without the iterations, and these as one line of JSON."""
 
     head: Head
     iterations: bytes | memoryview
