@@ -153,3 +153,11 @@ def test_launches_never_overlap(finished):
     plan = read_json(finished.out / "plan.json")
     records = [read_json(finished.folder / row["folder"] / "record.json") for row in plan["order"]]
     assert all(first["ended_ns"] <= second["started_ns"] for first, second in itertools.pairwise(records))
+
+
+def test_snakemake_looks_for_the_next_job_only_when_one_has_ended(campaign):
+    # Its limit of jobs a second has it look once a second for each job that has ended, beside the engine measured.
+    words = campaign.snakemake("launches", "--verbose").words
+    ended, looks = words.count("Finished jobid"), words.count("Ready jobs: ")
+    assert ended > 30
+    assert looks <= ended + 1
