@@ -103,8 +103,7 @@ onstart:
         HELD.append(hold_folder(Path(".benchmark_runner") / "lock"))
     except BenchmarkError as error:
         raise WorkflowError(str(error)) from None
-    # With its limit of 100 jobs a second Snakemake 9.27 looks at all open jobs again, once a second for each job that has
-    # ended: after 80 launches that took a quarter of a core beside the engine that was measured.
+    # Else Snakemake 9.27 looks at all open jobs once a second for each that has ended, beside the engine measured.
     workflow.scheduler.job_rate_limiter = None
     for line in CAMPAIGN.notices() if CAMPAIGN.owed_launches else []:
         print(line, file=sys.stderr)
