@@ -126,15 +126,9 @@ def test_launches_beyond_the_number_that_the_plan_has_now_are_listed(tmp_path: P
 
 
 def _arguments(folder: Path, records: list[Path]) -> list[str]:
-    arguments = [
-        "--plan",
-        str(folder / "plan.json"),
-        "--engine",
-        "alpha",
-        "--out",
-        str(folder / "raw_data" / "alpha.json"),
-    ]
-    return [*arguments, "--fidelity", str(folder / "fidelity" / "alpha.json"), "--records", *map(str, records)]
+    files = {"plan": "plan.json", "fidelity": "fidelity/alpha.json", "out": "raw_data/alpha.json"}
+    options = [word for name, file in files.items() for word in (f"--{name}", str(folder / file))]
+    return ["--engine", "alpha", *options, "--records", *map(str, records)]
 
 
 def test_a_record_that_breaks_the_schema_is_refused_with_its_key_and_no_file_is_left(tmp_path: Path) -> None:

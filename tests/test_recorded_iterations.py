@@ -57,6 +57,7 @@ MALFORMED: list[tuple[str, Any]] = [
     ("token_ns", [1, 2.5]),
     ("token_ns", 7),
     ("finish", "tired"),
+    ("finish", "tired}]"),
     ("finish", ["eos"]),
     ("more", 1),
 ]

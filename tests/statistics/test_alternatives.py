@@ -114,6 +114,18 @@ def test_a_verdict_that_hangs_on_disturbed_launches_is_marked(tmp_path: Path) ->
     assert "meaningfully_faster without events" in told["message"]
 
 
+def test_a_verdict_without_enough_undisturbed_launches_is_marked_as_that(tmp_path: Path) -> None:
+    summary = _with_disturbed(tmp_path, tuple(range(1, 11)), 1.0)
+    one = _primary(summary)
+    assert one["verdict"] == "meaningfully_faster"
+    assert one["sensitivity"]["without_events"]["verdict"] == "untestable"
+    assert "few_undisturbed" in one["qualifiers"] and "event_sensitive" not in one["qualifiers"]
+    assert "so many launches that too few are left for a verdict without them" in one["sentence"]
+    assert "the verdict is another" not in one["sentence"]
+    (told,) = [found for found in summary["warnings"] if found["kind"] == "few_undisturbed"]
+    assert "untestable without events" in told["message"] and "Close what else ran" in told["remedy"]
+
+
 def test_quiet_launches_leave_nothing_out(tmp_path: Path) -> None:
     assert _primary(_summary(tmp_path, [TORCH, CANDLE], launches=6))["sensitivity"]["without_events"] is None
 

@@ -28,7 +28,7 @@ LAST_LINE: Final = b"], "
 
 ITERATIONS_BEGIN: Final = b'"iterations": [{'
 ITERATIONS_END: Final = b"}]"
-"""The first one is the end, since an iteration holds no list of objects."""
+"""The first one is the end of sound iterations, which hold no list of objects."""
 
 Head = Mapping[str, Any]
 
@@ -61,10 +61,7 @@ def _place_of_iterations(text: bytes) -> tuple[int, int] | None:
     begin = text.find(ITERATIONS_BEGIN)
     start = begin + len(ITERATIONS_BEGIN) - len(b"[{")
     end = text.find(ITERATIONS_END, start) + len(ITERATIONS_END)
-    if begin < 0 or end < start or text.find(b"\n", start, end) >= 0:
-        return None
-    # Of objects in a list inside an iteration, which no schema allows, the first end is another one.
-    return (start, end) if text.count(b"{", start, end) == text.count(b"}", start, end) else None
+    return None if begin < 0 or end < start or text.find(b"\n", start, end) >= 0 else (start, end)
 
 
 def _read_in_parts(path: Path, text: bytes, parser: simdjson.Parser) -> RawRecord | None:
@@ -74,9 +71,12 @@ def _read_in_parts(path: Path, text: bytes, parser: simdjson.Parser) -> RawRecor
         return None
     start, end = place
     iterations = memoryview(text)[start:end]
-    if not are_plainly_sound(parse_bulk(path, iterations, parser), text.count(b"[", start, end)):
+    try:
+        if not are_plainly_sound(parse_bulk(path, iterations, parser), text.count(b"[", start, end)):
+            return None
+        head = plain(parse_bulk(path, text[:start] + b"[]" + text[end:], parser))
+    except BenchmarkError:  # broken, or parted at the wrong place: what is wrong is told of the whole text
         return None
-    head = plain(parse_bulk(path, text[:start] + b"[]" + text[end:], parser))
     if not isinstance(head, dict) or head.get("iterations") != []:
         return None
     require_valid("record", head, str(path))
@@ -165,7 +165,8 @@ def read_heads(path: Path) -> dict[str, Any]:
     parser = simdjson.Parser()
     if not _is_in_lines(path):
         whole = parse_bulk(path, read_bytes(path), parser)
-        return {**plain(whole), "launches": list(map(without_iterations, whole["launches"]))}
+        said = {key: plain(whole[key]) for key in whole if key != "launches"}
+        return {**said, "launches": list(map(without_iterations, whole["launches"]))}
     heads: list[Any] = []
     for text, iterations in _lines(path):
         content = plain(parse_bulk(path, text, parser))

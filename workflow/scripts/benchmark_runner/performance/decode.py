@@ -88,7 +88,7 @@ def case_series(launches: Iterable[pa.ChunkedArray], places: int, level: float) 
 def decode_by_position(
     iterations: Path, engines: Sequence[str], cells: Sequence[tuple[str, str]], level: float
 ) -> list[dict[str, Any]]:
-    """Series of all engines and test cases; reads the gaps of one launch at a time."""
+    """Series of all engines and test cases; reads the gaps launch by launch."""
 
     def column(engine: str, workload: str, case: str, name: str) -> Iterator[pa.ChunkedArray]:
         for _, table in launch_tables(iterations, engine, workload, ["case", name]):

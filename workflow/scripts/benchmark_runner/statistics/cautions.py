@@ -258,15 +258,15 @@ def _quality_cautions(cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, 
             yield caution(kind, "warning", f"{message} ({where})", remedy, engine=engine)
 
 
+_QUIETER: Final = "Close what else ran (the warnings name it), move the disturbed launches' folders away, and run again"
+
 _SENSITIVE: Final = {
     "outlier_sensitive": (
         "without_outliers",
         "Raise benchmark.launches, and look for what disturbed the flagged iterations",
     ),
-    "event_sensitive": (
-        "without_events",
-        "Close what else ran (the warnings name it), move the disturbed launches' folders away, and run again",
-    ),
+    "event_sensitive": ("without_events", _QUIETER),
+    "few_undisturbed": ("without_events", _QUIETER),
 }
 """Qualifiers of verdicts that hang on some of the data: what they would be without, and what to do."""
 

@@ -186,7 +186,9 @@ class Writer:
         marks = [] if pair.paired else ["unpaired"]
         marks += families.qualifiers(engines[pair.engine], engines[pair.reference])
         marks += _cell_qualifiers(self._measured, metric, member.place, pair)
-        sensitive = {"without_outliers": "outlier_sensitive", "without_events": "event_sensitive"}
+        calm = member.without_events
+        events = "few_undisturbed" if calm is not None and calm.verdict == "untestable" else "event_sensitive"
+        sensitive = {"without_outliers": "outlier_sensitive", "without_events": events}
         return marks + [mark for name, mark in sensitive.items() if name in changed_by]
 
     def comparison(self, family: Family, member: Member, *, withheld: bool) -> dict[str, Any]:

@@ -73,6 +73,8 @@ def _reservations(judgement: Judgement, qualifiers: Collection[str]) -> list[str
         words.append("without outliers the verdict is another")
     if "event_sensitive" in qualifiers:
         words.append("without the launches that other programs disturbed the verdict is another")
+    if "few_undisturbed" in qualifiers:
+        words.append("other programs disturbed so many launches that too few are left for a verdict without them")
     return words
 
 
