@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark_runner import logs, reproduction
 from benchmark_runner.business.__main__ import main as business_main
 from benchmark_runner.performance.__main__ import main as performance_main
 from benchmark_runner.plots import gpu, latency, memory, throughput
+from benchmark_runner.report import logs, reproduction
 from benchmark_runner.report.__main__ import main as report_main
 from records import ScriptedEngine, ScriptedWorkload, write_results
 

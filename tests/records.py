@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmark_runner import collect, iterations
 from benchmark_runner.performance.__main__ import main as performance_main
+from benchmark_runner.records import collect, tabulate
 from benchmark_runner.schemas import require_valid
 from benchmark_runner.statistics.__main__ import main as statistics_main
 from benchmark_runner.summary.__main__ import main as summary_main
@@ -257,7 +257,7 @@ def run_analysis(folder: Path, engines: Sequence[ScriptedEngine], plan: Mapping[
     statistics_file = str(analysis / "statistical_summary.json")
     performance_file = str(analysis / "performance_analysis.json")
     threshold = str(plan["config"]["analysis"]["outlier_threshold"])
-    assert iterations.main(["--raw", *raw_files, "--outlier-threshold", threshold, "--out", iterations_file]) == 0
+    assert tabulate.main(["--raw", *raw_files, "--outlier-threshold", threshold, "--out", iterations_file]) == 0
     common = ["--plan", plan_file]
     measured = ["--raw", *raw_files, "--iterations", iterations_file]
     judged = [*common, "--statistics", statistics_file]

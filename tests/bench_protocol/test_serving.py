@@ -24,7 +24,7 @@ from bench_protocol import (
     require_known_options,
 )
 from bench_protocol.spec import parse_spec
-from benchmark_runner.logits import read_logits
+from benchmark_runner.protocol.logits import read_logits
 
 Serve = Callable[..., Any]
 

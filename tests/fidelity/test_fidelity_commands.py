@@ -15,8 +15,8 @@ from benchmark_runner.fidelity import reference as reference_module
 from benchmark_runner.fidelity.__main__ import main as print_table
 from benchmark_runner.fidelity.check import own_prompts
 from benchmark_runner.fidelity.probe import Answer, Probe, planned_engine
-from benchmark_runner.launch.events import EventReport
-from benchmark_runner.logits import read_logits
+from benchmark_runner.protocol.events import EventReport
+from benchmark_runner.protocol.logits import read_logits
 from fidelity_case import WAIT_SECONDS, FidelityCase
 
 

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark_runner.launch.device import choose_device, describe_gpu, visible_gpu
-from benchmark_runner.launch.surroundings import engine_environment, recorded_environment
+from benchmark_runner.launch.device import choose_device, visible_gpu
+from benchmark_runner.launch.preflight import describe_gpu
+from benchmark_runner.processes.variables import engine_environment, recorded_environment
 
 
 def chosen(device="auto", build_device="cuda", inherited=None, absent=None, gpu_device=0):
@@ -46,7 +47,7 @@ def test_a_launch_tells_the_gpu_that_it_computes_on_and_none_on_the_cpu():
 
 def test_the_environment_holds_what_is_named_and_nothing_else():
     shell = {"PATH": "/bin", "HOME": "/home/x", "LD_PRELOAD": "spy.so", "PYTHONPATH": "lib", "OMP_NUM_THREADS": "64"}
-    environment = engine_environment(shell, device=chosen(), threads=3, marker="m")
+    environment = engine_environment(shell, visible_gpus=chosen().visible, threads=3, marker="m")
     assert environment["OMP_NUM_THREADS"] == environment["RAYON_NUM_THREADS"] == "3"
     assert environment["CUDA_VISIBLE_DEVICES"] == "0"
     assert not environment.keys() & {"LD_PRELOAD", "PYTHONPATH"}

@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
-from benchmark_runner.launch.engine import last_words, signal_words
-from benchmark_runner.launch.events import EventReport
 from benchmark_runner.launch.outcome import Ending, decide
+from benchmark_runner.processes.engine import last_words, signal_words
+from benchmark_runner.protocol.events import EventReport
 
 SOUND = EventReport({"event": "hello"}, {}, [], None, True, None)
 EXITED = Ending("exit", "", 0, None, 0, "")

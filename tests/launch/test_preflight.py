@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from benchmark_runner.launch.events import EventReport
 from benchmark_runner.launch.preflight import (
     Snapshot,
     busy_processes,
@@ -9,7 +8,8 @@ from benchmark_runner.launch.preflight import (
     warnings_of_engine,
 )
 from benchmark_runner.launch.supervise import EngineRun
-from benchmark_runner.procfs import Process
+from benchmark_runner.processes.procfs import Process
+from benchmark_runner.protocol.events import EventReport
 
 QUIET = {
     "load_average_1m": 0.5,

@@ -19,8 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from benchmark_runner.conformance.__main__ import main as conformance
-from benchmark_runner.launch.events import read_events
-from benchmark_runner.monitor.summary import Window
+from benchmark_runner.protocol.events import Window, read_events
 from benchmark_runner.schemas import violations
 from llama_numpy import greedy, of_checkpoint
 from lm_rs_bench.prompt import BEGIN

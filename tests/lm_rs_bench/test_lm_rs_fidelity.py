@@ -17,10 +17,10 @@ from benchmark_runner.fidelity.check import Check
 from benchmark_runner.fidelity.probe import Answer
 from benchmark_runner.fidelity.reference import ask_reference, describe
 from benchmark_runner.fidelity.spoken import joined
-from benchmark_runner.launch.events import EventReport
-from benchmark_runner.launch.watch import Watch
 from benchmark_runner.model.derive import make_derived
 from benchmark_runner.model.derived import derived_folder
+from benchmark_runner.processes.watch import Watch
+from benchmark_runner.protocol.events import EventReport
 from benchmark_runner.schemas import require_valid
 from lmrs_case import CONFIG, make_checkpoint, random_weights
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from benchmark_runner.campaign.fidelity_prompts import LONG_PROMPTS
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model import prompts
 from benchmark_runner.model.counted_text import text_of
+from benchmark_runner.model.fidelity_prompts import LONG_PROMPTS
 from benchmark_runner.model.manifest import build_manifest
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from benchmark_runner.orphans import MARKER_VARIABLE
+from benchmark_runner.processes.orphans import MARKER_VARIABLE
 from launch_case import SCRIPTS, WAIT_SECONDS, wait_for
 
 

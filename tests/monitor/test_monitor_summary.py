@@ -4,15 +4,9 @@ from typing import Any
 
 import pytest
 
-from benchmark_runner.monitor.summary import (
-    EngineUsage,
-    Metrics,
-    Window,
-    increase,
-    summarise,
-    take_apart,
-    value_at,
-)
+from benchmark_runner.monitor.summary import Metrics, increase, summarise, take_apart, value_at
+from benchmark_runner.processes.engine import EngineUsage
+from benchmark_runner.protocol.events import Window
 
 S = 1_000_000_000
 USAGE = EngineUsage(cpu_seconds=3.0, peak_rss_bytes=700)

@@ -8,9 +8,9 @@ import pytest
 from matplotlib.text import Text
 
 from benchmark_runner.display import STRUCK, TIMES, significant
-from benchmark_runner.performance.results import Cell as Place
 from benchmark_runner.plots import gpu, latency, memory, throughput
 from benchmark_runner.plots.style import style
+from benchmark_runner.statistics.results import Cell as Place
 from finished import ENGINES, WEIGHTS_BYTES, draw_plots, finish, read
 from records import ScriptedEngine, ScriptedWorkload
 

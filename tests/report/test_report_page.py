@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 from benchmark_runner.display import STRUCK, estimate_parts, milliseconds, significant
-from benchmark_runner.performance.results import Cell, Results
 from benchmark_runner.report import overview
 from benchmark_runner.report.wording import wording
+from benchmark_runner.statistics.results import Cell, Results
 from finished import ENGINES, WORKLOADS, finish, make_environment, read
 from records import ScriptedEngine, ScriptedWorkload
 

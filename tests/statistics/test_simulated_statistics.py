@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark_runner.iterations import outlier_flags
+from benchmark_runner.records.tabulate import outlier_flags
 from benchmark_runner.statistics import diagnostics, effects, hypotheses
 from benchmark_runner.statistics.estimates import Estimate, FloatArray, mean_estimate, typical_estimate
 from benchmark_runner.statistics.percentiles import percentile

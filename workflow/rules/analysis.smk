@@ -35,7 +35,7 @@ rule collect_records:
     conda:
         "../../envs/workflow.yaml"
     shell:
-        "python -m benchmark_runner.collect"
+        "python -m benchmark_runner.records.collect"
         " --plan {input.plan:q}"
         " --engine {wildcards.engine:q}"
         " --fidelity {input.fidelity:q}"
@@ -56,7 +56,7 @@ rule tabulate_iterations:
     params:
         threshold=CAMPAIGN.config["analysis"]["outlier_threshold"],
     shell:
-        "python -m benchmark_runner.iterations"
+        "python -m benchmark_runner.records.tabulate"
         " --raw {input.raw:q}"
         " --outlier-threshold {params.threshold:q}"
         " --out {output:q}"

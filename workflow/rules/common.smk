@@ -92,7 +92,7 @@ if "gpu" not in workflow.global_resources:
 NOTHING = "(?!)"  # as a wildcard constraint: matches no file
 # Priority of what should run before the first launch.
 ABOVE_LAUNCHES = len(CAMPAIGN.launches) + 2
-ANSWER = f"python -m benchmark_runner.answer --output-dir {shlex.quote(OUT)}"
+ANSWER = f"python -m benchmark_runner.summary.answer --output-dir {shlex.quote(OUT)}"
 
 
 HELD = []

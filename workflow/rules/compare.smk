@@ -69,7 +69,7 @@ if AGAINST is not None or "compare" in sys.argv:
         conda:
             "../../envs/workflow.yaml"
         shell:
-            "python -m benchmark_runner.collect"
+            "python -m benchmark_runner.records.collect"
             " --plan {input.plan:q}"
             " --engine {wildcards.before:q}"
             " --fidelity {input.fidelity:q}"
@@ -89,7 +89,7 @@ if AGAINST is not None or "compare" in sys.argv:
         params:
             threshold=CAMPAIGN.config["analysis"]["outlier_threshold"],
         shell:
-            "python -m benchmark_runner.iterations"
+            "python -m benchmark_runner.records.tabulate"
             " --raw {input.raw:q}"
             " --outlier-threshold {params.threshold:q}"
             " --out {output:q}"

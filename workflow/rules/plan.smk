@@ -21,7 +21,7 @@ rule plan:
     params:
         config=json.dumps(CAMPAIGN.config, sort_keys=True, ensure_ascii=False),
     shell:
-        "python -m benchmark_runner.forecast"
+        "python -m benchmark_runner.planning.forecast"
         " --plan {input.plan:q}"
         " --config {params.config:q}"
         ' --engines-folder "$BENCHMARK_RUNNER_ROOT"/engines'
@@ -42,7 +42,7 @@ rule write_plan:
         # Sources of engines and the content of the model belong to the plan beside the configuration.
         identities=[launch.identity for launch in CAMPAIGN.launches],
     shell:
-        "python -m benchmark_runner.plan"
+        "python -m benchmark_runner.planning.plan"
         " --config {params.config:q}"
         ' --engines-folder "$BENCHMARK_RUNNER_ROOT"/engines'
         " --out {output:q}"

@@ -71,7 +71,7 @@ rule write_reproduction:
     conda:
         "../../envs/workflow.yaml"
     shell:
-        "python -m benchmark_runner.reproduction"
+        "python -m benchmark_runner.report.reproduction"
         " --plan {input.plan:q}"
         " --environment {input.environment:q}"
         " --statistics {input.statistics:q}"
@@ -91,7 +91,7 @@ rule write_logs:
     conda:
         "../../envs/workflow.yaml"
     shell:
-        "python -m benchmark_runner.logs"
+        "python -m benchmark_runner.report.logs"
         " --plan {input.plan:q}"
         " --raw {input.raw:q}"
         " --benchmark-log {output.benchmark:q}"

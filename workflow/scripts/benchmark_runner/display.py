@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-MS_PER_S: Final = 1000.0
-US_PER_MS: Final = 1000.0
+from benchmark_runner.units import MS_PER_S, US_PER_MS
+
 S_PER_MIN: Final = 60.0
 MIN_PER_H: Final = 60.0
 BYTES_PER_MB: Final = 1e6
@@ -103,3 +104,12 @@ def _factor(value: float, unit: str) -> tuple[float, str]:
 def say(words: str) -> None:
     """One line of progress on stderr."""
     print(words, file=sys.stderr, flush=True)
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a table; a vertical bar within a cell would end it and becomes a slash."""
+
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+    return [line(header), f"|{' --- |' * len(header)}", *map(line, rows)]

@@ -20,10 +20,9 @@ from benchmark_runner.build.tools import BuildError, end_with_parent, say
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.schemas import require_valid
+from benchmark_runner.units import NS_PER_MS
 
 SCHEMA_VERSION: Final = 1
-
-NS_PER_MS: Final = 1_000_000
 
 
 def default_cache() -> Path:

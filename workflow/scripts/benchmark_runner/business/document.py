@@ -12,8 +12,8 @@ from benchmark_runner.business.cost import Rate, cost, energy_usd_per_million_to
 from benchmark_runner.business.facts import risk_facts
 from benchmark_runner.business.hardware import Hardware, mismatch
 from benchmark_runner.business.prices import AgedPrice, Catalogue, Entry, aged
-from benchmark_runner.performance.results import Cell as Place
-from benchmark_runner.performance.results import Results
+from benchmark_runner.statistics.results import Cell as Place
+from benchmark_runner.statistics.results import Results
 
 SCHEMA_VERSION: Final = 1
 RATE_METRIC: Final = "total_tokens_per_s"

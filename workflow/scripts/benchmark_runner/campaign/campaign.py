@@ -12,20 +12,19 @@ from typing import Any
 from benchmark_runner.build import adapter as adapters
 from benchmark_runner.build.source import cuda_request
 from benchmark_runner.campaign.attempts import attempts_made, is_owed
-from benchmark_runner.campaign.checks import campaign_problems
+from benchmark_runner.campaign.checks import campaign_problems, underpowered
 from benchmark_runner.campaign.continued import iterations_per_launch
-from benchmark_runner.campaign.design import underpowered
 from benchmark_runner.campaign.engines import Engine, brought_notices, campaign_engines, engine_is_back
-from benchmark_runner.campaign.fidelity_prompts import DEFAULT_PROMPTS, hottest_sampling
-from benchmark_runner.campaign.identity import file_sha256, fingerprint
 from benchmark_runner.campaign.machine import notice, this_machine
 from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import randomised_blocks
 from benchmark_runner.campaign.weights import CampaignWeights
 from benchmark_runner.configuration.positions import Positions
 from benchmark_runner.configuration.resolve import ConfigurationError, Examined, examine
+from benchmark_runner.hashes import file_sha256, fingerprint
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.version import MEASURE_VERSION
+from benchmark_runner.model.fidelity_prompts import DEFAULT_PROMPTS
 
 REFERENCE_ADAPTER = "pytorch-baseline"
 """transformers' own model code, from which the others are written."""
@@ -35,6 +34,13 @@ HASHES = Path(".benchmark_runner") / "hashes.json"
 
 _UNMEASURED_SYSTEM_KEYS = ("launch_timeout_seconds", "strict")
 """Keys of `system` that decide how long the runner waits and whether it begins, not what a launch measured."""
+
+
+def hottest_sampling(workloads: Iterable[Mapping[str, Any]]) -> dict[str, float] | None:
+    """How draws are to be checked: at the highest temperature of the plan's test cases; None where all are greedy."""
+    drawn = [(case["temperature"], case["top_p"]) for workload in workloads for case in workload["cases"]]
+    temperature, top_p = max(drawn, default=(0, 1))
+    return {"temperature": temperature, "top_p": top_p} if temperature > 0 else None
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,14 @@ from benchmark_runner.configuration.messages import closest
 from benchmark_runner.configuration.names import entries
 from benchmark_runner.configuration.positions import Problem
 from benchmark_runner.configuration.resolve import Examined
+from benchmark_runner.display import plural
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.checkpoint import files_that_matter, read_all_tensors, read_architecture, weights_dtype
 from benchmark_runner.model.hub_id import HubModel
 from benchmark_runner.model.recipes import RECIPES
 from benchmark_runner.model.shapes import PREFIX, synthetic_models
 from benchmark_runner.model.source import read_source
+from benchmark_runner.statistics.design import design_of
 
 PATH_SIMILARITY: Final = 0.8
 """As messages.SIMILARITY, but higher: names of models and programs share endings (chosen)."""
@@ -127,3 +129,25 @@ def campaign_problems(examined: Examined, engines_folder: Path) -> list[Problem]
     if system_is_sound and config["system"]["strict"]:
         problems += refused(config["system"], this_machine(config["system"]))
     return problems
+
+
+def underpowered(examined: Examined) -> Iterator[Problem]:
+    """The problem of a design that cannot answer, unless benchmark.allow_underpowered is true.
+
+    The configuration must have no other problem.
+    """
+    config = examined.config
+    benchmark = config["benchmark"]
+    if benchmark["allow_underpowered"]:
+        return
+    engines = sum(examined.takes_part(engine) for engine in config["engines"])
+    cells = sum(len(workload["test_cases"]) for workload in config["workloads"])
+    design = design_of(engines, cells, benchmark["launches"], config["analysis"])
+    if not design.can_answer:
+        family = f"{plural(design.tests, 'comparison')} ({plural(engines, 'engine')} in {plural(cells, 'test case')})"
+        yield (
+            ["benchmark", "launches"],
+            f"{plural(design.launches, 'launch')} cannot tell anything apart: over {family} a verdict needs "
+            f"{design.needed} or more. Set launches to {design.needed}, leave engines out (--config only_engines=…), "
+            "or set benchmark.allow_underpowered: true to run it for its estimates, with every verdict untestable",
+        )

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from benchmark_runner.build import adapter as adapters
 from benchmark_runner.build.source import source_hash
-from benchmark_runner.campaign.identity import file_sha256
 from benchmark_runner.configuration.names import CONTROL_SUFFIX
+from benchmark_runner.hashes import file_sha256
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.model.formats import DERIVED, SAFETENSORS
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.campaign.campaign import load_campaign
-from benchmark_runner.campaign.identity import fingerprint
 from benchmark_runner.errors import exit_status
+from benchmark_runner.hashes import fingerprint
 from benchmark_runner.jsonio import write_json
 
 WHOLE: Final = "campaign"

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from benchmark_runner.campaign.identity import fingerprint
-from benchmark_runner.collect import value_at
 from benchmark_runner.comparison.side import Side
+from benchmark_runner.hashes import fingerprint
+from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics.inputs import EngineData
 from benchmark_runner.statistics.settings import compared_settings, joined
 

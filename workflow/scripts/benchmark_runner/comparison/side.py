@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark_runner.collect import value_at
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch, read_inputs
 from benchmark_runner.statistics.samples import CellKey, each_sample

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from benchmark_runner.comparison.words import APART, VERDICT_WORDS
-from benchmark_runner.display import ABSENT, estimate_text, plural, ratio_text
-from benchmark_runner.markdown import markdown_table
+from benchmark_runner.display import ABSENT, estimate_text, markdown_table, plural, ratio_text
 from benchmark_runner.statistics.settings import shown
 
 COLUMNS: Final = ("engine", "where", "metric", "before", "after", "times as good", "verdict")

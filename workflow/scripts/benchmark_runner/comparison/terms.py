@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark_runner.campaign.identity import fingerprint
 from benchmark_runner.errors import exit_status
+from benchmark_runner.hashes import fingerprint
 from benchmark_runner.jsonio import write_json
 
 

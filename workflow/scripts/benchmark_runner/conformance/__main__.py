@@ -17,10 +17,10 @@ from benchmark_runner.conformance.outcome import Running, start_adapter
 from benchmark_runner.conformance.specs import Setup
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
-from benchmark_runner.launch.device import Device, visible_gpu
-from benchmark_runner.launch.surroundings import engine_environment
+from benchmark_runner.launch.device import visible_gpu
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.derived import derived_manifest
+from benchmark_runner.processes.variables import engine_environment
 
 SCHEMA_VERSION: Final = 1
 
@@ -70,7 +70,7 @@ def _environment(device: str, threads: int) -> dict[str, str]:
     kind, _, number = device.partition(":")
     inherited = os.environ.get("CUDA_VISIBLE_DEVICES")
     visible = visible_gpu(int(number or 0), inherited) if kind == "cuda" else ""
-    return engine_environment(os.environ, device=Device(device, visible, ""), threads=threads, marker="conformance")
+    return engine_environment(os.environ, visible_gpus=visible, threads=threads, marker="conformance")
 
 
 def _table(findings: Sequence[Finding]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from benchmark_runner.conformance.evidence import Evidence
 from benchmark_runner.conformance.outcome import Outcome
 from benchmark_runner.conformance.specs import FORCED_PLACES, SEED
-from benchmark_runner.logits import LogitsError, read_logits
+from benchmark_runner.protocol.logits import LogitsError, read_logits
 
 EXIT_STATUS: Final = {"internal": 1, "out_of_memory": 1, "bad_spec": 2, "unsupported": 3}
 """Exit status after an error of each kind, from docs/protocol.md."""

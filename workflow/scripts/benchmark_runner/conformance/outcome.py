@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.launch.engine import last_words, signal_words, start_engine
+from benchmark_runner.processes.engine import last_words, signal_words, start_engine
 from benchmark_runner.schemas import violations
 
 SPEC: Final = "spec.json"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.protocol.spec import PROTOCOL, make_spec
 
 MAX_SEQ_LEN: Final = 32
 """Holds the longest prompt with its tokens; unit: tokens."""
@@ -81,20 +82,18 @@ class Setup:
         self, cases: Sequence[Mapping[str, Any]], *, warmup_iterations: int = 0, iterations: int = 1
     ) -> dict[str, Any]:
         """A spec with these cases."""
-        return {
-            "protocol": 1,
-            "model_dir": str(self.model_dir.absolute()),
-            "weights": self.weights,
-            "dtype": self.dtype,
-            "device": self.device,
-            "threads": self.threads,
-            "max_seq_len": MAX_SEQ_LEN,
-            "cases": list(cases),
-            "warmup_iterations": warmup_iterations,
-            "iterations": iterations,
-            "load": {"mode": "closed", "concurrency": 1},
-            "options": dict(self.options),
-        }
+        return make_spec(
+            cases,
+            model_dir=self.model_dir.absolute(),
+            weights=self.weights,
+            dtype=self.dtype,
+            device=self.device,
+            threads=self.threads,
+            max_seq_len=MAX_SEQ_LEN,
+            options=self.options,
+            warmup_iterations=warmup_iterations,
+            iterations=iterations,
+        )
 
     def case(self, length: int = _SHORT_PROMPT, *, tokens: int = 4, **changed: Any) -> dict[str, Any]:
         """A greedy case that goes on past any end; changed replaces keys of the case or of its sampling."""
@@ -212,7 +211,7 @@ def refusals(setup: Setup, capabilities: Mapping[str, Any]) -> dict[str, Refusal
             "unsupported",
             "logits_path",
         ),
-        "refuses_protocol": (_changed(plain, protocol=2), "bad_spec", "protocol 2"),
+        "refuses_protocol": (_changed(plain, protocol=PROTOCOL + 1), "bad_spec", f"protocol {PROTOCOL + 1}"),
         "refuses_missing_key": (
             {key: value for key, value in plain.items() if key != "cases"},
             "bad_spec",

@@ -22,10 +22,10 @@ from benchmark_runner.fidelity.reuse import judge_reuse
 from benchmark_runner.fidelity.sampling import DRAWS, Sampling, entropy, judge_draws, probabilities
 from benchmark_runner.fidelity.spoken import joined, takes_ids
 from benchmark_runner.jsonio import read_json, write_json
-from benchmark_runner.launch.engine import become_subreaper
-from benchmark_runner.launch.watch import InterruptedLaunchError, Watch
-from benchmark_runner.logits import Logits, LogitsError, read_logits
-from benchmark_runner.orphans import below_process, end_all
+from benchmark_runner.processes.engine import become_subreaper
+from benchmark_runner.processes.orphans import below_process, end_all
+from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
+from benchmark_runner.protocol.logits import Logits, LogitsError, read_logits
 
 SHORT_PROMPT_TOKENS: Final = 32
 """Draws begin with a prompt of at most this length, since each of them reads it again (chosen); unit: tokens."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark_runner.logits import Logits
+from benchmark_runner.protocol.logits import Logits
 
 
 @dataclass(frozen=True)

@@ -15,19 +15,18 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.launch.cores import Cores, divide_cores, read_topology
 from benchmark_runner.launch.device import Device, choose_device, visible_gpu
-from benchmark_runner.launch.engine import EngineExit, ask_to_end, collect_exit, last_words, start_engine
-from benchmark_runner.launch.events import EventReport, read_events
 from benchmark_runner.launch.outcome import Ending, decide
-from benchmark_runner.launch.surroundings import engine_environment
-from benchmark_runner.launch.watch import Watch
-from benchmark_runner.logits import Logits, LogitsError, read_logits
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.derived import DerivedWeights, format_of, read_derived
 from benchmark_runner.monitor.gpu import open_gpu
-from benchmark_runner.monitor.summary import Window
-from benchmark_runner.orphans import below_process, end_all
+from benchmark_runner.processes.engine import EngineExit, ask_to_end, collect_exit, last_words, start_engine
+from benchmark_runner.processes.orphans import below_process, end_all
+from benchmark_runner.processes.variables import engine_environment
+from benchmark_runner.processes.watch import Watch
+from benchmark_runner.protocol.events import EventReport, Window, read_events
+from benchmark_runner.protocol.logits import Logits, LogitsError, read_logits
+from benchmark_runner.protocol.spec import make_spec, needed_seq_len
 
-PROTOCOL: Final = 1
 MARKER: Final = "fidelity"
 ENGINE: Final = "engine"
 
@@ -121,21 +120,18 @@ def spec_of(probe: Probe, folder: Path, *, device: str, threads: int) -> dict[st
     """Spec of a probe whose files lie in folder."""
     derived = probe.derived
     model_dir = derived.folder if derived else Path(probe.plan["model"]["path"]).absolute()
-    spec = {
-        "protocol": PROTOCOL,
-        "launch": {"engine": probe.engine["name"], "workload": "fidelity"},
-        "model_dir": str(model_dir),
-        "weights": derived.manifest["weights"] if derived else weights_name(model_dir),
-        "dtype": probe.dtype,
-        "device": device,
-        "threads": threads,
-        "max_seq_len": max(len(case["prompt_ids"]) + case["max_new_tokens"] for case in probe.cases),
-        "cases": list(probe.cases),
-        "warmup_iterations": 0,
-        "iterations": probe.iterations,
-        "load": {"mode": "closed", "concurrency": 1},
-        "options": dict(probe.options),
-    }
+    spec = make_spec(
+        probe.cases,
+        model_dir=model_dir,
+        weights=derived.manifest["weights"] if derived else weights_name(model_dir),
+        dtype=probe.dtype,
+        device=device,
+        threads=threads,
+        max_seq_len=needed_seq_len(probe.cases),
+        options=probe.options,
+        iterations=probe.iterations,
+    )
+    spec["launch"] = {"engine": probe.engine["name"], "workload": "fidelity"}
     return {**spec, "logits_path": str(folder / LOGITS)} if probe.logits else spec
 
 
@@ -185,12 +181,14 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
         left.unlink(missing_ok=True)
     binary = Path(probe.engine["binary_path"]).absolute()
     marker = f"{MARKER}-{os.getpid()}"
+    visible = device.visible
+    environment = engine_environment(os.environ, visible_gpus=visible, threads=cores.threads, marker=marker)
     start_ns = time.monotonic_ns()
     try:
         process = start_engine(
             [str(binary), "--spec", str(spec_file), "--events", str(events)],
             folder=folder,
-            environment=engine_environment(os.environ, device=device, threads=cores.threads, marker=marker),
+            environment=environment,
             cores=cores.engine,
             stdout=folder / "engine.stdout",
             log=log,

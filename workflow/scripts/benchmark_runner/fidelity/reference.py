@@ -15,9 +15,9 @@ from benchmark_runner.errors import exit_status
 from benchmark_runner.fidelity.cases import free_cases
 from benchmark_runner.fidelity.probe import LOGITS, Answer, Probe, ask, planned_engine
 from benchmark_runner.jsonio import read_json, write_json
-from benchmark_runner.launch.engine import become_subreaper
-from benchmark_runner.launch.watch import InterruptedLaunchError, Watch
-from benchmark_runner.orphans import below_process, end_all
+from benchmark_runner.processes.engine import become_subreaper
+from benchmark_runner.processes.orphans import below_process, end_all
+from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 
 SCHEMA_VERSION: Final = 2
 """2: with the place of the logits. 1: the first format."""

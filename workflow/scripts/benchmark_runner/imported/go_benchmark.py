@@ -15,9 +15,9 @@ from benchmark_runner.comparison.differences import Consequence
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.imported.sample import TIME, Fact, ImportedFile, ImportedSample, by_key
 from benchmark_runner.statistics.metrics import Metric
+from benchmark_runner.units import NS_PER_MS
 
 TOOL: Final = "Go benchmark"
-NS_PER_MS: Final = 1e6
 PACKAGE: Final = "pkg"
 
 RESULT: Final = re.compile(r"Benchmark(?P<name>\S+)\s+\d+\s+(?P<values>\S+\s+\S+(?:\s+\S+\s+\S+)*)\s*")

@@ -9,9 +9,9 @@ import numpy as np
 
 from benchmark_runner.imported.sample import MEMORY, TIME, ImportedFile, ImportedSample, by_key
 from benchmark_runner.statistics.metrics import Metric
+from benchmark_runner.units import MS_PER_S
 
 TOOL: Final = "hyperfine"
-MS_PER_S: Final = 1000.0
 
 
 def recognises(content: Any) -> bool:

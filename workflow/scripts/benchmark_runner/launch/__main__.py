@@ -18,7 +18,7 @@ from benchmark_runner.launch.log import Log
 from benchmark_runner.launch.progress import finished_launches, progress_line
 from benchmark_runner.launch.record import Stopwatch, clear_folder
 from benchmark_runner.launch.run import Launch
-from benchmark_runner.launch.watch import InterruptedLaunchError
+from benchmark_runner.processes.watch import InterruptedLaunchError
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from benchmark_runner.monitor.gpu import Gpu
-
 CPU: Final = "cpu"
 # The engine sees a single GPU (CUDA_VISIBLE_DEVICES), which is then its number 0.
 ONLY_GPU: Final = "cuda:0"
@@ -45,8 +43,3 @@ def choose_device(
     if wanted == "cuda" or (wanted == "auto" and gpu_absent_reason is None and build_device == "cuda"):
         return Device(ONLY_GPU, gpu, "")
     return Device(CPU, "", gpu_absent_reason or "the launch computes on the CPU")
-
-
-def describe_gpu(device: Device, gpu: Gpu | None) -> dict[str, Any] | None:
-    """The record's field `gpu`; None for a launch on the CPU, and where NVML shows no GPU."""
-    return gpu.describe() if gpu is not None and device.name != CPU else None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.launch.watch import Watch
+from benchmark_runner.processes.watch import Watch
 
 # Chosen: long enough for a path and a name, one small read.
 _HOLDER_BYTES: Final = 4096

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 from typing import Final, NamedTuple
 
-from benchmark_runner.launch.engine import signal_words
-from benchmark_runner.launch.events import EventReport
+from benchmark_runner.processes.engine import signal_words
+from benchmark_runner.protocol.events import EventReport
 
 # The dynamic linker's status where a shared library is missing, and the shell's where a command is.
 CANNOT_START: Final = 127

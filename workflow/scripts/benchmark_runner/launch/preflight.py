@@ -7,13 +7,13 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
-from benchmark_runner.launch.device import CPU
-from benchmark_runner.launch.events import EventReport
+from benchmark_runner.launch.device import CPU, Device
 from benchmark_runner.launch.supervise import EngineRun
 from benchmark_runner.monitor.gpu import Gpu
 from benchmark_runner.monitor.machine import MemoryProbe, TemperatureProbe
 from benchmark_runner.monitor.probe import Sample
-from benchmark_runner.procfs import Process, read_process, scan
+from benchmark_runner.processes.procfs import Process, read_process, scan
+from benchmark_runner.protocol.events import EventReport
 
 # Chosen: a fifth of a core is more than an idle desktop uses in one process.
 BUSY_PERCENT: Final = 20.0
@@ -66,6 +66,11 @@ def busy_processes(before: Snapshot, after: Snapshot, ours: Collection[int]) -> 
         if pid not in ours and used_seconds >= BUSY_LEAST_SECONDS and percent >= BUSY_PERCENT:
             found.append({"name": process.name, "cpu_percent": round(percent, 1)})
     return sorted(found, key=lambda entry: -entry["cpu_percent"])
+
+
+def describe_gpu(device: Device, gpu: Gpu | None) -> dict[str, Any] | None:
+    """The record's field `gpu`; None for a launch on the CPU, and where NVML shows no GPU."""
+    return gpu.describe() if gpu is not None and device.name != CPU else None
 
 
 class Machine:

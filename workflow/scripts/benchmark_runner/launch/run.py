@@ -12,9 +12,7 @@ from benchmark_runner.jsonio import read_json_lines, write_json
 from benchmark_runner.launch.arrival import ends_of_iterations, late_events
 from benchmark_runner.launch.cooldown import seconds_left, wait_until_cool
 from benchmark_runner.launch.cores import Cores, divide_cores, read_topology
-from benchmark_runner.launch.device import Device, choose_device, describe_gpu, visible_gpu
-from benchmark_runner.launch.engine import become_subreaper, keep_stdout, last_words, start_engine
-from benchmark_runner.launch.events import EventReport, read_events
+from benchmark_runner.launch.device import Device, choose_device, visible_gpu
 from benchmark_runner.launch.inputs import Inputs, missing_engine
 from benchmark_runner.launch.log import Log
 from benchmark_runner.launch.machine_lock import lock_path, machine_alone
@@ -24,6 +22,7 @@ from benchmark_runner.launch.preflight import (
     Snapshot,
     ancestors,
     busy_processes,
+    describe_gpu,
     take_snapshot,
     warning,
     warnings_before,
@@ -45,12 +44,14 @@ from benchmark_runner.launch.record import (
 from benchmark_runner.launch.sidecar import Sidecar, monitor_command
 from benchmark_runner.launch.spec import build_spec
 from benchmark_runner.launch.supervise import EngineRun, supervise
-from benchmark_runner.launch.surroundings import engine_environment, recorded_environment
-from benchmark_runner.launch.watch import InterruptedLaunchError, Watch
 from benchmark_runner.monitor.gpu import open_gpu
 from benchmark_runner.monitor.probe import Sample
-from benchmark_runner.monitor.summary import Window, summarise, take_apart
-from benchmark_runner.orphans import below_process, end_all
+from benchmark_runner.monitor.summary import summarise, take_apart
+from benchmark_runner.processes.engine import become_subreaper, keep_stdout, last_words, start_engine
+from benchmark_runner.processes.orphans import below_process, end_all
+from benchmark_runner.processes.variables import engine_environment, recorded_environment
+from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
+from benchmark_runner.protocol.events import EventReport, Window, read_events
 
 SCRATCH: Final = "scratch"
 CORES_REMEDY: Final = "Set system.threads and system.cpu_affinity so that a physical core is left for the monitor"
@@ -162,7 +163,9 @@ class Launch:
                 )
             )
             self._warn([warning("cores", note, CORES_REMEDY) for note in cores.notes])
-            environment = engine_environment(os.environ, device=device, threads=cores.threads, marker=marker)
+            environment = engine_environment(
+                os.environ, visible_gpus=device.visible, threads=cores.threads, marker=marker
+            )
             self.record["engine_environment"] = recorded_environment(environment)
         return self._run_engine(watch, machine, cores, monitor, before, environment)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
 
 from benchmark_runner.launch.device import Device
-from benchmark_runner.launch.engine import python_command
-from benchmark_runner.launch.watch import EXIT_MONITOR_DIED, InterruptedLaunchError, Watch
 from benchmark_runner.monitor.probe import SWITCHES
+from benchmark_runner.processes.engine import python_command
+from benchmark_runner.processes.watch import EXIT_MONITOR_DIED, InterruptedLaunchError, Watch
 
 # Chosen: it takes a tenth of a second on an idle machine; a driver that must be loaded first takes some seconds.
 READY_LIMIT_SECONDS: Final = 60.0

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from benchmark_runner.launch.inputs import Inputs
-
-PROTOCOL: Final = 1
+from benchmark_runner.protocol.spec import make_spec, needed_seq_len
 
 
 def build_spec(inputs: Inputs, *, device: str, threads: int) -> dict[str, Any]:
@@ -21,22 +20,21 @@ def build_spec(inputs: Inputs, *, device: str, threads: int) -> dict[str, Any]:
         }
         for case, prompt_ids in zip(inputs.workload["cases"], inputs.prompt_ids, strict=True)
     ]
-    return {
-        "protocol": PROTOCOL,
-        "launch": {
-            "engine": inputs.engine["name"],
-            "workload": inputs.workload["name"],
-            "block": inputs.place["block"],
-        },
-        "model_dir": str(inputs.model_dir),
-        "weights": inputs.weights,
-        "dtype": inputs.engine["dtype"],
-        "device": device,
-        "threads": threads,
-        "max_seq_len": max(len(case["prompt_ids"]) + case["max_new_tokens"] for case in cases),
-        "cases": cases,
-        "warmup_iterations": inputs.workload["warmup_iterations"],
-        "iterations": inputs.workload["iterations_per_launch"],
-        "load": {"mode": "closed", "concurrency": 1},
-        "options": inputs.engine["options"],
+    spec = make_spec(
+        cases,
+        model_dir=inputs.model_dir,
+        weights=inputs.weights,
+        dtype=inputs.engine["dtype"],
+        device=device,
+        threads=threads,
+        max_seq_len=needed_seq_len(cases),
+        options=inputs.engine["options"],
+        warmup_iterations=inputs.workload["warmup_iterations"],
+        iterations=inputs.workload["iterations_per_launch"],
+    )
+    launch = {
+        "engine": inputs.engine["name"],
+        "workload": inputs.workload["name"],
+        "block": inputs.place["block"],
     }
+    return {**spec, "launch": launch}

@@ -7,11 +7,11 @@ import subprocess
 import time
 from typing import Final, NamedTuple
 
-from benchmark_runner.launch.engine import EngineExit, ask_to_end, collect_exit
 from benchmark_runner.launch.sidecar import KEY as MONITOR
 from benchmark_runner.launch.sidecar import Sidecar
-from benchmark_runner.launch.watch import Watch
-from benchmark_runner.orphans import below_process, end_all
+from benchmark_runner.processes.engine import EngineExit, ask_to_end, collect_exit
+from benchmark_runner.processes.orphans import below_process, end_all
+from benchmark_runner.processes.watch import Watch
 
 ENGINE: Final = "engine"
 

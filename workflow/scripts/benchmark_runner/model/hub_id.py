@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark_runner.model.shapes import IDENTITY_DIGITS
+from benchmark_runner.hashes import text_identity
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class HubModel:
     @property
     def identity(self) -> str:
         """Short hash of repository and commit."""
-        return hashlib.sha256(f"hugging_face {self.id} {self.revision}".encode()).hexdigest()[:IDENTITY_DIGITS]
+        return text_identity(f"hugging_face {self.id} {self.revision}")
 
     def source(self) -> dict[str, Any]:
         """What plan and manifest say of where the model comes from."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError, exit_status
+from benchmark_runner.hashes import file_sha256, text_identity
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.model.checkpoint import (
     files_that_matter,
@@ -20,19 +20,12 @@ from benchmark_runner.model.checkpoint import (
     weights_name,
 )
 from benchmark_runner.model.recipes import RECIPES
-from benchmark_runner.model.shapes import IDENTITY_DIGITS
 from benchmark_runner.model.source import carried_source, require_made
 
 SCHEMA_VERSION: Final = 1
 
 MAKERS: Final = ("folder", "embedded", "synthetic", "hugging_face")
 """Kinds of source; a folder is the user's own."""
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_cache(cache_file: Path) -> dict[str, str]:
@@ -66,7 +59,7 @@ def folder_identity(path: Path, cache_file: Path) -> tuple[str, dict[str, str]]:
     """
     hashes = remembered_hashes(path, files_that_matter(path), cache_file)
     text = "".join(f"{name} {sha256}\n" for name, sha256 in hashes.items())
-    return hashlib.sha256(text.encode()).hexdigest()[:IDENTITY_DIGITS], hashes
+    return text_identity(text), hashes
 
 
 def describe_files(folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from tokenizers import Tokenizer
 
-from benchmark_runner.campaign.fidelity_prompts import LONG_PROMPTS
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.model.chat import render
 from benchmark_runner.model.checkpoint import eos_ids
 from benchmark_runner.model.counted_text import WORDS, text_of
+from benchmark_runner.model.fidelity_prompts import LONG_PROMPTS
 
 SCHEMA_VERSION: Final = 2
 """2: with texts that nobody can have seen. 1: the first format."""

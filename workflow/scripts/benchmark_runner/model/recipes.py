@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from benchmark_runner.model.shapes import IDENTITY_DIGITS
+from benchmark_runner.hashes import text_identity
 
 CONVERTER_VERSION: Final = 1
 """Goes up when the conversion writes other bytes, so that the models' identities change with it."""
@@ -33,7 +32,7 @@ class Recipe:
     def identity(self) -> str:
         """Short hash of the source file and the converter, which determine each byte of the model."""
         text = f"{self.gguf_sha256} converter {CONVERTER_VERSION}"
-        return hashlib.sha256(text.encode()).hexdigest()[:IDENTITY_DIGITS]
+        return text_identity(text)
 
 
 RECIPES: Final = {

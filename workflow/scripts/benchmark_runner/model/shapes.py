@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+
+from benchmark_runner.hashes import text_identity
 
 TABLE: Final = Path(__file__).with_name("shapes.yaml")
 
@@ -22,9 +23,6 @@ GENERATOR_VERSION: Final = 1
 
 SEED: Final = 0
 """Of the weights: one is enough, since speed does not depend on their values."""
-
-IDENTITY_DIGITS: Final = 12
-"""Hexadecimal digits of a model's identity: 48 bits tell more models apart than anybody benchmarks."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Synthetic:
     def identity(self) -> str:
         """Short hash of all that determines each byte of the model."""
         text = json.dumps([GENERATOR_VERSION, SEED, self.config], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:IDENTITY_DIGITS]
+        return text_identity(text)
 
     @property
     def context_length(self) -> int:

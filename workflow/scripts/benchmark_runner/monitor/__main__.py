@@ -22,7 +22,7 @@ from benchmark_runner.monitor.limits import Limits
 from benchmark_runner.monitor.loop import Commands, Loop
 from benchmark_runner.monitor.machine import CoresProbe, FrequencyProbe, MemoryProbe, TemperatureProbe
 from benchmark_runner.monitor.probe import SWITCHED_OFF, SWITCHES, Probe
-from benchmark_runner.orphans import end_launch
+from benchmark_runner.processes.orphans import end_launch
 
 MEMORY_VALUES: Final = frozenset({"memory_available_bytes", "swap_used_bytes", "engine_rss_bytes"})
 

@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from benchmark_runner.monitor.probe import Sample
-from benchmark_runner.procfs import Process, descendants, read_process, scan, thread_run_ns
+from benchmark_runner.processes.procfs import Process, descendants, read_process, scan, thread_run_ns
 
 # Chosen: looking through the whole process table for new children may take this share of the monitor's time.
 SCAN_TIME_SHARE: Final = 0.02

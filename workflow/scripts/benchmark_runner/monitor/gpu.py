@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.monitor.probe import Sample
-from benchmark_runner.procfs import read_process
+from benchmark_runner.processes.procfs import read_process
 
 LIBRARY: Final = "libnvidia-ml.so.1"
 NO_DRIVER: Final = f"no NVIDIA driver here ({LIBRARY} cannot be loaded)"

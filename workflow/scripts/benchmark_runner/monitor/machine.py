@@ -7,7 +7,7 @@ import os
 from typing import Final, NamedTuple
 
 from benchmark_runner.monitor.probe import KernelFile, Sample, open_kernel_file
-from benchmark_runner.procfs import TICKS_PER_SECOND
+from benchmark_runner.processes.procfs import TICKS_PER_SECOND
 
 # Drivers of processor sensors, as hwmon and thermal zones call them; others are disks, boards, batteries.
 CPU_HWMON_NAMES: Final = frozenset({"coretemp", "k10temp", "zenpower", "cpu_thermal"})

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.monitor.probe import Sample
+from benchmark_runner.processes.engine import EngineUsage
+from benchmark_runner.protocol.events import Window
 
 # Field of the record: name in the samples. A field that is null takes its reason from there.
 SOURCES: Final = {
@@ -34,25 +36,6 @@ GPU_SOURCES: Final = {
     "clock_sm_mhz_mean": "gpu_clock_sm_mhz",
     "throttle_reasons": "gpu_throttle_reasons",
 }
-
-
-class Window(NamedTuple):
-    """A span of time, CLOCK_MONOTONIC nanoseconds."""
-
-    start_ns: int
-    end_ns: int
-
-    @property
-    def seconds(self) -> float:
-        """Its length."""
-        return (self.end_ns - self.start_ns) / 1e9
-
-
-class EngineUsage(NamedTuple):
-    """What the kernel counted for the engine and the children it waited for (wait4's rusage)."""
-
-    cpu_seconds: float
-    peak_rss_bytes: int
 
 
 class Metrics(NamedTuple):

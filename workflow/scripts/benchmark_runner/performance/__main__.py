@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.performance.analysis import analyse
-from benchmark_runner.rawdata import read_heads
+from benchmark_runner.records.raw_data import read_heads
 
 
 def main(argv: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from benchmark_runner.performance import ranking
 from benchmark_runner.performance.decode import decode_by_position
 from benchmark_runner.performance.ranking import LATENCY
-from benchmark_runner.performance.results import Cell, Results
+from benchmark_runner.statistics.results import Cell, Results
 
 SCHEMA_VERSION: Final = 1
 

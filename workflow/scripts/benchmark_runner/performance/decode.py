@@ -11,10 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmark_runner.launch_tables import launch_tables, rows_where
+from benchmark_runner.records.table import launch_tables, rows_where
 from benchmark_runner.statistics.estimates import FloatArray, typical_estimate
-
-MS_PER_S: Final = 1e3
+from benchmark_runner.units import MS_PER_S
 
 MOST_POINTS: Final = 64
 """Chosen: a line in a plot shows no more; longer answers are averaged over neighbouring tokens."""

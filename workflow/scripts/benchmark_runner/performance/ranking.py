@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from benchmark_runner.performance.results import Cell, Results
+from benchmark_runner.statistics.results import Cell, Results
 
 LATENCY: Final = "e2e_ms"
 THROUGHPUT: Final = "total_tokens_per_s"

@@ -16,8 +16,6 @@ from matplotlib.figure import Figure
 from benchmark_runner.display import STRUCK, plural, significant, time_unit
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.performance.results import Cell as Place
-from benchmark_runner.performance.results import Results
 from benchmark_runner.plots.rows import Estimate, Row, draw_rows, rows_inches
 from benchmark_runner.plots.style import (
     by_workload_and_case,
@@ -30,6 +28,9 @@ from benchmark_runner.plots.style import (
     save_png,
     style,
 )
+from benchmark_runner.records.table import read_measured
+from benchmark_runner.statistics.results import Cell as Place
+from benchmark_runner.statistics.results import Results
 
 METRICS: Final = (("e2e_ms", "End-to-end latency"), ("ttft_ms", "Time to first token (TTFT)"))
 COLUMNS: Final = ["engine", "workload", "case", "block", "warmup", "outlier", "e2e_ms", "ttft_ms"]
@@ -39,12 +40,6 @@ AXES_WIDTH: Final = 0.29
 HEAD_INCHES: Final = 1.0
 PANEL_HEAD_INCHES: Final = 0.62
 PANEL_FOOT_INCHES: Final = 0.42
-
-
-def read_measured(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Measured iterations, without warm-ups, of iterations.parquet."""
-    table = pd.read_parquet(path, columns=list(columns))
-    return table[~table["warmup"]]
 
 
 def latency_rows(

@@ -27,7 +27,7 @@ from benchmark_runner.plots.style import (
     save_png,
     style,
 )
-from benchmark_runner.rawdata import read_heads
+from benchmark_runner.records.raw_data import read_heads
 
 HEAD_INCHES: Final = 1.35
 FOOT_INCHES: Final = 0.5

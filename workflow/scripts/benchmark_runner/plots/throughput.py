@@ -20,9 +20,6 @@ from matplotlib.ticker import StrMethodFormatter
 from benchmark_runner.display import significant
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.performance.results import Cell as Place
-from benchmark_runner.performance.results import Results
-from benchmark_runner.plots.latency import read_measured
 from benchmark_runner.plots.style import (
     INK,
     MUTED,
@@ -37,6 +34,9 @@ from benchmark_runner.plots.style import (
     style,
     wrapped,
 )
+from benchmark_runner.records.table import read_measured
+from benchmark_runner.statistics.results import Cell as Place
+from benchmark_runner.statistics.results import Results
 
 RATE_METRICS: Final = (("decode_tokens_per_s", "Decode"), ("prefill_tokens_per_s", "Prefill"))
 COLUMNS: Final = ["engine", "workload", "case", "warmup", "prompt_tokens"]

@@ -14,8 +14,9 @@ import yaml
 from benchmark_runner.configuration.resolve import resolve
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_text_atomic
-from benchmark_runner.rawdata import read_heads
-from benchmark_runner.report.charts import CHART_COLUMNS, read_measured
+from benchmark_runner.records.raw_data import read_heads
+from benchmark_runner.records.table import read_measured
+from benchmark_runner.report.charts import CHART_COLUMNS
 from benchmark_runner.report.inputs import Inputs
 from benchmark_runner.report.page import render
 

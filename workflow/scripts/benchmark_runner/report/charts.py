@@ -7,11 +7,8 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from benchmark_runner.performance.results import Cell as Place
-from benchmark_runner.plots.latency import read_measured
 from benchmark_runner.report.inputs import Inputs
-
-__all__ = ["CHART_COLUMNS", "decode_chart", "distribution_chart", "read_measured"]
+from benchmark_runner.statistics.results import Cell as Place
 
 CHART_COLUMNS: Final = (
     "engine",

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark_runner.performance.results import Results
 from benchmark_runner.plots.style import engine_colours, in_order
+from benchmark_runner.statistics.results import Results
 
 Document = Mapping[str, Any]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmark_runner.display import milliseconds, plural, significant
-from benchmark_runner.performance.results import Cell as Place
 from benchmark_runner.report.inputs import Document, Inputs
+from benchmark_runner.statistics.results import Cell as Place
 from benchmark_runner.summary.recommendation import QUICK
 
 DOUBTS_SHOWN: Final = 3  # more would push the figures off the first screen; the section below has all

@@ -6,10 +6,10 @@ from typing import Final
 
 from benchmark_runner.display import ABSENT, STRUCK, TIMES, estimate_parts, plural, significant
 from benchmark_runner.performance.ranking import LATENCY as PRIMARY_METRIC
-from benchmark_runner.performance.results import Cell as Place
 from benchmark_runner.report.inputs import Document, Inputs
 from benchmark_runner.report.tables import Cell, Column, Table, text_or_absent
 from benchmark_runner.report.wording import wording
+from benchmark_runner.statistics.results import Cell as Place
 
 TABLE_METRICS: Final = (
     ("e2e_ms", "End-to-end"),

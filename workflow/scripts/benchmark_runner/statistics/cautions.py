@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from benchmark_runner.collect import value_at
 from benchmark_runner.display import plural
+from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
 from benchmark_runner.statistics.metrics import PRIMARY
 from benchmark_runner.statistics.settings import DEVICE, alike_workloads, shown

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from benchmark_runner.collect import value_at
+from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics import families
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.families import LaunchValues, Pairing, Place

@@ -10,11 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-FloatArray = npt.NDArray[np.float64]
+from benchmark_runner.units import ROUNDING
 
-ROUNDING: Final = 1e-12
-"""Relative differences below this are rounding of double precision (2e-16 an operation), not spread of a machine whose
-clock counts nanoseconds."""
+FloatArray = npt.NDArray[np.float64]
 
 LARGEST_LOG: Final = 600.0
 """Chosen: e^600 = 10^260 leaves room for a value's unit in a double, and no ratio is as large."""

@@ -8,10 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmark_runner.collect import value_at
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.rawdata import read_heads
+from benchmark_runner.records.raw_data import read_heads, value_at
 
 POOLED_KEYS = ("measure_version", "model.identity")
 """Keys on which all launches of a campaign must agree, whatever their engine."""

@@ -13,9 +13,10 @@ from typing import Final
 import numpy as np
 from scipy import stats
 
-from benchmark_runner.statistics.estimates import ROUNDING, FloatArray
+from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.hypotheses import TestResult
 from benchmark_runner.statistics.power import ARRANGEMENTS_DRAWN, MOST_VALUES_COUNTED
+from benchmark_runner.units import ROUNDING
 
 SEED: Final = 20_260_101
 """Of the arrangements drawn: the same data must give the same p-value."""

@@ -13,16 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from benchmark_runner.collect import value_at
-from benchmark_runner.launch_tables import launch_tables, rows_where
+from benchmark_runner.records.raw_data import value_at
+from benchmark_runner.records.table import launch_tables, rows_where, tokens_made
 from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.inputs import EngineData, Launch, device_of
 from benchmark_runner.statistics.metrics import BY_NAME, CASE_METRICS, LAUNCH_METRICS, Metric
 from benchmark_runner.statistics.percentiles import median, median_in_place
-
-NS_PER_MS: Final = 1e6
+from benchmark_runner.units import NS_PER_MS
 
 BoolArray = npt.NDArray[np.bool_]
 CellKey = tuple[str, str, str | None]
@@ -218,14 +216,6 @@ def launch_samples(engine: EngineData, workload: str, tokens: Mapping[int, int])
             tuple(np.ones(1, dtype=np.bool_) for _ in usable),
         )
     return samples
-
-
-def tokens_made(iterations: Path) -> dict[tuple[str, str, int], int]:
-    """Tokens generated in the measured iterations of each launch, by (engine, workload, block)."""
-    columns = ["engine", "workload", "block", "tokens"]
-    table = pq.read_table(iterations, columns=columns, filters=[("warmup", "==", False)])
-    sums = table.group_by(["engine", "workload", "block"]).aggregate([("tokens", "sum")]).to_pylist()
-    return {(row["engine"], row["workload"], row["block"]): row["tokens_sum"] for row in sums}
 
 
 def each_sample(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmark_runner.collect import value_at
+from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
 
 Value = str | int | bool | None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark_runner.collect import value_at
+from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics import absences
 from benchmark_runner.statistics.cautions import all_cautions
 from benchmark_runner.statistics.cells import describe

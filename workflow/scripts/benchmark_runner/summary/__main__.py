@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_json, write_text_atomic
-from benchmark_runner.performance.results import Results
+from benchmark_runner.statistics.results import Results
 from benchmark_runner.summary.document import summary_document
 from benchmark_runner.summary.table import comparison_table
 

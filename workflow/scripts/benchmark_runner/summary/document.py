@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from benchmark_runner.performance.results import Results
+from benchmark_runner.statistics.results import Results
 from benchmark_runner.summary.recommendation import recommend
 
 SCHEMA_VERSION: Final = 1

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from benchmark_runner.display import plural
 from benchmark_runner.performance.ranking import LATENCY, headline_cell
-from benchmark_runner.performance.results import Results
+from benchmark_runner.statistics.results import Results
 
 QUICK: Final = (
     "This is a quick look; the comprehensive campaign (--configfile config/comprehensive.yaml) adds launches, "

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from benchmark_runner.display import ABSENT, estimate_text, plural, ratio_text
-from benchmark_runner.markdown import markdown_table
+from benchmark_runner.display import ABSENT, estimate_text, markdown_table, plural, ratio_text
 from benchmark_runner.performance.ranking import LATENCY, THROUGHPUT
-from benchmark_runner.performance.results import Cell, Results
+from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.settings import alike_workloads, shown
 
 COLUMNS: Final = (

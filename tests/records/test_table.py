@@ -1,0 +1,97 @@
+"""iterations.parquet read launch by launch: each once, without warm-ups, with the numbers of the whole table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from benchmark_runner.records.table import launch_tables, rows_where
+from benchmark_runner.statistics.inputs import read_inputs
+from benchmark_runner.statistics.samples import Sample, each_sample, empty_sample
+from records import ScriptedEngine, ScriptedWorkload, write_results
+
+SPREAD = {"launch_spread": 0.05, "iteration_spread": 0.05}
+ENGINES = [ScriptedEngine("torch", **SPREAD), ScriptedEngine("candle", ttft_ms=5.0, **SPREAD)]
+WORKLOADS = [
+    ScriptedWorkload("chat", ((8, 11), (4, 5)), iterations=6),
+    ScriptedWorkload("essay", ((8, 1),), iterations=6),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("tables")
+    write_results(found, ENGINES, WORKLOADS, launches=4)
+    return found
+
+
+def test_each_launch_comes_once_without_warm_ups(folder: Path) -> None:
+    path = folder / "analysis" / "iterations.parquet"
+    whole = pd.read_parquet(path)
+    for engine in ("torch", "candle"):
+        for workload in ("chat", "essay"):
+            tables = list(launch_tables(path, engine, workload, ["index", "e2e_ms"]))
+            assert sorted(block for block, _ in tables) == [1, 2, 3, 4]
+            for block, table in tables:
+                mine = whole[(whole.engine == engine) & (whole.workload == workload) & (whole.block == block)]
+                assert table.column_names == ["index", "e2e_ms"]
+                assert table.column("e2e_ms").to_pylist() == mine[~mine.warmup].e2e_ms.tolist()
+
+
+def test_samples_are_those_of_the_whole_table(folder: Path) -> None:
+    """The plain definition beside the reading launch by launch."""
+    path = folder / "analysis" / "iterations.parquet"
+    whole = pd.read_parquet(path)
+    whole = whole[~whole.warmup]
+    raw, fidelity = ([folder / name / f"{engine.name}.json" for engine in ENGINES] for name in ("raw_data", "fidelity"))
+    inputs = read_inputs(folder / "plan.json", raw, fidelity)
+    seen = 0
+    for (engine, workload, case), metric, sample in each_sample(inputs.engines, inputs.plan["workloads"], path):
+        if case is None:
+            continue
+        mine = whole[(whole.engine == engine) & (whole.workload == workload) & (whole.case == case)]
+        for block, values, kept in zip(sample.blocks, sample.values, sample.kept, strict=True):
+            rows = mine[mine.block == block]
+            if metric.level == "token":
+                expected = np.concatenate([np.asarray(gaps, dtype=float) for gaps in rows[metric.name]])
+                flags = np.repeat(rows.outlier.to_numpy(), [len(gaps) for gaps in rows[metric.name]])
+            else:
+                present = rows[metric.name].notna()
+                expected, flags = rows[metric.name][present].to_numpy(), rows.outlier[present].to_numpy()
+            assert values.tolist() == expected.tolist()
+            assert kept.tolist() == [not flag for flag in flags]
+            seen += 1
+    assert seen > 100
+
+
+def _sample(*launches: tuple[list[float], list[bool]]) -> Sample:
+    values = tuple(np.array(one) for one, _ in launches)
+    kept = tuple(np.array(one, dtype=np.bool_) for _, one in launches)
+    return Sample(tuple(range(1, len(launches) + 1)), np.arange(len(launches), dtype=np.float64), values, kept)
+
+
+def test_flagged_values_are_left_out_of_a_cleaned_sample_and_a_launch_of_them_with_it() -> None:
+    sample = _sample(([1.0, 9.0, 2.0], [True, False, True]), ([50.0], [False]), ([6.0, 4.0, 5.0], [True] * 3))
+    found = sample.cleaned
+    assert found.by_block() == {1: 1.5, 3: 5.0}
+    assert found.launch_means.tolist() == [1.5, 5.0]
+    assert (found.mean, found.median) == (3.6, 4.0)
+    assert [values.tolist() for values in sample.values] == [[1.0, 9.0, 2.0], [50.0], [6.0, 4.0, 5.0]]
+
+
+def test_a_sample_without_flags_is_clean_and_one_without_values_has_no_centre() -> None:
+    sample = _sample(([1.0, 9.0, 2.0], [True] * 3), ([3.0, 4.0], [True] * 2))
+    assert sample.cleaned.by_block() == sample.by_block() == {1: 2.0, 2: 3.5}
+    assert (sample.cleaned.mean, sample.cleaned.median) == (3.8, 3.0)
+    assert empty_sample("none").cleaned.by_block() == {}
+
+
+@pytest.mark.parametrize("measured", [[1, 2], [0], [0, 2], [], [0, 1, 2]], ids=str)
+def test_rows_are_those_that_meet_the_condition_together_or_apart(measured: list[int]) -> None:
+    table = pa.table({"row": [0, 1, 2]})
+    condition = pa.chunked_array([[row in measured for row in range(3)]])
+    assert rows_where(table, condition).column("row").to_pylist() == measured

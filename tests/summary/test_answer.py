@@ -1,0 +1,40 @@
+"""What Snakemake ends with."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark_runner.jsonio import write_json
+from benchmark_runner.summary.answer import main
+
+ROW = {"latency_ms": 28.0, "throughput": 40.0, "speedup": 2.0}
+SUMMARY = {
+    "summary": {"recommendation": "fast is faster."},
+    "comparison_matrix": {"fast": ROW, "gone": dict.fromkeys(ROW)},
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_json(tmp_path / "summary.json", SUMMARY)
+    (tmp_path / "report.html").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("targets", [[], ["report"], ["plan", "report"]])
+def test_the_answer_names_every_engine_and_the_report(folder, capsys, targets):
+    assert main(["--output-dir", str(folder), *targets]) == 0
+    shown = capsys.readouterr().out
+    for part in ("fast is faster.", "28.0 ms", "2.00 x the baseline", "no measurement", str(folder / "report.html")):
+        assert part in shown
+
+
+@pytest.mark.parametrize("targets", [["plan"], ["doctor"], ["doctor", "plan"], ["compare"]])
+def test_targets_that_print_an_answer_of_their_own_end_without_another(folder, capsys, targets):
+    assert main(["--output-dir", str(folder), *targets]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_folder_without_a_report_has_no_answer(tmp_path, capsys):
+    assert main(["--output-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,1 @@
+"""What a campaign will take, before it runs: plan, forecast, minutes, spread."""

@@ -1,0 +1,109 @@
+"""Stage forecast: prints what a campaign will do and cost before it runs; what `snakemake plan` shows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.campaign.continued import equal_share
+from benchmark_runner.display import plural
+from benchmark_runner.errors import exit_status
+from benchmark_runner.jsonio import read_json
+from benchmark_runner.launch import progress
+from benchmark_runner.planning.minutes import S_PER_MIN, Expected, expected
+from benchmark_runner.planning.plan import findable, launches_in_words, power_of
+from benchmark_runner.planning.spread import measured_spread
+
+LABEL_WIDTH: Final = 14
+WIDTH: Final = 100
+"""Chosen: most terminals show as many characters."""
+
+
+def time_in_words(forecast: Expected, owed: int) -> str:
+    """How long the launches take, and by what that is known."""
+    if forecast.total_minutes is None or forecast.owed_minutes is None:
+        return f"not known: {forecast.reason}"
+    total = f"about {progress.in_words(forecast.total_minutes * S_PER_MIN)} for all launches"
+    left = f", {progress.in_words(forecast.owed_minutes * S_PER_MIN)} for those owed" if owed else ""
+    return f"{total}{left}, by {plural(forecast.known, 'finished launch')} of the same kind"
+
+
+def _gpu_hours(plan: Mapping[str, Any]) -> str:
+    hours = plan["expected"]["gpu_hours"]
+    return f", of which {hours:.2g} hours hold a GPU" if hours else ""
+
+
+def _iterations(plan: Mapping[str, Any]) -> Iterator[str]:
+    wanted = {entry["name"]: entry["iterations"] for entry in plan["config"]["workloads"]}
+    for workload in plan["workloads"]:
+        name, each = workload["name"], workload["iterations_per_launch"]
+        as_before = ""
+        if each > equal_share(wanted[name], plan["campaign"]["launches"]):
+            as_before = f", as in the launches that are there, {workload['iterations_total']} in all"
+        yield f"{name}: {each} and {workload['warmup_iterations']} to warm up{as_before}"
+
+
+def _first_block(plan: Mapping[str, Any], owed: Collection[int]) -> Iterator[str]:
+    """The launches of block 1 in their order, each with whether it is owed."""
+    rows = [row for row in plan["order"] if row["block"] == 1]
+    width = max(len(row["engine"]) for row in rows)
+    for row in rows:
+        state = "owed" if row["position"] in owed else "there"
+        yield f"    {row['position']:>3}  {row['engine']:<{width}}  {row['workload']}  ({state})"
+
+
+def _line(label: str, text: str) -> str:
+    margin = " " * LABEL_WIDTH
+    return textwrap.fill(
+        text, WIDTH, initial_indent=f"  {label:<{LABEL_WIDTH - 2}}", subsequent_indent=margin, break_on_hyphens=False
+    )
+
+
+def in_words(plan: Mapping[str, Any], owed: Collection[int], forecast: Expected) -> str:
+    """The forecast for the terminal: launches, iterations, time, what can be found, the order of the first block."""
+    campaign, power = plan["campaign"], plan["power"]
+    blocks = campaign["launches"]
+    launches = plural(power["fewest_launches"], "launch")
+    lines = [
+        campaign["name"],
+        _line("launches", f"{launches_in_words(plan)}; {len(owed) or 'none'} owed"),
+        _line("iterations", f"a launch, {'; '.join(_iterations(plan))}"),
+        _line(
+            "time", f"{time_in_words(forecast, len(owed))}{_gpu_hours(plan)}; builds, checks and analysis come on top"
+        ),
+        _line("can find", findable(power)),
+        _line("needs", f"{launches} or more of each engine and workload for a verdict"),
+        _line("order", f"block 1 of {blocks}, shuffled by seed {campaign['seed']}:"),
+        *_first_block(plan, owed),
+    ]
+    if blocks > 1:
+        lines.append(f"    {plural(blocks - 1, 'block')} more of the same launches, each in an order of its own")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the forecast of a plan.json. It changes with every finished launch, so no file holds it."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.planning.forecast", description=main.__doc__)
+    parser.add_argument("--plan", type=Path, required=True, help="plan.json of the configuration")
+    parser.add_argument("--config", type=json.loads, required=True, help="resolved configuration as JSON")
+    parser.add_argument("--engines-folder", type=Path, required=True, help="folder with the adapters")
+    arguments = parser.parse_args(argv)
+    plan = read_json(arguments.plan)
+    campaign = load_campaign(arguments.config, [], arguments.engines_folder)
+    owed = {launch.position for launch in campaign.owed_launches.values()}
+    output_dir = Path(campaign.output_dir)
+    # plan.json reckons with what was measured when it was written; since then more may have been.
+    plan["power"] = power_of(plan, measured_spread(plan["order"], output_dir, os.uname().nodename))
+    print(in_words(plan, owed, expected(plan["order"], owed, output_dir)))
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -1,0 +1,129 @@
+"""Stage plan: writes plan.json, which launches in which order, and what they can find out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.campaign.machine import this_machine
+from benchmark_runner.display import plural
+from benchmark_runner.errors import exit_status
+from benchmark_runner.jsonio import write_json
+from benchmark_runner.planning.minutes import expected
+from benchmark_runner.planning.spread import Spread, measured_spread
+from benchmark_runner.statistics import power
+from benchmark_runner.statistics.design import design_of
+
+ASSUMED_CV: Final = 0.04
+"""Spread of an engine's launch medians where nothing was measured on this machine before (reference recipe)."""
+
+POWER: Final = power.DEFAULT_POWER
+
+
+def power_of(plan: Mapping[str, Any], spread: Spread | None) -> dict[str, Any]:
+    """What the design can find: family of tests, fewest launches, smallest detectable ratio.
+
+    spread is how much launches varied on this machine before; None assumes ASSUMED_CV.
+    """
+    engines = sum(engine["control_of"] is None for engine in plan["engines"])
+    cells = sum(len(workload["cases"]) for workload in plan["workloads"])
+    launches = plan["campaign"]["launches"]
+    design = design_of(engines, cells, launches, plan["config"]["analysis"])
+    cv, tests = ASSUMED_CV if spread is None else spread.cv, max(design.tests, 1)
+    return {
+        "tests": design.tests,
+        "family": "all pairs of engines without the control, in each test case, on end-to-end latency",
+        "alpha": design.alpha,
+        "alpha_of_look": design.alpha_of_look,
+        "significance_test": design.scheme.name,
+        "launches": launches,
+        "fewest_launches": design.needed,
+        "can_reach_significance": design.can_answer,
+        "cv": cv,
+        "cv_source": "assumed" if spread is None else "past records of this machine",
+        "cv_launches": 0 if spread is None else spread.launches,
+        "power": POWER,
+        "smallest_detectable_ratio": power.smallest_detectable_ratio(launches, cv, tests, design.alpha_of_look, POWER),
+    }
+
+
+def expected_of(plan: Mapping[str, Any], output_dir: Path, *, has_gpu: bool) -> dict[str, Any]:
+    """Minutes of all launches and hours of a GPU, by finished launches of the same kind; null with a reason where none
+    is known."""
+    everything = expected(plan["order"], [], output_dir)
+    on_gpu = {engine["name"] for engine in plan["engines"] if has_gpu and engine["build_device"] != "cpu"}
+    gpu = expected([row for row in plan["order"] if row["engine"] in on_gpu], [], output_dir)
+    gpu_minutes = 0.0 if not on_gpu else gpu.total_minutes
+    return {
+        "minutes": everything.total_minutes,
+        "gpu_hours": None if gpu_minutes is None else gpu_minutes / 60.0,
+        "known_launches": everything.known,
+        "reason": everything.reason,
+    }
+
+
+def _spread_in_words(found: Mapping[str, Any]) -> str:
+    if found["cv_source"] == "assumed":
+        return f"if launches vary by {found['cv']:.0%} (assumed; the report tells how much they did)"
+    return (
+        f"if launches vary as {plural(found['cv_launches'], 'launch')} did on this machine before, by {found['cv']:.1%}"
+    )
+
+
+def findable(found: Mapping[str, Any]) -> str:
+    """In one sentence: the smallest difference that the design can find, or the launches that it lacks."""
+    tests = plural(found["tests"], "test")
+    if found["tests"] == 0:
+        return "there is no pair of engines to compare"
+    if not found["can_reach_significance"]:
+        return (
+            f"{plural(found['launches'], 'launch')} cannot reach significance in {tests}; "
+            f"{found['fewest_launches']} can: set benchmark.launches. Verdicts will read `untestable`"
+        )
+    if found["smallest_detectable_ratio"] is None:
+        return f"no difference up to 100 times is found with {found['power']:.0%} power: set benchmark.launches higher"
+    percent = 100.0 * (found["smallest_detectable_ratio"] - 1.0)
+    smallest = f"smallest difference found with {found['power']:.0%} power in {tests}: {percent:.1f} %"
+    return f"{smallest}, {_spread_in_words(found)}"
+
+
+def launches_in_words(plan: Mapping[str, Any]) -> str:
+    """How many launches there are, and of what."""
+    engines, workloads = plan["engines"], plan["workloads"]
+    names = ", ".join(engine["name"] for engine in engines)
+    return (
+        f"{plural(len(plan['order']), 'launch')} = {plural(plan['campaign']['launches'], 'block')} of "
+        f"{plural(len(engines), 'engine')} ({names}) x {plural(len(workloads), 'workload')}"
+    )
+
+
+def in_words(plan: Mapping[str, Any]) -> str:
+    """The plan in two lines for the terminal and the log."""
+    return f"{plan['campaign']['name']}: {launches_in_words(plan)}\n{findable(plan['power'])}"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write plan.json of a resolved configuration; prints it in words."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.planning.plan", description=__doc__)
+    parser.add_argument("--config", type=json.loads, required=True, help="resolved configuration as JSON")
+    parser.add_argument("--engines-folder", type=Path, required=True, help="folder with the adapters")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args(argv)
+    plan = load_campaign(arguments.config, [], arguments.engines_folder).plan()
+    output_dir, system = Path(plan["config"]["benchmark"]["output_dir"]), plan["config"]["system"]
+    plan["power"] = power_of(plan, measured_spread(plan["order"], output_dir, os.uname().nodename))
+    has_gpu = system["device"] != "cpu" and this_machine(system).gpu_absent_reason is None
+    plan["expected"] = expected_of(plan, output_dir, has_gpu=has_gpu)
+    write_json(arguments.out, plan)
+    print(in_words(plan))
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -1,0 +1,158 @@
+"""Starts the engine's process, ends it, and says in words how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from benchmark_runner.processes.procfs import scan
+
+# linux/prctl.h
+PR_SET_PDEATHSIG: Final = 1
+PR_SET_CHILD_SUBREAPER: Final = 36
+# Chosen: enough for a server to close its files, short for a person who pressed Ctrl-C.
+GRACE_SECONDS: Final = 2.0
+LAST_WORDS_BYTES: Final = 8192
+LAST_WORDS_CHARACTERS: Final = 400
+
+SIGNAL_WORDS: Final = {
+    signal.SIGKILL: "killed (SIGKILL) by the kernel's out-of-memory killer or by hand",
+    signal.SIGSEGV: "crashed with an invalid memory access (SIGSEGV)",
+    signal.SIGBUS: "crashed with a bus error (SIGBUS): a mapped file was cut short or memory is broken",
+    signal.SIGILL: "crashed with an illegal instruction (SIGILL): it was built for another processor",
+    signal.SIGABRT: "aborted itself (SIGABRT)",
+    signal.SIGFPE: "crashed with an arithmetic error (SIGFPE)",
+    signal.SIGTERM: "ended by SIGTERM from outside",
+    signal.SIGINT: "ended by SIGINT from outside",
+}
+
+
+class EngineUsage(NamedTuple):
+    """What the kernel counted for the engine and the children it waited for (wait4's rusage)."""
+
+    cpu_seconds: float
+    peak_rss_bytes: int
+
+
+class EngineExit(NamedTuple):
+    """How the engine's process ended: a code or a signal, when, and what the kernel counted."""
+
+    code: int | None
+    signal: int | None
+    time_ns: int
+    usage: EngineUsage
+
+    def describe(self) -> dict[str, Any]:
+        """The record's field `engine_exit`."""
+        return {"code": self.code, "signal": self.signal}
+
+
+def become_subreaper() -> None:
+    """Make processes that lose their parent below this one its children, so that none escapes the cleaning."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def _child_setup(cores: Sequence[int]) -> Callable[[], None]:
+    """What the child does between fork and exec; the library is loaded before the fork."""
+    libc = ctypes.CDLL(None)
+    parent = os.getpid()
+
+    def prepare() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it died before the kernel knew of our wish
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.sched_setaffinity(0, cores)
+        # A crash of an engine that maps gigabytes must not write them to the disk.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+    return prepare
+
+
+def start_engine(
+    command: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    cores: Sequence[int],
+    stdout: Path,
+    log: Path,
+) -> subprocess.Popen[bytes]:
+    """Start the engine in a session of its own, dying with this process; raises OSError where it cannot be executed."""
+    with stdout.open("wb") as stdout_file, log.open("wb") as log_file:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout_file,
+            stderr=log_file,
+            cwd=folder,
+            env=dict(environment),
+            start_new_session=True,
+            preexec_fn=_child_setup(cores),  # noqa: PLW1509 - this process has a single thread
+        )
+
+
+def collect_exit(process: subprocess.Popen[bytes]) -> EngineExit:
+    """Exit status and resource use of the engine, which has ended or is about to."""
+    _, status, usage = os.wait4(process.pid, 0)
+    time_ns = time.monotonic_ns()
+    code = os.waitstatus_to_exitcode(status)
+    process.returncode = code  # Popen must not wait for it again
+    spent = EngineUsage(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+    return EngineExit(code if code >= 0 else None, -code if code < 0 else None, time_ns, spent)
+
+
+def ask_to_end(process: subprocess.Popen[bytes], pidfd: int, grace_seconds: float = GRACE_SECONDS) -> None:
+    """SIGTERM to the engine's session and a moment to follow it, then SIGKILL to the engine itself."""
+    for pid, member in scan().items():
+        if member.session == process.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+    if not select.select([pidfd], [], [], grace_seconds)[0]:
+        process.kill()
+
+
+def signal_words(number: int) -> str:
+    """What a signal that ended the engine means to a reader."""
+    known = signal.Signals(number) if number in set(signal.Signals) else None
+    if known in SIGNAL_WORDS:
+        return SIGNAL_WORDS[known]
+    return f"ended by signal {number}" + (f" ({known.name})" if known is not None else "")
+
+
+def last_words(log: Path) -> str:
+    """The last line that an engine wrote to its log, a panic's note on backtraces aside; empty where there is none."""
+    with log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - LAST_WORDS_BYTES))
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    told = [line.strip() for line in lines if line.strip() and not line.startswith("note: ")]
+    return told[-1][-LAST_WORDS_CHARACTERS:] if told else ""
+
+
+def keep_stdout(stdout: Path, log: Path) -> int:
+    """Append what the engine printed to its log and remove the file; gives back how many bytes it was."""
+    size = stdout.stat().st_size
+    if size:
+        with stdout.open("rb") as source, log.open("ab") as target:
+            target.write(b"\n--- what the engine printed on stdout, which the protocol keeps empty ---\n")
+            while chunk := source.read(1 << 20):
+                target.write(chunk)
+    stdout.unlink()
+    return size
+
+
+def python_command(module: str) -> list[str]:
+    """Command that runs a module of this library in the same interpreter."""
+    return [sys.executable, "-m", module]

@@ -1,0 +1,1 @@
+"""What runner and adapters say to each other."""

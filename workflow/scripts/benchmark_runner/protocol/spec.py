@@ -1,0 +1,46 @@
+"""The spec that an adapter is given (workflow/schemas/spec.schema.yaml): built here for all who run one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+PROTOCOL: Final = 1
+"""The version that runner and adapters speak (docs/protocol.md)."""
+
+
+def needed_seq_len(cases: Sequence[Mapping[str, Any]]) -> int:
+    """The shortest sequence that holds each case's prompt and answer; unit: tokens."""
+    longest: int = max(len(case["prompt_ids"]) + case["max_new_tokens"] for case in cases)
+    return longest
+
+
+def make_spec(
+    cases: Sequence[Mapping[str, Any]],
+    *,
+    model_dir: Path,
+    weights: str,
+    dtype: str,
+    device: str,
+    threads: int,
+    max_seq_len: int,
+    options: Mapping[str, Any],
+    warmup_iterations: int = 0,
+    iterations: int = 1,
+) -> dict[str, Any]:
+    """Spec of one run of an adapter, one request in flight; the keys `launch` and `logits_path` are the caller's."""
+    return {
+        "protocol": PROTOCOL,
+        "model_dir": str(model_dir),
+        "weights": weights,
+        "dtype": dtype,
+        "device": device,
+        "threads": threads,
+        "max_seq_len": max_seq_len,
+        "cases": list(cases),
+        "warmup_iterations": warmup_iterations,
+        "iterations": iterations,
+        "load": {"mode": "closed", "concurrency": 1},
+        "options": dict(options),
+    }

@@ -1,0 +1,1 @@
+"""From the record of a launch to the table of iterations."""

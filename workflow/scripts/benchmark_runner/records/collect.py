@@ -1,0 +1,189 @@
+"""All records of one engine in one file: validated, checked to belong to the plan, nothing dropped."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import simdjson
+
+from benchmark_runner.errors import BenchmarkError, exit_status
+from benchmark_runner.jsonio import read_json
+from benchmark_runner.records.raw_data import RawRecord, read_record, value_at, write_raw
+
+SCHEMA_VERSION: Final = 1
+
+MUST_MATCH: Final = ("measure_version", "model.identity", "model.weights_sha256", "spec.cases")
+"""Keys on which two launches of one cell may never differ: they would be measurements of different things."""
+
+SHOULD_MATCH: Final = (
+    "load.device",
+    "load.weights_dtype",
+    "load.compute_dtype",
+    "load.kv_cache_dtype",
+    "load.threads",
+    "load.batch_size",
+    "load.simd",
+    "load.compiled_graph",
+    "hello.version",
+    "build.binary_sha256",
+    "host.hostname",
+)
+"""Keys whose difference makes launches suspicious without making them useless; stated as `unlike`, judged later."""
+
+
+def _spread_of(records: Sequence[Mapping[str, Any]], key: str) -> dict[str, list[int]]:
+    """Blocks by value (as JSON text) of the key, launches that never got so far (null) left out."""
+    blocks: dict[str, list[int]] = {}
+    for record in records:
+        value = value_at(record, key)
+        if value is not None:
+            blocks.setdefault(json.dumps(value, sort_keys=True), []).append(record["block"])
+    return blocks
+
+
+def refuse_unlike(records: Sequence[Mapping[str, Any]], where: str) -> None:
+    """Raise BenchmarkError naming the first MUST_MATCH key on which launches of one workload differ."""
+    for key in MUST_MATCH:
+        blocks = _spread_of(records, key)
+        if len(blocks) > 1:
+            values = "; ".join(f"{_short(value)} in blocks {held}" for value, held in blocks.items())
+            raise BenchmarkError(
+                f"{where}: launches differ in {key} ({values}) and cannot be pooled; move the folders of the launches "
+                "that do not belong out of the results folder and run again"
+            )
+
+
+def _short(value: str, limit: int = 40) -> str:
+    return value if len(value) <= limit else f"{value[:limit]}…"
+
+
+def unlike_launches(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """SHOULD_MATCH keys on which launches of one workload differ, each with its values and their blocks."""
+    found: list[dict[str, Any]] = []
+    for workload, launches in _by_workload(records).items():
+        for key in SHOULD_MATCH:
+            blocks = _spread_of(launches, key)
+            if len(blocks) > 1:
+                values = [{"value": json.loads(value), "blocks": held} for value, held in blocks.items()]
+                found.append({"key": key, "workload": workload, "values": values})
+    return found
+
+
+def _by_workload(records: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        groups.setdefault(record["workload"], []).append(record)
+    return groups
+
+
+def require_planned(plan: Mapping[str, Any], engine: str, record: Mapping[str, Any], where: str) -> None:
+    """Raise BenchmarkError unless the record is one of the plan's launches of the engine."""
+    if record["engine"] != engine:
+        raise BenchmarkError(
+            f"{where}: engine is {record['engine']!r}, not {engine!r}; give each engine its own records"
+        )
+    slots = [slot for slot in plan["order"] if slot["engine"] == engine]
+    for key in ("workload", "identity", "block"):
+        slots = [slot for slot in slots if slot[key] == record[key]]
+        if not slots:
+            raise BenchmarkError(
+                f"{where}: {key} {record[key]!r} is not part of the plan for {engine} {record['workload']}; "
+                "leave this record out (it stays in the results folder for the configuration that made it)"
+            )
+
+
+def _planned_engine(plan: Mapping[str, Any], engine: str) -> Mapping[str, Any]:
+    """The engine's entry in the plan; raises BenchmarkError where it has none."""
+    planned: Mapping[str, Any] | None = next((entry for entry in plan["engines"] if entry["name"] == engine), None)
+    if planned is None:
+        raise BenchmarkError(f"{engine!r} is no engine of the plan; it has {[e['name'] for e in plan['engines']]}")
+    return planned
+
+
+def planned(plan: Mapping[str, Any], engine: str, records: Iterable[tuple[str, RawRecord]]) -> Iterator[RawRecord]:
+    """The records (each with where it came from) as they come.
+
+    Raises BenchmarkError for one that the plan does not know, or that appears twice.
+    """
+    _planned_engine(plan, engine)
+    seen: dict[tuple[str, int], str] = {}
+    for where, record in records:
+        require_planned(plan, engine, record.head, where)
+        cell = (record.head["workload"], record.head["block"])
+        if cell in seen:
+            raise BenchmarkError(f"{where}: block {cell[1]} of {cell[0]} is already in {seen[cell]}; give it once")
+        seen[cell] = where
+        yield record
+
+
+def describe(
+    plan: Mapping[str, Any], engine: str, fidelity: Mapping[str, Any] | None, heads: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What raw_data/<engine>.json says of all launches.
+
+    Raises BenchmarkError where they differ in a MUST_MATCH key. Launches that are planned but have no record are left
+    to the statistics, which count them.
+    """
+    for workload, group in _by_workload(heads).items():
+        refuse_unlike(group, f"{engine} {workload}")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "engine": engine,
+        "control_of": _planned_engine(plan, engine)["control_of"],
+        "baseline": plan["campaign"]["baseline"] == engine,
+        "campaign": plan["campaign"],
+        "workloads": plan["workloads"],
+        "fidelity": fidelity,
+        "unlike": unlike_launches(heads),
+    }
+
+
+def other_identities(plan: Mapping[str, Any], engine: str, engine_folder: Path) -> list[dict[str, Any]]:
+    """Launches of the engine in the results folder that are none of the plan's: listed, never pooled.
+
+    They belong to another configuration, or to more launches than the plan has now.
+    """
+    planned: dict[str, set[str]] = {}
+    for slot in plan["order"]:
+        if slot["engine"] == engine:
+            planned.setdefault(f"{slot['workload']}.{slot['identity']}", set()).add(str(slot["block"]))
+    found = []
+    for folder in sorted(engine_folder.glob("*.*")):
+        workload, _, identity = folder.name.rpartition(".")
+        blocks = {record.parent.name for record in folder.glob("*/record.json")} - planned.get(folder.name, set())
+        if blocks:
+            found.append({"workload": workload, "identity": identity, "launches": len(blocks)})
+    return found
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write raw_data/<engine>.json."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.records.collect", description=__doc__)
+    parser.add_argument("--plan", type=Path, required=True, help="plan.json")
+    parser.add_argument("--engine", required=True, help="engine whose records are collected")
+    parser.add_argument("--fidelity", type=Path, nargs="?", help="fidelity/<engine>.json, where there is one")
+    parser.add_argument("--records", type=Path, nargs="*", default=[], help="record.json of each launch")
+    parser.add_argument("--out", type=Path, required=True, help="raw_data/<engine>.json")
+    args = parser.parse_args(argv)
+    plan = read_json(args.plan)
+    fidelity = read_json(args.fidelity) if args.fidelity else None
+    engine_folders = {path.parents[2] for path in args.records if len(path.parents) > 3}
+    others = [entry for folder in sorted(engine_folders) for entry in other_identities(plan, args.engine, folder)]
+    json_parser = simdjson.Parser()  # one for all, since its memory for a long record takes time to get
+    records = planned(plan, args.engine, ((str(path), read_record(path, json_parser)) for path in args.records))
+
+    def described(heads: list[Mapping[str, Any]]) -> dict[str, Any]:
+        return {**describe(plan, args.engine, fidelity, heads), "not_part_of_campaign": others}
+
+    count = write_raw(args.out, records, described)
+    print(f"{args.engine}: {count} launches collected")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

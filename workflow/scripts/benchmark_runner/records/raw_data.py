@@ -1,0 +1,199 @@
+"""raw_data/<engine>.json: all launches of one engine, one JSON document in lines that can be read one by one.
+
+A campaign of a million iterations makes files of gigabytes, of which most stages need no iteration at all. So the head
+of each launch (its record without the iterations) stands on one line and its iterations on the next, and what is said
+of all launches on the last: a reader of heads skips every other line, a reader of iterations holds one launch.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+import simdjson
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.jsonio import parse_bulk, plain, read_bytes
+from benchmark_runner.records.parsed_iterations import Iterations, are_plainly_sound, read_iterations
+from benchmark_runner.schemas import require_valid
+
+FIRST_LINE: Final = b'{"launches": ['
+HEAD_ENDS: Final = b', "iterations":'
+LAST_LINE: Final = b"], "
+
+ITERATIONS_BEGIN: Final = b'"iterations": [{'
+ITERATIONS_END: Final = b"}]"
+"""The first one is the end of sound iterations, which hold no list of objects."""
+
+Head = Mapping[str, Any]
+
+
+def value_at(record: Mapping[str, Any], dotted: str) -> Any:
+    """Value behind a dotted key; None where a step on the way is absent or null."""
+    value: Any = record
+    for key in dotted.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value
+
+
+@dataclass(frozen=True)
+class RawRecord:
+    """What one launch measured: its record without the iterations, and these as one line of JSON."""
+
+    head: Head
+    iterations: bytes | memoryview
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> RawRecord:
+        """Of a parsed record; ValueError for a number that JSON has not."""
+        return cls(without_iterations(record), _text(record["iterations"]))
+
+
+def without_iterations(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Head of a record, parsed or as parse_bulk gives it."""
+    # simdjson's items() would make Python's objects of the iterations as well.
+    return {key: plain(record[key]) for key in record if key != "iterations"}
+
+
+def _text(content: Any) -> bytes:
+    return json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
+
+
+def _place_of_iterations(text: bytes) -> tuple[int, int] | None:
+    """Where a record's iterations begin and end; None where they do not stand on one line as launches write them."""
+    begin = text.find(ITERATIONS_BEGIN)
+    start = begin + len(ITERATIONS_BEGIN) - len(b"[{")
+    end = text.find(ITERATIONS_END, start) + len(ITERATIONS_END)
+    return None if begin < 0 or end < start or text.find(b"\n", start, end) >= 0 else (start, end)
+
+
+def _read_in_parts(path: Path, text: bytes, parser: simdjson.Parser) -> RawRecord | None:
+    """The record without a look at most of its text; None where only the schema can tell whether all is as it asks."""
+    place = _place_of_iterations(text)
+    if place is None:
+        return None
+    start, end = place
+    iterations = memoryview(text)[start:end]
+    try:
+        if not are_plainly_sound(parse_bulk(path, iterations, parser), text.count(b"[", start, end)):
+            return None
+        head = plain(parse_bulk(path, text[:start] + b"[]" + text[end:], parser))
+    except BenchmarkError:  # broken, or parted at the wrong place: what is wrong is told of the whole text
+        return None
+    if not isinstance(head, dict) or head.get("iterations") != []:
+        return None
+    require_valid("record", head, str(path))
+    return RawRecord(without_iterations(head), iterations)
+
+
+def read_record(path: Path, parser: simdjson.Parser) -> RawRecord:
+    """A launch's record.json; BenchmarkError where it is missing, broken or not what the record's schema asks for."""
+    text = read_bytes(path)
+    record = _read_in_parts(path, text, parser)
+    if record is not None:
+        return record
+    whole = plain(parse_bulk(path, text, parser))
+    require_valid("record", whole, str(path))
+    return RawRecord.of(whole)
+
+
+def _write(file: IO[bytes], records: Iterable[RawRecord], describe: Callable[[list[Head]], Mapping[str, Any]]) -> int:
+    heads: list[Head] = []
+    file.write(FIRST_LINE)
+    for record in records:
+        separator = b"," if heads else b""
+        file.write(separator + b"\n" + _text(record.head)[:-1] + HEAD_ENDS + b"\n")
+        file.write(record.iterations)
+        file.write(b"}")
+        heads.append(record.head)
+    file.write(b"\n" + LAST_LINE + _text(describe(heads))[1:] + b"\n")
+    return len(heads)
+
+
+def write_raw(path: Path, records: Iterable[RawRecord], describe: Callable[[list[Head]], Mapping[str, Any]]) -> int:
+    """Write the launches as they come, and what describe says of their heads; atomically. Number of launches."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            count = _write(file, records, describe)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return count
+
+
+def _broken(path: Path, what: str) -> BenchmarkError:
+    return BenchmarkError(f"{path} is not valid JSON ({what}); delete it and run again")
+
+
+def _is_in_lines(path: Path) -> bool:
+    if not path.is_file():
+        raise BenchmarkError(f"{path} is missing; run the stage that makes it again")
+    with path.open("rb") as file:
+        return file.readline().rstrip() == FIRST_LINE
+
+
+def _lines(path: Path) -> Iterator[tuple[bytes, memoryview | None]]:
+    """(head, iterations) of each launch as JSON texts, at last (what is said of all, None).
+
+    The iterations are a view of the file, gone with the next pair: whoever skips them reads nothing of them but where
+    their line ends.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        content.readline()
+        while line := content.readline():
+            if line.startswith(LAST_LINE):
+                yield b"{" + line.removeprefix(LAST_LINE), None
+                return
+            head = line.rstrip(b"\n")
+            if not head.endswith(HEAD_ENDS):
+                raise _broken(path, "a launch begins in the middle of a line")
+            start = content.tell()
+            end = content.find(b"\n", start)
+            brace = content.rfind(b"}", start, max(end, start))
+            if brace < 0:
+                break
+            content.seek(end + 1)
+            with memoryview(content) as whole, whole[start:brace] as iterations:
+                yield head.removesuffix(HEAD_ENDS) + b"}", iterations
+            content.madvise(mmap.MADV_DONTNEED)  # what was read would count as this process's memory
+    raise _broken(path, "its end is missing")
+
+
+def read_heads(path: Path) -> dict[str, Any]:
+    """The document with the launches' heads; their iterations are skipped. Raises BenchmarkError as read_json does."""
+    parser = simdjson.Parser()
+    if not _is_in_lines(path):
+        whole = parse_bulk(path, read_bytes(path), parser)
+        said = {key: plain(whole[key]) for key in whole if key != "launches"}
+        return {**said, "launches": list(map(without_iterations, whole["launches"]))}
+    heads: list[Any] = []
+    for text, iterations in _lines(path):
+        content = plain(parse_bulk(path, text, parser))
+        if iterations is None:
+            return {**content, "launches": heads}
+        heads.append(content)
+    raise _broken(path, "its end is missing")
+
+
+def each_launch(path: Path) -> Iterator[tuple[Head, Iterations]]:
+    """Head and iterations of the launches, one at a time; raises BenchmarkError as read_json does."""
+    parser = simdjson.Parser()
+    if not _is_in_lines(path):
+        for record in parse_bulk(path, read_bytes(path), parser)["launches"]:
+            yield without_iterations(record), read_iterations(record["iterations"])
+        return
+    for text, iterations in _lines(path):
+        if iterations is not None:
+            head = plain(parse_bulk(path, text, parser))
+            yield head, read_iterations(parse_bulk(path, iterations, parser))

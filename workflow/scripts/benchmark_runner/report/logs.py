@@ -1,0 +1,239 @@
+"""Stage logs: benchmark.log tells the campaign a line an event, system_metrics.log the monitor a line a sample."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import statistics
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark_runner.display import bytes_text, milliseconds, plural
+from benchmark_runner.errors import exit_status
+from benchmark_runner.jsonio import read_json, read_json_lines, write_text_atomic
+from benchmark_runner.records.parsed_iterations import Iterations
+from benchmark_runner.records.raw_data import Head, each_launch
+from benchmark_runner.units import NS_PER_MS
+
+NS_PER_US: Final = 1000
+# Endings of the monitor's names and the unit that is printed behind the value.
+UNITS: Final = {
+    "_percent": "%",
+    "_percent_per_core": "%",
+    "_celsius": "°C",
+    "_mhz": "MHz",
+    "_mhz_per_core": "MHz",
+    "_watts": "W",
+    "_joules": "J",
+    "_bytes": "B",
+    "_seconds": "s",
+    "_ms": "ms",
+    "_ns": "ns",
+}
+NO_TIME: Final = "-" * 24  # as wide as a time; an event whose time nobody recorded
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write both logs from the plan, the raw data and the launches' metrics.jsonl."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.report.logs", description=main.__doc__)
+    parser.add_argument("--plan", type=Path, required=True)
+    parser.add_argument("--raw", type=Path, nargs="+", required=True, help="raw_data/<engine>.json of each engine")
+    parser.add_argument("--benchmark-log", type=Path, required=True)
+    parser.add_argument("--system-metrics-log", type=Path, required=True)
+    options = parser.parse_args(argv)
+    plan = read_json(options.plan)
+    records = [_without_tokens(*launch) for path in options.raw for launch in each_launch(path)]
+    write_text_atomic(options.benchmark_log, "".join(f"{line}\n" for line in benchmark_log(plan, records)))
+    metrics = metrics_of_launches(plan, records)
+    write_text_atomic(options.system_metrics_log, "".join(f"{line}\n" for line in system_metrics_log(metrics)))
+    return os.EX_OK
+
+
+def _without_tokens(head: Head, iterations: Iterations) -> dict[str, Any]:
+    """The record without what would fill memory in a large campaign."""
+    names = ("warmup", "start_ns", "end_ns")
+    columns = zip(*(getattr(iterations, name).tolist() for name in names), strict=True)
+    return {**head, "iterations": [dict(zip(names, values, strict=True)) for values in columns]}
+
+
+def benchmark_log(plan: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The campaign's story in the order of time: UTC time, level, who, what happened."""
+    events = [_build_event(build) for build in _builds(records)]
+    for record in sorted(records, key=lambda record: _utc(record["started_at"])):
+        events += _launch_events(record)
+    # The sort is stable, so that what shares a millisecond stays in the order of the launches.
+    story = [f"{_stamp(time)} {text}" for time, text in sorted(events, key=lambda event: event[0])]
+    return [*_planned(plan), *story, *_missing(plan, records), _closing(plan, records)]
+
+
+def _planned(plan: Mapping[str, Any]) -> Iterator[str]:
+    campaign = plan["campaign"]
+    yield (
+        f"{NO_TIME} INFO  campaign planned: {_one_line(campaign['name'])}, {len(plan['order'])} launches = "
+        f"{campaign['launches']} blocks of {len(plan['engines'])} engines x {len(plan['workloads'])} workloads, "
+        f"seed {campaign['seed']}, baseline {campaign['baseline']}, control {campaign['control'] or 'none'}"
+    )
+    for workload in plan["workloads"]:
+        yield (
+            f"{NO_TIME} INFO  workload {workload['name']}: {plural(len(workload['cases']), 'case')}, "
+            f"{plural(workload['iterations_per_launch'], 'iteration')} a launch after "
+            f"{plural(workload['warmup_iterations'], 'warm-up')}"
+        )
+
+
+def _builds(records: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Each build once, however many launches used it."""
+    found = {}
+    for record in records:
+        build = record["build"]
+        if build is not None and build.get("built_at"):
+            found[(build["adapter"], build["built_at"])] = build
+    return list(found.values())
+
+
+def _build_event(build: Mapping[str, Any]) -> tuple[datetime.datetime, str]:
+    name, took = build["adapter"], milliseconds(build["duration_ms"])
+    if build["status"] == "built":
+        python = f"Python {build['python']}" if build["python"] else "compiler not told"
+        text = f"INFO  {name} built in {took} ({build['compiler'] or python})"
+    else:
+        text = f"ERROR {name} {build['status']} after {took}: {_with_remedy(build['reason'], build['remedy'])}"
+    return _utc(build["built_at"]), text
+
+
+def _launch_events(record: Mapping[str, Any]) -> Iterator[tuple[datetime.datetime, str]]:
+    """Start, warnings and end of a launch; the warnings stand with its end, when they became known."""
+    who = f"{record['engine']}/{record['workload']} block {record['block']}"
+    attempt = "" if record["attempt"] == 1 else f", attempt {record['attempt']}"
+    # An engine that is not there has neither.
+    where = "" if record["device"] is None else f", {record['device']}, {plural(record['threads'], 'thread')}"
+    yield _utc(record["started_at"]), f"INFO  {who} started (launch {record['position']}{attempt}{where})"
+    ended = _utc(record["ended_at"])
+    if record["status"] == "ok":
+        yield ended, f"INFO  {who} ended ok: {_figures(record)}"
+    else:
+        reason = _with_remedy(record["reason"], record["remedy"])
+        yield ended, f"ERROR {who} ended {record['status']}: {reason}"
+    for warning in record["warnings"]:
+        message = _with_remedy(warning["message"], warning["remedy"])
+        yield ended, f"WARN  {who} {warning['kind']}: {message}"
+
+
+def _figures(record: Mapping[str, Any]) -> str:
+    """What a launch that ended well came to, in a few words."""
+    measured = [iteration for iteration in record["iterations"] if not iteration["warmup"]]
+    parts = [plural(len(measured), "iteration")]
+    if measured:
+        durations = [(iteration["end_ns"] - iteration["start_ns"]) / NS_PER_MS for iteration in measured]
+        parts.append(f"median end-to-end {milliseconds(statistics.median(durations))}")
+    if record["load"] is not None:
+        parts.append(f"load {milliseconds((record['load']['end_ns'] - record['load']['start_ns']) / NS_PER_MS)}")
+    peak = None if record["monitor"] is None else record["monitor"]["engine_peak_rss_bytes"]
+    if peak is not None:
+        parts.append(f"peak memory {bytes_text(peak)}")
+    parts.append(f"whole launch {milliseconds(record['timing']['total_ms'])}")
+    return ", ".join(parts)
+
+
+def _missing(plan: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    there = {(record["engine"], record["workload"], record["block"]) for record in records}
+    for launch in plan["order"]:
+        if (launch["engine"], launch["workload"], launch["block"]) not in there:
+            yield (
+                f"{NO_TIME} WARN  {launch['engine']}/{launch['workload']} block {launch['block']} "
+                "has not run: the same command runs it"
+            )
+
+
+def _closing(plan: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> str:
+    counts: dict[str, int] = {}
+    for record in records:
+        counts[record["status"]] = counts.get(record["status"], 0) + 1
+    told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "none"
+    time = _stamp(max(_utc(record["ended_at"]) for record in records)) if records else NO_TIME
+    return f"{time} INFO  {len(records)} of {len(plan['order'])} launches have ended: {told}"
+
+
+def metrics_of_launches(
+    plan: Mapping[str, Any], records: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[Mapping[str, Any], Path]]:
+    """(record, its metrics.jsonl) in the order in which the launches ran; a launch without the file is left out.
+
+    The plan tells the folders, so that a command line need not name a file a launch (there may be thousands).
+    """
+    folders = {(slot["engine"], slot["workload"], slot["block"]): slot["folder"] for slot in plan["order"]}
+    for record in sorted(records, key=lambda record: _utc(record["started_at"])):
+        path = Path(folders[(record["engine"], record["workload"], record["block"])]) / "metrics.jsonl"
+        if path.is_file():
+            yield record, path
+
+
+def system_metrics_log(metrics: Iterable[tuple[Mapping[str, Any], Path]]) -> Iterator[str]:
+    """A line a sample: UTC time, launch, then name=value with its unit; what is absent is told once a launch."""
+    yield "# time_utc launch name=value unit ...; lists are per core, in the order of the cores"
+    for record, path in metrics:
+        launch = f"{record['engine']}/{record['workload']}/{record['block']}"
+        for entry in read_json_lines(path):
+            absent = entry.get("absent")
+            if absent:
+                when = _moment(record, entry.get("time_ns"))
+                told = "; ".join(f"{name}: {_one_line(reason)}" for name, reason in absent.items())
+                yield f"{when} {launch} absent {told}"
+            if entry["event"] == "sample":
+                yield f"{_moment(record, entry['time_ns'])} {launch} {_values(entry)}"
+
+
+def _values(sample: Mapping[str, Any]) -> str:
+    parts = []
+    for name, value in sample.items():
+        if name in ("event", "time_ns"):
+            continue
+        unit = next((unit for ending, unit in UNITS.items() if name.endswith(ending)), None)
+        parts.append(f"{name}={_value(value)}" + (f" {unit}" if unit else ""))
+    return " ".join(parts)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(_value, value)) or "none"
+    if isinstance(value, dict):
+        return ",".join(f"{_word(key)}:{_value(item)}" for key, item in value.items()) or "none"
+    return _word(str(value))
+
+
+def _word(text: str) -> str:
+    return text.replace(" ", "_")
+
+
+def _moment(record: Mapping[str, Any], time_ns: int | None) -> str:
+    """UTC time of a reading of the monotonic clock, from the launch's start on both clocks."""
+    if time_ns is None:
+        return NO_TIME
+    since_start = datetime.timedelta(microseconds=(time_ns - record["started_ns"]) / NS_PER_US)
+    return _stamp(_utc(record["started_at"]) + since_start)
+
+
+def _utc(time: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(time).astimezone(datetime.UTC)
+
+
+def _stamp(moment: datetime.datetime) -> str:
+    """UTC to the millisecond."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _with_remedy(reason: str | None, remedy: str | None) -> str:
+    told = _one_line(reason or "no reason was recorded")
+    return f"{told} | remedy: {_one_line(remedy)}" if remedy else told
+
+
+def _one_line(text: str) -> str:
+    """Text without line breaks and control characters: an event is one line whatever an engine said."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -1,0 +1,175 @@
+"""Stage reproduction: reproduction.md, the commands that repeat a campaign from a clone and what to expect of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from benchmark_runner.display import estimate_text
+from benchmark_runner.errors import exit_status
+from benchmark_runner.jsonio import read_json, write_text_atomic
+from benchmark_runner.statistics.results import Cell as Place
+from benchmark_runner.statistics.results import Results
+
+EXPECTED_METRICS: Final = ("e2e_ms", "ttft_ms", "decode_tokens_per_s")
+# Chance that the mean of an equal second sample lies within the first one's 95 % interval (Cumming & Maillardet 2006,
+# Psychological Methods 11, 217): the interval is for the true value, and the second mean has its own error.
+CAPTURE_PERCENT: Final = 83
+MOST_CHANGED_FILES: Final = 10  # named on the page; chosen so that they stay one paragraph
+# Hardware values whose difference moves the figures; key in environment.json and the words for it.
+MUST_MATCH: Final = (
+    (("cpu", "model"), "processor"),
+    (("cpu", "logical_cores"), "logical cores"),
+    (("cpu", "smt"), "simultaneous multithreading"),
+    (("cpu", "governor"), "frequency governor"),
+    (("cpu", "turbo"), "turbo"),
+    (("memory", "total_bytes"), "memory, bytes"),
+    (("operating_system", "kernel"), "kernel"),
+    (("gpu", "driver_version"), "GPU driver"),
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write reproduction.md from the plan, the environment and the statistics."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.report.reproduction", description=main.__doc__)
+    for name in ("plan", "environment", "statistics", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    options = parser.parse_args(argv)
+    text = reproduction(read_json(options.plan), read_json(options.environment), read_json(options.statistics))
+    write_text_atomic(options.out, text)
+    return os.EX_OK
+
+
+def reproduction(plan: Mapping[str, Any], environment: Mapping[str, Any], statistics: Mapping[str, Any]) -> str:
+    """The whole page as Markdown."""
+    parts = [
+        f"# Reproducing “{_plain(plan['campaign']['name'])}”\n",
+        *_commands(plan, environment),
+        *_what_must_match(plan, environment),
+        *_what_to_expect(statistics),
+        *_configuration(plan),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _commands(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterator[str]:
+    git = environment["workflow"]["git"]
+    remote = None if git is None else git["remote"]
+    yield "## Commands\n"
+    yield "```sh"
+    yield f"git clone {remote or '<address of this repository>'} benchmark-runner"
+    yield "cd benchmark-runner"
+    if git is not None:
+        yield f"git checkout {git['commit']}"
+    yield "# save the configuration below as campaign.yaml, then"
+    yield "make run CONFIG=campaign.yaml"
+    yield "# or, in an environment that holds the packages of envs/workflow.txt:"
+    yield "snakemake --cores 1 --resources gpu=1 --configfile campaign.yaml"
+    yield "```\n"
+    if git is None:
+        yield f"**The commit is unknown:** {_plain(environment['workflow']['git_reason'])}.\n"
+    elif git["dirty"]:
+        changed = ", ".join(f"`{_plain(name)}`" for name in git["changed_files"][:MOST_CHANGED_FILES])
+        if len(git["changed_files"]) > MOST_CHANGED_FILES:
+            changed += f" and {len(git['changed_files']) - MOST_CHANGED_FILES} more, all in environment.json"
+        yield f"**The working tree differed from that commit**, so a clone may measure something else: {changed}.\n"
+    if remote is None:
+        yield "The clone had no address that others can reach: use that of your copy of this repository.\n"
+    model = plan["model"]
+    if model["source"]["kind"] == "folder":
+        yield (
+            f"The model `{_plain(model['name'])}` is a folder of its user and does not come with the repository: "
+            f"put one with the identity `{model['identity']}` at the place that the configuration names.\n"
+        )
+    if model["source"]["kind"] == "hugging_face":
+        yield (
+            f"The model is fetched from the Hugging Face hub: `{_plain(model['source']['id'])}` at "
+            f"`{model['source']['revision']}`. Where it is gated, HF_TOKEN must hold a token with access.\n"
+        )
+
+
+def _what_must_match(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterator[str]:
+    yield "## What must match\n"
+    yield "Figures move with these; on another machine expect the order of the engines at most.\n"
+    yield "| | here |"
+    yield "| --- | --- |"
+    for path, words in MUST_MATCH:
+        value: Any = environment
+        for key in path:
+            value = None if value is None else value[key]
+        dotted = ".".join(path)
+        reason = environment["absent"].get(dotted) or environment["absent"].get(path[0])
+        yield f"| {words} | {_plain(value) if value is not None else f'not known: {_plain(reason or dotted)}'} |"
+    for device in (environment["gpu"] or {"devices": []})["devices"]:
+        yield f"| GPU {device['index']} | {_plain(device['name'])} |"
+    yield f"| model | {_plain(plan['model']['name'])}, identity `{plan['model']['identity']}` |"
+    for engine in environment["engines"]:
+        yield f"| engine {_plain(engine['engine'])} | {_engine_build(engine)} |"
+    yield ""
+    yield (
+        "A launch's identity is the hash of all that determines it in software; the same identity means the same "
+        "program, model, workload and settings.\n"
+    )
+    yield "| engine | workload | identity |"
+    yield "| --- | --- | --- |"
+    identities = {(launch["engine"], launch["workload"], launch["identity"]) for launch in plan["order"]}
+    for engine_name, workload, identity in sorted(identities):
+        yield f"| {_plain(engine_name)} | {_plain(workload)} | `{identity}` |"
+    yield ""
+
+
+def _engine_build(engine: Mapping[str, Any]) -> str:
+    build = engine["build"]
+    if build is None:
+        return _plain(engine["build_reason"])
+    if build["status"] != "built":
+        return f"{_plain(build['status'])}: {_plain(build['reason'])}"
+    made_with = build["compiler"] or f"Python {build['python']}"
+    return f"{_plain(made_with)}, source `{build['source_sha256'][:12]}`, lock `{build['lock_sha256'][:12]}`"
+
+
+def _what_to_expect(statistics: Mapping[str, Any]) -> Iterator[str]:
+    level, results = statistics["settings"]["confidence_level"], Results(statistics)
+    yield "## What to expect\n"
+    yield (
+        f"Typical values over launches with their {level:.0%} intervals. The interval is for the true value on this "
+        "machine; that of an equal repeat has an error of its own and lies within a 95 % interval in about "
+        f"{CAPTURE_PERCENT} % of cases.\n"
+    )
+    yield "| engine | workload | case | metric | here |"
+    yield "| --- | --- | --- | --- | --- |"
+    for cell in statistics["cells"]:
+        for name in EXPECTED_METRICS:
+            if cell["case"] is None:
+                continue
+            numbers = cell["metrics"][name]
+            estimate = results.estimate(cell["engine"], Place(cell["workload"], cell["case"]), name)
+            shown = f"not known: {_plain(numbers['reason'])}"
+            if estimate is not None:
+                shown = estimate_text(estimate, numbers["unit"])
+            yield f"| {_plain(cell['engine'])} | {_plain(cell['workload'])} | {cell['case']} | {name} | {shown} |"
+    yield ""
+
+
+def _configuration(plan: Mapping[str, Any]) -> Iterator[str]:
+    yield "## The configuration\n"
+    yield "With all defaults filled in; `campaign.yaml` of the commands above.\n"
+    yield "```yaml"
+    yield yaml.safe_dump(plan["config"], sort_keys=False, allow_unicode=True, width=110).rstrip()
+    yield "```"
+
+
+def _plain(value: Any) -> str:
+    """Text for a Markdown line or table cell: on one line, without what ends a cell or starts a tag."""
+    text = " ".join(str(value).split())
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -1,0 +1,49 @@
+"""Stage answer: prints what a finished campaign found, in a few lines, and where the report is."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark_runner.errors import exit_status
+from benchmark_runner.jsonio import read_json
+
+ASIDE: Final = frozenset({"plan", "doctor", "fidelity", "compare"})
+"""Targets whose own output is what was asked for."""
+
+
+def _row(engine: str, figures: Mapping[str, Any], width: int) -> str:
+    if figures["latency_ms"] is None:
+        return f"  {engine:<{width}}  no measurement"
+    speedup = "" if figures["speedup"] is None else f"  {figures['speedup']:5.2f} x the baseline"
+    throughput = "     —" if figures["throughput"] is None else f"{figures['throughput']:6.1f}"
+    return f"  {engine:<{width}}  {figures['latency_ms']:8.1f} ms  {throughput} tokens/s{speedup}"
+
+
+def in_words(summary: Mapping[str, Any], report: Path) -> str:
+    """The answer, a row an engine, and the report's path."""
+    matrix = summary["comparison_matrix"]
+    width = max(len(engine) for engine in matrix)
+    rows = [_row(engine, figures, width) for engine, figures in matrix.items()]
+    return "\n".join(["", summary["summary"]["recommendation"], *rows, f"The report: {report}", ""])
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the answer of a results folder; nothing where there is none yet or something else was asked for."""
+    parser = argparse.ArgumentParser(prog="benchmark_runner.summary.answer", description=__doc__)
+    parser.add_argument("--output-dir", type=Path, required=True)
+    parser.add_argument("targets", nargs="*", help="what Snakemake was asked for; nothing means the whole campaign")
+    arguments = parser.parse_args(argv)
+    report = arguments.output_dir / "report.html"
+    asked_aside = arguments.targets and ASIDE.issuperset(arguments.targets)
+    if report.is_file() and not asked_aside:
+        print(in_words(read_json(arguments.output_dir / "summary.json"), report))
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))

@@ -1,0 +1,13 @@
+"""Factors between units, and the size below which a relative difference is rounding."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MS_PER_S: Final = 1e3
+US_PER_MS: Final = 1e3
+NS_PER_MS: Final = 1e6
+
+ROUNDING: Final = 1e-12
+"""Relative differences below this are rounding of double precision (2e-16 an operation), not spread of a machine whose
+clock counts nanoseconds."""
