@@ -90,7 +90,7 @@ def stderr_kept(words: bytearray) -> Iterator[None]:
             os.write(2, words)
 
 
-def simd_of(words: bytes) -> str | None:
+def simd_of(words: bytes | bytearray) -> str | None:
     """Instruction set of CTranslate2's own kernels by its log; oneDNN and MKL choose for themselves and do not tell."""
     found = SELECTED_ISA.search(words)
     return SIMD.get(found[1]) if found else None

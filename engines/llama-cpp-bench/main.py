@@ -148,7 +148,7 @@ class LlamaCpp(Engine):
     def _forward(self, ids: Sequence[int], _: int) -> NDArray[np.float32]:
         """Logits [vocabulary] after ids, which llama.cpp puts behind what the cache holds."""
         count = len(ids)
-        self._tokens[:count] = ids
+        self._tokens[:count] = list(ids)
         status = self._library.llama_decode(self._context, self._library.llama_batch_get_one(self._tokens, count))
         if status != 0:
             raise EngineError(f"llama_decode gave {status} for {count} tokens: {self._complaint}")

@@ -196,7 +196,8 @@ class MistralRs(Engine):
 
 def margin(choice: Any, case: Case) -> float:
     """Highest minus second highest logit; the softmax that mistral.rs reports is over logits divided by temperature."""
-    first, second = sorted((entry.logprob for entry in choice.logprobs.top_logprobs), reverse=True)[:2]
+    logprobs: list[float] = sorted((entry.logprob for entry in choice.logprobs.top_logprobs), reverse=True)
+    first, second = logprobs[:2]
     return (first - second) * (case.sampling.temperature or 1.0)
 
 

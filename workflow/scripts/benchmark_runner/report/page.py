@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import base64
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 import altair
 import jinja2
 import vl_convert
 
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.report import campaign, charts, money, overview, results, settings
 from benchmark_runner.report.inputs import Inputs
 from benchmark_runner.report.results import as_sentence
 from benchmark_runner.report.wording import TEMPLATE_FOLDER, wording
-
-PLOT_ORDER: Final = ("latency_comparison", "throughput_scaling", "memory_usage", "gpu_utilization")
 
 
 @cache
@@ -112,9 +111,12 @@ def _charts(inputs: Inputs) -> dict[str, Any]:
 
 
 def _plots(inputs: Inputs) -> list[dict[str, str]]:
-    """The PNGs as data, in a fixed order; a plot that was not drawn is left out."""
+    """The PNGs as data, in the order in which the rule names them; BenchmarkError for one that has no words."""
+    words = wording()["plots"]
+    for name in inputs.plots:
+        if name not in words:
+            raise BenchmarkError(f"workflow/report/wording.yaml has no words for the plot {name}; add plots.{name}")
     return [
-        {"name": name, "data": base64.b64encode(inputs.plots[name]).decode("ascii"), **wording()["plots"][name]}
-        for name in PLOT_ORDER
-        if name in inputs.plots
+        {"name": name, "data": base64.b64encode(png).decode("ascii"), **words[name]}
+        for name, png in inputs.plots.items()
     ]
