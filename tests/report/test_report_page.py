@@ -11,7 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 from benchmark_runner.display import STRUCK, estimate_parts, milliseconds, significant
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.report import overview
+from benchmark_runner.report.page import plots_with_words
 from benchmark_runner.report.wording import wording
 from benchmark_runner.statistics.results import Cell, Results
 from finished import ENGINES, WORKLOADS, finish, make_environment, read
@@ -143,6 +145,19 @@ def test_the_four_plots_are_inside_with_words_for_those_who_do_not_see_them(page
         "gpu_utilization",
     ]
     assert all(image["src"].startswith("data:image/png;base64,") and len(image["alt"]) > 20 for image in page.images)
+
+
+def test_a_plot_without_words_is_refused_instead_of_left_out():
+    with pytest.raises(
+        BenchmarkError, match=r"wording\.yaml has no words for the plot power_draw; add plots\.power_draw"
+    ):
+        plots_with_words({"power_draw": b"png"})
+
+
+def test_the_rules_draw_the_plots_that_have_words(repository):
+    rules = (repository / "workflow" / "rules" / "plots.smk").read_text(encoding="utf-8")
+    names = re.search(r"^PLOT_NAMES = \((.*?)\)", rules, flags=re.MULTILINE | re.DOTALL)
+    assert re.findall(r'"(\w+)"', names[1]) == list(wording()["plots"])
 
 
 def test_headings_do_not_skip_a_level_and_ids_are_unique(page):

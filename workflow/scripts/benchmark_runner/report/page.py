@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -61,7 +62,7 @@ def context(inputs: Inputs) -> dict[str, Any]:
         "verdicts": primary,
         "exploratory": exploratory,
         **_charts(inputs),
-        "plots": _plots(inputs),
+        "plots": plots_with_words(inputs.plots),
         "fidelity": results.fidelity(inputs),
         "settings": settings.tables(inputs),
         "control_words": control_words,
@@ -110,13 +111,14 @@ def _charts(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def _plots(inputs: Inputs) -> list[dict[str, str]]:
-    """The PNGs as data, in the order in which the rule names them; BenchmarkError for one that has no words."""
+def plots_with_words(plots: Mapping[str, bytes]) -> list[dict[str, str]]:
+    """The PNGs as data, in the order of their words; BenchmarkError for one that has none."""
     words = wording()["plots"]
-    for name in inputs.plots:
+    for name in plots:
         if name not in words:
             raise BenchmarkError(f"workflow/report/wording.yaml has no words for the plot {name}; add plots.{name}")
     return [
-        {"name": name, "data": base64.b64encode(png).decode("ascii"), **words[name]}
-        for name, png in inputs.plots.items()
+        {"name": name, "data": base64.b64encode(plots[name]).decode("ascii"), **told}
+        for name, told in words.items()
+        if name in plots
     ]
