@@ -70,3 +70,51 @@ def test_ratios_are_marked_as_times():
 )
 def test_nouns_follow_their_number(count, noun, shown):
     assert display.plural(count, noun) == shown
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("plain words", "plain words"),
+        ("a\x1b]0;title\x07b", r"a\x1b]0;title\x07b"),
+        ("left\u202eright\u2066", r"left\u202eright\u2066"),
+        ("\udce4\u2028\x85", r"\udce4\u2028\x85"),
+        ("two lines\n\tindented, 2\u202f%, żółć 漢字", "two lines\n\tindented, 2\u202f%, żółć 漢字"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_shown_as_an_escape(given, shown):
+    assert display.visible(given) == shown
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("candle_cuda is 1.97 times as fast (1.89 to 2.05)", "candle_cuda is 1.97 times as fast (1.89 to 2.05)"),
+        ("<script>x</script> & co", "&lt;script>x&lt;/script> &amp; co"),
+        ("> quoted", r"\> quoted"),
+        ("lost\n\n## A heading", "lost ## A heading"),
+        ("## A heading", r"\## A heading"),
+        ("3. third", r"3\. third"),
+        ("- item", r"\- item"),
+        ("---", r"\---"),
+        ("-0.5", "-0.5"),
+        ("[here](http://elsewhere.example)", r"\[here\](http://elsewhere.example)"),
+        ("a | b `c` *d* ~~e~~ _f_ g_h", r"a \| b \`c\` \*d\* \~\~e\~\~ \_f\_ g_h"),
+        ("C:\\new", r"C:\\new"),
+        ("bell \x07", r"bell \\x07"),
+    ],
+)
+def test_foreign_words_are_text_in_markdown(given, shown):
+    assert display.markdown(given) == shown
+    assert display.markdown(display.markdown(given)) == shown
+
+
+def test_no_cell_leaves_its_table():
+    header, _, row = display.markdown_table(["a", "b"], [["x | y\n| z", display.Markdown("~~ours~~ [1]")]])
+    assert header == "| a | b |"
+    assert row == r"| x \| y \| z | ~~ours~~ [1] |"
+
+
+def test_no_text_leaves_its_code():
+    assert display.markdown_code("a`b|c\n<d>") == r"`a'b\|c <d>`"
+    assert display.fenced("x\n````\ny", "yaml") == "`````yaml\nx\n````\ny\n`````"

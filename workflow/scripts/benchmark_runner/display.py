@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -106,10 +108,61 @@ def say(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
 
+def visible(text: str) -> str:
+    """The text with what a terminal would obey or a page would hide as escapes: control characters, bidi marks,
+    surrogates. Newlines and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one
+        if one.isprintable() or one in "\n\t" or unicodedata.category(one) == "Zs"
+        else one.encode("unicode_escape").decode("ascii")
+        for one in text
+    )
+
+
+class Markdown(str):
+    """Text that is Markdown already, whatever in it came from outside escaped."""
+
+    __slots__ = ()
+
+
+# What starts a tag, an entity, a link, code, emphasis or a cell; an underscore within a word starts nothing.
+_SPANS: Final = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])")
+_ENTITIES: Final = {"&": "&amp;", "<": "&lt;"}
+# What makes a heading, a list, a quotation or a rule of the line that it begins.
+_BLOCK: Final = re.compile(r"(#+|[-+=]+|\d+(?=[.)]))(?=[.)]?(?:\s|$))|>")
+
+
+def markdown(text: Any) -> Markdown:
+    """Words from anywhere as one line of Markdown that shows them as they are: no tag, link, cell or heading in it."""
+    if isinstance(text, Markdown):
+        return text
+    line = _SPANS.sub(r"\\\g<0>", visible(" ".join(str(text).split())))
+    line = "".join(_ENTITIES.get(one, one) for one in line)
+    start = _BLOCK.match(line)
+    if start is None:
+        return Markdown(line)
+    place = start.end() if start[0].isdigit() else 0
+    return Markdown(f"{line[:place]}\\{line[place:]}")
+
+
+def markdown_code(text: Any) -> Markdown:
+    """Words from anywhere as a code span, also within a table."""
+    line = visible(" ".join(str(text).split())).replace("`", "'").replace("|", "\\|")
+    return Markdown(f"`{line}`")
+
+
+def fenced(text: str, language: str) -> str:
+    """A block of code whose fence no line of the text can end."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of a table; a vertical bar within a cell would end it and becomes a slash."""
+    """Lines of a table; cells that are not Markdown already are escaped."""
 
     def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+        return f"| {' | '.join(map(markdown, cells))} |"
 
     return [line(header), f"|{' --- |' * len(header)}", *map(line, rows)]

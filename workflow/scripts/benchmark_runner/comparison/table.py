@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from benchmark_runner.comparison.words import APART, VERDICT_WORDS
-from benchmark_runner.display import ABSENT, estimate_text, markdown_table, plural, ratio_text
+from benchmark_runner.display import ABSENT, estimate_text, markdown, markdown_table, plural, ratio_text
 from benchmark_runner.statistics.settings import shown
 
 COLUMNS: Final = ("engine", "where", "metric", "before", "after", "times as good", "verdict")
@@ -55,19 +55,19 @@ def comparison_page(document: Mapping[str, Any]) -> str:
     others = [one for one in document["comparisons"] if not one["gates"]]
     told = [one for one in others if one["ratio"]]
     level, margin = f"{100 * settings['confidence_level']:g} %", f"{100 * settings['margin']:g} %"
-    tests = plural(settings["tests_in_family"], "test")
+    tests, metrics = plural(settings["tests_in_family"], "test"), markdown(", ".join(settings["metrics"]))
     lines = [
-        f"# After ({document['after']['folder']}) against before ({document['before']['folder']})",
+        f"# After ({markdown(document['after']['folder'])}) against before ({markdown(document['before']['folder'])})",
         "",
         "## What differs",
         "",
         *_differences(document["differences"]),
         "",
-        f"## The answer: {document['outcome']['words']}",
+        f"## The answer: {markdown(document['outcome']['words'])}",
         "",
         *markdown_table(COLUMNS, [_row(one, f" ({number})") for number, one in enumerate(gating, start=1)]),
         "",
-        *(f"{number}. {one['sentence']}" for number, one in enumerate(gating, start=1)),
+        *(f"{number}. {markdown(one['sentence'])}" for number, one in enumerate(gating, start=1)),
         "",
     ]
     if told:
@@ -78,7 +78,7 @@ def comparison_page(document: Mapping[str, Any]) -> str:
         "---",
         "",
         f"Before and after: {APART}. Ratios above 1 mean that after is better; ranges are {level} intervals over "
-        f"launches. The answer rests on {', '.join(settings['metrics'])}, one family of {tests}: Welch t on log launch "
+        f"launches. The answer rests on {metrics}, one family of {tests}: Welch t on log launch "
         f"medians and exact Mann-Whitney must agree, each against a loss of {margin}. Each other metric is a family of "
         "its own, and they are uncorrected for being many.",
         "",

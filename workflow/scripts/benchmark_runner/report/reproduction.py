@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 import yaml
 
-from benchmark_runner.display import estimate_text
+from benchmark_runner.display import estimate_text, fenced, markdown, markdown_code, visible
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_text_atomic
 from benchmark_runner.statistics.results import Cell as Place
@@ -49,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
 def reproduction(plan: Mapping[str, Any], environment: Mapping[str, Any], statistics: Mapping[str, Any]) -> str:
     """The whole page as Markdown."""
     parts = [
-        f"# Reproducing “{_plain(plan['campaign']['name'])}”\n",
+        f"# Reproducing “{markdown(plan['campaign']['name'])}”\n",
         *_commands(plan, environment),
         *_what_must_match(plan, environment),
         *_what_to_expect(statistics),
@@ -62,20 +63,21 @@ def _commands(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterat
     git = environment["workflow"]["git"]
     remote = None if git is None else git["remote"]
     yield "## Commands\n"
-    yield "```sh"
-    yield f"git clone {remote or '<address of this repository>'} benchmark-runner"
-    yield "cd benchmark-runner"
-    if git is not None:
-        yield f"git checkout {git['commit']}"
-    yield "# save the configuration below as campaign.yaml, then"
-    yield "make run CONFIG=campaign.yaml"
-    yield "# or, in an environment that holds the packages of envs/workflow.txt:"
-    yield "snakemake --cores 1 --resources gpu=1 --configfile campaign.yaml"
-    yield "```\n"
+    address = "<address of this repository>" if remote is None else shlex.quote(visible(remote))
+    commands = [
+        f"git clone {address} benchmark-runner",
+        "cd benchmark-runner",
+        *([] if git is None else [f"git checkout {git['commit']}"]),
+        "# save the configuration below as campaign.yaml, then",
+        "make run CONFIG=campaign.yaml",
+        "# or, in an environment that holds the packages of envs/workflow.txt:",
+        "snakemake --cores 1 --resources gpu=1 --configfile campaign.yaml",
+    ]
+    yield fenced("\n".join(commands), "sh") + "\n"
     if git is None:
-        yield f"**The commit is unknown:** {_plain(environment['workflow']['git_reason'])}.\n"
+        yield f"**The commit is unknown:** {markdown(environment['workflow']['git_reason'])}.\n"
     elif git["dirty"]:
-        changed = ", ".join(f"`{_plain(name)}`" for name in git["changed_files"][:MOST_CHANGED_FILES])
+        changed = ", ".join(markdown_code(name) for name in git["changed_files"][:MOST_CHANGED_FILES])
         if len(git["changed_files"]) > MOST_CHANGED_FILES:
             changed += f" and {len(git['changed_files']) - MOST_CHANGED_FILES} more, all in environment.json"
         yield f"**The working tree differed from that commit**, so a clone may measure something else: {changed}.\n"
@@ -84,13 +86,14 @@ def _commands(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterat
     model = plan["model"]
     if model["source"]["kind"] == "folder":
         yield (
-            f"The model `{_plain(model['name'])}` is a folder of its user and does not come with the repository: "
-            f"put one with the identity `{model['identity']}` at the place that the configuration names.\n"
+            f"The model {markdown_code(model['name'])} is a folder of its user and does not come with the repository: "
+            f"put one with the identity {markdown_code(model['identity'])} at the place that the configuration names.\n"
         )
     if model["source"]["kind"] == "hugging_face":
+        name, revision = (markdown_code(model["source"][key]) for key in ("id", "revision"))
         yield (
-            f"The model is fetched from the Hugging Face hub: `{_plain(model['source']['id'])}` at "
-            f"`{model['source']['revision']}`. Where it is gated, HF_TOKEN must hold a token with access.\n"
+            f"The model is fetched from the Hugging Face hub: {name} at {revision}. Where it is gated, HF_TOKEN must "
+            "hold a token with access.\n"
         )
 
 
@@ -105,12 +108,12 @@ def _what_must_match(plan: Mapping[str, Any], environment: Mapping[str, Any]) ->
             value = None if value is None else value[key]
         dotted = ".".join(path)
         reason = environment["absent"].get(dotted) or environment["absent"].get(path[0])
-        yield f"| {words} | {_plain(value) if value is not None else f'not known: {_plain(reason or dotted)}'} |"
+        yield f"| {words} | {markdown(value) if value is not None else f'not known: {markdown(reason or dotted)}'} |"
     for device in (environment["gpu"] or {"devices": []})["devices"]:
-        yield f"| GPU {device['index']} | {_plain(device['name'])} |"
-    yield f"| model | {_plain(plan['model']['name'])}, identity `{plan['model']['identity']}` |"
+        yield f"| GPU {device['index']} | {markdown(device['name'])} |"
+    yield f"| model | {markdown(plan['model']['name'])}, identity {markdown_code(plan['model']['identity'])} |"
     for engine in environment["engines"]:
-        yield f"| engine {_plain(engine['engine'])} | {_engine_build(engine)} |"
+        yield f"| engine {markdown(engine['engine'])} | {_engine_build(engine)} |"
     yield ""
     yield (
         "A launch's identity is the hash of all that determines it in software; the same identity means the same "
@@ -120,18 +123,19 @@ def _what_must_match(plan: Mapping[str, Any], environment: Mapping[str, Any]) ->
     yield "| --- | --- | --- |"
     identities = {(launch["engine"], launch["workload"], launch["identity"]) for launch in plan["order"]}
     for engine_name, workload, identity in sorted(identities):
-        yield f"| {_plain(engine_name)} | {_plain(workload)} | `{identity}` |"
+        yield f"| {markdown(engine_name)} | {markdown(workload)} | {markdown_code(identity)} |"
     yield ""
 
 
 def _engine_build(engine: Mapping[str, Any]) -> str:
     build = engine["build"]
     if build is None:
-        return _plain(engine["build_reason"])
+        return markdown(engine["build_reason"])
     if build["status"] != "built":
-        return f"{_plain(build['status'])}: {_plain(build['reason'])}"
+        return f"{markdown(build['status'])}: {markdown(build['reason'])}"
     made_with = build["compiler"] or f"Python {build['python']}"
-    return f"{_plain(made_with)}, source `{build['source_sha256'][:12]}`, lock `{build['lock_sha256'][:12]}`"
+    source, lock = (markdown_code(build[key][:12]) for key in ("source_sha256", "lock_sha256"))
+    return f"{markdown(made_with)}, source {source}, lock {lock}"
 
 
 def _what_to_expect(statistics: Mapping[str, Any]) -> Iterator[str]:
@@ -150,25 +154,23 @@ def _what_to_expect(statistics: Mapping[str, Any]) -> Iterator[str]:
                 continue
             numbers = cell["metrics"][name]
             estimate = results.estimate(cell["engine"], Place(cell["workload"], cell["case"]), name)
-            shown = f"not known: {_plain(numbers['reason'])}"
+            shown = f"not known: {markdown(numbers['reason'])}"
             if estimate is not None:
                 shown = estimate_text(estimate, numbers["unit"])
-            yield f"| {_plain(cell['engine'])} | {_plain(cell['workload'])} | {cell['case']} | {name} | {shown} |"
+            where = " | ".join(markdown(cell[key]) for key in ("engine", "workload", "case"))
+            yield f"| {where} | {name} | {shown} |"
     yield ""
 
 
 def _configuration(plan: Mapping[str, Any]) -> Iterator[str]:
     yield "## The configuration\n"
     yield "With all defaults filled in; `campaign.yaml` of the commands above.\n"
-    yield "```yaml"
-    yield yaml.safe_dump(plan["config"], sort_keys=False, allow_unicode=True, width=110).rstrip()
-    yield "```"
 
+    def dumped(allow_unicode: bool) -> str:
+        return yaml.safe_dump(plan["config"], sort_keys=False, allow_unicode=allow_unicode, width=110).rstrip()
 
-def _plain(value: Any) -> str:
-    """Text for a Markdown line or table cell: on one line, without what ends a cell or starts a tag."""
-    text = " ".join(str(value).split())
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
+    text = dumped(True)
+    yield fenced(text if visible(text) == text else dumped(False), "yaml")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from benchmark_runner.display import ABSENT, estimate_text, markdown_table, plural, ratio_text
+from benchmark_runner.display import ABSENT, Markdown, estimate_text, markdown, markdown_table, plural, ratio_text
 from benchmark_runner.performance.ranking import LATENCY, THROUGHPUT
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.settings import alike_workloads, shown
@@ -59,17 +59,17 @@ def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: list[str
     if results.point(name, cell, LATENCY) is None:
         reason = entry["reason"] or results.metric(name, cell, LATENCY)["reason"]
         notes.append(f"{name}: no measurement, since {reason}")
-        return [f"{label} [{len(notes)}]", *[ABSENT] * (len(COLUMNS) - 1)]
+        return [Markdown(f"{markdown(label)} [{len(notes)}]"), *[ABSENT] * (len(COLUMNS) - 1)]
     if name in results.unranked(cell, LATENCY):
         notes.append(f"{name} is not ranked: it {results.unranked(cell, LATENCY)[name]}")
-        label = f"~~{label}~~ [{len(notes)}]"
+        label = Markdown(f"~~{markdown(label)}~~ [{len(notes)}]")
     if name == results.baseline:
         ratio, verdict = "1 (baseline)", ABSENT
     else:
         ratio, verdict, note = _verdict(results, name, cell)
         if note is not None:
             notes.append(note)
-            verdict = f"{verdict} [{len(notes)}]"
+            verdict = Markdown(f"{markdown(verdict)} [{len(notes)}]")
     return [
         label,
         *(_case_value(results, name, cell, metric) for metric in (LATENCY, "ttft_ms", "tpot_ms", THROUGHPUT)),
@@ -93,11 +93,16 @@ def _settings(by_workload: Sequence[Mapping[str, Any]]) -> list[str]:
     for workloads, settings in alike_workloads(by_workload):
         engines = list(settings[0]["values"])
         rows = [
-            [f"{entry['label']} *" if entry["differs"] else entry["label"]]
+            [Markdown(f"{markdown(entry['label'])} *") if entry["differs"] else entry["label"]]
             + [shown(entry["values"][engine]) for engine in engines]
             for entry in settings
         ]
-        lines += [f"## Settings in {', '.join(workloads)}", "", *markdown_table(["setting", *engines], rows), ""]
+        lines += [
+            f"## Settings in {markdown(', '.join(workloads))}",
+            "",
+            *markdown_table(["setting", *engines], rows),
+            "",
+        ]
     return [*lines, "\\* differs between engines that tell it.", ""] if lines else []
 
 
@@ -105,16 +110,16 @@ def comparison_table(plan: Mapping[str, Any], results: Results, recommendation: 
     """Content of comparison_table.md."""
     settings, summary = results.summary["settings"], results.summary
     level = f"{100 * settings['confidence_level']:g} %"
-    lines = [f"# {plan['campaign']['name']}", "", recommendation, ""]
+    lines = [f"# {markdown(plan['campaign']['name'])}", "", markdown(recommendation), ""]
     for workload in plan["workloads"]:
         for case in workload["cases"]:
             cell, notes = Cell(workload["name"], case["name"]), list[str]()
             rows = [_row(results, entry, cell, notes) for entry in summary["engines"]]
             header = [column.format(baseline=results.baseline) for column in COLUMNS]
-            lines += [f"## {cell.workload}, {cell.case}", ""]
+            lines += [f"## {markdown(f'{cell.workload}, {cell.case}')}", ""]
             lines += [_request(case, workload, plan["campaign"]["launches"]), ""]
             lines += [*markdown_table(header, rows), ""]
-            lines += [f"{number}. {note}" for number, note in enumerate(notes, start=1)]
+            lines += [f"{number}. {markdown(note)}" for number, note in enumerate(notes, start=1)]
             lines += [""] if notes else []
     lines += _settings(summary["engine_settings"])
     flagged = "without flagged outliers" if settings["remove_outliers"] else "with all iterations"
