@@ -39,7 +39,7 @@ def launch(case: LaunchCase) -> Iterator[subprocess.Popen[str]]:
     """A launch whose engine hangs in the midst of its work."""
     with killed_at_last(case.start()) as process:
         wait_for(lambda: hangs(case), "the engine's first request")
-        assert len(processes_of(case.folder)) == 4
+        wait_for(lambda: len(processes_of(case.folder)) == 4, "launch, monitor, engine and its child")
         yield process
         for pid in processes_of(case.folder):
             os.kill(pid, signal.SIGKILL)

@@ -52,7 +52,7 @@ def test_the_spec_is_valid_and_the_same_in_file_and_record(tmp_path):
     assert spec == record["spec"]
     assert spec["max_seq_len"] == 3 + 4
     assert (spec["device"], spec["threads"], spec["weights"]) == ("cpu", 1, "model.safetensors")
-    assert spec["launch"] == {"engine": "fake", "workload": "quick", "block": 1}
+    assert spec["launch"] == {"workload": "quick", "block": 1}
 
 
 def test_what_this_machine_lacks_is_null_with_its_reason(tmp_path):
@@ -214,7 +214,7 @@ def test_the_engine_sees_named_variables_and_a_folder_of_its_own(tmp_path, monke
     log = (case.out_dir / "engine.log").read_text()
     assert "SECRET_OF_THE_SHELL" not in log and "PYTHONPATH" not in log
     assert "RAYON_NUM_THREADS=1" in log and "CUDA_VISIBLE_DEVICES=\n" in log
-    assert f"{case.out_dir}/scratch\n" in log
+    assert f"{case.out_dir.parents[2]}/{record['drawn']['folder']}/scratch\n" in log
     assert record["engine_environment"]["RAYON_NUM_THREADS"] == "1"
     assert "PATH" not in record["engine_environment"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from benchmark_runner.launch.inputs import Inputs
 from benchmark_runner.launch.version import MEASURE_VERSION
+from benchmark_runner.launch.workplace import left_behind
 from benchmark_runner.model.derived import format_of
 
 SCHEMA_VERSION: Final = 1
@@ -110,6 +112,7 @@ def new_record(inputs: Inputs, attempt: int, stopwatch: Stopwatch) -> Record:
         "engine_window": None,
         "engine_usage": None,
         "engine_environment": None,
+        "drawn": None,
         "monitor": None,
         "machine_before": None,
         "machine_after": None,
@@ -142,6 +145,8 @@ def out_of_memory_kills() -> int:
 def clear_folder(folder: Path) -> None:
     """Make the folder, without the files of an earlier attempt: an old record must not outlive a new interruption."""
     folder.mkdir(parents=True, exist_ok=True)
+    if (workplace := left_behind(folder)) is not None:
+        shutil.rmtree(workplace)
     for name in FILES:
         (folder / name).unlink(missing_ok=True)
 
@@ -161,16 +166,6 @@ def touch_outputs(folder: Path) -> None:
     """Make the files that a launch always leaves, where it did not come to write them."""
     for name in ("events.jsonl", "metrics.jsonl", "engine.log"):
         (folder / name).touch()
-
-
-def remove_scratch(folder: Path) -> None:
-    """Remove the engine's working folder with whatever it left there."""
-    try:
-        folder.rmdir()
-    except OSError:
-        import shutil  # rarely needed, and slow to import
-
-        shutil.rmtree(folder)
 
 
 def process_id_marker(identity: str) -> str:

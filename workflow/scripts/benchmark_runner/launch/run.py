@@ -38,12 +38,12 @@ from benchmark_runner.launch.record import (
     new_record,
     out_of_memory_kills,
     process_id_marker,
-    remove_scratch,
     touch_outputs,
 )
 from benchmark_runner.launch.sidecar import Sidecar, monitor_command
 from benchmark_runner.launch.spec import build_spec
 from benchmark_runner.launch.supervise import EngineRun, supervise
+from benchmark_runner.launch.workplace import draw, prepared
 from benchmark_runner.monitor.gpu import open_gpu
 from benchmark_runner.monitor.probe import Sample
 from benchmark_runner.monitor.summary import summarise, take_apart
@@ -53,7 +53,6 @@ from benchmark_runner.processes.variables import engine_environment, recorded_en
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.protocol.events import EventReport, Window, read_events
 
-SCRATCH: Final = "scratch"
 CORES_REMEDY: Final = "Set system.threads and system.cpu_affinity so that a physical core is left for the monitor"
 
 
@@ -63,6 +62,7 @@ class Launch:
     def __init__(self, inputs: Inputs, out_dir: Path, attempt: int, stopwatch: Stopwatch, log: Log) -> None:
         self.inputs = inputs
         self.folder = out_dir.absolute()
+        self.workplace = draw(self.folder)
         self.stopwatch = stopwatch
         self.log = log
         self.record: Record = new_record(inputs, attempt, stopwatch)
@@ -97,6 +97,8 @@ class Launch:
             cores, device, machine = self._place()
             if (too_hot := self._cool_down(watch, machine, last_end)) is not None:
                 return too_hot
+            self.record["drawn"] = self.workplace.describe()
+            held.enter_context(prepared(self.workplace, self.folder))
             return self._beside_monitor(watch, machine, cores, device, begin)
 
     def _tell_waiting(self, holder: str) -> None:
@@ -143,7 +145,7 @@ class Launch:
             self.inputs.system,
             self.inputs.monitoring,
             metrics=self.folder / "metrics.jsonl",
-            events=self.folder / "events.jsonl",
+            events=self.workplace.events,
             device=device,
             cores=cores.monitor,
             marker=marker,
@@ -164,7 +166,11 @@ class Launch:
             )
             self._warn([warning("cores", note, CORES_REMEDY) for note in cores.notes])
             environment = engine_environment(
-                os.environ, visible_gpus=device.visible, threads=cores.threads, marker=marker
+                os.environ,
+                visible_gpus=device.visible,
+                threads=cores.threads,
+                marker=marker,
+                padding=self.workplace.padding,
             )
             self.record["engine_environment"] = recorded_environment(environment)
         return self._run_engine(watch, machine, cores, monitor, before, environment)
@@ -178,14 +184,12 @@ class Launch:
         before: Snapshot,
         environment: dict[str, str],
     ) -> Outcome:
-        scratch = self.folder / SCRATCH
-        scratch.mkdir(exist_ok=True)
-        spec, events, stdout = (self.folder / name for name in ("spec.json", "events.jsonl", "engine.stdout"))
+        stdout = self.folder / "engine.stdout"
         start_ns, kills = time.monotonic_ns(), out_of_memory_kills()
         try:
             process = start_engine(
-                [str(self.inputs.binary), "--spec", str(spec), "--events", str(events)],
-                folder=scratch,
+                [str(self.inputs.binary), "--spec", str(self.workplace.spec), "--events", str(self.workplace.events)],
+                folder=self.workplace.scratch,
                 environment=environment,
                 cores=cores.engine,
                 stdout=stdout,
@@ -194,14 +198,10 @@ class Launch:
         except OSError as error:
             monitor.stop()
             stdout.unlink()
-            scratch.rmdir()
             reason = f"{self.inputs.engine['binary_path']} cannot be executed: {error.strerror}"
             return Outcome("unavailable", reason, "Build the engine on this machine: snakemake engines")
         self.log.write(f"engine runs as process {process.pid}")
-        try:
-            run = supervise(process, watch, monitor, self.inputs.system["launch_timeout_seconds"])
-        finally:
-            remove_scratch(scratch)
+        run = supervise(process, watch, monitor, self.inputs.system["launch_timeout_seconds"])
         window = Window(start_ns, run.exit.time_ns)
         self.stopwatch.parts["engine_ms"] = round(window.seconds * 1e3, 3)
         self.stopwatch.parts["cleanup_ms"] = round((time.monotonic_ns() - window.end_ns) / 1e6, 3)
@@ -217,7 +217,7 @@ class Launch:
         folder, record = self.folder, self.record
         words = last_words(folder / "engine.log")
         printed_bytes = keep_stdout(folder / "engine.stdout", folder / "engine.log")
-        report = read_events(folder / "events.jsonl", record["spec"], window)
+        report = read_events(self.workplace.events, record["spec"], window)
         metrics = take_apart(read_json_lines(folder / "metrics.jsonl"))
         report = self._hold_against_clock(report, metrics.samples)
         summary = summarise(
@@ -250,7 +250,7 @@ class Launch:
         """The report, with a problem where its times cannot be true."""
         if report.problem is not None:
             return report
-        ends = ends_of_iterations(self.folder / "events.jsonl")
+        ends = ends_of_iterations(self.workplace.events)
         return report._replace(problem=late_events(report.iterations, ends, samples))
 
     def _warn(self, warnings: list[dict[str, str]]) -> None:

@@ -24,8 +24,12 @@ PASSED_ON: Final = (
     "NVIDIA_VISIBLE_DEVICES",
     "NVIDIA_DRIVER_CAPABILITIES",
 )
+# Of a length that is drawn for each launch, which moves the stack.
+PADDING_VARIABLE: Final = "BENCHMARK_RUNNER_PADDING"
 # They say who measured and where, not how.
-UNRECORDED: Final = frozenset({"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CACHE_HOME", MARKER_VARIABLE})
+UNRECORDED: Final = frozenset(
+    {"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CACHE_HOME", MARKER_VARIABLE, PADDING_VARIABLE}
+)
 # Thread pools of OpenMP, MKL, OpenBLAS, Rayon and candle.
 THREAD_VARIABLES: Final = (
     "OMP_NUM_THREADS",
@@ -36,7 +40,9 @@ THREAD_VARIABLES: Final = (
 )
 
 
-def engine_environment(inherited: Mapping[str, str], *, visible_gpus: str, threads: int, marker: str) -> dict[str, str]:
+def engine_environment(
+    inherited: Mapping[str, str], *, visible_gpus: str, threads: int, marker: str, padding: str = ""
+) -> dict[str, str]:
     """Variables of the engine's process; visible_gpus is its CUDA_VISIBLE_DEVICES."""
     environment = {name: inherited[name] for name in PASSED_ON if name in inherited}
     environment.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
@@ -44,6 +50,7 @@ def engine_environment(inherited: Mapping[str, str], *, visible_gpus: str, threa
     environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # NVML's order, by which gpu_device counts
     environment["HF_HUB_OFFLINE"] = "1"  # a launch that fetches something would measure the network
     environment[MARKER_VARIABLE] = marker
+    environment[PADDING_VARIABLE] = padding
     return environment
 
 

@@ -1,0 +1,90 @@
+"""The place in which an engine works is drawn for each launch: nothing of an engine's name reaches its process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from benchmark_runner.launch.workplace import PADDING_BYTES, draw, left_behind, prepared
+from launch_case import SCRIPTS, WAIT_SECONDS, LaunchCase, processes_of
+
+TELLING = """#!/bin/sh
+{ tr '\\0' '\\n' < /proc/self/environ; echo "cwd=$PWD"; echo "argv=$*"; echo "files=$(ls -A)"; cat "$2"; } >&2
+exit 1
+"""
+
+
+def told(folder: Path, engine: str) -> tuple[dict[str, str], dict]:
+    """What a program sees of its place when its engine has this name, and the launch's record."""
+    folder.mkdir()
+    binary = folder / "program"
+    binary.write_text(TELLING)
+    binary.chmod(0o755)
+    case = LaunchCase(folder, binary=binary)
+    text = (folder / "plan.json").read_text().replace('"fake"', f'"{engine}"').replace("/fake/", f"/{engine}/")
+    (folder / "plan.json").write_text(text)
+    command = [part.replace("=fake", f"={engine}").replace("/fake/", f"/{engine}/") for part in case.command()]
+    environment = os.environ | {"PYTHONPATH": str(SCRIPTS), "TMPDIR": str(folder)}
+    subprocess.run(command, env=environment, check=True, timeout=WAIT_SECONDS, stdout=subprocess.DEVNULL)
+    out_dir = Path(str(case.out_dir).replace("/fake/", f"/{engine}/"))
+    assert {path.name for path in out_dir.parents[2].iterdir()} == {engine}
+    seen = dict(line.split("=", 1) for line in (out_dir / "engine.log").read_text().splitlines() if "=" in line)
+    return seen | {"spec": json.dumps(json.loads((out_dir / "spec.json").read_text()))}, json.loads(
+        (out_dir / "record.json").read_text()
+    )
+
+
+def test_an_engine_s_name_reaches_neither_its_command_nor_folder_nor_environment_nor_spec(tmp_path):
+    short, _ = told(tmp_path / "a", "x7")
+    long, record = told(tmp_path / "b", "an_engine_with_a_rather_long_name")
+    for name in ("cwd", "argv", "spec"):
+        assert len(short[name]) == len(long[name])
+    assert not any("rather_long" in value for value in long.values())
+    assert long["files"] == ""
+    assert len(long["BENCHMARK_RUNNER_PADDING"]) == record["drawn"]["padding_bytes"]
+    assert record["drawn"]["folder"] in long["cwd"]
+
+
+def test_folder_and_padding_are_drawn_anew(tmp_path):
+    drawn = [draw(tmp_path / "launches" / "e" / "w.0" / "1") for _ in range(64)]
+    assert len({workplace.folder for workplace in drawn}) == 64
+    assert len({len(workplace.folder.name) for workplace in drawn}) == 1
+    lengths = [len(workplace.padding) for workplace in drawn]
+    assert max(lengths) < PADDING_BYTES and max(lengths) - min(lengths) > PADDING_BYTES / 2
+
+
+def test_the_events_are_seen_where_they_will_lie(tmp_path):
+    folder = tmp_path / "launches" / "e" / "w.0" / "1"
+    folder.mkdir(parents=True)
+    workplace = draw(folder)
+    with prepared(workplace, folder):
+        workplace.events.write_text("hello")
+        assert (folder / "events.jsonl").read_text() == "hello"
+    assert (folder / "events.jsonl").read_text() == "hello"
+    assert not (folder / "events.jsonl").is_symlink() and not workplace.folder.exists()
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../../precious/events.jsonl", "../../../.0123/events.jsonl"])
+def test_a_link_to_anything_else_is_no_workplace(tmp_path, target):
+    folder = tmp_path / "launches" / "e" / "w.0" / "1"
+    for path in (folder, tmp_path / "launches" / "precious", tmp_path / "launches" / ".0123"):
+        path.mkdir(parents=True)
+    (folder / "events.jsonl").symlink_to(target)
+    assert left_behind(folder) is None
+
+
+def test_a_killed_attempt_leaves_no_workplace_to_the_next(tmp_path):
+    case = LaunchCase(tmp_path)
+    case.out_dir.mkdir(parents=True)
+    workplace = draw(case.out_dir)
+    workplace.scratch.mkdir(parents=True)
+    (workplace.scratch / "cache").touch()
+    (case.out_dir / "events.jsonl").symlink_to(workplace.events)
+    assert case.run().returncode == 0
+    assert case.record()["status"] == "ok"
+    assert [path.name for path in case.out_dir.parents[2].iterdir()] == ["fake"]
+    assert processes_of(case.folder) == {}
