@@ -46,6 +46,14 @@ def test_columns_follow_their_definitions() -> None:
     assert (row["prompt_tokens"], row["tokens"]) == (8, 11)
 
 
+def test_a_prompt_counts_as_long_as_the_engine_computed_it() -> None:
+    record = _record(ScriptedWorkload(cases=((8, 11),), iterations=2, warmups=0))
+    record["iterations"][1]["used_prompt_ids"] = list(range(40))
+    frame = _frame(record)
+    assert frame["prompt_tokens"].tolist() == [8, 40]
+    assert frame["prefill_tokens_per_s"].tolist() == [400.0, 2000.0]
+
+
 def test_one_token_has_no_time_between_tokens() -> None:
     frame = _frame(_record(ScriptedWorkload(cases=((8, 1),), iterations=1)))
     assert np.isnan(frame["tpot_ms"]).all()

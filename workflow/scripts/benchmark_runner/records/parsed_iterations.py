@@ -37,6 +37,8 @@ class Iterations:
     finish: Sequence[str]
     token_counts: IntArray
     token_ns: IntArray
+    own_prompt_counts: IntArray
+    """Length of the prompt that the engine computed on where it says so (used_prompt_ids); 0: the one of the spec."""
 
     def __len__(self) -> int:
         return len(self.index)
@@ -104,4 +106,7 @@ def read_iterations(iterations: Iterable[Any]) -> Iterations:
         finish=[one["finish"] for one in items],
         token_counts=np.array([len(one) for one in times], dtype=np.int64) // _BYTES_EACH,
         token_ns=np.frombuffer(b"".join(times), dtype=np.int64),
+        own_prompt_counts=np.array(
+            [len(one["used_prompt_ids"]) if "used_prompt_ids" in one else 0 for one in items], dtype=np.int64
+        ),
     )

@@ -53,7 +53,7 @@ SCHEMA: Final = pa.schema(
         _column("position", pa.int32(), "", "Place of the launch in the campaign's order, from 1"),
         _column("warmup", pa.bool_(), "", "Whether this iteration is a warm-up"),
         _column("index", pa.int32(), "", "Round, from 0; warm-ups and measured rounds count separately"),
-        _column("prompt_tokens", pa.int32(), "tokens", "Length of the prompt"),
+        _column("prompt_tokens", pa.int32(), "tokens", "Ids that the engine computed the prompt on: the spec's, or its own used_prompt_ids"),
         _column("tokens", pa.int32(), "tokens", "Tokens generated"),
         _column("start_ns", pa.int64(), "ns", "CLOCK_MONOTONIC before the first work for the prompt"),
         _column("ttft_ms", pa.float64(), "ms", "token_ns[0] - start_ns; null without a token"),
@@ -118,7 +118,8 @@ def launch_table(
     """Rows of one launch that ended ok, in the order in which its iterations ran."""
     rows, case, counts, token_ns = len(iterations), iterations.case, iterations.token_counts, iterations.token_ns
     prompt_lengths = np.array([len(entry["prompt_ids"]) for entry in head["spec"]["cases"]], dtype=np.int64)
-    prompt_tokens = prompt_lengths[case]
+    own = iterations.own_prompt_counts
+    prompt_tokens = np.where(own > 0, own, prompt_lengths[case])
     start_ns, end_ns = iterations.start_ns, iterations.end_ns
     ttft_ms = np.full(rows, np.nan)
     some = counts > 0
