@@ -38,6 +38,14 @@ WORDS: Final = ("commit", "build")
 """Options that only describe the program."""
 
 
+def sampling_flags(case: Case) -> list[str]:
+    """How a process is to choose tokens; its seed is its own (the milliseconds of its start)."""
+    sampling = case.sampling
+    if sampling.is_greedy:
+        return ["--temperature", "0"]
+    return ["--temperature", str(sampling.temperature), "--top-p", str(sampling.top_p)]
+
+
 class LmRs(Engine):
     """lm.rs behind its command line."""
 
@@ -47,7 +55,10 @@ class LmRs(Engine):
         self._words: dict[str, str] = {}
         self._chat: Chat | None = None
         """Waits for its line, or was killed after its answer."""
-        self._command: list[str] = []
+        self._files: list[str] = []
+        """The program with the flags that name its files."""
+        self._cases: list[Case] = []
+        self._answered = 0
         self._environment: dict[str, str] = {}
         self._threads = 0
         self._model: ModelFile
@@ -67,7 +78,7 @@ class LmRs(Engine):
         capabilities = Capabilities(
             devices=["cpu"],
             dtypes=["f32"],
-            sampling=["greedy"],
+            sampling=["greedy", "temperature", "top_p"],
             seed=False,
             load_modes=["closed"],
             max_concurrency=1,
@@ -99,8 +110,8 @@ class LmRs(Engine):
                 raise UnsupportedError(f"cases[{number}]: {error}") from error
         self._threads = spec.threads
         self._environment = environment(os.environ, spec.threads)
-        self._command = [str(self._program.path), "--model", str(weights), "--tokenizer", str(folder / TOKENIZER)]
-        self._command += ["--temperature", "0"]
+        self._files = [str(self._program.path), "--model", str(weights), "--tokenizer", str(folder / TOKENIZER)]
+        self._cases = spec.cases
 
     def _prepare(self, case: Case, line: str) -> None:
         self._lines[tuple(case.prompt_ids)] = line
@@ -123,7 +134,9 @@ class LmRs(Engine):
         return Loaded(weights_dtype=name, compute_dtype="f32", kv_cache_dtype="f32", device="cpu", threads=spec.threads)
 
     def _start(self) -> None:
-        self._chat = Chat(self._command, self._environment)
+        """Start the process of the next answer: its case is known, since the cases come in turn."""
+        flags = sampling_flags(self._cases[self._answered % len(self._cases)])
+        self._chat = Chat([*self._files, *flags], self._environment)
         self._chat.wait_until_ready()
 
     def reset(self) -> None:
@@ -133,10 +146,11 @@ class LmRs(Engine):
             self._chat.end()
             self._start()
 
-    def generate(self, case: Case, seed: int, timings: Timings) -> None:  # noqa: ARG002  greedy alone
+    def generate(self, case: Case, seed: int, timings: Timings) -> None:  # noqa: ARG002  its draws are its own
         """Give the line, take each token at the time of its write, and kill the process at the last."""
         assert self._chat is not None
         line, date = self._lines[tuple(case.prompt_ids)], today()
+        self._answered += 1
         offset_ns = monotonic_offset_ns()
         tokenised = self._chat.ask(line)
         wanted = True

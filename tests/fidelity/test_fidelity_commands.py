@@ -48,6 +48,24 @@ def test_the_reference_s_own_program_only_shows_that_it_repeats_itself(case: Fid
     assert "repeats itself" in case.check("base")["reason"]
 
 
+def test_an_engine_that_the_workflow_builds_is_not_passed_by_its_own_word(case: FidelityCase) -> None:
+    # As with only_engines=candle_cuda, where no pytorch_baseline takes part.
+    case.base["adapter"] = "candle-bench"
+    content = case.check("base")
+    assert content["result"] == "not checkable"
+    assert "it is its own reference here" in content["reason"]
+    assert "let pytorch_baseline take part (only_engines" in content["reason"]
+
+
+def test_the_reason_for_no_repeated_prompt_is_the_true_one(case: FidelityCase) -> None:
+    case.prompts["unseen"] = []
+    reuse = case.check()["reuse"]
+    assert (reuse["result"], reuse["reason"]) == (
+        "not checkable",
+        "no prompt that it cannot have seen fits into the model's context",
+    )
+
+
 @pytest.mark.parametrize(
     ("tokens", "dtype", "result", "margin"),
     [

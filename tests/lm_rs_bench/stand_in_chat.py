@@ -19,6 +19,8 @@ from typing import NoReturn
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the threads that count are those started below
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import numpy as np
+
 from llama_numpy import logits, read_lmrs
 
 LOGO = ["\n", "  L\n  M\n  R\n  S\n  !\n    \n"]
@@ -93,6 +95,17 @@ class Tokenizer:
             ids[best_at : best_at + 2] = [best]
 
 
+def choose(scores: np.ndarray, flags: dict[str, str], random: float) -> int:
+    temperature, top_p = float(flags["temperature"]), float(flags.get("top-p", "0.9"))
+    if temperature == 0:
+        return int(scores.argmax())
+    weights = np.exp((scores - scores.max()) / temperature)
+    order = np.argsort(-weights, kind="stable")
+    sums = np.cumsum(weights[order]) / weights.sum()
+    kept = int(np.searchsorted(sums, top_p)) + 1 if 0 < top_p < 1 else len(order)
+    return int(order[min(int(np.searchsorted(sums[:kept], random * sums[kept - 1], side="right")), kept - 1)])
+
+
 def answer(flags: dict[str, str], fault: str) -> None:
     tokenizer = Tokenizer(Path(flags["tokenizer"]))
     if fault == "crash_at_load":
@@ -114,6 +127,7 @@ def answer(flags: dict[str, str], fault: str) -> None:
         Path(trace).write_text(" ".join(map(str, ids)), encoding="ascii")
     if fault == "panic_in_prefill":
         panic("range end index 9 out of range for slice of length 8")
+    random = (time.time_ns() // 1_000_000 % 997) / 997  # one number for all tokens of an answer, as lm.rs draws
     say("Assistant:\n")
     if fault == "no_tokens":
         say("\n")
@@ -122,7 +136,7 @@ def answer(flags: dict[str, str], fault: str) -> None:
         time.sleep(float(flags.get("token-ms", "0")) / 1000)
         if fault == "panic_in_reply" and count == 2:
             panic("range end index 9 out of range for slice of length 8")
-        ids.append(int(logits(model, ids).argmax()))
+        ids.append(choose(logits(model, ids), flags, random))
         if ids[-1] == tokenizer.eos:
             break
         text = tokenizer.texts[ids[-1]]
@@ -147,7 +161,7 @@ def main() -> None:
         )
         return
     flags = dict(zip((word[2:] for word in words[::2]), words[1::2], strict=True))
-    if flags["temperature"] != "0":
+    if float(flags["temperature"]) < 0:
         os.write(2, b"error: invalid value\n")
         os._exit(2)
     answer(flags, flags.get("fault", ""))

@@ -108,6 +108,17 @@ def test_an_answer_goes_on_past_the_end_of_a_sequence_or_stops_there_as_asked(se
     assert stopped["token_ids"][-1] == EOS
 
 
+def test_each_case_is_answered_by_a_process_with_the_case_s_own_sampling(serve, random_model, program):
+    hot = {"temperature": 50.0, "top_p": 1, "seed": 0}
+    cases = [case(HELLO, 8), case(HELLO, 8, sampling=hot), case(HELLO, 8, sampling={**hot, "top_p": 1e-6})]
+    outcome = serve(random_model, program(), cases, warmup_iterations=1, iterations=3)
+    assert outcome.status == 0, outcome.words
+    greedily, drawn, nucleus = (outcome.iterations[place::3] for place in range(3))
+    ids = greedily[0]["token_ids"]
+    assert all(event["token_ids"] == ids for event in (*greedily, *nucleus))
+    assert any(event["token_ids"] != ids for event in drawn)
+
+
 @pytest.fixture
 def adopted_orphans():
     """This process is parent to whom the processes below it leave behind; a list of them, as it is looked at."""
@@ -176,7 +187,6 @@ def test_a_build_with_another_command_line_is_refused(serve, circle_model, progr
         (case([*HELLO, 10, *HELLO]), "cases[1]: the prompt has more than one line"),
         (case([*HELLO, EOS]), f"cases[1]: the prompt holds id {EOS}"),
         (case(HELLO, 500), "tokens; it has 512"),
-        (case(HELLO, sampling={"temperature": 0.7, "top_p": 1, "seed": 0}), "sampling temperature"),
     ],
 )
 def test_what_lm_rs_cannot_be_given_is_refused_before_anything_is_started(serve, circle_model, program, changed, words):
@@ -238,5 +248,13 @@ def test_the_adapter_keeps_the_protocol_and_skips_what_lm_rs_cannot(random_model
     checks = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["checks"]
     skipped = {entry["check"] for entry in checks if entry["outcome"] == "skipped"}
     assert skipped == {
-        *("seed_repeats", "seed_differs", "nucleus", "margins", "teacher_forcing", "logits", "refuses_ignore_eos")
+        *(
+            "seed_repeats",
+            "seed_differs",
+            "margins",
+            "teacher_forcing",
+            "logits",
+            "refuses_ignore_eos",
+            "refuses_sampling",
+        )
     }

@@ -18,16 +18,13 @@ from benchmark_runner.campaign.engines import Engine, brought_notices, campaign_
 from benchmark_runner.campaign.machine import notice, this_machine
 from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import randomised_blocks
-from benchmark_runner.campaign.weights import CampaignWeights
+from benchmark_runner.campaign.weights import REFERENCE_ADAPTER, CampaignWeights
 from benchmark_runner.configuration.positions import Positions
 from benchmark_runner.configuration.resolve import ConfigurationError, Examined, examine
 from benchmark_runner.hashes import file_sha256, fingerprint
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.version import MEASURE_VERSION
 from benchmark_runner.model.fidelity_prompts import DEFAULT_PROMPTS
-
-REFERENCE_ADAPTER = "pytorch-baseline"
-"""transformers' own model code, from which the others are written."""
 
 HASHES = Path(".benchmark_runner") / "hashes.json"
 """Remembers the hashes of large files, relative to the current folder."""

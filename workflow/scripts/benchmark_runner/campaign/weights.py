@@ -12,6 +12,9 @@ from benchmark_runner.campaign.model import Model
 from benchmark_runner.model import derived
 from benchmark_runner.model.formats import SAFETENSORS
 
+REFERENCE_ADAPTER: Final = "pytorch-baseline"
+"""transformers' own model code, from which the others are written."""
+
 REFERENCE_DTYPE: Final = "f32"
 """The fidelity check's reference computes in f32 whatever its engine is configured for."""
 

@@ -10,15 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.campaign.weights import REFERENCE_ADAPTER
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.fidelity.cases import case, forced_cases, free_cases, reuse_cases
-from benchmark_runner.fidelity.compare import Agreement, forced_partings, free_parting
+from benchmark_runner.fidelity.compare import NOT_CHECKABLE, Agreement, forced_partings, free_parting
 from benchmark_runner.fidelity.distance import Distance, distance
 from benchmark_runner.fidelity.document import Findings, describe
 from benchmark_runner.fidelity.probe import LOGITS, Answer, Probe, ask, planned_engine
 from benchmark_runner.fidelity.reference import ask_reference
 from benchmark_runner.fidelity.reference import describe as describe_reference
-from benchmark_runner.fidelity.reuse import judge_reuse
+from benchmark_runner.fidelity.reuse import Reuse, judge_reuse
 from benchmark_runner.fidelity.sampling import DRAWS, Sampling, entropy, judge_draws, probabilities
 from benchmark_runner.fidelity.spoken import joined, takes_ids
 from benchmark_runner.jsonio import read_json, write_json
@@ -100,12 +101,24 @@ class Check:
         same = own == self._engine["binary_path"]
         return bool(same and self._engine["dtype"] == self._reference["dtype"])
 
+    def _empty_because(self) -> str | None:
+        """Why a check would say nothing: an engine that the workflow builds is held against its own program."""
+        adapter = self._engine.get("adapter")
+        if adapter in (None, REFERENCE_ADAPTER) or not self.is_its_own_reference:
+            return None
+        return (
+            f"it is its own reference here, since no engine on {REFERENCE_ADAPTER} takes part; let pytorch_baseline "
+            "take part (only_engines, or enabled: true in the configuration)"
+        )
+
     def run(self) -> dict[str, Any]:
         """Content of fidelity/<engine>.json; raises InterruptedLaunchError when stopped."""
         reference = self._reference
         if reference["status"] != "ok":
             reason = f"there is no reference: {reference['engine']} is {reference['status']} ({reference['reason']})"
             return describe(self._engine, reference, None, Findings(reason=reason))
+        if (empty := self._empty_because()) is not None:
+            return describe(self._engine, reference, None, Findings(reason=empty))
         cases = free_cases(self._prompts, self._plan["fidelity"]["max_new_tokens"])
         free = self._ask("free", [*cases, *reuse_cases(self._prompts)])
         if not takes_ids(free):
@@ -136,8 +149,7 @@ class Check:
         self._reference = describe_reference(self._plan, prompts, answer)
 
     def _findings(self, free: Answer, prompts: int) -> Findings:
-        timed, own_ids = free.iterations[prompts:], bool(free.capabilities.get("token_ids", True))
-        reuse = judge_reuse(timed[: len(timed) // 2], timed[len(timed) // 2 :])
+        reuse, own_ids = self._reuse(free, prompts), bool(free.capabilities.get("token_ids", True))
         if self.is_its_own_reference:
             note = "it is the reference's own program, so this shows that it repeats itself"
             agreements = self._agreements(free, None, [None] * prompts)
@@ -161,6 +173,15 @@ class Check:
             reuse=reuse,
             ids_are_the_engine_s=own_ids,
         )
+
+    def _reuse(self, free: Answer, prompts: int) -> Reuse:
+        """What the run's iterations behind those of the prompts say, in which unseen prompts came twice."""
+        if not takes_ids(free):
+            return Reuse(NOT_CHECKABLE, "it takes a line of text, so each prompt was asked in a run of its own")
+        if not self._prompts["unseen"]:
+            return Reuse(NOT_CHECKABLE, "no prompt that it cannot have seen fits into the model's context")
+        timed = free.iterations[prompts:]
+        return judge_reuse(timed[: len(timed) // 2], timed[len(timed) // 2 :])
 
     def _forced(self, capabilities: Mapping[str, Any]) -> tuple[Answer | None, str | None]:
         """The run that is fed the reference's ids and leaves its logits, or why there is none."""
@@ -222,20 +243,24 @@ class Check:
         wanted = ["temperature", *(["top_p"] if top_p < 1 else [])]
         missing = [way for way in wanted if way not in free.capabilities["sampling"]]
         if missing:
-            return Sampling("not checkable", f"the engine has no sampling by {missing[0]}")
+            return Sampling(NOT_CHECKABLE, f"the engine has no sampling by {missing[0]}")
+        if not takes_ids(free):
+            return Sampling(
+                NOT_CHECKABLE, f"{DRAWS} draws behind a prompt of its own are not made; its greedy ids count"
+            )
         try:
             first, why_not = self._first_logits(forced)
         except LogitsError as error:
             first, why_not = None, str(error)
         if first is None:
-            return Sampling("not checkable", why_not)
+            return Sampling(NOT_CHECKABLE, why_not)
         place = self._most_telling(first, temperature, top_p)
         sampling = {"temperature": temperature, "top_p": top_p, "seed": 0}
         prompt_ids = self._reference["prompts"][place]["prompt_ids"]
         draw = case(prompt_ids, 1, self._prompts["eos_ids"], sampling=sampling)
         answer = self._ask("drawn", [draw], iterations=DRAWS)
         if answer.status != "ok":
-            return Sampling("not checkable", f"the run that draws is {answer.status}: {answer.reason}")
+            return Sampling(NOT_CHECKABLE, f"the run that draws is {answer.status}: {answer.reason}")
         drawn = [ids[0] for ids in answer.token_ids]
         distribution = probabilities(first[place], temperature, top_p)
         return judge_draws(drawn, distribution, temperature=temperature, top_p=top_p)

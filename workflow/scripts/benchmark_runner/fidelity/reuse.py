@@ -30,9 +30,7 @@ class Reuse:
 
 
 def judge_reuse(fresh: Sequence[Mapping[str, Any]], repeated: Sequence[Mapping[str, Any]]) -> Reuse:
-    """Hold the iterations with known prompts against those in which they were new."""
-    if not fresh or len(fresh) != len(repeated):
-        return Reuse("not checkable", "no prompts were repeated")
+    """Hold the iterations with known prompts, as many as the others, against those in which they were new."""
     fresh_ms, repeated_ms = (
         min(event["token_ns"][0] - event["start_ns"] for event in events) / 1e6 for events in (fresh, repeated)
     )

@@ -53,7 +53,12 @@ SCHEMA: Final = pa.schema(
         _column("position", pa.int32(), "", "Place of the launch in the campaign's order, from 1"),
         _column("warmup", pa.bool_(), "", "Whether this iteration is a warm-up"),
         _column("index", pa.int32(), "", "Round, from 0; warm-ups and measured rounds count separately"),
-        _column("prompt_tokens", pa.int32(), "tokens", "Ids that the engine computed the prompt on: the spec's, or its own used_prompt_ids"),
+        _column(
+            "prompt_tokens",
+            pa.int32(),
+            "tokens",
+            "Prompt ids computed: the spec's, or used_prompt_ids",
+        ),
         _column("tokens", pa.int32(), "tokens", "Tokens generated"),
         _column("start_ns", pa.int64(), "ns", "CLOCK_MONOTONIC before the first work for the prompt"),
         _column("ttft_ms", pa.float64(), "ms", "token_ns[0] - start_ns; null without a token"),
