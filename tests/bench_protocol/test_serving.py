@@ -271,3 +271,16 @@ def test_ids_and_times_are_kept_until_the_length_is_reached(spec: dict[str, Any]
 def test_each_error_names_its_kind_and_status() -> None:
     kinds = {error.kind: error.exit_status for error in AdapterError.__subclasses__()}
     assert kinds == {"internal": 1, "out_of_memory": 1, "bad_spec": 2, "unsupported": 3}
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "<&- 2>&-", "2>/dev/full", "2>&1 | true; exit ${PIPESTATUS[0]}"])
+@pytest.mark.parametrize("options", [{}, {"error_at": {"stage": "load", "kind": "internal", "message": "caf\udce9"}}])
+def test_the_events_are_whole_where_nobody_takes_the_adapter_s_words(
+    tmp_path: Path, spec: dict[str, Any], options: dict[str, Any], redirection: str
+) -> None:
+    engine = Path(__file__).resolve().parents[1] / "fake_engine" / "fake-engine"
+    (tmp_path / "spec.json").write_text(json.dumps({**spec, "options": options}))
+    command = f'"$0" --spec spec.json --events events.jsonl {redirection}'
+    ended = subprocess.run(["bash", "-c", command, str(engine)], cwd=tmp_path, check=False, timeout=60)
+    last = json.loads((tmp_path / "events.jsonl").read_text().splitlines()[-1])
+    assert (ended.returncode, last["event"]) == ((1, "error") if options else (0, "done"))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 
 import pytest
 
 from benchmark_runner.schemas import require_valid
-from launch_case import IDENTITY, LaunchCase, processes_of
+from launch_case import IDENTITY, SCRIPTS, WAIT_SECONDS, LaunchCase, processes_of
 
 FILES = {"record.json", "spec.json", "events.jsonl", "metrics.jsonl", "engine.log"}
 
@@ -224,6 +226,23 @@ def test_an_earlier_record_is_replaced(tmp_path):
     first = recorded(case)
     (case.out_dir / "interrupted.json").write_text("{}")
     assert recorded(case)["started_ns"] > first["started_ns"]
+
+
+@pytest.mark.parametrize("redirection", [">&-", ">&- 2>&-", ">/dev/full", "| true; exit ${PIPESTATUS[0]}"])
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_a_record_is_kept_whoever_reads_the_line_about_it(tmp_path, redirection, encoding):
+    case = LaunchCase(tmp_path)
+    case.lock.parent.parent.mkdir()
+    variables = {"PYTHONPATH": str(SCRIPTS), "TMPDIR": str(tmp_path / "tmp"), "PYTHONIOENCODING": encoding}
+    command = ["bash", "-c", f'"$@" {redirection}', "bash", *case.command()]
+    ended = subprocess.run(command, env=os.environ | variables, capture_output=True, timeout=WAIT_SECONDS, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert case.record()["status"] == "ok"
+
+
+def test_an_engine_s_words_cannot_drive_a_terminal(tmp_path):
+    case = LaunchCase(tmp_path, options={"error_at": {"stage": "load", "kind": "internal", "message": "\x1b[2J\agone"}})
+    assert "internal: \\x1b[2J\\x07gone" in case.run().stdout
 
 
 def test_a_launch_that_the_plan_does_not_know_is_refused(tmp_path):

@@ -27,6 +27,7 @@ from benchmark_runner.campaign.parts import part_file, part_files
 from benchmark_runner.campaign.recorded import load_recorded
 from benchmark_runner.configuration.files import read_document
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.terminal import visible, say
 
 
 def or_refuse(function, *arguments):
@@ -34,7 +35,7 @@ def or_refuse(function, *arguments):
     try:
         return function(*arguments)
     except BenchmarkError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {visible(error)}")
 
 
 ANALYZE_ONLY = bool(config.pop("analyze_only", False))
@@ -93,8 +94,6 @@ NOTHING = "(?!)"  # as a wildcard constraint: matches no file
 # Priority of what should run before the first launch.
 ABOVE_LAUNCHES = len(CAMPAIGN.launches) + 2
 ANSWER = f"python -m benchmark_runner.summary.answer --output-dir {shlex.quote(OUT)}"
-
-
 HELD = []
 
 
@@ -106,7 +105,7 @@ onstart:
     # Else Snakemake 9.27 looks at all open jobs once a second for each that has ended, beside the engine measured.
     workflow.scheduler.job_rate_limiter = None
     for line in CAMPAIGN.notices() if CAMPAIGN.owed_launches else []:
-        print(line, file=sys.stderr)
+        say(line)
 
 
 wildcard_constraints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -30,6 +31,25 @@ def _parse(argv: Sequence[str]) -> tuple[Path, Path]:
     if len(argv) != 4 or values.keys() != {"--spec", "--events"}:
         raise BadSpecError(USAGE)
     return Path(values["--spec"]), Path(values["--events"])
+
+
+def _say(words: object) -> None:
+    """A line on stderr, in any encoding; where nobody can take it, the events still tell."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{words}\n".encode(errors="backslashreplace"))
+
+
+def _open_standard_descriptors() -> None:
+    """Those that were closed lead to nowhere: else the events file took their place, and words went into it."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # there is none, nobody reads, it was closed
+            stream.flush()
 
 
 def _report_uncaught(events: EventLog) -> None:
@@ -102,8 +122,7 @@ def _serve(engine: Engine, path: Path, events: EventLog) -> None:
 
 def _leave(status: int) -> NoReturn:
     """End at once: what libraries do and print while Python takes itself apart is no part of a launch."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     os._exit(status)
 
 
@@ -112,20 +131,21 @@ def run(engine: Engine, argv: Sequence[str]) -> NoReturn:
 
     argv lacks the program's name.
     """
+    _open_standard_descriptors()
     try:
         spec_path, events_path = _parse(argv)
         events = EventLog(events_path)
     except (BadSpecError, OSError) as error:
-        print(error, file=sys.stderr)
+        _say(error)
         _leave(BadSpecError.exit_status)
     # Libraries print; the protocol wants an empty stdout, and the runner keeps stderr.
-    sys.stdout.flush()
+    _flush()
     os.dup2(2, 1)
     _report_uncaught(events)
     try:
         _serve(engine, spec_path, events)
     except AdapterError as error:
-        print(f"{error.kind}: {error}", file=sys.stderr)
+        _say(f"{error.kind}: {error}")
         events.error(error)
         _leave(error.exit_status)
     _leave(0)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from benchmark_runner.terminal import visible
 from benchmark_runner.units import MS_PER_S, US_PER_MS
 
 S_PER_MIN: Final = 60.0
@@ -101,24 +100,6 @@ def _factor(value: float, unit: str) -> tuple[float, str]:
     if unit == "bytes":
         return (1 / BYTES_PER_GB, "GB") if abs(value) >= BYTES_PER_GB else (1 / BYTES_PER_MB, "MB")
     return 1.0, unit
-
-
-def say(words: str) -> None:
-    """One line of progress on stderr."""
-    print(words, file=sys.stderr, flush=True)
-
-
-def visible(text: str) -> str:
-    """The text with what a terminal would obey or a page would hide as escapes: control characters, bidi marks,
-    surrogates. Newlines and tabs stay."""
-    if text.isprintable():
-        return text
-    return "".join(
-        one
-        if one.isprintable() or one in "\n\t" or unicodedata.category(one) == "Zs"
-        else one.encode("unicode_escape").decode("ascii")
-        for one in text
-    )
 
 
 class Markdown(str):

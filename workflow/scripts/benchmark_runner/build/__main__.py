@@ -16,10 +16,11 @@ from benchmark_runner.build.adapter import Adapter, load_adapter
 from benchmark_runner.build.environment import build_python
 from benchmark_runner.build.rust import build_rust
 from benchmark_runner.build.source import source_hash
-from benchmark_runner.build.tools import BuildError, end_with_parent, say
+from benchmark_runner.build.tools import BuildError, end_with_parent
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.schemas import require_valid
+from benchmark_runner.terminal import say
 from benchmark_runner.units import NS_PER_MS
 
 SCHEMA_VERSION: Final = 1

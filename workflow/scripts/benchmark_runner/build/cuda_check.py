@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 from benchmark_runner.build.__main__ import default_cache
 from benchmark_runner.build.__main__ import main as build
 from benchmark_runner.build.adapter import load_adapter
-from benchmark_runner.build.tools import say
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, read_json_lines
+from benchmark_runner.terminal import say
 
 MS_PER_MINUTE: Final = 60_000
 BYTES_PER_MB: Final = 1_000_000

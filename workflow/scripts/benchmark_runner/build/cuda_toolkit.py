@@ -16,8 +16,9 @@ from typing import IO, Any, Final
 
 from benchmark_runner.build.adapter import CAPABILITY_VARIABLE, REMEDIES, find_tool
 from benchmark_runner.build.environment import STAMP, run_uv
-from benchmark_runner.build.tools import BuildError, alone, reason_of, run_tool, say
+from benchmark_runner.build.tools import BuildError, alone, reason_of, run_tool
 from benchmark_runner.jsonio import write_json
+from benchmark_runner.terminal import say
 
 NEWEST_KNOWN: Final = (13, 4)
 """Newest CUDA that cudarc 0.19.10 has bindings for (its build.rs); its build fails on an unknown one."""

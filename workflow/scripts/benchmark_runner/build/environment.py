@@ -21,9 +21,9 @@ from benchmark_runner.build.tools import (
     is_network_trouble,
     reason_of,
     run_tool,
-    say,
 )
 from benchmark_runner.jsonio import write_json
+from benchmark_runner.terminal import say
 
 STAMP: Final = "complete.json"
 """Written last: an environment without it was left half-made."""

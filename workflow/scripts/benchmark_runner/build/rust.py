@@ -23,9 +23,9 @@ from benchmark_runner.build.tools import (
     is_network_trouble,
     reason_of,
     run_tool,
-    say,
 )
 from benchmark_runner.environment.gpu import gpu_facts
+from benchmark_runner.terminal import say
 
 _FOREIGN_SETTINGS: Final = re.compile(r"^(CARGO_ENCODED_RUSTFLAGS|CARGO_(BUILD|PROFILE|TARGET)_.*|RUSTFLAGS)$")
 """Variables of the user's that would build another program than the one that the record describes."""

@@ -9,13 +9,13 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.terminal import say
 
 PROGRESS_SECONDS: Final = 15.0
 """Pause between progress lines: often enough to show life, seldom enough to read (chosen)."""
@@ -46,11 +46,6 @@ class BuildError(BenchmarkError):
         self.reason = reason
         self.remedy = remedy
         self.missing_tool = missing_tool
-
-
-def say(words: str) -> None:
-    """One line to the user; stdout belongs to results."""
-    print(words, file=sys.stderr, flush=True)
 
 
 def reason_of(output: str) -> str:

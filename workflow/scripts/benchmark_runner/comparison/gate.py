@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from benchmark_runner.comparison.decision import Outcome, outcome
 from benchmark_runner.comparison.words import outcome_words
-from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.schemas import require_valid
 
@@ -60,4 +60,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(exit_status(main, sys.argv[1:]))

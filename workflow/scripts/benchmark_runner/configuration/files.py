@@ -17,6 +17,7 @@ from typing import NamedTuple
 import yaml
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.terminal import visible
 
 
 class FileProblem(NamedTuple):
@@ -127,4 +128,4 @@ def require_readable(argv: Sequence[str]) -> None:
         try:
             read_document(path)
         except UnreadableFileError as error:
-            sys.exit(f"error: {error}")
+            sys.exit(f"error: {visible(error)}")

@@ -21,6 +21,7 @@ from benchmark_runner.launch.device import visible_gpu
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.derived import derived_manifest
 from benchmark_runner.processes.variables import engine_environment
+from benchmark_runner.terminal import printable
 
 SCHEMA_VERSION: Final = 1
 
@@ -76,7 +77,8 @@ def _environment(device: str, threads: int) -> dict[str, str]:
 def _table(findings: Sequence[Finding]) -> str:
     width = max(len(finding.check) for finding in findings)
     lines = [
-        f"{finding.check:<{width}}  {finding.outcome:<7}  {finding.detail or finding.rule}" for finding in findings
+        printable(f"{finding.check:<{width}}  {finding.outcome:<7}  {finding.detail or finding.rule}")
+        for finding in findings
     ]
     return "\n".join(lines)
 

@@ -11,12 +11,21 @@ from typing import Any
 
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.terminal import printable
 
 
 def table(found: Sequence[Mapping[str, Any]]) -> str:
     """A row an engine: result, dtype, device and the reason."""
     rows = [
-        (entry["engine"], entry["result"], f"{entry['dtype']} on {entry['device'] or 'no device'}", entry["reason"])
+        [
+            printable(cell)
+            for cell in (
+                entry["engine"],
+                entry["result"],
+                f"{entry['dtype']} on {entry['device'] or 'no device'}",
+                entry["reason"],
+            )
+        ]
         for entry in found
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]

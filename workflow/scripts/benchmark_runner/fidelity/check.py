@@ -27,6 +27,7 @@ from benchmark_runner.processes.engine import become_subreaper
 from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.protocol.logits import Logits, LogitsError, read_logits
+from benchmark_runner.terminal import printable
 
 SHORT_PROMPT_TOKENS: Final = 32
 """Draws begin with a prompt of at most this length, since each of them reads it again (chosen); unit: tokens."""
@@ -319,7 +320,7 @@ def main(argv: Sequence[str]) -> int:
     finally:
         end_all(below_process(os.getpid()))
     write_json(arguments.out, result)
-    print(f"fidelity of {engine['name']}: {result['result']}: {result['reason']}")
+    print(printable(f"fidelity of {engine['name']}: {result['result']}: {result['reason']}"))
     return os.EX_OK
 
 

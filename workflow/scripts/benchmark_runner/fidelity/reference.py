@@ -18,6 +18,7 @@ from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.processes.engine import become_subreaper
 from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
+from benchmark_runner.terminal import printable
 
 SCHEMA_VERSION: Final = 2
 """2: with the place of the logits. 1: the first format."""
@@ -93,7 +94,7 @@ def main(argv: Sequence[str]) -> int:
     finally:
         end_all(below_process(os.getpid()))
     write_json(arguments.out, describe(plan, prompts, answer), indent=None)
-    print(f"reference: {answer.status}{f', {answer.reason}' if answer.reason else ''}")
+    print(printable(f"reference: {answer.status}{f', {answer.reason}' if answer.reason else ''}"))
     return os.EX_OK
 
 

@@ -52,6 +52,7 @@ from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.variables import engine_environment, recorded_environment
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.protocol.events import EventReport, Window, read_events
+from benchmark_runner.terminal import printable
 
 CORES_REMEDY: Final = "Set system.threads and system.cpu_affinity so that a physical core is left for the monitor"
 
@@ -104,7 +105,7 @@ class Launch:
     def _tell_waiting(self, holder: str) -> None:
         line = waiting_line(self.record, holder)
         self.log.write(line)
-        print(line, flush=True)
+        print(printable(line), flush=True)
 
     def _place(self) -> tuple[Cores, Device, Machine]:
         """Choose cores and device, and write the spec: the first file of a launch that starts an engine."""

@@ -11,7 +11,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark_runner.display import say
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.model.checkpoint import DTYPE_NAMES, files_that_matter, weight_files, weights_name
@@ -19,6 +18,7 @@ from benchmark_runner.model.derived import MANIFEST
 from benchmark_runner.model.formats import DERIVED, CannotConvertError
 from benchmark_runner.model.manifest import describe_files
 from benchmark_runner.model.whole_folder import made_whole
+from benchmark_runner.terminal import say
 
 SCHEMA_VERSION: Final = 1
 

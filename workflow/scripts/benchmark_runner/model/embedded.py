@@ -12,12 +12,12 @@ from pathlib import Path
 
 from gguf import GGUFReader
 
-from benchmark_runner.display import say
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.model import gguf_llama, tokenizer_files
 from benchmark_runner.model.recipes import RECIPES, Recipe
 from benchmark_runner.model.whole_folder import made_whole
+from benchmark_runner.terminal import say
 
 
 def install_wheel(lock: Path, target: Path, uv: Path) -> None:

@@ -23,7 +23,6 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from benchmark_runner.display import say
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.model.checkpoint import (
     OPTIONAL_FILES,
@@ -36,6 +35,7 @@ from benchmark_runner.model.hub_id import HubModel
 from benchmark_runner.model.manifest import describe_files
 from benchmark_runner.model.source import write_source
 from benchmark_runner.model.whole_folder import made_whole
+from benchmark_runner.terminal import say
 
 TOKEN_VARIABLE: Final = "HF_TOKEN"
 WEIGHTS_ENDING: Final = ".safetensors"

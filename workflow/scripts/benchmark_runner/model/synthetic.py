@@ -18,7 +18,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark_runner.display import say
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.model.checkpoint import files_that_matter
@@ -28,6 +27,7 @@ from benchmark_runner.model.shapes import SEED, Synthetic, synthetic_models
 from benchmark_runner.model.source import write_source
 from benchmark_runner.model.synthetic_tokenizer import tokenizer, tokenizer_config
 from benchmark_runner.model.whole_folder import made_whole
+from benchmark_runner.terminal import say
 
 DTYPE: Final = "BF16"
 """As the published checkpoints are stored."""

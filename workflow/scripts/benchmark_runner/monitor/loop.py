@@ -68,7 +68,7 @@ class Loop:
         self._metrics.flush()
 
     def _tell(self, content: dict[str, Any]) -> None:
-        self._alerts.write(json.dumps(content, ensure_ascii=False) + "\n")
+        self._alerts.write(json.dumps(content) + "\n")
         self._alerts.flush()
 
     def _sample(self) -> None:

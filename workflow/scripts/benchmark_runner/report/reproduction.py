@@ -12,11 +12,12 @@ from typing import Any, Final
 
 import yaml
 
-from benchmark_runner.display import estimate_text, fenced, markdown, markdown_code, visible
+from benchmark_runner.display import estimate_text, fenced, markdown, markdown_code
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_text_atomic
 from benchmark_runner.statistics.results import Cell as Place
 from benchmark_runner.statistics.results import Results
+from benchmark_runner.terminal import visible
 
 EXPECTED_METRICS: Final = ("e2e_ms", "ttft_ms", "decode_tokens_per_s")
 # Chance that the mean of an equal second sample lies within the first one's 95 % interval (Cumming & Maillardet 2006,
