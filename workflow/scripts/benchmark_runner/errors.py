@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from benchmark_runner.terminal import secure_output
 
-DISK_IS_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Numbers of the errors of a disk, or of a user's share of it, that can take no more."""
+DISK_IS_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Numbers of the errors of a disk, of a user's share of it, or of a limit on files (ulimit -f), that takes no more."""
 
 
 class BenchmarkError(Exception):
@@ -31,10 +32,11 @@ def exit_status(stage: Callable[[Sequence[str]], int], argv: Sequence[str]) -> i
     except OSError as error:
         if error.errno not in DISK_IS_FULL:
             raise
-        print(f"error: {no_room(error, error.filename or 'a file of this stage')}", file=sys.stderr)
+        print(f"error: {unwritable(error, error.filename or 'a file of this stage')}", file=sys.stderr)
         return 1
 
 
-def no_room(error: OSError, name: object) -> str:
-    """What to say of a write that found the disk full; name is what was written."""
-    return f"{name}: {error.strerror}; free space on that disk and run the same command again"
+def unwritable(error: OSError, name: object) -> str:
+    """What to say of a file or folder that could not be written, and what would help."""
+    remedy = "free space on that disk" if error.errno in DISK_IS_FULL else "see to it that it can be written"
+    return f"{name} cannot be written: {os.strerror(error.errno or 0)}; {remedy} and run the same command again"

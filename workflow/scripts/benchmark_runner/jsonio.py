@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import simdjson
 
-from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.errors import DISK_IS_FULL, BenchmarkError, unwritable
 
 
 def read_json(path: Path) -> Any:
@@ -56,15 +57,34 @@ def read_json_lines(path: Path) -> Iterator[Any]:
                 yield json.loads(line)
 
 
-def write_text_atomic(path: Path, text: str) -> None:
-    """Write text so that a reader sees the old file or the whole new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Name of a file to make, which takes the place of path when the block ends without an error.
+
+    A reader sees the old file or the whole new one, never a part, and of one that could not be written nothing stays.
+    Raises BenchmarkError that names the file where it cannot be written, as on a full disk.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("w", encoding="utf-8") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.unlink(missing_ok=True)
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        ours = {str(partial), str(path), str(path.parent)}
+        if error.errno not in DISK_IS_FULL and str(error.filename) not in ours:
+            raise
+        raise BenchmarkError(unwritable(error, path)) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Write text as written_whole does."""
+    with written_whole(path) as partial, partial.open("x", encoding="utf-8") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def write_json(path: Path, content: Any, *, indent: int | None = 2) -> None:

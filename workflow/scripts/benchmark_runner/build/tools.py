@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.jsonio import written_whole
 from benchmark_runner.terminal import say
 
 PROGRESS_SECONDS: Final = 15.0
@@ -134,11 +135,6 @@ def alone(lock: Path, name: str) -> Iterator[None]:
 
 def install_program(content: bytes, binary: Path) -> None:
     """Put an executable file at binary, so that whoever looks sees the old one or the whole new one."""
-    binary.parent.mkdir(parents=True, exist_ok=True)
-    partial = binary.with_name(f".{binary.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.chmod(PROGRAM_MODE)
-    partial.replace(binary)
+    with written_whole(binary) as partial:
+        partial.write_bytes(content)
+        partial.chmod(PROGRAM_MODE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmark_runner.display import STRUCK
+from benchmark_runner.jsonio import written_whole
 
 # Told apart under normal sight, deuteranopia and protanopia (tests/plots simulate both): Okabe & Ito's set without the
 # yellow that white swallows and the sky blue that the control's tint takes, followed by wine, olive and green of Tol's.
@@ -141,10 +141,8 @@ def save_png(figure: Figure, path: Path) -> None:
     """Write the figure atomically, without the library's version and without a date: same data, same bytes."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content.getvalue())
-    partial.replace(path)
+    with written_whole(path) as partial:
+        partial.write_bytes(content.getvalue())
 
 
 def by_workload_and_case(cells: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:

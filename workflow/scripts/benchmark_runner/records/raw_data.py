@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import mmap
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import IO, Any, Final
 import simdjson
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.jsonio import parse_bulk, plain, read_bytes
+from benchmark_runner.jsonio import parse_bulk, plain, read_bytes, written_whole
 from benchmark_runner.records.parsed_iterations import Iterations, are_plainly_sound, read_iterations
 from benchmark_runner.schemas import require_valid
 
@@ -119,17 +118,8 @@ def _write(file: IO[bytes], records: Iterable[RawRecord], describe: Callable[[li
 
 def write_raw(path: Path, records: Iterable[RawRecord], describe: Callable[[list[Head]], Mapping[str, Any]]) -> int:
     """Write the launches as they come, and what describe says of their heads; atomically. Number of launches."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            count = _write(file, records, describe)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return count
+    with written_whole(path) as partial, partial.open("xb") as file:
+        return _write(file, records, describe)
 
 
 def _broken(path: Path, what: str) -> BenchmarkError:

@@ -7,7 +7,6 @@ engine does; the others stay in raw_data. Warm-ups are in it and flagged.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark_runner.errors import exit_status
+from benchmark_runner.jsonio import written_whole
 from benchmark_runner.records.parsed_iterations import IntArray, Iterations
 from benchmark_runner.records.raw_data import Head, each_launch, read_heads
 from benchmark_runner.records.read_ahead import read_ahead
@@ -174,16 +174,13 @@ def _tables(raw_files: Sequence[Path], outlier_threshold: float) -> Iterator[pa.
 def write_iterations(raw_files: Sequence[Path], out: Path, outlier_threshold: float) -> int:
     """Write the table launch by launch, so that memory holds the iterations of two; number of rows."""
     metadata = {"outlier_threshold": str(outlier_threshold), "launches": "status ok only"}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     rows = 0
     schema = SCHEMA.with_metadata(metadata)
     layout = {"use_dictionary": list(DICTIONARY_COLUMNS), "use_byte_stream_split": [SPLIT_COLUMN]}
-    with pq.ParquetWriter(partial, schema, compression="zstd", **layout) as writer:
+    with written_whole(out) as partial, pq.ParquetWriter(partial, schema, compression="zstd", **layout) as writer:
         for table in read_ahead(_tables(raw_files, outlier_threshold)):
             writer.write_table(table.replace_schema_metadata(metadata), row_group_size=len(table))
             rows += len(table)
-    partial.replace(out)
     return rows
 
 
