@@ -157,6 +157,11 @@ def test_an_adapter_that_tells_no_settings_passes_and_they_are_called_unknown(tm
     )
 
 
+def test_an_engine_that_lacks_something_is_called_unavailable_once_with_its_own_remedy(tmp_path):
+    with pytest.raises(BenchmarkError, match=r"^the engine is unavailable, .*: the library libtiny.so; install it$"):
+        findings(tmp_path, adapter(tmp_path, "lacks_its_library"))
+
+
 def test_the_fake_engine_keeps_the_protocol(tmp_path, repository):
     status, found = findings(tmp_path, repository / "tests" / "fake_engine" / "fake-engine")
     assert (status, failed(found)) == (0, {})

@@ -83,6 +83,7 @@ class Adapter:
 
     def refuse(self):
         spec, can = self.spec, self.capabilities
+        self.need("the library libtiny.so; install it", self.fault != "lacks_its_library")
         self.need("device", spec["device"].partition(":")[0] in can["devices"])
         self.need("dtype", spec["dtype"] in can["dtypes"])
         self.need("load_mode", spec["load"]["mode"] in can["load_modes"])

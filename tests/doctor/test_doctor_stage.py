@@ -73,8 +73,20 @@ def test_a_file_that_the_user_brought_for_an_adapter_is_found_by_the_engines_opt
     engine = {"name": "lm_rs", "binary_path": "./target/release/lm-rs-bench", "options": options}
     monkeypatch.setitem(CONFIG, "engines", [*CONFIG["engines"], engine])
     assert "build it from" in by_check(doctor())["lm_rs_bench_chat"]["lacks"][0]["remedy"]
-    chat.write_bytes(b"a program")
-    assert by_check(doctor())["lm_rs_bench_chat"]["found"] == str(chat)
+    flags = "--tokenizer --temperature --top-p --seed --show-metrics --num-crops"
+    for content, found, reason in (
+        ("a program", None, "cannot be executed"),
+        ("#!/bin/sh\nexit 7\n", None, "--help ends with status 7"),
+        ("#!/bin/sh\necho usage: --tokenizer FILE --seed N\n", None, "its --help lacks --temperature, --top-p"),
+        (f"#!/bin/sh\necho usage: {flags}\n", str(chat), None),
+    ):
+        chat.write_text(content)
+        chat.chmod(0o755)
+        finding = by_check(doctor())["lm_rs_bench_chat"]
+        assert finding["found"] == found
+        assert (
+            [lack["reason"] for lack in finding["lacks"]] == [] if reason is None else reason in str(finding["lacks"])
+        )
 
 
 def test_without_tools_and_driver_everything_is_told_and_nothing_fails(doctor, monkeypatch):

@@ -61,11 +61,13 @@ class PythonEnvironment:
 
 @dataclass(frozen=True)
 class BroughtFile:
-    """A file that the workflow cannot make: the user names it in an option of the engine."""
+    """A program that the workflow cannot make: the user names it in an option of the engine."""
 
     option: str
     what: str
     remedy: str
+    help_words: tuple[str, ...] = ()
+    """Words that stand in its answer to --help, where it has one."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
         environment=PythonEnvironment(_inside(folder, environment["lock"]), _inside(folder, environment["main"]))
         if environment
         else None,
-        brought=BroughtFile(**brought) if brought else None,
+        brought=BroughtFile(**{**brought, "help_words": tuple(brought.get("help_words", ()))}) if brought else None,
         weights_format=content.get("weights", {}).get("format", SAFETENSORS),
     )
 

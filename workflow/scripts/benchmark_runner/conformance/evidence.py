@@ -9,6 +9,7 @@ from typing import Any, Final
 from benchmark_runner.conformance import specs
 from benchmark_runner.conformance.outcome import Outcome, Running
 from benchmark_runner.conformance.specs import Refusal, Setup
+from benchmark_runner.errors import BenchmarkError
 
 WARMUP_ITERATIONS: Final = 1
 ITERATIONS: Final = 2
@@ -107,18 +108,23 @@ def _run_refusals(evidence: Evidence, start: Start, at_once: int) -> None:
 
 
 def gather(setup: Setup, start: Start, *, refusals_at_once: int) -> Evidence:
-    """Run the adapter as often as the checks need."""
+    """Run the adapter as often as the checks need; BenchmarkError where it cannot do what it says it can."""
     probe = start("unknown_key", specs.unknown_key_spec(setup)).finish()
     hello = probe.named("hello")
     capabilities = hello[0]["capabilities"] if hello else CAUTIOUS
     cases = specs.main_cases(setup, capabilities)
     spec = setup.spec(list(cases.values()), warmup_iterations=WARMUP_ITERATIONS, iterations=ITERATIONS)
+    first = start("first", spec).finish()
+    if hello and first.error_kind == "unsupported" and not first.iterations:
+        # By its own capabilities it could: something here is missing, and every other check would say so again.
+        told = first.named("error")[-1]["message"]
+        raise BenchmarkError(f"the engine is unavailable, so nothing of it was checked: {told}")
     evidence = Evidence(
         setup=setup,
         capabilities=capabilities,
         case_names=list(cases),
         probe=probe,
-        first=start("first", spec).finish(),
+        first=first,
         second=start("second", spec).finish(),
     )
     _run_to_an_end(evidence, start)

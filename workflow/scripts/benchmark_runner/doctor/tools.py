@@ -117,12 +117,38 @@ def uv(tool: Tool, adapters: Sequence[Adapter]) -> Finding:
     return _tool("uv", tool, f"{python or 'no engine'} unavailable; the other engines run")
 
 
+def complaint_about(file: BroughtFile, path: str) -> str | None:
+    """Why a program that is there is not the one that is wanted, by its answer to --help; None where it is."""
+    if not file.help_words:
+        return None
+    try:
+        done = subprocess.run(
+            [path, "--help"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=VERSION_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return f"{path} does not answer --help within {VERSION_TIMEOUT_S} s"
+    except OSError as error:
+        return f"{path} cannot be executed ({error.strerror})"
+    if done.returncode != 0:
+        return f"{path} --help ends with status {done.returncode}"
+    missing = [word for word in file.help_words if word not in done.stdout]
+    return f"{path} is another program: its --help lacks {', '.join(missing)}" if missing else None
+
+
 def brought(adapter: Adapter, file: BroughtFile, named: Sequence[str]) -> Finding:
-    """A file that the user brings for an adapter; named are those of the configuration's engines that are there."""
+    """A program that the user brings for an adapter; named are those of the configuration's engines that are there."""
     check, title = f"{adapter.name.replace('-', '_')}_{file.option}", f"{file.option} (for {adapter.name})"
-    if named:
+    complaints = [complaint for path in named if (complaint := complaint_about(file, path)) is not None]
+    if named and not complaints:
         return Finding(check, title, ", ".join(named), values={"path": ", ".join(named)})
-    reason = f"no engine of the configuration names one that is there (options.{file.option}): {file.what}"
+    missing = f"no engine of the configuration names one that is there (options.{file.option}): {file.what}"
+    reason = "; ".join(complaints) or missing
     lack = Lack(reason, f"{adapter.name} unavailable; the other engines run", file.remedy)
     return Finding(check, title, None, values={"path": None}, absent={"path": reason}, lacks=[lack])
 
