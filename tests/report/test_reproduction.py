@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 
 import pytest
@@ -55,6 +56,16 @@ def test_hardware_that_is_not_known_has_its_reason(campaign):
     assert "| frequency governor | performance |" in text
     assert "| turbo | not known: no cpufreq driver |" in text
     assert "| GPU driver | not known: no GPU: the library is not there |" in text
+
+
+def test_the_program_inside_an_adapter_is_named_as_the_engine_told_it(campaign):
+    plan, statistics = copy.deepcopy(campaign)
+    engine = next(one for one in statistics["engines"] if one["name"] == "candle_cuda")
+    engine |= {"version": "chat 0f3c", "build_told": {"chat_sha256": "0f3c9a", "commit": "aa6db5c"}}
+    built = {"engine": "candle_cuda", "build": None, "build_reason": "brought by the user"}
+    text = page((plan, statistics), engines=[built])
+    row = next(line for line in text.splitlines() if line.startswith("| engine candle"))
+    assert row.endswith("brought by the user; inside: version `chat 0f3c`; chat_sha256 `0f3c9a`; commit `aa6db5c` |")
 
 
 def test_a_model_of_the_user_is_named_by_its_identity(campaign):

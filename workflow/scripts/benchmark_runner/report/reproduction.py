@@ -53,7 +53,7 @@ def reproduction(plan: Mapping[str, Any], environment: Mapping[str, Any], statis
     parts = [
         f"# Reproducing “{markdown(plan['campaign']['name'])}”\n",
         *_commands(plan, environment),
-        *_what_must_match(plan, environment),
+        *_what_must_match(plan, environment, statistics),
         *_what_to_expect(statistics),
         *_configuration(plan),
     ]
@@ -98,7 +98,9 @@ def _commands(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterat
         )
 
 
-def _what_must_match(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterator[str]:
+def _what_must_match(
+    plan: Mapping[str, Any], environment: Mapping[str, Any], statistics: Mapping[str, Any]
+) -> Iterator[str]:
     yield "## What must match\n"
     yield "Figures move with these; on another machine expect the order of the engines at most.\n"
     yield "| | here |"
@@ -114,7 +116,8 @@ def _what_must_match(plan: Mapping[str, Any], environment: Mapping[str, Any]) ->
         yield f"| GPU {device['index']} | {markdown(device['name'])} |"
     yield f"| model | {markdown(plan['model']['name'])}, identity {markdown_code(plan['model']['identity'])} |"
     for engine in environment["engines"]:
-        yield f"| engine {markdown(engine['engine'])} | {_engine_build(engine)} |"
+        told = next((one for one in statistics["engines"] if one["name"] == engine["engine"]), None)
+        yield f"| engine {markdown(engine['engine'])} | {_engine_build(engine)}{_inside(told)} |"
     yield ""
     yield (
         "A launch's identity is the hash of all that determines it in software; the same identity means the same "
@@ -126,6 +129,14 @@ def _what_must_match(plan: Mapping[str, Any], environment: Mapping[str, Any]) ->
     for engine_name, workload, identity in sorted(identities):
         yield f"| {markdown(engine_name)} | {markdown(workload)} | {markdown_code(identity)} |"
     yield ""
+
+
+def _inside(told: Mapping[str, Any] | None) -> str:
+    """What ran inside the adapter, by the engine's own words."""
+    if told is None or told["version"] is None:
+        return ""
+    facts = [f"{markdown(name)} {markdown_code(text)}" for name, text in told["build_told"].items()]
+    return "; ".join(["", f"inside: version {markdown_code(str(told['version']))}", *facts])
 
 
 def _engine_build(engine: Mapping[str, Any]) -> str:

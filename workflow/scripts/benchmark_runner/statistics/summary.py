@@ -26,9 +26,29 @@ ANALYSIS_VERSION: Final = 2
 """Goes up when the same measurements would give other numbers or verdicts."""
 
 
+LONGEST_BUILD_TEXT: Final = 200
+"""Characters; longer ones are no name, hash or list of flags (chosen)."""
+
+
 def _agreed(launches: list[Launch], key: str) -> Any:
     """Value on which launches agree; None where none has it, all values joined where they differ."""
     return joined(value_at(launch.record, key) for launch in launches)
+
+
+def build_told(launches: list[Launch]) -> dict[str, str]:
+    """What the engine says was built how (hello.build), as short texts: the program inside an adapter among it."""
+    told = [value_at(launch.record, "hello.build") or {} for launch in launches]
+    names = dict.fromkeys(name for build in told for name in build)
+    agreed = {name: str(joined(_short_text(build.get(name)) for build in told) or "") for name in names}
+    return {name: text for name, text in agreed.items() if text}
+
+
+def _short_text(value: Any) -> str | None:
+    """A value that fits a line; None for what does not, as a page of help."""
+    if isinstance(value, (list, dict)) or value is None:
+        return None
+    text = str(value)
+    return text if text and len(text) <= LONGEST_BUILD_TEXT and "\n" not in text else None
 
 
 def engine_status(engine: EngineData, planned: int) -> tuple[str, str | None, str | None]:
@@ -62,6 +82,7 @@ def engine_json(inputs: Inputs, engine: EngineData) -> dict[str, Any]:
         "dtype": _agreed(good, "load.compute_dtype") or configured["dtype"],
         "threads": _agreed(good, "load.threads"),
         "version": _agreed(good, "hello.version"),
+        "build_told": build_told(good),
         "planned_launches": planned,
         "launches": dict(Counter(launch.status for launch in engine.launches)),
         "status": status,
