@@ -44,11 +44,11 @@ def test_a_program_of_an_engine_that_is_left_out_is_no_problem(repository):
     assert absent(repository, *engines, only_engines="b") == []
 
 
-def test_a_price_catalogue_that_is_not_there_is_named(repository):
-    problems = campaign_problems(examine({"business": {"prices": "nowhere.yaml"}}), repository / "engines")
-    assert problems == [
-        (["business", "prices"], "'nowhere.yaml' is no file; name a price catalogue, or leave the key out")
-    ]
+@pytest.mark.parametrize("name", ["nowhere.yaml", "."])
+def test_a_price_catalogue_that_cannot_be_read_is_named(repository, name):
+    ((path, message),) = campaign_problems(examine({"business": {"prices": name}}), repository / "engines")
+    assert path == ["business", "prices"]
+    assert message.startswith(f"{name!r} is no price catalogue: ") and message.endswith("or leave the key out")
 
 
 def test_the_context_of_a_model_that_is_yet_to_be_made_is_the_recipe_s(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,14 @@ def written(folder: Path, content: bytes) -> Path:
         (b"- a\n- b\n", "mine.yaml:1: the file holds a list; a map of keys belongs here"),
         (b"hello\n", "the file holds a single value"),
         (b"", "the file holds nothing"),
+        (b"a: 1\nb:\n  - !secret x\n", "mine.yaml:3: 'x' is no value of YAML's type !secret; write it in quotes"),
+        (b"a: {when: 2026-02-31}\n", "mine.yaml:1: '2026-02-31' is no value of YAML's type timestamp"),
+        (b"a: !!python/object:os.error {}\n", "is a tag that has no meaning here; leave it out"),
+        (b"? [a, b]\n: 1\n", "mine.yaml:1: a key is a list or a map; write a text"),
+        (b"a: {<<: 1}\n", "mine.yaml:1: << takes keys over from a map"),
+        (b"x: 1\na: &a\n  inside: *a\n", "mine.yaml:2: a: it holds an alias (*) of itself"),
+        (b"a: " + b"[" * 70 + b"]" * 70, "a: it is nested more than 64 levels deep"),
+        (b"a: " + b"[" * 5000 + b"]" * 5000, "it is nested more than 64 levels deep"),
     ],
 )
 def test_a_file_that_is_no_configuration_is_named_with_line_and_remedy(tmp_path, monkeypatch, content, expected):
@@ -35,6 +44,33 @@ def test_a_file_that_is_no_configuration_is_named_with_line_and_remedy(tmp_path,
     with pytest.raises(UnreadableFileError) as caught:
         read_document(written(tmp_path, content))
     assert expected in str(caught.value)
+
+
+def doubling(levels: int, merged: bool = False) -> bytes:
+    """YAML of a line a level, each of which holds the one before twice, as two items or as keys merged twice."""
+    lines = ["l0: &l0 {k: v}" if merged else "l0: &l0 [x, y]"]
+    pair = "{{<<: [*l{0}, *l{0}], k{1}: v}}" if merged else "[*l{0}, *l{0}]"
+    lines += [f"l{level}: &l{level} " + pair.format(level - 1, level) for level in range(1, levels)]
+    return "\n".join(lines).encode()
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_aliases_that_stand_for_more_than_can_be_walked_are_counted_without_a_walk(tmp_path, merged):
+    read_document(written(tmp_path, doubling(10, merged)))
+    with pytest.raises(UnreadableFileError, match=r"mine\.yaml:\d+: l\d+: it stands for [\d,]{7,} values once its"):
+        read_document(written(tmp_path, doubling(45, merged)))
+
+
+def test_an_alias_of_a_long_text_counts_by_its_length(tmp_path):
+    text = "t: &t " + "x" * 100_000 + "\nl: [" + ", ".join(["*t"] * 2000) + "]\n"
+    with pytest.raises(UnreadableFileError, match=r"l: it stands for 78\d,\d{3} values"):
+        read_document(written(tmp_path, text.encode()))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(UnreadableFileError, match=r"pipe\.yaml: it is a pipe"):
+        read_document(tmp_path / "pipe.yaml")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

@@ -48,7 +48,7 @@ def hub(text: str) -> str:
         ("system: {threads: two}", 'system.threads: "two" is not allowed; write a whole number or null, at least 1'),
         ("system: {thermal_limit_celsius: 900}", "at most 120 °C"),
         ("system: {cool_down_seconds: -1}", "at least 0"),
-        ("system: {cool_down_seconds: .nan}", "nan is no number to work with"),
+        ("system: {cool_down_seconds: .nan}", "nan is not finite; write a finite number"),
         ("system: {strict: yess}", "true or false"),
         ("system:", "system: nothing stands here; write a map of keys, or leave the key out"),
         ("monitoring: {sample_interval_ms: 2026-01-01}", '"2026-01-01" is not allowed; write a whole number'),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.hashes import file_sha256
 from benchmark_runner.model import prompts
 from benchmark_runner.model.counted_text import text_of
 from benchmark_runner.model.fidelity_prompts import LONG_PROMPTS
@@ -47,6 +48,20 @@ def test_each_kind_of_prompt_becomes_ids(model_dir: Path, tmp_path: Path) -> Non
     assert (content["eos_ids"], content["context_length"], content["model_identity"]) == ([1], 64, "abc")
 
 
+def test_a_file_has_the_ids_of_its_bytes_and_must_be_the_one_that_was_planned_with(
+    model_dir: Path, tmp_path: Path
+) -> None:
+    file, text = tmp_path / "prompt.txt", "x\r\ny\r"
+    file.write_bytes(text.encode())
+    planned = {"kind": "file", "path": str(file), "sha256": file_sha256(file)}
+    content = build(model_dir, plan_of({"kind": "text", "text": text}, planned))
+    inline, from_file = (case["prompt_ids"] for case in content["workloads"]["chat"])
+    assert from_file == inline
+    file.write_bytes(b"x\ny\n")
+    with pytest.raises(BenchmarkError, match=r"prompt_file .* has changed since the plan was made"):
+        build(model_dir, plan_of(planned))
+
+
 def test_truncation_and_padding_of_the_tokenizer_file_are_switched_off(model_dir: Path) -> None:
     path = model_dir / "tokenizer.json"
     content = json.loads(path.read_text())
@@ -60,7 +75,7 @@ def test_truncation_and_padding_of_the_tokenizer_file_are_switched_off(model_dir
     ("prompt", "message"),
     [
         ({"kind": "text", "text": ""}, "the prompt is empty"),
-        ({"kind": "file", "path": "/nowhere/prompt.txt"}, "cannot be read as UTF-8 text"),
+        ({"kind": "file", "path": "/nowhere/prompt.txt"}, "cannot be read"),
         ({"kind": "text", "text": "x" * 61}, "61 prompt tokens and 4 new ones exceed the model's context of 64"),
         ({"kind": "song"}, "prompt kind 'song' is unknown"),
     ],

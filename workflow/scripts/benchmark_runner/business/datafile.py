@@ -8,7 +8,9 @@ from typing import Any
 
 import yaml
 
+from benchmark_runner.configuration.plain import require_bounded
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.namedfile import read_named_text
 from benchmark_runner.schemas import require_valid
 
 
@@ -25,10 +27,12 @@ _DatesAsText.yaml_implicit_resolvers = {
 def read_data_file(path: Path, schema_name: str, remedy: str) -> Any:
     """Content of a YAML file that keeps its schema; raises BenchmarkError where it is missing or broken."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_DatesAsText)
-    except FileNotFoundError as error:
-        raise BenchmarkError(f"{path} is missing; {remedy}") from error
-    except yaml.YAMLError as error:
+        text = read_named_text(path)
+        require_bounded(yaml.compose(text))
+        content = yaml.load(text, Loader=_DatesAsText)
+    except BenchmarkError as error:
+        raise BenchmarkError(f"{path}: {error}; {remedy}") from None
+    except (yaml.YAMLError, ValueError) as error:
         raise BenchmarkError(f"{path} is not valid YAML: {error}") from error
     require_valid(schema_name, content, str(path))
     return content

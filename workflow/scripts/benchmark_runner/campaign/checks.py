@@ -20,6 +20,7 @@ from benchmark_runner.model.hub_id import HubModel
 from benchmark_runner.model.recipes import RECIPES
 from benchmark_runner.model.shapes import PREFIX, synthetic_models
 from benchmark_runner.model.source import read_source
+from benchmark_runner.namedfile import read_named_text
 from benchmark_runner.statistics.design import design_of
 
 PATH_SIMILARITY: Final = 0.8
@@ -112,10 +113,12 @@ def campaign_problems(examined: Examined, engines_folder: Path) -> list[Problem]
     config = examined.config
     problems = list(missing_binaries(examined, engines_folder))
     prices = _text_at(config, "business", "prices")
-    if prices is not None and not Path(prices).is_file():
-        problems.append(
-            (["business", "prices"], f"{prices!r} is no file; name a price catalogue, or leave the key out")
-        )
+    if prices is not None:
+        try:
+            read_named_text(Path(prices))
+        except BenchmarkError as error:
+            message = f"{prices!r} is no price catalogue: {error}, or leave the key out"
+            problems.append((["business", "prices"], message))
     path, context = _text_at(config, "benchmark", "model_path"), None
     hub_is_sound = not any(list(key_path[:2]) == ["benchmark", "hugging_face"] for key_path, _ in examined.problems)
     if path is not None and hub_is_sound:

@@ -16,6 +16,7 @@ from benchmark_runner.configuration.names import entries
 from benchmark_runner.configuration.positions import Problem
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.fidelity_prompts import SHORT_PROMPTS
+from benchmark_runner.namedfile import read_named_text
 
 if TYPE_CHECKING:
     from benchmark_runner.model.prompts import PromptEncoder
@@ -81,16 +82,10 @@ def _are_messages(value: Any) -> bool:
 
 
 def _file_text(name: str) -> str:
-    """Text of a prompt file; raises BenchmarkError where there is none."""
     try:
-        text = Path(name).read_text(encoding="utf-8")
-    except OSError as error:
-        raise BenchmarkError(f"{name!r} cannot be read ({error.strerror}); name a text file") from error
-    except UnicodeDecodeError as error:
-        raise BenchmarkError(f"{name!r} is not UTF-8 ({error.reason}); save it in that encoding") from error
-    if not text:
-        raise BenchmarkError(f"{name!r} is empty; put a text into it")
-    return text
+        return read_named_text(Path(name))
+    except BenchmarkError as error:
+        raise BenchmarkError(f"{name!r}: {error}") from None
 
 
 def _prompt(case: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:

@@ -15,7 +15,8 @@ from benchmark_runner.campaign.campaign import Campaign, Launch
 from benchmark_runner.campaign.engines import Engine
 from benchmark_runner.campaign.model import Model
 from benchmark_runner.campaign.parts import plan_part
-from benchmark_runner.configuration.messages import explain_all
+from benchmark_runner.configuration.messages import problems_of
+from benchmark_runner.configuration.plain import plain_copy
 from benchmark_runner.configuration.positions import Positions
 from benchmark_runner.configuration.resolve import ConfigurationError, with_defaults
 from benchmark_runner.configuration.shortcuts import with_typed_overrides
@@ -107,11 +108,10 @@ def load_recorded(output_dir: Path, overrides: Mapping[str, Any]) -> RecordedCam
             f"leave out --configfile, or give one with {', '.join(REPLACEABLE)} alone"
         )
     stored = {**plan["config"], "benchmark": {**plan["config"]["benchmark"], "output_dir": str(output_dir)}}
-    typed = with_typed_overrides({**stored, **overrides}, overrides, schema("config"))
+    typed, unplain = plain_copy(with_typed_overrides({**stored, **overrides}, overrides, schema("config")))
     config: dict[str, Any] = with_defaults(typed, schema("config"))
-    broken = violations("config", config)
-    if broken:
-        raise ConfigurationError(explain_all(broken, Positions([])))
+    if problems := [*problems_of(violations("config", config)), *unplain]:
+        raise ConfigurationError(Positions([]).lines(problems))
     return RecordedCampaign(plan, config)
 
 

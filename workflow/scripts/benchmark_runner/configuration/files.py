@@ -12,12 +12,20 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import yaml
 
+from benchmark_runner.configuration.plain import DEEPEST, require_bounded
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.namedfile import read_named_bytes
 from benchmark_runner.terminal import visible
+
+_LOADER: Final = yaml.FullLoader("")
+"""As Snakemake's, which reads the files of --configfile."""
+
+_COLLECTIONS: Final = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:set")
+_MERGE: Final = "tag:yaml.org,2002:merge"
 
 
 class FileProblem(NamedTuple):
@@ -52,9 +60,9 @@ class UnreadableFileError(BenchmarkError):
 
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UnreadableFileError(path, None, f"the file cannot be read ({error.strerror}); check the path") from None
+        content = read_named_bytes(path)
+    except BenchmarkError as error:
+        raise UnreadableFileError(path, None, str(error)) from None
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -101,6 +109,48 @@ def _repeated_keys(node: yaml.Node | None, above: str = "") -> Iterator[FileProb
         yield from _repeated_keys(value, dotted)
 
 
+def _merged_nodes(node: yaml.Node) -> list[yaml.Node]:
+    return node.value if isinstance(node, yaml.SequenceNode) else [node]
+
+
+def _require_loadable(path: Path, node: yaml.Node, seen: set[int]) -> None:
+    """Raise UnreadableFileError for what Snakemake's loader does not take: tags, impossible dates, lists as keys."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    line = node.start_mark.line + 1
+    if isinstance(node, yaml.ScalarNode):
+        try:
+            _LOADER.construct_object(node)
+        except (yaml.YAMLError, ValueError, OverflowError):
+            kind = node.tag.removeprefix("tag:yaml.org,2002:")
+            raise UnreadableFileError(
+                path, line, f"{node.value!r} is no value of YAML's type {kind}; write it in quotes"
+            ) from None
+    elif node.tag not in _COLLECTIONS:
+        raise UnreadableFileError(path, line, f"{node.tag!r} is a tag that has no meaning here; leave it out")
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise UnreadableFileError(path, key.start_mark.line + 1, "a key is a list or a map; write a text")
+            if key.tag != _MERGE:
+                _require_loadable(path, key, seen)
+            elif not all(isinstance(merged, yaml.MappingNode) for merged in _merged_nodes(value)):
+                raise UnreadableFileError(path, key.start_mark.line + 1, "<< takes keys over from a map; name one by *")
+            _require_loadable(path, value, seen)
+    else:
+        for item in node.value:
+            _require_loadable(path, item, seen)
+
+
+def _require_bounded(path: Path, root: yaml.MappingNode) -> None:
+    for key, value in root.value:
+        try:
+            require_bounded(value)
+        except BenchmarkError as error:
+            raise UnreadableFileError(path, key.start_mark.line + 1, f"{key.value}: {error}") from None
+
+
 def read_document(path: Path) -> Document:
     """Document of a file; raises UnreadableFileError with line and remedy where it is no map of keys in UTF-8 YAML."""
     text = _text(path)
@@ -110,10 +160,16 @@ def read_document(path: Path) -> Document:
         if _is_json(text):
             return Document(path, None, [])
         raise _not_yaml(path, error) from None
+    except RecursionError:
+        raise UnreadableFileError(
+            path, None, f"it is nested more than {DEEPEST} levels deep; write it flatter"
+        ) from None
     if not isinstance(root, yaml.MappingNode):
         found = "nothing" if root is None else "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
         wanted = "a map of keys belongs here (benchmark:, engines:, workloads:, ...)"
         raise UnreadableFileError(path, 1, f"the file holds {found}; {wanted}")
+    _require_bounded(path, root)
+    _require_loadable(path, root, set())
     return Document(path, root, list(_repeated_keys(root)))
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, Final, cast
 
 from jsonschema.exceptions import ValidationError
 
-from benchmark_runner.configuration.positions import KeyPath, Positions, Problem
+from benchmark_runner.configuration.positions import KeyPath, Problem
 from benchmark_runner.configuration.shortcuts import COMMAND_LINE_KEYS
 
 _TYPE_WORDS: Final = {
@@ -176,20 +175,3 @@ def problems_of(errors: Sequence[ValidationError]) -> list[Problem]:
     """Each violation as a key and what is wrong with it; one message for each thing to be mended."""
     meant = _meant(errors)
     return [problem for error in errors for problem in _explain(error, meant)]
-
-
-def explain_all(errors: Sequence[ValidationError], positions: Positions) -> list[str]:
-    """One line a problem: file and line, key, what is wrong, what is allowed."""
-    return positions.lines(problems_of(errors))
-
-
-def not_finite(content: Any, above: tuple[str | int, ...] = ()) -> Iterator[Problem]:
-    """Numbers that no limit of the schema catches: YAML has .nan and .inf."""
-    if isinstance(content, dict):
-        for key, value in content.items():
-            yield from not_finite(value, (*above, key))
-    elif isinstance(content, list):
-        for index, value in enumerate(content):
-            yield from not_finite(value, (*above, index))
-    elif isinstance(content, float) and not math.isfinite(content):
-        yield above, f"{content} is no number to work with; write a finite one"

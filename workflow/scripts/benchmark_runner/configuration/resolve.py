@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmark_runner.configuration.messages import not_finite, problems_of
+from benchmark_runner.configuration.messages import problems_of
 from benchmark_runner.configuration.names import duplicate_names, unknown_references
+from benchmark_runner.configuration.plain import plain_copy, require_bounded
 from benchmark_runner.configuration.positions import Positions, Problem
 from benchmark_runner.configuration.shortcuts import ONLY_ENGINES, SHORTCUTS, with_typed_overrides
 from benchmark_runner.errors import BenchmarkError
@@ -82,13 +83,21 @@ def with_defaults(content: Any, rules: Mapping[str, Any]) -> Any:
 def examine(raw: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Examined:
     """Everything that the configuration's own words tell, whatever is wrong with some of them.
 
-    overrides is what of raw was given on the command line.
+    overrides is what of raw was given on the command line. Raises BenchmarkError for what is too large to be walked.
     """
-    shortened, only_engines = _apply_shortcuts(with_typed_overrides(raw, overrides or {}, schema("config")))
+    for key, value in raw.items():
+        try:
+            require_bounded(value)
+        except BenchmarkError as error:
+            raise BenchmarkError(f"configuration key {key}: {error}") from None
+    typed, unplain = plain_copy(with_typed_overrides(raw, overrides or {}, schema("config")))
+    shortened, only_engines = _apply_shortcuts(typed)
     config: dict[str, Any] = with_defaults(shortened, schema("config"))
+    against_schema = problems_of(violations("config", config))
+    broken = [list(path) for path, _ in against_schema]
     problems = [
-        *problems_of(violations("config", config)),
-        *not_finite(config),
+        *(problem for problem in unplain if problem[0] not in broken),
+        *against_schema,
         *duplicate_names(config),
         *unknown_references(config, only_engines),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import secrets
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from benchmark_runner.model.chat import render
 from benchmark_runner.model.checkpoint import eos_ids
 from benchmark_runner.model.counted_text import WORDS, text_of
 from benchmark_runner.model.fidelity_prompts import LONG_PROMPTS
+from benchmark_runner.namedfile import read_named_text
 
 SCHEMA_VERSION: Final = 2
 """2: with texts that nobody can have seen. 1: the first format."""
@@ -59,7 +61,7 @@ class PromptEncoder:
             # The template writes the special tokens itself.
             return self.encode(render(self.folder, prompt["messages"]), special=False)
         if kind == "file":
-            return self.encode(_not_empty(_file_text(Path(prompt["path"]))))
+            return self.encode(_file_text(Path(prompt["path"]), prompt.get("sha256")))
         if kind == "tokens":
             return self.encode(text_of(int(prompt["count"]), self.encode))
         raise BenchmarkError(f"prompt kind {kind!r} is unknown; the kinds are text, messages, file, tokens")
@@ -88,11 +90,15 @@ def _not_empty(text: str) -> str:
     return text
 
 
-def _file_text(path: Path) -> str:
+def _file_text(path: Path, sha256: str | None) -> str:
+    """Text of a prompt's file, which must be the one that was planned with."""
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchmarkError(f"the prompt's file {path} cannot be read as UTF-8 text: {error}") from error
+        text = read_named_text(path)
+    except BenchmarkError as error:
+        raise BenchmarkError(f"prompt_file {path}: {error}") from None
+    if sha256 not in (None, hashlib.sha256(text.encode()).hexdigest()):
+        raise BenchmarkError(f"prompt_file {path} has changed since the plan was made; run again")
+    return text
 
 
 def _fidelity_prompts(plan: dict[str, Any], encoder: PromptEncoder) -> list[dict[str, Any]]:

@@ -1,0 +1,67 @@
+"""Files that a person names are read whole or refused in one line; nothing is waited for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.namedfile import read_named_bytes, read_named_text
+
+
+@pytest.mark.parametrize("content", ["one\r\ntwo\r\n", "old\rmac\r", "a\nb", " \u2028 \x0b"])
+def test_a_text_is_what_its_bytes_say_whatever_ends_its_lines(tmp_path, content):
+    (tmp_path / "p.txt").write_bytes(content.encode())
+    assert read_named_text(tmp_path / "p.txt") == content
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "the file is empty; put a text into it"),
+        (b"ok\ncaf\xe9", "byte 0xe9 in line 2 is not UTF-8; save the file in that encoding"),
+        ("Hi".encode("utf-16"), "is not UTF-8"),
+        (b"\xef\xbb\xbfHi", "begins with a byte order mark"),
+        (b"\xed\xa0\xbd", "is not UTF-8"),
+    ],
+)
+def test_what_is_no_text_is_refused_with_the_remedy(tmp_path, content, words):
+    (tmp_path / "p.txt").write_bytes(content)
+    with pytest.raises(BenchmarkError, match=words):
+        read_named_text(tmp_path / "p.txt")
+
+
+def a_pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe")
+    return folder / "pipe"
+
+
+def a_link_to_a_pipe(folder: Path) -> Path:
+    (folder / "link").symlink_to(a_pipe(folder))
+    return folder / "link"
+
+
+def a_large_file(folder: Path) -> Path:
+    with (folder / "large").open("wb") as file:
+        file.truncate(2**40)
+    return folder / "large"
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda folder: folder, "it is a folder, not a file"),
+        (a_pipe, "it is a pipe, which can be read only once, not a file"),
+        (a_link_to_a_pipe, "it is a pipe"),
+        (lambda _: Path("/dev/zero"), "it is a device, not a file"),
+        (a_large_file, "the file is larger than 64 MiB"),
+        (lambda folder: folder / "nothing", "cannot be read \\(No such file or directory\\)"),
+        (lambda folder: folder / ("n" * 300), "cannot be read \\(File name too long\\)"),
+        (lambda folder: folder / "n\0", "a character that no file name has"),
+    ],
+)
+def test_what_is_no_file_of_a_size_to_read_is_named_for_what_it_is(tmp_path, made, words):
+    with pytest.raises(BenchmarkError, match=words):
+        read_named_bytes(made(tmp_path))

@@ -1,0 +1,54 @@
+"""Files that a person names: read whole or refused in one line; never waited for."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Final
+
+from benchmark_runner.errors import BenchmarkError
+
+LARGEST_BYTES: Final = 64 * 2**20
+"""Of a file that is held in memory: above any prompt of a million tokens, far below any machine's memory (chosen)."""
+
+_KINDS: Final = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe, which can be read only once"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def read_named_bytes(path: Path, most_bytes: int = LARGEST_BYTES) -> bytes:
+    """Content of a file; raises BenchmarkError that says why where it is none, cannot be read or is too large."""
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # opening a pipe would wait for its writer
+            kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "special")
+            raise BenchmarkError(f"it is {kind}, not a file; write the content into a file and name that")
+        with path.open("rb") as file:
+            content = file.read(most_bytes + 1)
+    except OSError as error:
+        raise BenchmarkError(f"the file cannot be read ({error.strerror}); check the path and its rights") from None
+    except ValueError:
+        raise BenchmarkError("the path holds a character that no file name has; check it") from None
+    if len(content) > most_bytes:
+        raise BenchmarkError(f"the file is larger than {most_bytes // 2**20} MiB; is it the right one?")
+    return content
+
+
+def read_named_text(path: Path) -> str:
+    """Text of a UTF-8 file, its line ends as they are; raises BenchmarkError as read_named_bytes, or for no text."""
+    content = read_named_bytes(path)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        wrong = f"byte 0x{content[error.start]:02x} in line {line} is not UTF-8"
+        raise BenchmarkError(f"{wrong}; save the file in that encoding") from None
+    if text.startswith("\ufeff"):
+        raise BenchmarkError("the file begins with a byte order mark, which would be a token; save it without one")
+    if not text:
+        raise BenchmarkError("the file is empty; put a text into it")
+    return text
