@@ -92,7 +92,7 @@ def test_a_file_that_the_user_brought_for_an_adapter_is_found_by_the_engines_opt
 def test_without_tools_and_driver_everything_is_told_and_nothing_fails(doctor, monkeypatch):
     monkeypatch.setattr(examination, "find_tool", lambda _: None)
     monkeypatch.setattr(examination.tools, "find_chromium", lambda: None)
-    monkeypatch.setattr(examination, "open_gpu", lambda _: (None, NO_DRIVER))
+    monkeypatch.setattr(examination, "find_gpu", lambda _: (None, NO_DRIVER))
     found = by_check(doctor())
     for check in ("gpu", "cargo", "cc", "nvcc", "uv", "chromium", "lm_rs_bench_chat"):
         assert found[check]["state"] == "missing"
@@ -124,3 +124,5 @@ def test_a_part_of_a_gpu_stands_for_the_whole():
     )
     devices = [{"index": 0}, {"index": 1}]
     assert examination.device_facts({"devices": devices}, Gpu(nvml, "part")) == {"index": 1}
+    unlisted = examination.device_facts({"devices": devices[:1]}, Gpu(nvml, "part"))
+    assert unlisted["name"] is None and unlisted["absent"]["name"] == examination.NOT_LISTED

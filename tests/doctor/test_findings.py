@@ -10,7 +10,7 @@ from benchmark_runner.doctor import load, processor, sensors
 from benchmark_runner.doctor.__main__ import table
 from benchmark_runner.doctor.finding import Finding, Lack
 from benchmark_runner.launch.cores import divide_cores
-from benchmark_runner.monitor.gpu import GPU_VALUES
+from benchmark_runner.monitor.gpu import GPU_VALUES, HIDDEN
 
 STATE = {
     "load_average_1m": 0.1,
@@ -30,7 +30,7 @@ DEVICE = {
     "persistence_mode": True,
     "absent": {},
 }
-FACTS = {"driver_version": "580.95", "cuda_driver_version": "13.2", "devices": [{}, DEVICE]}
+FACTS = {"driver_version": "580.95", "cuda_driver_version": "13.2", "absent": {}, "devices": [{}, DEVICE]}
 READINGS = dict.fromkeys(GPU_VALUES, 1) | {"gpu_throttle_reasons": []}
 
 
@@ -73,6 +73,18 @@ def test_what_a_gpu_refuses_and_how_it_is_set_up_limit_it():
     for part in ("energy_joules: NVML: Not Supported", "persistence mode is off", "sw_power_cap", "30.0 GB"):
         assert part in reasons
     assert finding.absent == unread
+
+
+def test_a_gpu_that_tells_neither_its_memory_nor_its_driver_is_limited():
+    device = DEVICE | {"memory_bytes": None, "absent": {"memory_bytes": "NVML: shared with the processor"}}
+    facts = FACTS | {"driver_version": None, "absent": {"driver_version": "NVML: too old"}}
+    finding = sensors.gpu(facts, device, READINGS, {}, 30_000_000_000)
+    assert (finding.state, finding.found) == ("limited", "NVIDIA L4, —, driver — (number 1 of 2 GPUs)")
+    assert finding.lacks[0].reason == "memory_bytes, driver_version: NVML: shared with the processor; NVML: too old"
+
+
+def test_a_gpu_that_cuda_hides_is_a_matter_of_its_variable():
+    assert "CUDA_VISIBLE_DEVICES" in sensors.no_gpu(HIDDEN).lacks[0].remedy
 
 
 def test_a_reading_that_fails_just_now_is_absent_with_a_reason():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from benchmark_runner.environment.gpu import gpu_facts
+import pytest
+
+from benchmark_runner.environment.gpu import gpu_facts, gpu_name
 
 
 class NVMLError(Exception):
@@ -61,14 +63,57 @@ def test_what_the_gpu_does_not_tell_is_null_with_its_reason():
     assert device["absent"] == {"mig": "NVML: Not Supported"}
 
 
+def lost(_):
+    raise NVMLError("GPU is lost")
+
+
+class WrongLibraryError(Exception):
+    """As NVMLLibraryMismatchError, which is no NVMLError."""
+
+
+def unknown(*_):
+    raise WrongLibraryError("use another function")
+
+
 def test_no_library_no_gpu_and_a_dead_driver_give_a_reason_and_a_remedy():
-    for broken in ({"nvmlInit": fail}, {"nvmlDeviceGetCount": lambda: 0}, {"nvmlSystemGetDriverVersion": fail}):
+    for broken in ({"nvmlInit": fail}, {"nvmlDeviceGetCount": lambda: 0}, {"nvmlDeviceGetCount": fail}):
         facts, reason = gpu_facts(nvml(**broken))
         assert facts is None
         assert "nvidia-smi" in reason
 
 
-def test_the_library_is_closed_even_after_an_error():
+QUESTIONS = [name for name in vars(nvml()) if name.startswith(("nvmlSystem", "nvmlDeviceGet")) and "Count" not in name]
+
+
+@pytest.mark.parametrize("question", [name for name in QUESTIONS if "Handle" not in name])
+@pytest.mark.parametrize("broken", [fail, unknown, None], ids=["unsupported", "unknown to the library", "not bound"])
+def test_each_question_may_fail_by_itself_and_costs_its_own_value(question, broken):
+    working = {"nvmlDeviceGetMigMode": lambda _: (0, 0), "NVMLLibraryMismatchError": WrongLibraryError}
+    stub = nvml(**working)
+    setattr(stub, question, broken)
+    if broken is None:
+        delattr(stub, question)
+    facts, reason = gpu_facts(stub)
+    assert reason is None
+    whole, device = dict(facts), facts["devices"][0]
+    untold = [name for part in (whole, device) for name, value in part.items() if value is None]
+    assert untold == list({**facts["absent"], **device["absent"]})
+    assert len(untold) == (2 if question == "nvmlDeviceGetMaxClockInfo" else 1)
+
+
+def test_a_lost_gpu_is_listed_with_its_number_and_the_reason():
+    def handle(index):
+        return lost(index) if index == 0 else index
+
+    facts, _ = gpu_facts(nvml(nvmlDeviceGetCount=lambda: 2, nvmlDeviceGetHandleByIndex=handle))
+    gone, there = facts["devices"]
+    assert (gone["index"], gone["name"], there["name"]) == (0, None, "NVIDIA L4")
+    assert set(gone["absent"].values()) == {"NVML: GPU is lost"}
+    assert gpu_name(gone) == "GPU 0 (its name is not told)"
+
+
+def test_the_library_is_closed_even_after_an_error_and_its_own_refusal_is_no_harm():
     closed = []
-    gpu_facts(nvml(nvmlSystemGetDriverVersion=fail, nvmlShutdown=lambda: closed.append(True)))
+    gpu_facts(nvml(nvmlDeviceGetCount=fail, nvmlShutdown=lambda: closed.append(True)))
     assert closed == [True]
+    assert gpu_facts(nvml(nvmlShutdown=fail))[1] is None

@@ -197,6 +197,16 @@ def test_a_missing_shared_library_is_unavailable_with_the_linkers_words(tmp_path
     assert "libcuda.so.1" in record["reason"]
 
 
+def test_a_launch_that_must_use_a_gpu_hidden_from_it_is_unavailable(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,-1,6")
+    case = LaunchCase(tmp_path, system={"device": "cuda", "gpu_device": 1})
+    record = recorded(case)
+    assert record["status"] == "unavailable"
+    assert "CUDA_VISIBLE_DEVICES gives this process no GPU" in record["reason"]
+    assert "system.gpu_device" in record["remedy"]
+    assert {path.name for path in case.out_dir.iterdir()} == FILES - {"spec.json"}
+
+
 def test_events_that_break_the_protocol_are_failed_with_the_place(tmp_path):
     binary = tmp_path / "program"
     binary.write_text('#!/bin/sh\necho \'{"event": "load_start", "time_ns": 1}\' > "$4"\n')

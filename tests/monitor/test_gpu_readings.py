@@ -6,7 +6,7 @@ import os
 from types import SimpleNamespace
 from typing import Any
 
-from benchmark_runner.monitor.gpu import GPU_VALUES, POWER_VALUES, Gpu, GpuProbe, open_gpu, throttle_reasons
+from benchmark_runner.monitor.gpu import GPU_VALUES, POWER_VALUES, UNKNOWN, Gpu, GpuProbe, open_gpu, throttle_reasons
 
 
 class NvmlError(Exception):
@@ -126,3 +126,35 @@ def test_what_the_driver_does_not_tell_of_the_gpu_is_null_with_its_reason():
     told = Gpu(nvml, "handle").describe()
     assert told["uuid"] is None
     assert told["absent"] == {"uuid": "NVML: Not Supported"}
+
+
+class LibraryMismatchError(Exception):
+    """As NVMLLibraryMismatchError, which is no NVMLError."""
+
+
+class OldDriver(FakeNvml):
+    """Knows the processes by the older question alone, and gives a name that is no text."""
+
+    NVMLLibraryMismatchError = LibraryMismatchError
+
+    def nvmlDeviceGetComputeRunningProcesses(self, _):  # noqa: N802
+        raise LibraryMismatchError("use another function")
+
+    def nvmlDeviceGetComputeRunningProcesses_v2(self, _):  # noqa: N802
+        return [SimpleNamespace(pid=os.getpid(), usedGpuMemory=4)]
+
+    def nvmlDeviceGetPowerUsage(self, _):  # noqa: N802
+        raise LibraryMismatchError("use another function")
+
+    def nvmlDeviceGetName(self, _):  # noqa: N802
+        return b"\xff\xfe".decode()
+
+
+def test_an_old_drivers_library_costs_what_it_does_not_know_alone():
+    gpu = Gpu(OldDriver(), "handle")
+    assert [process.memory_bytes for process in gpu.processes()] == [4]
+    probe = GpuProbe(gpu)
+    assert probe.absent == {"gpu_power_watts": f"NVML: {UNKNOWN}"}
+    assert read(probe).keys() == set(GPU_VALUES) - {"gpu_power_watts"}
+    told = gpu.describe()
+    assert (told["name"], told["absent"], told["uuid"]) == (None, {"name": f"NVML: {UNKNOWN}"}, "GPU-1")

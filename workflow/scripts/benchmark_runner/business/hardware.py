@@ -91,8 +91,8 @@ def _gpu_mismatch(entry: Entry, hardware: Hardware, index: int) -> str | None:
     if entry.gpu is None:
         return f"{entry.instance} has no GPU, the measurement used one"
     device = next((gpu for gpu in hardware.gpus if gpu["index"] == index), None)
-    if device is None:
-        return f"environment.json names no GPU {index}"
+    if device is None or None in (device["name"], device["memory_bytes"]):
+        return f"environment.json names no GPU {index} with its memory"
     if re.fullmatch(DRIVER_NAMES[entry.gpu["model"]], device["name"]) is None:
         return f"measured on {device['name']}, not on {entry.gpu['model']}"
     memory_gb = device["memory_bytes"] / BYTES_PER_GB

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmark_runner.configuration.positions import Problem
-from benchmark_runner.launch.device import visible_gpu
-from benchmark_runner.monitor.gpu import open_gpu
+from benchmark_runner.launch.device import find_gpu
 
 
 class Machine(NamedTuple):
@@ -33,7 +32,7 @@ def this_machine(system: Mapping[str, Any]) -> Machine:
     """The machine as a launch would find it; the GPU is looked for only where one may be used."""
     reason = None
     if system["device"] != "cpu":
-        _, reason = open_gpu(visible_gpu(system["gpu_device"], os.environ.get("CUDA_VISIBLE_DEVICES")))
+        _, reason = find_gpu(system)
     return Machine(sorted(os.sched_getaffinity(0)), reason)
 
 

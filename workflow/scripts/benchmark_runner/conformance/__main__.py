@@ -17,9 +17,10 @@ from benchmark_runner.conformance.outcome import Running, start_adapter
 from benchmark_runner.conformance.specs import Setup
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
-from benchmark_runner.launch.device import visible_gpu
+from benchmark_runner.launch.device import VISIBLE, visible_gpu
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.derived import derived_manifest
+from benchmark_runner.monitor.gpu import HIDDEN
 from benchmark_runner.processes.variables import engine_environment
 from benchmark_runner.terminal import printable
 
@@ -69,8 +70,9 @@ def _weights_in(model_dir: Path) -> str:
 def _environment(device: str, threads: int) -> dict[str, str]:
     """The environment of a launch, so that an adapter that passes here does not fail there."""
     kind, _, number = device.partition(":")
-    inherited = os.environ.get("CUDA_VISIBLE_DEVICES")
-    visible = visible_gpu(int(number or 0), inherited) if kind == "cuda" else ""
+    visible = visible_gpu(int(number or 0), os.environ.get(VISIBLE)) if kind == "cuda" else ""
+    if kind == "cuda" and not visible:
+        raise BenchmarkError(f"--device {device}: {HIDDEN}")
     return engine_environment(os.environ, visible_gpus=visible, threads=threads, marker="conformance")
 
 

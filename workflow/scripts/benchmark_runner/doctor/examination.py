@@ -21,14 +21,15 @@ from benchmark_runner.environment.machine import Machine
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch import preflight
 from benchmark_runner.launch.cores import divide_cores, read_topology
-from benchmark_runner.launch.device import visible_gpu
+from benchmark_runner.launch.device import find_gpu
 from benchmark_runner.model.checkpoint import read_all_tensors
 from benchmark_runner.monitor.counters import CounterProbe
 from benchmark_runner.monitor.energy import PackageEnergyProbe
-from benchmark_runner.monitor.gpu import Gpu, GpuProbe, open_gpu
+from benchmark_runner.monitor.gpu import Gpu, GpuProbe, call
 from benchmark_runner.monitor.machine import CoresProbe, FrequencyProbe, TemperatureProbe
 from benchmark_runner.monitor.probe import Probe, Sample
 
+NOT_LISTED: Final = "NVML does not tell which of the GPUs this one is"
 STOLEN: Final = "machine_stolen_seconds"
 
 
@@ -51,12 +52,17 @@ def weights_of(campaign: Campaign) -> tuple[int | None, str]:
 
 def device_facts(facts: Mapping[str, Any], gpu: Gpu) -> Mapping[str, Any]:
     """The opened GPU's entry among the facts of all; for a part of a GPU (MIG) that of the whole."""
-    try:
-        index = gpu.nvml.nvmlDeviceGetIndex(gpu.handle)
-    except gpu.nvml.NVMLError:
-        whole = gpu.nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(gpu.handle)
-        index = gpu.nvml.nvmlDeviceGetIndex(whole)
-    return next(device for device in facts["devices"] if device["index"] == index)
+    nvml = gpu.nvml
+    index, reason = call(nvml, "nvmlDeviceGetIndex", gpu.handle)
+    if reason:
+        whole, _ = call(nvml, "nvmlDeviceGetDeviceHandleFromMigDeviceHandle", gpu.handle)
+        index, _ = call(nvml, "nvmlDeviceGetIndex", whole)
+    untold = {
+        "index": index,
+        **dict.fromkeys(sensors.GPU_FACTS),
+        "absent": dict.fromkeys(sensors.GPU_FACTS, NOT_LISTED),
+    }
+    return next((device for device in facts["devices"] if device["index"] == index), untold)
 
 
 def examine_gpu(gpu: Gpu | None, gpu_absent: str | None, weights_bytes: int | None) -> Finding:
@@ -144,7 +150,7 @@ def examine_disk(campaign: Campaign) -> Finding:
 def examine(campaign: Campaign, watch_seconds: float) -> list[Finding]:
     """All findings, in the order of the table; takes as long as other load is watched, and a second."""
     system = campaign.config["system"]
-    gpu, gpu_absent = open_gpu(visible_gpu(system["gpu_device"], os.environ.get("CUDA_VISIBLE_DEVICES")))
+    gpu, gpu_absent = find_gpu(system)
     machine, cores, weights = Machine(Path("/")), CoresProbe(), weights_of(campaign)
     # First, before the examination itself makes work.
     of_load = examine_load(gpu, cores, machine, weights, watch_seconds)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from benchmark_runner.display import bytes_text, plural
+from benchmark_runner.display import ABSENT, bytes_text, plural
 from benchmark_runner.doctor.finding import PHYSICAL_MACHINE, Finding, Lack
-from benchmark_runner.environment.gpu import NO_DRIVER_REMEDY
+from benchmark_runner.environment.gpu import NO_DRIVER_REMEDY, gpu_name
 from benchmark_runner.monitor.counters import COUNTERS
 from benchmark_runner.monitor.energy import NAME as PACKAGE_ENERGY
-from benchmark_runner.monitor.gpu import GPU_VALUES
+from benchmark_runner.monitor.gpu import GPU_VALUES, HIDDEN
 
 GPU_FACTS: Final = ("name", "memory_bytes", "compute_capability", "power_limit_watts", "persistence_mode")
 DRIVER_FACTS: Final = ("driver_version", "cuda_driver_version")
@@ -30,6 +30,8 @@ def _remedy(reason: str) -> str:
 def no_gpu(reason: str) -> Finding:
     """The finding where no GPU can be opened."""
     remedy = f"{NO_DRIVER_REMEDY}; a machine without an NVIDIA GPU compares the CPU paths"
+    if reason == HIDDEN:
+        remedy = "name a GPU that CUDA_VISIBLE_DEVICES gives in system.gpu_device, or set that variable"
     if reason.startswith("GPU "):  # the driver is there, and refuses this one
         remedy = "set system.gpu_device to a GPU that nvidia-smi lists"
     cost = "every engine computes on the CPU; no record holds utilisation, memory, power or clocks of a GPU"
@@ -58,7 +60,7 @@ def _gpu_lacks(
     if held := readings.get("gpu_throttle_reasons"):
         cost = "engines are measured on clocks that are held down"
         lacks.append(Lack(f"clocks are held down: {', '.join(held)}", cost, "let it cool, or raise its power limit"))
-    if weights_bytes is not None and weights_bytes > device["memory_bytes"]:
+    if weights_bytes is not None and device["memory_bytes"] is not None and weights_bytes > device["memory_bytes"]:
         reason = f"the model's weights take {bytes_text(weights_bytes)}, more than the GPU's memory"
         lacks.append(Lack(reason, "engines that load all of it onto the GPU fail", "measure a smaller model"))
     return lacks
@@ -74,14 +76,15 @@ def gpu(
     """The GPU that launches would use: its facts, each reading now, and which readings it refuses."""
     values = {name: device[name] for name in GPU_FACTS} | {name: facts[name] for name in DRIVER_FACTS}
     values |= {name: readings.get(name) for name in GPU_VALUES}
-    reasons = device["absent"] | unread
+    reasons = {**facts["absent"], **device["absent"], **unread}
     absent = {
         name: reasons.get(name, "the driver did not answer just now") for name, value in values.items() if value is None
     }
-    found = f"{device['name']}, {bytes_text(device['memory_bytes'])}, driver {facts['driver_version']}"
+    untold = [name for name in (*GPU_FACTS, *DRIVER_FACTS) if values[name] is None]
+    found = f"{gpu_name(device)}, {bytes_text(device['memory_bytes'])}, driver {facts['driver_version'] or ABSENT}"
     if len(facts["devices"]) > 1:
         found += f" (number {device['index']} of {plural(len(facts['devices']), 'GPU')})"
-    lacks = _gpu_lacks(device, readings, unread, weights_bytes)
+    lacks = _gpu_lacks(device, readings, {**{name: absent[name] for name in untold}, **unread}, weights_bytes)
     return Finding("gpu", "GPU", found, values=values, absent=absent, lacks=lacks)
 
 

@@ -42,6 +42,7 @@ def machine_document(root: Path) -> dict[str, Any]:
     }
     if no_gpu_reason is not None:
         machine.absent["gpu"] = no_gpu_reason
+    machine.absent.update({f"gpu.{name}": reason for name, reason in (gpu["absent"] if gpu else {}).items()})
     return document | {"absent": dict(sorted(machine.absent.items()))}
 
 

@@ -14,11 +14,10 @@ from typing import Any, Final
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.launch.cores import Cores, divide_cores, read_topology
-from benchmark_runner.launch.device import Device, choose_device, visible_gpu
+from benchmark_runner.launch.device import VISIBLE, Device, choose_device, find_gpu
 from benchmark_runner.launch.outcome import Ending, decide
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.derived import DerivedWeights, format_of, read_derived
-from benchmark_runner.monitor.gpu import open_gpu
 from benchmark_runner.processes.engine import EngineExit, ask_to_end, collect_exit, last_words, start_engine
 from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.variables import engine_environment
@@ -138,8 +137,8 @@ def spec_of(probe: Probe, folder: Path, *, device: str, threads: int) -> dict[st
 def _where(probe: Probe) -> tuple[Device, Cores]:
     """Device and cores as the launches have them, so that the arithmetic is theirs; no monitor runs beside it."""
     system = probe.plan["config"]["system"]
-    inherited = os.environ.get("CUDA_VISIBLE_DEVICES")
-    _, gpu_absent = open_gpu(visible_gpu(system["gpu_device"], inherited))
+    inherited = os.environ.get(VISIBLE)
+    _, gpu_absent = find_gpu(system)
     built_for = probe.engine.get("build_device")
     device = choose_device(system, built_for, inherited=inherited, gpu_absent_reason=gpu_absent)
     return device, divide_cores(read_topology(), threads=system["threads"], affinity=system["cpu_affinity"])
@@ -169,7 +168,7 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
     """
     device, cores = _where(probe)
     refusal = probe.derived.refusal if probe.derived else None
-    unavailable = why_unavailable(probe.engine) or (refusal and refusal[0])
+    unavailable = why_unavailable(probe.engine) or (refusal and refusal[0]) or device.refused
     if unavailable is not None:
         return Answer("unavailable", unavailable, device.name, None)
     folder = folder.absolute()

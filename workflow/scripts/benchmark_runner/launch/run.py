@@ -12,7 +12,7 @@ from benchmark_runner.jsonio import read_json_lines, write_json
 from benchmark_runner.launch.arrival import ends_of_iterations, late_events
 from benchmark_runner.launch.cooldown import seconds_left, wait_until_cool
 from benchmark_runner.launch.cores import Cores, divide_cores, read_topology
-from benchmark_runner.launch.device import Device, choose_device, visible_gpu
+from benchmark_runner.launch.device import VISIBLE, Device, choose_device, find_gpu
 from benchmark_runner.launch.inputs import Inputs, missing_engine
 from benchmark_runner.launch.log import Log
 from benchmark_runner.launch.machine_lock import lock_path, machine_alone
@@ -44,7 +44,7 @@ from benchmark_runner.launch.sidecar import Sidecar, monitor_command
 from benchmark_runner.launch.spec import build_spec
 from benchmark_runner.launch.supervise import EngineRun, supervise
 from benchmark_runner.launch.workplace import draw, prepared
-from benchmark_runner.monitor.gpu import open_gpu
+from benchmark_runner.monitor.gpu import Gpu
 from benchmark_runner.monitor.probe import Sample
 from benchmark_runner.monitor.summary import summarise, take_apart
 from benchmark_runner.processes.engine import become_subreaper, keep_stdout, last_words, start_engine
@@ -55,6 +55,10 @@ from benchmark_runner.protocol.events import EventReport, Window, read_events
 from benchmark_runner.terminal import printable
 
 CORES_REMEDY: Final = "Set system.threads and system.cpu_affinity so that a physical core is left for the monitor"
+
+CUDA_REMEDY: Final = (
+    "Name a GPU that this process may use (system.gpu_device, CUDA_VISIBLE_DEVICES), or set system.device: auto"
+)
 
 
 class Launch:
@@ -95,7 +99,10 @@ class Launch:
                 lock = lock_path(os.environ, os.getuid())
                 last_end = held.enter_context(machine_alone(lock, who, watch, self._tell_waiting))
             begin = take_snapshot()
-            cores, device, machine = self._place()
+            gpu, device = self._device()
+            if device.refused is not None:
+                return Outcome("unavailable", f"system.device is cuda, and {device.refused}", CUDA_REMEDY)
+            cores, machine = self._place(gpu, device)
             if (too_hot := self._cool_down(watch, machine, last_end)) is not None:
                 return too_hot
             self.record["drawn"] = self.workplace.describe()
@@ -107,25 +114,25 @@ class Launch:
         self.log.write(line)
         print(printable(line), flush=True)
 
-    def _place(self) -> tuple[Cores, Device, Machine]:
-        """Choose cores and device, and write the spec: the first file of a launch that starts an engine."""
+    def _device(self) -> tuple[Gpu | None, Device]:
+        """The GPU of this process, if there is one, and what the engine computes on."""
         with self.stopwatch.part("preflight_ms"):
             system = self.inputs.system
-            inherited = os.environ.get("CUDA_VISIBLE_DEVICES")
-            gpu, gpu_absent = open_gpu(visible_gpu(system["gpu_device"], inherited))
-            device = choose_device(
-                system,
-                self.inputs.engine.get("build_device"),
-                inherited=inherited,
-                gpu_absent_reason=gpu_absent,
-            )
+            gpu, absent = find_gpu(system)
+            built_for, inherited = self.inputs.engine.get("build_device"), os.environ.get(VISIBLE)
+            return gpu, choose_device(system, built_for, inherited=inherited, gpu_absent_reason=absent)
+
+    def _place(self, gpu: Gpu | None, device: Device) -> tuple[Cores, Machine]:
+        """Choose cores, and write the spec: the first file of a launch that starts an engine."""
+        with self.stopwatch.part("preflight_ms"):
+            system = self.inputs.system
             cores = divide_cores(read_topology(), threads=system["threads"], affinity=system["cpu_affinity"])
             spec = build_spec(self.inputs, device=device.name, threads=cores.threads)
             write_json(self.folder / "spec.json", spec, indent=None)
             self.record.update(spec=spec, affinity=cores.describe(), threads=cores.threads, device=device.name)
             self.record["gpu"] = describe_gpu(device, gpu)
             self.log.write(f"{device.name}, {cores.threads} threads, engine on cores {cores.engine}, {cores.notes}")
-        return cores, device, Machine(gpu)
+        return cores, Machine(gpu)
 
     def _cool_down(self, watch: Watch, machine: Machine, last_end: float | None) -> Outcome | None:
         """Wait; an outcome where the machine stays too hot to measure."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.monitor.probe import Sample
@@ -20,7 +21,41 @@ THROTTLE_REASONS: Final = {
     0x40: "hw_thermal_slowdown",
     0x80: "hw_power_brake_slowdown",
 }
+UNKNOWN: Final = "the driver's library does not know this question or answers it wrongly"
+HIDDEN: Final = (
+    "CUDA_VISIBLE_DEVICES gives this process no GPU of the number asked for (what follows a wrong entry is hidden, "
+    "two equal ones hide all, and numbers of unlike GPUs hold under CUDA_DEVICE_ORDER=PCI_BUS_ID alone)"
+)
 POWER_VALUES: Final = frozenset({"gpu_power_watts", "gpu_energy_joules"})
+
+
+def unanswered(nvml: Any) -> tuple[type[Exception], ...]:
+    """What a question to NVML raises where it has no answer.
+
+    Besides NVML's own errors: a function that an old driver's library or this module lacks, and words that are no text.
+    """
+    mismatch = getattr(nvml, "NVMLLibraryMismatchError", None)
+    return (nvml.NVMLError, AttributeError, ValueError, *((mismatch,) if isinstance(mismatch, type) else ()))
+
+
+def ask(nvml: Any, question: Callable[[], Any]) -> tuple[Any, str]:
+    """(NVML's answer, ""), or (None, its reason)."""
+    try:
+        return question(), ""
+    except unanswered(nvml) as error:
+        return None, (str(error) or type(error).__name__) if isinstance(error, nvml.NVMLError) else UNKNOWN
+
+
+def call(nvml: Any, function: str, *arguments: Any) -> tuple[Any, str]:
+    """(What the function of NVML answers, ""), or (None, its reason)."""
+    return ask(nvml, lambda: getattr(nvml, function)(*arguments))
+
+
+def told(nvml: Any, questions: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+    """Each answer by its name, null where NVML gives none, and then the reason by the same name under `absent`."""
+    answers = {name: ask(nvml, question) for name, question in questions.items()}
+    absent = {name: f"NVML: {reason}" for name, (_, reason) in answers.items() if reason}
+    return {**{name: answer for name, (answer, _) in answers.items()}, "absent": absent}
 
 
 class GpuProcess(NamedTuple):
@@ -41,43 +76,47 @@ class Gpu:
     def processes(self) -> list[GpuProcess]:
         """Processes with a compute or graphics context; empty where the driver does not tell."""
         found: dict[int, GpuProcess] = {}
-        for query in (self.nvml.nvmlDeviceGetComputeRunningProcesses, self.nvml.nvmlDeviceGetGraphicsRunningProcesses):
-            try:
-                entries = query(self.handle)
-            except self.nvml.NVMLError:
-                continue
-            for entry in entries:
+        for kind in ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetGraphicsRunningProcesses"):
+            entries, reason = call(self.nvml, kind, self.handle)
+            if reason == UNKNOWN:  # drivers before 510 know the older question alone
+                entries, _ = call(self.nvml, f"{kind}_v2", self.handle)
+            for entry in entries or ():
                 process = read_process(entry.pid)
-                name = process.name if process else "of another container or user"
-                found[entry.pid] = GpuProcess(entry.pid, name, entry.usedGpuMemory)
+                called = process.name if process else "of another container or user"
+                found[entry.pid] = GpuProcess(entry.pid, called, entry.usedGpuMemory)
         return list(found.values())
 
     def celsius(self) -> float | None:
         """Its temperature now; None where the driver does not tell."""
-        try:
-            return float(self.nvml.nvmlDeviceGetTemperature(self.handle, self.nvml.NVML_TEMPERATURE_GPU))
-        except self.nvml.NVMLError:
-            return None
+        nvml = self.nvml
+        celsius, _ = ask(nvml, lambda: float(nvml.nvmlDeviceGetTemperature(self.handle, nvml.NVML_TEMPERATURE_GPU)))
+        return celsius  # type: ignore[no-any-return]
+
+    def uuid(self) -> str | None:
+        """Which one of its model it is; None where the driver does not tell."""
+        return ask(self.nvml, lambda: as_text(self.nvml.nvmlDeviceGetUUID(self.handle)))[0]  # type: ignore[no-any-return]
+
+    def speed(self) -> tuple[Any, ...]:
+        """What CUDA may rank GPUs by, each None where the driver does not tell: generation, cores, highest clock."""
+        return (
+            call(self.nvml, "nvmlDeviceGetCudaComputeCapability", self.handle)[0],
+            call(self.nvml, "nvmlDeviceGetNumGpuCores", self.handle)[0],
+            ask(self.nvml, lambda: self.nvml.nvmlDeviceGetMaxClockInfo(self.handle, self.nvml.NVML_CLOCK_SM))[0],
+        )
 
     def describe(self) -> dict[str, Any]:
         """The record's field `gpu`: what is not told is null and stands under absent with NVML's reason."""
         nvml, handle = self.nvml, self.handle
-        questions: dict[str, Callable[[], Any]] = {
-            "name": lambda: as_text(nvml.nvmlDeviceGetName(handle)),
-            "uuid": lambda: as_text(nvml.nvmlDeviceGetUUID(handle)),
-            "compute_capability": lambda: ".".join(map(str, nvml.nvmlDeviceGetCudaComputeCapability(handle))),
-            "driver_version": lambda: as_text(nvml.nvmlSystemGetDriverVersion()),
-            "cuda_driver_version": lambda: cuda_version(nvml.nvmlSystemGetCudaDriverVersion()),
-        }
-        told: dict[str, Any] = {}
-        absent: dict[str, str] = {}
-        for field, question in questions.items():
-            try:
-                told[field] = question()
-            except nvml.NVMLError as error:
-                told[field] = None
-                absent[field] = f"NVML: {error}"
-        return {**told, "absent": absent}
+        return told(
+            nvml,
+            {
+                "name": lambda: as_text(nvml.nvmlDeviceGetName(handle)),
+                "uuid": lambda: as_text(nvml.nvmlDeviceGetUUID(handle)),
+                "compute_capability": lambda: ".".join(map(str, nvml.nvmlDeviceGetCudaComputeCapability(handle))),
+                "driver_version": lambda: as_text(nvml.nvmlSystemGetDriverVersion()),
+                "cuda_driver_version": lambda: cuda_version(nvml.nvmlSystemGetCudaDriverVersion()),
+            },
+        )
 
 
 def as_text(value: str | bytes) -> str:
@@ -103,25 +142,44 @@ def load_nvml() -> tuple[Any | None, str | None]:
         return None, NO_DRIVER
     import pynvml
 
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        return None, f"NVML: {error}"
-    return pynvml, None
+    _, reason = call(pynvml, "nvmlInit")
+    return (None, f"NVML: {reason}") if reason else (pynvml, None)
+
+
+def gpus(nvml: Any) -> list[Gpu]:
+    """All GPUs that NVML opens."""
+    count, _ = call(nvml, "nvmlDeviceGetCount")
+    handles = [call(nvml, "nvmlDeviceGetHandleByIndex", index)[0] for index in range(count or 0)]
+    return [Gpu(nvml, handle) for handle in handles if handle is not None]
+
+
+def _parts(gpu: Gpu) -> list[Gpu]:
+    """The GPUs that one is divided into (MIG)."""
+    most, _ = call(gpu.nvml, "nvmlDeviceGetMaxMigDeviceCount", gpu.handle)
+    handles = [call(gpu.nvml, "nvmlDeviceGetMigDeviceHandleByIndex", gpu.handle, part)[0] for part in range(most or 0)]
+    return [Gpu(gpu.nvml, handle) for handle in handles if handle is not None]
 
 
 def open_gpu(selector: str, nvml: Any | None = None, reason: str | None = None) -> tuple[Gpu | None, str | None]:
-    """GPU by index (PCI order) or UUID, or the reason why it cannot be opened."""
+    """GPU by index (PCI order), by UUID or by its unique beginning, as CUDA takes them; or why it cannot be opened."""
+    if not selector:
+        return None, HIDDEN
     if nvml is None and reason is None:
         nvml, reason = load_nvml()
     if nvml is None:
         return None, reason
-    try:
-        if selector.isdigit():
-            return Gpu(nvml, nvml.nvmlDeviceGetHandleByIndex(int(selector))), None
-        return Gpu(nvml, nvml.nvmlDeviceGetHandleByUUID(selector)), None
-    except nvml.NVMLError as error:
-        return None, f"GPU {selector}: {error}"
+    if selector.isdecimal():
+        # NVML takes 32 bits of the number, so a longer one would be another GPU.
+        handle, why = call(nvml, "nvmlDeviceGetHandleByIndex", int(selector[:5]))
+        return (Gpu(nvml, handle), None) if not why else (None, f"GPU {selector}: {why}")
+    handle, why = call(nvml, "nvmlDeviceGetHandleByUUID", selector)
+    if not why:
+        return Gpu(nvml, handle), None
+    found = gpus(nvml)
+    alike = [gpu for gpu in (*found, *itertools.chain(*map(_parts, found))) if (gpu.uuid() or "").startswith(selector)]
+    if len(alike) == 1:
+        return alike[0], None
+    return None, f"GPU {selector}: {'several UUIDs begin so' if alike else why}"
 
 
 def _queries(gpu: Gpu) -> dict[str, Callable[[], Any]]:
@@ -142,26 +200,20 @@ class GpuProbe:
     """Utilisation, memory, temperature, power, clocks, throttle reasons and energy of one GPU."""
 
     def __init__(self, gpu: Gpu, switched_off: frozenset[str] = frozenset(), off_reason: str = "") -> None:
-        self.absent: dict[str, str] = {}
-        self._error = gpu.nvml.NVMLError
-        self._queries: dict[str, Callable[[], Any]] = {}
-        for name, query in _queries(gpu).items():
-            if name in switched_off:
-                self.absent[name] = off_reason
-                continue
-            try:
-                query()
-            except self._error as error:
-                self.absent[name] = f"NVML: {error}"
-            else:
-                self._queries[name] = query
+        self._unanswered = unanswered(gpu.nvml)
+        queries = _queries(gpu)
+        self.absent: dict[str, str] = {
+            **dict.fromkeys(switched_off & queries.keys(), off_reason),
+            **told(gpu.nvml, {name: query for name, query in queries.items() if name not in switched_off})["absent"],
+        }
+        self._queries = {name: query for name, query in queries.items() if name not in self.absent}
 
     def read(self, sample: Sample) -> None:
         """Adds the gpu_ values; one that fails now is left out of this sample."""
         for name, query in self._queries.items():
             try:
                 sample[name] = query()
-            except self._error:
+            except self._unanswered:
                 continue
 
 

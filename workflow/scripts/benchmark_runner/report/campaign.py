@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, bytes_text, milliseconds, plural
+from benchmark_runner.environment.gpu import gpu_name
 from benchmark_runner.report.inputs import Document, Inputs
 from benchmark_runner.report.results import engine_cell
 from benchmark_runner.report.tables import Cell, Column, Table, text_or_absent
@@ -111,8 +112,8 @@ def _fact(words: str, value: Any, reason: str | None) -> Cell:
 def _gpus(gpu: Document | None) -> str | None:
     if gpu is None:
         return None
-    names = ", ".join(f"{device['name']} with {bytes_text(device['memory_bytes'])}" for device in gpu["devices"])
-    return f"{names}; driver {gpu['driver_version']}, CUDA {gpu['cuda_driver_version']}"
+    names = ", ".join(f"{gpu_name(device)} with {bytes_text(device['memory_bytes'])}" for device in gpu["devices"])
+    return f"{names}; driver {gpu['driver_version'] or ABSENT}, CUDA {gpu['cuda_driver_version'] or ABSENT}"
 
 
 def software(inputs: Inputs) -> Table:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import yaml
 
 from benchmark_runner.display import estimate_text, fenced, markdown, markdown_code
+from benchmark_runner.environment.gpu import gpu_name
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_text_atomic
 from benchmark_runner.statistics.results import Cell as Place
@@ -113,7 +114,7 @@ def _what_must_match(
         reason = environment["absent"].get(dotted) or environment["absent"].get(path[0])
         yield f"| {words} | {markdown(value) if value is not None else f'not known: {markdown(reason or dotted)}'} |"
     for device in (environment["gpu"] or {"devices": []})["devices"]:
-        yield f"| GPU {device['index']} | {markdown(device['name'])} |"
+        yield f"| GPU {device['index']} | {markdown(gpu_name(device))} |"
     yield f"| model | {markdown(plan['model']['name'])}, identity {markdown_code(plan['model']['identity'])} |"
     for engine in environment["engines"]:
         told = next((one for one in statistics["engines"] if one["name"] == engine["engine"]), None)
