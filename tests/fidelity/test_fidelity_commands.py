@@ -216,7 +216,7 @@ def test_a_stopped_check_leaves_nothing_running(case: FidelityCase, number: sign
         deadline = time.monotonic() + WAIT_SECONDS
         while not (events.exists() and "load_start" in events.read_text()) and time.monotonic() < deadline:
             time.sleep(0.01)
-        engine = psutil.Process(process.pid).children()[0]
+        engine = psutil.Process(process.pid).children(recursive=True)[1]
         process.send_signal(number)
         assert process.wait(timeout=WAIT_SECONDS) == 128 + number
     assert not engine.is_running()

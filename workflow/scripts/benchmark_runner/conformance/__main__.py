@@ -21,6 +21,7 @@ from benchmark_runner.launch.device import VISIBLE, visible_gpu
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.derived import derived_manifest
 from benchmark_runner.monitor.gpu import HIDDEN
+from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.variables import engine_environment
 from benchmark_runner.terminal import printable
 
@@ -138,4 +139,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_status(main, sys.argv[1:]))
+    sys.exit(guarded(lambda: exit_status(main, sys.argv[1:])))

@@ -28,6 +28,7 @@ from benchmark_runner.monitor.energy import PackageEnergyProbe
 from benchmark_runner.monitor.gpu import Gpu, GpuProbe, call
 from benchmark_runner.monitor.machine import CoresProbe, FrequencyProbe, TemperatureProbe
 from benchmark_runner.monitor.probe import Probe, Sample
+from benchmark_runner.processes.procfs import ancestors
 
 NOT_LISTED: Final = "NVML does not tell which of the GPUs this one is"
 STOLEN: Final = "machine_stolen_seconds"
@@ -95,7 +96,7 @@ def examine_load(
     time.sleep(watch_seconds)
     end, stolen_after = preflight.take_snapshot(), _sample_of(cores)[STOLEN]
     elapsed_seconds = (end.time_ns - begin.time_ns) / 1e9
-    busy = preflight.busy_processes(begin, end, preflight.ancestors(os.getpid()))
+    busy = preflight.busy_processes(begin, end, ancestors(os.getpid()))
     state = preflight.Machine(gpu).state(busy)
     memory = machine.memory()
     return [

@@ -24,6 +24,7 @@ from benchmark_runner.fidelity.sampling import DRAWS, Sampling, entropy, judge_d
 from benchmark_runner.fidelity.spoken import joined, takes_ids
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.processes.engine import become_subreaper
+from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.protocol.logits import Logits, LogitsError, read_logits
@@ -325,4 +326,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_status(main, sys.argv[1:]))
+    sys.exit(guarded(lambda: exit_status(main, sys.argv[1:])))

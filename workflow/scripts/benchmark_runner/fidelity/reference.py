@@ -16,6 +16,7 @@ from benchmark_runner.fidelity.cases import free_cases
 from benchmark_runner.fidelity.probe import LOGITS, Answer, Probe, ask, planned_engine
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.processes.engine import become_subreaper
+from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.terminal import printable
@@ -99,4 +100,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_status(main, sys.argv[1:]))
+    sys.exit(guarded(lambda: exit_status(main, sys.argv[1:])))

@@ -18,6 +18,8 @@ from benchmark_runner.launch.log import Log
 from benchmark_runner.launch.progress import finished_launches, progress_line
 from benchmark_runner.launch.record import Stopwatch, clear_folder
 from benchmark_runner.launch.run import Launch
+from benchmark_runner.launch.workplace import clear_left_behind
+from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.watch import InterruptedLaunchError
 
 
@@ -44,6 +46,7 @@ def main(argv: Sequence[str]) -> int:
     stopwatch = Stopwatch()
     with Log(arguments.log) as log:
         with stopwatch.part("read_ms"):
+            clear_left_behind(arguments.out_dir.absolute())
             clear_folder(arguments.out_dir)
             inputs = read_inputs(
                 arguments.plan,
@@ -68,4 +71,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_status(main, sys.argv[1:]))
+    sys.exit(guarded(lambda: exit_status(main, sys.argv[1:])))

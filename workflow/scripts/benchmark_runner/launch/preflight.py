@@ -12,7 +12,7 @@ from benchmark_runner.launch.supervise import EngineRun
 from benchmark_runner.monitor.gpu import Gpu
 from benchmark_runner.monitor.machine import MemoryProbe, TemperatureProbe
 from benchmark_runner.monitor.probe import Sample
-from benchmark_runner.processes.procfs import Process, read_process, scan
+from benchmark_runner.processes.procfs import Process, scan
 from benchmark_runner.protocol.events import EventReport
 
 # Chosen: a fifth of a core is more than an idle desktop uses in one process.
@@ -42,16 +42,6 @@ class Snapshot(NamedTuple):
 def take_snapshot() -> Snapshot:
     """The process table now."""
     return Snapshot(time.monotonic_ns(), scan())
-
-
-def ancestors(pid: int) -> set[int]:
-    """Pid and all processes above it."""
-    line = set()
-    process = read_process(pid)
-    while process is not None and process.pid not in line:
-        line.add(process.pid)
-        process = read_process(process.parent)
-    return line
 
 
 def busy_processes(before: Snapshot, after: Snapshot, ours: Collection[int]) -> list[dict[str, Any]]:

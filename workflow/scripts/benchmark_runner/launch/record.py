@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ from typing import Any, Final
 
 from benchmark_runner.launch.inputs import Inputs
 from benchmark_runner.launch.version import MEASURE_VERSION
-from benchmark_runner.launch.workplace import left_behind
 from benchmark_runner.model.derived import format_of
 
 SCHEMA_VERSION: Final = 1
@@ -145,8 +143,6 @@ def out_of_memory_kills() -> int:
 def clear_folder(folder: Path) -> None:
     """Make the folder, without the files of an earlier attempt: an old record must not outlive a new interruption."""
     folder.mkdir(parents=True, exist_ok=True)
-    if (workplace := left_behind(folder)) is not None:
-        shutil.rmtree(workplace)
     for name in FILES:
         (folder / name).unlink(missing_ok=True)
 
@@ -166,8 +162,3 @@ def touch_outputs(folder: Path) -> None:
     """Make the files that a launch always leaves, where it did not come to write them."""
     for name in ("events.jsonl", "metrics.jsonl", "engine.log"):
         (folder / name).touch()
-
-
-def process_id_marker(identity: str) -> str:
-    """A value that no other launch's processes carry."""
-    return f"{identity}-{os.getpid()}-{time.monotonic_ns()}"

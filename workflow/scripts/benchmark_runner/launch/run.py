@@ -20,7 +20,6 @@ from benchmark_runner.launch.outcome import REMEDIES, Ending, Outcome, decide
 from benchmark_runner.launch.preflight import (
     Machine,
     Snapshot,
-    ancestors,
     busy_processes,
     describe_gpu,
     take_snapshot,
@@ -37,7 +36,6 @@ from benchmark_runner.launch.record import (
     close_record,
     new_record,
     out_of_memory_kills,
-    process_id_marker,
     touch_outputs,
 )
 from benchmark_runner.launch.sidecar import Sidecar, monitor_command
@@ -49,6 +47,7 @@ from benchmark_runner.monitor.probe import Sample
 from benchmark_runner.monitor.summary import summarise, take_apart
 from benchmark_runner.processes.engine import become_subreaper, keep_stdout, last_words, start_engine
 from benchmark_runner.processes.orphans import below_process, end_all
+from benchmark_runner.processes.procfs import ancestors
 from benchmark_runner.processes.variables import engine_environment, recorded_environment
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.protocol.events import EventReport, Window, read_events
@@ -148,15 +147,13 @@ class Launch:
 
     def _beside_monitor(self, watch: Watch, machine: Machine, cores: Cores, device: Device, begin: Snapshot) -> Outcome:
         """Start the monitor, look at the machine while it comes up, then run the engine between its samples."""
-        marker = process_id_marker(self.record["identity"])
         command = monitor_command(
             self.inputs.system,
             self.inputs.monitoring,
             metrics=self.folder / "metrics.jsonl",
-            events=self.workplace.events,
+            workplace=self.workplace,
             device=device,
-            cores=cores.monitor,
-            marker=marker,
+            cores=cores,
         )
         with self.stopwatch.part("monitor_start_ms"):
             monitor = Sidecar(command, watch, self.log.file)
@@ -177,7 +174,7 @@ class Launch:
                 os.environ,
                 visible_gpus=device.visible,
                 threads=cores.threads,
-                marker=marker,
+                marker=self.workplace.folder.name,
                 padding=self.workplace.padding,
             )
             self.record["engine_environment"] = recorded_environment(environment)

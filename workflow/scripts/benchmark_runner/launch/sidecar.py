@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
 
+from benchmark_runner.launch.cores import Cores
 from benchmark_runner.launch.device import Device
+from benchmark_runner.launch.workplace import Workplace
 from benchmark_runner.monitor.probe import SWITCHES
 from benchmark_runner.processes.engine import python_command
 from benchmark_runner.processes.watch import EXIT_MONITOR_DIED, InterruptedLaunchError, Watch
@@ -34,10 +36,9 @@ def monitor_command(
     monitoring: Mapping[str, Any],
     *,
     metrics: Path,
-    events: Path,
+    workplace: Workplace,
     device: Device,
-    cores: Sequence[int],
-    marker: str,
+    cores: Cores,
 ) -> list[str]:
     """Command line of the monitor for one launch."""
     memory_gb = system["max_memory_gb"]
@@ -49,10 +50,13 @@ def monitor_command(
         *python_command("benchmark_runner.monitor"),
         f"--interval-ms={monitoring['sample_interval_ms']}",
         f"--metrics={metrics}",
-        f"--events={events}",
+        f"--events={workplace.events}",
+        f"--members={workplace.members}",
+        f"--launch={os.getpid()}",
+        f"--engine-cores={','.join(map(str, cores.engine))}",
         f"--limits={json.dumps(limits)}",
-        f"--marker={marker}",
-        f"--cores={','.join(map(str, cores))}",
+        f"--marker={workplace.folder.name}",
+        f"--cores={','.join(map(str, cores.monitor))}",
         f"--gpu={device.visible}",
         f"--gpu-absent={device.absent_reason}",
         f"--off={','.join(switch for switch in SWITCHES if not monitoring[switch])}",

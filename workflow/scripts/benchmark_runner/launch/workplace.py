@@ -16,6 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.launch.record import boot_id
+from benchmark_runner.processes.orphans import end_launch, of_launch
+from benchmark_runner.processes.procfs import Process, read_process, works_in
+
+MEMBERS: Final = "members"
 NAME: Final = re.compile(r"\.[0-9a-f]{16}")
 # A page: beyond that the layout repeats.
 PADDING_BYTES: Final = 4096
@@ -42,6 +48,11 @@ class Workplace(NamedTuple):
         """The engine's working folder, empty when it starts."""
         return self.folder / "scratch"
 
+    @property
+    def members(self) -> Path:
+        """The file in which the launch's processes are noted, its command and the guard above that first."""
+        return self.folder / MEMBERS
+
     def describe(self) -> dict[str, Any]:
         """The record's field `drawn`."""
         return {"folder": self.folder.name, "padding_bytes": len(self.padding)}
@@ -60,6 +71,9 @@ def prepared(workplace: Workplace, launch_folder: Path) -> Iterator[None]:
     shown.symlink_to(workplace.events)  # first: by it the next attempt finds what a killed one leaves
     try:
         workplace.scratch.mkdir(parents=True)
+        pair = (process for process in map(read_process, (os.getpid(), os.getppid())) if process is not None)
+        lines = [boot_id(), *(f"{process.pid} {process.start_ticks}" for process in pair)]
+        workplace.members.write_text("\n".join(lines) + "\n", encoding="ascii")
         workplace.spec.symlink_to(launch_folder / workplace.spec.name)
         yield
     finally:
@@ -77,3 +91,45 @@ def left_behind(launch_folder: Path) -> Path | None:
     name = shown.readlink().parent.name
     folder = launch_folder.parents[2] / name
     return folder if NAME.fullmatch(name) and folder.is_dir() and not folder.is_symlink() else None
+
+
+def clear_left_behind(launch_folder: Path) -> None:
+    """End what a killed attempt of this launch left running, and remove its workplace.
+
+    Its processes are those that were noted (by pid and start time in this boot), those that carry its marker, and those
+    without a terminal, begun after it, that work in its workplace or write its log, which nobody else knows. Raises
+    BenchmarkError where the attempt is still alive.
+    """
+    workplace = left_behind(launch_folder)
+    if workplace is None:
+        return
+    noted = _noted(workplace / MEMBERS)
+    if noted is not None:
+        launch, guard, *seen = noted
+        if _alive(launch) and _alive(guard):
+            raise BenchmarkError(
+                f"{launch_folder} is being measured by process {launch[0]}; wait for its end, or end it and run again"
+            )
+        logs = [str(launch_folder / name) for name in ("engine.log", "engine.stdout")]
+
+        def belongs(process: Process) -> bool:
+            fresh = process.start_ticks >= launch[1] and not process.terminal
+            return fresh and works_in(process.pid, str(workplace), logs)
+
+        end_launch(of_launch(None, workplace.name, [launch, *seen], belongs))
+    shutil.rmtree(workplace)
+
+
+def _alive(member: tuple[int, int]) -> bool:
+    process = read_process(member[0])
+    return process is not None and process.start_ticks == member[1] and process.state != "Z"
+
+
+def _noted(path: Path) -> list[tuple[int, int]] | None:
+    """An attempt's command, the guard above it, and all that were seen; None of another boot or where nothing is."""
+    if not path.is_file():
+        return None
+    boot, *lines = path.read_text(encoding="ascii").splitlines()
+    pairs = [line.split() for line in lines]
+    members = [(int(pair[0]), int(pair[1])) for pair in pairs if len(pair) == 2]
+    return members if boot == boot_id() and len(members) > 1 else None

@@ -22,7 +22,7 @@ from benchmark_runner.monitor.limits import Limits
 from benchmark_runner.monitor.loop import Commands, Loop
 from benchmark_runner.monitor.machine import CoresProbe, FrequencyProbe, MemoryProbe, TemperatureProbe
 from benchmark_runner.monitor.probe import SWITCHED_OFF, SWITCHES, Probe
-from benchmark_runner.processes.orphans import end_launch
+from benchmark_runner.processes.orphans import Members, end_launch, of_launch
 
 MEMORY_VALUES: Final = frozenset({"memory_available_bytes", "swap_used_bytes", "engine_rss_bytes"})
 
@@ -35,6 +35,9 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--events", type=Path, required=True, help="the engine's events file, whose growth is noted")
     parser.add_argument("--limits", required=True, help="JSON: engine_rss_bytes, temperature_celsius, or null each")
     parser.add_argument("--marker", required=True, help="value of the variable that marks the launch's processes")
+    parser.add_argument("--members", type=Path, default=os.devnull, help="file that notes the processes that were seen")
+    parser.add_argument("--launch", type=int, help="the launch command, below which all but this monitor belongs to it")
+    parser.add_argument("--engine-cores", default="", help="cores that the engine was given; empty: any")
     parser.add_argument("--cores", default="", help="cores to run on, comma-separated; empty: any")
     parser.add_argument("--gpu", default="", help="index or UUID of the GPU to sample; empty: none")
     parser.add_argument("--gpu-absent", default="no GPU was asked for", help="why there is none")
@@ -56,7 +59,8 @@ def gpu_part(selector: str, absent_reason: str, off: frozenset[str]) -> tuple[li
 
 def build_loop(arguments: argparse.Namespace, off: frozenset[str], metrics: Path) -> Loop:
     """All parts that the machine and the configuration allow; writes the first line of metrics.jsonl."""
-    cores, engine, counters = CoresProbe(), EngineProbe(), CounterProbe()
+    cores, counters = CoresProbe(), CounterProbe()
+    engine = EngineProbe(Members(arguments.members), arguments.launch)
     growth = EventsFileProbe(arguments.events)
     machine: list[Probe] = [cores, FrequencyProbe(cores.cores), TemperatureProbe(), MemoryProbe()]
     probes = [*machine, engine, counters, growth]
@@ -104,7 +108,8 @@ def main(argv: Sequence[str]) -> int:
     finally:
         # Also after an error of the monitor's own: an engine that nobody watches must not go on.
         if not told_to_stop:
-            end_launch(loop.engine.pid if loop is not None else None, arguments.marker)
+            pid, seen = (loop.engine.pid, loop.engine.members.seen) if loop is not None else (None, ())
+            end_launch(of_launch(pid, arguments.marker, seen))
     return 0 if told_to_stop else 1
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Final
 
 from benchmark_runner.monitor.probe import Sample
+from benchmark_runner.processes.orphans import Members
 from benchmark_runner.processes.procfs import Process, descendants, read_process, scan, thread_run_ns
 
 # Chosen: looking through the whole process table for new children may take this share of the monitor's time.
@@ -20,10 +22,15 @@ LEAST_BUSY_SHARE: Final = 0.05
 
 
 class EngineProbe:
-    """The engine and all processes below it or in its session; silent until attach() tells the pid."""
+    """The engine and all processes below it, in its session, or that the launch command has adopted from it.
 
-    def __init__(self) -> None:
+    Silent until attach() tells the pid.
+    """
+
+    def __init__(self, members: Members, launch: int | None = None) -> None:
         self.absent: dict[str, str] = {}
+        self.members = members
+        self._launch = launch
         self.pid: int | None = None
         self._known: dict[int, int] = {}
         self._next_scan_ns = 0
@@ -44,9 +51,14 @@ class EngineProbe:
             known = (read_process(pid) for pid in self._known)
             return {process.pid: process for process in known if process and self._is_known(process)}
         table = scan()
-        roots = {pid for pid, process in table.items() if process.session == self.pid or self._is_known(process)}
+        roots = {
+            pid
+            for pid, process in table.items()
+            if process.session == self.pid or process.parent == self._launch or self._is_known(process)
+        } - {os.getpid()}
         tree = {pid: table[pid] for pid in roots | descendants(table, roots)}
         self._known = {pid: process.start_ticks for pid, process in tree.items()}
+        self.members.add(tree.values())
         end_ns = time.monotonic_ns()
         self._next_scan_ns = end_ns + round((end_ns - begin_ns) / SCAN_TIME_SHARE)
         return tree

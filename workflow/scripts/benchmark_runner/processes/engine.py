@@ -25,6 +25,8 @@ GRACE_SECONDS: Final = 2.0
 LAST_WORDS_BYTES: Final = 8192
 LAST_WORDS_CHARACTERS: Final = 400
 
+UNSETTABLE: Final = frozenset({signal.SIGKILL, signal.SIGSTOP})
+
 SIGNAL_WORDS: Final = {
     signal.SIGKILL: "killed (SIGKILL) by the kernel's out-of-memory killer or by hand",
     signal.SIGSEGV: "crashed with an invalid memory access (SIGSEGV)",
@@ -74,6 +76,11 @@ def _child_setup(cores: Sequence[int]) -> Callable[[], None]:
         if os.getppid() != parent:  # it died before the kernel knew of our wish
             os.kill(os.getpid(), signal.SIGKILL)
         os.sched_setaffinity(0, cores)
+        # What this command's caller ignored or blocked is inherited (nohup, a shell's background job): an engine starts
+        # as it does anywhere else.
+        for number in signal.valid_signals() - UNSETTABLE:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         # A crash of an engine that maps gigabytes must not write them to the disk.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

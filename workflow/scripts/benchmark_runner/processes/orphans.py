@@ -6,10 +6,11 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Final
 
-from benchmark_runner.processes.procfs import Process, carries, descendants, scan
+from benchmark_runner.processes.procfs import Process, ancestors, carries, descendants, scan
 
 # Set in the engine's environment, inherited by all it starts: finds those that left the session and lost their parent.
 MARKER_VARIABLE: Final = "BENCHMARK_RUNNER_LAUNCH"
@@ -31,23 +32,46 @@ def below_process(root: int, spared: frozenset[int] = frozenset()) -> Callable[[
     return find
 
 
-def of_launch(engine_pid: int | None, marker: str) -> Callable[[], dict[int, Process]]:
-    """A finder for when the launch command itself is gone: the engine's session, what carries the marker, all below.
+class Members:
+    """Processes of a launch that were seen, by pid and start time, in a file that outlives all who watch the launch."""
+
+    def __init__(self, path: Path) -> None:
+        self.seen: set[tuple[int, int]] = set()
+        self._file = path.open("a", encoding="ascii", buffering=1)
+
+    def add(self, processes: Iterable[Process]) -> None:
+        """Note those that are new."""
+        new = {(process.pid, process.start_ticks) for process in processes} - self.seen
+        if new:
+            self._file.write("".join(f"{pid} {start_ticks}\n" for pid, start_ticks in sorted(new)))
+            self.seen |= new
+
+
+def of_launch(
+    engine_pid: int | None,
+    marker: str,
+    seen: Iterable[tuple[int, int]] = (),
+    belongs: Callable[[Process], bool] = lambda _: False,
+) -> Callable[[], dict[int, Process]]:
+    """A finder for when the launch command itself is gone: the engine's session, what carries the marker, was seen
+    before or belongs to it, and all below.
 
     Processes once found are remembered by pid and start time, so that one whose parent ended stays known.
     """
-    known: set[tuple[int, int]] = set()
+    known = set(seen)
 
     def find() -> dict[int, Process]:
         table = scan()
+        ours = ancestors(os.getpid())
         roots = {
             pid
             for pid, process in table.items()
             if process.session == engine_pid
             or (pid, process.start_ticks) in known
             or carries(pid, f"{MARKER_VARIABLE}={marker}")
-        } - {os.getpid()}
-        pids = roots | descendants(table, roots)
+            or belongs(process)
+        } - ours
+        pids = (roots | descendants(table, roots)) - ours
         known.update((pid, table[pid].start_ticks) for pid in pids)
         return {pid: table[pid] for pid in pids if table[pid].state != "Z"}
 
@@ -80,9 +104,8 @@ def end_all(find: Callable[[], dict[int, Process]], limit_seconds: float = END_L
     return remaining
 
 
-def end_launch(engine_pid: int | None, marker: str) -> None:
+def end_launch(find: Callable[[], dict[int, Process]]) -> None:
     """End all that a launch left behind whose own command has died."""
-    find = of_launch(engine_pid, marker)
     end_all(find)
     time.sleep(SECOND_LOOK_SECONDS)
     end_all(find)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
 TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
@@ -24,6 +24,8 @@ class Process(NamedTuple):
     threads: int
     start_ticks: int
     rss_bytes: int
+    terminal: int = 0
+    """Number of its controlling terminal; 0: none."""
 
 
 def parse_stat(text: bytes) -> Process:
@@ -42,6 +44,7 @@ def parse_stat(text: bytes) -> Process:
         threads=int(fields[17]),
         start_ticks=int(fields[19]),
         rss_bytes=int(fields[21]) * PAGE_BYTES,
+        terminal=int(fields[4]),
     )
 
 
@@ -95,6 +98,16 @@ def descendants(table: Mapping[int, Process], roots: Iterable[int]) -> set[int]:
     return below
 
 
+def ancestors(pid: int) -> set[int]:
+    """Pid and all processes above it."""
+    line = set()
+    process = read_process(pid)
+    while process is not None and process.pid not in line:
+        line.add(process.pid)
+        process = read_process(process.parent)
+    return line
+
+
 def carries(pid: int, variable: str) -> bool:
     """Whether the process was started with that NAME=value in its environment; False where it may not be read."""
     try:
@@ -102,3 +115,27 @@ def carries(pid: int, variable: str) -> bool:
             return variable.encode() in file.read().split(b"\0")
     except OSError:
         return False
+
+
+def works_in(pid: int, folder: str, files: Collection[str] = ()) -> bool:
+    """Whether the process has its working folder or program below a folder, or may write something there or in files.
+
+    False where that may not be read.
+    """
+    below = f"{folder}/"
+    try:
+        if any(os.readlink(f"/proc/{pid}/{name}").startswith(below) for name in ("cwd", "exe")):  # noqa: PTH115
+            return True
+        for descriptor in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208
+            target = os.readlink(f"/proc/{pid}/fd/{descriptor}").removesuffix(" (deleted)")  # noqa: PTH115
+            if (target.startswith(below) or target in files) and _may_write(pid, descriptor):
+                return True
+    except OSError:
+        return False
+    return False
+
+
+def _may_write(pid: int, descriptor: str) -> bool:
+    with open(f"/proc/{pid}/fdinfo/{descriptor}", "rb") as file:  # noqa: PTH123
+        flags = next(line for line in file if line.startswith(b"flags:"))
+    return int(flags.split()[1], 8) & os.O_ACCMODE != os.O_RDONLY

@@ -8,6 +8,8 @@ import signal
 from typing import Final
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# What the guard above a command sends when the process that ran both has died (guard.py).
+CALLER_DIED: Final = signal.SIGUSR1
 # What a shell reports for a process that a signal ended.
 SIGNAL_EXIT_BASE: Final = 128
 # EX_TEMPFAIL of sysexits.h: the same command may succeed when it is run again.
@@ -26,6 +28,11 @@ class InterruptedLaunchError(Exception):
         self.exit_status = exit_status
 
 
+def heeded(number: signal.Signals) -> bool:
+    """Whether the caller lets a signal act; one that it ignores (nohup, a shell's background job) stays ignored."""
+    return signal.getsignal(number) is not signal.SIG_IGN
+
+
 def _no_action(_number: int, _frame: object) -> None:
     """Handler that keeps a signal from ending the process; the wakeup descriptor tells which one came."""
 
@@ -38,7 +45,7 @@ class Watch:
         self._wakeup, wakeup_writer = os.pipe()
         os.set_blocking(wakeup_writer, False)
         signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
-        for number in SIGNALS:
+        for number in (CALLER_DIED, *filter(heeded, SIGNALS)):
             signal.signal(number, _no_action)
         self.add(self._wakeup, _SIGNAL_KEY)
         self._watch_parent()
@@ -71,6 +78,8 @@ class Watch:
         ready = {str(key.data) for key, _ in self._selector.select(max(0.0, seconds))}
         if _SIGNAL_KEY in ready:
             number = os.read(self._wakeup, 1)[0]
+            if number == CALLER_DIED:
+                raise InterruptedLaunchError(*self._parent_died())
             raise InterruptedLaunchError(f"ended by {signal.Signals(number).name}", SIGNAL_EXIT_BASE + number)
         if _PARENT_KEY in ready:
             raise InterruptedLaunchError(*self._parent_died())
@@ -82,5 +91,5 @@ class Watch:
 
     def ignore_signals(self) -> None:
         """From now on nothing interrupts: what follows is short and must come to its end."""
-        for number in SIGNALS:
+        for number in (*SIGNALS, CALLER_DIED):
             signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,39 @@
+"""A process above each command that starts engines, which ends what the command leaves when it is killed."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Callable
+
+from benchmark_runner.processes.engine import become_subreaper
+from benchmark_runner.processes.orphans import below_process, end_all
+from benchmark_runner.processes.watch import CALLER_DIED, SIGNAL_EXIT_BASE, SIGNALS, heeded
+
+
+def guarded(stage: Callable[[], int]) -> int:
+    """Run the stage in a child and give back its exit status, as a shell reports it; nothing that it started is left.
+
+    Whatever loses its parent below becomes the child's or, when that is killed, ours (child subreaper), in whichever
+    session and with whichever environment. Where this process is killed instead, the child's Watch sees it.
+    Signals are passed on; the death of our own parent is told as CALLER_DIED.
+    """
+    caller = os.getppid()
+    watched = [os.pidfd_open(caller)] if caller else []  # 0: outside of this PID namespace
+    become_subreaper()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*SIGNALS, CALLER_DIED))
+    child = os.fork()
+    if child == 0:
+        return stage()
+    for number in filter(heeded, SIGNALS):
+        signal.signal(number, lambda received, _frame: os.kill(child, received))
+    if os.getppid() != caller:
+        os.kill(child, CALLER_DIED)
+    ended = os.pidfd_open(child)
+    while ended not in (ready := select.select([ended, *watched], [], [])[0]):
+        os.kill(child, CALLER_DIED)
+        watched = [descriptor for descriptor in watched if descriptor not in ready]
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    end_all(below_process(os.getpid()))
+    return code if code >= 0 else SIGNAL_EXIT_BASE - code
