@@ -114,9 +114,11 @@ def test_nothing_measured_is_an_answer_too(tmp_path: Path) -> None:
     assert found["best_gpu_utilization_reason"] == "no launch was monitored"
 
 
-def test_a_control_that_differs_leaves_no_fastest(tmp_path: Path) -> None:
+def test_a_lead_of_the_size_of_the_controls_difference_leaves_no_fastest(tmp_path: Path) -> None:
     off = ScriptedEngine("torch_control", control_of="torch", ttft_ms=24.0, itl_ms=12.0, **SPREAD)
-    assert _performance(tmp_path, [TORCH, CANDLE, off])["fastest_engine"] is None
+    near = ScriptedEngine("candle", ttft_ms=17.0, itl_ms=8.5, **SPREAD)
+    assert _performance(tmp_path / "near", [TORCH, near, off])["fastest_engine"] is None
+    assert _performance(tmp_path / "far", [TORCH, CANDLE, off])["fastest_engine"] == "candle"
 
 
 def test_consistency_is_the_smaller_variation(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from benchmark_runner.report import overview
 from benchmark_runner.report.page import plots_with_words
 from benchmark_runner.report.wording import wording
 from benchmark_runner.statistics.results import Cell, Results
+from benchmark_runner.statistics.wording import VERDICTS
 from finished import ENGINES, WORKLOADS, finish, make_environment, read
 from records import ScriptedEngine, ScriptedWorkload
 
@@ -98,8 +99,8 @@ def test_every_verdict_has_its_sentence_and_every_word_its_meaning(page, campaig
     for one in comparisons:
         if one["kind"] == "primary":
             assert one["sentence"][1:] in text.replace("<wbr>", "")
-    assert {verdict for one in comparisons if (verdict := one["verdict"])} <= set(wording()["verdicts"])
-    assert all(verdict["meaning"] in text for verdict in wording()["verdicts"].values())
+    assert {verdict for one in comparisons if (verdict := one["verdict"])} <= set(VERDICTS)
+    assert all(verdict.meaning in text for verdict in VERDICTS.values())
 
 
 def test_an_engine_that_is_slower_is_called_slower(tmp_path):

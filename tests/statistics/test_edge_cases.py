@@ -206,3 +206,31 @@ def test_times_and_counters_of_0_have_no_ratio_and_no_verdict(tmp_path: Path) ->
     assert {one["verdict"] for one in found} == {"untestable"}
     assert all("not positive" in one["reason"] for one in found)
     assert _only(summary)["verdict"] == "meaningfully_faster"
+
+
+@pytest.mark.parametrize("threshold", [1e-9, 0.05])
+@pytest.mark.parametrize("remove", [True, False])
+def test_a_threshold_that_flags_everything_leaves_all_figures_with_all_iterations(
+    tmp_path: Path, threshold: float, remove: bool
+) -> None:
+    settings = {"outlier_threshold": threshold, "remove_outliers": remove}
+    summary = _summary(tmp_path, [TORCH, CANDLE], launches=6, analysis=settings)
+    cell = next(one for one in summary["cells"] if one["case"])["metrics"]["e2e_ms"]
+    assert cell["outliers"]["flagged"] == cell["outliers"]["of"] == 6 * ROUNDS
+    assert cell["without_outliers"] is None and "flags every iteration" in cell["undefined"]["without_outliers"]
+    one = _only(summary)
+    assert (one["verdict"], one["faster"]) == ("meaningfully_faster", "candle")
+    assert "flags every iteration" in one["sensitivity"]["without_outliers"]["reason"]
+    assert "outlier_sensitive" in one["qualifiers"]
+    matrix = json.loads((tmp_path / "summary.json").read_text())["comparison_matrix"]
+    assert matrix["torch"]["latency_ms"] == pytest.approx(120.0, rel=0.05)
+
+
+@pytest.mark.parametrize(("launches", "iterations"), [(1, 1), (1, 4), (6, 1), (6, 2)])
+def test_few_launches_or_iterations_and_a_tiny_threshold_end_in_a_summary(
+    tmp_path: Path, launches: int, iterations: int
+) -> None:
+    workload = ScriptedWorkload(iterations=iterations)
+    asked: dict[str, Any] = {"analysis": {"outlier_threshold": 1e-12}, "workloads": [workload]}
+    summary = _summary(tmp_path, [TORCH, CANDLE, CONTROL], launches=launches, **asked)
+    assert _only(summary)["verdict"] == ("meaningfully_faster" if launches == 6 else "untestable")

@@ -32,6 +32,15 @@ def test_smallest_p_is_what_scipy_gives_for_complete_separation(a: int, b: int) 
     assert power.smallest_p(a, b) == pytest.approx(witness, rel=1e-12)
 
 
+@pytest.mark.parametrize("launches", [514, 516, 900, 1000])
+@pytest.mark.parametrize("second", ["mann_whitney_u", "permutation"])
+def test_any_number_of_launches_can_be_counted(launches: int, second: power.SecondTest) -> None:
+    assert 0.0 <= power.smallest_p(launches, launches - 1, second, paired=False) < 1e-3
+    assert power.smallest_p(launches, launches, second) <= power.smallest_p(500, 500, second)
+    assert power.can_reach(launches, launches, 100, 0.04, second)
+    assert power.can_reach(launches, launches, 100, 0.04, second, paired=False)
+
+
 def test_an_empty_side_can_reach_nothing() -> None:
     assert power.smallest_p(0, 5) == 1.0
     assert not power.can_reach(0, 5, 1)

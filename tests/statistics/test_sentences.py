@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.schemes import DEFAULT_SCHEME
 from benchmark_runner.statistics.sentences import interval_words, number_pair, sentence
 from benchmark_runner.statistics.verdicts import Judgement
+from benchmark_runner.statistics.wording import qualifier_words
 
 PAIR = Pair("candle", "torch", np.ones(5), np.ones(5), -1.0)
 RATIO = Estimate(2.45, 2.31, 2.58, 0.95, "test", 5)
@@ -32,6 +34,10 @@ JUDGEMENT = Judgement(
     alpha=0.04,
 )
 E2E = BY_NAME["e2e_ms"]
+
+
+def words_of(name: str, seen: str = "") -> dict[str, str]:
+    return {name: qualifier_words(name, seen)}
 
 
 @pytest.mark.parametrize(
@@ -54,56 +60,66 @@ def test_an_interval_without_width_is_one_number() -> None:
 
 
 def test_a_certain_order() -> None:
-    assert sentence(JUDGEMENT, E2E, [], None) == (
+    assert sentence(JUDGEMENT, E2E, {}, None) == (
         "candle answers 2.3 to 2.6 times as fast as torch; the order is certain at the 95 % level; 5 launches each"
     )
 
 
 def test_the_faster_reference_becomes_the_subject_and_the_ratio_turns() -> None:
     slower = replace(JUDGEMENT, faster="torch", ratio=RATIO.inverted())
-    assert sentence(slower, E2E, [], None).startswith("torch answers 2.3 to 2.6 times as fast as candle;")
+    assert sentence(slower, E2E, {}, None).startswith("torch answers 2.3 to 2.6 times as fast as candle;")
 
 
 def test_memory_is_told_as_a_share() -> None:
-    words = sentence(JUDGEMENT, BY_NAME["peak_rss_bytes"], [], None)
+    words = sentence(JUDGEMENT, BY_NAME["peak_rss_bytes"], {}, None)
     assert words.startswith("candle needs 0.39 to 0.43 times the memory of torch;")
 
 
 def test_one_test_alone_is_a_perhaps() -> None:
     found = replace(JUDGEMENT, verdict="significant_unconfirmed")
-    assert sentence(found, E2E, [], None) == (
+    assert sentence(found, E2E, {}, None) == (
         "perhaps candle answers 2.3 to 2.6 times as fast as torch; only one of the two tests calls it a difference; "
         "5 launches each"
     )
 
 
-def test_a_control_that_differs_takes_the_certainty_away() -> None:
-    found = replace(JUDGEMENT, verdict="significant_unconfirmed")
-    words = sentence(found, E2E, ["control_differs"], None)
-    assert "certain" not in words and "one of the two" not in words
-    assert "the control differs from its twin here, so nothing is confirmed" in words
+def test_a_difference_of_the_size_of_the_controls_is_a_perhaps_that_names_it() -> None:
+    found = replace(JUDGEMENT, verdict="significant_unconfirmed", doubted=True)
+    words = sentence(found, E2E, words_of("control_differs", "3.5 %"), None)
+    assert words == (
+        "perhaps candle answers 2.3 to 2.6 times as fast as torch; the control differed by 3.5 %, so this may be the "
+        "machine; 5 launches each"
+    )
+
+
+@pytest.mark.parametrize(("doubt", "said"), [(0.035, "3.6 %"), (math.log(2.5), "2.5 times")])
+def test_an_order_that_outweighs_the_controls_difference_says_so(doubt: float, said: str) -> None:
+    found = replace(JUDGEMENT, pair=replace(PAIR, doubt=doubt))
+    assert f"as fast as torch, also allowing for the control's {said}; the order is certain" in sentence(
+        found, E2E, {}, None
+    )
 
 
 def test_unpaired_launches_have_weaker_words() -> None:
     found = replace(JUDGEMENT, pair=replace(PAIR, paired=False, reference_values=np.ones(7)))
-    words = sentence(found, E2E, ["unpaired"], None)
+    words = sentence(found, E2E, words_of("unpaired"), None)
     assert "the order is certain" not in words
     assert "they did not run side by side" in words
     assert words.endswith("5 launches of candle, 7 of torch")
 
 
 def test_a_flip_by_outliers_is_said() -> None:
-    assert "without outliers the verdict is another" in sentence(JUDGEMENT, E2E, ["outlier_sensitive"], None)
+    assert "without outliers the verdict is another" in sentence(JUDGEMENT, E2E, words_of("outlier_sensitive"), None)
 
 
 def test_a_small_but_sure_difference_is_called_small() -> None:
     small = replace(JUDGEMENT, verdict="confirmed_faster", ratio=Estimate(1.01, 1.008, 1.012, 0.95, "t", 5))
-    assert "a difference within 2 %" in sentence(replace(small, equivalence_p=0.001), E2E, [], None)
+    assert "a difference within 2 %" in sentence(replace(small, equivalence_p=0.001), E2E, {}, None)
 
 
 def test_equivalence() -> None:
     found = replace(JUDGEMENT, verdict="equivalent", faster=None)
-    assert sentence(found, E2E, [], None) == (
+    assert sentence(found, E2E, {}, None) == (
         "candle and torch are the same within 2 % in end-to-end latency; 5 launches each"
     )
 
@@ -111,7 +127,7 @@ def test_equivalence() -> None:
 def test_not_told_apart_says_what_would_have_been_seen() -> None:
     near = Estimate(1.0, 0.95, 1.05, 0.95, "test", 5)
     found = replace(JUDGEMENT, verdict="inconclusive", faster=None, ratio=near)
-    assert sentence(found, E2E, [], 1.08) == (
+    assert sentence(found, E2E, {}, 1.08) == (
         "end-to-end latency of candle and torch cannot be told apart; candle answers 0.95 to 1.05 times as fast as "
         "torch; a difference below 8 % would mostly go unseen; 5 launches each"
     )
@@ -122,18 +138,18 @@ def test_an_interval_without_1_that_makes_no_verdict_is_explained(low: float, hi
     found = replace(
         JUDGEMENT, verdict="inconclusive", faster=None, ratio=Estimate((low + high) / 2, low, high, 0.95, "test", 5)
     )
-    assert ("with all comparisons and looks counted it may be chance" in sentence(found, E2E, [], None)) is said
+    assert ("after correction the difference may be chance" in sentence(found, E2E, {}, None)) is said
 
 
 def test_no_verdict_says_why_and_what_was_seen() -> None:
     found = replace(JUDGEMENT, verdict="untestable", faster=None, reason="too few launches: 3")
-    assert sentence(found, E2E, [], None) == (
+    assert sentence(found, E2E, {}, None) == (
         "candle against torch, end-to-end latency: no verdict, since too few launches: 3 "
         "(candle answers 2.3 to 2.6 times as fast as torch so far)"
     )
-    assert "so far" not in sentence(replace(found, ratio=None), E2E, [], None)
+    assert "so far" not in sentence(replace(found, ratio=None), E2E, {}, None)
 
 
 def test_every_metric_has_a_sentence_about_a_ratio() -> None:
     for metric in BY_NAME.values():
-        assert "candle" in sentence(JUDGEMENT, metric, [], None)
+        assert "candle" in sentence(JUDGEMENT, metric, {}, None)

@@ -16,6 +16,7 @@ from benchmark_runner.report import campaign, charts, money, overview, results, 
 from benchmark_runner.report.inputs import Inputs
 from benchmark_runner.report.results import as_sentence
 from benchmark_runner.report.wording import TEMPLATE_FOLDER, wording
+from benchmark_runner.statistics.wording import VERDICTS
 
 
 @cache
@@ -49,6 +50,7 @@ def context(inputs: Inputs) -> dict[str, Any]:
         "statistics": inputs.statistics,
         "environment": inputs.environment,
         "wording": wording(),
+        "verdict_words": VERDICTS.values(),
         "span": _span(inputs),
         "answer": overview.answer(inputs),
         "recommendation": overview.recommendation(inputs),

@@ -8,8 +8,8 @@ from benchmark_runner.display import ABSENT, STRUCK, TIMES, estimate_parts, plur
 from benchmark_runner.performance.ranking import LATENCY as PRIMARY_METRIC
 from benchmark_runner.report.inputs import Document, Inputs
 from benchmark_runner.report.tables import Cell, Column, Table, text_or_absent
-from benchmark_runner.report.wording import wording
 from benchmark_runner.statistics.results import Cell as Place
+from benchmark_runner.statistics.wording import VERDICTS
 
 TABLE_METRICS: Final = (
     ("e2e_ms", "End-to-end"),
@@ -120,14 +120,7 @@ def verdict_cell(one: Document, below: str | None = None) -> Cell:
     if one["faster"] is not None and one["faster"] == one["reference"]:
         slower = words.replace("faster", "slower")
         words = slower if slower != words else f"{words}: slower"
-    return Cell(words, below, tone=verdict_tone(one["verdict"]))
-
-
-def verdict_tone(verdict: str) -> str:
-    """How a verdict is coloured: sure, perhaps, or open."""
-    if verdict in ("confirmed_faster", "meaningfully_faster", "equivalent"):
-        return "sure"
-    return "perhaps" if verdict == "significant_unconfirmed" else "open"
+    return Cell(words, below, tone=VERDICTS[one["verdict"]].tone)
 
 
 def _fidelity_cell(result: str) -> Cell:
@@ -193,7 +186,7 @@ def what_would_change(one: Document) -> str:
 
 
 def _verdict_words(answer: Document) -> str:
-    words = str(wording()["verdicts"][answer["verdict"]]["label"])
+    words = VERDICTS[answer["verdict"]].label
     return f"{words} ({answer['faster']})" if answer["faster"] else words
 
 
@@ -255,7 +248,7 @@ def control(inputs: Inputs) -> tuple[str, Table | None]:
 def _control_verdict(differs: bool | None) -> Cell:
     if differs is None:
         return Cell("not testable", tone="open")
-    return Cell("yes: distrust what is here", tone="bad") if differs else Cell("no, as it should be", tone="sure")
+    return Cell("yes: all verdicts allow for it", tone="bad") if differs else Cell("no, as it should be", tone="sure")
 
 
 def fidelity(inputs: Inputs) -> Table:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from benchmark_runner.statistics.metrics import Metric
 
 ONE_VALUE_A_LAUNCH: Final = "a launch has one value of it"
+ALL_FLAGGED: Final = "analysis.outlier_threshold flags every iteration"
 
 _NEEDS_ITERATIONS: Final = ("without_outliers", "autocorrelation", "intraclass", "steady_state", "cv_within")
 _NEEDS_LAUNCHES: Final = ("mean_interval", "median_interval", "cv_between")
@@ -26,6 +27,8 @@ def of_cell(metric: Metric, numbers: Mapping[str, Any]) -> dict[str, str]:
             continue
         if name in _NEEDS_ITERATIONS and metric.level == "launch":
             found[name] = ONE_VALUE_A_LAUNCH
+        elif name == "without_outliers":
+            found[name] = ALL_FLAGGED
         elif name == "steady_state":
             found[name] = "looked for in metrics of an iteration"
         elif name == "median_interval" and numbers["launches"] > 1:

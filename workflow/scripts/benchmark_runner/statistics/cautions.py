@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from benchmark_runner.display import plural
 from benchmark_runner.records.raw_data import value_at
+from benchmark_runner.statistics.control import CONTROL_ALPHA
 from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
 from benchmark_runner.statistics.metrics import PRIMARY
 from benchmark_runner.statistics.settings import DEVICE, alike_workloads, shown
@@ -260,6 +261,10 @@ def _quality_cautions(cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, 
 
 _QUIETER: Final = "Close what else ran (the warnings name it), move the disturbed launches' folders away, and run again"
 
+CHANCE_OF_ALARM: Final = (
+    f"Chance does this in one quiet campaign of {1 / CONTROL_ALPHA:.0f}. Add launches; if it stays, look for a cause"
+)
+
 _SENSITIVE: Final = {
     "outlier_sensitive": (
         "without_outliers",
@@ -309,15 +314,15 @@ def verdict_cautions(
                 engine=one["engine"],
                 workload=one["workload"],
             )
-    for workload in (control or {}).get("differs_in", ()):
-        yield caution(
-            "control_differs",
-            "serious",
-            f"the control differs from its twin in {workload} although they are the same program: differences of this "
-            "size come from the machine",
-            "Find what disturbs the machine, raise benchmark.launches, and measure again",
-            workload=workload,
-        )
+    for cell in (control or {}).get("cells", ()):
+        if cell["differs"]:
+            yield caution(
+                "control_differs",
+                "serious",
+                f"{cell['workload']} {cell['case']}: {cell['sentence']}",
+                CHANCE_OF_ALARM,
+                workload=cell["workload"],
+            )
 
 
 def all_cautions(

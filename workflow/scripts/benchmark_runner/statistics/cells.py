@@ -107,7 +107,7 @@ def describe(metric: Metric, sample: Sample, level: float) -> dict[str, Any]:
         "cv_between": between,
         "noisy": diagnostics.noisy(within, between),
         "outliers": {"flagged": sample.flagged, "of": sample.count},
-        "without_outliers": _located(sample.cleaned, level) if several else None,
+        "without_outliers": _located(sample.cleaned, level) if several and sample.flagged < sample.count else None,
         "launch_medians": [
             {"block": block, "value": float(value)} for block, value in zip(sample.blocks, medians, strict=True)
         ],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from benchmark_runner.display import plural
 from benchmark_runner.statistics import absences, families
 from benchmark_runner.statistics.comparisons import Compared, Family, Measured, Member
+from benchmark_runner.statistics.control import CONTROL_ALPHA, control_sentence
+from benchmark_runner.statistics.estimates import from_log
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.families import Place
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN, TestResult
@@ -23,7 +25,8 @@ from benchmark_runner.statistics.power import (
 )
 from benchmark_runner.statistics.sentences import sentence
 from benchmark_runner.statistics.settings import differing_settings, footnote
-from benchmark_runner.statistics.verdicts import CERTAIN, Judgement
+from benchmark_runner.statistics.verdicts import Judgement
+from benchmark_runner.statistics.wording import QUALIFIERS, percent_or_times, qualifier_words
 
 
 def _cell_qualifiers(measured: Measured, metric: Metric, place: Place, pair: Pair) -> list[str]:
@@ -149,17 +152,11 @@ def _sensitivity(member: Member) -> dict[str, Any]:
     }
 
 
-def _withheld(judgement: Judgement) -> Judgement:
-    """The judgement without its certainty."""
-    certain = judgement.verdict in CERTAIN
-    return replace(judgement, verdict="significant_unconfirmed") if certain else judgement
-
-
-def _against_baseline(member: Member, tests: int, *, withheld: bool) -> dict[str, Any] | None:
+def _against_baseline(member: Member, tests: int) -> dict[str, Any] | None:
     """The verdict where only comparisons with the baseline are asked for; null where the pair is none."""
-    if member.against_baseline is None:
+    judgement = member.against_baseline
+    if judgement is None:
         return None
-    judgement = _withheld(member.against_baseline) if withheld else member.against_baseline
     second = judgement.scheme.second
     return {
         "tests": tests,
@@ -180,26 +177,31 @@ class Writer:
         self._measured = measured
         self._compared = compared
 
-    def _marks(self, metric: Metric, member: Member, changed_by: Sequence[str]) -> list[str]:
-        """Qualifiers of a comparison, the control's apart."""
-        pair, engines = member.judgement.pair, self._inputs.engines
-        marks = [] if pair.paired else ["unpaired"]
-        marks += families.qualifiers(engines[pair.engine], engines[pair.reference])
-        marks += _cell_qualifiers(self._measured, metric, member.place, pair)
+    def _marks(self, family: Family, member: Member, changed_by: Sequence[str], settings: bool) -> dict[str, str]:
+        """Qualifiers of a comparison with their words; settings says whether some differ."""
+        judgement, place = member.judgement, member.place
+        pair = judgement.pair
+        engines = [self._inputs.engines[name] for name in (pair.engine, pair.reference)]
         calm = member.without_events
         events = "few_undisturbed" if calm is not None and calm.verdict == "untestable" else "event_sensitive"
-        sensitive = {"without_outliers": "outlier_sensitive", "without_events": events}
-        return marks + [mark for name, mark in sensitive.items() if name in changed_by]
+        cell = _cell_qualifiers(self._measured, family.metric, place, pair)
+        held = {
+            "control_differs": judgement.doubted,
+            "unpaired": not pair.paired,
+            "outlier_sensitive": "without_outliers" in changed_by,
+            events: "without_events" in changed_by,
+            "settings_differ": settings,
+            **dict.fromkeys((*families.qualifiers(*engines), *cell), True),
+        }
+        seen = {"control_differs": percent_or_times(from_log(pair.doubt))}
+        return {name: qualifier_words(name, seen.get(name, "")) for name in QUALIFIERS if held.get(name)}
 
-    def comparison(self, family: Family, member: Member, *, withheld: bool) -> dict[str, Any]:
-        """One comparison; withheld takes certainty away because the control differs."""
-        pair, metric, place = member.judgement.pair, family.metric, member.place
-        sensitivity = _sensitivity(member)
-        marks = self._marks(metric, member, sensitivity["changed_by"])
+    def comparison(self, family: Family, member: Member) -> dict[str, Any]:
+        """One comparison with its qualifiers and words."""
+        judgement, metric, place = member.judgement, family.metric, member.place
+        pair, sensitivity = judgement.pair, _sensitivity(member)
         differing = differing_settings(self._measured.settings[place.workload], pair.engine, pair.reference)
-        marks += ["settings_differ"] if differing else []
-        marks += ["control_differs"] if withheld else []
-        judgement = _withheld(member.judgement) if withheld else member.judgement
+        marks = self._marks(family, member, sensitivity["changed_by"], bool(differing))
         detectable, needed = what_it_takes(judgement, family.tests)
         document = {
             "workload": place.workload,
@@ -217,10 +219,12 @@ class Writer:
             "verdict": judgement.verdict,
             "faster": judgement.faster,
             "sentence": sentence(judgement, metric, marks, detectable),
-            "qualifiers": marks,
+            "qualifiers": list(marks),
+            "qualifier_words": marks,
+            "control_allowance": math.expm1(pair.doubt),
             "settings": differing,
             "footnote": footnote(differing),
-            "against_baseline": _against_baseline(member, family.baseline_tests, withheld=withheld),
+            "against_baseline": _against_baseline(member, family.baseline_tests),
             "sensitivity": sensitivity,
             "reason": judgement.reason,
         }
@@ -229,28 +233,35 @@ class Writer:
     def comparisons(self) -> Iterator[dict[str, Any]]:
         """All comparisons, metric by metric, those of engines before the control's."""
         for metric in METRICS:
-            for member in self._compared.engines[metric.name].members:
-                withheld = member.place.workload in self._compared.suspect[metric.name]
-                yield self.comparison(self._compared.engines[metric.name], member, withheld=withheld)
-            for member in self._compared.controls[metric.name].members:
-                yield self.comparison(self._compared.controls[metric.name], member, withheld=False)
+            for family in (self._compared.engines[metric.name], self._compared.controls[metric.name]):
+                yield from (self.comparison(family, member) for member in family.members)
 
     def control(self, comparisons: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         """The control's block: whether it was told from its twin in each cell of the primary metric."""
         names = families.control_pairs(self._inputs)
         if not names:
             return None
+        found = self._compared.heeded[PRIMARY]
         own = [one for one in comparisons if one["kind"] == "control" and one["metric"] == PRIMARY]
-        untold = {"untestable": None, "equivalent": False, "inconclusive": False}
-        cells = [
-            {
-                **{key: one[key] for key in ("workload", "case", "ratio", "verdict", "sentence", "reason")},
-                "differs": untold.get(one["verdict"], True),
-            }
-            for one in own
-        ]
+        cells = []
+        for one in own:
+            place = Place(one["workload"], one["case"])
+            cells.append(
+                {
+                    **{key: one[key] for key in ("workload", "case", "ratio", "verdict", "reason")},
+                    "sentence": control_sentence(found, place) or one["sentence"],
+                    "p_holm": found.p_holm.get(place),
+                    "differs": found.differs(place),
+                }
+            )
         differing = {cell["workload"] for cell in cells if cell["differs"]}
-        return {"engine": names[0][0], "twin": names[0][1], "differs_in": sorted(differing), "cells": cells}
+        return {
+            "engine": names[0][0],
+            "twin": names[0][1],
+            "alpha": CONTROL_ALPHA,
+            "differs_in": sorted(differing),
+            "cells": cells,
+        }
 
 
 def _planned(inputs: Inputs, primary: Family, *, baseline_only: bool) -> int:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from benchmark_runner.records.raw_data import value_at
-from benchmark_runner.statistics import families
+from benchmark_runner.statistics import absences, families
+from benchmark_runner.statistics.control import Control, heed
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.families import LaunchValues, Pairing, Place
 from benchmark_runner.statistics.inputs import Inputs, Launch
@@ -16,7 +17,7 @@ from benchmark_runner.statistics.metrics import METRICS, PRIMARY, Metric
 from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.schemes import SCHEMES, Scheme
 from benchmark_runner.statistics.settings import Entry
-from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, family_tests, judge_evidence
+from benchmark_runner.statistics.verdicts import Judgement, family_tests, judge_evidence
 
 Kind = Literal["primary", "exploratory", "control"]
 
@@ -81,6 +82,9 @@ class Family:
 Where = Sequence[tuple[Place, tuple[str, str]]]
 """A family's comparisons: the place, the engine and the reference of each."""
 
+Doubts = Mapping[Place, float]
+"""What verdicts have to allow for (of logarithms), by place; empty without an alarm of the control."""
+
 
 class Judge:
     """Judges families of one campaign."""
@@ -91,50 +95,62 @@ class Judge:
         self._pairing = pairing
         self._scheme = SCHEMES[inputs.settings["significance_test"]]
 
-    def _pairs(self, metric: Metric, where: Where, values: LaunchValues) -> list[Pair]:
-        return [
-            self._with_reason(self._pairing.pair(metric, place, *names, values), place, metric)
-            for place, names in where
-        ]
+    def _pairs(self, metric: Metric, where: Where, values: LaunchValues, doubts: Doubts) -> list[Pair]:
+        """Pairs of launch values, each with the doubt of its place and the reason where a side has no values."""
+        pairs = []
+        for place, names in where:
+            pair = replace(self._pairing.pair(metric, place, *names, values), doubt=doubts.get(place, 0.0))
+            pairs.append(self._with_reason(pair, place, metric))
+        return pairs
 
     def _with_reason(self, pair: Pair, place: Place, metric: Metric) -> Pair:
-        """The pair, excluded for the reason that its cell gives where a side has no values."""
+        """The pair, excluded for the reason that the cell of a side without values gives."""
         if pair.excluded is not None or pair.counts:
             return pair
-        name = pair.engine if len(pair.values) == 0 else pair.reference
-        reason = self._measured.described[(name, place.workload, place.case), metric.name]["reason"]
-        return replace(pair, excluded=f"{metric.label} of {name} is not known ({reason})" if reason else None)
+        for name in (pair.engine, pair.reference):
+            numbers = self._measured.described[(name, place.workload, place.case), metric.name]
+            reason = numbers["reason"]
+            if numbers["launches"]:
+                flagged = metric.level != "launch" and numbers["without_outliers"] is None
+                reason = absences.ALL_FLAGGED if flagged else None
+            if reason:
+                return replace(pair, excluded=f"{metric.label} of {name} is not known ({reason})")
+        return pair
 
     def _judged(
         self, pairs: Sequence[Pair], evidence: Sequence[Evidence], scheme: Scheme | None = None
     ) -> list[Judgement]:
         return judge_evidence(pairs, evidence, self._inputs.level, scheme or self._scheme)
 
-    def _judged_again(self, metric: Metric, where: Where, values: LaunchValues) -> list[Judgement]:
+    def _judged_again(self, metric: Metric, where: Where, values: LaunchValues, doubts: Doubts) -> list[Judgement]:
         """The same comparisons on other launch values."""
-        pairs = [self._pairing.pair(metric, place, *names, values) for place, names in where]
+        pairs = self._pairs(metric, where, values, doubts)
         return self._judged(pairs, [weigh(pair, self._inputs.level) for pair in pairs])
 
-    def _without_events(self, metric: Metric, where: Where, pairs: Sequence[Pair]) -> list[Judgement | None]:
+    def _without_events(
+        self, metric: Metric, where: Where, pairs: Sequence[Pair], doubts: Doubts
+    ) -> list[Judgement | None]:
         """Judged without disturbed launches, where a pair loses any by that."""
         if self._measured.undisturbed == self._measured.values:
             return [None] * len(pairs)
-        again = self._judged_again(metric, where, self._measured.undisturbed)
+        again = self._judged_again(metric, where, self._measured.undisturbed, doubts)
         sizes = [(len(pair.values), len(pair.reference_values)) for pair in pairs]
         left = [(len(one.pair.values), len(one.pair.reference_values)) for one in again]
         return [None if size == now else one for one, size, now in zip(again, sizes, left, strict=True)]
 
-    def family(self, metric: Metric, kind: Kind, names: Sequence[tuple[str, str]]) -> Family:
-        """Judge one family and each of its members under the alternatives."""
+    def family(self, metric: Metric, kind: Kind, names: Sequence[tuple[str, str]], doubts: Doubts) -> Family:
+        """Judge one family and each of its members under the alternatives, all of them with the same doubts."""
         where = [(place, pair) for place in families.places(self._inputs, metric) for pair in names]
-        pairs = self._pairs(metric, where, self._measured.values)
+        pairs = self._pairs(metric, where, self._measured.values, doubts)
         evidence = [weigh(pair, self._inputs.level) for pair in pairs]
         judged = self._judged(pairs, evidence)
         others = {name: self._judged(pairs, evidence, scheme) for name, scheme in SCHEMES.items()}
         without_outliers: Sequence[Judgement | None] = (
-            [None] * len(pairs) if metric.level == "launch" else self._judged_again(metric, where, self._measured.kept)
+            [None] * len(pairs)
+            if metric.level == "launch"
+            else self._judged_again(metric, where, self._measured.kept, doubts)
         )
-        without_events = self._without_events(metric, where, pairs)
+        without_events = self._without_events(metric, where, pairs, doubts)
         baseline = self._inputs.plan["campaign"]["baseline"]
         rows = [row for row, pair in enumerate(pairs) if kind != "control" and pair.reference == baseline]
         own = self._judged([pairs[row] for row in rows], [evidence[row] for row in rows])
@@ -153,22 +169,13 @@ class Judge:
         return Family(metric, kind, family_tests(pairs), family_tests([pairs[row] for row in rows]), members)
 
 
-def control_differs(family: Family) -> set[str]:
-    """Workloads in which the control was told from its twin by at least one test."""
-    return {
-        member.place.workload
-        for member in family.members
-        if member.judgement.verdict in (*CERTAIN, "significant_unconfirmed")
-    }
-
-
 @dataclass(frozen=True)
 class Compared:
-    """All families of a campaign by metric, and the workloads in which a metric's certainty is withheld."""
+    """All families of a campaign by metric, and what the control showed in each."""
 
     engines: Mapping[str, Family]
     controls: Mapping[str, Family]
-    suspect: Mapping[str, set[str]]
+    heeded: Mapping[str, Control]
 
     @property
     def primary(self) -> Family:
@@ -177,14 +184,21 @@ class Compared:
 
 
 def compare_all(inputs: Inputs, measured: Measured, pairing: Pairing) -> Compared:
-    """Judge every pair of engines, and the control against its twin, in every metric."""
+    """Judge the control against its twin in every metric, and every pair of engines in spite of what that showed.
+
+    An alarm in the metric itself or in the primary one casts doubt on all its verdicts.
+    """
     judge = Judge(inputs, measured, pairing)
-    controls = {metric.name: judge.family(metric, "control", families.control_pairs(inputs)) for metric in METRICS}
-    pairs = families.engine_pairs(inputs)
-    engines = {
-        metric.name: judge.family(metric, "primary" if metric.name == PRIMARY else "exploratory", pairs)
-        for metric in METRICS
+    controls = {metric.name: judge.family(metric, "control", families.control_pairs(inputs), {}) for metric in METRICS}
+    heeded = {
+        name: heed([(member.place, member.judgement) for member in family.members]) for name, family in controls.items()
     }
-    differing = {name: control_differs(family) for name, family in controls.items()}
-    suspect = {name: differing[PRIMARY] | found for name, found in differing.items()}
-    return Compared(engines, controls, suspect)
+    pairs = families.engine_pairs(inputs)
+    engines = {}
+    for metric in METRICS:
+        kind: Kind = "primary" if metric.name == PRIMARY else "exploratory"
+        own = heeded[metric.name]
+        alarm = own.alarm or heeded[PRIMARY].alarm
+        doubts = {place: own.doubt(place) for place in families.places(inputs, metric)} if alarm else {}
+        engines[metric.name] = judge.family(metric, kind, pairs, doubts)
+    return Compared(engines, controls, heeded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -40,6 +40,15 @@ class Estimate:
     def to_json(self) -> dict[str, Any]:
         """The estimate as the contract has it."""
         return asdict(self)
+
+    def widened(self, by: float) -> Estimate:
+        """The estimate of a ratio with an interval that reaches further by this on both sides (of logarithms)."""
+        return replace(self, low=self.low * from_log(-by), high=self.high * from_log(by))
+
+    @property
+    def holds_1(self) -> bool:
+        """Whether the interval of a ratio leaves open which side is better."""
+        return self.low <= 1.0 <= self.high
 
     def inverted(self) -> Estimate:
         """The estimate of the reciprocal, for ratios read the other way round."""

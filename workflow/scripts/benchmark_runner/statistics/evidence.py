@@ -29,7 +29,9 @@ class Pair:
     Where paired, the two arrays are aligned by block. sign is 1 where higher values are better and -1 where lower
     ones are. excluded says why this pair takes no part in the family (nothing was measured, or it must not be
     compared). look counts how often the pair's launches were looked at, this time included, and share is the share of
-    alpha that this look may spend.
+    alpha that this look may spend. doubt is the difference (of logarithms) that the control showed here, where it was
+    told from its twin anywhere: a verdict has to hold in spite of it. resolution is the step of the clock over what
+    it measured, where that is coarse enough to matter.
     """
 
     engine: str
@@ -41,6 +43,8 @@ class Pair:
     excluded: str | None = None
     look: int = 1
     share: float = 1.0
+    doubt: float = 0.0
+    resolution: float = 0.0
 
     @property
     def counts(self) -> bool:

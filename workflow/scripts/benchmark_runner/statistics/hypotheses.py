@@ -78,18 +78,19 @@ class LogRatio:
         point, low, high = (from_log(value) for value in (self.mean, self.mean - half, self.mean + half))
         return Estimate(point, low, high, level, self.method, self.n)
 
-    def equivalence_p(self) -> float:
-        """Larger p of two one-sided tests that the ratio lies within the margin (Schuirmann 1987)."""
-        nearest = (math.log1p(EQUIVALENCE_MARGIN) - abs(self.mean)) / self.standard_error
+    def equivalence_p(self, doubt: float = 0.0) -> float:
+        """Larger p of two one-sided tests that the ratio lies within the margin less a doubt of this size (of
+        logarithms); Schuirmann 1987."""
+        nearest = (math.log1p(EQUIVALENCE_MARGIN) - doubt - abs(self.mean)) / self.standard_error
         return float(stdtr(self.df, -nearest))
 
-    def compared(self, level: float, simultaneous_level: float) -> Comparison:
-        """Test, intervals and equivalence together."""
+    def compared(self, level: float, simultaneous_level: float, doubt: float = 0.0) -> Comparison:
+        """Test, intervals and equivalence together; doubt narrows the margin of equivalence alone."""
         return Comparison(
             self.test(),
             self.estimate(level),
             self.estimate(simultaneous_level),
-            self.equivalence_p(),
+            self.equivalence_p(doubt),
             self.equivalence_method,
         )
 

@@ -61,7 +61,8 @@ def smallest_p(
     """Smallest two-sided p that the test beside the t test can give; 0 where there is none, 1 where a sample is empty.
 
     Exact Mann-Whitney without ties, and the exchange of labels: complete separation is 2 of the C(a + b, a) equally
-    likely orders. Flipping signs within blocks: 2 of 2^n.
+    likely orders. Flipping signs within blocks: 2 of 2^n. Both are counted in whole numbers, which no number of
+    launches is too large for; a p below what a double holds is 0.
     """
     if launches_a < 1 or launches_b < 1:
         return 1.0
@@ -69,9 +70,9 @@ def smallest_p(
         return 0.0
     blocks = second == PERMUTATION and paired
     values = min(launches_a, launches_b) if blocks else launches_a + launches_b
-    arrangements = 2.0**values if blocks else math.comb(values, launches_a)
+    arrangements = 2**values if blocks else math.comb(values, launches_a)
     drawn = second == PERMUTATION and values > MOST_VALUES_COUNTED
-    return min(1.0, 1.0 / (ARRANGEMENTS_DRAWN + 1) if drawn else 2.0 / arrangements)
+    return min(1.0, 1.0 / (ARRANGEMENTS_DRAWN + 1) if drawn else 2 / arrangements)
 
 
 def can_reach(

@@ -74,8 +74,11 @@ class Sample:
 
     @cached_property
     def cleaned(self) -> Centre:
-        """Where the values lie that are not flagged; a launch at a time, so that memory holds one copy of them."""
-        if not self.count:
+        """Where the values lie that are not flagged; a launch at a time, so that memory holds one copy of them.
+
+        A centre of no launch where every value is flagged, as a low threshold does.
+        """
+        if self.flagged == self.count:
             return Centre((), np.empty(0), np.empty(0), math.nan, math.nan)
         values, place = np.empty(self.count - self.flagged), 0
         filled, means, medians, total = [], [], [], 0.0

@@ -22,7 +22,7 @@ from benchmark_runner.statistics.samples import CellKey, each_sample
 from benchmark_runner.statistics.settings import joined, settings_by_workload
 
 SCHEMA_VERSION: Final = 2
-ANALYSIS_VERSION: Final = 2
+ANALYSIS_VERSION: Final = 3
 """Goes up when the same measurements would give other numbers or verdicts."""
 
 

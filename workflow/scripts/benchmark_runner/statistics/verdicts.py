@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -27,6 +27,9 @@ Verdict = Literal[
 CERTAIN: Final = ("confirmed_faster", "meaningfully_faster")
 """Verdicts that order two engines."""
 
+SHOWN: Final = (*CERTAIN, "equivalent")
+"""Verdicts that something was shown by."""
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -34,7 +37,8 @@ class Judgement:
 
     faster is None where nothing is significant, or where the two tests point in opposite directions. level is the
     confidence level of the campaign; alpha is what this look may spend of 1 - level. p_holm corrects the
-    t test, p_bonferroni the exact tests by name.
+    t test, p_bonferroni the exact tests by name. doubted says that the verdict would be one of SHOWN, had the control
+    not differed from its twin.
     """
 
     pair: Pair
@@ -50,6 +54,7 @@ class Judgement:
     equivalence_p: float | None
     level: float
     alpha: float
+    doubted: bool = False
 
     @property
     def equivalent(self) -> bool | None:
@@ -132,7 +137,8 @@ def _measured(pair: Pair, evidence: Evidence, level: float, scheme: Scheme, test
     alpha = round((1.0 - level) * pair.share, 12)
     obstacle = pair.excluded or evidence.obstacle or _too_weak(pair, scheme, tests, alpha)
     found = evidence.t.get(scheme.first(paired=pair.paired))
-    comparison = None if found is None else found.compared(level, 1.0 - alpha / max(tests, 1))
+    simultaneous = 1.0 - alpha / max(tests, 1)
+    comparison = None if found is None else found.compared(level, simultaneous, pair.doubt + pair.resolution)
     return _Measured(pair, evidence, alpha, obstacle, comparison)
 
 
@@ -143,16 +149,18 @@ def _verdict(
     *,
     p_holm: float,
     tests: int,
-    equivalence_p: float,
     same_direction: bool,
 ) -> Verdict:
-    t_significant = p_holm <= one.alpha
+    """The verdict in spite of the pair's doubt: certain only where the interval excludes 1 after the doubt has widened
+    it."""
+    t_significant, doubt = p_holm <= one.alpha, one.pair.doubt
+    widened = comparison.simultaneous.widened(doubt) if doubt else comparison.simultaneous
     return decide(
         t_significant=t_significant,
         u_significant=t_significant if second is None else bonferroni(second.p, tests) <= one.alpha,
-        same_direction=same_direction,
-        beyond_margin=_beyond_margin(comparison.simultaneous),
-        equivalent=equivalence_p <= one.alpha,
+        same_direction=same_direction and not (doubt and widened.holds_1),
+        beyond_margin=_beyond_margin(widened),
+        equivalent=bonferroni(comparison.equivalence_p, tests) <= one.alpha,
     )
 
 
@@ -161,19 +169,17 @@ def _judge(one: _Measured, level: float, scheme: Scheme, p_holm: float | None, t
     second = evidence.seconds.get(scheme.second) if scheme.second else None
     verdict: Verdict = "untestable"
     faster = equivalence_p = None
+    doubted = False
     if comparison is not None:
         equivalence_p = bonferroni(comparison.equivalence_p, tests)
         if one.obstacle is None and p_holm is not None:
             agree = _same_direction(comparison, second, evidence)
-            verdict = _verdict(
-                one,
-                comparison,
-                second,
-                p_holm=p_holm,
-                tests=tests,
-                equivalence_p=equivalence_p,
-                same_direction=agree,
-            )
+            verdict = _verdict(one, comparison, second, p_holm=p_holm, tests=tests, same_direction=agree)
+            if one.pair.doubt and verdict not in SHOWN:
+                sure = _measured(replace(one.pair, doubt=0.0), evidence, level, scheme, tests)
+                assert sure.comparison is not None
+                otherwise = _verdict(sure, sure.comparison, second, p_holm=p_holm, tests=tests, same_direction=agree)
+                doubted = otherwise in SHOWN
             if agree and verdict in (*CERTAIN, "significant_unconfirmed"):
                 faster = one.pair.engine if comparison.ratio.point > 1.0 else one.pair.reference
     return Judgement(
@@ -190,6 +196,7 @@ def _judge(one: _Measured, level: float, scheme: Scheme, p_holm: float | None, t
         equivalence_p=equivalence_p,
         level=level,
         alpha=one.alpha,
+        doubted=doubted,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from benchmark_runner.display import plural
 from benchmark_runner.performance.ranking import LATENCY, headline_cell
+from benchmark_runner.statistics.cautions import CHANCE_OF_ALARM
 from benchmark_runner.statistics.results import Results
 
 QUICK: Final = (
@@ -70,7 +71,7 @@ def _what_it_takes(comparisons: list[Mapping[str, Any]], launches: int) -> str:
     open_pairs = [one for one in comparisons if one["verdict"] != "equivalent"]
     needed = [one["launches_needed"] for one in open_pairs if one["launches_needed"] is not None]
     if "control_differs" in {mark for one in comparisons for mark in one["qualifiers"]}:
-        return "The control differs from its twin, so the machine must be made quiet before anything can be said."
+        return f"{CHANCE_OF_ALARM}."
     if any(one["reason"] is not None and one["launches_needed"] is None for one in open_pairs):
         return "More launches would not change that."
     if len(needed) < len(open_pairs):

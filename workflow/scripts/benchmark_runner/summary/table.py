@@ -9,6 +9,7 @@ from benchmark_runner.display import ABSENT, Markdown, estimate_text, markdown, 
 from benchmark_runner.performance.ranking import LATENCY, THROUGHPUT
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.settings import alike_workloads, shown
+from benchmark_runner.statistics.wording import VERDICTS
 
 COLUMNS: Final = (
     "engine",
@@ -20,15 +21,6 @@ COLUMNS: Final = (
     "times as fast as {baseline}",
     "verdict",
 )
-
-VERDICT_WORDS: Final = {
-    "untestable": "no verdict",
-    "confirmed_faster": "{faster} is faster: both tests agree",
-    "significant_unconfirmed": "{faster} may be faster: not confirmed",
-    "meaningfully_faster": "{faster} is faster by more than 2 %",
-    "equivalent": "the same within 2 %",
-    "inconclusive": "not told apart",
-}
 
 
 def _case_value(results: Results, name: str, cell: Cell, metric: str) -> str:
@@ -50,7 +42,7 @@ def _verdict(results: Results, name: str, cell: Cell) -> tuple[str, str, str | N
         return ABSENT, ABSENT, None
     one = own[0]
     note = "; ".join(part for part in (one["sentence"], one["footnote"]) if part)
-    return ratio_text(one["ratio"]), VERDICT_WORDS[one["verdict"]].format(faster=one["faster"]), note
+    return ratio_text(one["ratio"]), VERDICTS[one["verdict"]].of_pair.format(faster=one["faster"]), note
 
 
 def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: list[str]) -> list[str]:

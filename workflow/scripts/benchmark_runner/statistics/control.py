@@ -1,0 +1,86 @@
+"""The control: the baseline under a second name, so that any difference from its twin is the machine's doing.
+
+When it is told from its twin, doubt acts by its size: every comparison allows for the difference that the control
+showed in its cell. docs/method.md has the rule and what simulations say of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from benchmark_runner.statistics.estimates import from_log
+from benchmark_runner.statistics.families import Place
+from benchmark_runner.statistics.hypotheses import holm
+from benchmark_runner.statistics.power import FEWEST_LAUNCHES
+from benchmark_runner.statistics.schemes import PAIRED_T, WELCH_T
+from benchmark_runner.statistics.verdicts import Judgement, family_tests
+from benchmark_runner.statistics.wording import percent_or_times
+
+CONTROL_ALPHA: Final = 0.05
+"""Chosen: one quiet campaign in twenty raises an alarm. It only takes certainty away, so it spends none of alpha, at
+whichever look."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """What the control showed in one metric: the logarithm of control over twin, and its p corrected by Holm, by
+    place; a place without the one or the other could not be measured or tested."""
+
+    differences: Mapping[Place, float]
+    p_holm: Mapping[Place, float]
+
+    @property
+    def alarm(self) -> bool:
+        """Whether the control was told from its twin anywhere, which casts doubt on all places."""
+        return any(p <= CONTROL_ALPHA for p in self.p_holm.values())
+
+    def differs(self, place: Place) -> bool | None:
+        """Whether it was told from its twin in this place; None where that could not be tested."""
+        return None if place not in self.p_holm else self.p_holm[place] <= CONTROL_ALPHA
+
+    def doubt(self, place: Place) -> float:
+        """Size of the difference (of logarithms) in a place; where the control has none, the largest of all places."""
+        return abs(self.differences.get(place, max(self.differences.values(), key=abs, default=0.0)))
+
+
+def _difference(judgement: Judgement) -> float | None:
+    evidence = judgement.evidence
+    t = evidence.t.get(PAIRED_T, evidence.t.get(WELCH_T))
+    if t is not None:
+        return t.mean
+    still = evidence.ratio_without_spread
+    return None if still is None else math.log(still.point)
+
+
+def heed(judged: Iterable[tuple[Place, Judgement]]) -> Control:
+    """What the control's comparisons in one metric show: the paired t test alone, corrected by Holm over the places.
+
+    Mann-Whitney would know nothing of blocks, and a second chance to raise the alarm would raise more of them.
+    """
+    sound = [(place, one) for place, one in judged if one.pair.excluded is None]
+    t = [one.evidence.t.get(PAIRED_T) for _, one in sound]
+    p = [None if one is None or one.n < FEWEST_LAUNCHES else one.test().p for one in t]
+    corrected = holm(p, family_tests([one.pair for _, one in sound]))
+    places = [place for place, _ in sound]
+    differences = {place: _difference(one) for place, one in sound}
+    return Control(
+        {place: value for place, value in differences.items() if value is not None},
+        {place: value for place, value in zip(places, corrected, strict=True) if value is not None},
+    )
+
+
+def control_sentence(control: Control, place: Place) -> str | None:
+    """What the control showed in a place, for people; None where it could not be tested."""
+    differs = control.differs(place)
+    if differs is None:
+        return None
+    size = percent_or_times(from_log(control.doubt(place)))
+    if differs:
+        return (
+            f"the same program under two names differed by {size} here; differences are confirmed only where they "
+            "exceed that too"
+        )
+    return f"the same program under two names differed by {size}, no more than chance does"

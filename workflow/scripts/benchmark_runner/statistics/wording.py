@@ -1,0 +1,106 @@
+"""The words of verdicts and qualifiers, once: sentences, tables, the page and the advice all take them from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple
+
+from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
+from benchmark_runner.statistics.verdicts import Verdict
+
+Tone = Literal["sure", "perhaps", "open"]
+
+MARGIN: Final = f"{100 * EQUIVALENCE_MARGIN:g} %"
+
+
+class VerdictWords(NamedTuple):
+    """A verdict for people: its name, what a table says of a pair, how it is coloured and what it means."""
+
+    label: str
+    of_pair: str
+    tone: Tone
+    meaning: str
+
+
+VERDICTS: Final[Mapping[Verdict, VerdictWords]] = {
+    "confirmed_faster": VerdictWords(
+        "confirmed faster",
+        "{faster} is faster: both tests agree",
+        "sure",
+        "Both tests (or the one that significance_test names alone), each corrected for the number of comparisons, "
+        "call the same engine faster.",
+    ),
+    "meaningfully_faster": VerdictWords(
+        "meaningfully faster",
+        f"{{faster}} is faster by more than {MARGIN}",
+        "sure",
+        "As sure as confirmed, and the whole interval of the ratio, widened for all comparisons, lies beyond "
+        f"{MARGIN}.",
+    ),
+    "significant_unconfirmed": VerdictWords(
+        "significant, unconfirmed",
+        "{faster} may be faster: not confirmed",
+        "perhaps",
+        "Only one of the two tests calls a difference, or the control differed by as much. Take it as a hint and "
+        "measure more launches.",
+    ),
+    "equivalent": VerdictWords(
+        "equivalent",
+        f"the same within {MARGIN}",
+        "sure",
+        f"The two were shown to lie within {MARGIN} of each other. This is a finding, not a lack of one.",
+    ),
+    "inconclusive": VerdictWords(
+        "inconclusive",
+        "not told apart",
+        "open",
+        "The data neither separate the two nor show that they are equal. More launches would help.",
+    ),
+    "untestable": VerdictWords(
+        "untestable",
+        "no verdict",
+        "open",
+        "There are too few launches, or something forbids the comparison; the reason stands beside it.",
+    ),
+}
+
+
+class Qualifier(NamedTuple):
+    """What limits a verdict: its words, {…} standing for what was seen, and whether the verdict's sentence holds
+    them."""
+
+    words: str
+    in_sentence: bool
+
+
+QUALIFIERS: Final[Mapping[str, Qualifier]] = {
+    "lost_launches": Qualifier("{seen}", True),
+    "unequal_work": Qualifier("{seen}", True),
+    "control_differs": Qualifier("the control differed by {seen}, so this may be the machine", True),
+    "unpaired": Qualifier(
+        "they did not run side by side, so a change of the machine in between may be the cause", True
+    ),
+    "outlier_sensitive": Qualifier("without outliers the verdict is another", True),
+    "event_sensitive": Qualifier("without the launches that other programs disturbed the verdict is another", True),
+    "few_undisturbed": Qualifier(
+        "other programs disturbed so many launches that too few are left for a verdict without them", True
+    ),
+    "coarse_clock": Qualifier("the times show a clock that advances by {seen}, so nothing finer is known", True),
+    "fidelity_fail": Qualifier("one of the two does not compute the same model as the reference", False),
+    "fidelity_unchecked": Qualifier("nobody knows whether both compute the same model", False),
+    "noisy": Qualifier("times vary by 10 % or more", False),
+    "drift": Qualifier("times drift over the campaign", False),
+    "not_steady": Qualifier("most launches still change level after the warm-up", False),
+    "settings_differ": Qualifier("the two computed with different settings", False),
+}
+"""By the name that `qualifiers` has, the gravest first."""
+
+
+def qualifier_words(name: str, seen: str = "") -> str:
+    """A qualifier in words, with what was seen where it tells of that."""
+    return QUALIFIERS[name].words.format(seen=seen)
+
+
+def percent_or_times(ratio: float) -> str:
+    """A ratio above 1 as a percentage, from 2 on as "times"."""
+    return f"{100 * (ratio - 1):.2g} %" if ratio < 1.995 else f"{ratio:.1f} times"
