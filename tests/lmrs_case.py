@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from tokenizers import pre_tokenizers
 
+from benchmark_runner.model.llama_config import Architecture, architecture_of
 from tiny_model import LLAMA_3_2_SCALING
 
 VOCABULARY = 128_012
@@ -43,6 +44,11 @@ CIRCLE_CONFIG = CONFIG | {
     "rope_scaling": None,
 }
 """No attention, and wavelengths that lm.rs does not scale."""
+
+
+def shape_of(config: dict[str, Any]) -> Architecture:
+    """Numbers of a config.json."""
+    return architecture_of(config, Path("config.json"), parameters=0)
 
 
 def bytes_as_letters() -> dict[int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ TEMPLATE = (
 CONFIG: dict[str, Any] = {
     "model_type": "llama",
     "hidden_size": 8,
+    "intermediate_size": 16,
     "num_attention_heads": 2,
     "num_key_value_heads": 1,
     "num_hidden_layers": 1,
@@ -36,43 +38,54 @@ LLAMA_3_2_SCALING = {
     "original_max_position_embeddings": 8192,
 }
 
-WIDTH, FEED_FORWARD, VOCABULARY = 8, 16, 300
-"""Of make_tiny_llama; CONFIG says the same."""
 
 SHARDS = "model.safetensors.index.json"
 
 
-def llama_tensors(layers: int = 1, *, heads: int = 2, kv_heads: int = 1, tied: bool = True) -> dict[str, np.ndarray]:
-    """All tensors of a Llama of CONFIG's widths, drawn with a fixed seed, as f32."""
-    random = np.random.default_rng(7)
-    kv_width = WIDTH // heads * kv_heads
-    shapes = {"model.embed_tokens": (VOCABULARY, WIDTH), "model.norm": (WIDTH,)}
-    if not tied:
-        shapes["lm_head"] = (VOCABULARY, WIDTH)
-    for layer in range(layers):
+def tensor_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Shape of each tensor that a config.json promises, written out here so that the library's table is held to it."""
+    wide, inner, heads = (config[key] for key in ("hidden_size", "intermediate_size", "num_attention_heads"))
+    head_wide = config.get("head_dim") or wide // heads
+    query_wide, kv_wide = heads * head_wide, (config.get("num_key_value_heads") or heads) * head_wide
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens": (config["vocab_size"], wide), "model.norm": (wide,)}
+    if not config.get("tie_word_embeddings"):
+        shapes["lm_head"] = (config["vocab_size"], wide)
+    for layer in range(config["num_hidden_layers"]):
         shapes |= {
             f"model.layers.{layer}.{name}": shape
             for name, shape in {
-                "input_layernorm": (WIDTH,),
-                "self_attn.q_proj": (WIDTH, WIDTH),
-                "self_attn.k_proj": (kv_width, WIDTH),
-                "self_attn.v_proj": (kv_width, WIDTH),
-                "self_attn.o_proj": (WIDTH, WIDTH),
-                "post_attention_layernorm": (WIDTH,),
-                "mlp.gate_proj": (FEED_FORWARD, WIDTH),
-                "mlp.up_proj": (FEED_FORWARD, WIDTH),
-                "mlp.down_proj": (WIDTH, FEED_FORWARD),
+                "input_layernorm": (wide,),
+                "self_attn.q_proj": (query_wide, wide),
+                "self_attn.k_proj": (kv_wide, wide),
+                "self_attn.v_proj": (kv_wide, wide),
+                "self_attn.o_proj": (wide, query_wide),
+                "post_attention_layernorm": (wide,),
+                "mlp.gate_proj": (inner, wide),
+                "mlp.up_proj": (inner, wide),
+                "mlp.down_proj": (wide, inner),
             }.items()
         }
-    return {f"{name}.weight": random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    return {f"{name}.weight": shape for name, shape in shapes.items()}
+
+
+def drawn(shapes: Mapping[str, tuple[int, ...]], seed: int = 7) -> dict[str, np.ndarray]:
+    """Tensors of these shapes as f32, drawn with a fixed seed."""
+    random = np.random.default_rng(seed)
+    return {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def llama_tensors(layers: int = 1, *, heads: int = 2, kv_heads: int = 1, tied: bool = True) -> dict[str, np.ndarray]:
+    """All tensors of a Llama of CONFIG's widths."""
+    counts = {"num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": kv_heads}
+    return drawn(tensor_shapes(CONFIG | counts | {"tie_word_embeddings": tied}))
 
 
 def make_tiny_llama(
     folder: Path, tensors: dict[str, np.ndarray] | None = None, *, shards: int = 1, **changes: Any
 ) -> Path:
     """A folder as make_tiny_model makes it, with all tensors of a Llama, in several files where shards says so."""
-    tensors = tensors or llama_tensors(tied=changes.get("tie_word_embeddings", True))
-    make_tiny_model(folder, **({"intermediate_size": FEED_FORWARD, "bos_token_id": 0} | changes))
+    tensors = tensors or drawn(tensor_shapes(CONFIG | changes))
+    make_tiny_model(folder, **({"bos_token_id": 0} | changes))
     if shards == 1:
         save_file(tensors, folder / "model.safetensors")
         return folder
@@ -85,7 +98,7 @@ def make_tiny_llama(
 
 
 def make_tiny_model(folder: Path, **changes: Any) -> Path:
-    """Write the model's files into folder; changes replace keys of config.json."""
+    """Write the model's files into folder, all weights 0 in f16; changes replace keys of config.json."""
     folder.mkdir(parents=True)
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={letter: index for index, letter in enumerate(letters, 2)}, merges=[]))
@@ -96,5 +109,6 @@ def make_tiny_model(folder: Path, **changes: Any) -> Path:
     tokenizer_config = {"chat_template": TEMPLATE, "eos_token": {"content": "</s>"}}
     (folder / "config.json").write_text(json.dumps(CONFIG | changes), encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer_config), encoding="utf-8")
-    save_file({"model.norm.weight": np.zeros((4, 2), dtype=np.float16)}, folder / "model.safetensors")
+    shapes = tensor_shapes(CONFIG | changes)
+    save_file({name: np.zeros(shape, np.float16) for name, shape in shapes.items()}, folder / "model.safetensors")
     return folder

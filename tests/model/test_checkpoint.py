@@ -1,9 +1,12 @@
-"""Reading a Hugging Face folder, and saying why a folder is no model."""
+"""Reading a Hugging Face folder, and saying why a folder is no model that can be measured."""
 
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,10 @@ from safetensors.numpy import save_file
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model import checkpoint
+from benchmark_runner.model.llama_config import eos_ids, special_ids
+from tiny_model import CONFIG, SHARDS, drawn, llama_tensors, make_tiny_llama, tensor_shapes
+
+EMBEDDING = "model.embed_tokens.weight"
 
 
 def edit(path: Path, **keys: object) -> None:
@@ -18,108 +25,269 @@ def edit(path: Path, **keys: object) -> None:
     path.write_text(json.dumps({**content, **keys}))
 
 
+def refusal(folder: Path) -> str:
+    """The one line in which a folder is refused."""
+    with pytest.raises(BenchmarkError) as caught:
+        checkpoint.read_checkpoint(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
 def test_numbers_of_a_folder_are_read(model_dir: Path) -> None:
-    tensors = checkpoint.read_all_tensors(model_dir)
-    assert tensors == checkpoint.Tensors(dtypes=frozenset({"F16"}), parameters=8, data_bytes=16)
-    architecture = checkpoint.read_architecture(model_dir, tensors)
-    assert architecture.head_dim == 4
-    assert architecture.rope_theta == 5000.0
-    assert architecture.as_json()["context_length"] == 64
-    assert checkpoint.weights_dtype(tensors) == "f16"
+    found = checkpoint.read_checkpoint(model_dir)
+    assert (found.dtype, found.data_bytes, found.architecture.parameters) == ("f16", 6000, 3000)
+    assert (found.architecture.head_dim, found.architecture.rope_theta) == (4, 5000.0)
+    assert found.architecture.as_json()["context_length"] == 64
 
 
 def test_rope_theta_is_found_where_newer_checkpoints_put_it(model_dir: Path) -> None:
     edit(model_dir / "config.json", rope_theta=None, rope_parameters={"rope_theta": 7.0})
-    architecture = checkpoint.read_architecture(model_dir, checkpoint.read_all_tensors(model_dir))
-    assert architecture.rope_theta == 7.0
+    assert checkpoint.read_checkpoint(model_dir).architecture.rope_theta == 7.0
 
 
-def test_shards_are_read_together(model_dir: Path) -> None:
-    (model_dir / "model.safetensors").rename(model_dir / "a.safetensors")
-    save_file({"x": np.zeros(3, dtype=np.float32)}, model_dir / "b.safetensors")
-    weight_map = {"x": "b.safetensors", "model.norm.weight": "a.safetensors"}
-    (model_dir / checkpoint.SHARDED_WEIGHTS).write_text(json.dumps({"weight_map": weight_map}))
-    tensors = checkpoint.read_all_tensors(model_dir)
-    assert (tensors.parameters, tensors.data_bytes) == (11, 28)
-    assert checkpoint.weights_dtype(tensors) == "mixed"
-    assert {"a.safetensors", "b.safetensors"} < set(checkpoint.files_that_matter(model_dir))
-    (model_dir / "b.safetensors").unlink()
-    with pytest.raises(BenchmarkError, match=r"lacks b\.safetensors"):
-        checkpoint.files_that_matter(model_dir)
+def test_shards_are_read_together(tmp_path: Path) -> None:
+    folder = make_tiny_llama(tmp_path / "m", shards=2)
+    found = checkpoint.read_checkpoint(folder)
+    assert (found.architecture.parameters, found.dtype) == (3000, "f32")
+    assert {"model-00001.safetensors", "model-00002.safetensors", SHARDS} < set(found.files)
+    (folder / "model-00002.safetensors").unlink()
+    assert "lacks model-00002.safetensors" in refusal(folder)
+
+
+def test_a_mixture_of_served_types_is_told(tmp_path: Path) -> None:
+    tensors = llama_tensors()
+    tensors["model.norm.weight"] = tensors["model.norm.weight"].astype(np.float16)
+    assert checkpoint.read_checkpoint(make_tiny_llama(tmp_path / "m", tensors)).dtype == "mixed"
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    "changes",
     [
-        ("config.json", "holds no config.json"),
-        ("tokenizer.json", "holds no tokenizer.json"),
-        ("model.safetensors", "holds no model.safetensors and no"),
+        {"tie_word_embeddings": False},
+        {"head_dim": 6, "num_key_value_heads": 2},
+        {"num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": None},
     ],
 )
-def test_an_absent_file_is_named(model_dir: Path, name: str, message: str) -> None:
-    (model_dir / name).unlink()
-    with pytest.raises(BenchmarkError, match=message):
-        checkpoint.files_that_matter(model_dir)
+def test_a_folder_whose_tensors_fit_its_numbers_is_taken(tmp_path: Path, changes: dict[str, Any]) -> None:
+    found = checkpoint.read_checkpoint(make_tiny_llama(tmp_path / "m", **changes))
+    assert {tensor.name: tensor.shape for tensor in found.tensors} == tensor_shapes(CONFIG | changes)
 
 
-def test_weights_of_another_format_are_named(model_dir: Path) -> None:
-    (model_dir / "model.safetensors").unlink()
-    (model_dir / "pytorch_model.bin").touch()
-    with pytest.raises(BenchmarkError, match=r"found pytorch_model\.bin"):
-        checkpoint.weights_name(model_dir)
+def test_biases_belong_to_a_model_that_says_so_alone(tmp_path: Path) -> None:
+    shapes = tensor_shapes(CONFIG)
+    biases = {
+        name.replace("weight", "bias"): shape[:1]
+        for name, shape in shapes.items()
+        if "self_attn" in name or "mlp" in name
+    }
+    tensors = drawn(shapes | biases)
+    checkpoint.read_checkpoint(make_tiny_llama(tmp_path / "said", tensors, attention_bias=True, mlp_bias=True))
+    assert "_proj.bias'" in refusal(make_tiny_llama(tmp_path / "unsaid", tensors))
+    lacking = refusal(make_tiny_llama(tmp_path / "lacking", mlp_bias=True))
+    assert "holds no tensor model.layers.0.mlp.gate_proj.bias" in lacking
 
 
-def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BenchmarkError, match="is no folder"):
-        checkpoint.files_that_matter(tmp_path / "nowhere")
+def test_buffers_that_follow_from_the_configuration_may_be_there(tmp_path: Path) -> None:
+    tensors = llama_tensors() | {"model.layers.0.self_attn.rotary_emb.inv_freq": np.zeros(2, np.float32)}
+    checkpoint.read_checkpoint(make_tiny_llama(tmp_path / "m", tensors))
+
+
+def without(name: str) -> dict[str, np.ndarray]:
+    return {key: values for key, values in llama_tensors().items() if key != name}
 
 
 @pytest.mark.parametrize(
-    ("keep", "message"),
-    [(4, "ends inside its header"), (20, "ends inside its header"), (-1, "where its header promises")],
+    ("tensors", "keys", "words"),
+    [
+        (without("model.layers.0.mlp.down_proj.weight"), {}, "no tensor model.layers.0.mlp.down_proj.weight"),
+        (llama_tensors(), {"num_hidden_layers": 2}, "no tensor model.layers.1.input_layernorm.weight"),
+        (llama_tensors(2), {}, "holds the tensor 'model.layers.1."),
+        (llama_tensors() | {"model.layers.0.self_attn.q_norm.weight": np.ones(4, np.float32)}, {}, "q_norm.weight"),
+        (llama_tensors() | {"x\ny": np.ones(1, np.float32)}, {}, "holds the tensor 'x\\ny'"),
+        (llama_tensors(), {"vocab_size": 301}, "[300, 8] where config.json makes it [301, 8]"),
+        (llama_tensors(), {"intermediate_size": 17}, "gate_proj.weight in "),
+        (llama_tensors(), {"tie_word_embeddings": False}, "no tensor lm_head.weight, while config.json has no tie"),
+        (llama_tensors(tied=False), {"tie_word_embeddings": True}, "lm_head.weight with other values than model.embed"),
+        ({name.removeprefix("model."): t for name, t in llama_tensors().items()}, {}, f"no tensor {EMBEDDING}"),
+        (llama_tensors() | {EMBEDDING: np.ones((300, 8), np.int8)}, {}, "has type 'I8'"),
+    ],
 )
-def test_weights_cut_short_are_refused(model_dir: Path, keep: int, message: str) -> None:
+def test_tensors_that_do_not_fit_the_configuration_are_named(
+    tmp_path: Path, tensors: dict[str, np.ndarray], keys: dict[str, Any], words: str
+) -> None:
+    assert words in refusal(make_tiny_llama(tmp_path / "m", tensors, **keys))
+
+
+def test_an_output_layer_that_repeats_the_embedding_is_no_contradiction(tmp_path: Path) -> None:
+    tensors = llama_tensors()
+    checkpoint.read_checkpoint(make_tiny_llama(tmp_path / "m", tensors | {"lm_head.weight": tensors[EMBEDDING]}))
+
+
+def shard_of(folder: Path, name: str, place: str) -> None:
+    index = json.loads((folder / SHARDS).read_text())
+    index["weight_map"][name] = place
+    (folder / SHARDS).write_text(json.dumps(index))
+
+
+def linked(folder: Path) -> None:
+    outside = folder.parent / "elsewhere.safetensors"
+    shutil.move(folder / "model-00001.safetensors", outside)
+    (folder / "model-00001.safetensors").symlink_to(outside)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda folder: shard_of(folder, EMBEDDING, "../other.safetensors"),
+            "'../other.safetensors', which is no shard",
+        ),
+        (lambda folder: shard_of(folder, EMBEDDING, "/etc/passwd"), "'/etc/passwd', which is no shard's name"),
+        (lambda folder: shard_of(folder, EMBEDDING, ".."), "which is no shard's name"),
+        (lambda folder: shard_of(folder, EMBEDDING, ""), "which is no shard's name"),
+        (lambda folder: shard_of(folder, "more", "model-00001.safetensors"), "has 'more' in model-00001.safetensors"),
+        (lambda folder: shard_of(folder, EMBEDDING, "model-00002.safetensors"), f"has '{EMBEDDING}' in model-00002"),
+        (lambda folder: (folder / SHARDS).write_text('{"weight_map": ["a"]}'), "has no weight_map"),
+        (lambda folder: save_file(llama_tensors(), folder / "model-00002.safetensors"), "twice, in model-00001"),
+        (linked, "is a link out of its folder"),
+    ],
+)
+def test_shards_lie_beside_an_index_that_is_true(tmp_path: Path, change: Callable[[Path], None], words: str) -> None:
+    folder = make_tiny_llama(tmp_path / "m", shards=2)
+    change(folder)
+    assert words in refusal(folder)
+
+
+def test_the_links_of_the_hub_s_cache_are_taken(tmp_path: Path) -> None:
+    made, snapshot = make_tiny_llama(tmp_path / "made"), tmp_path / "models--a--b" / "snapshots" / ("0" * 40)
+    (tmp_path / "models--a--b" / "blobs").mkdir(parents=True)
+    snapshot.mkdir(parents=True)
+    for path in made.iterdir():
+        shutil.move(path, tmp_path / "models--a--b" / "blobs" / f"hash of {path.name}")
+        (snapshot / path.name).symlink_to(f"../../blobs/hash of {path.name}")
+    assert checkpoint.read_checkpoint(snapshot).dtype == "f32"
+
+
+@pytest.mark.parametrize("keep", [4, 20, -1])
+def test_weights_cut_short_are_refused(model_dir: Path, keep: int) -> None:
     path = model_dir / "model.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(BenchmarkError, match=message):
-        checkpoint.read_tensors(path)
+    assert "its header" in refusal(model_dir)
 
 
-@pytest.mark.parametrize("header", [b"not json", b"[]", b"{}", b'{"x": {}}'])
-def test_a_header_that_is_none_is_refused(tmp_path: Path, header: bytes) -> None:
-    path = tmp_path / "model.safetensors"
-    path.write_bytes(len(header).to_bytes(8, "little") + header)
-    with pytest.raises(BenchmarkError, match="is no safetensors file"):
-        checkpoint.read_tensors(path)
-
-
-def test_a_git_lfs_pointer_is_recognised(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
-    with pytest.raises(BenchmarkError, match="git lfs pull"):
-        checkpoint.read_tensors(path)
+def tensor(offsets: object = (0, 8), shape: object = (4,), dtype: object = "F16") -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
 
 
 @pytest.mark.parametrize(
-    ("keys", "message"),
+    "header",
     [
-        ({"model_type": "mamba"}, "only 'llama' is served"),
-        ({"quantization_config": {"bits": 4}}, "is quantised"),
-        ({"hidden_size": "wide"}, "cannot read"),
+        "not json",
+        "[]",
+        "{}",
+        '{"x": {}}',
+        '{"x": 3}',
+        "[" * 200_000,
+        '{"x": ' + '{"y": ' * 100_000,
+        json.dumps({"x": tensor(), "__metadata__": {"format": 1}}),
+        '{"x": %s, "x": %s}' % ((json.dumps(tensor()),) * 2),
+        *(
+            json.dumps({"x": entry})
+            for entry in (
+                tensor(offsets=[-4, 4]),
+                tensor(offsets=[8, 0]),
+                tensor(offsets=[0, 8, 8]),
+                tensor(offsets=[0.0, 8.0]),
+                tensor(offsets=[0, 6]),
+                tensor(offsets=["0", "8"]),
+                tensor(shape=[-4]),
+                tensor(shape=[True, 4]),
+                tensor(shape=[4.0]),
+                tensor(shape=[10**40]),
+                tensor(shape=[float("nan")]),
+                tensor(shape=[2] * 2000),
+                tensor(shape="4"),
+                tensor(shape=[8]),
+                tensor(dtype=None),
+                tensor(dtype=["F16"]),
+            )
+        ),
+        json.dumps({"x": tensor(), "y": tensor()}),
+        json.dumps({"x": tensor(), "y": tensor(offsets=[4, 12])}),
+        json.dumps({"x": tensor(offsets=[4, 12])}),
+        json.dumps({"x": tensor(), "y": tensor(offsets=[100, 108])}),
     ],
 )
-def test_a_model_that_no_engine_serves_is_refused(model_dir: Path, keys: dict[str, object], message: str) -> None:
+def test_a_header_that_cannot_be_true_is_refused(model_dir: Path, header: str) -> None:
+    (model_dir / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header.encode() + bytes(8))
+    assert "safetensors file (" in refusal(model_dir)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "generation_config.json"])
+def test_a_git_lfs_pointer_is_recognised(model_dir: Path, name: str) -> None:
+    (model_dir / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    assert f"{name} is a Git LFS pointer" in refusal(model_dir)
+    assert "git lfs pull" in refusal(model_dir)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (
+            {"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]},
+            "model_type is 'qwen2' (['Qwen2ForCausalLM']); only 'llama'",
+        ),
+        ({"model_type": None}, "model_type is None; only 'llama' is served"),
+        (
+            {"quantization_config": {"quant_method": "gptq", "bits": 4}},
+            "the checkpoint is quantised (quantization_config: 'gptq')",
+        ),
+        ({"quantization": {"group_size": 64, "bits": 4}}, "the checkpoint is quantised (quantization)"),
+        ({"hidden_size": "wide"}, "hidden_size is 'wide'"),
+        ({"hidden_size": None}, "it names no hidden_size"),
+        ({"hidden_size": 8.0}, "hidden_size is 8.0"),
+        ({"hidden_size": True}, "hidden_size is True"),
+        ({"hidden_size": 9}, "hidden_size 9 is no multiple of num_attention_heads 2"),
+        ({"num_hidden_layers": 0}, "num_hidden_layers is 0"),
+        ({"num_attention_heads": -2}, "num_attention_heads is -2"),
+        ({"vocab_size": 10**30}, "vocab_size is 1000000"),
+        ({"max_position_embeddings": []}, "max_position_embeddings is []"),
+        ({"num_key_value_heads": 0}, "num_key_value_heads is 0"),
+        (
+            {"num_attention_heads": 8, "num_key_value_heads": 3},
+            "num_attention_heads 8 is no multiple of num_key_value_heads 3",
+        ),
+        ({"head_dim": 3}, "head_dim is 3"),
+        ({"rms_norm_eps": "1e-5"}, "rms_norm_eps is '1e-5'"),
+        ({"rms_norm_eps": float("nan")}, "rms_norm_eps is nan"),
+        ({"rope_theta": 0}, "rope_theta is 0"),
+        ({"rope_theta": 1e300}, "rope_theta is 1e+300"),
+        ({"rope_parameters": {"rope_theta": 7.0}}, "rope_theta is 5000.0 and rope_parameters.rope_theta 7.0"),
+        ({"rope_scaling": "linear"}, "rope_scaling is 'linear'"),
+        ({"rope_scaling": {"type": ["llama3"]}}, "rope_scaling has the type ['llama3']"),
+        ({"rope_parameters": [1]}, "rope_parameters is [1]"),
+        ({"tie_word_embeddings": "false"}, "tie_word_embeddings is 'false'"),
+        ({"attention_bias": 1}, "attention_bias is 1"),
+        ({"eos_token_id": "</s>"}, "eos_token_id holds '</s>'"),
+        ({"eos_token_id": [1, None]}, "eos_token_id holds None"),
+    ],
+)
+def test_a_configuration_that_cannot_be_true_is_refused_by_its_key(
+    model_dir: Path, keys: dict[str, object], words: str
+) -> None:
     edit(model_dir / "config.json", **keys)
-    with pytest.raises(BenchmarkError, match=message):
-        checkpoint.read_architecture(model_dir, checkpoint.read_all_tensors(model_dir))
+    assert f"config.json: {words}" in refusal(model_dir)
 
 
-def test_quantised_weights_are_refused() -> None:
-    with pytest.raises(BenchmarkError, match="type I8"):
-        checkpoint.weights_dtype(checkpoint.Tensors(frozenset({"F32", "I8"}), 1, 1))
+@pytest.mark.parametrize("content", ["{", "[1]", '{"a": ' * 200_000, '{"hidden_size": ' + "9" * 5000 + "}", "\udcff"])
+def test_a_configuration_that_is_no_object_is_refused(model_dir: Path, content: str) -> None:
+    (model_dir / "config.json").write_bytes(content.encode(errors="surrogateescape"))
+    assert str(model_dir / "config.json") in refusal(model_dir)
 
 
-def test_eos_ids_come_from_the_generation_config_first(model_dir: Path) -> None:
-    assert checkpoint.eos_ids(model_dir) == [1]
-    (model_dir / "generation_config.json").write_text('{"eos_token_id": [9, 3]}')
-    assert checkpoint.eos_ids(model_dir) == [3, 9]
+def test_ids_of_special_tokens_come_from_the_generation_config_first(model_dir: Path) -> None:
+    assert eos_ids(model_dir) == [1]
+    edit(model_dir / "config.json", pad_token_id=-1)
+    assert special_ids(model_dir, "pad") == []
+    (model_dir / "generation_config.json").write_text('{"eos_token_id": [9, 3, 9]}')
+    assert eos_ids(model_dir) == [3, 9]

@@ -128,9 +128,10 @@ def test_what_the_engine_does_not_compute_is_refused_with_a_remedy(tmp_path, mon
         written(make_tiny_llama(tmp_path / "gelu", hidden_act="gelu"))
     with pytest.raises(CannotConvertError, match=r"f16 was asked for; set the engine's dtype to f32"):
         written(make_tiny_llama(tmp_path / "half"), "f16")
-    biased = llama_tensors() | {"model.layers.0.self_attn.q_proj.bias": np.zeros(8, dtype=np.float32)}
-    with pytest.raises(CannotConvertError, match=r"q_proj\.bias, which a plain Llama has not"):
-        written(make_tiny_llama(tmp_path / "biased", biased))
+    widths = {"q": 8, "k": 4, "v": 4, "o": 8}
+    biases = {f"model.layers.0.self_attn.{name}_proj.bias": np.zeros(n, np.float32) for name, n in widths.items()}
+    with pytest.raises(CannotConvertError, match=r"biases \(attention_bias\), which a plain Llama has not"):
+        written(make_tiny_llama(tmp_path / "biased", llama_tensors() | biases, attention_bias=True))
     monkeypatch.setattr(ctranslate2_writer, "LARGEST_BYTES", 9599)
     with pytest.raises(CannotConvertError, match=r"takes 9600 bytes; model\.bin counts up to 9599"):
         written(make_tiny_llama(tmp_path / "large"))

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model import embedded, gguf_llama
-from benchmark_runner.model.checkpoint import read_architecture, read_tensors
+from benchmark_runner.model.checkpoint import read_checkpoint
 from benchmark_runner.model.manifest import file_sha256
 from benchmark_runner.model.recipes import RECIPE_IDENTITY, RECIPES, Recipe
 
@@ -58,6 +58,18 @@ def write_gguf(path: Path, architecture: str = "llama") -> dict[str, np.ndarray]
         "blk.0.attn_q.weight": llama_cpp_permutation(query, HEADS),
         "blk.0.attn_k.weight": llama_cpp_permutation(key, KV_HEADS),
     }
+    others = {
+        "attn_v": (KV_HEADS * head_dim, WIDTH),
+        "attn_output": (WIDTH, WIDTH),
+        "attn_norm": (WIDTH,),
+        "ffn_norm": (WIDTH,),
+        "ffn_gate": (16, WIDTH),
+        "ffn_up": (16, WIDTH),
+        "ffn_down": (WIDTH, 16),
+    }
+    drawn = {name: random.normal(size=shape).astype(np.float32) for name, shape in others.items()}
+    tensors |= {f"blk.0.{name}.weight": values for name, values in drawn.items()}
+    tensors["output_norm.weight"] = random.normal(size=WIDTH).astype(np.float32)
     for name, tensor in tensors.items():
         writer.add_tensor(name, tensor)
     writer.write_header_to_file()
@@ -68,6 +80,8 @@ def write_gguf(path: Path, architecture: str = "llama") -> dict[str, np.ndarray]
         "model.embed_tokens.weight": tensors["token_embd.weight"],
         "model.layers.0.self_attn.q_proj.weight": query,
         "model.layers.0.self_attn.k_proj.weight": key,
+        "model.norm.weight": tensors["output_norm.weight"],
+        **{f"model.layers.0.{gguf_llama.LAYER_NAMES[name]}.weight": values for name, values in drawn.items()},
     }
 
 
@@ -109,7 +123,7 @@ def test_conversion_undoes_the_permutation_and_keeps_each_number(tmp_path: Path)
         np.testing.assert_array_equal(read[name], tensor)
     assert sha256 == file_sha256(path)
     assert path.stat().st_mode & 0o444 == 0o444
-    architecture = read_architecture(tmp_path, read_tensors(path))
+    architecture = read_checkpoint(tmp_path).architecture
     assert (architecture.kv_heads, architecture.head_dim, architecture.tied_embeddings) == (1, 4, True)
     config = json.loads((tmp_path / "config.json").read_text())
     assert (config["rope_theta"], config["rms_norm_eps"], config["eos_token_id"]) == (100000.0, 1e-05, 0)

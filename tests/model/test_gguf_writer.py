@@ -148,9 +148,10 @@ def test_linear_scaling_is_told(tmp_path):
 def test_what_gguf_cannot_express_is_refused_with_a_remedy(tmp_path):
     with pytest.raises(CannotConvertError, match="rope scaling 'yarn'"):
         written(make_tiny_llama(tmp_path / "yarn", rope_scaling={"rope_type": "yarn", "factor": 2.0}))
-    biased = llama_tensors() | {"model.layers.0.self_attn.q_proj.bias": np.zeros(8, dtype=np.float32)}
-    with pytest.raises(CannotConvertError, match=r"q_proj\.bias, which a plain Llama has not"):
-        written(make_tiny_llama(tmp_path / "biased", biased))
+    widths = {"q": 8, "k": 4, "v": 4, "o": 8}
+    biases = {f"model.layers.0.self_attn.{name}_proj.bias": np.zeros(n, np.float32) for name, n in widths.items()}
+    with pytest.raises(CannotConvertError, match=r"biases \(attention_bias\), which a plain Llama has not"):
+        written(make_tiny_llama(tmp_path / "biased", llama_tensors() | biases, attention_bias=True))
     large = llama_tensors()
     large["model.embed_tokens.weight"][0, 0] = 1e6
     with pytest.raises(CannotConvertError, match=r"beyond the range of f16.*use f32 or bf16"):

@@ -22,7 +22,11 @@ def test_the_manifest_names_files_numbers_and_source(model_dir: Path, tmp_path: 
     assert manifest.main(flags) == 0
     content = json.loads(out.read_text())
     assert content["source"] == {"kind": "folder"}
-    assert (content["weights"], content["weights_dtype"], content["weights_bytes"]) == ("model.safetensors", "f16", 16)
+    assert (content["weights"], content["weights_dtype"], content["weights_bytes"]) == (
+        "model.safetensors",
+        "f16",
+        6000,
+    )
     assert content["architecture"]["vocab_size"] == 300
     entry = content["files"]["config.json"]
     assert entry["bytes"] == (model_dir / "config.json").stat().st_size

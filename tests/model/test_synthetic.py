@@ -15,7 +15,7 @@ from benchmark_runner.campaign.model import locate_model
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model import synthetic
 from benchmark_runner.model.chat import render
-from benchmark_runner.model.checkpoint import read_all_tensors, read_architecture, stored_tensors
+from benchmark_runner.model.checkpoint import read_checkpoint
 from benchmark_runner.model.counted_text import text_of
 from benchmark_runner.model.manifest import build_manifest, file_sha256
 from benchmark_runner.model.safetensors_data import as_float32
@@ -42,12 +42,12 @@ def test_a_shape_has_the_number_of_parameters_that_its_source_has(name):
 
 
 def test_the_folder_is_a_model_of_its_shape(made):
-    tensors = read_all_tensors(made)
-    architecture = read_architecture(made, tensors)
-    assert tensors.dtypes == {"BF16"}
+    checkpoint = read_checkpoint(made)
+    architecture = checkpoint.architecture
+    assert checkpoint.dtype == "bf16"
     assert (architecture.layers, architecture.heads, architecture.kv_heads) == (2, 4, 2)
     assert (architecture.vocab_size, architecture.tied_embeddings) == (1600, True)
-    assert {tensor.name: tensor.shape for tensor in stored_tensors(made)} == dict(TINY.tensors())
+    assert {tensor.name: tensor.shape for tensor in checkpoint.tensors} == dict(TINY.tensors())
 
 
 def test_it_is_made_again_byte_for_byte(made, tmp_path):
@@ -64,7 +64,7 @@ WEIGHTS_SHA256 = "c93bb7e9ad1b8fe6863b71a52511fad9365f99d32919b52f85003f60518e47
 
 
 def test_weights_have_the_spread_of_the_rule_and_norms_are_one(made):
-    for tensor in stored_tensors(made):
+    for tensor in read_checkpoint(made).tensors:
         values = as_float32(tensor)
         if len(tensor.shape) == 1:
             assert (values == 1).all()
@@ -74,7 +74,7 @@ def test_weights_have_the_spread_of_the_rule_and_norms_are_one(made):
 
 
 def test_different_tensors_hold_different_weights(made):
-    by_name = {tensor.name: as_float32(tensor) for tensor in stored_tensors(made)}
+    by_name = {tensor.name: as_float32(tensor) for tensor in read_checkpoint(made).tensors}
     first, second = (by_name[f"model.layers.{layer}.mlp.up_proj.weight"] for layer in (0, 1))
     assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.05
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.derive import make_derived
 from benchmark_runner.model.formats import CannotConvertError
 from benchmark_runner.model.lmrs.convert import convert
 from benchmark_runner.model.lmrs.header import Q8_0, blocks
-from benchmark_runner.model.lmrs.limits import read_shape
 from benchmark_runner.model.lmrs.weights import quantise_q8
 from llama_numpy import greedy, logits, of_checkpoint, read_lmrs
 from lm_rs_bench.model_file import read_model_file
@@ -24,6 +24,7 @@ from lmrs_case import (
     circle_weights,
     make_checkpoint,
     random_weights,
+    shape_of,
 )
 
 
@@ -89,19 +90,19 @@ def test_the_derived_folder_tells_its_files_or_why_there_are_none(checkpoint, tm
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"model.norm.weight": None}, "holds no model.norm.weight"),
-        ({"model.norm.weight": np.zeros(8, np.float32)}, r"shape \[8\] where config.json promises \[16\]"),
+        ({"model.norm.weight": None}, "holds no tensor model.norm.weight"),
+        ({"model.norm.weight": np.zeros(8, np.float32)}, r"shape \[8\] where config.json makes it \[16\]"),
     ],
 )
 def test_weights_that_do_not_fit_the_configuration_are_refused(tmp_path, change, words):
     weights = {name: values for name, values in (random_weights() | change).items() if values is not None}
     source = make_checkpoint(tmp_path / "hf", CONFIG, weights)
-    with pytest.raises(CannotConvertError, match=words):
+    with pytest.raises(BenchmarkError, match=words):
         convert(source, tmp_path, "f32")
 
 
 def test_the_order_of_the_tensors_is_the_format_s():
-    names = [block.name.removeprefix("model.") for block in blocks(read_shape(CONFIG))]
+    names = [block.name.removeprefix("model.") for block in blocks(shape_of(CONFIG))]
     assert names[:4] == [
         "embed_tokens.weight",
         "layers.0.input_layernorm.weight",
@@ -131,7 +132,7 @@ def test_q8_values_lie_within_half_a_step(tmp_path):
         "num_hidden_layers": 1,
     }
     draw = np.random.default_rng(1)
-    weights = {block.name: draw.normal(size=block.shape).astype(np.float32) for block in blocks(read_shape(config))}
+    weights = {block.name: draw.normal(size=block.shape).astype(np.float32) for block in blocks(shape_of(config))}
     source = make_checkpoint(tmp_path / "hf", config, weights)
     made = make_derived(source, tmp_path / "q8", "lmrs-q8_0", "f32", {"name": "m", "identity": "0" * 12})
     assert made["status"] == "ok"

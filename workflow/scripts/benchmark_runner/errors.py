@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
+import reprlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from benchmark_runner.terminal import secure_output
 
 DISK_IS_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Numbers of the errors of a disk, of a user's share of it, or of a limit on files (ulimit -f), that takes no more."""
+
+_SHORT: Final = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 100
+
+
+def shown(value: Any) -> str:
+    """A value from a file of others for a message: on one line, cut where it is long."""
+    return _SHORT.repr(value)
 
 
 class BenchmarkError(Exception):

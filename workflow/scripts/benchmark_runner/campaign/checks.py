@@ -15,7 +15,7 @@ from benchmark_runner.configuration.positions import Problem
 from benchmark_runner.configuration.resolve import Examined
 from benchmark_runner.display import plural
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.model.checkpoint import files_that_matter, read_all_tensors, read_architecture, weights_dtype
+from benchmark_runner.model.checkpoint import read_checkpoint
 from benchmark_runner.model.hub_id import HubModel
 from benchmark_runner.model.recipes import RECIPES
 from benchmark_runner.model.shapes import PREFIX, synthetic_models
@@ -95,11 +95,8 @@ def model_context(path: Path) -> Context:
 
 
 def model_folder_context(folder: Path) -> Context:
-    """Context of a model that is there; raises BenchmarkError where it is no model."""
-    files_that_matter(folder)
-    tensors = read_all_tensors(folder)
-    weights_dtype(tensors)
-    return Context(read_architecture(folder, tensors).context_length, folder)
+    """Context of a model that is there; raises BenchmarkError where it is no model or its parts do not fit."""
+    return Context(read_checkpoint(folder).architecture.context_length, folder)
 
 
 def _text_at(config: dict[str, Any], section: str, key: str) -> str | None:

@@ -22,7 +22,7 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch import preflight
 from benchmark_runner.launch.cores import divide_cores, read_topology
 from benchmark_runner.launch.device import find_gpu
-from benchmark_runner.model.checkpoint import read_all_tensors
+from benchmark_runner.model.checkpoint import read_checkpoint
 from benchmark_runner.monitor.counters import CounterProbe
 from benchmark_runner.monitor.energy import PackageEnergyProbe
 from benchmark_runner.monitor.gpu import Gpu, GpuProbe, call
@@ -46,7 +46,7 @@ def weights_of(campaign: Campaign) -> tuple[int | None, str]:
     if not folder.is_dir():
         return None, f"the model is not made yet ({folder})"
     try:
-        return read_all_tensors(folder).data_bytes, ""
+        return read_checkpoint(folder).data_bytes, ""
     except (BenchmarkError, OSError) as error:
         return None, f"the model's weights cannot be read: {error}"
 

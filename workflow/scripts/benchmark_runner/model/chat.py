@@ -1,68 +1,105 @@
-"""A model's chat template, rendered the way transformers renders it."""
+"""A model's chat template, rendered to the text that transformers' apply_chat_template gives.
+
+Where transformers 5.23 takes template and special tokens from was read in its tokenization_utils_base.py, what a
+template sees in its chat_template_utils.py. One thing differs: strftime_now gives a fixed day, so that a prompt is the
+same whenever it is rendered.
+"""
 
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final
 
-from jinja2 import TemplateError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from benchmark_runner.errors import BenchmarkError, shown
+from benchmark_runner.model.checkpoint import NAMED_TEMPLATES
+from benchmark_runner.model.llama_config import optional_object
 
-from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.model.checkpoint import optional_object
+ROLES: Final = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+ROLE_ENDING: Final = "_token"
 
-SPECIAL_TOKEN_ROLES = ("bos_token", "eos_token", "pad_token", "unk_token")
-
-
-def _raise_exception(message: str) -> NoReturn:
-    raise TemplateError(message)
+RENDERER: Final = Path(__file__).with_name("chat_renderer.py")
+PATIENCE_SECONDS: Final = 120.0
+"""For a machine that is busy; the renderer's own limit is in seconds of the processor."""
 
 
-def _to_json(value: Any, indent: int | None = None) -> str:
-    # transformers replaces jinja2's filter, which escapes for HTML.
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+def _file_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"the chat template {path} cannot be read as UTF-8 text: {error}") from error
+
+
+def _templates(folder: Path) -> Any:
+    """What names a template: a text, texts by name, a list of such, or None; files go before tokenizer_config.json."""
+    named = {path.name.removesuffix(".jinja"): path for path in sorted(folder.glob(f"{NAMED_TEMPLATES}/*.jinja"))}
+    if (folder / "chat_template.jinja").is_file():
+        named["default"] = folder / "chat_template.jinja"
+    if named:
+        return {name: _file_text(path) for name, path in named.items()}
+    found = optional_object(folder, "tokenizer_config.json").get("chat_template")
+    # The last is where processors keep it, which tokenizers do not read.
+    return optional_object(folder, "chat_template.json").get("chat_template") if found is None else found
 
 
 def template_source(folder: Path) -> str:
     """The chat template's text; raises BenchmarkError where the model has none."""
-    file = folder / "chat_template.jinja"
-    if file.is_file():
-        return file.read_text(encoding="utf-8")
-    template = optional_object(folder, "tokenizer_config.json").get("chat_template")
-    if isinstance(template, list):  # named templates; "default" is the one for chat
-        template = {entry.get("name"): entry.get("template") for entry in template}.get("default")
-    if not isinstance(template, str):
+    found = _templates(folder)
+    if isinstance(found, list) and all(isinstance(entry, dict) for entry in found):
+        found = {str(entry.get("name")): entry.get("template") for entry in found}
+    if isinstance(found, dict) and "default" not in found:
+        raise BenchmarkError(
+            f"the chat template of {folder} is one of several without a default ({shown(sorted(found))}); "
+            "use a string as prompt"
+        )
+    text = found["default"] if isinstance(found, dict) else found
+    if text is None:
         raise BenchmarkError(f"{folder} has no chat template, which a prompt of messages needs; use a string")
-    return template
+    if not isinstance(text, str):
+        raise BenchmarkError(f"the chat template of {folder} is {shown(text)}, which is no text")
+    return text
 
 
 def special_tokens(folder: Path) -> dict[str, str]:
     """Texts of the special tokens that templates refer to by role."""
     config = optional_object(folder, "tokenizer_config.json")
-    tokens = {}
-    for role in SPECIAL_TOKEN_ROLES:
-        value = config.get(role)
-        if isinstance(value, dict):  # an AddedToken written out
-            value = value.get("content")
-        if isinstance(value, str):
-            tokens[role] = value
-    return tokens
+    if "added_tokens_decoder" not in config:  # with it, transformers passes the old file over
+        config |= optional_object(folder, "special_tokens_map.json")
+    roles = [*ROLES, *(key for key, value in config.items() if key.endswith(ROLE_ENDING) and isinstance(value, str))]
+    further = config.get("extra_special_tokens")
+    config |= further if isinstance(further, dict) else {}
+    roles += further if isinstance(further, dict) else []
+    values = {role: config.get(role) for role in roles}
+    texts = {role: value.get("content") if isinstance(value, dict) else value for role, value in values.items()}
+    return {role: text for role, text in texts.items() if isinstance(text, str)}
 
 
-def render(folder: Path, messages: Sequence[Mapping[str, str]]) -> str:
+def render(folder: Path, messages: Sequence[Mapping[str, Any]]) -> str:
     """Prompt text of the messages, with the opening of the assistant's answer.
 
-    No clock is given to the template, so that the text is the same on each day. Raises BenchmarkError where
-    the model has no template or the template refuses the messages.
+    The template is a program of the model's author: it runs in a process of its own with little time and memory. Raises
+    BenchmarkError where the model has no template, or the template fails in any way.
     """
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _raise_exception
+    request = {"template": template_source(folder), "messages": messages, "special_tokens": special_tokens(folder)}
+    command = [sys.executable, "-I", str(RENDERER)]
     try:
-        template = environment.from_string(template_source(folder))
-        return template.render(messages=messages, add_generation_prompt=True, **special_tokens(folder))
-    except TemplateError as error:
-        raise BenchmarkError(f"the chat template of {folder} refuses the messages: {error}") from error
+        ended = subprocess.run(
+            command, input=json.dumps(request), capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BenchmarkError(f"the chat template of {folder} takes too long; use a string as prompt") from error
+    if ended.returncode == -signal.SIGXCPU:
+        raise BenchmarkError(f"the chat template of {folder} takes too much time to render; use a string as prompt")
+    if ended.returncode != 0:
+        raise BenchmarkError(
+            f"the chat template of {folder} ends the process that renders it (status {ended.returncode}); "
+            "use a string as prompt"
+        )
+    answer: dict[str, str] = json.loads(ended.stdout)
+    if "error" in answer:
+        raise BenchmarkError(f"the chat template of {folder} refuses the messages: {answer['error']}")
+    return answer["text"]

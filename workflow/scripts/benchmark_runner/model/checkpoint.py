@@ -1,78 +1,34 @@
-"""A Hugging Face folder of a Llama: which files matter, what they say, and why a folder is no model."""
+"""A Hugging Face folder of a Llama: which files matter, what they hold, and why a folder is no model."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.model.safetensors_header import StoredTensor, read_header
+from benchmark_runner.errors import BenchmarkError, shown
+from benchmark_runner.model.llama_config import Architecture, architecture_of, eos_ids, json_object, require_llama
+from benchmark_runner.model.other_kinds import other_kind, without_tokenizer
+from benchmark_runner.model.safetensors_header import StoredTensor, read_header, refuse_pointer
+from benchmark_runner.model.tensor_set import require_llama_tensors
 
 SINGLE_WEIGHTS: Final = "model.safetensors"
 SHARDED_WEIGHTS: Final = "model.safetensors.index.json"
 REQUIRED_FILES: Final = ("config.json", "tokenizer.json")
 OPTIONAL_FILES: Final = (
     "chat_template.jinja",
+    "chat_template.json",
     "generation_config.json",
     "special_tokens_map.json",
     "tokenizer_config.json",
 )
 """Files beside the weights that change token ids, the end of a sequence or the computation."""
 
+NAMED_TEMPLATES: Final = "additional_chat_templates"
+"""Folder whose *.jinja files change token ids too."""
+
 DTYPE_NAMES: Final = {"F32": "f32", "F16": "f16", "BF16": "bf16"}
 """Names of types in a safetensors header and in the protocol."""
-
-DEFAULT_ROPE_THETA: Final = 10_000.0
-"""What transformers' LlamaConfig takes where config.json names none."""
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """Numbers of a Llama that later stages compute with."""
-
-    layers: int
-    hidden_size: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    vocab_size: int
-    context_length: int
-    """Unit: tokens."""
-    rope_theta: float
-    tied_embeddings: bool
-    parameters: int
-    """Elements of all stored tensors."""
-
-    def as_json(self) -> dict[str, Any]:
-        """The same as JSON content."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Tensors:
-    """What a weight file's header says."""
-
-    dtypes: frozenset[str]
-    parameters: int
-    data_bytes: int
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise BenchmarkError(f"{path} is not valid JSON ({error}); download it again") from error
-    if not isinstance(content, dict):
-        raise BenchmarkError(f"{path} holds no JSON object; download it again")
-    return content
-
-
-def optional_object(folder: Path, name: str) -> dict[str, Any]:
-    """JSON object of a file that may be absent (then empty); raises BenchmarkError where it is broken."""
-    path = folder / name
-    return _object(path) if path.is_file() else {}
 
 
 def weights_name(folder: Path) -> str:
@@ -80,27 +36,46 @@ def weights_name(folder: Path) -> str:
     for name in (SINGLE_WEIGHTS, SHARDED_WEIGHTS):
         if (folder / name).is_file():
             return name
-    others = sorted(path.name for path in folder.glob("*.bin")) + sorted(path.name for path in folder.glob("*.gguf"))
-    found = f" (found {', '.join(others)}: other formats are not served)" if others else ""
-    raise BenchmarkError(
-        f"{folder} holds no {SINGLE_WEIGHTS} and no {SHARDED_WEIGHTS}{found}; "
-        "download the safetensors weights of the model"
-    )
+    raise BenchmarkError(f"{folder} is no checkpoint to measure: {other_kind(folder, SINGLE_WEIGHTS)}")
+
+
+def _weight_map(path: Path) -> dict[str, str]:
+    """Shard of each tensor by an index; raises BenchmarkError for one that leads out of the folder."""
+    weight_map = json_object(path).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise BenchmarkError(f"{path} has no weight_map; get an unaltered copy")
+    for tensor, shard in weight_map.items():
+        if not isinstance(shard, str) or Path(shard).name != shard or not shard.endswith(".safetensors"):
+            raise BenchmarkError(
+                f"{path} puts {shown(tensor)} into {shown(shard)}, which is no shard's name; shards lie beside it"
+            )
+    return weight_map
+
+
+def _require_inside(folder: Path, name: str) -> None:
+    """Raise BenchmarkError for a weight file that is a link out of its folder.
+
+    The cache of the hub is one place: its snapshots are links to the blobs beside them.
+    """
+    home = folder.resolve()
+    blobs = home.parent.parent / "blobs" if home.parent.name == "snapshots" else home
+    target = (folder / name).resolve()
+    if not (target.is_relative_to(home) or target.is_relative_to(blobs)):
+        raise BenchmarkError(
+            f"{folder / name} is a link out of its folder, to {target}; name the folder where the weights lie, or put "
+            "them here"
+        )
 
 
 def weight_files(folder: Path) -> list[str]:
-    """Names of the safetensors files, sorted; raises BenchmarkError where a shard is absent."""
+    """Names of the safetensors files, sorted; raises BenchmarkError where a shard is absent or lies elsewhere."""
     name = weights_name(folder)
-    if name == SINGLE_WEIGHTS:
-        return [name]
-    weight_map = _object(folder / name).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise BenchmarkError(f"{folder / name} has no weight_map; download it again")
-    shards = sorted({str(shard) for shard in weight_map.values()})
-    absent = [shard for shard in shards if not (folder / shard).is_file()]
-    if absent:
+    files = [name] if name == SINGLE_WEIGHTS else sorted(set(_weight_map(folder / name).values()))
+    if absent := [file for file in files if not (folder / file).is_file()]:
         raise BenchmarkError(f"{folder} lacks {', '.join(absent)}, which {name} lists; download the rest")
-    return shards
+    for file in files:
+        _require_inside(folder, file)
+    return files
 
 
 def files_that_matter(folder: Path) -> list[str]:
@@ -109,87 +84,82 @@ def files_that_matter(folder: Path) -> list[str]:
         raise BenchmarkError(
             f"{folder} is no folder; name one with config.json, tokenizer.json and safetensors weights"
         )
-    for name in REQUIRED_FILES:
-        if not (folder / name).is_file():
-            raise BenchmarkError(f"{folder} holds no {name}, so it is no Hugging Face model; download it again")
-    names = {*REQUIRED_FILES, *weight_files(folder), weights_name(folder)}
-    names |= {name for name in OPTIONAL_FILES if (folder / name).is_file()}
+    if not (folder / "config.json").is_file():
+        has_weights = any((folder / name).is_file() for name in (SINGLE_WEIGHTS, SHARDED_WEIGHTS))
+        what = "it holds no config.json; put the one of the model there" if has_weights else None
+        raise BenchmarkError(f"{folder} is no checkpoint to measure: {what or other_kind(folder, 'config.json')}")
+    weights = {*weight_files(folder), weights_name(folder)}
+    if not (folder / "tokenizer.json").is_file():
+        raise BenchmarkError(f"{folder} is no checkpoint to measure: {without_tokenizer(folder)}")
+    names = {*REQUIRED_FILES, *weights} | {name for name in OPTIONAL_FILES if (folder / name).is_file()}
+    names |= {str(path.relative_to(folder)) for path in folder.glob(f"{NAMED_TEMPLATES}/*.jinja") if path.is_file()}
+    for name in names:
+        refuse_pointer(folder / name)
     return sorted(names)
 
 
-def read_tensors(path: Path) -> Tensors:
-    """What a file holds, by its header; raises BenchmarkError where the file is cut short or something else."""
-    tensors = read_header(path)
-    start = min(tensor.offset for tensor in tensors)
-    return Tensors(
-        dtypes=frozenset(tensor.dtype for tensor in tensors),
-        parameters=sum(tensor.elements for tensor in tensors),
-        data_bytes=path.stat().st_size - start,
-    )
-
-
-def read_all_tensors(folder: Path) -> Tensors:
-    """The headers of all weight files together."""
-    parts = [read_tensors(folder / name) for name in weight_files(folder)]
-    return Tensors(
-        dtypes=frozenset().union(*(part.dtypes for part in parts)),
-        parameters=sum(part.parameters for part in parts),
-        data_bytes=sum(part.data_bytes for part in parts),
-    )
-
-
 def stored_tensors(folder: Path) -> list[StoredTensor]:
-    """The tensors of all weight files; raises BenchmarkError as read_header does, and for a quantised model."""
-    weights_dtype(read_all_tensors(folder))
-    return [tensor for name in weight_files(folder) for tensor in read_header(folder / name)]
+    """The tensors of all weight files.
+
+    Raises BenchmarkError as read_header does, for a type that is not served, for one that two files hold, and where
+    the index of shards says anything else than they do.
+    """
+    places: dict[str, str] = {}
+    found = []
+    for name in weight_files(folder):
+        for tensor in read_header(folder / name):
+            if tensor.dtype not in DTYPE_NAMES:
+                raise BenchmarkError(
+                    f"{shown(tensor.name)} in {tensor.path} has type {shown(tensor.dtype)}; only "
+                    f"{', '.join(DTYPE_NAMES)} are served: name the checkpoint that is not quantised"
+                )
+            if places.setdefault(tensor.name, name) != name:
+                raise BenchmarkError(
+                    f"{folder} holds {shown(tensor.name)} twice, in {places[tensor.name]} and {name}; keep one"
+                )
+            found.append(tensor)
+    if weights_name(folder) == SHARDED_WEIGHTS:
+        index = _weight_map(folder / SHARDED_WEIGHTS)
+        differ = sorted(name for name in {**index, **places} if index.get(name) != places.get(name))
+        for name in differ[:1]:
+            raise BenchmarkError(
+                f"{folder / SHARDED_WEIGHTS} has {shown(name)} in {index.get(name)}, but it is in {places.get(name)}; "
+                "take index and shards of one checkpoint"
+            )
+    return found
 
 
-def weights_dtype(tensors: Tensors) -> str:
-    """Protocol name of the weights' type, 'mixed' for several; raises BenchmarkError for quantised ones."""
-    unknown = sorted(tensors.dtypes - DTYPE_NAMES.keys())
-    if unknown:
-        raise BenchmarkError(f"the weights hold type {unknown[0]}; only {', '.join(DTYPE_NAMES)} are served")
-    names = {DTYPE_NAMES[dtype] for dtype in tensors.dtypes}
-    return names.pop() if len(names) == 1 else "mixed"
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder whose files, numbers and tensors belong together."""
+
+    files: list[str]
+    """Names of those that matter."""
+    architecture: Architecture
+    tensors: list[StoredTensor]
+
+    @property
+    def dtype(self) -> str:
+        """Protocol name of the weights' type, 'mixed' for several."""
+        names = {DTYPE_NAMES[tensor.dtype] for tensor in self.tensors}
+        return names.pop() if len(names) == 1 else "mixed"
+
+    @property
+    def data_bytes(self) -> int:
+        """Size of all tensors."""
+        return sum(tensor.size_bytes for tensor in self.tensors)
 
 
-def read_architecture(folder: Path, tensors: Tensors) -> Architecture:
-    """Numbers of config.json; raises BenchmarkError where the model is no plain Llama or a number absent."""
-    path = folder / "config.json"
-    content = _object(path)
-    if content.get("model_type") != "llama":
-        raise BenchmarkError(f"{path}: model_type is {content.get('model_type')!r}; only 'llama' is served")
-    if content.get("quantization_config"):
-        raise BenchmarkError(f"{path}: the checkpoint is quantised; name one with f32, f16 or bf16 weights")
-    try:
-        heads = int(content["num_attention_heads"])
-        hidden_size = int(content["hidden_size"])
-        return Architecture(
-            layers=int(content["num_hidden_layers"]),
-            hidden_size=hidden_size,
-            heads=heads,
-            kv_heads=int(content.get("num_key_value_heads") or heads),
-            head_dim=int(content.get("head_dim") or hidden_size // heads),
-            vocab_size=int(content["vocab_size"]),
-            context_length=int(content["max_position_embeddings"]),
-            rope_theta=_rope_theta(content),
-            tied_embeddings=bool(content.get("tie_word_embeddings", False)),
-            parameters=tensors.parameters,
-        )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise BenchmarkError(f"{path}: cannot read {error}; download it again") from error
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """All that config.json and the headers say; raises BenchmarkError that names what is wrong in one line.
 
-
-def _rope_theta(content: dict[str, Any]) -> float:
-    # transformers 5 writes rope_parameters, earlier versions a key of the top level.
-    nested = content.get("rope_parameters") or {}
-    return float(content.get("rope_theta") or nested.get("rope_theta") or DEFAULT_ROPE_THETA)
-
-
-def eos_ids(folder: Path) -> list[int]:
-    """Ids that end a sequence, sorted; generation_config.json goes before config.json, as in transformers."""
-    for name in ("generation_config.json", "config.json"):
-        value = optional_object(folder, name).get("eos_token_id")
-        if value is not None:
-            return sorted(value) if isinstance(value, list) else [int(value)]
-    return []
+    Nothing of the weights is read, but where an output layer is stored although it is tied.
+    """
+    files, path = files_that_matter(folder), folder / "config.json"
+    content = json_object(path)
+    require_llama(content, path)
+    tensors = stored_tensors(folder)
+    architecture = architecture_of(content, path, sum(tensor.elements for tensor in tensors))
+    require_llama_tensors(folder, architecture, tensors)
+    eos_ids(folder)
+    return Checkpoint(files, architecture, tensors)

@@ -17,18 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark_runner.jsonio import write_json
-from benchmark_runner.model.checkpoint import Architecture, optional_object, read_all_tensors, read_architecture
 from benchmark_runner.model.formats import DERIVED, CannotConvertError
-from benchmark_runner.model.plain_llama import (
-    DEFAULT_NORM_EPSILON,
-    OTHER_ENGINE,
-    OUTPUT,
-    plain_tensors,
-    rope_settings,
-    unwritten_scaling,
-)
+from benchmark_runner.model.llama_config import Architecture
+from benchmark_runner.model.plain_llama import OTHER_ENGINE, PlainLlama, read_plain_llama, rope_settings
 from benchmark_runner.model.safetensors_data import as_float32
 from benchmark_runner.model.safetensors_header import StoredTensor
+from benchmark_runner.model.tensor_set import OUTPUT
 
 FILE: Final = DERIVED["ctranslate2"].weights
 BINARY_VERSION: Final = 6
@@ -95,7 +89,7 @@ def variable_sources(layers: int) -> dict[str, list[str]]:
 
 
 def rotary_numbers(config: Mapping[str, Any], architecture: Architecture) -> dict[str, Number]:
-    """What turns positions into angles; raises CannotConvertError for a scaling other than linear and Llama 3's."""
+    """What turns positions into angles."""
     numbers: dict[str, Number] = {
         "rotary_dim": np.int32(0),  # all of a head's dimensions
         "rotary_interleave": np.int8(0),
@@ -105,8 +99,6 @@ def rotary_numbers(config: Mapping[str, Any], architecture: Architecture) -> dic
     kind = settings.get("rope_type")
     if kind is None:
         return numbers
-    if kind not in ("linear", "llama3"):
-        raise unwritten_scaling(kind)
     numbers["rotary_scaling_factor"] = np.float32(settings["factor"])
     if kind == "linear":
         return {**numbers, "rotary_scaling_type": np.int8(LINEAR)}
@@ -120,7 +112,7 @@ def rotary_numbers(config: Mapping[str, Any], architecture: Architecture) -> dic
 
 
 def attention_numbers(config: Mapping[str, Any], architecture: Architecture) -> dict[str, Number]:
-    """The numbers of each layer's attention; raises as rotary_numbers does."""
+    """The numbers of each layer's attention."""
     numbers = rotary_numbers(config, architecture)
     if architecture.kv_heads != architecture.heads:
         numbers["num_heads_kv"] = np.int32(architecture.kv_heads)
@@ -130,10 +122,9 @@ def attention_numbers(config: Mapping[str, Any], architecture: Architecture) -> 
 
 
 def decoder_numbers(config: Mapping[str, Any], architecture: Architecture) -> dict[str, Number]:
-    """All variables that are a number, by name; raises CannotConvertError for what the engine computes otherwise."""
-    activation = config.get("hidden_act", "silu")
-    if activation not in ("silu", "swish"):
-        raise CannotConvertError(f"the model's activation is {activation!r}; only silu is written", OTHER_ENGINE)
+    """All variables that are a number, by name; raises CannotConvertError for one that its type does not hold."""
+    if architecture.heads > np.iinfo(np.int16).max:
+        raise CannotConvertError(f"{architecture.heads} heads do not fit model.bin's 16 bits", OTHER_ENGINE)
     numbers: dict[str, Number] = {
         "activation": np.int8(SWISH),
         "alibi": np.int8(0),
@@ -152,10 +143,10 @@ def decoder_numbers(config: Mapping[str, Any], architecture: Architecture) -> di
     return {f"decoder/{name}": value for name, value in numbers.items()}
 
 
-def matrices(source: Path, architecture: Architecture) -> dict[str, Rows]:
-    """All variables that are made of tensors, by name; raises as plain_tensors does and for one that is too large."""
-    sources = variable_sources(architecture.layers)
-    tensors = plain_tensors(source, architecture, [name for names in sources.values() for name in names])
+def matrices(model: PlainLlama) -> dict[str, Rows]:
+    """All variables that are made of tensors, by name; raises CannotConvertError for one that is too large."""
+    tensors = model.tensors
+    sources = variable_sources(model.architecture.layers)
     found = {name: Rows([tensors[part] for part in parts]) for name, parts in sources.items() if parts[0] in tensors}
     for name, rows in found.items():
         if rows.size_bytes > LARGEST_BYTES:
@@ -199,16 +190,17 @@ def write_variables(file: BinaryIO, variables: Mapping[str, Rows | Number], alia
         file.write(_text(name) + _text(other))
 
 
-def write_words(config: Mapping[str, Any], out: Path, vocabulary: int) -> None:
+def write_words(model: PlainLlama, out: Path) -> None:
     """Write what the engine reads beside the weights.
 
     A token's text is its id in digits, so that texts and ids are one-to-one; the three special names are no token's,
     so that the engine knows no end of a sequence of its own.
     """
-    write_json(out / "vocabulary.json", [str(token_id) for token_id in range(vocabulary)], indent=None)
+    texts = [str(token_id) for token_id in range(model.architecture.vocab_size)]
+    write_json(out / "vocabulary.json", texts, indent=None)
     names = {"unk_token": "<unk>", "bos_token": "<unk>", "eos_token": "<unk>"}
-    epsilon = float(config.get("rms_norm_eps", DEFAULT_NORM_EPSILON))
-    write_json(out / "config.json", {**config, **names, "layer_norm_epsilon": epsilon})
+    epsilon = model.architecture.norm_epsilon
+    write_json(out / "config.json", {**model.config, **names, "layer_norm_epsilon": epsilon})
 
 
 def convert(source: Path, out: Path, dtype: str) -> None:
@@ -221,9 +213,9 @@ def convert(source: Path, out: Path, dtype: str) -> None:
             f"CTranslate2 computes in f32 on a CPU, and {dtype} was asked for",
             "set the engine's dtype to f32, or leave it out",
         )
-    config = optional_object(source, "config.json")
-    architecture = read_architecture(source, read_all_tensors(source))
-    variables: dict[str, Rows | Number] = {**decoder_numbers(config, architecture), **matrices(source, architecture)}
-    write_words(config, out, architecture.vocab_size)
+    model = read_plain_llama(source)
+    architecture = model.architecture
+    variables: dict[str, Rows | Number] = {**decoder_numbers(model.config, architecture), **matrices(model)}
+    write_words(model, out)
     with (out / FILE).open("wb") as file:
         write_variables(file, variables, {PROJECTION: EMBEDDING} if architecture.tied_embeddings else {})

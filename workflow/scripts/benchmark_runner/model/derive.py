@@ -28,6 +28,7 @@ def copy_small_files(source: Path, target: Path) -> None:
     large = {*weight_files(source), weights_name(source)}
     for name in files_that_matter(source):
         if name not in large:
+            (target / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(source / name, target / name)
 
 
@@ -56,7 +57,9 @@ def derive(source: Path, target: Path, weights_format: str, dtype: str) -> dict[
             "version": form.version,
             "packages": {name: metadata.version(name) for name in form.packages},
         },
-        "files": describe_files(target, sorted(path.name for path in target.iterdir())),
+        "files": describe_files(
+            target, sorted(str(path.relative_to(target)) for path in target.rglob("*") if path.is_file())
+        ),
     }
 
 

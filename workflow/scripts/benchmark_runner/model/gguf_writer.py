@@ -17,10 +17,10 @@ from gguf.quants import quantize
 from numpy.typing import NDArray
 
 from benchmark_runner.model import gguf_llama
-from benchmark_runner.model.checkpoint import Architecture, optional_object, read_all_tensors, read_architecture
 from benchmark_runner.model.formats import DERIVED, CannotConvertError
 from benchmark_runner.model.gguf_tokenizer import add_tokenizer
-from benchmark_runner.model.plain_llama import DEFAULT_NORM_EPSILON, plain_tensors, rope_settings, unwritten_scaling
+from benchmark_runner.model.llama_config import Architecture
+from benchmark_runner.model.plain_llama import PlainLlama, read_plain_llama, rope_settings
 from benchmark_runner.model.safetensors_data import as_float32
 from benchmark_runner.model.safetensors_header import StoredTensor
 
@@ -58,13 +58,13 @@ def permute_rotary(rows: NDArray[np.float32], heads: int) -> NDArray[np.float32]
     return rows.reshape(heads, 2, half, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
 
 
-def planned_tensors(source: Path, architecture: Architecture) -> list[Planned]:
-    """All tensors in the order of the file; raises as plain_tensors does."""
-    names = gguf_names(architecture.layers)
-    heads = {"attn_q": architecture.heads, "attn_k": architecture.kv_heads}
+def planned_tensors(model: PlainLlama) -> list[Planned]:
+    """All tensors in the order of the file."""
+    heads = {"attn_q": model.architecture.heads, "attn_k": model.architecture.kv_heads}
     return [
-        Planned(names[ours], tensor, heads.get(names[ours].split(".")[-2]))
-        for ours, tensor in plain_tensors(source, architecture, names).items()
+        Planned(theirs, model.tensors[ours], heads.get(theirs.split(".")[-2]))
+        for ours, theirs in gguf_names(model.architecture.layers).items()
+        if ours in model.tensors
     ]
 
 
@@ -90,26 +90,19 @@ def llama3_factors(settings: Mapping[str, Any], theta: float, head_dim: int) -> 
 
 
 def add_rope(writer: GGUFWriter, config: Mapping[str, Any], architecture: Architecture) -> NDArray[np.float32] | None:
-    """Write what turns positions into angles; returns the tensor rope_freqs where there is one.
-
-    Raises CannotConvertError for a scaling that is neither linear nor Llama 3's.
-    """
+    """Write what turns positions into angles; returns the tensor rope_freqs where there is one."""
     writer.add_rope_dimension_count(architecture.head_dim)
     writer.add_rope_freq_base(architecture.rope_theta)
     settings = rope_settings(config)
-    kind = settings.get("rope_type")
-    if kind is None:
-        return None
-    if kind == "linear":
+    if settings.get("rope_type") == "linear":
         writer.add_rope_scaling_type(RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(float(settings["factor"]))
-        return None
-    if kind == "llama3":
+    if settings.get("rope_type") == "llama3":
         return llama3_factors(settings, architecture.rope_theta, architecture.head_dim)
-    raise unwritten_scaling(kind)
+    return None
 
 
-def add_architecture(writer: GGUFWriter, config: Mapping[str, Any], architecture: Architecture) -> None:
+def add_architecture(writer: GGUFWriter, architecture: Architecture) -> None:
     """Write the numbers of the model that are no tensor's."""
     writer.add_vocab_size(architecture.vocab_size)
     writer.add_context_length(architecture.context_length)
@@ -119,7 +112,7 @@ def add_architecture(writer: GGUFWriter, config: Mapping[str, Any], architecture
     writer.add_head_count_kv(architecture.kv_heads)
     writer.add_key_length(architecture.head_dim)
     writer.add_value_length(architecture.head_dim)
-    writer.add_layer_norm_rms_eps(float(config.get("rms_norm_eps", DEFAULT_NORM_EPSILON)))
+    writer.add_layer_norm_rms_eps(architecture.norm_epsilon)
 
 
 def values_of(planned: Planned, kind: GGMLQuantizationType) -> NDArray[Any]:
@@ -149,14 +142,13 @@ def convert(source: Path, out: Path, dtype: str) -> None:
 
     Raises CannotConvertError for what GGUF's llama architecture does not express, BenchmarkError for a broken folder.
     """
-    config = optional_object(source, "config.json")
-    architecture = read_architecture(source, read_all_tensors(source))
-    planned = planned_tensors(source, architecture)
+    model = read_plain_llama(source)
+    architecture, planned = model.architecture, planned_tensors(model)
     writer = GGUFWriter(out / FILE, "llama")
     writer.add_file_type(TYPES[dtype][1])
-    add_architecture(writer, config, architecture)
-    writer.add_feed_forward_length(next(entry.source.shape[0] for entry in planned if ".ffn_up." in entry.name))
-    rope_factors = add_rope(writer, config, architecture)
+    add_architecture(writer, architecture)
+    writer.add_feed_forward_length(architecture.intermediate_size)
+    rope_factors = add_rope(writer, model.config, architecture)
     add_tokenizer(writer, source, architecture.vocab_size)
     if rope_factors is not None:
         writer.add_tensor_info("rope_freqs.weight", rope_factors.shape, rope_factors.dtype, rope_factors.nbytes)

@@ -25,11 +25,12 @@ from huggingface_hub.errors import (
 
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.model.checkpoint import (
+    NAMED_TEMPLATES,
     OPTIONAL_FILES,
     REQUIRED_FILES,
     SHARDED_WEIGHTS,
     SINGLE_WEIGHTS,
-    files_that_matter,
+    read_checkpoint,
 )
 from benchmark_runner.model.hub_id import HubModel
 from benchmark_runner.model.manifest import describe_files
@@ -41,6 +42,11 @@ TOKEN_VARIABLE: Final = "HF_TOKEN"
 WEIGHTS_ENDING: Final = ".safetensors"
 
 
+def is_named_template(name: str) -> bool:
+    """Whether a repository's file is a chat template beside the default one."""
+    return Path(name).parent == Path(NAMED_TEMPLATES) and name.endswith(".jinja")
+
+
 def wanted_files(model: HubModel, names: Collection[str]) -> list[str]:
     """Files of a repository that are fetched: one set of weights and what changes ids or computation.
 
@@ -49,7 +55,7 @@ def wanted_files(model: HubModel, names: Collection[str]) -> list[str]:
     for name in REQUIRED_FILES:
         if name not in names:
             raise BenchmarkError(f"{model} holds no {name}; name a repository with a model in Hugging Face's format")
-    kept = [name for name in names if name in REQUIRED_FILES or name in OPTIONAL_FILES]
+    kept = [name for name in names if name in (*REQUIRED_FILES, *OPTIONAL_FILES) or is_named_template(name)]
     if SINGLE_WEIGHTS in names:
         return sorted([*kept, SINGLE_WEIGHTS])
     if SHARDED_WEIGHTS in names:
@@ -119,9 +125,10 @@ def fetch(model: HubModel, out: Path, token: str | None) -> None:
     staging.mkdir(parents=True, exist_ok=True)
     say(f"fetching {model} into {out}")
     download(model, staging, token)
-    names = files_that_matter(staging)
+    names = read_checkpoint(staging).files
     with made_whole(out) as fresh:
         for name in names:
+            (fresh / name).parent.mkdir(exist_ok=True)
             (staging / name).rename(fresh / name)
         write_source(fresh, model.identity, model.source(), describe_files(fresh, names))
     shutil.rmtree(staging)

@@ -12,13 +12,7 @@ from typing import Any, Final
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.hashes import file_sha256, text_identity
 from benchmark_runner.jsonio import write_json
-from benchmark_runner.model.checkpoint import (
-    files_that_matter,
-    read_all_tensors,
-    read_architecture,
-    weights_dtype,
-    weights_name,
-)
+from benchmark_runner.model.checkpoint import files_that_matter, read_checkpoint, weights_name
 from benchmark_runner.model.recipes import RECIPES
 from benchmark_runner.model.source import carried_source, require_made
 
@@ -93,20 +87,17 @@ def build_manifest(folder: Path, name: str, identity: str, maker: str = "folder"
 
     Raises BenchmarkError where it is no model, or not what the workflow made any more.
     """
-    names = files_that_matter(folder)
-    tensors = read_all_tensors(folder)
-    dtype = weights_dtype(tensors)
-    architecture = read_architecture(folder, tensors)
-    files = describe_files(folder, names)
+    checkpoint = read_checkpoint(folder)
+    files = describe_files(folder, checkpoint.files)
     return {
         "schema_version": SCHEMA_VERSION,
         "name": name,
         "identity": identity,
         "source": _source(folder, name, identity, maker, files),
-        "architecture": architecture.as_json(),
+        "architecture": checkpoint.architecture.as_json(),
         "weights": weights_name(folder),
-        "weights_dtype": dtype,
-        "weights_bytes": tensors.data_bytes,
+        "weights_dtype": checkpoint.dtype,
+        "weights_bytes": checkpoint.data_bytes,
         "files": files,
     }
 

@@ -2,51 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.model.checkpoint import Architecture, stored_tensors
+from benchmark_runner.errors import shown
+from benchmark_runner.model.checkpoint import read_checkpoint
 from benchmark_runner.model.formats import CannotConvertError
+from benchmark_runner.model.llama_config import LARGEST_COUNT, Architecture, is_positive, json_object
 from benchmark_runner.model.safetensors_header import StoredTensor
+from benchmark_runner.model.tensor_set import OUTPUT, is_harmless
 
 OTHER_ENGINE: Final = "measure this engine on another model, or leave it out"
-DEFAULT_NORM_EPSILON: Final = 1e-6
-"""What transformers' LlamaConfig takes where config.json names none."""
-OUTPUT: Final = "lm_head.weight"
-IGNORED_ENDING: Final = "rotary_emb.inv_freq"
-"""Old checkpoints store what follows from the configuration."""
+
+ACTIVATIONS: Final = ("silu", "swish")
+"""Two names of one function, which the engines with formats of their own compute."""
+
+ORIGINAL_CONTEXT: Final = "original_max_position_embeddings"
+SCALING_NUMBERS: Final = {
+    "linear": ("factor",),
+    "llama3": ("factor", "low_freq_factor", "high_freq_factor", ORIGINAL_CONTEXT),
+}
+"""What each kind of rope scaling that can be written needs."""
 
 
-def plain_tensors(source: Path, architecture: Architecture, names: Collection[str]) -> dict[str, StoredTensor]:
-    """The model's tensors by their Hugging Face names, in the order of names; OUTPUT only where it is not tied.
+@dataclass(frozen=True)
+class PlainLlama:
+    """A model that a derived format can hold."""
 
-    Raises CannotConvertError for one that is not among names, BenchmarkError where one is absent.
+    config: dict[str, Any]
+    """Content of config.json."""
+    architecture: Architecture
+    tensors: dict[str, StoredTensor]
+    """By their Hugging Face names; OUTPUT only where it is not tied."""
+
+
+def read_plain_llama(source: Path) -> PlainLlama:
+    """The model in the folder source.
+
+    Raises CannotConvertError for a Llama with more to it, BenchmarkError where the folder is no whole model.
     """
-    found = {}
-    for tensor in stored_tensors(source):
-        if tensor.name.endswith(IGNORED_ENDING) or (architecture.tied_embeddings and tensor.name == OUTPUT):
-            continue
-        if tensor.name not in names:
-            raise CannotConvertError(
-                f"the model has the tensor {tensor.name}, which a plain Llama has not", OTHER_ENGINE
-            )
-        found[tensor.name] = tensor
-    wanted = [name for name in names if name != OUTPUT or not architecture.tied_embeddings]
-    for name in wanted:
-        if name not in found:
-            raise BenchmarkError(f"{source} holds no tensor {name}; download the model again")
-    return {name: found[name] for name in wanted}
+    checkpoint = read_checkpoint(source)
+    config, architecture = json_object(source / "config.json"), checkpoint.architecture
+    if biased := [key for key in ("attention_bias", "mlp_bias") if config.get(key)]:
+        raise CannotConvertError(f"the model has biases ({biased[0]}), which a plain Llama has not", OTHER_ENGINE)
+    activation = config.get("hidden_act", ACTIVATIONS[0])
+    if activation not in ACTIVATIONS:
+        raise CannotConvertError(f"the model's activation is {shown(activation)}; only silu is written", OTHER_ENGINE)
+    rotated = config.get("partial_rotary_factor") or (config.get("rope_parameters") or {}).get("partial_rotary_factor")
+    if rotated not in (None, 1):
+        raise CannotConvertError(
+            f"the model rotates a part of each head ({shown(rotated)}); all is written", OTHER_ENGINE
+        )
+    rope_settings(config)
+    tied = architecture.tied_embeddings
+    kept = [tensor for tensor in checkpoint.tensors if not is_harmless(tensor.name)]
+    return PlainLlama(
+        config, architecture, {tensor.name: tensor for tensor in kept if not (tied and tensor.name == OUTPUT)}
+    )
 
 
 def rope_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The scaling of config.json under either of its names; empty where there is none."""
+    """The scaling of config.json under either of its names; empty where there is none.
+
+    Raises CannotConvertError for one that is neither linear nor Llama 3's, and for one whose numbers are no sound ones.
+    """
     found = config.get("rope_scaling") or config.get("rope_parameters") or {}
     kind = found.get("rope_type") or found.get("type") or "default"
-    return {} if kind == "default" else {**found, "rope_type": kind}
-
-
-def unwritten_scaling(kind: str) -> CannotConvertError:
-    """The refusal of a rope scaling that is neither linear nor Llama 3's."""
-    return CannotConvertError(f"the model has rope scaling {kind!r}; only linear and llama3 are written", OTHER_ENGINE)
+    if kind == "default":
+        return {}
+    if kind not in SCALING_NUMBERS:
+        raise CannotConvertError(
+            f"the model has rope scaling {shown(kind)}; only linear and llama3 are written", OTHER_ENGINE
+        )
+    for key in SCALING_NUMBERS[kind]:
+        if not is_positive(found.get(key)) or (key == ORIGINAL_CONTEXT and found[key] > LARGEST_COUNT):
+            raise CannotConvertError(
+                f"the model's rope scaling {kind} has {key} {shown(found.get(key))}, which engines cannot hold or lack",
+                OTHER_ENGINE,
+            )
+    if kind == "llama3" and found["high_freq_factor"] <= found["low_freq_factor"]:
+        raise CannotConvertError(
+            "the model's rope scaling has its high_freq_factor at or below the low one", OTHER_ENGINE
+        )
+    return {**found, "rope_type": kind}

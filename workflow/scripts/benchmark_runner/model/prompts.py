@@ -16,9 +16,9 @@ from tokenizers import Tokenizer
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.model.chat import render
-from benchmark_runner.model.checkpoint import eos_ids
 from benchmark_runner.model.counted_text import WORDS, text_of
 from benchmark_runner.model.fidelity_prompts import LONG_PROMPTS
+from benchmark_runner.model.llama_config import eos_ids
 from benchmark_runner.namedfile import read_named_text
 
 SCHEMA_VERSION: Final = 2

@@ -12,6 +12,8 @@ from typing import Any, Final
 import yaml
 
 from benchmark_runner.hashes import text_identity
+from benchmark_runner.model.llama_config import architecture_of
+from benchmark_runner.model.tensor_set import llama_tensors
 
 TABLE: Final = Path(__file__).with_name("shapes.yaml")
 
@@ -65,26 +67,7 @@ class Synthetic:
 
     def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Name and shape of each tensor, in the order of the file; a vector is a norm."""
-        wide, inner = self.config["hidden_size"], self.config["intermediate_size"]
-        heads_wide = self.config["num_attention_heads"] * self.config["head_dim"]
-        kv_wide = self.config["num_key_value_heads"] * self.config["head_dim"]
-        yield "model.embed_tokens.weight", (self.config["vocab_size"], wide)
-        for layer in range(self.config["num_hidden_layers"]):
-            of_layer = {
-                "input_layernorm": (wide,),
-                "self_attn.q_proj": (heads_wide, wide),
-                "self_attn.k_proj": (kv_wide, wide),
-                "self_attn.v_proj": (kv_wide, wide),
-                "self_attn.o_proj": (wide, heads_wide),
-                "post_attention_layernorm": (wide,),
-                "mlp.gate_proj": (inner, wide),
-                "mlp.up_proj": (inner, wide),
-                "mlp.down_proj": (wide, inner),
-            }
-            yield from ((f"model.layers.{layer}.{name}.weight", shape) for name, shape in of_layer.items())
-        yield "model.norm.weight", (wide,)
-        if not self.config["tie_word_embeddings"]:
-            yield "lm_head.weight", (self.config["vocab_size"], wide)
+        return llama_tensors(architecture_of(self.config, TABLE, parameters=0))
 
 
 @cache

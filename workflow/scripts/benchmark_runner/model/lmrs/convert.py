@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from benchmark_runner.jsonio import read_json
-from benchmark_runner.model.checkpoint import stored_tensors
+from benchmark_runner.model.checkpoint import read_checkpoint
 from benchmark_runner.model.formats import CannotConvertError
+from benchmark_runner.model.llama_config import json_object
 from benchmark_runner.model.lmrs.header import FLOAT32
 from benchmark_runner.model.lmrs.limits import require_computable
 from benchmark_runner.model.lmrs.tokenizer_bin import entries, pack_tokenizer
@@ -26,8 +26,9 @@ def convert(source: Path, out: Path, dtype: str, value_type: int = FLOAT32) -> N
         raise CannotConvertError(
             f"lm.rs computes in f32, and {dtype} was asked for", "set the engine's dtype to f32, or leave it out"
         )
-    shape = require_computable(read_json(source / "config.json"))
-    listed = entries(read_json(source / "tokenizer.json"), shape.vocab_size)
-    tensors = {tensor.name: tensor for tensor in stored_tensors(source)}
-    write_model(out / MODEL, shape, tensors, value_type)
+    checkpoint = read_checkpoint(source)
+    shape = checkpoint.architecture
+    require_computable(json_object(source / "config.json"), shape)
+    listed = entries(json_object(source / "tokenizer.json"), shape.vocab_size)
+    write_model(out / MODEL, shape, {tensor.name: tensor for tensor in checkpoint.tensors}, value_type)
     (out / TOKENIZER).write_bytes(pack_tokenizer(listed, BOS_ID))

@@ -6,7 +6,8 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from benchmark_runner.model.lmrs.limits import Shape
+from benchmark_runner.model.llama_config import Architecture
+from benchmark_runner.model.tensor_set import llama_tensors
 
 MAGIC: Final = b"lmrs"
 VERSION: Final = 4
@@ -26,6 +27,20 @@ GROUP_SIZE: Final = 128
 """Values that share a scale in Q8_0; written for f32 too, as lm.rs's own files have it."""
 
 
+OF_A_LAYER: Final = (
+    "input_layernorm",
+    "self_attn.q_proj",
+    "self_attn.k_proj",
+    "self_attn.v_proj",
+    "self_attn.o_proj",
+    "post_attention_layernorm",
+    "mlp.gate_proj",
+    "mlp.down_proj",
+    "mlp.up_proj",
+)
+"""Kinds of a layer's tensors in the file's order."""
+
+
 class Block(NamedTuple):
     """One tensor of the file."""
 
@@ -36,7 +51,7 @@ class Block(NamedTuple):
     """Norms stay f32 in a quantised file."""
 
 
-def pack_header(shape: Shape, value_type: int) -> bytes:
+def pack_header(shape: Architecture, value_type: int) -> bytes:
     """The first HEADER_BYTES of a file."""
     fields = FIELDS.pack(
         MAGIC,
@@ -48,7 +63,7 @@ def pack_header(shape: Shape, value_type: int) -> bytes:
         shape.head_dim,
         shape.kv_heads,
         shape.vocab_size,
-        shape.positions,
+        shape.context_length,
         shape.norm_epsilon,
         shape.rope_theta,
         value_type,
@@ -59,25 +74,16 @@ def pack_header(shape: Shape, value_type: int) -> bytes:
     return fields.ljust(HEADER_BYTES, b"\0")
 
 
-def blocks(shape: Shape) -> Iterator[Block]:
+def blocks(shape: Architecture) -> Iterator[Block]:
     """Tensors in the file's order: the embedding, then one kind after the other for all layers, then the last norm.
 
     Rows of queries and keys stay in the Hugging Face order, which is the one that lm.rs rotates.
     """
-    hidden, inner = (shape.hidden_size,), shape.intermediate_size
-    of_a_layer = (
-        ("input_layernorm", hidden),
-        ("self_attn.q_proj", (shape.query_width, shape.hidden_size)),
-        ("self_attn.k_proj", (shape.kv_width, shape.hidden_size)),
-        ("self_attn.v_proj", (shape.kv_width, shape.hidden_size)),
-        ("self_attn.o_proj", (shape.hidden_size, shape.query_width)),
-        ("post_attention_layernorm", hidden),
-        ("mlp.gate_proj", (inner, shape.hidden_size)),
-        ("mlp.down_proj", (shape.hidden_size, inner)),
-        ("mlp.up_proj", (inner, shape.hidden_size)),
-    )
-    yield Block("model.embed_tokens.weight", (shape.vocab_size, shape.hidden_size), is_norm=False)
-    for name, extents in of_a_layer:
-        for layer in range(shape.layers):
-            yield Block(f"model.layers.{layer}.{name}.weight", extents, is_norm=len(extents) == 1)
-    yield Block("model.norm.weight", hidden, is_norm=True)
+    shapes = dict(llama_tensors(shape))
+    names = [
+        "model.embed_tokens",
+        *(f"model.layers.{layer}.{name}" for name in OF_A_LAYER for layer in range(shape.layers)),
+    ]
+    for name in [*names, "model.norm"]:
+        extents = shapes[f"{name}.weight"]
+        yield Block(f"{name}.weight", extents, is_norm=len(extents) == 1)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmark_runner.model.checkpoint import DEFAULT_ROPE_THETA
 from benchmark_runner.model.formats import CannotConvertError
+from benchmark_runner.model.llama_config import Architecture
 
 FEWEST_IDS: Final = 128_010
 """Its prompt holds ids up to 128009, whatever the tokenizer."""
@@ -37,60 +36,10 @@ UNSCALED_BELOW: Final = LLAMA3_SCALING["original_max_position_embeddings"] / LLA
 ELEMENT_LIMIT: Final = 1 << 32
 """It counts the elements of all layers of one kind in 32 bits."""
 
-DEFAULT_NORM_EPSILON: Final = 1e-6
-"""What transformers' LlamaConfig takes where config.json names none."""
-
 REMEDY: Final = "measure lm.rs on a checkpoint that it computes, such as Llama 3.2 1B or 3B, or leave the engine out"
 
 
-@dataclass(frozen=True)
-class Shape:
-    """The numbers of a Llama that the model file holds."""
-
-    hidden_size: int
-    intermediate_size: int
-    layers: int
-    heads: int
-    head_dim: int
-    kv_heads: int
-    vocab_size: int
-    positions: int
-    norm_epsilon: float
-    rope_theta: float
-
-    @property
-    def query_width(self) -> int:
-        """Rows of the query projection."""
-        return self.heads * self.head_dim
-
-    @property
-    def kv_width(self) -> int:
-        """Rows of the key and of the value projection."""
-        return self.kv_heads * self.head_dim
-
-
-def read_shape(config: Mapping[str, Any]) -> Shape:
-    """Shape from the content of config.json; raises CannotConvertError where a number is absent."""
-    rope = config.get("rope_parameters") or {}
-    try:
-        heads, hidden_size = int(config["num_attention_heads"]), int(config["hidden_size"])
-        return Shape(
-            hidden_size=hidden_size,
-            intermediate_size=int(config["intermediate_size"]),
-            layers=int(config["num_hidden_layers"]),
-            heads=heads,
-            head_dim=int(config.get("head_dim") or hidden_size // heads),
-            kv_heads=int(config.get("num_key_value_heads") or heads),
-            vocab_size=int(config["vocab_size"]),
-            positions=int(config["max_position_embeddings"]),
-            norm_epsilon=float(config.get("rms_norm_eps", DEFAULT_NORM_EPSILON)),
-            rope_theta=float(config.get("rope_theta") or rope.get("rope_theta") or DEFAULT_ROPE_THETA),
-        )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise CannotConvertError(f"config.json: cannot read {error}", "download the model again") from error
-
-
-def longest_wavelength(shape: Shape) -> float:
+def longest_wavelength(shape: Architecture) -> float:
     """Of the rotary embedding's pairs, unit: positions; the wavelength of pair i is 2 pi theta^(2 i / head_dim)."""
     return float(2 * math.pi * shape.rope_theta ** ((shape.head_dim - 2) / shape.head_dim))
 
@@ -105,9 +54,9 @@ def _of_kind(config: Mapping[str, Any]) -> Iterator[str]:
         yield f"its activation is {activation!r}; lm.rs computes silu"
 
 
-def _of_rope(config: Mapping[str, Any], shape: Shape) -> Iterator[str]:
+def _of_rope(config: Mapping[str, Any], shape: Architecture) -> Iterator[str]:
     scaling = config.get("rope_scaling") or config.get("rope_parameters") or {}
-    kind = scaling.get("rope_type", scaling.get("type", "default"))
+    kind = scaling.get("rope_type") or scaling.get("type") or "default"
     if kind == "llama3":
         for key, wanted in LLAMA3_SCALING.items():
             if scaling.get(key) != wanted:
@@ -121,7 +70,7 @@ def _of_rope(config: Mapping[str, Any], shape: Shape) -> Iterator[str]:
         )
 
 
-def _of_widths(shape: Shape) -> Iterator[str]:
+def _of_widths(shape: Architecture) -> Iterator[str]:
     if shape.vocab_size < FEWEST_IDS:
         yield f"it knows {shape.vocab_size} tokens; lm.rs's prompt uses ids up to {FEWEST_IDS - 1}"
     if shape.vocab_size % ROW_GROUP:
@@ -136,10 +85,6 @@ def _of_widths(shape: Shape) -> Iterator[str]:
             yield f"{name} {width} is no multiple of {VECTOR_LENGTH}; lm.rs drops what is left over"
     if shape.kv_width % ROW_GROUP:
         yield f"key and value heads x head_dim, {shape.kv_width}, is no multiple of {ROW_GROUP}"
-    if shape.head_dim % 2:
-        yield f"head_dim {shape.head_dim} is odd; lm.rs rotates pairs"
-    if shape.heads % shape.kv_heads:
-        yield f"{shape.heads} query heads cannot share {shape.kv_heads} key and value heads evenly"
     if not shape.hidden_size < 2 * shape.query_width < 4 * shape.hidden_size:
         yield (
             f"heads x head_dim {shape.query_width} is not between half and twice hidden_size {shape.hidden_size}, "
@@ -150,14 +95,12 @@ def _of_widths(shape: Shape) -> Iterator[str]:
         yield "the elements of one kind of tensor do not fit the 32 bits in which lm.rs counts them"
 
 
-def broken_rules(config: Mapping[str, Any]) -> list[str]:
+def broken_rules(config: Mapping[str, Any], shape: Architecture) -> list[str]:
     """Why lm.rs would compute another model than config.json describes; empty where it computes this one."""
-    shape = read_shape(config)
     return [*_of_kind(config), *_of_widths(shape), *_of_rope(config, shape)]
 
 
-def require_computable(config: Mapping[str, Any]) -> Shape:
-    """Shape of a model that lm.rs computes rightly; raises CannotConvertError that tells all that stands against it."""
-    if problems := broken_rules(config):
+def require_computable(config: Mapping[str, Any], shape: Architecture) -> None:
+    """Raise CannotConvertError that tells all that stands against a model which lm.rs would compute wrongly."""
+    if problems := broken_rules(config, shape):
         raise CannotConvertError(f"lm.rs cannot compute this model: {'; '.join(problems)}", REMEDY)
-    return read_shape(config)

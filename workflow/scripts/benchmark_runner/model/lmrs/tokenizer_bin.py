@@ -12,7 +12,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any, Final
 
-from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.errors import shown
+from benchmark_runner.model.bpe_vocabulary import read_vocabulary
 from benchmark_runner.model.formats import CannotConvertError
 
 HEADER: Final = struct.Struct("<4I")
@@ -62,44 +63,33 @@ def _decoded(token: str, alphabet: Mapping[str, int]) -> str | None:
 
 
 def _require_byte_level(tokenizer: Mapping[str, Any]) -> None:
-    kind = (tokenizer.get("model") or {}).get("type")
-    decoder = (tokenizer.get("decoder") or {}).get("type")
-    if (kind, decoder) != ("BPE", "ByteLevel"):
+    decoder = tokenizer.get("decoder")
+    kind = decoder.get("type") if isinstance(decoder, dict) else None
+    if kind != "ByteLevel":
         raise CannotConvertError(
-            f"tokenizer.json is {kind} with decoder {decoder}; lm.rs's file is made from a byte-level BPE",
+            f"tokenizer.json has decoder {shown(kind)}; lm.rs's file is made from a byte-level BPE",
             "measure lm.rs on a model with a tokenizer of Llama 3's kind, or leave the engine out",
         )
-
-
-def _ranks(tokenizer: Mapping[str, Any]) -> dict[str, int]:
-    """Rank of the first merge that yields a token."""
-    ranks: dict[str, int] = {}
-    for rank, merge in enumerate(tokenizer["model"]["merges"]):
-        left, right = merge.split(" ") if isinstance(merge, str) else merge
-        ranks.setdefault(left + right, rank)
-    return ranks
 
 
 def entries(tokenizer: Mapping[str, Any], vocab_size: int) -> list[tuple[float, str]]:
     """Score and text of each id, and of one id more, which ends a sequence; all texts differ.
 
-    Raises CannotConvertError for a tokenizer of another kind, BenchmarkError for one with ids that the model has not.
+    Raises CannotConvertError for a tokenizer of another kind and as read_vocabulary does.
     """
     _require_byte_level(tokenizer)
-    alphabet, ranks = byte_alphabet(), _ranks(tokenizer)
+    read, alphabet = read_vocabulary(tokenizer, vocab_size), byte_alphabet()
+    ranks: dict[str, int] = {}
+    for rank, (left, right) in enumerate(read.merges):
+        ranks.setdefault(left + right, rank)
     found: dict[int, tuple[float, str]] = {}
-    for token, token_id in tokenizer["model"]["vocab"].items():
+    for token, token_id in read.own.items():
         text = _decoded(token, alphabet)
         if text is not None and is_printed_whole(text):
-            found[int(token_id)] = (-float(ranks[token]) if token in ranks else NEVER_JOINED, text)
-    for token in tokenizer.get("added_tokens", []):
-        if is_printed_whole(token["content"]):
-            found[int(token["id"])] = (NEVER_JOINED, token["content"])
-    if found and max(found) >= vocab_size:
-        raise BenchmarkError(
-            f"tokenizer.json has id {max(found)} but config.json says that there are {vocab_size}; "
-            "the files do not belong together, download the model again"
-        )
+            found[token_id] = (-float(ranks[token]) if token in ranks else NEVER_JOINED, text)
+    for token_id, text in read.added.items():
+        if is_printed_whole(text):
+            found[token_id] = (NEVER_JOINED, text)
     listed: list[tuple[float, str]] = []
     seen: set[str] = set()
     for token_id in range(vocab_size + 1):

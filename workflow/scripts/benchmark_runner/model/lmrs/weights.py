@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark_runner.model.formats import CannotConvertError
+from benchmark_runner.model.llama_config import Architecture
 from benchmark_runner.model.lmrs.header import GROUP_SIZE, Q8_0, Block, blocks, pack_header
-from benchmark_runner.model.lmrs.limits import REMEDY, Shape
+from benchmark_runner.model.lmrs.limits import REMEDY
 from benchmark_runner.model.safetensors_data import as_float32
 from benchmark_runner.model.safetensors_header import StoredTensor
 
@@ -30,35 +31,23 @@ def quantise_q8(values: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[
     return np.rint(groups / divisors[:, None]).astype(np.int8), scales
 
 
-def require_groups(shape: Shape) -> None:
+def require_groups(shape: Architecture) -> None:
     """Raise CannotConvertError where a width is no multiple of GROUP_SIZE, so that a scale would span two rows."""
     for width in (shape.hidden_size, shape.intermediate_size, shape.query_width):
         if width % GROUP_SIZE:
             raise CannotConvertError(f"a width of {width} is no multiple of the {GROUP_SIZE} values of a scale", REMEDY)
 
 
-def _stored(tensors: Mapping[str, StoredTensor], block: Block) -> StoredTensor:
-    tensor = tensors.get(block.name)
-    if tensor is None:
-        raise CannotConvertError(f"the checkpoint holds no {block.name}", "download the model again")
-    if tensor.shape != block.shape:
-        raise CannotConvertError(
-            f"{block.name} has shape {list(tensor.shape)} where config.json promises {list(block.shape)}",
-            "download the model again",
-        )
-    return tensor
-
-
 def _encoded(tensors: Mapping[str, StoredTensor], block: Block, value_type: int) -> Iterator[NDArray[Any]]:
-    values = as_float32(_stored(tensors, block))
+    values = as_float32(tensors[block.name])
     if value_type == Q8_0 and not block.is_norm:
         yield from quantise_q8(values)
     else:
         yield values
 
 
-def write_model(path: Path, shape: Shape, tensors: Mapping[str, StoredTensor], value_type: int) -> None:
-    """Write the model file, one tensor in memory at a time; raises CannotConvertError for one that does not fit."""
+def write_model(path: Path, shape: Architecture, tensors: Mapping[str, StoredTensor], value_type: int) -> None:
+    """Write the model file, one tensor in memory at a time; raises as require_groups does."""
     if value_type == Q8_0:
         require_groups(shape)
     with path.open("wb") as file:
