@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import json
+import os
 
 import pytest
 
+from benchmark_runner.comparison.gate import main as gate
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.imported.__main__ import main
+from benchmark_runner.imported.__main__ import COPIED, main
 from benchmark_runner.imported.files import read_file, read_files
 
 PYPERF = {
@@ -63,11 +67,17 @@ def test_bytes_of_pyperf_are_memory(tmp_path):
     ("content", "words"),
     [
         ({**PYPERF, "version": 6}, "version 6 of pyperf's format is not known, '1.0' is"),
-        ({**PYPERF, "metadata": {"unit": "integer"}}, "counted in 'integer'"),
-        ({**PYPERF, "benchmarks": [{"runs": []}]}, "a benchmark has no name"),
         ({"rows": []}, "of no known format; known are pyperf's JSON"),
         ("no benchmarks here\n", "of no known format"),
-        ("BenchmarkA 1 x ns/op\n", "'x' is no number in the line 'BenchmarkA 1 x ns/op'"),
+        ("", "it is empty"),
+        (" \n", "it is empty"),
+        ({"results": []}, "it holds no results"),
+        ({**PYPERF, "benchmarks": [{"runs": 3, "metadata": {"name": "a"}}]}, "is not as its tool writes it"),
+        ({"results": [{"command": "a", "times": [0.1], "exit_codes": 3}]}, "is not as its tool writes it"),
+        (json.dumps(PYPERF)[:-9], "is no whole text or JSON"),
+        ('{"version": "1.0", "benchmarks": [], "benchmarks": []}', "a key stands twice"),
+        ("[" * 100_000, "is no whole text or JSON"),
+        ("BenchmarkA 1 1 ns/op\n\0", "zero bytes"),
         ("note: a\nBenchmarkA 1 1 ns/op\nnote: b\nBenchmarkA 1 2 ns/op\n", "note becomes 'b' between results"),
     ],
 )
@@ -131,6 +141,183 @@ def test_several_files_of_a_side_are_further_launches(tmp_path):
     sample = together.samples["A", None, "time_ms"]
     assert [values.tolist() for values in sample.launches] == [[1e-5, 1e-5], [3e-5, 3e-5]]
     assert sample.one_process is None
+
+
+def test_names_that_a_file_gives_twice_are_judged_for_neither(tmp_path):
+    twice = {**PYPERF, "benchmarks": PYPERF["benchmarks"] * 2}
+    sample = read(tmp_path, twice).samples["sum", None, "time_ms"]
+    assert (sample.launches, "several results" in sample.unusable) == ((), True)
+
+
+def test_runs_of_one_command_are_told_apart_by_their_parameters(tmp_path):
+    results = [
+        {"command": "load", "times": [0.25], "parameters": {"files": files, "mode": "cold"}} for files in ("1", "9")
+    ]
+    file = read(tmp_path, {"results": results})
+    assert file.benchmarks == ["load (files=1, mode=cold)", "load (files=9, mode=cold)"]
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [("[1.0, NaN]", "nan"), ("[Infinity]", "inf"), ("[1e999]", "inf"), ('["1"]', "'1'"), ("[-1]", "-1")],
+)
+def test_what_is_no_measured_number_costs_its_own_benchmark(tmp_path, values, shown):
+    sound = json.dumps({"command": "b", "times": [0.5]})
+    path = written(tmp_path, f'{{"results": [{{"command": "a", "times": {values}}}, {sound}]}}')
+    file = read_file(path, repetitions_are_launches=False)
+    broken, other = (file.samples[name, None, "time_ms"] for name in "ab")
+    assert broken.unusable == f"{shown} among its values is no measured number"
+    assert (broken.launches, other.unusable) == ((), None)
+
+
+def test_a_unit_without_a_direction_or_a_benchmark_without_a_name_costs_itself_alone(tmp_path):
+    runs = [{"values": [5, 6]}]
+    counted = {"metadata": {"name": "lines", "unit": "integer"}, "runs": runs}
+    file = read(tmp_path, {**PYPERF, "benchmarks": [*PYPERF["benchmarks"], counted, {"runs": runs}]})
+    assert file.samples["sum", None, "time_ms"].unusable is None
+    assert "neither direction" in file.samples["lines", None, "integer"].unusable
+    assert "no name" in file.samples["benchmark 3", None, "time_ms"].unusable
+
+
+ENCODED = {
+    "gzip": lambda text: gzip.compress(text.encode()),
+    "UTF-8 with a mark": lambda text: text.encode("utf-8-sig"),
+    "UTF-16": lambda text: text.encode("utf-16"),
+    "UTF-16, the other end first": lambda text: codecs.BOM_UTF16_BE + text.encode("utf-16-be"),
+    "UTF-32": lambda text: text.encode("utf-32"),
+    "lines of Windows": lambda text: text.replace("\n", "\r\n").encode(),
+}
+
+
+@pytest.mark.parametrize("encode", ENCODED.values(), ids=ENCODED)
+@pytest.mark.parametrize("content", [json.dumps(PYPERF), GO], ids=["JSON", "text"])
+def test_a_file_is_read_in_each_form_that_tools_and_shells_give_it(tmp_path, content, encode):
+    (tmp_path / "encoded").write_bytes(encode(content))
+    plain = read(tmp_path, content)
+    file = read_file(tmp_path / "encoded", repetitions_are_launches=False)
+    assert [(key, sample.medians.tolist()) for key, sample in file.samples.items()] == [
+        (key, sample.medians.tolist()) for key, sample in plain.samples.items()
+    ]
+    assert file.contents == plain.contents
+
+
+def test_what_is_no_file_or_cut_short_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(GO.encode())[:-12])
+    for name, words in (("pipe", "it is a pipe"), (".", "it is a folder"), ("cut.gz", "no whole"), ("none", "cannot")):
+        with pytest.raises(BenchmarkError, match=words):
+            read_file(tmp_path / name, repetitions_are_launches=False)
+
+
+def whys(file):
+    return {key[0]: sample.unusable for key, sample in file.samples.items() if key[2] == "time_ms"}
+
+
+def test_a_failed_benchmark_of_go_costs_itself_and_tells_the_package(tmp_path):
+    lines = "BenchmarkGood/a-4  10  5 ns/op\nBenchmarkBad/b-4  10  5 ns/op\n"
+    after = "--- FAIL: BenchmarkBad/b\n    x_test.go:3: wrong\n--- FAIL: BenchmarkNone\nFAIL\nexit status 1\n"
+    file = read(tmp_path, "pkg: mod/x\n" + lines + after)
+    assert whys(file) == {"Good/a-4": None, "Bad/b-4": "the file says: --- FAIL: BenchmarkBad/b"}
+    assert file.failed == {
+        ("None", "mod/x"): "the file says: --- FAIL: BenchmarkNone",
+        ("mod/x", None): "the file says: FAIL",
+    }
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["panic: runtime error: index", "fatal error: all goroutines are asleep", "signal: killed", "SIGQUIT: quit"],
+)
+def test_a_go_program_that_died_is_told_and_no_change_of_configuration(tmp_path, words):
+    file = read(tmp_path, f"BenchmarkA-4  10  5 ns/op\nBenchmarkB-4 \t\n{words}\n")
+    assert file.failed == {
+        ("B-4", None): "it began and its values are not in the file",
+        ("the test run", None): f"the file says: {words}",
+    }
+    assert list(file.facts) == []
+
+
+def test_other_output_between_name_and_values_of_go_loses_nothing(tmp_path):
+    text = "BenchmarkA\nBenchmarkA-4 \t  loading\nnot yet\n     100\t  7 ns/op\nBenchmarkA-4 \t 100\t  9 ns/op\nPASS\n"
+    file = read(tmp_path, text)
+    assert launches(file, "A-4", None, "time_ms") == [[7e-6, 9e-6]]
+    assert file.failed == {}
+
+
+@pytest.mark.parametrize(
+    ("whole", "tail", "words"),
+    [
+        (3, "BenchmarkB-4  10  5", "it began and its values are not in the file"),
+        (3, "BenchmarkB-4", "it began and its values are not in the file"),
+        (3, "BenchmarkB-4  10  5 ns/o", "only 3 of its 4 lines tell it"),
+        (2, "", "the file ends in the midst of it: 2 of 3 lines"),
+    ],
+)
+def test_a_go_file_that_was_cut_short_costs_the_benchmark_at_its_end(tmp_path, whole, tail, words):
+    text = "BenchmarkA-4  10  5 ns/op\n" * 3 + "BenchmarkB-4  10  5 ns/op\n" * whole
+    assert whys(read(tmp_path, text + tail)) == {"A-4": None, "B-4": words}
+
+
+def test_a_value_of_go_that_is_no_number_costs_its_unit_alone(tmp_path):
+    file = read(tmp_path, "BenchmarkA-4  10  5 ns/op  +Inf MB/s  x B/op\n" * 2)
+    assert file.samples["A-4", None, "time_ms"].unusable is None
+    assert "'+Inf' is no measured number" in file.samples["A-4", None, "MB/s"].unusable
+    assert "'x' is no measured number" in file.samples["A-4", None, "B/op"].unusable
+
+
+def test_a_copy_is_no_further_run_in_whatever_form(tmp_path):
+    first, copy = written(tmp_path, PYPERF, "a"), tmp_path / "b.json.gz"
+    copy.write_bytes(gzip.compress(json.dumps(PYPERF, indent=4).encode()))
+    with pytest.raises(BenchmarkError, match="holds the same results as"):
+        read_files([first, copy], repetitions_are_launches=False)
+
+
+def outcome(tmp_path, before, after, *options):
+    """(status of the gate, reasons) of two texts."""
+    paths = [str(written(tmp_path, text, name)) for text, name in ((before, "old"), (after, "new"))]
+    out = tmp_path / "out"
+    assert main(["--before", paths[0], "--after", paths[1], "--out", str(out), *options]) == 0
+    document = json.loads((out / "comparison.json").read_text())
+    return gate([str(out / "comparison.json")]), {one["engine"]: one["reason"] for one in document["comparisons"]}
+
+
+LINES = ["--repetitions-are-launches"]
+
+
+def go(name, first, number=8, unit="ns/op"):
+    return "".join(f"Benchmark{name}-4 \t 10 \t {first + 0.01 * step} {unit}\n" for step in range(number))
+
+
+def test_a_copied_file_on_both_sides_passes_no_gate_but_two_names_of_it_may_be_compared(tmp_path):
+    text = go("A", 100) + go("B", 100.002)
+    status, reasons = outcome(tmp_path, text, text, *LINES)
+    assert (status, set(reasons.values())) == (2, {COPIED})
+    assert outcome(tmp_path, text, text, *LINES, "--pair", "A-4", "B-4")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "name"),
+    [
+        (go("A", 100), go("A", 100.003) + "FAIL\tmod/x\t1s\n", "mod/x"),
+        (go("A", 100), go("A", 100.003) + "BenchmarkNew-4 \tpanic: no\n", "New-4"),
+        (go("A", 100) + "--- FAIL: BenchmarkOld\n", go("A", 100.003), "Old"),
+        (go("A", 100) + go("Gone", 5, unit="rows"), go("A", 100.003), "Gone-4"),
+        (go("A", 100) + go("Gone", 5), go("A", 100.003), "Gone-4"),
+    ],
+)
+def test_no_gate_is_passed_where_something_failed_or_vanished(tmp_path, before, after, name):
+    sound = outcome(tmp_path, go("A", 100), go("A", 100.003), *LINES)
+    assert sound == (0, {"A-4": None})
+    status, reasons = outcome(tmp_path, before, after, *LINES)
+    assert status == 2
+    assert reasons["A-4"] is None and reasons[name]
+
+
+def test_a_benchmark_that_only_some_files_of_a_side_hold_is_not_judged(tmp_path):
+    texts = [go("A", time) + (go("B", time) if time < 3 else "") for time in (1, 2, 3)]
+    files = [written(tmp_path, text, f"{number}.txt") for number, text in enumerate(texts)]
+    together = read_files(files, repetitions_are_launches=False)
+    assert whys(together) == {"A-4": None, "B-4": "it is in 2 of 3 files alone"}
 
 
 def test_files_of_two_tools_are_not_one_side(tmp_path):

@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.imported.files import read_files
 from benchmark_runner.imported.sample import TIME, ImportedFile, ImportedSample
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
+from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.power import fewest_launches
 
 
@@ -34,6 +35,9 @@ def differences(before: ImportedFile, after: ImportedFile) -> list[Difference]:
         for key, fact in {**before.facts, **after.facts}.items()
         for difference in unlike([(key, fact.label, before.value(key), after.value(key), fact.consequence)])
     ]
+
+
+COPIED: Final = "both sides hold the same results: a copy of a file is no second run"
 
 
 def _obstacle(before: ImportedSample | None, after: ImportedSample | None) -> str | None:
@@ -72,9 +76,11 @@ def candidates(before: ImportedFile, after: ImportedFile, pairs: Sequence[tuple[
 
     Raises BenchmarkError where a pair names what is not there.
     """
+    copied = COPIED if before.contents & after.contents else None
     if not pairs:
         keys = dict.fromkeys((*before.samples, *after.samples))
-        return [_candidate(key[0], before.samples.get(key), after.samples.get(key)) for key in keys]
+        found = [_candidate(key[0], before.samples.get(key), after.samples.get(key)) for key in keys]
+        return [replace(one, excluded=one.excluded or copied) for one in found]
     made = []
     for first, second in pairs:
         for word, name, side in (("before", first, before), ("after", second, after)):
@@ -84,8 +90,25 @@ def candidates(before: ImportedFile, after: ImportedFile, pairs: Sequence[tuple[
             other = after.samples.get((second, *key[1:]))
             own = replace(before.samples[key], statement=None)
             one = _candidate(f"{first} to {second}", own, replace(other, statement=None) if other else None)
-            made.append(replace(one, names=(first, second)))
+            excluded = one.excluded or (copied if first == second else None)
+            made.append(replace(one, names=(first, second), excluded=excluded))
     return made
+
+
+def losses(before: ImportedFile, after: ImportedFile, gating: Collection[str], metric: Metric) -> list[Candidate]:
+    """What failed and left nothing to judge, and what went without a metric that decides: neither lets the outcome be
+    that nothing became worse. They stand under a metric that decides."""
+    lost = {
+        name: f"{word}: {reason}"
+        for word, side in (("before", before), ("after", after))
+        for name, reason in side.failed.items()
+    }
+    there = {key[:2] for key in after.samples}
+    decided = {key[:2] for key in before.samples if key[2] in gating}
+    gone = dict.fromkeys(key[:2] for key in before.samples if key[:2] not in there | decided)
+    lost.update(dict.fromkeys(gone, "it is not in the file after"))
+    none = np.empty(0)
+    return [Candidate(name, group, None, metric, none, none, excluded=why) for (name, group), why in lost.items()]
 
 
 def _side_json(paths: Sequence[Path], side: ImportedFile) -> dict[str, Any]:
@@ -125,11 +148,13 @@ def main(argv: Sequence[str]) -> int:
         for paths in (arguments.before, arguments.after)
     )
     compared = candidates(before, after, [(first, second) for first, second in arguments.pair])
-    there = list(dict.fromkeys(one.metric.name for one in compared))
+    known = {one.metric.name: one.metric for one in compared} or {TIME.name: TIME}
+    there = list(known)
     metrics = arguments.metrics or ([TIME.name] if TIME.name in there else there)
     if unknown := [name for name in metrics if name not in there]:
         raise BenchmarkError(f"--metrics {', '.join(unknown)}: the files have {', '.join(there)}")
     terms = Terms(arguments.confidence_level, arguments.margin, tuple(metrics))
+    compared += losses(before, after, metrics, known[metrics[0]])
     findings = judge_all(compared, terms.metrics, margin=terms.margin, level=terms.level)
     sides = (_side_json(arguments.before, before), _side_json(arguments.after, after))
     document = comparison_document("files", sides, differences(before, after), findings, terms)

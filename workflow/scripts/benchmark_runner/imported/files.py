@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
+import hashlib
+import io
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,41 +16,89 @@ from typing import Any, Final
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.imported import go_benchmark, hyperfine, pyperf
 from benchmark_runner.imported.sample import Fact, ImportedFile, ImportedSample, SampleKey
+from benchmark_runner.namedfile import LARGEST_BYTES, read_named_bytes
 from benchmark_runner.statistics.settings import joined
 
 KNOWN: Final = "pyperf's JSON, hyperfine's --export-json, Go's benchmark text"
 
 
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return None
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins as UTF-16's does
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_GZIP: Final = b"\x1f\x8b"
+
+
+def _text(path: Path) -> str:
+    """Text of a file: UTF-8, or what its byte order mark says, as of PowerShell; also within gzip.
+
+    Raises BenchmarkError without the path where it cannot be read.
+    """
+    content = read_named_bytes(path)
+    if content.startswith(_GZIP):
+        with gzip.open(io.BytesIO(content)) as file:
+            content = file.read(LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:
+            raise BenchmarkError(f"its content is larger than {LARGEST_BYTES // 2**20} MiB")
+    if not content.strip():
+        raise BenchmarkError("it is empty")
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    text = content.decode(encoding)
+    if "\0" in text:
+        raise BenchmarkError("it holds zero bytes: UTF-16 without its byte order mark, or no text; save it as UTF-8")
+    return text
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; raises ValueError where a key would be overwritten."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def _read(path: Path, *, repetitions_are_launches: bool) -> ImportedFile:
+    text = _text(path)
+    if not text.lstrip().startswith(("{", "[")):
+        if go_benchmark.recognises(text):
+            return go_benchmark.read_go(text, str(path), repetitions_are_launches=repetitions_are_launches)
+        raise BenchmarkError("it is of no known format")
+    content = json.loads(text, object_pairs_hook=_unique)
+    for tool in (pyperf, hyperfine):
+        if tool.recognises(content):
+            file = pyperf.read_pyperf(content) if tool is pyperf else hyperfine.read_hyperfine(content)
+            whole = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+            return replace(file, contents=frozenset({whole}))
+    raise BenchmarkError("it is of no known format")
 
 
 def read_file(path: Path, *, repetitions_are_launches: bool) -> ImportedFile:
-    """Content of a result file. Raises BenchmarkError where it is absent or of no known format."""
+    """Content of a result file. Raises BenchmarkError where it is absent, of no known format or not as its tool writes
+    it."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchmarkError(f"{path} cannot be read ({error}); known are {KNOWN}") from error
-    content = _json(text)
-    if pyperf.recognises(content):
-        return pyperf.read_pyperf(content, str(path))
-    if hyperfine.recognises(content):
-        return hyperfine.read_hyperfine(content)
-    if go_benchmark.recognises(text):
-        return go_benchmark.read_go(text, str(path), repetitions_are_launches=repetitions_are_launches)
-    raise BenchmarkError(f"{path} is of no known format; known are {KNOWN}")
+        file = _read(path, repetitions_are_launches=repetitions_are_launches)
+        if not (file.samples or file.failed):
+            raise BenchmarkError("it holds no results")
+    except BenchmarkError as error:
+        raise BenchmarkError(f"{path}: {error}; known are {KNOWN}") from None
+    except (ValueError, EOFError, OSError, zlib.error, RecursionError) as error:
+        raise BenchmarkError(f"{path} is no whole text or JSON ({error}); known are {KNOWN}") from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BenchmarkError(f"{path} is not as its tool writes it ({error!r}); known are {KNOWN}") from None
+    return file
 
 
-def _together(samples: Sequence[ImportedSample]) -> ImportedSample:
-    """Samples of several files as one: each file adds its launches."""
+def _together(samples: Sequence[ImportedSample], files: int) -> ImportedSample:
+    """Samples of one name of several files as one: each file adds its launches."""
+    lost = None if len(samples) in (1, files) else f"it is in {len(samples)} of {files} files alone"
     return replace(
         samples[0],
         launches=tuple(values for sample in samples for values in sample.launches),
         one_process=samples[0].one_process if len(samples) == 1 else None,
-        unusable=next((sample.unusable for sample in samples if sample.unusable), None),
+        unusable=next((sample.unusable for sample in samples if sample.unusable), lost),
         statement=joined(sample.statement for sample in samples),
     )
 
@@ -53,6 +106,12 @@ def _together(samples: Sequence[ImportedSample]) -> ImportedSample:
 def read_files(paths: Sequence[Path], *, repetitions_are_launches: bool) -> ImportedFile:
     """Several files of one tool as one, each a further process or more. Raises BenchmarkError where tools are mixed."""
     files = [read_file(path, repetitions_are_launches=repetitions_are_launches) for path in paths]
+    seen: dict[str, Path] = {}
+    for path, file in zip(paths, files, strict=True):
+        for content in file.contents:
+            if content in seen:
+                raise BenchmarkError(f"{path} holds the same results as {seen[content]}: a copy is no further run")
+            seen[content] = path
     tools = list(dict.fromkeys(file.tool for file in files))
     if len(tools) > 1:
         raise BenchmarkError(f"{', '.join(map(str, paths))} come from {' and '.join(tools)}; give files of one tool")
@@ -66,5 +125,7 @@ def read_files(paths: Sequence[Path], *, repetitions_are_launches: bool) -> Impo
             )
             for key, fact in facts.items()
         },
-        {key: _together([file.samples[key] for file in files if key in file.samples]) for key in keys},
+        {key: _together([file.samples[key] for file in files if key in file.samples], len(files)) for key in keys},
+        {name: reason for file in files for name, reason in file.failed.items()},
+        frozenset(seen),
     )

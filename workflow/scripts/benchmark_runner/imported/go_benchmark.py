@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,6 +15,7 @@ import numpy as np
 
 from benchmark_runner.comparison.differences import Consequence
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.hashes import fingerprint
 from benchmark_runner.imported.sample import TIME, Fact, ImportedFile, ImportedSample, by_key
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.units import NS_PER_MS
@@ -20,7 +23,17 @@ from benchmark_runner.units import NS_PER_MS
 TOOL: Final = "Go benchmark"
 PACKAGE: Final = "pkg"
 
-RESULT: Final = re.compile(r"Benchmark(?P<name>\S+)\s+\d+\s+(?P<values>\S+\s+\S+(?:\s+\S+\s+\S+)*)\s*")
+_VALUES: Final = r"\s+\d+\s+(?P<values>\S+\s+\S+(?:\s+\S+\s+\S+)*)\s*"
+RESULT: Final = re.compile(rf"Benchmark(?P<name>\S+){_VALUES}")
+# Go prints the name before a benchmark runs and the values after it, so that other output may stand between the two.
+ORPHAN: Final = re.compile(rf"(?=\s*\d+\s+[\d.]+\s+\S+/op)\s*{_VALUES.removeprefix(chr(92) + 's+')}")
+BEGUN: Final = re.compile(r"Benchmark(?P<name>[^a-z\s]\S*)(?: *\t| +\d).*")
+NAMED: Final = re.compile(r"Benchmark(?P<name>[^a-z\s]\S*)\s*")
+FAILED: Final = re.compile(r"\s*--- FAIL: Benchmark(?P<name>\S+).*")
+FAILURE: Final = re.compile(
+    r"(?:FAIL(?:\s+(?P<package>\S+).*)?|--- FAIL: .*|panic: .*|fatal error: .*|exit status [1-9].*|signal: .*"
+    r"|SIG[A-Z]+: .*|\*\*\* Test killed.*)"
+)
 SETTING: Final = re.compile(r"(?P<key>[a-z][^\s:A-Z]*):[ \t]+(?P<value>.*?)\s*")
 UNIT: Final = re.compile(r"Unit\s+(?P<unit>\S+)\s+(?P<notes>.*)")
 BETTER: Final = re.compile(r"\bbetter=(lower|higher)\b")
@@ -40,9 +53,13 @@ KNOWN: Final[Mapping[str, Metric]] = {
 MACHINE: Final = frozenset({"goarch", "cpu"})
 
 
+def _lines(text: str) -> list[str]:
+    return [line.removesuffix("\r") for line in text.split("\n")]
+
+
 def recognises(text: str) -> bool:
-    """Whether text is a file of Go benchmarks."""
-    return any(RESULT.fullmatch(line) for line in text.splitlines())
+    """Whether text is a file of Go benchmarks, be it one whose benchmarks all failed."""
+    return any(RESULT.fullmatch(line) or FAILED.fullmatch(line) or BEGUN.fullmatch(line) for line in _lines(text))
 
 
 def _metric(unit: str, stated: Mapping[str, str]) -> tuple[Metric, float, str | None]:
@@ -70,10 +87,10 @@ def _facts(text: str, where: str) -> dict[str, Fact]:
     """The file's settings. Raises BenchmarkError where one other than the package changes after a result."""
     values: dict[str, str] = {}
     measured = False
-    for line in text.splitlines():
+    for line in _lines(text):
         measured = measured or RESULT.fullmatch(line) is not None
         setting = SETTING.fullmatch(line)
-        if setting is None or setting["key"] == PACKAGE:
+        if setting is None or setting["key"] == PACKAGE or FAILURE.fullmatch(line):
             continue
         key, value = setting["key"], setting["value"]
         if measured and values.get(key) != value:
@@ -86,40 +103,112 @@ def _facts(text: str, where: str) -> dict[str, Fact]:
     return {key: Fact(key, value, kinds[key in MACHINE]) for key, value in values.items()}
 
 
+Name = tuple[str, str | None]
+"""(benchmark, package)."""
+
+
+class _Reading:
+    """What the lines of a file say one after the other."""
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[str, str | None, str], list[float]] = {}
+        self.count: Counter[Name] = Counter()
+        self.wrong: dict[tuple[str, str | None, str | None], str] = {}
+        """Why a benchmark is not judged; why one unit of it is not, where that alone is wrong."""
+        self.failed: dict[Name, str] = {}
+        """Benchmarks and packages that failed, with the words of the first line that says so."""
+        self._package: str | None = None
+        self._pending: str | None = None
+        """The benchmark whose name has come and whose values have not."""
+        self._sure = False
+        """Whether values must follow: `go test -v` prints bare names of which none do."""
+        self._last: Name | None = None
+
+    def read(self, line: str) -> None:
+        """Take the next line."""
+        setting, result, failed = SETTING.fullmatch(line), RESULT.fullmatch(line), FAILED.fullmatch(line)
+        failure, orphan = FAILURE.fullmatch(line), ORPHAN.fullmatch(line) if self._pending else None
+        begun = BEGUN.fullmatch(line)
+        started = begun or NAMED.fullmatch(line)
+        if result:
+            self._settle(result["name"])
+            self._add(result["name"], result["values"], line)
+        elif orphan and self._pending:
+            self._add(self._pending, orphan["values"], line)
+            self._pending = None
+        elif started:
+            self._settle(None)
+            self._pending, self._sure = started["name"], begun is not None
+        elif failed:
+            self.failed.setdefault((failed["name"], self._package), f"the file says: {line.strip()}")
+        elif failure:
+            package = failure["package"] or self._package
+            self.failed.setdefault((package or "the test run", None), f"the file says: {line.strip()}")
+        elif setting and setting["key"] == PACKAGE:
+            self._settle(None)
+            self._package, self._last = setting["value"], None
+        elif line.strip() == "PASS":
+            self._last = None
+
+    def _settle(self, name: str | None) -> None:
+        """The benchmark that was begun ends here, with values where it is the named one."""
+        if self._pending is not None and self._sure and self._pending != name:
+            self.failed.setdefault((self._pending, self._package), "it began and its values are not in the file")
+        self._pending = None
+
+    def _add(self, name: str, values: str, line: str) -> None:
+        self._last = key = (name, self._package)
+        self.count[key] += 1
+        words = values.split()
+        for text, unit in zip(words[::2], words[1::2], strict=True):
+            try:
+                value = float(text)
+            except ValueError:
+                value = math.nan
+            if not 0 <= value < math.inf:
+                self.wrong.setdefault((*key, unit), f"{text!r} is no measured number in the line {line.strip()!r}")
+            self.values.setdefault((*key, unit), []).append(value)
+
+    def end(self, last_line: str) -> None:
+        """The file ends, its last line being this one where it has no line end."""
+        cut = NAMED.fullmatch(last_line)
+        self._sure = self._sure or cut is not None
+        self._settle(None)
+        others = {count for key, count in self.count.items() if key != self._last}
+        if self._last and len(others) == 1 and self.count[self._last] < min(others):
+            words = f"the file ends in the midst of it: {self.count[self._last]} of {min(others)} lines"
+            self.wrong[(*self._last, None)] = words
+        for failed, reason in list(self.failed.items()):
+            for key in self.count:
+                if failed[1] == key[1] and _bare(failed[0]) == _bare(key[0]):
+                    self.wrong.setdefault((*key, None), reason)
+                    self.failed.pop(failed, None)
+
+
+def _bare(name: str) -> str:
+    """A benchmark's name without the number of processors, which not every line has."""
+    return re.sub(r"-\d+$", "", name)
+
+
 def read_go(text: str, where: str, *, repetitions_are_launches: bool) -> ImportedFile:
     """Samples of a file of Go benchmarks, one launch, or a launch a line where the user asserts separate processes."""
-    stated = {}
-    for line in text.splitlines():
+    stated, reading, lines = {}, _Reading(), _lines(text)
+    for line in lines:
         unit = UNIT.fullmatch(line)
         better = BETTER.search(unit["notes"]) if unit else None
         if unit and better:
             stated[unit["unit"]] = better[1]
-    values: dict[tuple[str, str | None, str], list[float]] = {}
-    package: str | None = None
-    for line in text.splitlines():
-        setting, result = SETTING.fullmatch(line), RESULT.fullmatch(line)
-        if setting and setting["key"] == PACKAGE:
-            package = setting["value"]
-        if result:
-            words = result["values"].split()
-            for value, unit_name in zip(words[::2], words[1::2], strict=True):
-                values.setdefault((result["name"], package, unit_name), []).append(_number(value, line, where))
+        reading.read(line)
+    reading.end(lines[-1])
     samples = []
-    for (name, group, unit_name), found in values.items():
+    for (name, group, unit_name), found in reading.values.items():
         metric, divisor, unusable = _metric(unit_name, stated)
-        together = np.array(found, dtype=np.float64) / divisor
-        launches = (
-            tuple(together[[index]] for index in range(len(together))) if repetitions_are_launches else (together,)
-        )
+        wrong = reading.wrong.get((name, group, None)) or reading.wrong.get((name, group, unit_name))
+        if wrong is None and len(found) < reading.count[name, group]:
+            wrong = f"only {len(found)} of its {reading.count[name, group]} lines tell it"
+        together = np.array([] if wrong else found, dtype=np.float64) / divisor
+        launches = tuple(together[:, None]) if repetitions_are_launches or wrong else (together,)
         one_process = None if repetitions_are_launches else len(found)
-        samples.append(ImportedSample(name, group, metric, launches, one_process, unusable))
-    return ImportedFile(TOOL, _facts(text, where), by_key(samples))
-
-
-def _number(text: str, line: str, where: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise BenchmarkError(
-            f"{where}: {text!r} is no number in the line {line.strip()!r}; repair or remove it"
-        ) from None
+        samples.append(ImportedSample(name, group, metric, launches, one_process, wrong or unusable))
+    content = fingerprint(["".join(line.split()) for line in lines if RESULT.fullmatch(line)])
+    return ImportedFile(TOOL, _facts(text, where), by_key(samples), reading.failed, frozenset({content}))

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
-
-from benchmark_runner.imported.sample import MEMORY, TIME, ImportedFile, ImportedSample, by_key
+from benchmark_runner.imported.sample import MEMORY, TIME, ImportedFile, ImportedSample, by_key, measured
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.units import MS_PER_S
 
@@ -20,26 +18,33 @@ def recognises(content: Any) -> bool:
     return isinstance(results, list) and all(isinstance(one, dict) and "command" in one for one in results)
 
 
-def _unusable(result: Mapping[str, Any]) -> str | None:
+def _name(result: Mapping[str, Any]) -> str:
+    """The command with its parameters: those of one scan share the name that --command-name gives."""
+    parameters = ", ".join(f"{key}={value}" for key, value in (result.get("parameters") or {}).items())
+    return f"{result['command']} ({parameters})" if parameters else str(result["command"])
+
+
+def _unusable(result: Mapping[str, Any], name: str) -> str | None:
     codes = result.get("exit_codes") or []
     failed = sum(code != 0 for code in codes)
     if failed:
-        return f"{failed} of {len(codes)} runs of {result['command']} ended with a status other than 0"
+        return f"{failed} of {len(codes)} runs of {name} ended with a status other than 0"
     if not result.get("times"):
-        return f"the file has no single times of {result['command']}, only their mean"
+        return f"the file has no single times of {name}, only their mean"
     return None
 
 
-def _sample(result: Mapping[str, Any], metric: Metric, values: Sequence[float]) -> ImportedSample:
-    launches = tuple(np.array([value], dtype=np.float64) for value in values)
-    return ImportedSample(result["command"], None, metric, launches, unusable=_unusable(result))
+def _sample(result: Mapping[str, Any], metric: Metric, values: Sequence[Any], factor: float) -> ImportedSample:
+    name = _name(result)
+    found, wrong = measured(values, factor)
+    return ImportedSample(name, None, metric, tuple(found[:, None]), unusable=_unusable(result, name) or wrong)
 
 
 def read_hyperfine(content: Mapping[str, Any]) -> ImportedFile:
     """Samples of a hyperfine file, a launch a time; it tells nothing of the machine."""
     samples = []
     for result in content["results"]:
-        samples.append(_sample(result, TIME, [MS_PER_S * time_s for time_s in result.get("times") or []]))
+        samples.append(_sample(result, TIME, result.get("times") or [], MS_PER_S))
         if result.get("memory_usage_byte"):
-            samples.append(_sample(result, MEMORY, result["memory_usage_byte"]))
+            samples.append(_sample(result, MEMORY, result["memory_usage_byte"], 1.0))
     return ImportedFile(TOOL, {}, by_key(samples))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
-
-import numpy as np
 
 from benchmark_runner.comparison.differences import Consequence
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.imported.sample import MEMORY, TIME, Fact, ImportedFile, ImportedSample, by_key
+from benchmark_runner.imported.sample import MEMORY, TIME, Fact, ImportedFile, ImportedSample, by_key, measured
 from benchmark_runner.statistics.metrics import Metric
 
 TOOL: Final = "pyperf"
@@ -44,37 +43,36 @@ def recognises(content: Any) -> bool:
     return isinstance(content, dict) and isinstance(content.get("benchmarks"), list) and "version" in content
 
 
-def _sample(benchmark: Mapping[str, Any], metadata: Mapping[str, Any], where: str) -> ImportedSample:
-    name, unit = metadata.get("name"), metadata.get("unit", "second")
-    if name is None:
-        raise BenchmarkError(
-            f"{where}: a benchmark has no name in its metadata; write the file with pyperf 1.0 or newer"
-        )
+def _sample(benchmark: Mapping[str, Any], metadata: Mapping[str, Any], number: int) -> ImportedSample:
+    """The benchmark's sample; one that cannot be judged says why."""
+    unusable = None if "name" in metadata else "it has no name in its metadata; write the file with pyperf 1.0 or newer"
+    name, unit = str(metadata.get("name", f"benchmark {number}")), str(metadata.get("unit", "second"))
+    metric, factor = UNITS.get(unit) or (replace(MEMORY, name=unit, unit=unit, label=unit), 1.0)
     if unit not in UNITS:
-        raise BenchmarkError(
-            f"{where}: {name} is counted in {unit!r}, of which neither direction is known to be better"
-        )
-    metric, factor = UNITS[unit]
-    runs: Sequence[Mapping[str, Any]] = benchmark["runs"]
+        unusable = f"it is counted in {unit!r}, of which neither direction is known to be better"
     # A run without values only found the number of loops.
-    launches = tuple(factor * np.array(run["values"], dtype=np.float64) for run in runs if run.get("values"))
-    return ImportedSample(name, None, metric, launches, statement=metadata.get("timeit_stmt"))
+    runs = [measured(run["values"], factor) for run in benchmark["runs"] if run.get("values")]
+    wrong = next((reason for _, reason in runs if reason), None) or (None if runs else "it has no run with values")
+    launches = () if wrong else tuple(values for values, _ in runs)
+    return ImportedSample(
+        name, None, metric, launches, unusable=unusable or wrong, statement=metadata.get("timeit_stmt")
+    )
 
 
-def read_pyperf(content: Mapping[str, Any], where: str) -> ImportedFile:
-    """Samples of a pyperf file, a launch a run. Raises BenchmarkError for another format version or unit."""
+def read_pyperf(content: Mapping[str, Any]) -> ImportedFile:
+    """Samples of a pyperf file, a launch a run. Raises BenchmarkError for another format version."""
     if content["version"] != VERSION:
         raise BenchmarkError(
-            f"{where}: version {content['version']!r} of pyperf's format is not known, {VERSION!r} is; convert it with "
+            f"version {content['version']!r} of pyperf's format is not known, {VERSION!r} is; convert it with "
             "python -m pyperf convert"
         )
     shared = content.get("metadata", {})
     facts: dict[str, Fact] = {}
     samples = []
-    for benchmark in content["benchmarks"]:
+    for number, benchmark in enumerate(content["benchmarks"], start=1):
         # What all runs of a benchmark agree on stands above them.
         metadata = {**shared, **(benchmark.get("metadata") or {})}
-        sample = _sample(benchmark, metadata, where)
+        sample = _sample(benchmark, metadata, number)
         samples.append(sample)
         for key, (label, consequence) in FACTS.items():
             own = key in (benchmark.get("metadata") or {})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -71,11 +72,17 @@ SampleKey = tuple[str, str | None, str]
 
 @dataclass(frozen=True)
 class ImportedFile:
-    """One result file: the tool that wrote it, what it tells of how, and its samples."""
+    """One result file: the tool that wrote it, what it tells of how, and its samples.
+
+    failed says why by (benchmark or package, group) what failed and left nothing to judge; contents are hashes of what
+    the file holds, so that a copy is known under another name, compression or encoding.
+    """
 
     tool: str
     facts: Mapping[str, Fact]
     samples: Mapping[SampleKey, ImportedSample]
+    failed: Mapping[tuple[str, str | None], str] = field(default_factory=dict)
+    contents: frozenset[str] = frozenset()
 
     @property
     def benchmarks(self) -> list[str]:
@@ -87,6 +94,22 @@ class ImportedFile:
         return self.facts[fact].value if fact in self.facts else None
 
 
+def measured(values: Iterable[Any], factor: float = 1.0) -> tuple[FloatArray, str | None]:
+    """(values times factor, None), or (nothing, why the values are none that can have been measured)."""
+    found = list(values)
+    for value in found:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not (number and 0 <= value < math.inf):
+            return np.empty(0), f"{value!r} among its values is no measured number"
+    return factor * np.array(found, dtype=np.float64), None
+
+
 def by_key(samples: list[ImportedSample]) -> dict[SampleKey, ImportedSample]:
-    """Samples by benchmark, group and metric."""
-    return {(sample.benchmark, sample.group, sample.metric.name): sample for sample in samples}
+    """Samples by benchmark, group and metric; where several share all three, none of them can be told from the others
+    and none is judged."""
+    found: dict[SampleKey, ImportedSample] = {}
+    for sample in samples:
+        key = (sample.benchmark, sample.group, sample.metric.name)
+        shared = "several results of the file have this name; give each a name of its own"
+        found[key] = replace(sample, launches=(), unusable=shared) if key in found else sample
+    return found
