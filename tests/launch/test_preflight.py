@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 from benchmark_runner.launch.preflight import (
+    SUSPENDED_MS,
     Snapshot,
     busy_processes,
+    suspended_ns,
     warnings_before,
     warnings_during,
+    warnings_of_conduct,
     warnings_of_engine,
+    warnings_of_standstill,
 )
 from benchmark_runner.launch.supervise import EngineRun
 from benchmark_runner.processes.procfs import Process
@@ -76,3 +80,29 @@ def test_what_the_engine_did_beside_its_work_is_a_warning():
     assert kinds(found) == ["stdout_not_empty", "lingering_process", "unkillable_process", "gpu_not_used"]
     quiet = run._replace(lingering=[], survivors=[])
     assert warnings_of_engine(quiet, report, 0, may_use_gpu=False, device="cpu") == []
+
+
+STEADY = {"interval_ms": 100, "stopped_ms": {}, "longest_gap_ms": 590.0}
+
+
+def test_a_standstill_is_a_warning_by_what_stood_still():
+    assert warnings_of_standstill(STEADY, 0.001) == []
+    assert warnings_of_standstill(STEADY | {"longest_gap_ms": None}, 0.0) == []
+    held_up = STEADY | {"stopped_ms": {"the engine": 1500.0}, "longest_gap_ms": 610.0}
+    found = warnings_of_standstill(held_up, 9000.0)
+    assert kinds(found) == ["stopped", "sampling_gap", "suspended"]
+    assert "the engine was stopped" in found[0]["message"] and "1.5 s" in found[0]["message"]
+    assert "9.0 s" in found[2]["message"]
+
+
+def test_what_the_engine_took_beyond_what_it_was_given_is_a_warning():
+    quiet = {"cores_beyond_given": [], "priorities_raised": []}
+    assert warnings_of_conduct(quiet) == []
+    found = warnings_of_conduct({"cores_beyond_given": [2, 5], "priorities_raised": ["SCHED_FIFO"]})
+    assert kinds(found) == ["cores_widened", "priority_raised"]
+    assert "2, 5" in found[0]["message"] and "SCHED_FIFO" in found[1]["message"]
+
+
+def test_a_machine_that_was_never_suspended_says_so_within_the_limit():
+    assert suspended_ns() >= -1_000_000
+    assert abs(suspended_ns() - suspended_ns()) < SUSPENDED_MS * 1e6

@@ -149,3 +149,36 @@ def test_busy_threads_are_those_of_the_measured_part():
     assert summary(content, measured=Window(11 * S, 13 * S))["engine_busy_threads"] == 2
     assert summary(content)["engine_busy_threads"] is None
     assert "engine_busy_threads" in summary(content)["absent"]
+
+
+def test_a_standstill_is_the_time_since_the_sample_before_it():
+    content = metrics(
+        sample(9.9),
+        sample(10.1, stopped_processes=["the engine"]),
+        sample(10.2, stopped_processes=["the engine", "the launch command"]),
+        sample(10.3),
+        sample(13.5),
+        sample(30),
+    )
+    result = summary(content)
+    assert result["stopped_ms"] == {"the engine": 100.0, "the launch command": 100.0}
+    assert result["longest_gap_ms"] == 16500.0  # it began while the engine ran
+    assert summary(content, end=13)["longest_gap_ms"] == 3200.0
+
+
+def test_what_was_taken_in_any_sample_is_told_once():
+    content = metrics(
+        sample(11, cores_beyond_given=[3], priorities_raised=["nice -5"]), sample(12, cores_beyond_given=[1, 3])
+    )
+    result = summary(content)
+    assert (result["cores_beyond_given"], result["priorities_raised"]) == ([1, 3], ["nice -5"])
+
+
+def test_computing_time_of_processes_that_the_engine_left_is_the_engine_s():
+    content = metrics(
+        sample(10, machine_busy_seconds=0.0, monitor_cpu_seconds=0.0),
+        sample(13, engine_cpu_seconds=8.0),
+        sample(14, machine_busy_seconds=8.0, monitor_cpu_seconds=0.0),
+    )
+    result = summary(content)
+    assert (result["engine_cpu_percent_mean"], result["foreign_cpu_percent_mean"]) == (200.0, 0.0)

@@ -24,6 +24,11 @@ MEMORY_PER_WEIGHTS: Final = 2.2
 # Chosen: a tenth of a core over a whole launch is more than the services of an idle system use.
 FOREIGN_PERCENT: Final = 10.0
 
+# Chosen: a monitor that is held up for half a second beyond its interval was not merely late.
+GAP_MS: Final = 500.0
+# Chosen: the two clocks are read some microseconds apart.
+SUSPENDED_MS: Final = 10.0
+
 Warnings = list[dict[str, str]]
 
 
@@ -152,6 +157,42 @@ def warnings_during(monitor: Mapping[str, Any], busy: list[dict[str, Any]]) -> W
             )
         )
     return found
+
+
+def warnings_of_standstill(monitor: Mapping[str, Any], suspended_ms: float) -> Warnings:
+    """Whether the engine, the monitor or the machine stood still while the engine ran."""
+    found = []
+    for what, stopped_ms in (monitor["stopped_ms"] or {}).items():
+        message = f"{what} was stopped (SIGSTOP, or a debugger) for about {stopped_ms / 1e3:.1f} s"
+        found.append(warning("stopped", message, "Let the launch run without stopping its processes, and rerun"))
+    gap_ms = monitor["longest_gap_ms"]
+    if gap_ms is not None and gap_ms > monitor["interval_ms"] + GAP_MS:
+        message = (
+            f"the monitor took no sample for {gap_ms / 1e3:.1f} s where one is due every {monitor['interval_ms']} ms: "
+            "it, the launch or the machine stood still, or the machine was too busy"
+        )
+        found.append(warning("sampling_gap", message, "End what else runs on this machine and rerun"))
+    if suspended_ms > SUSPENDED_MS:
+        message = f"the machine was suspended for {suspended_ms / 1e3:.1f} s while the engine ran"
+        found.append(warning("suspended", message, "Keep the machine awake (systemd-inhibit) and rerun"))
+    return found
+
+
+def warnings_of_conduct(monitor: Mapping[str, Any]) -> Warnings:
+    """What the engine took beyond the cores and the priority that it was given."""
+    found = []
+    if cores := monitor["cores_beyond_given"]:
+        message = f"threads of the engine might run on cores that it was not given: {', '.join(map(str, cores))}"
+        found.append(warning("cores_widened", message, "Let the adapter leave its CPU affinity as it is"))
+    if priorities := monitor["priorities_raised"]:
+        message = f"threads of the engine raised their priority: {', '.join(priorities)}"
+        found.append(warning("priority_raised", message, "Let the adapter leave its priority as it is"))
+    return found
+
+
+def suspended_ns() -> int:
+    """Time since boot in which the machine was suspended: CLOCK_BOOTTIME goes on then, CLOCK_MONOTONIC does not."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
 
 
 def warnings_of_threads(monitor: Mapping[str, Any], allowed: int) -> Warnings:

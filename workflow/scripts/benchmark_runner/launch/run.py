@@ -22,11 +22,14 @@ from benchmark_runner.launch.preflight import (
     Snapshot,
     busy_processes,
     describe_gpu,
+    suspended_ns,
     take_snapshot,
     warning,
     warnings_before,
     warnings_during,
+    warnings_of_conduct,
     warnings_of_engine,
+    warnings_of_standstill,
     warnings_of_threads,
 )
 from benchmark_runner.launch.progress import waiting_line
@@ -38,7 +41,7 @@ from benchmark_runner.launch.record import (
     out_of_memory_kills,
     touch_outputs,
 )
-from benchmark_runner.launch.sidecar import Sidecar, monitor_command
+from benchmark_runner.launch.sidecar import Sidecar, limits_of, monitor_command
 from benchmark_runner.launch.spec import build_spec
 from benchmark_runner.launch.supervise import EngineRun, supervise
 from benchmark_runner.launch.workplace import draw, prepared
@@ -104,6 +107,7 @@ class Launch:
             cores, machine = self._place(gpu, device)
             if (too_hot := self._cool_down(watch, machine, last_end)) is not None:
                 return too_hot
+            self._suspended_ns = suspended_ns()
             self.record["drawn"] = self.workplace.describe()
             held.enter_context(prepared(self.workplace, self.folder))
             return self._beside_monitor(watch, machine, cores, device, begin)
@@ -156,7 +160,14 @@ class Launch:
             cores=cores,
         )
         with self.stopwatch.part("monitor_start_ms"):
-            monitor = Sidecar(command, watch, self.log.file)
+            monitor = Sidecar(
+                command,
+                watch,
+                self.log.file,
+                metrics=self.folder / "metrics.jsonl",
+                interval_ms=self.inputs.monitoring["sample_interval_ms"],
+                limits=limits_of(self.inputs.system),
+            )
             monitor.wait_until_ready()
         with self.stopwatch.part("preflight_ms"):
             before = take_snapshot()
@@ -246,6 +257,8 @@ class Launch:
         )
         self._warn(warnings_during(summary, busy))
         self._warn(warnings_of_threads(summary, cores.threads))
+        self._warn(warnings_of_standstill(summary, (suspended_ns() - self._suspended_ns) / 1e6))
+        self._warn(warnings_of_conduct(summary))
         may_use_gpu = machine.gpu is not None and self.inputs.system["device"] == "auto"
         self._warn(warnings_of_engine(run, report, printed_bytes, may_use_gpu=may_use_gpu, device=record["device"]))
         ending = Ending(run.cause, run.message, run.exit.code, run.exit.signal, kills, words)

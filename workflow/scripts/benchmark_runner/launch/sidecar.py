@@ -5,30 +5,57 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TextIO
+from typing import Any, Final, TextIO
 
 from benchmark_runner.launch.cores import Cores
 from benchmark_runner.launch.device import Device
 from benchmark_runner.launch.workplace import Workplace
-from benchmark_runner.monitor.probe import SWITCHES
+from benchmark_runner.monitor.engine_tree import STOPPED_STATES, EngineProbe
+from benchmark_runner.monitor.limits import Alert, Limits, exceeded
+from benchmark_runner.monitor.probe import SWITCHES, Sample
 from benchmark_runner.processes.engine import python_command
-from benchmark_runner.processes.watch import EXIT_MONITOR_DIED, InterruptedLaunchError, Watch
+from benchmark_runner.processes.orphans import Members
+from benchmark_runner.processes.procfs import read_process
+from benchmark_runner.processes.watch import EXIT_MONITOR_DIED, LOOK_SECONDS, InterruptedLaunchError, Watch
 
 # Chosen: it takes a tenth of a second on an idle machine; a driver that must be loaded first takes some seconds.
 READY_LIMIT_SECONDS: Final = 60.0
 # Chosen: it writes two lines and exits.
 STOP_LIMIT_SECONDS: Final = 20.0
 KEY: Final = "monitor"
+# Chosen: a monitor that writes no sample for so long beyond its interval is stopped, or hangs in a driver's call.
+STOPPED_SECONDS: Final = 5.0
+HANGS_SECONDS: Final = 30.0
+# Chosen: for so long nobody need look after the engine's memory instead.
+SILENT_SECONDS: Final = 1.0
 
 
-class Alert(NamedTuple):
-    """A limit that the monitor saw exceeded; kind is the launch's status."""
+def limits_of(system: Mapping[str, Any]) -> Limits:
+    """What the engine may not exceed, by the configuration's section `system`."""
+    memory_gb = system["max_memory_gb"]
+    return Limits(round(memory_gb * 1e9) if memory_gb is not None else None, system["thermal_limit_celsius"])
 
-    kind: str
-    message: str
+
+class Silence:
+    """For how long the monitor has written no sample, seen by the size of its file."""
+
+    def __init__(self, metrics: Path) -> None:
+        self._metrics = metrics.open("rb")  # known by descriptor: whatever becomes of its name
+        self._bytes = -1
+        self._since = self._looked = time.monotonic()
+
+    def seconds(self) -> float:
+        """Time without a sample; begins anew where this process was held up itself, since it may have been both."""
+        now, written = time.monotonic(), os.fstat(self._metrics.fileno()).st_size
+        if written != self._bytes or now - self._looked > 2 * LOOK_SECONDS:
+            self._bytes, self._since = written, now
+        self._looked = now
+        return now - self._since
 
 
 def monitor_command(
@@ -41,11 +68,6 @@ def monitor_command(
     cores: Cores,
 ) -> list[str]:
     """Command line of the monitor for one launch."""
-    memory_gb = system["max_memory_gb"]
-    limits = {
-        "engine_rss_bytes": round(memory_gb * 1e9) if memory_gb is not None else None,
-        "temperature_celsius": system["thermal_limit_celsius"],
-    }
     return [
         *python_command("benchmark_runner.monitor"),
         f"--interval-ms={monitoring['sample_interval_ms']}",
@@ -54,7 +76,7 @@ def monitor_command(
         f"--members={workplace.members}",
         f"--launch={os.getpid()}",
         f"--engine-cores={','.join(map(str, cores.engine))}",
-        f"--limits={json.dumps(limits)}",
+        f"--limits={json.dumps(limits_of(system)._asdict())}",
         f"--marker={workplace.folder.name}",
         f"--cores={','.join(map(str, cores.monitor))}",
         f"--gpu={device.visible}",
@@ -64,9 +86,19 @@ def monitor_command(
 
 
 class Sidecar:
-    """A running monitor. Its death interrupts the launch: what it did not see cannot be measured again."""
+    """A running monitor. Its death interrupts the launch: what it did not see cannot be measured again.
 
-    def __init__(self, command: Sequence[str], watch: Watch, log: TextIO) -> None:
+    A monitor that falls silent interrupts it too; until then this process looks after the engine's memory.
+    """
+
+    def __init__(
+        self, command: Sequence[str], watch: Watch, log: TextIO, *, metrics: Path, interval_ms: int, limits: Limits
+    ) -> None:
+        self._metrics = metrics
+        self._interval_seconds = interval_ms / 1e3
+        self._limits = limits
+        self._own_alerts: list[Alert] = []
+        self._engine: EngineProbe | None = None
         # In a session of its own: Ctrl-C must reach the launch command alone, which then ends it in order.
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, bufsize=0, start_new_session=True
@@ -102,6 +134,7 @@ class Sidecar:
                 f"the monitor was not ready after {READY_LIMIT_SECONDS:g} s", EXIT_MONITOR_DIED
             )
         self._lines()
+        self._silence = Silence(self._metrics)
 
     def _tell(self, line: str) -> None:
         try:
@@ -110,17 +143,42 @@ class Sidecar:
             raise self._died() from None
 
     def watch_engine(self, pid: int) -> None:
-        """Let it sample that process and all below it."""
+        """Let it sample that process and all below it, and see that it does."""
         self._tell(f"engine {pid}")
+        self._engine = EngineProbe(Members(Path(os.devnull)), launch=os.getpid(), spared={self.pid})
+        self._engine.attach(pid)
+        self._watch.look_after(self._look)
+
+    def _look(self) -> set[str]:
+        """Whether it still samples; its key where this process saw a limit exceeded in its place."""
+        silent_seconds = self._silence.seconds() - self._interval_seconds
+        if silent_seconds < SILENT_SECONDS or self._engine is None:
+            return set()
+        sample: Sample = {}
+        self._engine.read(sample)
+        if (alert := exceeded(sample, self._limits)) is not None:
+            self._own_alerts.append(alert)
+            return {KEY}
+        process = read_process(self.pid)
+        stopped = process is not None and process.state in STOPPED_STATES
+        if silent_seconds >= (STOPPED_SECONDS if stopped else HANGS_SECONDS):
+            how = "was stopped (SIGSTOP, or a debugger)" if stopped else "hung"
+            raise InterruptedLaunchError(
+                f"the monitor {how} and took no sample for {silent_seconds:.0f} s, so nobody watched the engine",
+                EXIT_MONITOR_DIED,
+            )
+        return set()
 
     def alerts(self) -> list[Alert]:
         """Limits that it reports, when wait() has given its key; raises InterruptedLaunchError where it has died."""
-        return [Alert(line["alert"], line["message"]) for line in self._lines()]
+        return self._own_alerts or [Alert(line["alert"], line["message"]) for line in self._lines()]
 
     def stop(self) -> None:
         """Let it write its last sample and wait for its end; raises InterruptedLaunchError where it does not."""
+        self._watch.look_after(None)
         self._watch.remove(self._reports.fileno())
         self._tell("stop")
+        self._process.send_signal(signal.SIGCONT)  # it may be stopped, and has a last sample to write
         pidfd = os.pidfd_open(self._process.pid)
         select.select([pidfd], [], [], STOP_LIMIT_SECONDS)
         os.close(pidfd)

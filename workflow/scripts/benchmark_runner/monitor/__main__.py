@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmark_runner.errors import BenchmarkError, exit_status
+from benchmark_runner.monitor.conduct import Conduct
 from benchmark_runner.monitor.counters import CounterProbe
 from benchmark_runner.monitor.energy import NAME as PACKAGE_ENERGY
 from benchmark_runner.monitor.energy import PackageEnergyProbe
@@ -60,7 +61,8 @@ def gpu_part(selector: str, absent_reason: str, off: frozenset[str]) -> tuple[li
 def build_loop(arguments: argparse.Namespace, off: frozenset[str], metrics: Path) -> Loop:
     """All parts that the machine and the configuration allow; writes the first line of metrics.jsonl."""
     cores, counters = CoresProbe(), CounterProbe()
-    engine = EngineProbe(Members(arguments.members), arguments.launch)
+    given = Conduct.given(arguments.engine_cores)
+    engine = EngineProbe(Members(arguments.members), launch=arguments.launch, spared={os.getpid()}, given=given)
     growth = EventsFileProbe(arguments.events)
     machine: list[Probe] = [cores, FrequencyProbe(cores.cores), TemperatureProbe(), MemoryProbe()]
     probes = [*machine, engine, counters, growth]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import time
+from collections.abc import Collection
 from typing import Final
 
+from benchmark_runner.monitor.conduct import Conduct
 from benchmark_runner.monitor.probe import Sample
-from benchmark_runner.processes.orphans import Members
+from benchmark_runner.processes.orphans import Members, send
 from benchmark_runner.processes.procfs import Process, descendants, read_process, scan, thread_run_ns
 
 # Chosen: looking through the whole process table for new children may take this share of the monitor's time.
@@ -21,16 +23,29 @@ BUSY_SHARE: Final = 0.25
 LEAST_BUSY_SHARE: Final = 0.05
 
 
+# States of the process table: stopped by a signal, held by a debugger.
+STOPPED_STATES: Final = frozenset("Tt")
+
+
 class EngineProbe:
     """The engine and all processes below it, in its session, or that the launch command has adopted from it.
 
     Silent until attach() tells the pid.
     """
 
-    def __init__(self, members: Members, launch: int | None = None) -> None:
+    def __init__(
+        self,
+        members: Members,
+        *,
+        launch: int | None = None,
+        spared: Collection[int] = (),
+        given: Conduct | None = None,
+    ) -> None:
         self.absent: dict[str, str] = {}
         self.members = members
         self._launch = launch
+        self._spared = set(spared)
+        self._given = given
         self.pid: int | None = None
         self._known: dict[int, int] = {}
         self._next_scan_ns = 0
@@ -55,7 +70,7 @@ class EngineProbe:
             pid
             for pid, process in table.items()
             if process.session == self.pid or process.parent == self._launch or self._is_known(process)
-        } - {os.getpid()}
+        } - self._spared
         tree = {pid: table[pid] for pid in roots | descendants(table, roots)}
         self._known = {pid: process.start_ticks for pid, process in tree.items()}
         self.members.add(tree.values())
@@ -82,6 +97,7 @@ class EngineProbe:
         """Adds engine_rss_bytes (shared pages count in each process), engine_cpu_percent (100 = one core), counts.
 
         engine_busy_threads is what the threads did since the last reading; engine_threads counts sleeping ones too.
+        Adds stopped_processes, cores_beyond_given and priorities_raised only where there are any.
         """
         if self.pid is None:
             return
@@ -94,11 +110,38 @@ class EngineProbe:
         if elapsed_seconds > 0:
             share = 100.0 * (cpu_seconds - self._cpu_seconds) / elapsed_seconds
             sample["engine_cpu_percent"] = round(max(0.0, share), 1)
+        threads = {process.pid for process in tree}
         if now_ns - self._threads_read_ns >= THREADS_EVERY_NS:
             sample["engine_busy_threads"] = self._busy_threads(tree, now_ns - self._threads_read_ns)
             self._threads_read_ns = now_ns
+            threads.update(thread for _, thread in self._thread_ns)
+        self._read_conduct(tree, threads, sample)
         sample["engine_cpu_seconds"] = cpu_seconds
         sample["engine_rss_bytes"] = sum(process.rss_bytes for process in tree)
         sample["engine_threads"] = sum(process.threads for process in tree)
         sample["engine_processes"] = len(tree)
         self._cpu_seconds, self._read_ns = cpu_seconds, now_ns
+
+    def _read_conduct(self, tree: list[Process], threads: set[int], sample: Sample) -> None:
+        stopped = ["the engine"] if any(process.state in STOPPED_STATES for process in tree) else []
+        if self.launch_is_stopped():
+            stopped.append("the launch command")
+        if stopped:
+            sample["stopped_processes"] = stopped
+        if self._given is None:
+            return
+        beyond = self._given.beyond(threads)
+        if beyond.cores:
+            sample["cores_beyond_given"] = sorted(beyond.cores)
+        if beyond.priorities:
+            sample["priorities_raised"] = sorted(beyond.priorities)
+
+    def launch_is_stopped(self) -> bool:
+        """Whether the launch command or the process above it is stopped, and so cannot act."""
+        launch = read_process(self._launch) if self._launch is not None else None
+        pair = (launch, read_process(launch.parent)) if launch is not None else ()
+        return any(process is not None and process.state in STOPPED_STATES for process in pair)
+
+    def kill(self) -> None:
+        """End the engine and all that it has started, as far as it is known."""
+        send(self._find(), signal.SIGKILL)

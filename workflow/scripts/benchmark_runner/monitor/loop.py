@@ -82,6 +82,8 @@ class Loop:
         if alert is not None and alert.kind not in self._alerted:
             self._alerted.add(alert.kind)
             self._tell({"alert": alert.kind, "message": alert.message})
+        if alert is not None and alert.kind == "memory_limit" and self.engine.launch_is_stopped():
+            self.engine.kill()  # nobody else can, and each moment takes more memory
 
     def _obey(self, line: str) -> bool:
         """Carry out one command; True where it says stop."""

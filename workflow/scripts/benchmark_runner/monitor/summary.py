@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.monitor.probe import Sample
@@ -11,6 +12,10 @@ from benchmark_runner.protocol.events import Window
 
 # Field of the record: name in the samples. A field that is null takes its reason from there.
 SOURCES: Final = {
+    "longest_gap_ms": "machine_busy_seconds",
+    "stopped_ms": "machine_busy_seconds",
+    "cores_beyond_given": "machine_busy_seconds",
+    "priorities_raised": "machine_busy_seconds",
     "engine_peak_rss_bytes": "engine_rss_bytes",
     "engine_mean_rss_bytes": "engine_rss_bytes",
     "engine_threads_max": "engine_threads",
@@ -115,6 +120,26 @@ def _frequencies(inside: Sequence[Sample], cores: Sequence[int], engine_cores: S
     return [values[place] for values in _values(inside, "cpu_frequency_mhz_per_core") for place in places]
 
 
+def _stopped(inside: Sequence[Sample]) -> dict[str, float]:
+    """Time in which each kind of process was seen stopped, unit: ms: from the sample before to the one that saw it."""
+    found: dict[str, float] = {}
+    for before, after in pairwise(inside):
+        for what in after.get("stopped_processes", ()):
+            found[what] = round(found.get(what, 0.0) + (after["time_ns"] - before["time_ns"]) / 1e6, 3)
+    return found
+
+
+def _longest_gap_ms(samples: Sequence[Sample], window: Window) -> float | None:
+    """The longest time between two samples that touches the window."""
+    pairs = pairwise(sample["time_ns"] for sample in samples)
+    gaps = [after - before for before, after in pairs if after >= window.start_ns and before <= window.end_ns]
+    return round(max(gaps) / 1e6, 3) if gaps else None
+
+
+def _union(samples: Sequence[Sample], name: str) -> list[Any]:
+    return sorted({value for values in _values(samples, name) for value in values})
+
+
 def _gpu(metrics: Metrics, inside: Sequence[Sample], window: Window, absent: dict[str, str]) -> dict[str, Any] | None:
     if not _values(metrics.samples, "gpu_utilization_percent"):
         return None
@@ -173,19 +198,25 @@ def summarise(
     rss = _values(inside, "engine_rss_bytes")
     busy_seconds = increase(samples, "machine_busy_seconds", window)
     monitor_seconds = increase(samples, "monitor_cpu_seconds", window) or 0.0
-    foreign = None if busy_seconds is None else busy_seconds - usage.cpu_seconds - monitor_seconds
+    # The kernel's account knows what the engine waited for, the samples what it left to the launch command.
+    engine_seconds = max([usage.cpu_seconds, *_values(inside, "engine_cpu_seconds")])
+    foreign = None if busy_seconds is None else busy_seconds - engine_seconds - monitor_seconds
     all_cores_seconds = window.seconds * len(metrics.cores)
     frequencies = _frequencies(inside, metrics.cores, engine_cores)
     absent: dict[str, str] = {}
     summary: dict[str, Any] = {
         "samples": len(inside),
         "missed_samples": metrics.missed,
+        "longest_gap_ms": _longest_gap_ms(samples, window),
+        "stopped_ms": _stopped(inside) if inside else None,
+        "cores_beyond_given": _union(inside, "cores_beyond_given") if inside else None,
+        "priorities_raised": _union(inside, "priorities_raised") if inside else None,
         "interval_ms": metrics.interval_ms,
         "duration_ms": round(window.seconds * 1e3, 3),
         # The kernel's high-water mark misses no peak between samples, but knows of each process alone.
         "engine_peak_rss_bytes": (None if "engine_rss_bytes" in metrics.absent else max([*rss, usage.peak_rss_bytes])),
         "engine_mean_rss_bytes": round(sum(rss) / len(rss)) if rss else None,
-        "engine_cpu_percent_mean": _percent(usage.cpu_seconds, window.seconds),
+        "engine_cpu_percent_mean": _percent(engine_seconds, window.seconds),
         "engine_threads_max": max(_values(inside, "engine_threads"), default=None),
         "engine_busy_threads": _median_high(_values(_within(samples, measured), "engine_busy_threads")),
         "machine_cpu_percent_mean": _percent(busy_seconds, all_cores_seconds),

@@ -1,10 +1,15 @@
-"""Waits for whatever happens first: the engine, the monitor, a signal, the parent's death, a deadline. Never polls."""
+"""Waits for whatever happens first: the engine, the monitor, a signal, the parent's death, a deadline.
+
+Nothing is polled but what cannot tell of itself: that something has fallen silent (Watch.look_after).
+"""
 
 from __future__ import annotations
 
 import os
 import selectors
 import signal
+import time
+from collections.abc import Callable
 from typing import Final
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -14,6 +19,9 @@ CALLER_DIED: Final = signal.SIGUSR1
 SIGNAL_EXIT_BASE: Final = 128
 # EX_TEMPFAIL of sysexits.h: the same command may succeed when it is run again.
 EXIT_MONITOR_DIED: Final = 75
+
+# Chosen: what has fallen silent is noticed within seconds, by one wake-up beside a second of computing.
+LOOK_SECONDS: Final = 1.0
 
 _SIGNAL_KEY: Final = "signal"
 _PARENT_KEY: Final = "parent"
@@ -47,6 +55,7 @@ class Watch:
         signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
         for number in (CALLER_DIED, *filter(heeded, SIGNALS)):
             signal.signal(number, _no_action)
+        self._look: Callable[[], set[str]] | None = None
         self.add(self._wakeup, _SIGNAL_KEY)
         self._watch_parent()
 
@@ -70,12 +79,25 @@ class Watch:
         """Stop watching a descriptor."""
         self._selector.unregister(descriptor)
 
+    def look_after(self, look: Callable[[], set[str]] | None) -> None:
+        """Call look once a second while waiting: the keys that it gives are reported, what it raises is raised."""
+        self._look = look
+
     def wait(self, seconds: float) -> set[str]:
         """Keys of what has become readable; empty when the time is up.
 
         Raises InterruptedLaunchError on SIGINT, SIGTERM, SIGHUP and on the parent's death.
         """
-        ready = {str(key.data) for key, _ in self._selector.select(max(0.0, seconds))}
+        deadline = time.monotonic() + seconds
+        ready: set[str] = set()
+        while not ready:
+            left = max(0.0, deadline - time.monotonic())
+            step = left if self._look is None else min(left, LOOK_SECONDS)
+            ready = {str(key.data) for key, _ in self._selector.select(step)}
+            if self._look is not None:
+                ready |= self._look()
+            if step == left:
+                break
         if _SIGNAL_KEY in ready:
             number = os.read(self._wakeup, 1)[0]
             if number == CALLER_DIED:

@@ -21,8 +21,18 @@ from benchmark_runner.statistics.verdicts import Judgement, family_tests, judge_
 
 Kind = Literal["primary", "exploratory", "control"]
 
-DISTURBANCES: Final = ("foreign_gpu_process", "high_load", "low_memory", "busy_process", "foreign_load", "stolen_time")
-"""Kinds of a record's warnings that say that something else used the machine during the launch."""
+DISTURBANCES: Final = (
+    "foreign_gpu_process",
+    "high_load",
+    "low_memory",
+    "busy_process",
+    "foreign_load",
+    "stolen_time",
+    "stopped",
+    "sampling_gap",
+    "suspended",
+)
+"""Kinds of a record's warnings that say that something else used the machine during the launch, or held it up."""
 
 
 def is_disturbed(launch: Launch) -> bool:
