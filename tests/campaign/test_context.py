@@ -81,6 +81,8 @@ def test_texts_of_the_fidelity_check_must_fit_too(context):
     assert [path for path, _ in found] == [["fidelity", "prompts", 1]]
     built_in = list(prompt_problems({"fidelity": {"max_tokens": 64, "prompts": None}}, context))
     assert {tuple(path) for path, _ in built_in} == {("fidelity", "max_tokens")}
+    some_fit = prompt_problems({"fidelity": {"max_tokens": 40, "prompts": None}}, context)
+    assert list(some_fit) == []
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import file_sha256
 from benchmark_runner.model import prompts
 from benchmark_runner.model.counted_text import text_of
-from benchmark_runner.model.fidelity_prompts import LONG_PROMPTS
+from benchmark_runner.model.fidelity_prompts import DEFAULT_PROMPTS
 from benchmark_runner.model.manifest import build_manifest
 
 
@@ -144,10 +144,32 @@ def test_prompts_of_workloads_hold_nothing_random(model_dir: Path) -> None:
     assert prompts.build_prompts(plan, manifest, model_dir, 7) == prompts.build_prompts(plan, manifest, model_dir, 8)
 
 
-def test_long_texts_of_the_dozen_are_left_out_where_the_context_is_short(model_dir: Path) -> None:
+def test_texts_of_the_dozen_that_do_not_fit_are_left_out_and_own_ones_are_refused(model_dir: Path) -> None:
     plan = plan_of()
-    plan["fidelity"]["prompts"] = [LONG_PROMPTS[2], "Hi"]
-    assert build(model_dir, plan)["fidelity"][0]["text"] == "Hi"
-    plan["fidelity"]["prompts"] = ["x" * len(LONG_PROMPTS[2])]
+    plan["fidelity"]["prompts"] = list(DEFAULT_PROMPTS)
+    taken = [entry["text"] for entry in build(model_dir, plan)["fidelity"]]
+    assert taken[:-1] == [text for text in DEFAULT_PROMPTS if len(text.encode()) <= 64 - 8]
+    plan["fidelity"]["max_new_tokens"] = 63
+    with pytest.raises(BenchmarkError, match="fidelity prompt 12"):
+        build(model_dir, plan)
+    plan["fidelity"]["prompts"] = ["Hi", "x" * 62]
     with pytest.raises(BenchmarkError, match="fidelity prompt 1"):
         build(model_dir, plan)
+
+
+@pytest.mark.parametrize("max_new_tokens", [1, 8, 30, 50])
+def test_every_text_of_the_fidelity_check_fits_a_short_context(model_dir: Path, max_new_tokens: int) -> None:
+    plan = plan_of()
+    plan["fidelity"] = {"max_new_tokens": max_new_tokens, "prompts": ["Hi"]}
+    built = build(model_dir, plan)
+    lengths = [len(entry["prompt_ids"]) for entry in built["fidelity"]] + [len(ids) for ids in built["unseen"]]
+    assert max(lengths) + max_new_tokens <= 64
+    assert len(built["unseen"]) == 3
+    assert all(entry["text"] and len(entry["text"].encode()) == len(entry["prompt_ids"]) for entry in built["fidelity"])
+
+
+def test_a_context_without_room_for_a_word_has_no_unseen_text(model_dir: Path) -> None:
+    plan = plan_of()
+    plan["fidelity"] = {"max_new_tokens": 63, "prompts": ["H"]}
+    built = build(model_dir, plan)
+    assert (len(built["fidelity"]), built["unseen"], built["unseen_seed"]) == (1, [], None)

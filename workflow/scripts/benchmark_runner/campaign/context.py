@@ -131,7 +131,11 @@ def prompt_problems(config: Mapping[str, Any], context: Context | None) -> Itera
     if context is None or not isinstance(fidelity, dict) or not _is_count(fidelity.get("max_tokens")):
         return
     given = fidelity.get("prompts")
-    for index, text in enumerate(given if isinstance(given, list) else SHORT_PROMPTS):
-        found = _case_problem({"prompt": text, "max_tokens": fidelity["max_tokens"]}, context)
-        if found:
-            yield ["fidelity", *(["prompts", index] if given and found[0] == "prompt" else ["max_tokens"])], found[1]
+    texts = given if isinstance(given, list) else SHORT_PROMPTS
+    found = [_case_problem({"prompt": text, "max_tokens": fidelity["max_tokens"]}, context) for text in texts]
+    if given is None and not all(found):
+        return  # of the built-in ones those that fit are taken
+    for index, problem in enumerate(found):
+        if problem:
+            place = ["prompts", index] if given and problem[0] == "prompt" else ["max_tokens"]
+            yield ["fidelity", *place], problem[1]

@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import secrets
 import sys
+from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -17,7 +18,7 @@ from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.model.chat import render
 from benchmark_runner.model.counted_text import WORDS, text_of
-from benchmark_runner.model.fidelity_prompts import LONG_PROMPTS
+from benchmark_runner.model.fidelity_prompts import DEFAULT_PROMPTS
 from benchmark_runner.model.llama_config import eos_ids
 from benchmark_runner.namedfile import read_named_text
 
@@ -102,13 +103,15 @@ def _file_text(path: Path, sha256: str | None) -> str:
 
 
 def _fidelity_prompts(plan: dict[str, Any], encoder: PromptEncoder) -> list[dict[str, Any]]:
-    """The fidelity check's texts with their ids, long ones of the built-in dozen only where the model can take them."""
+    """The fidelity check's texts with their ids, those of the built-in dozen only where the model can take them."""
+    texts, max_new_tokens = plan["fidelity"]["prompts"], plan["fidelity"]["max_new_tokens"]
+    is_built_in = texts == list(DEFAULT_PROMPTS)
     found = []
-    for number, text in enumerate(plan["fidelity"]["prompts"], start=1):
+    for number, text in enumerate(texts, start=1):
         try:
-            ids = encoder.checked_ids({"kind": "text", "text": text}, plan["fidelity"]["max_new_tokens"])
+            ids = encoder.checked_ids({"kind": "text", "text": text}, max_new_tokens)
         except BenchmarkError as error:
-            if text in LONG_PROMPTS:
+            if is_built_in and (found or number < len(texts)):
                 continue
             raise BenchmarkError(f"fidelity prompt {number}: {error}") from error
         found.append({"text": text, "prompt_ids": ids})
@@ -118,16 +121,21 @@ def _fidelity_prompts(plan: dict[str, Any], encoder: PromptEncoder) -> list[dict
 def _unseen(seed: int, plan: dict[str, Any], encoder: PromptEncoder) -> tuple[list[dict[str, Any]], list[list[int]]]:
     """A text that joins the fidelity prompts, and ids of others that are only timed; all drawn from seed.
 
-    No table of answers that was made before can hold them. Where the context has no room there are none.
+    No table of answers that was made before can hold them. They have as many words as fit into the context; where it
+    has no room for one there are none.
     """
-    room = encoder.context_length - plan["fidelity"]["max_new_tokens"]
-    # A word of the story takes one or two tokens.
-    words = min(UNSEEN_WORDS, room // 4)
-    if words < 1:
+    room, draw = encoder.context_length - plan["fidelity"]["max_new_tokens"], Random(seed)
+    drawn = [draw.choices(WORDS, k=UNSEEN_WORDS) for _ in range(1 + UNSEEN_TIMED)]
+
+    def encoded(words: int) -> list[list[int]]:
+        return [encoder.encode(" ".join(text[:words])) for text in drawn]
+
+    # The longest text of so many words grows with their number.
+    words = bisect_right(range(1, UNSEEN_WORDS + 1), room, key=lambda count: max(map(len, encoded(count))))
+    if not words:
         return [], []
-    draw = Random(seed)
-    text, *timed = (" ".join(draw.choices(WORDS, k=words)) for _ in range(1 + UNSEEN_TIMED))
-    return [{"text": text, "prompt_ids": encoder.encode(text)}], [encoder.encode(other) for other in timed]
+    first, *timed = encoded(words)
+    return [{"text": " ".join(drawn[0][:words]), "prompt_ids": first}], timed
 
 
 def build_prompts(plan: dict[str, Any], manifest: dict[str, Any], folder: Path, seed: int) -> dict[str, Any]:
