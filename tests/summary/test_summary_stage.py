@@ -207,7 +207,7 @@ def test_the_nearest_rival_s_verdict_stands_for_the_others(tmp_path: Path) -> No
     words = _answer(tmp_path, [TORCH, CANDLE, burn])["summary"]["recommendation"]
     assert words.startswith("Take candle for the shortest answers in latency_test: candle answers 1.")
     assert "times as fast as burn" in words
-    assert "It is further ahead of torch, as certainly." in words
+    assert "Its lead over torch is larger and equally certain." in words
     assert words.count("times as fast as") == 1
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmark_runner.business.advice import recommendations
 from benchmark_runner.business.cost import Rate, cost, energy_usd_per_million_tokens, owned_usd_per_hour
 from benchmark_runner.business.facts import risk_facts
 from benchmark_runner.business.hardware import Hardware, mismatch
@@ -88,7 +87,7 @@ def business_document(inputs: Inputs) -> dict[str, Any]:
         "costs": costs,
         "break_even": _break_even(inputs),
         "risk": [_risk(inputs, engine, today) for engine in measured],
-        "recommendations": recommendations(inputs.statistics, inputs.performance),
+        "recommendations": inputs.performance["advice"],
     }
 
 

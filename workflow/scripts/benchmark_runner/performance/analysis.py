@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark_runner.performance import ranking
+from benchmark_runner.performance import advice, ranking
 from benchmark_runner.performance.decode import decode_by_position
 from benchmark_runner.performance.ranking import LATENCY
 from benchmark_runner.statistics.results import Cell, Results
@@ -100,21 +100,22 @@ def analyse(
     headline = ranking.choose_headline(plan)
     latency, throughput = (ranking.headline_cell(headline, figure) for figure in ("latency", "throughput"))
     matrix = ranking.comparison_matrix(results, latency, throughput)
-    ranked = ranking.rank(results, matrix, latency)
-    names = [entry["engine"] for entry in ranked]
-    fastest, rivals = ranking.leader(results, names, latency, LATENCY)
+    now = ranking.standing(results, latency)
+    # The best figures are those of engines that lost no launch, where there is one.
+    names = [name for name in now.ranked if name not in now.lost] or now.ranked
     gpu, gpu_reason = ranking.gpu_utilisation(raw, names, throughput.workload)
     cells = [(workload["name"], case["name"]) for workload in plan["workloads"] for case in workload["cases"]]
     return {
         "schema_version": SCHEMA_VERSION,
         "headline": headline,
         "comparison_matrix": matrix,
-        "ranking": ranked,
+        "ranking": ranking.rank(results, matrix, now, latency),
         "unranked": [{"engine": name, "reason": one["reason"]} for name, one in matrix.items() if not one["ranked"]],
-        "fastest_engine": fastest,
+        "fastest_engine": now.fastest,
         "fastest_candidate": names[0] if names else None,
-        "not_separated_from_candidate": rivals,
-        "best_throughput": ranking.best_by_throughput(matrix),
+        "not_separated_from_candidate": now.rivals,
+        "advice": advice.statements(results, plan),
+        "best_throughput": ranking.best_by_throughput(matrix, names),
         "most_consistent": ranking.most_consistent(results, names, latency),
         "best_gpu_utilization": gpu,
         "best_gpu_utilization_reason": gpu_reason,

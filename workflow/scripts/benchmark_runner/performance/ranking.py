@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from benchmark_runner.statistics.results import Cell, Results
 
@@ -78,35 +78,47 @@ def comparison_matrix(results: Results, latency: Cell, throughput: Cell) -> dict
     return matrix
 
 
-def rank(results: Results, matrix: Mapping[str, Mapping[str, Any]], latency: Cell) -> list[dict[str, Any]]:
-    """Ranked engines by latency, each with those that the data do not separate from it."""
-    names = sorted(
-        (name for name, figures in matrix.items() if figures["ranked"]), key=lambda name: matrix[name]["latency_ms"]
-    )
+class Standing(NamedTuple):
+    """Engines in one cell: ranked by latency, those that lost launches behind the others; what these lost; the fastest
+    engine where that is certain, and the rivals that keep the first from being it."""
+
+    ranked: list[str]
+    lost: Mapping[str, str]
+    fastest: str | None
+    rivals: list[str]
+
+
+def standing(results: Results, cell: Cell) -> Standing:
+    """Who is ahead in a cell and whether that is certain.
+
+    The first is the fastest only when it lost no launch, another engine lost none either, and its verdict against every
+    such engine is certain. What an engine shows that lost launches are the times of those that survived.
+    """
+    unranked = results.unranked(cell, LATENCY)
+    latencies = {name: results.point(name, cell, LATENCY) for name in results.engines if name not in unranked}
+    lost = {name: words for name in latencies if (words := results.engines[name]["lost_launches"])}
+    known = {name: value for name, value in latencies.items() if value is not None}
+    ranked = sorted(known, key=lambda name: (name in lost, known[name]))
+    reliable = [name for name in ranked if name not in lost]
+    rivals = [other for other in reliable[1:] if not results.is_faster(reliable[0], other, cell, LATENCY)]
+    fastest = reliable[0] if len(reliable) > 1 and not rivals else None
+    return Standing(ranked, lost, fastest, rivals)
+
+
+def rank(results: Results, matrix: Mapping[str, Mapping[str, Any]], now: Standing, cell: Cell) -> list[dict[str, Any]]:
+    """Ranked engines, each with those that the data do not separate from it and what launches it lost."""
     return [
         {
             "engine": name,
             "latency_ms": matrix[name]["latency_ms"],
             "throughput": matrix[name]["throughput"],
             "tied_with": [
-                other for other in names if other != name and not results.separated(name, other, latency, LATENCY)
+                other for other in now.ranked if other != name and not results.separated(name, other, cell, LATENCY)
             ],
+            "lost_launches": now.lost.get(name),
         }
-        for name in names
+        for name in now.ranked
     ]
-
-
-def leader(results: Results, names: list[str], cell: Cell, metric: str) -> tuple[str | None, list[str]]:
-    """(best engine, rivals that keep it from being certain); the engine is None where rivals or competitors are
-    wanting.
-
-    `names` are ordered best first. The best is certain only when its verdict against every other one is.
-    """
-    if len(names) < 2:
-        return None, []
-    first, others = names[0], names[1:]
-    rivals = [other for other in others if not results.is_faster(first, other, cell, metric)]
-    return (None if rivals else first), rivals
 
 
 def most_consistent(results: Results, names: list[str], cell: Cell) -> dict[str, Any] | None:
@@ -123,9 +135,9 @@ def most_consistent(results: Results, names: list[str], cell: Cell) -> dict[str,
     return {"engine": best, "cv": spreads[best]}
 
 
-def best_by_throughput(matrix: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Ranked engine with the highest throughput and that figure; says nothing about certainty."""
-    known = {name: one["throughput"] for name, one in matrix.items() if one["ranked"] and one["throughput"] is not None}
+def best_by_throughput(matrix: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> dict[str, Any] | None:
+    """The engine among these with the highest throughput and that figure; says nothing about certainty."""
+    known = {name: rate for name in names if (rate := matrix[name]["throughput"]) is not None}
     if not known:
         return None
     best = max(known, key=lambda name: known[name])

@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from benchmark_runner.display import milliseconds, plural, significant
 from benchmark_runner.report.inputs import Document, Inputs
-from benchmark_runner.statistics.results import Cell as Place
-from benchmark_runner.summary.recommendation import QUICK
+from benchmark_runner.summary.recommendation import QUICK, headline_advice
 
 DOUBTS_SHOWN: Final = 3  # more would push the figures off the first screen; the section below has all
 
@@ -35,34 +34,7 @@ class Figure:
 
 def answer(inputs: Inputs) -> str:
     """The answer in one sentence, or two where it is not decided."""
-    ranking, headline = inputs.performance["ranking"], inputs.performance["headline"]["latency"]
-    if not ranking:
-        return "No engine was measured, so there is no answer yet."
-    fastest, rivals = inputs.performance["fastest_engine"], inputs.performance["not_separated_from_candidate"]
-    if len(ranking) == 1:
-        return f"Only {ranking[0]['engine']} was measured, so there is nothing to compare it with."
-    if fastest is None:
-        ahead = ranking[0]["engine"]
-        return (
-            f"The data do not say which engine is fastest in {headline['workload']}. {ahead} is ahead, but cannot be "
-            f"told from {', '.join(rivals)}."
-        )
-    others = [entry["engine"] for entry in ranking if entry["engine"] != fastest]
-    place = Place(headline["workload"], headline["case"])
-    nearest = inputs.results.between(fastest, others[0], place, headline["metric"])
-    return f"{fastest} is the fastest engine in {headline['workload']}{_lead(fastest, others[0], nearest)}."
-
-
-def _lead(fastest: str, runner_up: str, comparison: Mapping[str, Any] | None) -> str:
-    """By how much the fastest leads the next, with the interval of the ratio."""
-    ratio = None if comparison is None else comparison["ratio"]
-    if comparison is None or ratio is None:
-        return ""
-    point, low, high = (ratio[key] for key in ("point", "low", "high"))
-    if comparison["engine"] != fastest:
-        point, low, high = 1 / point, 1 / high, 1 / low
-    span = "" if low == high else f" ({ratio['level']:.0%} interval {significant(low)} to {significant(high)})"
-    return f": {significant(point)} times as fast as {runner_up}{span}"
+    return str(headline_advice(inputs.performance)["answer"])
 
 
 def recommendation(inputs: Inputs) -> str:

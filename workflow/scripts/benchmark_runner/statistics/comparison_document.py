@@ -16,6 +16,7 @@ from benchmark_runner.statistics.families import Place
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN, TestResult
 from benchmark_runner.statistics.inputs import Inputs
 from benchmark_runner.statistics.looks import Looks
+from benchmark_runner.statistics.losses import loss_words
 from benchmark_runner.statistics.metrics import METRICS, PRIMARY, Metric
 from benchmark_runner.statistics.power import (
     detectable_ratio,
@@ -182,18 +183,24 @@ class Writer:
         judgement, place = member.judgement, member.place
         pair = judgement.pair
         engines = [self._inputs.engines[name] for name in (pair.engine, pair.reference)]
+        lost = [
+            f"{one.name} {words}"
+            for one in engines
+            if (words := loss_words(launch for launch in one.launches if launch.workload == place.workload))
+        ]
         calm = member.without_events
         events = "few_undisturbed" if calm is not None and calm.verdict == "untestable" else "event_sensitive"
         cell = _cell_qualifiers(self._measured, family.metric, place, pair)
         held = {
             "control_differs": judgement.doubted,
+            "lost_launches": bool(lost),
             "unpaired": not pair.paired,
             "outlier_sensitive": "without_outliers" in changed_by,
             events: "without_events" in changed_by,
             "settings_differ": settings,
             **dict.fromkeys((*families.qualifiers(*engines), *cell), True),
         }
-        seen = {"control_differs": percent_or_times(from_log(pair.doubt))}
+        seen = {"control_differs": percent_or_times(from_log(pair.doubt)), "lost_launches": "; ".join(lost)}
         return {name: qualifier_words(name, seen.get(name, "")) for name in QUALIFIERS if held.get(name)}
 
     def comparison(self, family: Family, member: Member) -> dict[str, Any]:

@@ -79,7 +79,9 @@ def sentence(judgement: Judgement, metric: Metric, marks: Mapping[str, str], det
     subject = judgement.faster or pair.engine
     if judgement.verdict == "untestable":
         seen = f" ({claim(judgement, metric, pair.engine)} so far)" if judgement.ratio is not None else ""
-        return f"{pair.engine} against {pair.reference}, {metric.label}: no verdict, since {judgement.reason}{seen}"
+        lost = f"; {marks['lost_launches']}" if "lost_launches" in marks else ""
+        because = f"no verdict, since {judgement.reason}{seen}{lost}"
+        return f"{pair.engine} against {pair.reference}, {metric.label}: {because}"
     if judgement.verdict in CERTAIN:
         sure = f"the order is certain at the {level} level" if pair.paired else f"both tests agree at the {level} level"
         small = [f"a difference within {MARGIN}"] if judgement.equivalent else []

@@ -17,6 +17,7 @@ from benchmark_runner.statistics.families import Pairing
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
+from benchmark_runner.statistics.losses import loss_words
 from benchmark_runner.statistics.metrics import METRICS
 from benchmark_runner.statistics.samples import CellKey, each_sample
 from benchmark_runner.statistics.settings import joined, settings_by_workload
@@ -85,6 +86,7 @@ def engine_json(inputs: Inputs, engine: EngineData) -> dict[str, Any]:
         "build_told": build_told(good),
         "planned_launches": planned,
         "launches": dict(Counter(launch.status for launch in engine.launches)),
+        "lost_launches": loss_words(engine.launches),
         "status": status,
         "reason": reason,
         "remedy": remedy,

@@ -9,6 +9,7 @@ from benchmark_runner.statistics.results import Results
 from benchmark_runner.summary.recommendation import recommend
 
 SCHEMA_VERSION: Final = 1
+NO_FASTEST: Final = "the data do not separate the engines, or fewer than two finished all their launches"
 
 
 def _consistency_reason(performance: Mapping[str, Any]) -> str | None:
@@ -30,7 +31,7 @@ def summary_document(plan: Mapping[str, Any], results: Results, performance: Map
         "headline": performance["headline"],
         "summary": {
             "fastest_engine": fastest,
-            "fastest_engine_reason": None if fastest else "the data do not separate the engines, or there is only one",
+            "fastest_engine_reason": None if fastest else NO_FASTEST,
             "best_throughput": throughput["tokens_per_s"] if throughput else None,
             "best_throughput_engine": throughput["engine"] if throughput else None,
             "best_throughput_reason": None if throughput else no_figure or "no throughput was measured",

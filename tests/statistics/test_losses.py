@@ -1,0 +1,106 @@
+"""Launches that an engine lost are told in its verdicts and take it out of the first place, whatever ended them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from records import ScriptedEngine, ScriptedWorkload, write_results
+
+SPREAD: dict[str, Any] = {"launch_spread": 0.01, "iteration_spread": 0.01}
+TORCH = ScriptedEngine("torch", **SPREAD)
+BURN = ScriptedEngine("burn", ttft_ms=15.0, itl_ms=7.5, **SPREAD)
+LATENCY, THROUGHPUT = ScriptedWorkload("latency_test"), ScriptedWorkload("throughput_test")
+
+
+def _lossy(statuses: dict[tuple[str, int], str], name: str = "candle", **options: Any) -> ScriptedEngine:
+    return ScriptedEngine(name, statuses=statuses, **{"ttft_ms": 10.0, "itl_ms": 5.0, **SPREAD, **options})
+
+
+def _results(folder: Path, engines: list[ScriptedEngine], *workloads: ScriptedWorkload) -> tuple[Any, Any, Any]:
+    """(comparisons, performance, summary) of eight launches."""
+    write_results(folder, engines, workloads or (LATENCY,), launches=8)
+    files = ("analysis/statistical_summary.json", "analysis/performance_analysis.json", "summary.json")
+    statistics, performance, summary = (json.loads((folder / name).read_text()) for name in files)
+    return statistics["comparisons"], performance, summary["summary"]
+
+
+def _primary(comparisons: Any, engine: str, reference: str, workload: str = "latency_test") -> Any:
+    return next(
+        one
+        for one in comparisons
+        if (one["kind"], one["engine"], one["reference"], one["workload"]) == ("primary", engine, reference, workload)
+    )
+
+
+@pytest.mark.parametrize(
+    ("statuses", "words"),
+    [
+        (("failed",) * 3, "failed in 3 of 8 launches"),
+        (("timeout",) * 2, "lost 2 of 8 launches (2 timed out)"),
+        (("memory_limit",), "lost 1 of 8 launches (1 ran into the memory limit)"),
+        (("unavailable",) * 2, "lost 2 of 8 launches (2 could not start)"),
+        (("timeout", "failed", "timeout"), "lost 3 of 8 launches (2 timed out, 1 failed)"),
+        (("thermal_limit", "interrupted"), "lost 2 of 8 launches (1 ended for heat, 1 interrupted)"),
+    ],
+)
+def test_an_engine_that_lost_launches_is_told_so_in_verdict_and_answer(
+    tmp_path: Path, statuses: tuple[str, ...], words: str
+) -> None:
+    lost = {("latency_test", 2 * number): status for number, status in enumerate(statuses, start=1)}
+    comparisons, performance, summary = _results(tmp_path, [TORCH, _lossy(lost)])
+    one = _primary(comparisons, "candle", "torch")
+    assert one["verdict"] == "meaningfully_faster" and "lost_launches" in one["qualifiers"]
+    assert f"candle {words}" in one["sentence"] and f"candle {words}" in summary["recommendation"]
+    assert summary["fastest_engine"] is None and summary["best_latency_engine"] == "torch"
+    assert [entry["engine"] for entry in performance["ranking"]] == ["torch", "candle"]
+    assert [entry["lost_launches"] for entry in performance["ranking"]] == [None, words]
+    assert performance["advice"][0]["engine"] is None and f"candle {words}" in performance["advice"][0]["sentence"]
+
+
+def test_the_fastest_is_found_among_those_that_lost_nothing(tmp_path: Path) -> None:
+    comparisons, performance, summary = _results(tmp_path, [TORCH, BURN, _lossy({("latency_test", 4): "failed"})])
+    assert (summary["fastest_engine"], summary["best_throughput_engine"]) == ("burn", "burn")
+    assert [entry["engine"] for entry in performance["ranking"]] == ["burn", "torch", "candle"]
+    assert "lost_launches" not in _primary(comparisons, "burn", "torch")["qualifiers"]
+    assert "candle failed in 1 of 8 launches, so it ranks behind" in summary["recommendation"]
+    assert "although candle answers" in summary["recommendation"]
+
+
+def test_losses_in_one_workload_qualify_its_verdicts_and_cost_the_first_place_everywhere(tmp_path: Path) -> None:
+    lossy = _lossy({("throughput_test", 1): "failed", ("throughput_test", 2): "failed"})
+    comparisons, _, summary = _results(tmp_path, [TORCH, lossy, BURN], LATENCY, THROUGHPUT)
+    qualified = {
+        workload: _primary(comparisons, "candle", "torch", workload)["qualifiers"]
+        for workload in ("latency_test", "throughput_test")
+    }
+    assert "lost_launches" not in qualified["latency_test"] and "lost_launches" in qualified["throughput_test"]
+    assert summary["fastest_engine"] == "burn"
+    assert "candle failed in 2 of 16 launches" in summary["recommendation"]
+
+
+def test_a_baseline_that_lost_launches_is_no_measure_that_goes_unsaid(tmp_path: Path) -> None:
+    baseline = _lossy({("latency_test", 3): "timeout"}, "torch", ttft_ms=20.0, itl_ms=10.0)
+    fast = ScriptedEngine("candle", ttft_ms=10.0, itl_ms=5.0, **SPREAD)
+    comparisons, performance, summary = _results(tmp_path, [baseline, BURN, fast])
+    assert summary["fastest_engine"] == "candle" and performance["ranking"][-1]["engine"] == "torch"
+    assert "torch lost 1 of 8 launches (1 timed out)" in _primary(comparisons, "burn", "torch")["sentence"]
+    assert "torch lost 1 of 8 launches (1 timed out), so it ranks behind" in summary["recommendation"]
+
+
+def test_a_control_that_lost_launches_changes_no_rank(tmp_path: Path) -> None:
+    control = ScriptedEngine("torch_control", control_of="torch", statuses={("latency_test", 2): "failed"}, **SPREAD)
+    comparisons, _, summary = _results(tmp_path, [TORCH, BURN, control])
+    assert summary["fastest_engine"] == "burn"
+    own = next(one for one in comparisons if one["kind"] == "control")
+    assert "lost_launches" in own["qualifiers"] and "torch_control failed in 1 of 8 launches" in own["sentence"]
+
+
+def test_an_engine_without_a_launch_to_show_says_why_there_is_no_verdict(tmp_path: Path) -> None:
+    lost = {("latency_test", block): "failed" for block in range(1, 9)}
+    comparisons, _, summary = _results(tmp_path, [TORCH, BURN, _lossy(lost)])
+    assert "candle failed in 8 of 8 launches" in _primary(comparisons, "candle", "torch")["sentence"]
+    assert summary["fastest_engine"] == "burn" and "candle is left out" in summary["recommendation"]
