@@ -10,7 +10,17 @@ from benchmark_runner.protocol.events import Window, read_events
 CASE = {"max_new_tokens": 2, "ignore_eos": True, "eos_ids": [9]}
 SPEC = {"device": "cpu", "warmup_iterations": 1, "iterations": 1, "cases": [CASE]}
 WINDOW = Window(100, 1000)
-HELLO = {"event": "hello", "engine": "e", "version": "1", "protocol": 1, "build": {}, "capabilities": {}}
+CAPABILITIES = {
+    "devices": ["cpu"],
+    "dtypes": ["f32"],
+    "sampling": ["greedy"],
+    "seed": True,
+    "load_modes": ["closed"],
+    "max_concurrency": 1,
+    "ignore_eos": True,
+}
+HELLO = {"event": "hello", "engine": "e", "version": "1", "protocol": 1, "build": {}, "capabilities": CAPABILITIES}
+VOCABULARY = 50
 LOAD = {"weights_dtype": "f32", "compute_dtype": "f32", "kv_cache_dtype": "f32", "device": "cpu", "threads": 1}
 
 
@@ -40,10 +50,17 @@ def sound() -> list[dict[str, Any]]:
     ]
 
 
+def written(event: Any) -> str:
+    """An event as an engine would write it; numbers that Python cannot write by name."""
+    named = {"twice": '{"event": "load_start", "time_ns": 150, "time_ns": 160}'}
+    named["1e999 margin"] = json.dumps(iteration(400, margins=[1.0, 7.25])).replace("7.25", "1e999")
+    return named[event] if isinstance(event, str) else json.dumps(event).replace('"1e999"', "1e999")
+
+
 def report(tmp_path, events: list[Any], spec=SPEC, end: str = "\n"):
     path = tmp_path / "events.jsonl"
-    path.write_text("\n".join(json.dumps(event) for event in events) + end)
-    return read_events(path, spec, WINDOW)
+    path.write_text("\n".join(map(written, events)) + end)
+    return read_events(path, spec, WINDOW, VOCABULARY)
 
 
 def test_sound_events_are_taken_whole(tmp_path):
@@ -111,8 +128,33 @@ BROKEN = {
     "but 1 tokens were generated instead of 2": changed(4, token_ids=[5], token_ns=[410]),
     "finish is eos although the spec says ignore_eos": changed(4, finish="eos"),
     "finish is 'bored', not length or eos": changed(4, finish="bored"),
-    "token_ids, token_ns and used_prompt_ids must be integers": changed(4, token_ids=[5, 6.0]),
-    "iteration 0 of case 0: token_ids, token_ns and used_prompt_ids": changed(4, used_prompt_ids=[1, "2"]),
+    "iteration 0 of case 0: token_ids must be integers": changed(4, token_ids=[5, 6.0]),
+    "iteration 0 of case 0: token_ns must be integers": changed(4, token_ns=[410, False]),
+    "iteration 0 of case 0: used_prompt_ids must be integers": changed(4, used_prompt_ids=[1, "2"]),
+    "used_prompt_ids is empty": changed(4, used_prompt_ids=[]),
+    "token_ids holds -1, which is no id of the vocabulary's 50": changed(4, token_ids=[5, -1]),
+    "token_ids holds 50, which is no id of the vocabulary's 50": changed(4, token_ids=[50, 5]),
+    "token_ids holds 1e+30, which is no id": changed(4, token_ids=[10**30, 5]),
+    "used_prompt_ids holds 51, which is no id": changed(4, used_prompt_ids=[3, 51]),
+    "margins holds -0.5, not a number from 0 on": changed(4, margins=[0.5, -0.5]),
+    "margins holds True, not a number": changed(4, margins=[0.5, True]),
+    "margins holds inf, not a number": [*sound()[:4], "1e999 margin"],
+    "line 5 is no JSON: NaN is no number in JSON": changed(4, margins=[0.5, float("nan")]),
+    "line 5 is no JSON: -Infinity is no number": changed(4, margins=[float("-inf"), 1.0]),
+    "line 2 is no JSON: a key stands twice in one object": [HELLO, "twice"],
+    "hello.capabilities: 'devices' is a required property": changed(0, capabilities={"seed": True}),
+    "hello.capabilities.max_concurrency: 1.0 is not of type 'integer'": changed(
+        0, capabilities=CAPABILITIES | {"max_concurrency": 1.0}
+    ),
+    "hello.capabilities.devices: 5 is not of type 'array'": changed(0, capabilities=CAPABILITIES | {"devices": 5}),
+    "hello.build.flags.1 is beyond 63 bits": changed(0, build={"flags": [1, 2**63]}),
+    "hello.build.rate is not finite": [{**HELLO, "build": {"rate": "1e999"}}],
+    "hello.version holds half of a surrogate pair": changed(0, version="1\ud800"),
+    "a key of hello.build holds the character NUL": changed(0, build={"a\0": 1}),
+    "lists and objects deep": changed(0, build={"a": json.loads("[" * 40 + "]" * 40)}),
+    "hello takes 70": changed(0, build={"log": "x" * 70000}),
+    "load_end.threads: 0 is less than the minimum of 1": changed(2, threads=0),
+    "load_end.simd: 'all of it' does not match": changed(2, simd="all of it"),
     "iteration.tokenized_ns is 1.5, not of type int": changed(4, tokenized_ns=1.5),
     "iteration 0 of case 0: iteration: time goes back from 411 to 410 ns": changed(4, tokenized_ns=411),
     "done after the end": [*sound(), {"event": "done"}],
@@ -138,7 +180,7 @@ def test_what_was_sound_before_the_break_is_kept(tmp_path):
 
 def test_a_line_that_was_not_finished_is_no_event(tmp_path):
     result = report(tmp_path, sound()[:5], end="")
-    assert result.problem == "line 5 was not written to its end"
+    assert result.problem == "line 5 was not written to its end, or is longer than any event"
     assert len(result.iterations) == 1
 
 
@@ -160,3 +202,37 @@ def test_an_error_ends_the_sequence(tmp_path):
     result = report(tmp_path, events)
     assert (result.error, result.problem) == ({"kind": "unsupported", "message": "no"}, None)
     assert report(tmp_path, [*events, {"event": "done"}]).problem == "done after the end"
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u0085", "\x1c", "\r"])
+def test_lines_are_parted_at_their_ends_alone(tmp_path, mark):
+    path = tmp_path / "events.jsonl"
+    events = [HELLO | {"build": {"words": f"a{mark}b"}}, *sound()[1:]]
+    path.write_bytes("".join(json.dumps(event, ensure_ascii=mark == "\r") + "\n" for event in events).encode())
+    result = read_events(path, SPEC, WINDOW)
+    assert (result.problem, result.done) == (None, True)
+    assert result.hello is not None and result.hello["build"] == {"words": f"a{mark}b"}
+
+
+def test_the_place_of_each_iteration_in_the_file_is_known(tmp_path):
+    events = [HELLO | {"build": {"iteration": "iteration"}}, *sound()[1:]]
+    sizes = [len(written(event)) + 1 for event in events]
+    assert list(report(tmp_path, events).ends_bytes) == [sum(sizes[:4]), sum(sizes[:5])]
+
+
+def test_the_words_of_an_error_are_kept_whatever_they_hold(tmp_path):
+    said = {"event": "error", "kind": "internal", "message": "no\0 r\udfffope" + "!" * 10000}
+    result = report(tmp_path, [HELLO, said])
+    assert result.problem is None and result.error is not None
+    assert result.error["message"].startswith("no? r?ope!")
+    assert len(result.error["message"]) == 4000
+
+
+def test_nesting_without_end_and_a_line_without_end_are_no_traceback(tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b'{"event": ' + b"[" * 200_000 + b"\n")
+    assert "line 1 is no JSON" in (read_events(path, SPEC, WINDOW).problem or "")
+    path.write_bytes(b"1" * 9000 + b"\n")
+    assert "line 1 is no JSON" in (read_events(path, SPEC, WINDOW).problem or "")
+    path.write_bytes(b" " * 3_000_000)
+    assert "longer than any event" in (read_events(path, SPEC, WINDOW).problem or "")

@@ -1,20 +1,30 @@
 """Reads what an engine wrote and checks it against the protocol and the launch's own clock.
 
-The checks are this module's own: the JSON Schema of an event says the same of each line, but importing and running a
-validator costs more than the rest of the launch command.
+What an event may hold is said by its JSON Schema. Iterations are checked by this module's own code, which says the same
+of them: a validator would look at each token by itself.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from benchmark_runner.protocol.lines import (
+    EVENT_BYTES,
+    INT_LIMIT,
+    BrokenEventsError,
+    Event,
+    Line,
+    flaw,
+    lines_of,
+    parse_line,
+    readable,
+)
 from benchmark_runner.protocol.spec import PROTOCOL
-
-Event = dict[str, Any]
+from benchmark_runner.schemas import first_violation
 
 FIELDS: Final[Mapping[str, Mapping[str, type]]] = {
     "hello": {"engine": str, "version": str, "protocol": int, "build": dict, "capabilities": dict},
@@ -45,6 +55,12 @@ OPTIONAL: Final[Mapping[str, Mapping[str, type]]] = {
     "iteration": {"margins": list, "used_prompt_ids": list, "tokenized_ns": int},
 }
 
+WORDS: Final = 4000
+"""Most characters of an error's message that are kept (chosen)."""
+
+TOKEN_BYTES: Final = 128
+"""More than a token takes in an iteration: its id, its time and its margin."""
+
 
 class Window(NamedTuple):
     """A span of time, CLOCK_MONOTONIC nanoseconds."""
@@ -67,16 +83,14 @@ class EventReport(NamedTuple):
     error: dict[str, str] | None
     done: bool
     problem: str | None
+    ends_bytes: Sequence[int] = ()
+    """Size of the file after each iteration."""
 
     @property
     def measured(self) -> Window | None:
         """From the start of the first measured iteration to the end of the last; None where there is none."""
         spans = [(event["start_ns"], event["end_ns"]) for event in self.iterations if not event["warmup"]]
         return Window(spans[0][0], spans[-1][1]) if spans else None
-
-
-class BrokenEventsError(Exception):
-    """An event that the protocol does not allow; the message says which and why."""
 
 
 def expected_rounds(spec: Mapping[str, Any]) -> Iterator[tuple[bool, int, int]]:
@@ -110,15 +124,37 @@ def _check_rising(times: Iterable[int], what: str) -> None:
             raise BrokenEventsError(f"{what}: time goes back from {before} to {after} ns")
 
 
-def check_tokens(event: Event, case: Mapping[str, Any]) -> None:
-    """Number of tokens, their end and their times within one iteration; raises BrokenEventsError."""
+def _check_ids(event: Event, name: str, vocabulary: int) -> None:
+    ids = event[name]
+    if set(map(type, ids)) - {int}:
+        raise BrokenEventsError(f"{name} must be integers")
+    if ids and (min(ids) < 0 or max(ids) >= vocabulary):
+        wrong = next(value for value in ids if not 0 <= value < vocabulary)
+        raise BrokenEventsError(f"{name} holds {wrong:.6g}, which is no id of the vocabulary's {vocabulary}")
+
+
+def _check_margins(margins: list[Any], count: int) -> None:
+    if len(margins) != count:
+        raise BrokenEventsError(f"{count} token_ids but {len(margins)} margins")
+    for value in margins:
+        if type(value) not in (int, float) or not 0 <= value < math.inf:
+            raise BrokenEventsError(f"margins holds {value!r:.60}, not a number from 0 on")
+
+
+def check_tokens(event: Event, case: Mapping[str, Any], vocabulary: int = INT_LIMIT) -> None:
+    """Ids, number of tokens, their end and their times within one iteration; raises BrokenEventsError."""
     ids, times, limit = event["token_ids"], event["token_ns"], case["max_new_tokens"]
-    if any(type(value) is not int for value in (*ids, *times, *event.get("used_prompt_ids", ()))):
-        raise BrokenEventsError("token_ids, token_ns and used_prompt_ids must be integers")
+    for name in ("token_ids", "used_prompt_ids"):
+        if name in event:
+            _check_ids(event, name, vocabulary)
+    if set(map(type, times)) - {int}:
+        raise BrokenEventsError("token_ns must be integers")
+    if event.get("used_prompt_ids") == []:
+        raise BrokenEventsError("used_prompt_ids is empty")
     if len(ids) != len(times):
         raise BrokenEventsError(f"{len(ids)} token_ids but {len(times)} token_ns")
-    if "margins" in event and len(event["margins"]) != len(ids):
-        raise BrokenEventsError(f"{len(ids)} token_ids but {len(event['margins'])} margins")
+    if "margins" in event:
+        _check_margins(event["margins"], len(ids))
     if event["finish"] == "length":
         if len(ids) != limit:
             raise BrokenEventsError(f"finish is length, but {len(ids)} tokens were generated instead of {limit}")
@@ -128,38 +164,55 @@ def check_tokens(event: Event, case: Mapping[str, Any]) -> None:
         if not ids or ids[-1] not in case["eos_ids"] or len(ids) > limit:
             raise BrokenEventsError("finish is eos, but the last token does not end a sequence within the limit")
     else:
-        raise BrokenEventsError(f"finish is {event['finish']!r}, not length or eos")
+        raise BrokenEventsError(f"finish is {event['finish']!r:.60}, not length or eos")
     tokenized = (event["tokenized_ns"],) if "tokenized_ns" in event else ()
     _check_rising((event["start_ns"], *tokenized, *times, event["end_ns"]), "iteration")
+
+
+def _check_schema(event: Event) -> None:
+    """Raise BrokenEventsError where an event breaks its schema."""
+    kind = event["event"]
+    if (what := first_violation(f"event.{kind}", event)) is not None:
+        raise BrokenEventsError(f"{kind}.{what}")
 
 
 class _Reader:
     """The protocol's order of events, walked through once."""
 
-    def __init__(self, spec: Mapping[str, Any], window: Window) -> None:
+    def __init__(self, spec: Mapping[str, Any], window: Window, vocabulary: int) -> None:
         self.hello: Event | None = None
         self.load: dict[str, Any] | None = None
         self.iterations: list[Event] = []
         self.error: dict[str, str] | None = None
         self.done = False
+        self.ends_bytes: list[int] = []
         self._spec = spec
+        self._vocabulary = vocabulary
         self._rounds = expected_rounds(spec)
         self._now_ns = window.start_ns
         self._end_ns = window.end_ns
         self._load_start_ns: int | None = None
 
-    def take(self, event: Event) -> None:
+    def take(self, line: Line) -> None:
         """Take the next event; raises BrokenEventsError where it may not come here."""
+        event = parse_line(line)
         kind = check_fields(event)
         if self.done or self.error is not None:
             raise BrokenEventsError(f"{kind} after the end")
-        if kind == "error":
-            self.error = {"kind": event["kind"], "message": event["message"]}
-        elif kind == "hello":
+        if kind == "error":  # its words are worth more than their form
+            self.error = {name: readable(event[name])[:WORDS] for name in ("kind", "message")}
+            return
+        if kind != "iteration":
+            if len(line.content) > EVENT_BYTES:
+                raise BrokenEventsError(f"{kind} takes {len(line.content)} bytes, more than {EVENT_BYTES}")
+            if (found := flaw(event, kind)) is not None:
+                raise BrokenEventsError(found)
+        if kind == "hello":
             self._take_hello(event)
-        elif self.hello is None:
+            return
+        if self.hello is None:
             raise BrokenEventsError(f"{kind} before hello")
-        elif kind == "load_start":
+        if kind == "load_start":
             self._take_load_start(event)
         elif kind == "load_end":
             self._take_load_end(event)
@@ -167,6 +220,7 @@ class _Reader:
             raise BrokenEventsError(f"{kind} before load_end")
         elif kind == "iteration":
             self._take_iteration(event)
+            self.ends_bytes.append(line.end_bytes)
         else:
             if (owed := next(self._rounds, None)) is not None:
                 raise BrokenEventsError(f"done although {_round(owed)} is owed")
@@ -186,6 +240,7 @@ class _Reader:
             raise BrokenEventsError("a second hello")
         if event["protocol"] != PROTOCOL:
             raise BrokenEventsError(f"protocol {event['protocol']}; this runner speaks {PROTOCOL}")
+        _check_schema(event)
         self.hello = event
 
     def _take_load_start(self, event: Event) -> None:
@@ -198,6 +253,7 @@ class _Reader:
         if self._load_start_ns is None or self.load is not None:
             raise BrokenEventsError("load_end without its load_start")
         self._pass(event["time_ns"])
+        _check_schema(event)
         asked = self._spec["device"]
         if event["device"].partition(":")[0] != asked.partition(":")[0]:
             raise BrokenEventsError(f"the spec asks for device {asked}, the engine computes on {event['device']}")
@@ -212,7 +268,7 @@ class _Reader:
             expected = _round(owed) if owed is not None else "done"
             raise BrokenEventsError(f"{_round(place)} where {expected} is owed")
         try:
-            check_tokens(event, self._spec["cases"][event["case"]])
+            check_tokens(event, self._spec["cases"][event["case"]], self._vocabulary)
             self._pass(event["start_ns"], event["end_ns"])
         except BrokenEventsError as error:
             raise BrokenEventsError(f"{_round(place)}: {error}") from None
@@ -224,28 +280,23 @@ def _round(place: tuple[bool, int, int]) -> str:
     return f"{'warm-up' if warmup else 'iteration'} {index} of case {case}"
 
 
-def parse_lines(text: str) -> Iterator[Event]:
-    """Events of the file's whole lines; raises BrokenEventsError at one that is no JSON object."""
-    for number, line in enumerate(text.splitlines(keepends=True), start=1):
-        if not line.endswith("\n"):
-            raise BrokenEventsError(f"line {number} was not written to its end")
-        try:
-            event = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise BrokenEventsError(f"line {number} is no JSON: {error}") from error
-        if not isinstance(event, dict):
-            raise BrokenEventsError(f"line {number} is no JSON object")
-        yield event
+def longest_line(spec: Mapping[str, Any]) -> int:
+    """More bytes than any event of a launch takes."""
+    return EVENT_BYTES + (1 << 20) + TOKEN_BYTES * int(spec.get("max_seq_len", 0))
 
 
-def read_events(path: Path, spec: Mapping[str, Any], window: Window) -> EventReport:
-    """What an engine wrote while its process lived (window); never raises for what the engine did wrong."""
-    reader = _Reader(spec, window)
+def read_events(path: Path, spec: Mapping[str, Any], window: Window, vocabulary: int | None = None) -> EventReport:
+    """What an engine wrote while its process lived (window); never raises for what the engine did wrong.
+
+    vocabulary is the number of ids that the model has, None where its folder does not tell.
+    """
+    reader = _Reader(spec, window, vocabulary or INT_LIMIT)
     problem = None
     try:
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        for event in parse_lines(text):
-            reader.take(event)
-    except (BrokenEventsError, UnicodeDecodeError) as error:
-        problem = str(error)
-    return EventReport(reader.hello, reader.load, reader.iterations, reader.error, reader.done, problem)
+        for line in lines_of(path, longest_line(spec)):
+            reader.take(line)
+    except BrokenEventsError as error:
+        problem = readable(str(error))
+    return EventReport(
+        reader.hello, reader.load, reader.iterations, reader.error, reader.done, problem, reader.ends_bytes
+    )

@@ -13,6 +13,7 @@ import simdjson
 
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.records.checksum import KEY as CHECKSUM
 from benchmark_runner.records.raw_data import RawRecord, read_record, value_at, write_raw
 
 SCHEMA_VERSION: Final = 1
@@ -140,6 +141,7 @@ def describe(
         "workloads": plan["workloads"],
         "fidelity": fidelity,
         "unlike": unlike_launches(heads),
+        "without_checksum": sum(CHECKSUM not in head for head in heads),
     }
 
 
@@ -177,11 +179,15 @@ def main(argv: Sequence[str]) -> int:
     json_parser = simdjson.Parser()  # one for all, since its memory for a long record takes time to get
     records = planned(plan, args.engine, ((str(path), read_record(path, json_parser)) for path in args.records))
 
+    described_as: dict[str, Any] = {}
+
     def described(heads: list[Mapping[str, Any]]) -> dict[str, Any]:
-        return {**describe(plan, args.engine, fidelity, heads), "not_part_of_campaign": others}
+        described_as.update(describe(plan, args.engine, fidelity, heads), not_part_of_campaign=others)
+        return described_as
 
     count = write_raw(args.out, records, described)
-    print(f"{args.engine}: {count} launches collected")
+    bare = described_as["without_checksum"]
+    print(f"{args.engine}: {count} launches collected{f', {bare} of them without checksum' if bare else ''}")
     return 0
 
 

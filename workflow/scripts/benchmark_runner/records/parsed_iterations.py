@@ -6,7 +6,7 @@ tokens.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,8 @@ import simdjson
 _FIELDS: Final = ["index", "warmup", "case", "start_ns", "token_ids", "token_ns", "end_ns", "finish"]
 """What every iteration has, in the order in which it is written."""
 
-_NUMBERS: Final = ("index", "case", "start_ns", "end_ns")
+_NUMBERS: Final = {"index": 31, "case": 31, "start_ns": 63, "end_ns": 63}
+"""Bits that each may take: the table keeps no more."""
 _LISTS: Final = ("token_ids", "token_ns")
 _FINISHES: Final = frozenset({"length", "eos"})
 _BYTES_EACH: Final = 8
@@ -44,40 +45,70 @@ class Iterations:
         return len(self.index)
 
 
-def _are_counts(numbers: Any) -> bool:
-    """Whether this is a list of whole numbers from 0 on that 64 bits hold."""
+def _counts(numbers: Any) -> memoryview | None:
+    """A list of whole numbers from 0 on as the bytes of 64 bits each; None where it is none."""
     if not isinstance(numbers, simdjson.Array):
-        return False
+        return None
     try:
-        return memoryview(numbers.as_buffer(of_type="u")).nbytes == _BYTES_EACH * len(numbers)
+        held = memoryview(numbers.as_buffer(of_type="u"))
     except (TypeError, ValueError):
-        return False
+        return None
+    return held if held.nbytes == _BYTES_EACH * len(numbers) else None
 
 
-def _are_whole(column: Sequence[Any]) -> bool:
-    """Whether all are whole numbers from 0 on; True and 1.0 are left to the schema."""
-    return set(map(type, column)) == {int} and min(column) >= 0
+def _are_whole(column: Sequence[Any], bits: int) -> bool:
+    """Whether all are whole numbers from 0 on of so many bits; True and 1.0 are left to the schema."""
+    return set(map(type, column)) == {int} and min(column) >= 0 and max(column) < 1 << bits
 
 
-def are_plainly_sound(iterations: Any, brackets: int) -> bool:
-    """Whether what was parsed is a list of iterations that surely keep the record's schema.
+def _joined(lists: Sequence[Any]) -> IntArray | None:
+    """Lists of whole numbers from 0 on that 63 bits hold, one after the other; None where one is another."""
+    held = [_counts(one) for one in lists]
+    if None in held:
+        return None
+    numbers = np.frombuffer(b"".join(held), dtype=np.int64)  # type: ignore[arg-type]  # none is None
+    # What needs the 64th bit is negative here.
+    return numbers if not len(numbers) or numbers.min() >= 0 else None
 
-    brackets says how many lists its text opens. False leaves the word to the schema: optional fields, another order,
+
+def read_plain(iterations: Any, brackets: int) -> tuple[Iterations, IntArray] | None:
+    """Columns and token ids of what was parsed, where it is a list of iterations that surely keep the record's schema.
+
+    brackets says how many lists its text opens. None leaves the word to the schema: optional fields, another order,
     odd numbers, what is no iteration.
     """
     if not isinstance(iterations, simdjson.Array):
-        return False
+        return None
     items: list[Any] = list(iterations)
     if not all(isinstance(one, simdjson.Object) and list(one) == _FIELDS for one in items):
-        return False
-    return not items or (
-        all(_are_whole([one[name] for one in items]) for name in _NUMBERS)
-        and {type(one["warmup"]) for one in items} == {bool}
-        and {type(one["finish"]) for one in items} == {str}
-        and _FINISHES.issuperset(one["finish"] for one in items)
-        and all(_are_counts(one[name]) for name in _LISTS for one in items)
+        return None
+    columns = {name: [one[name] for one in items] for name in _FIELDS}
+    if items and not (
+        all(_are_whole(columns[name], bits) for name, bits in _NUMBERS.items())
+        and set(map(type, columns["warmup"])) == {bool}
+        and set(map(type, columns["finish"])) == {str}
+        and _FINISHES.issuperset(columns["finish"])
         # as_buffer takes [[1]] for [1]: so no list but all of them and the two of each iteration.
         and brackets == 1 + len(_LISTS) * len(items)
+    ):
+        return None
+    ids, times = (_joined(columns[name]) for name in _LISTS)
+    if ids is None or times is None:
+        return None
+    return _of_columns(columns, [len(one) for one in columns["token_ns"]], times, [0] * len(items)), ids
+
+
+def _of_columns(
+    columns: Mapping[str, Sequence[Any]], counts: Sequence[int], times: IntArray, own_prompts: Sequence[int]
+) -> Iterations:
+    whole = {name: np.array(columns[name], dtype=np.int64) for name in _NUMBERS}
+    return Iterations(
+        **whole,
+        warmup=np.array(columns["warmup"], dtype=np.bool_),
+        finish=columns["finish"],
+        token_counts=np.array(counts, dtype=np.int64),
+        token_ns=times,
+        own_prompt_counts=np.array(own_prompts, dtype=np.int64),
     )
 
 
@@ -85,7 +116,7 @@ def _numbers(numbers: Any) -> bytes | memoryview:
     """A list of whole numbers as the bytes of an array of int64."""
     try:
         return memoryview(numbers.as_buffer(of_type="i"))
-    except TypeError:  # 5.0 among them, which the schema takes for a whole number
+    except TypeError:  # 5.0 among them, as older records may hold it
         return np.array(numbers.as_list(), dtype=np.int64).tobytes()
 
 
@@ -93,20 +124,12 @@ def read_iterations(iterations: Iterable[Any]) -> Iterations:
     """The columns of parsed iterations that keep the record's schema."""
     items: Sequence[Any] = list(iterations)
     times = [_numbers(one["token_ns"]) for one in items]
+    columns = {name: [one[name] for one in items] for name in _FIELDS if name not in _LISTS}
+    counts = [len(one) // _BYTES_EACH for one in times]
+    own = [len(one["used_prompt_ids"]) if "used_prompt_ids" in one else 0 for one in items]
+    return _of_columns(columns, counts, np.frombuffer(b"".join(times), dtype=np.int64), own)
 
-    def column(name: str) -> IntArray:
-        return np.array([one[name] for one in items], dtype=np.int64)
 
-    return Iterations(
-        index=column("index"),
-        warmup=np.array([one["warmup"] for one in items], dtype=np.bool_),
-        case=column("case"),
-        start_ns=column("start_ns"),
-        end_ns=column("end_ns"),
-        finish=[one["finish"] for one in items],
-        token_counts=np.array([len(one) for one in times], dtype=np.int64) // _BYTES_EACH,
-        token_ns=np.frombuffer(b"".join(times), dtype=np.int64),
-        own_prompt_counts=np.array(
-            [len(one["used_prompt_ids"]) if "used_prompt_ids" in one else 0 for one in items], dtype=np.int64
-        ),
-    )
+def read_ids(iterations: Iterable[Any]) -> IntArray:
+    """The token ids of parsed iterations that keep the record's schema, one after the other."""
+    return np.frombuffer(b"".join(_numbers(one["token_ids"]) for one in iterations), dtype=np.int64)

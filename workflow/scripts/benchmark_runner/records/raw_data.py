@@ -18,7 +18,9 @@ import simdjson
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import parse_bulk, plain, read_bytes, written_whole
-from benchmark_runner.records.parsed_iterations import Iterations, are_plainly_sound, read_iterations
+from benchmark_runner.records import checksum
+from benchmark_runner.records.parsed_iterations import Iterations, read_ids, read_iterations, read_plain
+from benchmark_runner.records.soundness import REMEDY, require_sound
 from benchmark_runner.schemas import require_valid
 
 FIRST_LINE: Final = b'{"launches": ['
@@ -81,7 +83,8 @@ def _read_in_parts(path: Path, text: bytes, parser: simdjson.Parser) -> RawRecor
     start, end = place
     iterations = memoryview(text)[start:end]
     try:
-        if not are_plainly_sound(parse_bulk(path, iterations, parser), text.count(b"[", start, end)):
+        columns = read_plain(parse_bulk(path, iterations, parser), text.count(b"[", start, end))
+        if columns is None:
             return None
         head = plain(parse_bulk(path, text[:start] + b"[]" + text[end:], parser))
     except BenchmarkError:  # broken, or parted at the wrong place: what is wrong is told of the whole text
@@ -89,18 +92,31 @@ def _read_in_parts(path: Path, text: bytes, parser: simdjson.Parser) -> RawRecor
     if not isinstance(head, dict) or head.get("iterations") != []:
         return None
     require_valid("record", head, str(path))
+    require_sound(head, *columns, str(path))
     return RawRecord(without_iterations(head), iterations)
 
 
+def _read_whole(path: Path, text: bytes, parser: simdjson.Parser) -> RawRecord:
+    content = parse_bulk(path, text, parser)
+    record = plain(content)
+    require_valid("record", record, str(path))
+    require_sound(record, read_iterations(content["iterations"]), read_ids(content["iterations"]), str(path))
+    return RawRecord.of(record)
+
+
+def parse_record(path: Path, text: bytes, parser: simdjson.Parser) -> RawRecord:
+    """A launch's record from the text of its file; raises BenchmarkError where it is broken, breaks its schema, was
+    changed since it was written, or says ok and lacks what its own spec asks for.
+    """
+    record = _read_in_parts(path, text, parser) or _read_whole(path, text, parser)
+    if checksum.KEY in record.head and not checksum.is_unchanged(text):
+        raise BenchmarkError(f"{path}: is not what the launch wrote, by its checksum; {REMEDY}")
+    return record
+
+
 def read_record(path: Path, parser: simdjson.Parser) -> RawRecord:
-    """A launch's record.json; BenchmarkError where it is missing, broken or not what the record's schema asks for."""
-    text = read_bytes(path)
-    record = _read_in_parts(path, text, parser)
-    if record is not None:
-        return record
-    whole = plain(parse_bulk(path, text, parser))
-    require_valid("record", whole, str(path))
-    return RawRecord.of(whole)
+    """The same of a file; raises BenchmarkError where it is missing, too."""
+    return parse_record(path, read_bytes(path), parser)
 
 
 def _write(file: IO[bytes], records: Iterable[RawRecord], describe: Callable[[list[Head]], Mapping[str, Any]]) -> int:
