@@ -42,6 +42,7 @@ MANIFEST = {
     "weights": "model.safetensors",
     "weights_bytes": 1000,
     "files": {"model.safetensors": {"sha256": "0" * 64, "bytes": 1000}},
+    "architecture": {"vocab_size": 1200},
 }
 
 

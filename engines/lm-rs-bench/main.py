@@ -84,6 +84,7 @@ class LmRs(Engine):
             max_concurrency=1,
             ignore_eos=True,
             prompt_ids=False,
+            loads_each_time=True,
         )
         if self._program is None:
             return Description("lm-rs-bench", "no program", {"language": "rust", **self._words}, capabilities)

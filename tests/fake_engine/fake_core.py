@@ -98,6 +98,7 @@ class FakeEngine(Engine):
         config = Path(spec.model_dir) / "config.json"
         model = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
         self._vocabulary = int(model.get("vocab_size", VOCABULARY))
+        self._sampled_ids = SAMPLED_IDS if self._vocabulary >= VOCABULARY else range(self._vocabulary)
         self._act_at(Place("start"))
 
     def load(self, spec: Spec) -> Loaded:
@@ -149,11 +150,11 @@ class FakeEngine(Engine):
     def _next_id(self, case: Case, token: int, draw: Callable[[], int]) -> int:
         if case.eos_ids and token + 1 == self._options.eos_at:
             return case.eos_ids[0]
-        nucleus = int(len(SAMPLED_IDS) * case.sampling.top_p)
+        nucleus = int(len(self._sampled_ids) * case.sampling.top_p)
         # A nucleus too small for any drawn id holds the likeliest one alone.
         if case.sampling.is_greedy or nucleus == 0:
             return self._options.tokens[token % len(self._options.tokens)]
-        return SAMPLED_IDS[draw() % nucleus]
+        return self._sampled_ids[draw() % nucleus]
 
     def _wait(self, delay_ms: float, factor: float) -> None:
         relative = self._options.jitter.relative

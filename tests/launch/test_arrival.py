@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
-from benchmark_runner.launch.arrival import ends_of_iterations, lags_ns, late_events
+import pytest
+
+from benchmark_runner.launch.arrival import changed_since, early_events, lags_ns, late_events, unaccounted
+from benchmark_runner.monitor.events_file import EventsFileProbe
+from benchmark_runner.protocol.events import EventReport
 
 MS = 1_000_000
 
@@ -41,10 +47,82 @@ def test_times_that_are_all_early_are_told_and_a_few_hiccups_are_not() -> None:
     assert late_events(iterations(*hiccups), ends, seen) is None
 
 
-def test_the_ends_of_iteration_lines_are_counted_in_bytes(tmp_path: Path) -> None:
-    lines = ['{"event":"hello"}', '{"event":"iteration","x":"é"}', '{"event": "iteration"}', '{"event":"done"}']
+def test_an_event_that_was_there_before_its_iteration_ended_is_told() -> None:
+    seen = [{"events_read_ns": time * MS, "events_bytes": size} for time, size in ((10, 100), (40, 200))]
+    assert early_events(iterations(9, 39), [100, 200], seen) is None
+    told = early_events(iterations(9, 52), [100, 200], seen)
+    assert told == "the event of iteration 1 was there 12.0 ms before it ended, by the engine's account"
+    assert early_events(iterations(9, 52), [100, 201], seen) is None
+
+
+def report(*spans_ms: tuple[float, float], load_ms: float = 5, **capabilities: Any) -> EventReport:
+    """Iterations from start to end after a load that ended at 100 ms."""
+    load = {"start_ns": round((100 - load_ms) * MS), "end_ns": 100 * MS}
+    events = [{"start_ns": round(start * MS), "end_ns": round(end * MS)} for start, end in spans_ms]
+    return EventReport({"capabilities": capabilities}, load, events, None, True, None)
+
+
+def test_work_before_the_starts_that_are_told_is_noticed() -> None:
+    late = [(place * 50 + 145, place * 50 + 150) for place in range(4)]
+    told = unaccounted(report(*late))
+    assert told is not None
+    assert told.startswith("4 of 4 iterations begin up to 45 ms after what came before")
+
+
+def test_honest_gaps_hiccups_and_long_iterations_with_gaps_in_proportion_are_not() -> None:
+    assert unaccounted(report(*((place * 50 + 101, place * 50 + 150) for place in range(4)))) is None
+    assert unaccounted(report((900, 910), (911, 950), (952, 990))) is None
+    assert unaccounted(report((120, 1000), (1080, 2000), (2095, 3000))) is None
+    assert unaccounted(report()) is None
+
+
+def test_an_engine_that_says_it_loads_anew_each_time_may_take_a_load_for_it() -> None:
+    spans = [(place * 100 + 160, place * 100 + 170) for place in range(4)]
+    assert unaccounted(report(*spans)) is not None
+    assert unaccounted(report(*spans, load_ms=40, loads_each_time=True)) is None
+    assert unaccounted(report(*spans, load_ms=2, loads_each_time=True)) is not None
+
+
+def grown(path: Path, *contents: bytes) -> list[dict[str, Any]]:
+    """Samples of a file that holds each content in turn."""
+    probe, found = EventsFileProbe(path), []
+    for content in contents:
+        path.write_bytes(content)
+        sample: dict[str, Any] = {}
+        probe.read(sample)
+        found.append(sample)
+    return found
+
+
+def test_what_was_written_must_stay_the_beginning(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    sizes = [len(f"{line}\n".encode()) for line in lines]
-    assert ends_of_iterations(path) == [sum(sizes[:2]), sum(sizes[:3])]
-    assert ends_of_iterations(tmp_path / "none") == []
+    seen = grown(path, b"", b"ab\n", b"ab\n", b"ab\ncd\n")
+    assert [sample["events_bytes"] for sample in seen] == [0, 3, 3, 6]
+    assert seen[3]["events_sha256"] == hashlib.sha256(b"ab\ncd\n").hexdigest()
+    assert changed_since(path, seen) is None
+    path.write_bytes(b"ab\ncd\nef\n")
+    assert changed_since(path, seen) is None
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [(b"    \n", b"ab\n\n\n"), (b"ab\ncd\n", b"ab\n"), (b"ab\n", b"cd\nef\n"), (b"ab\n", b"")],
+    ids=["padded", "cut", "rewritten", "emptied"],
+)
+def test_what_is_changed_or_taken_back_is_told(tmp_path: Path, contents: tuple[bytes, bytes]) -> None:
+    path = tmp_path / "events.jsonl"
+    told = "what the engine had written to its events file was changed or taken back later"
+    assert changed_since(path, grown(path, *contents)) == told
+    seen = grown(path, contents[0])
+    path.write_bytes(contents[1])
+    assert changed_since(path, seen) == told
+    path.unlink()
+    assert changed_since(path, seen) == told
+
+
+def test_a_file_that_is_none_is_never_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    os.mkfifo(path)
+    sample: dict[str, Any] = {}
+    EventsFileProbe(path).read(sample)
+    assert sample == {"events_bytes": 0}

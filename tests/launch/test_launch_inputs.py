@@ -64,7 +64,7 @@ def test_derived_weights_are_what_the_engine_opens_and_the_record_proves_them(on
     assert model["converter"] == manifest["converter"]
     gpu = {"name": "NVIDIA L4", "uuid": None, "compute_capability": "8.9", "driver_version": "580.95"}
     gpu |= {"cuda_driver_version": "13.2", "absent": {"uuid": "NVML: Not Supported"}}
-    ended = {"ended_at": "now", "ended_ns": 1, "gpu": gpu}
+    ended = {"ended_at": "2026-01-05T08:00:00.000Z", "ended_ns": 1, "gpu": gpu}
     require_valid("record", new_record(inputs, 1, Stopwatch()) | ended, "record")
 
 

@@ -33,6 +33,8 @@ class Capabilities(NamedTuple):
     """Whether it computes on a prompt's ids as they are given; False where it takes a line of text."""
     token_ids: bool = True
     """Whether the ids are the engine's own; False where the adapter makes them from its text."""
+    loads_each_time: bool = False
+    """Whether it loads the model anew for each iteration, before the start that it tells."""
 
     @classmethod
     def of_logits(cls, devices: list[str], dtypes: list[str]) -> Capabilities:

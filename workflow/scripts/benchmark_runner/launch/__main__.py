@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark_runner.errors import exit_status
-from benchmark_runner.jsonio import write_json
 from benchmark_runner.launch.inputs import read_inputs
 from benchmark_runner.launch.log import Log
 from benchmark_runner.launch.progress import finished_launches, progress_line
@@ -21,6 +20,7 @@ from benchmark_runner.launch.run import Launch
 from benchmark_runner.launch.workplace import clear_left_behind
 from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.watch import InterruptedLaunchError
+from benchmark_runner.records.checksum import write_record
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -62,9 +62,9 @@ def main(argv: Sequence[str]) -> int:
         try:
             record = launch.run()
         except InterruptedLaunchError as interruption:
-            write_json(arguments.out_dir / "interrupted.json", launch.record)
+            write_record(arguments.out_dir / "interrupted.json", launch.record)
             return interruption.exit_status
-        write_json(arguments.out_dir / "record.json", record, indent=None)
+        write_record(arguments.out_dir / "record.json", record)
         order = inputs.plan["order"]
         print(progress_line(record, order, finished_launches(order)), flush=True)
     return 0

@@ -1,12 +1,20 @@
-"""Were the events there when the engine says that they were? Its own clock against that of the monitor."""
+"""Can what an engine says of its times be true? Held against the growth of its events file, and against the clock.
+
+All between load_end and done is accounted for: it lies in an iteration, or between two, where an adapter writes one
+line and empties its caches.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.monitor.events_file import DIGEST, READ_NS
 from benchmark_runner.monitor.events_file import NAME as EVENTS_BYTES
+from benchmark_runner.protocol.events import EventReport
 
 LATE_NS: Final = 25_000_000
 """Between the end of an iteration and its event an adapter formats one line. Chosen: a busy machine may hold it up for
@@ -16,24 +24,22 @@ LATE_SHARE: Final = 0.25
 LATE_LEAST: Final = 3
 """So many of the iterations, and no fewer than these, must be late: what the machine's load does is rarer (chosen)."""
 
+GAP_NS: Final = 10_000_000
+GAP_SHARE: Final = 0.1
+"""What may lie before an iteration: this time and this share of the iteration, which a loaded machine stretches as it
+does the gap. Chosen: the adapters here take below 1 ms."""
 
-def ends_of_iterations(events: Path) -> list[int]:
-    """Size of the file after each iteration event, unit: bytes; empty where the engine wrote no file."""
-    ends: list[int] = []
-    size = 0
-    if not events.is_file():
-        return ends
-    with events.open("rb") as file:
-        for line in file:
-            size += len(line)
-            if b'"iteration"' in line:
-                ends.append(size)
-    return ends
+GAPS_SHARE: Final = 0.5
+GAPS_LEAST: Final = 2
+"""So many of the gaps, and no fewer than these, must be longer."""
+
+RELOADS: Final = 3
+"""What an adapter that loads anew for each iteration may take for it, in times of its load (chosen)."""
+
+Samples = Sequence[Mapping[str, Any]]
 
 
-def lags_ns(
-    iterations: Sequence[Mapping[str, Any]], ends: Sequence[int], samples: Sequence[Mapping[str, Any]]
-) -> Iterator[int]:
+def lags_ns(iterations: Sequence[Mapping[str, Any]], ends: Sequence[int], samples: Samples) -> Iterator[int]:
     """For each iteration, for how long after its end its event was certainly not there yet; 0 where no sample tells."""
     seen = [(sample["time_ns"], sample[EVENTS_BYTES]) for sample in samples if EVENTS_BYTES in sample]
     place = 0
@@ -44,9 +50,7 @@ def lags_ns(
         yield max(0, last_absent_ns - event["end_ns"])
 
 
-def late_events(
-    iterations: Sequence[Mapping[str, Any]], ends: Sequence[int], samples: Sequence[Mapping[str, Any]]
-) -> str | None:
+def late_events(iterations: Sequence[Mapping[str, Any]], ends: Sequence[int], samples: Samples) -> str | None:
     """What is wrong where an engine reports earlier times than its events came; None where nothing is."""
     lags = list(lags_ns(iterations, ends, samples))
     late = [lag for lag in lags if lag >= LATE_NS]
@@ -56,3 +60,68 @@ def late_events(
         f"{len(late)} of {len(lags)} iterations ended up to {max(late) / 1e6:.0f} ms before their events came, by the "
         "engine's account: its times are earlier than they were"
     )
+
+
+def early_events(iterations: Sequence[Mapping[str, Any]], ends: Sequence[int], samples: Samples) -> str | None:
+    """What is wrong where an event was there before its iteration had ended; None where none was."""
+    seen = [(sample[READ_NS], sample[EVENTS_BYTES]) for sample in samples if READ_NS in sample]
+    place = 0
+    for number, (event, end_bytes) in enumerate(zip(iterations, ends, strict=False)):
+        while place < len(seen) and seen[place][1] < end_bytes:
+            place += 1
+        if place < len(seen) and event["end_ns"] > seen[place][0]:
+            early_ms = (event["end_ns"] - seen[place][0]) / 1e6
+            return (
+                f"the event of iteration {number} was there {early_ms:.1f} ms before it ended, by the engine's account"
+            )
+    return None
+
+
+def changed_since(events: Path, samples: Samples) -> str | None:
+    """What is wrong where what a sample found in the file is not the beginning of what it holds now; else None."""
+    found = [(sample[EVENTS_BYTES], sample[DIGEST]) for sample in samples if DIGEST in sample]
+    if not found:
+        return None
+    changed = "what the engine had written to its events file was changed or taken back later"
+    if not events.is_file() or any(after[0] < before[0] for before, after in pairwise(found)):
+        return changed
+    digest, place = hashlib.sha256(), 0
+    with events.open("rb") as file:
+        for size, wanted in found:
+            digest.update(file.read(size - place))
+            place = size
+            if digest.hexdigest() != wanted:
+                return changed
+    return None
+
+
+def gaps_ns(report: EventReport) -> list[int]:
+    """Time before each iteration that lies in no other, from load_end on."""
+    assert report.load is not None or not report.iterations
+    ends = [report.load["end_ns"] if report.load else 0, *(event["end_ns"] for event in report.iterations)]
+    return [event["start_ns"] - end for event, end in zip(report.iterations, ends, strict=False)]
+
+
+def unaccounted(report: EventReport) -> str | None:
+    """What is wrong where an engine worked before the starts that it tells; None where nothing is."""
+    gaps = gaps_ns(report)
+    capabilities = report.hello["capabilities"] if report.hello else {}
+    load_ns = report.load["end_ns"] - report.load["start_ns"] if report.load else 0
+    free_ns = GAP_NS + (RELOADS * load_ns if capabilities.get("loads_each_time") else 0)
+    long = [
+        gap
+        for gap, event in zip(gaps, report.iterations, strict=True)
+        if gap > free_ns + GAP_SHARE * (event["end_ns"] - event["start_ns"])
+    ]
+    if len(long) < max(GAPS_LEAST, GAPS_SHARE * len(gaps)):
+        return None
+    return (
+        f"{len(long)} of {len(gaps)} iterations begin up to {max(long) / 1e6:.0f} ms after what came before, "
+        "by the engine's account: only the writing of an event and the emptying of caches belong there"
+    )
+
+
+def doubt(report: EventReport, events: Path, samples: Samples) -> str | None:
+    """The first reason why what an engine wrote cannot be true; None where there is none."""
+    told = report.iterations, report.ends_bytes, samples
+    return changed_since(events, samples) or early_events(*told) or late_events(*told) or unaccounted(report)

@@ -57,6 +57,12 @@ class Inputs(NamedTuple):
         return str((self.derived.manifest if self.derived else self.manifest)["weights"])
 
     @property
+    def vocab_size(self) -> int | None:
+        """Number of token ids that the model has; None where its manifest does not tell."""
+        size: int | None = self.manifest.get("architecture", {}).get("vocab_size")
+        return size
+
+    @property
     def prompts_sha256(self) -> str:
         """Hash of this launch's prompts alone: another workload's prompts do not change it."""
         return hashlib.sha256(json.dumps(self.prompt_ids, separators=(",", ":")).encode()).hexdigest()

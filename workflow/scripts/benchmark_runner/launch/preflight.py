@@ -195,15 +195,18 @@ def suspended_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
 
 
-def warnings_of_threads(monitor: Mapping[str, Any], allowed: int) -> Warnings:
-    """More threads that computed at once than the spec allows, by the kernel's account of each."""
-    busy = monitor["engine_busy_threads"]
-    if busy is None or busy <= allowed:
-        return []
-    message = (
-        f"{busy} threads of the engine computed at once where {allowed} are allowed; one that only spins counts too"
-    )
-    return [warning("threads_exceeded", message, "Let the adapter hold its thread pools to the threads of the spec")]
+def warnings_of_threads(monitor: Mapping[str, Any], load: Mapping[str, Any] | None, allowed: int) -> Warnings:
+    """More threads than the spec allows: set up, as the engine says, or computing at once, by the kernel's account."""
+    told, busy = load["threads"] if load is not None else 0, monitor["engine_busy_threads"] or 0
+    found = []
+    if told > allowed:
+        found.append(f"the engine says that it set up {told} threads where {allowed} are allowed")
+    if busy > allowed:
+        found.append(
+            f"{busy} threads of the engine computed at once where {allowed} are allowed; one that only spins counts too"
+        )
+    remedy = "Let the adapter hold its thread pools to the threads of the spec"
+    return [warning("threads_exceeded", message, remedy) for message in found]
 
 
 def warnings_of_engine(

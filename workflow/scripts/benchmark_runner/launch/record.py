@@ -77,6 +77,7 @@ def describe_model(inputs: Inputs) -> dict[str, Any]:
         "weights_sha256": files.get(inputs.weights),
         "weights_format": format_of(inputs.engine),
         "converter": inputs.derived.manifest["converter"] if inputs.derived else None,
+        "vocab_size": inputs.vocab_size,
         "files": files,
     }
 

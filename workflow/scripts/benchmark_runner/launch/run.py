@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmark_runner.jsonio import read_json_lines, write_json
-from benchmark_runner.launch.arrival import ends_of_iterations, late_events
+from benchmark_runner.launch.arrival import doubt
 from benchmark_runner.launch.cooldown import seconds_left, wait_until_cool
 from benchmark_runner.launch.cores import Cores, divide_cores, read_topology
 from benchmark_runner.launch.device import VISIBLE, Device, choose_device, find_gpu
@@ -33,6 +33,7 @@ from benchmark_runner.launch.preflight import (
     warnings_of_threads,
 )
 from benchmark_runner.launch.progress import waiting_line
+from benchmark_runner.launch.readable import make_readable
 from benchmark_runner.launch.record import (
     Record,
     Stopwatch,
@@ -91,7 +92,9 @@ class Launch:
     def _close(self, outcome: Outcome) -> Record:
         touch_outputs(self.folder)
         close_record(self.record, self.stopwatch, status=outcome.status, reason=outcome.reason, remedy=outcome.remedy)
-        self.log.write(f"{outcome.status}{f': {outcome.reason}' if outcome.reason else ''}")
+        make_readable(self.record)
+        status, reason = self.record["status"], self.record["reason"]
+        self.log.write(f"{status}{f': {reason}' if reason else ''}")
         return self.record
 
     def _measure(self, watch: Watch) -> Outcome:
@@ -233,7 +236,7 @@ class Launch:
         folder, record = self.folder, self.record
         words = last_words(folder / "engine.log")
         printed_bytes = keep_stdout(folder / "engine.stdout", folder / "engine.log")
-        report = read_events(self.workplace.events, record["spec"], window)
+        report = read_events(self.workplace.events, record["spec"], window, self.inputs.vocab_size)
         metrics = take_apart(read_json_lines(folder / "metrics.jsonl"))
         report = self._hold_against_clock(report, metrics.samples)
         summary = summarise(
@@ -256,7 +259,7 @@ class Launch:
             machine_after=machine.state(busy),
         )
         self._warn(warnings_during(summary, busy))
-        self._warn(warnings_of_threads(summary, cores.threads))
+        self._warn(warnings_of_threads(summary, report.load, cores.threads))
         self._warn(warnings_of_standstill(summary, (suspended_ns() - self._suspended_ns) / 1e6))
         self._warn(warnings_of_conduct(summary))
         may_use_gpu = machine.gpu is not None and self.inputs.system["device"] == "auto"
@@ -268,8 +271,7 @@ class Launch:
         """The report, with a problem where its times cannot be true."""
         if report.problem is not None:
             return report
-        ends = ends_of_iterations(self.workplace.events)
-        return report._replace(problem=late_events(report.iterations, ends, samples))
+        return report._replace(problem=doubt(report, self.workplace.events, samples))
 
     def _warn(self, warnings: list[dict[str, str]]) -> None:
         self.record["warnings"].extend(warnings)

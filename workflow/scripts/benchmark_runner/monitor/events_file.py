@@ -1,26 +1,57 @@
-"""How far the engine's events file had grown at each sample: the times that it tells can be held against that."""
+"""How the engine's events file had grown at each sample, and what it held: its times, and itself, are held to that."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import stat
+import time
 from pathlib import Path
 from typing import Final
 
 from benchmark_runner.monitor.probe import Sample
 
 NAME: Final = "events_bytes"
+DIGEST: Final = "events_sha256"
+READ_NS: Final = "events_read_ns"
+
+CHUNK_BYTES: Final = 1 << 20
 
 
 class EventsFileProbe:
-    """Size of one file."""
+    """What was added to one file, read once."""
 
     def __init__(self, path: Path) -> None:
         self.absent: dict[str, str] = {}
         self._path = path
+        self._begin()
+
+    def _begin(self) -> None:
+        self._size = 0
+        self._hash = hashlib.sha256()
 
     def read(self, sample: Sample) -> None:
-        """Adds events_bytes; 0 before the file is there."""
+        """Adds events_bytes, 0 before the file is there; where it has grown the hash of it all, and when that was."""
+        sample[NAME] = self._size
         try:
-            sample[NAME] = os.stat(self._path).st_size  # noqa: PTH116 - one call, no path object in the loop
-        except FileNotFoundError:
-            sample[NAME] = 0
+            # Neither waits, whatever the engine put there.
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:  # not there yet, or nothing to read
+            return
+        try:
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode) and status.st_size != self._size:
+                self._take(descriptor, status.st_size)
+                sample.update({NAME: self._size, DIGEST: self._hash.hexdigest(), READ_NS: time.monotonic_ns()})
+        finally:
+            os.close(descriptor)
+
+    def _take(self, descriptor: int, size: int) -> None:
+        if size < self._size:
+            self._begin()
+        while self._size < size:
+            content = os.pread(descriptor, min(CHUNK_BYTES, size - self._size), self._size)
+            if not content:
+                return
+            self._hash.update(content)
+            self._size += len(content)

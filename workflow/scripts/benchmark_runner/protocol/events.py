@@ -169,6 +169,14 @@ def check_tokens(event: Event, case: Mapping[str, Any], vocabulary: int = INT_LI
     _check_rising((event["start_ns"], *tokenized, *times, event["end_ns"]), "iteration")
 
 
+def _check_readable(event: Event, line: Line) -> None:
+    """Raise BrokenEventsError where an event is too large, or holds what a later reader could not read."""
+    if len(line.content) > EVENT_BYTES:
+        raise BrokenEventsError(f"{event['event']} takes {len(line.content)} bytes, more than {EVENT_BYTES}")
+    if (found := flaw(event, event["event"])) is not None:
+        raise BrokenEventsError(found)
+
+
 def _check_schema(event: Event) -> None:
     """Raise BrokenEventsError where an event breaks its schema."""
     kind = event["event"]
@@ -203,10 +211,7 @@ class _Reader:
             self.error = {name: readable(event[name])[:WORDS] for name in ("kind", "message")}
             return
         if kind != "iteration":
-            if len(line.content) > EVENT_BYTES:
-                raise BrokenEventsError(f"{kind} takes {len(line.content)} bytes, more than {EVENT_BYTES}")
-            if (found := flaw(event, kind)) is not None:
-                raise BrokenEventsError(found)
+            _check_readable(event, line)
         if kind == "hello":
             self._take_hello(event)
             return

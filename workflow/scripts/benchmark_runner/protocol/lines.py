@@ -1,4 +1,4 @@
-"""The lines of an events file: JSON Lines, parted at \\n alone, of numbers and texts that every later reader can read."""
+"""The lines of an events file: JSON Lines, parted at \\n alone, of numbers and texts that every reader can read."""
 
 from __future__ import annotations
 

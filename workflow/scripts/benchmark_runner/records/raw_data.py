@@ -20,7 +20,7 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import parse_bulk, plain, read_bytes, written_whole
 from benchmark_runner.records import checksum
 from benchmark_runner.records.parsed_iterations import Iterations, read_ids, read_iterations, read_plain
-from benchmark_runner.records.soundness import REMEDY, require_sound
+from benchmark_runner.records.soundness import REMEDY, UnsoundRecordError, require_sound
 from benchmark_runner.schemas import require_valid
 
 FIRST_LINE: Final = b'{"launches": ['
@@ -105,18 +105,22 @@ def _read_whole(path: Path, text: bytes, parser: simdjson.Parser) -> RawRecord:
 
 
 def parse_record(path: Path, text: bytes, parser: simdjson.Parser) -> RawRecord:
-    """A launch's record from the text of its file; raises BenchmarkError where it is broken, breaks its schema, was
-    changed since it was written, or says ok and lacks what its own spec asks for.
+    """A launch's record from the text of its file; raises BenchmarkError where it is broken or breaks its schema.
+
+    UnsoundRecordError where it was changed since it was written, or says ok and lacks what its own spec asks for.
     """
     record = _read_in_parts(path, text, parser) or _read_whole(path, text, parser)
     if checksum.KEY in record.head and not checksum.is_unchanged(text):
-        raise BenchmarkError(f"{path}: is not what the launch wrote, by its checksum; {REMEDY}")
+        raise UnsoundRecordError(f"{path}: is not what the launch wrote, by its checksum")
     return record
 
 
 def read_record(path: Path, parser: simdjson.Parser) -> RawRecord:
-    """The same of a file; raises BenchmarkError where it is missing, too."""
-    return parse_record(path, read_bytes(path), parser)
+    """The same of a file; raises BenchmarkError that says what to do, where it is missing too."""
+    try:
+        return parse_record(path, read_bytes(path), parser)
+    except UnsoundRecordError as error:
+        raise BenchmarkError(f"{error}; {REMEDY}") from None
 
 
 def _write(file: IO[bytes], records: Iterable[RawRecord], describe: Callable[[list[Head]], Mapping[str, Any]]) -> int:

@@ -1,0 +1,50 @@
+"""The last look at a record before it is written: with the eyes of the stage that will collect it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import simdjson
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.launch.outcome import READ_LOG
+from benchmark_runner.protocol.lines import readable
+from benchmark_runner.records.checksum import sealed_text
+from benchmark_runner.records.raw_data import parse_record
+
+Record = dict[str, Any]
+
+SAID: Final = ("iterations", "hello", "load", "error")
+SEEN: Final = ("monitor", "machine_before", "machine_after", "gpu", "build", "engine_environment", "warnings")
+"""Left out one group after the other where a record cannot be read: what the engine said, what was seen of it."""
+
+
+def _cleaned(value: Any) -> Any:
+    """The same with texts that any reader can take: names of processes and variables may be no UTF-8."""
+    if isinstance(value, str):
+        return readable(value)
+    if isinstance(value, dict):
+        return {readable(key): _cleaned(entry) for key, entry in value.items()}
+    return [_cleaned(entry) for entry in value] if isinstance(value, list) else value
+
+
+def _problem(record: Record) -> str | None:
+    try:
+        parse_record(Path("record.json"), sealed_text(record), simdjson.Parser())
+    except (BenchmarkError, ValueError, RecursionError) as error:  # ValueError: a number that JSON has not
+        return str(error)
+    return None
+
+
+def make_readable(record: Record) -> None:
+    """Let a record be one that every later stage can read: what cannot be read is left out, and the launch failed."""
+    iterations = record.pop("iterations")  # checked one by one as they were read, and long
+    record.update(_cleaned(record), iterations=iterations)
+    for group in (SAID, SEEN):
+        problem = _problem(record)
+        if problem is None:
+            return
+        if record["status"] != "interrupted":
+            record.update(status="failed", reason=f"what the launch found cannot be kept: {problem}", remedy=READ_LOG)
+        record.update({name: [] if isinstance(record[name], list) else None for name in group})
