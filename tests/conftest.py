@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,53 @@ PROGRAMS = {
 }
 
 Lacking = Callable[[str], None]
+
+LIMIT_SECONDS = {"setup": 3600, "call": 1800, "teardown": 300}
+"""What no phase of a test needs, builds of engines in a fixture included: beyond it something waits that never ends."""
+
+IGNORED_IN_BACKGROUND = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+
+
+def pytest_configure() -> None:
+    """What nohup or a shell's background job ignores has no effect here, but is not inherited by what tests start: a
+    handler becomes the default where another program is executed."""
+    for number in IGNORED_IN_BACKGROUND:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
+@contextlib.contextmanager
+def bounded(phase: str, name: str) -> Iterator[None]:
+    """Fail what lasts longer than any test needs, with where it waits."""
+
+    def over(*_: object) -> None:
+        pytest.fail(f"{phase} of {name} had not ended after {LIMIT_SECONDS[phase]} s")
+
+    previous = signal.signal(signal.SIGALRM, over)
+    left = signal.alarm(LIMIT_SECONDS[phase])
+    try:
+        yield
+    finally:
+        signal.alarm(left)
+        signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    with bounded("setup", item.nodeid):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    with bounded("call", item.nodeid):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+    with bounded("teardown", item.nodeid):
+        return (yield)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_runner.schemas import require_valid
+from launch_case import killed_at_last
 from tiny_model import make_tiny_model
 
 TEXTS = {"Hi": [74, 75], "Ho ho": [74, 80, 3, 74, 80]}
@@ -88,7 +89,7 @@ class FidelityCase:
         )
 
     def _run(self, module: str, *flags: str) -> str:
-        with self.start(module, *flags) as process:
+        with killed_at_last(self.start(module, *flags)) as process:
             out, err = process.communicate(timeout=WAIT_SECONDS)
         assert process.returncode == 0, err
         return out

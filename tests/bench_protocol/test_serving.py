@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from bench_protocol import (
 )
 from bench_protocol.spec import parse_spec
 from benchmark_runner.protocol.logits import read_logits
+from launch_case import WAIT_SECONDS, killed_at_last, wait_for
 
 Serve = Callable[..., Any]
 
@@ -249,11 +249,10 @@ def test_an_interrupt_is_no_failure_of_the_engine(tmp_path: Path, fake_engine: P
     (tmp_path / "spec.json").write_text(json.dumps(spec))
     events = tmp_path / "events.jsonl"
     command = [str(fake_engine), "--spec", str(tmp_path / "spec.json"), "--events", str(events)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        while not (events.exists() and "load_end" in events.read_text()):
-            time.sleep(0.01)
+    with killed_at_last(subprocess.Popen(command, stderr=subprocess.DEVNULL)) as process:
+        wait_for(lambda: events.exists() and "load_end" in events.read_text(), "the end of the load")
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == -signal.SIGINT
+        assert process.wait(WAIT_SECONDS) == -signal.SIGINT
     assert "error" not in events.read_text()
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from benchmark_runner.campaign.lock import hold_folder
 from benchmark_runner.errors import BenchmarkError
+from launch_case import WAIT_SECONDS, killed_at_last
 
 HOLD = """
 import sys, time
@@ -25,13 +26,12 @@ time.sleep(60)
 def test_a_second_holder_is_refused_with_the_first_ones_process_until_that_is_killed(tmp_path, repository):
     lock = tmp_path / "state" / "lock"
     environment = os.environ | {"PYTHONPATH": str(repository / "workflow" / "scripts")}
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(lock)], env=environment, stdout=subprocess.PIPE, text=True
-    ) as holder:
+    command = [sys.executable, "-c", HOLD, str(lock)]
+    with killed_at_last(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(BenchmarkError, match=f"process {holder.pid}"):
             hold_folder(lock)
         holder.send_signal(signal.SIGKILL)
-        holder.wait()
+        holder.wait(WAIT_SECONDS)
     hold_folder(lock).close()

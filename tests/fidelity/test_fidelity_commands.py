@@ -18,6 +18,7 @@ from benchmark_runner.fidelity.probe import Answer, Probe, planned_engine
 from benchmark_runner.protocol.events import EventReport
 from benchmark_runner.protocol.logits import read_logits
 from fidelity_case import WAIT_SECONDS, FidelityCase
+from launch_case import killed_at_last
 
 
 def test_the_reference_holds_ids_and_margins_of_each_prompt(case: FidelityCase) -> None:
@@ -176,7 +177,7 @@ def test_without_a_reference_nothing_is_checkable(case: FidelityCase) -> None:
 def test_a_reference_to_other_prompts_is_refused(case: FidelityCase) -> None:
     case.reference()
     case.prompts["fidelity"][0]["prompt_ids"] = [80]
-    with case.start("check", *case.check_flags("other")) as process:
+    with killed_at_last(case.start("check", *case.check_flags("other"))) as process:
         assert process.wait(timeout=WAIT_SECONDS) == 1
         assert "belongs to other prompts" in process.stderr.read()
 
@@ -211,7 +212,7 @@ def test_a_stopped_check_leaves_nothing_running(case: FidelityCase, number: sign
         "linger": {"seconds": seconds, "new_session": True},
         "ignore_sigterm": True,
     }
-    with case.start("check", *case.check_flags("other")) as process:
+    with killed_at_last(case.start("check", *case.check_flags("other"))) as process:
         events = case.out / "other" / "free" / "events.jsonl"
         deadline = time.monotonic() + WAIT_SECONDS
         while not (events.exists() and "load_start" in events.read_text()) and time.monotonic() < deadline:

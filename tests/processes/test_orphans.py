@@ -6,7 +6,7 @@ import sys
 
 from benchmark_runner.processes.orphans import MARKER_VARIABLE, end_all, of_launch
 from benchmark_runner.processes.procfs import read_process
-from launch_case import SCRIPTS, wait_for
+from launch_case import SCRIPTS, WAIT_SECONDS, wait_for
 
 
 def gone(pid: int) -> bool:
@@ -20,10 +20,10 @@ def test_marked_processes_are_ended_and_others_left():
     wait_for(lambda: marked.pid in of_launch(None, "mine")(), "the marked process")
     assert end_all(of_launch(None, "mine")) == {}
     assert gone(marked.pid)
-    marked.wait()
+    marked.wait(WAIT_SECONDS)
     assert other.poll() is None
     other.kill()
-    other.wait()
+    other.wait(WAIT_SECONDS)
 
 
 def test_the_session_is_ended_without_any_marker():
@@ -33,7 +33,7 @@ def test_the_session_is_ended_without_any_marker():
     find = of_launch(shell.pid, "nobody")
     wait_for(lambda: len(find()) >= 3, "the shell's children")
     assert end_all(find) == {}
-    shell.wait()
+    shell.wait(WAIT_SECONDS)
 
 
 def test_the_caller_is_never_found():

@@ -122,7 +122,7 @@ def test_a_killed_snakemake_leaves_nothing_running_and_no_lock(slow_campaign):
     with running(slow_campaign) as snakemake:
         wait_for("an engine", lambda: part_of(slow_campaign, "fake-engine"))
         snakemake.send_signal(signal.SIGKILL)
-        snakemake.wait()
+        snakemake.wait(WAIT_SECONDS)
         wait_for("the end of all processes", lambda: not belonging(slow_campaign))
         kept = records(slow_campaign)
     assert 2 <= len(kept) < ALL

@@ -19,7 +19,7 @@ from benchmark_runner.monitor.engine_tree import STOPPED_STATES, EngineProbe
 from benchmark_runner.monitor.limits import Alert, Limits, exceeded
 from benchmark_runner.monitor.probe import SWITCHES, Sample
 from benchmark_runner.processes.engine import python_command
-from benchmark_runner.processes.orphans import Members
+from benchmark_runner.processes.orphans import END_LIMIT_SECONDS, Members
 from benchmark_runner.processes.procfs import read_process
 from benchmark_runner.processes.watch import EXIT_MONITOR_DIED, LOOK_SECONDS, InterruptedLaunchError, Watch
 
@@ -115,10 +115,22 @@ class Sidecar:
         return self._process.pid
 
     def _died(self) -> InterruptedLaunchError:
-        status = self._process.wait()
+        status = self._ended(STOP_LIMIT_SECONDS)
         return InterruptedLaunchError(
             f"the monitor died (exit status {status}), so nobody would watch the engine", EXIT_MONITOR_DIED
         )
+
+    def _ended(self, limit_seconds: float) -> int | str:
+        """Its exit status, brought about by SIGKILL after the limit; words where not even that ends it."""
+        pidfd = os.pidfd_open(self.pid)
+        ready: list[int] = []
+        for seconds in (limit_seconds, END_LIMIT_SECONDS):
+            ready = select.select([pidfd], [], [], seconds)[0]
+            if ready:
+                break
+            self._process.kill()
+        os.close(pidfd)
+        return self._process.wait() if ready else "none: it hangs in the kernel"
 
     def _lines(self) -> list[dict[str, Any]]:
         content = os.read(self._reports.fileno(), 65536)
@@ -179,12 +191,7 @@ class Sidecar:
         self._watch.remove(self._reports.fileno())
         self._tell("stop")
         self._process.send_signal(signal.SIGCONT)  # it may be stopped, and has a last sample to write
-        pidfd = os.pidfd_open(self._process.pid)
-        select.select([pidfd], [], [], STOP_LIMIT_SECONDS)
-        os.close(pidfd)
-        if self._process.poll() is None:
-            self._process.kill()
-        if self._process.wait() != 0:
+        if self._ended(STOP_LIMIT_SECONDS) != 0:
             raise self._died()
         self._commands.close()
         self._reports.close()

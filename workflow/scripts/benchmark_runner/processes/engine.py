@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from benchmark_runner.processes.orphans import END_LIMIT_SECONDS
 from benchmark_runner.processes.procfs import scan
+from benchmark_runner.processes.watch import EXIT_MONITOR_DIED, InterruptedLaunchError
 
 # linux/prctl.h
 PR_SET_PDEATHSIG: Final = 1
@@ -111,7 +113,18 @@ def start_engine(
 
 
 def collect_exit(process: subprocess.Popen[bytes]) -> EngineExit:
-    """Exit status and resource use of the engine, which has ended or is about to."""
+    """Exit status and resource use of the engine, which has ended or is about to.
+
+    Raises InterruptedLaunchError where even SIGKILL does not end it: it hangs in the kernel.
+    """
+    pidfd = os.pidfd_open(process.pid)
+    ended, _, _ = select.select([pidfd], [], [], END_LIMIT_SECONDS)
+    os.close(pidfd)
+    if not ended:
+        raise InterruptedLaunchError(
+            f"the engine (process {process.pid}) hangs in the kernel and cannot be ended; restart the machine",
+            EXIT_MONITOR_DIED,
+        )
     _, status, usage = os.wait4(process.pid, 0)
     time_ns = time.monotonic_ns()
     code = os.waitstatus_to_exitcode(status)
