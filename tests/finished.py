@@ -106,7 +106,7 @@ def finish(
     iterations = ["--iterations", str(analysis / "iterations.parquet")]
     performance = str(analysis / "performance_analysis.json")
     business_file = str(analysis / "business_recommendations.json")
-    known = [*plan_flags, *statistics, *iterations, *raw]
+    known = [*plan_flags, *statistics, *iterations]
     assert performance_main([*known, "--manifest", manifest, "--out", performance]) == 0
     pictures = draw_plots(folder, statistics, performance, iterations, raw) if plots else []
     judged = [*plan_flags, *statistics, "--environment", environment_file]
@@ -138,7 +138,7 @@ def draw_plots(
     extra = {
         "gpu_utilization": (gpu.main, raw),
         "latency_comparison": (latency.main, iterations),
-        "memory_usage": (memory.main, ["--performance", performance, *raw]),
+        "memory_usage": (memory.main, ["--performance", performance]),
         "throughput_scaling": (throughput.main, ["--performance", performance, *iterations]),
     }
     pictures = []

@@ -259,10 +259,10 @@ def run_analysis(folder: Path, engines: Sequence[ScriptedEngine], plan: Mapping[
     threshold = str(plan["config"]["analysis"]["outlier_threshold"])
     assert tabulate.main(["--raw", *raw_files, "--outlier-threshold", threshold, "--out", iterations_file]) == 0
     common = ["--plan", plan_file]
-    measured = ["--raw", *raw_files, "--iterations", iterations_file]
+    measured = ["--iterations", iterations_file]
     judged = [*common, "--statistics", statistics_file]
     outputs = ["--looks", str(folder / "looks.json"), "--out", statistics_file]
-    assert statistics_main([*common, *measured, "--fidelity", *fidelity_files, *outputs]) == 0
+    assert statistics_main([*common, *measured, "--raw", *raw_files, "--fidelity", *fidelity_files, *outputs]) == 0
     assert performance_main([*judged, *measured, "--out", performance_file]) == 0
     outputs = ["--out", str(folder / "summary.json"), "--table", str(folder / "comparison_table.md")]
     assert summary_main([*judged, "--performance", performance_file, *outputs]) == 0

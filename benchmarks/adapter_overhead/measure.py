@@ -14,13 +14,15 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "workflow" / "scripts"))
+
+from benchmark_runner.protocol.spec import make_spec  # noqa: E402  the path comes first
+
 CRATE = REPOSITORY / "engines" / "bench-protocol"
 EMPTY_ENGINE = Path(__file__).resolve().parent / "empty_engine.py"
-TOKENS: Final = 20_000
-ITERATIONS: Final = 11
 
 
 class Way(NamedTuple):
@@ -46,29 +48,27 @@ def ways() -> list[Way]:
     ]
 
 
-def token_us(way: Way, folder: Path) -> list[float]:
+def token_us(way: Way, folder: Path, tokens: int, iterations: int) -> list[float]:
     """Time a token in each measured iteration, unit: µs."""
     case = {
         "prompt_ids": [1],
-        "max_new_tokens": TOKENS,
+        "max_new_tokens": tokens,
         "ignore_eos": True,
         "eos_ids": [],
         "sampling": {"temperature": 0, "top_p": 1, "seed": 0},
     }
-    spec = {
-        "protocol": 1,
-        "model_dir": str(folder),
-        "weights": "none",
-        "dtype": "f32",
-        "device": "cpu",
-        "threads": 1,
-        "max_seq_len": TOKENS + 1,
-        "cases": [case],
-        "warmup_iterations": 2,
-        "iterations": ITERATIONS,
-        "load": {"mode": "closed", "concurrency": 1},
-        "options": way.options,
-    }
+    spec = make_spec(
+        [case],
+        model_dir=folder,
+        weights="none",
+        dtype="f32",
+        device="cpu",
+        threads=1,
+        max_seq_len=tokens + 1,
+        options=way.options,
+        warmup_iterations=2,
+        iterations=iterations,
+    )
     (folder / "spec.json").write_text(json.dumps(spec))
     events = folder / "events.jsonl"
     events.unlink(missing_ok=True)
@@ -101,13 +101,16 @@ def main(argv: Sequence[str]) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, help="results folder whose launches tell the adapters' start-up")
+    parser.add_argument("--tokens", type=int, default=20_000, help="tokens an iteration")
+    parser.add_argument("--iterations", type=int, default=11, help="iterations that count")
     arguments = parser.parse_args(argv)
+    tokens, iterations = arguments.tokens, arguments.iterations
     head = f"{'median':>10}{'least':>10}{'most':>10}"
     print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.2f}")
-    print(f"{f'µs a token, {ITERATIONS} x {TOKENS} tokens':<28}{head}{'aim':>10}")
+    print(f"{f'µs a token, {iterations} x {tokens} tokens':<28}{head}{'aim':>10}")
     with tempfile.TemporaryDirectory() as name:
         for way in ways():
-            values = token_us(way, Path(name))
+            values = token_us(way, Path(name), tokens, iterations)
             verdict = "reached" if median(values) < way.aim_us else "missed"
             print(f"{row(way.name, values)}{f'< {way.aim_us:g}':>10}  {verdict}")
     if arguments.results:

@@ -118,15 +118,16 @@ def stages(folder: Path, records: dict[str, list[Path]]) -> Iterator[tuple[str, 
         ["--plan", plan, "--engine", name, "--fidelity", checked, "--out", out, "--records", *records[name]]
         for name, out, checked in zip(records, raw, fidelity, strict=True)
     ]
-    yield "collect", run("collect", *collecting)
-    yield "iterations", run("iterations", ["--raw", *raw, "--outlier-threshold", "2", "--out", table])
-    inputs = ["--plan", plan, "--raw", *raw, "--iterations", table]
+    yield "collect", run("records.collect", *collecting)
+    yield "iterations", run("records.tabulate", ["--raw", *raw, "--outlier-threshold", "2", "--out", table])
+    measured = ["--plan", plan, "--iterations", table]
     looks = folder / "looks.json"
-    yield "statistics", run("statistics", [*inputs, "--fidelity", *fidelity, "--looks", looks, "--out", statistics])
+    said = ["--raw", *raw, "--fidelity", *fidelity, "--looks", looks, "--out", statistics]
+    yield "statistics", run("statistics", [*measured, *said])
     judged = ["--statistics", statistics, "--out", analysis / "performance_analysis.json"]
-    yield "performance", run("performance", [*inputs, *judged])
+    yield "performance", run("performance", [*measured, *judged])
     logs = ["--benchmark-log", folder / "benchmark.log", "--system-metrics-log", folder / "system_metrics.log"]
-    yield "logs", run("logs", ["--plan", plan, "--raw", *raw, *logs])
+    yield "logs", run("report.logs", ["--plan", plan, "--raw", *raw, *logs])
     drawn = ["--statistics", statistics, "--iterations", table]
     yield "plot latency", run("plots.latency", [*drawn, "--out", folder / "latency.png"])
     shown = ["--performance", analysis / "performance_analysis.json", "--out", folder / "throughput.png"]

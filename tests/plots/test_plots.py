@@ -33,7 +33,7 @@ class Campaign:
         with style():
             yield latency.draw(self.statistics, self.latency)
             yield throughput.draw(self.statistics, self.performance, self.throughput)
-            yield memory.draw(self.statistics, self.performance, self.raw)
+            yield memory.draw(self.statistics, self.performance)
             yield gpu.draw(self.statistics, self.raw)
 
 
@@ -128,7 +128,7 @@ def test_decode_lines_have_their_points_and_bands(campaign):
 
 
 def test_memory_is_shown_by_launch_against_the_weights(campaign):
-    rows = memory.memory_rows(campaign.statistics, campaign.performance, campaign.raw, "peak_rss_bytes")
+    rows = memory.memory_rows(campaign.statistics, campaign.performance, "peak_rss_bytes")
     row = next(row for row in rows if row.name == "candle_cuda")
     assert [len(lane) for lane in row.lanes] == [6, 6]
     assert {row.words for row in rows if row.absent is None} == {f"1.00 GB\n2.00 {TIMES} weights"}  # the control too
@@ -136,7 +136,7 @@ def test_memory_is_shown_by_launch_against_the_weights(campaign):
 
 
 def test_without_gpu_memory_the_plot_gives_the_reason(campaign):
-    text = words(memory.draw(campaign.statistics, campaign.performance, campaign.raw))
+    text = words(memory.draw(campaign.statistics, campaign.performance))
     assert "GPU memory: no measurement: no GPU" in text
 
 
@@ -152,10 +152,10 @@ def test_with_a_gpu_its_utilisation_is_shown(tmp_path):
         ScriptedEngine("other", device="cuda:0", gpu_utilization_percent=95.5),
     ]
     found = Campaign(finish(tmp_path, engines, (ScriptedWorkload("latency_test"),)))
-    rows, _ = gpu.utilisation_rows(found.statistics, {d["engine"]: d for d in found.raw}, gpu=True)
+    rows = gpu.utilisation_rows(found.statistics, gpu.GPU, {})
     assert {row.name: row.words for row in rows} == {"base": "80.0 %", "other": "95.5 %"}
     assert "GPU utilisation while an engine ran" in words(gpu.draw(found.statistics, found.raw))
-    assert "Peak GPU memory, GB" in words(memory.draw(found.statistics, found.performance, found.raw))
+    assert "Peak GPU memory, GB" in words(memory.draw(found.statistics, found.performance))
 
 
 def test_the_same_data_give_the_same_bytes(campaign, tmp_path):

@@ -91,7 +91,6 @@ rule summarise_statistics:
 rule analyse_performance:
     input:
         plan=part("analysis"),
-        raw=raw_data,
         iterations=f"{OUT}/analysis/iterations.parquet",
         statistics=f"{OUT}/analysis/statistical_summary.json",
         manifest=f"{OUT}/model/manifest.json",
@@ -106,7 +105,6 @@ rule analyse_performance:
         " --plan {input.plan:q}"
         " --statistics {input.statistics:q}"
         " --iterations {input.iterations:q}"
-        " --raw {input.raw:q}"
         " --manifest {input.manifest:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"

@@ -68,7 +68,6 @@ rule plot_memory:
     input:
         statistics=f"{OUT}/analysis/statistical_summary.json",
         performance=f"{OUT}/analysis/performance_analysis.json",
-        raw=raw_data,
     output:
         f"{OUT}/plots/memory_usage.png",
     log:
@@ -79,7 +78,6 @@ rule plot_memory:
         "python -m benchmark_runner.plots.memory"
         " --statistics {input.statistics:q}"
         " --performance {input.performance:q}"
-        " --raw {input.raw:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"
 

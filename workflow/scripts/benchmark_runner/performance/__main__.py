@@ -10,7 +10,6 @@ from pathlib import Path
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.performance.analysis import analyse
-from benchmark_runner.records.raw_data import read_heads
 
 
 def main(argv: Sequence[str]) -> int:
@@ -19,13 +18,11 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--plan", type=Path, required=True, help="plan.json")
     parser.add_argument("--statistics", type=Path, required=True, help="statistical_summary.json")
     parser.add_argument("--iterations", type=Path, required=True, help="iterations.parquet")
-    parser.add_argument("--raw", type=Path, nargs="+", required=True, help="raw_data/<engine>.json of all engines")
     parser.add_argument("--manifest", type=Path, help="model/manifest.json, for the size of the weights")
     parser.add_argument("--out", type=Path, required=True, help="performance_analysis.json")
     args = parser.parse_args(argv)
-    raw = {content["engine"]: content for content in map(read_heads, args.raw)}
     weights = read_json(args.manifest)["weights_bytes"] if args.manifest and args.manifest.is_file() else None
-    analysis = analyse(read_json(args.plan), read_json(args.statistics), raw, args.iterations, weights)
+    analysis = analyse(read_json(args.plan), read_json(args.statistics), args.iterations, weights)
     write_json(args.out, analysis)
     print(f"fastest engine: {analysis['fastest_engine'] or 'not separated by the data'}")
     return 0

@@ -91,7 +91,6 @@ def findings(results: Results, headline: Mapping[str, Any]) -> list[dict[str, An
 def analyse(
     plan: Mapping[str, Any],
     summary: Mapping[str, Any],
-    raw: Mapping[str, Mapping[str, Any]],
     iterations: Path,
     weights_bytes: int | None,
 ) -> dict[str, Any]:
@@ -103,7 +102,7 @@ def analyse(
     now = ranking.standing(results, latency)
     # The best figures are those of engines that lost no launch, where there is one.
     names = [name for name in now.ranked if name not in now.lost] or now.ranked
-    gpu, gpu_reason = ranking.gpu_utilisation(raw, names, throughput.workload)
+    gpu, gpu_reason = ranking.gpu_utilisation(results, names, throughput.workload)
     cells = [(workload["name"], case["name"]) for workload in plan["workloads"] for case in workload["cases"]]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -121,7 +120,10 @@ def analyse(
         "best_gpu_utilization_reason": gpu_reason,
         "phases": phases(results, plan),
         "decode_by_position": decode_by_position(
-            iterations, list(raw), cells, float(summary["settings"]["confidence_level"])
+            iterations,
+            [one["name"] for one in summary["engines"]],
+            cells,
+            float(summary["settings"]["confidence_level"]),
         ),
         "memory": memory(results, plan, weights_bytes),
         "findings": findings(results, headline),

@@ -9,7 +9,7 @@ from benchmark_runner.statistics.results import Cell, Results
 
 LATENCY: Final = "e2e_ms"
 THROUGHPUT: Final = "total_tokens_per_s"
-GPU_FIELD: Final = "utilization_percent_mean"
+GPU_METRIC: Final = "gpu_utilization_percent"
 
 
 def _choose(plan: Mapping[str, Any], key: str, usual: str) -> tuple[Cell, str]:
@@ -144,26 +144,13 @@ def best_by_throughput(matrix: Mapping[str, Mapping[str, Any]], names: Sequence[
     return {"engine": best, "tokens_per_s": known[best]}
 
 
-def gpu_utilisation(
-    raw: Mapping[str, Mapping[str, Any]], names: list[str], workload: str
-) -> tuple[dict[str, Any] | None, str | None]:
+def gpu_utilisation(results: Results, names: list[str], workload: str) -> tuple[dict[str, Any] | None, str | None]:
     """(engine with the highest mean GPU utilisation on a workload and that mean, reason where there is none)."""
-    means: dict[str, float] = {}
-    reasons: dict[str, None] = {}
-    for name in names:
-        values = []
-        for record in raw[name]["launches"]:
-            monitor = record["monitor"]
-            if record["status"] != "ok" or record["workload"] != workload or monitor is None:
-                continue
-            if monitor["gpu"] is not None and monitor["gpu"][GPU_FIELD] is not None:
-                values.append(monitor["gpu"][GPU_FIELD])
-            else:
-                absent = monitor["absent"]
-                reasons[absent.get("gpu") or absent.get(f"gpu.{GPU_FIELD}") or "no GPU was monitored"] = None
-        if values:
-            means[name] = sum(values) / len(values)
+    found = {name: results.metric(name, Cell(workload, None), GPU_METRIC) for name in names}
+    means = {name: numbers["mean"] for name, numbers in found.items() if numbers["mean"] is not None}
     if not means:
-        return None, "; ".join(reasons) or "no launch was monitored"
+        return None, "; ".join(
+            dict.fromkeys(numbers["reason"] for numbers in found.values())
+        ) or "no launch was monitored"
     best = max(means, key=lambda name: means[name])
     return {"engine": best, "percent": means[best]}, None

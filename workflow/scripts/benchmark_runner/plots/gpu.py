@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from benchmark_runner.display import STRUCK, plural, significant
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.plots.rows import Row, draw_rows, rows_inches
+from benchmark_runner.plots.rows import Row, absent_reason, draw_rows, launch_values, rows_inches
 from benchmark_runner.plots.style import (
     INK,
     engine_colours,
@@ -34,74 +34,48 @@ FOOT_INCHES: Final = 0.5
 AXES_LEFT: Final = 0.185
 AXES_WIDTH: Final = 0.62
 FULL_PERCENT: Final = 100.0
+GPU: Final = "gpu_utilization_percent"
+PROCESSOR: Final = "cpu_percent"
 NO_MONITOR: Final = "no launch was monitored"
 
 
-def gpu_percents(raw: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Mean GPU utilisation of each launch by workload; empty where none was measured."""
-    return _by_workload(raw, lambda monitor: (monitor["gpu"] or {}).get("utilization_percent_mean"))
+def usable_cores(heads: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Cores that each engine with a launch that ended ok could use, by name."""
+    return {
+        document["engine"]: float(max(cores))
+        for document in heads
+        if (cores := [len(one["affinity"]["engine_cores"]) for one in document["launches"] if one["status"] == "ok"])
+    }
 
 
-def cores_busy(raw: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Cores that the engine kept busy on average, by workload, one value a launch."""
-    found = _by_workload(raw, lambda monitor: monitor["engine_cpu_percent_mean"])
-    return {workload: [value / FULL_PERCENT for value in values] for workload, values in found.items()}
-
-
-def _by_workload(raw: Mapping[str, Any], value_of: Any) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
-    for record in raw["launches"]:
-        if record["status"] == "ok" and record["monitor"] is not None:
-            value = value_of(record["monitor"])
-            if value is not None:
-                found.setdefault(record["workload"], []).append(value)
-    return found
-
-
-def no_gpu_reason(raw: Sequence[Mapping[str, Any]]) -> str:
-    """What the monitor says about the absent GPU, each reason once."""
-    reasons = dict.fromkeys(
-        record["monitor"]["absent"].get("gpu") or record["monitor"]["absent"].get("gpu_utilization_percent")
-        for document in raw
-        for record in document["launches"]
-        if record["monitor"] is not None
-    )
-    told = [reason for reason in reasons if reason]
-    return "; ".join(told) if told else NO_MONITOR
-
-
-def utilisation_rows(
-    statistics: Mapping[str, Any], raw: Mapping[str, Mapping[str, Any]], *, gpu: bool
-) -> tuple[list[Row], dict[str, float]]:
-    """A row an engine and, for the processor, the cores that each engine could use."""
+def utilisation_rows(statistics: Mapping[str, Any], metric: str, capacity: Mapping[str, float]) -> list[Row]:
+    """A row an engine; capacity, for the processor, is the cores that each engine could use."""
     colours, markers = engine_colours(statistics["engines"]), engine_markers(statistics["engines"])
-    rows, capacity = [], {}
+    rows, scale = [], 1.0 if metric == GPU else 1 / FULL_PERCENT
     for engine in in_order(statistics["engines"]):
         name = engine["name"]
-        lanes = list((gpu_percents(raw[name]) if gpu else cores_busy(raw[name])).values())
+        lanes = [[scale * value for value in lane] for lane in launch_values(statistics, name, metric).values()]
         if not any(lanes):
-            reason = engine["reason"] or next((r["reason"] for r in raw[name]["launches"] if r["reason"]), None)
-            rows.append(Row(name, "", colours[name], markers[name], absent=f"no measurement: {reason or NO_MONITOR}"))
+            reason = absent_reason(statistics, name, metric)
+            rows.append(Row(name, "", colours[name], markers[name], absent=reason))
             continue
         values = sorted(value for lane in lanes for value in lane)
         mean = sum(values) / len(values)
-        words = f"{significant(mean)} %" if gpu else f"{significant(mean)} cores"
-        if not gpu:
-            capacity[name] = float(
-                max(len(r["affinity"]["engine_cores"]) for r in raw[name]["launches"] if r["status"] == "ok")
-            )
-            words += f"\nof {capacity[name]:g}, {mean / capacity[name]:.0%}"
+        words = f"{significant(mean)} %"
+        if metric != GPU:
+            words = f"{significant(mean)} cores\nof {capacity[name]:g}, {mean / capacity[name]:.0%}"
         threads = "" if engine["threads"] is None else f", {plural(engine['threads'], 'thread')}"
         note = STRUCK if is_struck(engine) else f"{plural(len(values), 'launch')}{threads}"
         rows.append(Row(name, note, colours[name], markers[name], lanes, words=words))
-    return rows, capacity
+    return rows
 
 
 def draw(statistics: Mapping[str, Any], raw: Sequence[Mapping[str, Any]]) -> Figure:
     """The whole figure: GPU utilisation where any launch has it, else the reason and the processor's."""
-    by_engine = {document["engine"]: document for document in raw}
-    gpu = any(gpu_percents(document) for document in raw)
-    rows, capacity = utilisation_rows(statistics, by_engine, gpu=gpu)
+    names = [engine["name"] for engine in statistics["engines"]]
+    gpu = any(lane for name in names for lane in launch_values(statistics, name, GPU).values())
+    capacity = dict.fromkeys(names, FULL_PERCENT) if gpu else usable_cores(raw)
+    rows = utilisation_rows(statistics, GPU if gpu else PROCESSOR, capacity)
     height = HEAD_INCHES + rows_inches(rows) + FOOT_INCHES
     figure = new_figure(height)
     if gpu:
@@ -110,15 +84,22 @@ def draw(statistics: Mapping[str, Any], raw: Sequence[Mapping[str, Any]]) -> Fig
     else:
         title = "No GPU utilisation: what was measured instead is the processor's"
         words = (
-            f"Why: {no_gpu_reason(raw)}. Each mark is the mean of one launch, loading included, each lane of marks one "
-            "workload; the grey bar is the cores that the engine could use."
+            f"Why: {_no_gpu_reason(statistics)}. Each mark is the mean of one launch, loading included, each lane of "
+            "marks one workload; the grey bar is the cores that the engine could use."
         )
     headline(figure, title, words)
     axes = figure.add_axes((AXES_LEFT, FOOT_INCHES / height, AXES_WIDTH, rows_inches(rows) / height))
     axes.set_title("GPU utilisation, %" if gpu else "Cores that the engine kept busy")
     draw_rows(axes, rows, names=True, from_zero=True)
-    _draw_capacity(axes, rows, dict.fromkeys((row.name for row in rows), FULL_PERCENT) if gpu else capacity)
+    _draw_capacity(axes, rows, capacity)
     return figure
+
+
+def _no_gpu_reason(statistics: Mapping[str, Any]) -> str:
+    """What the monitor says about the absent GPU, each reason once."""
+    metrics = [cell["metrics"] for cell in statistics["cells"] if cell["case"] is None]
+    measured = [found[GPU]["reason"] for found in metrics if found[PROCESSOR]["mean"] is not None]
+    return "; ".join(dict.fromkeys(reason.removeprefix("not measured: ") for reason in measured)) or NO_MONITOR
 
 
 def _draw_capacity(axes: Axes, rows: Sequence[Row], capacity: Mapping[str, float]) -> None:

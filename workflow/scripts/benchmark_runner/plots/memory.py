@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from benchmark_runner.display import BYTES_PER_GB, STRUCK, TIMES, plural, significant
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.plots.rows import Row, draw_rows, rows_inches
+from benchmark_runner.plots.rows import Row, absent_reason, draw_rows, launch_values, rows_inches
 from benchmark_runner.plots.style import (
     INK,
     engine_colours,
@@ -27,7 +27,6 @@ from benchmark_runner.plots.style import (
     save_png,
     style,
 )
-from benchmark_runner.records.raw_data import read_heads
 
 HEAD_INCHES: Final = 1.35
 FOOT_INCHES: Final = 0.5
@@ -41,34 +40,7 @@ METRICS: Final = (
 )
 
 
-def launch_values(statistics: Mapping[str, Any], engine: str, metric: str) -> dict[str, list[float]]:
-    """Values of a launch metric by workload, one a launch."""
-    return {
-        cell["workload"]: [entry["value"] for entry in cell["metrics"][metric]["launch_medians"]]
-        for cell in statistics["cells"]
-        if cell["engine"] == engine and cell["case"] is None and metric in cell["metrics"]
-    }
-
-
-def absent_reason(statistics: Mapping[str, Any], raw: Sequence[Mapping[str, Any]], engine: str, metric: str) -> str:
-    """Why an engine has no value of the metric: its own failure, or what the monitor says is absent."""
-    own = next(entry for entry in statistics["engines"] if entry["name"] == engine)
-    if own["reason"]:
-        return f"no measurement: {own['reason']}"
-    for cell in statistics["cells"]:
-        found = cell["metrics"].get(metric)
-        if cell["engine"] == engine and cell["case"] is None and found is not None and found["reason"]:
-            return f"no measurement: {found['reason'].removeprefix('not measured: ')}"
-    for document in raw:
-        for record in document["launches"]:
-            if record["engine"] == engine and record["reason"]:
-                return f"no measurement: {record['reason']}"
-    return f"no measurement: {own['status']}"
-
-
-def memory_rows(
-    statistics: Mapping[str, Any], performance: Mapping[str, Any], raw: Sequence[Mapping[str, Any]], metric: str
-) -> list[Row]:
+def memory_rows(statistics: Mapping[str, Any], performance: Mapping[str, Any], metric: str) -> list[Row]:
     """A row an engine; each lane holds one workload's launches."""
     colours, markers = engine_colours(statistics["engines"]), engine_markers(statistics["engines"])
     rows = []
@@ -78,7 +50,7 @@ def memory_rows(
             [value / BYTES_PER_GB for value in values] for values in launch_values(statistics, name, metric).values()
         ]
         if not any(lanes):
-            reason = absent_reason(statistics, raw, name, metric)
+            reason = absent_reason(statistics, name, metric)
             rows.append(Row(name, "", colours[name], markers[name], absent=reason))
             continue
         highest = max(value for lane in lanes for value in lane)
@@ -97,9 +69,9 @@ def weights_gb(performance: Mapping[str, Any], engine: str) -> float | None:
     return None if known is None or known["weights_bytes"] is None else known["weights_bytes"] / BYTES_PER_GB
 
 
-def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any], raw: Sequence[Mapping[str, Any]]) -> Figure:
+def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any]) -> Figure:
     """The whole figure: resident memory, and beside it GPU memory or the reason why there is none."""
-    rows = {metric: memory_rows(statistics, performance, raw, metric) for metric, _ in METRICS}
+    rows = {metric: memory_rows(statistics, performance, metric) for metric, _ in METRICS}
     words = (
         "Each mark is the peak of one launch, each lane of marks one workload. The grey bar is the size of the "
         "weights. GB = 10⁹ bytes."
@@ -146,12 +118,11 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="benchmark_runner.plots.memory", description=main.__doc__)
     parser.add_argument("--statistics", type=Path, required=True)
     parser.add_argument("--performance", type=Path, required=True)
-    parser.add_argument("--raw", type=Path, nargs="+", required=True, help="raw_data/<engine>.json of each engine")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(argv)
     statistics, performance = read_json(options.statistics), read_json(options.performance)
     with style():
-        save_png(draw(statistics, performance, [read_heads(path) for path in options.raw]), options.out)
+        save_png(draw(statistics, performance), options.out)
     return os.EX_OK
 
 

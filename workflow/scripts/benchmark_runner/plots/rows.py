@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -175,3 +175,24 @@ def _scale(axes: Axes, values: Sequence[float], from_zero: bool) -> None:
         return
     margin = (high - low) * MARGIN_SHARE or abs(high) * MARGIN_SHARE or 1.0
     axes.set_xlim(0 if from_zero else low - margin, high + margin)
+
+
+def launch_values(statistics: Mapping[str, Any], engine: str, metric: str) -> dict[str, list[float]]:
+    """Values of a launch metric by workload, one a launch."""
+    return {
+        cell["workload"]: [entry["value"] for entry in cell["metrics"][metric]["launch_medians"]]
+        for cell in statistics["cells"]
+        if cell["engine"] == engine and cell["case"] is None and metric in cell["metrics"]
+    }
+
+
+def absent_reason(statistics: Mapping[str, Any], engine: str, metric: str) -> str:
+    """Why an engine has no value of the metric: its own failure, or what the monitor says is absent."""
+    own = next(entry for entry in statistics["engines"] if entry["name"] == engine)
+    if own["reason"]:
+        return f"no measurement: {own['reason']}"
+    for cell in statistics["cells"]:
+        found = cell["metrics"].get(metric)
+        if cell["engine"] == engine and cell["case"] is None and found is not None and found["reason"]:
+            return f"no measurement: {found['reason'].removeprefix('not measured: ')}"
+    return f"no measurement: {own['status']}"

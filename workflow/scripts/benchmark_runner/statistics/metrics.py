@@ -149,6 +149,16 @@ METRICS: Final = (
         "needs {ratio} times the processor time of",
         inverse=True,
     ),
+    Metric(
+        "gpu_utilization_percent",
+        "%",
+        "higher",
+        "launch",
+        "GPU utilisation",
+        "mean utilisation of the GPU, by its driver, while the engine of a launch ran",
+        "keeps the GPU {ratio} times as busy as",
+        inverse=True,
+    ),
 )
 
 BY_NAME: Final = {metric.name: metric for metric in METRICS}

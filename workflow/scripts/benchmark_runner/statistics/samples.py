@@ -178,6 +178,7 @@ _LAUNCH_VALUE: Final[Mapping[str, Callable[[Mapping[str, Any], int], float | Non
     "peak_vram_bytes": _from_monitor("gpu.memory_peak_bytes"),
     "energy_joules_per_token": _energy_per_token,
     "cpu_percent": _from_monitor("engine_cpu_percent_mean"),
+    "gpu_utilization_percent": _from_monitor("gpu.utilization_percent_mean"),
 }
 
 _MONITOR_FIELDS: Final = {
@@ -185,6 +186,7 @@ _MONITOR_FIELDS: Final = {
     "peak_vram_bytes": ("gpu", "gpu.memory_peak_bytes", "memory_peak_bytes"),
     "energy_joules_per_token": ("package_energy_joules", "gpu.energy_joules", "gpu"),
     "cpu_percent": ("engine_cpu_percent_mean",),
+    "gpu_utilization_percent": ("gpu", "gpu.utilization_percent_mean"),
 }
 """Fields under which the monitor states why a value is absent."""
 
