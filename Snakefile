@@ -10,6 +10,7 @@ min_version("9.27")
 
 # --- the configuration, checked, and the campaign it describes ---
 include: "workflow/rules/common.smk"
+include: "workflow/rules/owed.smk"
 
 
 if CONFIGURATION_PROBLEMS:
@@ -49,8 +50,4 @@ if not CONFIGURATION_PROBLEMS:
     rule all:
         default_target: True
         input:
-            rules.report.input,
-            rules.plots.input,
-            rules.conclude.output,
-            rules.write_logs.output,
-            rules.write_reproduction.output,
+            whole(*MEASURED, *ANALYSED, *PLOTS, *REPORT, *LOGS),

@@ -16,11 +16,7 @@ FACTS = str(FROM_HERE / "config" / "engine_facts.yaml")
 
 rule analysis:
     input:
-        PARTS,
-        f"{OUT}/analysis/statistical_summary.json",
-        f"{OUT}/analysis/performance_analysis.json",
-        f"{OUT}/analysis/business_recommendations.json",
-        f"{OUT}/summary.json",
+        whole(*MEASURED, *ANALYSED),
 
 
 rule collect_records:

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.io import temp
 
 ROOT = Path(str(workflow.current_basedir)).resolve().parents[1]
 # Inputs of the project are named so that nothing is owed when the working folder moves, with the project or without.
@@ -84,7 +83,10 @@ JOB_ENVIRONMENT = {
 EXPORTS = " ".join(
     f"{name}={shlex.quote(str(path))}" for name, path in JOB_ENVIRONMENT.items()
 )
-shell.prefix(f'export {EXPORTS}; PATH="$BENCHMARK_RUNNER_BIN:$PATH"; ')
+# strict as Snakemake's own prefix, which this one replaces: a stage whose words go through tee must fail.
+shell.prefix(
+    f'set -euo pipefail; export {EXPORTS}; PATH="$BENCHMARK_RUNNER_BIN:$PATH"; '
+)
 
 # Without a limit on gpu, launches would overlap; the default profile sets it, this guards those who bypass it.
 if "gpu" not in workflow.global_resources:
@@ -104,7 +106,7 @@ onstart:
         raise WorkflowError(str(error)) from None
     # Else Snakemake 9.27 looks at all open jobs once a second for each that has ended, beside the engine measured.
     workflow.scheduler.job_rate_limiter = None
-    for line in CAMPAIGN.notices() if CAMPAIGN.owed_launches else []:
+    for line in [*CAMPAIGN.set_aside(), *CAMPAIGN.notices()]:
         say(line)
 
 
@@ -141,8 +143,3 @@ def fidelity_of(wildcards):
     """A recorded campaign that was stopped early may lack the check of an engine."""
     file = f"{OUT}/fidelity/{wildcards['engine']}.json"
     return [file] if not ANALYZE_ONLY or Path(file).is_file() else []
-
-
-def kept_if_exported(path):
-    """analysis.export_raw_data: false lets go of what the launches' records can make again."""
-    return path if CAMPAIGN.config["analysis"]["export_raw_data"] else temp(path)

@@ -36,8 +36,12 @@ if AGAINST is not None or "compare" in sys.argv:
 
     rule compare:
         input:
-            PARTS,
-            f"{COMPARED}/comparison.json",
+            whole(
+                *MEASURED,
+                *ANALYSED,
+                f"{COMPARED}/comparison.json",
+                f"{COMPARED}/comparison.md",
+            ),
 
     rule write_terms:
         output:

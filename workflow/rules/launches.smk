@@ -15,8 +15,7 @@ import re
 
 rule launches:
     input:
-        PARTS,
-        [launch.record for launch in CAMPAIGN.launches],
+        whole(*MEASURED),
 
 
 rule run_launch:

@@ -22,8 +22,7 @@ PLOTS = [
 
 rule plots:
     input:
-        PARTS,
-        PLOTS,
+        whole(*MEASURED, *ANALYSED, *PLOTS),
 
 
 rule plot_latency:

@@ -12,12 +12,13 @@ TEMPLATES = sorted(
     for path in (FROM_HERE / "workflow" / "report").rglob("*")
     if path.is_file()
 )
+REPORT = [f"{OUT}/report.html", f"{OUT}/reproduction.md"]
+LOGS = [f"{OUT}/logs/benchmark.log", f"{OUT}/logs/system_metrics.log"]
 
 
 rule report:
     input:
-        PARTS,
-        f"{OUT}/report.html",
+        whole(*MEASURED, *ANALYSED, *PLOTS, *REPORT),
 
 
 rule write_report:

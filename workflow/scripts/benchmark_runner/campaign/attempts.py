@@ -1,15 +1,16 @@
-"""Which launches are owed again because what they lacked has come."""
+"""Which launches are owed: those without a whole record, and those whose engine lacked something that has come."""
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from benchmark_runner.campaign.whole import ends_of
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
-
-_HEAD_BYTES: Final = 4096
-"""A record's first keys (engine, attempt, status) lie well within; its token times may be megabytes."""
 
 _ATTEMPT: Final = re.compile(rb'"attempt": (\d+)')
 _STATUS: Final = re.compile(rb'"status": "(\w+)"')
@@ -26,16 +27,35 @@ class RecordHead(NamedTuple):
 
 
 def record_head(record: Path) -> RecordHead | None:
-    """Head of a record without reading its token times; None where there is no readable record."""
-    try:
-        with record.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-    except FileNotFoundError:
+    """Head of a record by its ends, without reading its token times; None where there is none, or a broken one."""
+    ends = ends_of(record)
+    if ends is None:
         return None
-    attempt, status = _ATTEMPT.search(head), _STATUS.search(head)
+    attempt, status = _ATTEMPT.search(ends.head), _STATUS.search(ends.head)
     if attempt is None or status is None:
         return None
-    return RecordHead(int(attempt[1]), status[1].decode())
+    found = RecordHead(int(attempt[1]), status[1].decode())
+    # A sound record that somebody wrote anew may end otherwise; one of an unavailable engine is short.
+    doubtful = not ends.whole or found.status == "unavailable"
+    return None if doubtful and not _is_json(record) else found
+
+
+def _is_json(record: Path) -> bool:
+    try:
+        read_json(record)
+    except BenchmarkError:
+        return False
+    return True
+
+
+def set_aside(record: Path) -> Path | None:
+    """Give a broken record another name, which is returned; None where there is no record or a whole one."""
+    if record_head(record) is not None or not os.path.lexists(record):
+        return None
+    names = (record.with_name(f"{record.name}.broken{f'-{n}' if n else ''}") for n in itertools.count())
+    aside = next(name for name in names if not os.path.lexists(name))
+    record.rename(aside)
+    return aside
 
 
 def attempts_made(record: Path) -> int:

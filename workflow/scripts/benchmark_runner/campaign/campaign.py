@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmark_runner.build import adapter as adapters
 from benchmark_runner.build.source import cuda_request
-from benchmark_runner.campaign.attempts import attempts_made, is_owed
+from benchmark_runner.campaign.attempts import attempts_made, is_owed, set_aside
 from benchmark_runner.campaign.checks import campaign_problems, underpowered
 from benchmark_runner.campaign.continued import iterations_per_launch
 from benchmark_runner.campaign.engines import Engine, brought_notices, campaign_engines, engine_is_back
@@ -155,7 +155,7 @@ class Campaign:
 
     @cached_property
     def owed_launches(self) -> dict[str, Launch]:
-        """Launches that are to be run, by key: without a record, or unavailable then and possible now.
+        """Launches that are to be run, by key: without a whole record, or unavailable then and possible now.
 
         A record that stands is a fact: to the workflow it is a source file, which nothing reruns or overwrites.
         """
@@ -190,8 +190,15 @@ class Campaign:
         """Engines that the workflow builds, by binary path; engines that share a binary share its build."""
         return {engine.binary_path: engine for engine in self.engines.values() if engine.adapter}
 
+    def set_aside(self) -> list[str]:
+        """Keep broken records of the campaign under another name; a line for each. Their launches are owed."""
+        kept = ((launch.record, set_aside(Path(launch.record))) for launch in self.launches)
+        return [f"note: {record} is no whole record; it is kept as {aside}" for record, aside in kept if aside]
+
     def notices(self) -> list[str]:
-        """A line for each thing that the configuration asks for and that is not here."""
+        """A line for each thing that the launches ahead ask for and that is not here."""
+        if not self.owed_launches:
+            return []
         system = self.config["system"]
         lacking = notice(system, this_machine(system))
         return [*([lacking] if lacking else []), *brought_notices(self.engines.values(), self.engines_folder)]

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.campaign.attempts import record_head
 from benchmark_runner.campaign.campaign import Campaign, Launch
 from benchmark_runner.campaign.engines import Engine
 from benchmark_runner.campaign.model import Model
@@ -56,8 +57,8 @@ class RecordedCampaign(Campaign):
         return [Launch(**{name: row[name] for name in names}, output_dir=self.output_dir) for row in self._order]
 
     def records(self, engine: str) -> list[str]:
-        """Records that are there, in launch order."""
-        return [record for record in super().records(engine) if Path(record).is_file()]
+        """Records that are there to their end, in launch order."""
+        return [record for record in super().records(engine) if record_head(Path(record)) is not None]
 
     def fidelity(self, engine: str) -> list[str]:
         """The file of an engine's fidelity check, where there is one."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
 
 FEWEST_LAUNCHES: Final = 3
@@ -50,7 +51,10 @@ def measured_spread(order: Sequence[Mapping[str, Any]], output_dir: Path, hostna
     """
     cells: dict[tuple[Path, int], list[float]] = {}
     for path in _newest(output_dir, (row["identity"] for row in order)):
-        record = read_json(path)
+        try:
+            record = read_json(path)
+        except BenchmarkError:
+            continue  # one of many; whoever needs this one says what is wrong with it
         if record["status"] == "ok" and record["host"]["hostname"] == hostname:
             for case, median in _medians(record).items():
                 cells.setdefault((path.parents[1], case), []).append(median)

@@ -1,0 +1,47 @@
+"""What the targets owe: all that a campaign measures and makes, so that one that is gone, empty or cut is made again.
+
+REQUIRED INPUTS
+    none
+OUTPUTS
+    MEASURED (what `launches` owes), ANALYSED (what an analysis owes beside it), and whole() by which targets name them
+"""
+
+from snakemake.io import temp
+
+from benchmark_runner.campaign.whole import is_cut
+
+EXPORTED = CAMPAIGN.config["analysis"]["export_raw_data"]
+
+MEASURED = [
+    *PARTS,
+    f"{OUT}/plan.json",
+    *([] if ANALYZE_ONLY else [f"{OUT}/prompts.json"]),
+    f"{OUT}/model/manifest.json",
+    *(record for engine in CAMPAIGN.engines for record in CAMPAIGN.records(engine)),
+]
+ANALYSED = [
+    f"{OUT}/environment.json",
+    *fidelity_of_all(),
+    *([*raw_data(), f"{OUT}/analysis/iterations.parquet"] if EXPORTED else []),
+    f"{OUT}/analysis/statistical_summary.json",
+    f"{OUT}/analysis/performance_analysis.json",
+    f"{OUT}/analysis/business_recommendations.json",
+    f"{OUT}/summary.json",
+    f"{OUT}/comparison_table.md",
+]
+
+
+def whole(*files):
+    """Input function of a target that owes the files: those that were cut are made again, as if they were missing."""
+
+    def owed(wildcards):
+        # Snakemake asks only the targets of the command, and does so before it looks which jobs are forced.
+        workflow.dag.forcefiles.update(file for file in files if is_cut(Path(file)))
+        return files
+
+    return owed
+
+
+def kept_if_exported(path):
+    """analysis.export_raw_data: false lets go of what the launches' records can make again."""
+    return path if EXPORTED else temp(path)
