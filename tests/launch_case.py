@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmark_runner.launch.machine_lock import lock_path
+from benchmark_runner.launch.machine_lock import VARIABLE
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
@@ -63,7 +63,7 @@ class LaunchCase:
     ) -> None:
         self.folder = folder
         self.out_dir = folder / "results" / "launches" / "fake" / f"quick.{IDENTITY}" / "1"
-        self.lock = lock_path({"TMPDIR": str(folder / "tmp")}, os.getuid())
+        self.lock = folder / "tmp" / "machine" / "measuring"
         """The lock of the machine, as its launches see it."""
         record_path = None
         if build_record is not None:
@@ -128,8 +128,7 @@ class LaunchCase:
 
     def start(self, block: int = 1, **arguments: Any) -> subprocess.Popen[str]:
         # A lock of its own: it neither waits for other launches on this machine nor holds them up.
-        self.lock.parent.parent.mkdir(exist_ok=True)
-        environment = os.environ | {"PYTHONPATH": str(SCRIPTS), "TMPDIR": str(self.lock.parent.parent)}
+        environment = os.environ | {"PYTHONPATH": str(SCRIPTS), VARIABLE: str(self.lock)}
         return subprocess.Popen(
             self.command(block), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **arguments
         )

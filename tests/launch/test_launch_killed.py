@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark_runner.launch.machine_lock import VARIABLE
 from benchmark_runner.schemas import require_valid
 from launch_case import SCRIPTS, WAIT_SECONDS, LaunchCase, killed_at_last, process_named, processes_of, wait_for
 
@@ -203,7 +204,7 @@ def test_death_of_the_parent_interrupts(case):
         time.sleep(600)
         """
     )
-    environment = os.environ | {"PYTHONPATH": str(SCRIPTS), "TMPDIR": str(case.folder)}
+    environment = os.environ | {"PYTHONPATH": str(SCRIPTS), VARIABLE: str(case.lock)}
     with killed_at_last(subprocess.Popen([sys.executable, "-c", parent, *case.command()], env=environment)) as process:
         wait_for(lambda: hangs(case), "the engine's first request")
         process.kill()
@@ -214,8 +215,8 @@ def test_death_of_the_parent_interrupts(case):
 
 def test_a_signal_during_the_cool_down_interrupts(tmp_path):
     case = LaunchCase(tmp_path, system={"cool_down_seconds": 600})
-    case.lock.parent.mkdir(parents=True)
-    case.lock.write_text("a launch that has just ended")
+    case.lock.parent.mkdir(parents=True, mode=0o700)
+    case.lock.write_text("process 1 on host in /elsewhere\n")
     with killed_at_last(case.start()) as process:
         wait_for((case.out_dir / "spec.json").is_file, "the cool-down")
         process.terminate()

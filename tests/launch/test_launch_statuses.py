@@ -231,9 +231,10 @@ def test_the_engine_sees_named_variables_and_a_folder_of_its_own(tmp_path, monke
     assert "PATH" not in record["engine_environment"]
 
 
-def test_an_earlier_record_is_replaced(tmp_path):
+def test_the_files_of_an_earlier_attempt_are_cleared(tmp_path):
     case = LaunchCase(tmp_path)
     first = recorded(case)
+    (case.out_dir / "record.json").unlink()
     (case.out_dir / "interrupted.json").write_text("{}")
     assert recorded(case)["started_ns"] > first["started_ns"]
 

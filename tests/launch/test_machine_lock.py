@@ -7,11 +7,12 @@ import os
 import signal
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.launch.machine_lock import lock_path, machine_alone
+from benchmark_runner.launch.machine_lock import VARIABLE, lock_path, machine_alone
 from launch_case import WAIT_SECONDS, LaunchCase, killed_at_last, processes_of, wait_for
 
 NOBODY_WAITS = None
@@ -44,7 +45,7 @@ def test_launches_of_two_campaigns_take_turns(tmp_path):
     assert after["engine_window"]["start_ns"] > before["engine_window"]["end_ns"]
     waiting, ended = result.stdout.splitlines()
     assert waiting.startswith("fake · quick · block 1: waits until the machine is free")
-    assert f"process {one.pid} in " in waiting
+    assert f"process {one.pid} on " in waiting
     assert "block 1: ok" in ended
     assert waiting in log_of(second)
     assert before["timing"]["machine_wait_ms"] < after["timing"]["machine_wait_ms"]
@@ -93,19 +94,73 @@ def test_the_cool_down_counts_from_the_launch_of_another_campaign(tmp_path):
 
 
 def test_the_first_holder_of_all_learns_of_no_earlier_one_and_the_next_when_it_ended(tmp_path):
-    lock = lock_path({"TMPDIR": str(tmp_path)}, os.getuid())
-    with machine_alone(lock, "one", NOBODY_WAITS, pytest.fail) as last_end:
+    lock = tmp_path / "own" / "measuring"
+    with machine_alone(lock, "process 1", NOBODY_WAITS, pytest.fail) as last_end:
         assert last_end is None
     ended = lock.stat().st_mtime
-    with machine_alone(lock, "two", NOBODY_WAITS, pytest.fail) as last_end:
+    with machine_alone(lock, "process 2", NOBODY_WAITS, pytest.fail) as last_end:
         assert last_end == ended
         assert abs(time.time() - ended) < WAIT_SECONDS
 
 
-def test_a_folder_that_is_not_ours_is_refused(tmp_path):
-    elsewhere = tmp_path / "elsewhere"
+def test_all_campaigns_of_a_user_find_one_lock_unless_the_user_names_another():
+    jobs = [{"TMPDIR": "/scratch/job1", "XDG_RUNTIME_DIR": "/run/user/7"}, {"TMPDIR": "/scratch/job2"}, {}]
+    assert len({lock_path(environment, 7) for environment in jobs}) == 1
+    assert lock_path({}, 7) != lock_path({}, 8)
+    assert lock_path({VARIABLE: "/data/lock"}, 7) == Path("/data/lock")
+
+
+def linked(folder, elsewhere):
+    folder.symlink_to(elsewhere)
+
+
+def open_to_others(folder, _elsewhere):
+    folder.mkdir()
+    folder.chmod(0o770)
+
+
+def a_file(folder, _elsewhere):
+    folder.write_text("mine\n")
+
+
+@pytest.mark.parametrize("make", [linked, open_to_others, a_file])
+def test_a_folder_that_others_may_write_to_is_refused_and_nothing_is_put_there(tmp_path, make):
+    folder, elsewhere = tmp_path / "shared", tmp_path / "elsewhere"
     elsewhere.mkdir()
-    lock = lock_path({"TMPDIR": str(tmp_path)}, os.getuid())
-    lock.parent.symlink_to(elsewhere)
-    with pytest.raises(BenchmarkError, match="set TMPDIR"), machine_alone(lock, "one", NOBODY_WAITS, pytest.fail):
+    make(folder, elsewhere)
+    alone = machine_alone(folder / "measuring", "process 1", NOBODY_WAITS, pytest.fail)
+    with pytest.raises(BenchmarkError, match=VARIABLE), alone:
         pass
+    assert list(elsewhere.iterdir()) == []
+    assert folder.is_file() or list(folder.iterdir()) == []
+
+
+def test_a_launch_whose_lock_is_something_else_ends_with_one_line(tmp_path):
+    case = LaunchCase(tmp_path)
+    case.lock.parent.mkdir(parents=True, mode=0o700)
+    os.mkfifo(case.lock)
+    result = case.run()
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ") and str(case.lock) in line
+
+
+def test_a_launch_that_another_campaign_measured_meanwhile_keeps_that_record_and_its_files(tmp_path):
+    case = LaunchCase(tmp_path)
+    assert case.run().returncode == 0
+    before = {path.name: path.stat().st_mtime_ns for path in case.out_dir.iterdir()}
+    again = case.run()
+    assert again.returncode == 0
+    assert "record.json is there: another campaign has measured this launch" in again.stdout
+    assert {path.name: path.stat().st_mtime_ns for path in case.out_dir.iterdir()} == before
+
+
+def test_a_launch_that_waits_for_the_machine_has_cleared_nothing(tmp_path):
+    with one_hangs_and_one_waits(tmp_path) as (second, _one, two):
+        earlier = second.out_dir / "engine.log"
+        assert not earlier.exists()
+        earlier.parent.mkdir(parents=True, exist_ok=True)
+        earlier.write_text("of an earlier attempt")
+        two.send_signal(signal.SIGTERM)
+        two.wait(WAIT_SECONDS)
+        assert earlier.read_text() == "of an earlier attempt"

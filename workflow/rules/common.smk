@@ -101,7 +101,9 @@ HELD = []
 
 onstart:
     try:
-        HELD.append(hold_folder(Path(".benchmark_runner") / "lock"))
+        for folder in (Path(".benchmark_runner"), Path(OUT) / ".benchmark_runner"):
+            HELD.append(hold_folder(folder / "lock"))
+        CAMPAIGN.require_owed()
     except BenchmarkError as error:
         raise WorkflowError(str(error)) from None
     # Else Snakemake 9.27 looks at all open jobs once a second for each that has ended, beside the engine measured.

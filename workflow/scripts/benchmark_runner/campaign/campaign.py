@@ -21,6 +21,7 @@ from benchmark_runner.campaign.order import randomised_blocks
 from benchmark_runner.campaign.weights import REFERENCE_ADAPTER, CampaignWeights
 from benchmark_runner.configuration.positions import Positions
 from benchmark_runner.configuration.resolve import ConfigurationError, Examined, examine
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import file_sha256, fingerprint
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.version import MEASURE_VERSION
@@ -189,6 +190,15 @@ class Campaign:
     def builds(self) -> dict[str, Engine]:
         """Engines that the workflow builds, by binary path; engines that share a binary share its build."""
         return {engine.binary_path: engine for engine in self.engines.values() if engine.adapter}
+
+    def require_owed(self) -> None:
+        """Raise BenchmarkError where another Snakemake has meanwhile measured a launch that was owed."""
+        for launch in self.owed_launches.values():
+            if not is_owed(Path(launch.record), engine_is_back=self._is_back[launch.engine]):
+                raise BenchmarkError(
+                    f"{launch.record} was measured while this Snakemake planned; run the same command again, which "
+                    "measures what is owed now"
+                )
 
     def set_aside(self) -> list[str]:
         """Keep broken records of the campaign under another name; a line for each. Their launches are owed."""

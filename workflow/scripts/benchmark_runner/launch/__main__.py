@@ -15,9 +15,8 @@ from benchmark_runner.errors import exit_status
 from benchmark_runner.launch.inputs import read_inputs
 from benchmark_runner.launch.log import Log
 from benchmark_runner.launch.progress import finished_launches, progress_line
-from benchmark_runner.launch.record import Stopwatch, clear_folder
-from benchmark_runner.launch.run import Launch
-from benchmark_runner.launch.workplace import clear_left_behind
+from benchmark_runner.launch.record import Stopwatch
+from benchmark_runner.launch.run import Launch, MeasuredAlreadyError
 from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.watch import InterruptedLaunchError
 from benchmark_runner.records.checksum import write_record
@@ -46,8 +45,6 @@ def main(argv: Sequence[str]) -> int:
     stopwatch = Stopwatch()
     with Log(arguments.log) as log:
         with stopwatch.part("read_ms"):
-            clear_left_behind(arguments.out_dir.absolute())
-            clear_folder(arguments.out_dir)
             inputs = read_inputs(
                 arguments.plan,
                 arguments.prompts,
@@ -61,6 +58,10 @@ def main(argv: Sequence[str]) -> int:
         launch = Launch(inputs, arguments.out_dir, arguments.attempt, stopwatch, log)
         try:
             record = launch.run()
+        except MeasuredAlreadyError as measured:
+            log.write(str(measured))
+            print(measured, flush=True)
+            return 0
         except InterruptedLaunchError as interruption:
             write_record(arguments.out_dir / "interrupted.json", launch.record)
             return interruption.exit_status

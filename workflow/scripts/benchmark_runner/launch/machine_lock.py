@@ -6,54 +6,52 @@ lock's modification time says when the last measurement ended, which is what the
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.locks import holder_of, open_lock, sign, take
 from benchmark_runner.processes.watch import Watch
 
-# Chosen: long enough for a path and a name, one small read.
-_HOLDER_BYTES: Final = 4096
+VARIABLE: Final = "BENCHMARK_RUNNER_LOCK"
+"""Names another file, for jobs of a batch system that each have a /tmp of their own."""
+
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _FREE: Final = "machine free"
 # Chosen: how long one sleep may last; another one follows it.
 _SLEEP_SECONDS: Final = 3600.0
 
 
 def lock_path(environment: Mapping[str, str], user: int) -> Path:
-    """The lock of all campaigns of one user (its number) on this machine, in the folder for temporary files.
+    """The lock of all campaigns of one user (its number) on this machine, or the file that VARIABLE names.
 
-    Not in XDG_RUNTIME_DIR: a campaign in a login shell and one of cron or a batch system must find the same file.
+    Neither in TMPDIR nor in XDG_RUNTIME_DIR: a campaign in a login shell and those of cron or of two jobs of a batch
+    system must find the same file.
     """
-    return Path(environment.get("TMPDIR") or "/tmp") / f"benchmark-runner-{user}" / "measuring"
+    named = environment.get(VARIABLE)
+    return Path(named).absolute() if named else Path("/tmp") / f"benchmark-runner-{user}" / "measuring"
 
 
 def _open(path: Path) -> int:
-    """Open the lock, made where it is missing; raises BenchmarkError where its folder is somebody else's."""
+    """Open the lock, made where it is missing; raises BenchmarkError where others may write to its folder."""
+    with contextlib.suppress(OSError):  # opening the lock tells what is wrong
+        path.parent.mkdir(mode=0o700, parents=True)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
+        folder = path.parent.lstat()
+    except OSError:
+        return open_lock(path)
+    if not stat.S_ISDIR(folder.st_mode) or folder.st_uid != os.geteuid() or folder.st_mode & _OTHERS_WRITE:
         raise BenchmarkError(
-            f"{path.parent}: {error.strerror}; campaigns keep out of each other's way by a file there: "
-            "set TMPDIR to a folder for temporary files of your own"
-        ) from None
-    if path.parent.is_symlink() or path.parent.stat().st_uid != os.getuid():
-        raise BenchmarkError(
-            f"{path.parent} belongs to another user, so campaigns cannot keep out of each other's way; "
-            "set TMPDIR to a folder for temporary files of your own"
+            f"{path.parent} is not a folder that you alone may write to, so campaigns cannot keep out of each other's "
+            f"way by a lock there; set {VARIABLE} to a file in one that is"
         )
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-
-def _taken(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    return open_lock(path)
 
 
 def _wait_for(lock: int, watch: Watch) -> None:
@@ -87,13 +85,12 @@ def machine_alone(path: Path, who: str, watch: Watch, on_wait: Callable[[str], o
     InterruptedLaunchError where the launch is stopped while it waits.
     """
     lock = _open(path)
-    if not _taken(lock):
-        on_wait(os.pread(lock, _HOLDER_BYTES, 0).decode().strip() or "another launch")
+    if not take(lock):
+        on_wait(holder_of(lock))
         _wait_for(lock, watch)
     state = os.fstat(lock)
     last_end = state.st_mtime if state.st_size else None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{who}\n".encode(), 0)
+    sign(lock, who)
     try:
         yield last_end
     finally:

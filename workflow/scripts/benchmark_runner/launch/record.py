@@ -142,14 +142,13 @@ def out_of_memory_kills() -> int:
 
 
 def clear_folder(folder: Path) -> None:
-    """Make the folder, without the files of an earlier attempt: an old record must not outlive a new interruption."""
+    """Make the folder, without the files of an earlier attempt. Only who holds the machine's lock may do so."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         (folder / name).unlink(missing_ok=True)
 
 
 FILES: Final = (
-    "record.json",
     "interrupted.json",
     "spec.json",
     "events.jsonl",
@@ -161,5 +160,7 @@ FILES: Final = (
 
 def touch_outputs(folder: Path) -> None:
     """Make the files that a launch always leaves, where it did not come to write them."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name in ("events.jsonl", "metrics.jsonl", "engine.log"):
-        (folder / name).touch()
+        if not os.path.lexists(folder / name):
+            (folder / name).touch()

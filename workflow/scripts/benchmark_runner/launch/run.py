@@ -37,6 +37,7 @@ from benchmark_runner.launch.readable import make_readable
 from benchmark_runner.launch.record import (
     Record,
     Stopwatch,
+    clear_folder,
     close_record,
     new_record,
     out_of_memory_kills,
@@ -45,7 +46,8 @@ from benchmark_runner.launch.record import (
 from benchmark_runner.launch.sidecar import Sidecar, limits_of, monitor_command
 from benchmark_runner.launch.spec import build_spec
 from benchmark_runner.launch.supervise import EngineRun, supervise
-from benchmark_runner.launch.workplace import draw, prepared
+from benchmark_runner.launch.workplace import clear_left_behind, draw, prepared
+from benchmark_runner.locks import this_process
 from benchmark_runner.monitor.gpu import Gpu
 from benchmark_runner.monitor.probe import Sample
 from benchmark_runner.monitor.summary import summarise, take_apart
@@ -64,8 +66,15 @@ CUDA_REMEDY: Final = (
 )
 
 
+class MeasuredAlreadyError(Exception):
+    """Somebody else measured the launch while this one waited for the machine."""
+
+
 class Launch:
-    """One launch; run() gives back its record, or raises InterruptedLaunchError with the record so far in .record."""
+    """One launch; run() gives back its record, or raises InterruptedLaunchError with the record so far in .record.
+
+    It raises MeasuredAlreadyError where the folder has a record, which is a fact and stays.
+    """
 
     def __init__(self, inputs: Inputs, out_dir: Path, attempt: int, stopwatch: Stopwatch, log: Log) -> None:
         self.inputs = inputs
@@ -77,9 +86,6 @@ class Launch:
 
     def run(self) -> Record:
         """Do all of it; whatever happens, nothing that it started is left running."""
-        missing = missing_engine(self.inputs)
-        if missing is not None:
-            return self._close(Outcome("unavailable", missing.reason, missing.remedy))
         become_subreaper()
         try:
             return self._close(self._measure(Watch()))
@@ -98,11 +104,16 @@ class Launch:
         return self.record
 
     def _measure(self, watch: Watch) -> Outcome:
-        who = f"process {os.getpid()} in {Path.cwd()}"
         with ExitStack() as held:
             with self.stopwatch.part("machine_wait_ms"):
                 lock = lock_path(os.environ, os.getuid())
-                last_end = held.enter_context(machine_alone(lock, who, watch, self._tell_waiting))
+                last_end = held.enter_context(machine_alone(lock, this_process(), watch, self._tell_waiting))
+            if (record := self.folder / "record.json").is_file():
+                raise MeasuredAlreadyError(f"{record} is there: another campaign has measured this launch meanwhile")
+            clear_left_behind(self.folder)
+            clear_folder(self.folder)
+            if (missing := missing_engine(self.inputs)) is not None:
+                return Outcome("unavailable", missing.reason, missing.remedy)
             begin = take_snapshot()
             gpu, device = self._device()
             if device.refused is not None:

@@ -1,0 +1,76 @@
+"""A lock file holds a holder's line or nothing; whatever else lies in its place is refused and stays as it is."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.locks import holder_of, open_lock, sign, take, this_process
+
+PRECIOUS = "not a lock\n"
+
+
+def link(lock, other):
+    lock.symlink_to(other)
+
+
+def second_name(lock, other):
+    os.link(other, lock)
+
+
+def dangling(lock, other):
+    lock.symlink_to(other.parent / "nothing")
+
+
+def pipe(lock, _other):
+    os.mkfifo(lock)
+
+
+def folder(lock, _other):
+    lock.mkdir()
+
+
+def foreign(lock, _other):
+    lock.write_text(PRECIOUS)
+
+
+def binary(lock, _other):
+    lock.write_bytes(b"\xff\xfe17")
+
+
+@pytest.mark.parametrize("put", [link, second_name, dangling, pipe, folder, foreign, binary])
+def test_what_is_no_lock_is_refused_by_name_and_left_alone(tmp_path, put):
+    lock, other = tmp_path / "lock", tmp_path / "precious"
+    other.write_text(PRECIOUS)
+    put(lock, other)
+    before = lock.lstat()
+    with pytest.raises(BenchmarkError, match=str(lock)):
+        open_lock(lock)
+    assert lock.lstat() == before and other.read_text() == PRECIOUS
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("left", [b"", b"17\n", b"process 17 in /some where\n", bytes(40)])
+def test_what_a_holder_left_blocks_nobody_and_is_signed_anew(tmp_path, left):
+    path = tmp_path / "lock"
+    path.write_bytes(left)
+    first, second = open_lock(path), open_lock(path)
+    assert take(first)
+    sign(first, this_process())
+    assert not take(second)
+    assert holder_of(second).startswith(f"process {os.getpid()} on ")
+    os.close(first)
+    assert take(second)
+    os.close(second)
+
+
+def test_the_holder_is_told_in_one_line_whatever_the_folder_is_called(tmp_path, monkeypatch):
+    odd = tmp_path / "a\nb\x1b[31m"
+    odd.mkdir()
+    monkeypatch.chdir(odd)
+    lock = open_lock(tmp_path / "lock")
+    sign(lock, this_process())
+    assert holder_of(lock).endswith("a\\nb\\x1b[31m")
+    os.close(lock)
