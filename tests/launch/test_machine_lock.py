@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from contextlib import contextmanager
@@ -45,7 +46,7 @@ def test_launches_of_two_campaigns_take_turns(tmp_path):
     assert after["engine_window"]["start_ns"] > before["engine_window"]["end_ns"]
     waiting, ended = result.stdout.splitlines()
     assert waiting.startswith("fake · quick · block 1: waits until the machine is free")
-    assert f"process {one.pid} on " in waiting
+    assert re.search(r"process \d+ on ", waiting)
     assert "block 1: ok" in ended
     assert waiting in log_of(second)
     assert before["timing"]["machine_wait_ms"] < after["timing"]["machine_wait_ms"]

@@ -15,7 +15,6 @@ EXPORTED = CAMPAIGN.config["analysis"]["export_raw_data"]
 MEASURED = [
     *PARTS,
     f"{OUT}/plan.json",
-    *([] if ANALYZE_ONLY else [f"{OUT}/prompts.json"]),
     f"{OUT}/model/manifest.json",
     *(record for engine in CAMPAIGN.engines for record in CAMPAIGN.records(engine)),
 ]
@@ -36,7 +35,8 @@ def whole(*files):
 
     def owed(wildcards):
         # Snakemake asks only the targets of the command, and does so before it looks which jobs are forced.
-        workflow.dag.forcefiles.update(file for file in files if is_cut(Path(file)))
+        made = [*files, f"{OUT}/prompts.json"]  # these only where a launch needs them
+        workflow.dag.forcefiles.update(file for file in made if is_cut(Path(file)))
         return files
 
     return owed

@@ -17,6 +17,7 @@ from benchmark_runner.launch.log import Log
 from benchmark_runner.launch.progress import finished_launches, progress_line
 from benchmark_runner.launch.record import Stopwatch
 from benchmark_runner.launch.run import Launch, MeasuredAlreadyError
+from benchmark_runner.launch.workplace import clear_left_behind
 from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.watch import InterruptedLaunchError
 from benchmark_runner.records.checksum import write_record
@@ -45,6 +46,7 @@ def main(argv: Sequence[str]) -> int:
     stopwatch = Stopwatch()
     with Log(arguments.log) as log:
         with stopwatch.part("read_ms"):
+            clear_left_behind(arguments.out_dir.absolute())
             inputs = read_inputs(
                 arguments.plan,
                 arguments.prompts,

@@ -46,7 +46,7 @@ from benchmark_runner.launch.record import (
 from benchmark_runner.launch.sidecar import Sidecar, limits_of, monitor_command
 from benchmark_runner.launch.spec import build_spec
 from benchmark_runner.launch.supervise import EngineRun, supervise
-from benchmark_runner.launch.workplace import clear_left_behind, draw, prepared
+from benchmark_runner.launch.workplace import draw, prepared
 from benchmark_runner.locks import this_process
 from benchmark_runner.monitor.gpu import Gpu
 from benchmark_runner.monitor.probe import Sample
@@ -110,7 +110,6 @@ class Launch:
                 last_end = held.enter_context(machine_alone(lock, this_process(), watch, self._tell_waiting))
             if (record := self.folder / "record.json").is_file():
                 raise MeasuredAlreadyError(f"{record} is there: another campaign has measured this launch meanwhile")
-            clear_left_behind(self.folder)
             clear_folder(self.folder)
             if (missing := missing_engine(self.inputs)) is not None:
                 return Outcome("unavailable", missing.reason, missing.remedy)
