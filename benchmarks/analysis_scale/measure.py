@@ -46,11 +46,11 @@ class Cost:
         return Cost(self.wall_s + other.wall_s, self.cpu_s + other.cpu_s, peak)
 
 
-def _iterations(count: int, rng: np.random.Generator) -> list[dict[str, Any]]:
+def _iterations(count: int, rng: np.random.Generator, begin_ns: int) -> list[dict[str, Any]]:
     """Iterations of one launch that shares an effect: about 5 ms a token."""
     factor = float(np.exp(rng.normal(0.0, 0.02)))
     gaps_ns = (5e6 * factor * np.exp(rng.normal(0.0, 0.05, (count, TOKENS)))).astype(np.int64)
-    ends_ns = np.cumsum(gaps_ns.sum(axis=1) + 1_000_000)
+    ends_ns = begin_ns + np.cumsum(gaps_ns.sum(axis=1) + 1_000_000)
     starts_ns = ends_ns - gaps_ns.sum(axis=1)
     token_ns = starts_ns[:, None] + np.cumsum(gaps_ns, axis=1)
     ids = rng.integers(0, 49_152, (count, TOKENS))
@@ -81,7 +81,9 @@ def write_campaign(folder: Path, iterations: int) -> dict[str, list[Path]]:
         for record in content["launches"]:
             path = record_path_of(folder, record)
             path.parent.mkdir(parents=True)
-            path.write_text(json.dumps({**record, "iterations": _iterations(each, rng)}))
+            spec = {**record["spec"], "warmup_iterations": 0, "iterations": each}
+            measured = _iterations(each, rng, record["load"]["end_ns"])
+            path.write_text(json.dumps({**record, "spec": spec, "iterations": measured}))
             paths.setdefault(name, []).append(path)
     return paths
 

@@ -132,10 +132,10 @@ def prompt_problems(config: Mapping[str, Any], context: Context | None) -> Itera
         return
     given = fidelity.get("prompts")
     texts = given if isinstance(given, list) else SHORT_PROMPTS
-    found = [_case_problem({"prompt": text, "max_tokens": fidelity["max_tokens"]}, context) for text in texts]
-    if given is None and not all(found):
+    problems = [_case_problem({"prompt": text, "max_tokens": fidelity["max_tokens"]}, context) for text in texts]
+    if given is None and not all(problems):
         return  # of the built-in ones those that fit are taken
-    for index, problem in enumerate(found):
+    for index, problem in enumerate(problems):
         if problem:
             place = ["prompts", index] if given and problem[0] == "prompt" else ["max_tokens"]
             yield ["fidelity", *place], problem[1]

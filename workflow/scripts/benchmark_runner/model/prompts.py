@@ -106,7 +106,7 @@ def _fidelity_prompts(plan: dict[str, Any], encoder: PromptEncoder) -> list[dict
     """The fidelity check's texts with their ids, those of the built-in dozen only where the model can take them."""
     texts, max_new_tokens = plan["fidelity"]["prompts"], plan["fidelity"]["max_new_tokens"]
     is_built_in = texts == list(DEFAULT_PROMPTS)
-    found = []
+    found: list[dict[str, Any]] = []
     for number, text in enumerate(texts, start=1):
         try:
             ids = encoder.checked_ids({"kind": "text", "text": text}, max_new_tokens)
