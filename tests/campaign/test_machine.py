@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from benchmark_runner.campaign import machine as machine_here
 from benchmark_runner.campaign.machine import Machine, lacks, notice, refused, this_machine
+from benchmark_runner.processes.cgroup import MemoryGroup, Quota
 
 SYSTEM = {"cpu_affinity": None, "threads": None, "device": "auto", "gpu_device": 0}
 HERE = Machine([0, 1], None)
@@ -51,3 +55,14 @@ def test_strict_makes_each_lack_a_problem_with_its_key_and_remedy():
     problems = refused({**SYSTEM, "cpu_affinity": [7], "threads": 9}, NO_GPU)
     assert [path for path, _ in problems] == [["system", key] for key in ("cpu_affinity", "threads", "gpu_device")]
     assert problems[0][1] == ("core 7 cannot be used here, only 0, 1, and system.strict is true; name cores among 0, 1")
+
+
+def test_what_is_asked_for_beyond_a_control_groups_limits_is_told(monkeypatch):
+    limited = Machine([0, 1, 2, 3], None, Quota(2.5, (MemoryGroup(4 * 10**9, Path(), Path()),)))
+    assert keys(limited, threads=2, max_memory_gb=3) == []
+    assert keys(limited, threads=3, max_memory_gb=5) == ["threads", "max_memory_gb"]
+    words = notice({**SYSTEM, "threads": 4, "max_memory_gb": 5}, limited)
+    assert "4 threads are more than the CPU quota of 2.5 CPUs" in words
+    assert "5 GB are more than the 4.00 GB of the control group: launches are ended at 4.00 GB" in words
+    monkeypatch.setattr(machine_here, "read_quota", lambda: limited.quota)
+    assert this_machine({**SYSTEM, "device": "cpu"}).quota is limited.quota

@@ -11,6 +11,7 @@ from benchmark_runner.doctor.__main__ import table
 from benchmark_runner.doctor.finding import Finding, Lack
 from benchmark_runner.launch.cores import divide_cores
 from benchmark_runner.monitor.gpu import GPU_VALUES, HIDDEN
+from benchmark_runner.processes.cgroup import Quota
 
 STATE = {
     "load_average_1m": 0.1,
@@ -31,6 +32,7 @@ DEVICE = {
     "absent": {},
 }
 FACTS = {"driver_version": "580.95", "cuda_driver_version": "13.2", "absent": {}, "devices": [{}, DEVICE]}
+ALIKE = {"quota": Quota(), "kinds": {}}
 READINGS = dict.fromkeys(GPU_VALUES, 1) | {"gpu_throttle_reasons": []}
 
 
@@ -130,12 +132,22 @@ def test_hardware_threads_are_a_limit_where_they_are_on(smt, state):
 
 def test_the_division_of_cores_is_that_of_a_launch():
     topology = {0: (0, 0), 1: (0, 1)}
-    shared = processor.division(divide_cores(topology, threads=2, affinity=None))
+    shared = processor.division(divide_cores(topology, threads=2, affinity=None, **ALIKE))
     assert shared.state == "limited"
     assert "shares core 1 with the engine" in shared.lacks[0].reason
-    assert processor.division(divide_cores(topology, threads=1, affinity=None)).found == (
+    assert processor.division(divide_cores(topology, threads=1, affinity=None, **ALIKE)).found == (
         "engine core 0, monitor core 1, 1 thread"
     )
+
+
+def test_quota_and_kinds_of_cores_are_told():
+    kinds = {"performance": [0], "efficiency": [1, 2]}
+    topology = {core: (0, core) for core in range(3)}
+    half, split = Quota(0.5), {"quota": Quota(0.5), "kinds": kinds}
+    finding = processor.division(divide_cores(topology, threads=None, affinity=None, **split), half, kinds)
+    assert finding.found.endswith("1 thread, CPU quota 0.5; performance: core 0; efficiency: cores 1, 2")
+    assert (finding.values["cpu_quota"], finding.values["core_kinds"]) == (0.5, kinds)
+    assert "CPU quota of 0.5" in finding.lacks[0].reason
 
 
 def test_an_idle_machine_has_no_other_load():

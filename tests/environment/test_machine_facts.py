@@ -104,3 +104,8 @@ def test_what_a_virtual_machine_lacks_is_null_with_its_reason(tmp_path):
 def test_a_control_group_s_limit_is_told(tmp_path):
     assert write(tmp_path, {"sys/fs/cgroup/memory.max": "1048576\n"}).memory()["control_group_limit_bytes"] == 2**20
     assert write(tmp_path, {"sys/fs/cgroup/memory.max": "max\n"}).memory()["control_group_limit_bytes"] is None
+
+
+def test_a_control_group_s_quota_and_kinds_of_cores_are_told(tmp_path):
+    cpu = write(tmp_path, {"sys/fs/cgroup/cpu.max": "150000 100000\n"}).cpu()
+    assert (cpu["control_group_quota_cpus"], cpu["core_kinds"]) == (1.5, None)

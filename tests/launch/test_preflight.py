@@ -9,9 +9,11 @@ from benchmark_runner.launch.preflight import (
     warnings_during,
     warnings_of_conduct,
     warnings_of_engine,
+    warnings_of_quota,
     warnings_of_standstill,
 )
 from benchmark_runner.launch.supervise import EngineRun
+from benchmark_runner.processes.cgroup import Quota
 from benchmark_runner.processes.procfs import Process
 from benchmark_runner.protocol.events import EventReport
 
@@ -106,3 +108,12 @@ def test_what_the_engine_took_beyond_what_it_was_given_is_a_warning():
 def test_a_machine_that_was_never_suspended_says_so_within_the_limit():
     assert suspended_ns() >= -1_000_000
     assert abs(suspended_ns() - suspended_ns()) < SUSPENDED_MS * 1e6
+
+
+def test_pauses_by_a_quota_are_a_warning():
+    assert warnings_of_quota(Quota(1.5), 0.0) == []
+    (entry,) = warnings_of_quota(Quota(1.5), 0.25)
+    assert (entry["kind"], "quota of 1.5 CPUs held the launch back for 0.25 s" in entry["message"]) == (
+        "throttled",
+        True,
+    )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmark_runner.monitor import machine
 from benchmark_runner.monitor.machine import (
     CoresProbe,
     CoreTimes,
@@ -13,6 +14,7 @@ from benchmark_runner.monitor.machine import (
     parse_core_times,
     parse_memory,
 )
+from benchmark_runner.processes.cgroup import MemoryGroup, Quota
 
 STAT = b"cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 10 2 3 80 5 1 1 7 4 0\ncpu3 0 0 0 100 0 0 0 0 0 0\nintr 5 6\n"
 
@@ -89,3 +91,12 @@ def test_cores_without_a_package_and_thermal_zones_are_the_next_best(tmp_path):
     assert read(tmp_path)["temperatures_celsius"] == {"x86_pkg_temp 0": 44.0}
     hwmon(tmp_path, 1, "cpu_thermal", temp1_input="55000")
     assert read(tmp_path)["temperatures_celsius"] == {"cpu_thermal temp1": 55.0}
+
+
+def test_available_memory_is_at_most_what_a_control_group_leaves(monkeypatch, tmp_path):
+    (tmp_path / "usage").write_text("700\n")
+    quota = Quota(None, (MemoryGroup(1000, tmp_path / "usage", tmp_path / "none"),))
+    monkeypatch.setattr(machine, "read_quota", lambda: quota)
+    sample = {}
+    MemoryProbe().read(sample)
+    assert sample["memory_available_bytes"] == 300

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmark_runner.configuration.positions import Problem
+from benchmark_runner.display import BYTES_PER_GB, bytes_text
 from benchmark_runner.launch.device import find_gpu
+from benchmark_runner.processes.cgroup import Quota, read_quota
 
 
 class Machine(NamedTuple):
@@ -15,6 +17,7 @@ class Machine(NamedTuple):
 
     cores: Sequence[int]
     gpu_absent_reason: str | None
+    quota: Quota = Quota()
 
 
 class Lack(NamedTuple):
@@ -33,7 +36,7 @@ def this_machine(system: Mapping[str, Any]) -> Machine:
     reason = None
     if system["device"] != "cpu":
         _, reason = find_gpu(system)
-    return Machine(sorted(os.sched_getaffinity(0)), reason)
+    return Machine(sorted(os.sched_getaffinity(0)), reason, read_quota())
 
 
 def _numbers(cores: Sequence[int]) -> str:
@@ -60,6 +63,7 @@ def lacks(system: Mapping[str, Any], machine: Machine) -> Iterator[Lack]:
             f"the threads share {count} cores",
             f"set it to {count} or less",
         )
+    yield from _beyond_quota(system, machine.quota)
     if machine.gpu_absent_reason is not None and system["device"] != "cpu":
         insists = system["device"] == "cuda"
         yield Lack(
@@ -67,6 +71,26 @@ def lacks(system: Mapping[str, Any], machine: Machine) -> Iterator[Lack]:
             f"GPU {system['gpu_device']} is not here ({machine.gpu_absent_reason})",
             "launches will fail or be unavailable" if insists else "engines compute on the CPU",
             "run on a machine that has it, or set system.device: cpu",
+        )
+
+
+def _beyond_quota(system: Mapping[str, Any], quota: Quota) -> Iterator[Lack]:
+    """What the configuration asks for beyond the limits of the control groups."""
+    threads, memory_gb = system["threads"], system.get("max_memory_gb")
+    if threads is not None and quota.cpus is not None and threads > quota.cpus:
+        yield Lack(
+            "threads",
+            f"{threads} threads are more than the CPU quota of {quota.cpus:g} CPUs",
+            "the control group holds them back again and again",
+            f"set it to {quota.most_threads(threads)} or null, or raise the quota",
+        )
+    if memory_gb is not None and quota.memory_bytes is not None and memory_gb * BYTES_PER_GB > quota.memory_bytes:
+        allowed = bytes_text(quota.memory_bytes)
+        yield Lack(
+            "max_memory_gb",
+            f"{memory_gb:g} GB are more than the {allowed} of the control group",
+            f"launches are ended at {allowed}",
+            "lower it, or raise the control group's limit",
         )
 
 

@@ -56,6 +56,8 @@ ENVIRONMENT_FACTS: Final[Sequence[tuple[str, str, Consequence]]] = (
     ("cpu.model", "processor", "other_machine"),
     ("cpu.physical_cores", "physical cores", "other_machine"),
     ("cpu.logical_cores", "logical cores", "other_machine"),
+    ("cpu.control_group_quota_cpus", "CPU quota (CPUs)", "other_machine"),
+    ("cpu.core_kinds", "kinds of cores", "other_machine"),
     ("memory.total_bytes", "memory (bytes)", "other_machine"),
     ("virtualisation.container", "container", "other_machine"),
     ("virtualisation.cloud_instance", "cloud instance", "other_machine"),

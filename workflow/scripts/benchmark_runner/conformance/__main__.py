@@ -21,6 +21,7 @@ from benchmark_runner.launch.device import VISIBLE, visible_gpu
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.derived import derived_manifest
 from benchmark_runner.monitor.gpu import HIDDEN
+from benchmark_runner.processes.cgroup import read_quota
 from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.variables import engine_environment
 from benchmark_runner.terminal import printable
@@ -130,7 +131,7 @@ def main(argv: Sequence[str]) -> int:
             timeout_seconds=options.timeout_seconds,
         )
 
-    evidence = gather(setup, start, refusals_at_once=len(os.sched_getaffinity(0)))
+    evidence = gather(setup, start, refusals_at_once=read_quota().most_threads(len(os.sched_getaffinity(0))))
     findings = judge(evidence)
     write_json(options.out, _content(options.engine, options.binary, evidence, findings))
     print(_table(findings))

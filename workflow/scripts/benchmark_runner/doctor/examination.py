@@ -20,7 +20,7 @@ from benchmark_runner.environment.gpu import gpu_facts
 from benchmark_runner.environment.machine import Machine
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch import preflight
-from benchmark_runner.launch.cores import divide_cores, read_topology
+from benchmark_runner.launch.cores import cores_of
 from benchmark_runner.launch.device import find_gpu
 from benchmark_runner.model.checkpoint import read_checkpoint
 from benchmark_runner.monitor.counters import CounterProbe
@@ -28,6 +28,8 @@ from benchmark_runner.monitor.energy import PackageEnergyProbe
 from benchmark_runner.monitor.gpu import Gpu, GpuProbe, call
 from benchmark_runner.monitor.machine import CoresProbe, FrequencyProbe, TemperatureProbe
 from benchmark_runner.monitor.probe import Probe, Sample
+from benchmark_runner.processes.cgroup import read_quota
+from benchmark_runner.processes.core_kinds import read_kinds
 from benchmark_runner.processes.procfs import ancestors
 
 NOT_LISTED: Final = "NVML does not tell which of the GPUs this one is"
@@ -163,7 +165,7 @@ def examine(campaign: Campaign, watch_seconds: float) -> list[Finding]:
         processor.governor(cpu),
         processor.turbo(cpu),
         processor.hardware_threads(cpu),
-        processor.division(divide_cores(read_topology(), threads=system["threads"], affinity=system["cpu_affinity"])),
+        processor.division(cores_of(system), read_quota(), read_kinds()),
         *of_load,
         *examine_tools(adapters, has_gpu=gpu is not None),
         *examine_brought(campaign, adapters),

@@ -9,6 +9,7 @@ from benchmark_runner.display import plural
 from benchmark_runner.doctor.finding import PHYSICAL_MACHINE, Finding, Lack
 from benchmark_runner.environment.machine import NO_CPUFREQ
 from benchmark_runner.launch.cores import Cores
+from benchmark_runner.processes.cgroup import Quota
 
 STEADY_GOVERNOR: Final = "performance"
 
@@ -58,14 +59,30 @@ def hardware_threads(cpu: Mapping[str, Any]) -> Finding:
     return Finding("smt", "Hardware threads", found, values=values, absent=absent, lacks=[lack])
 
 
-def division(cores: Cores) -> Finding:
-    """Which cores engine and monitor would get, as a launch divides them."""
-    values = {"engine_cores": cores.engine, "monitor_cores": cores.monitor, "threads": cores.threads}
+NO_QUOTA: Final = Quota()
+
+
+def division(cores: Cores, quota: Quota = NO_QUOTA, kinds: Mapping[str, list[int]] | None = None) -> Finding:
+    """Which cores engine and monitor would get, as a launch divides them, within which quota and of which kinds."""
+    values = {
+        "engine_cores": cores.engine,
+        "monitor_cores": cores.monitor,
+        "threads": cores.threads,
+        "cpu_quota": quota.cpus,
+        "core_kinds": kinds or None,
+    }
+    absent = {"cpu_quota": "no control group limits it", "core_kinds": "all cores are alike"}
     found = f"engine {_listed(cores.engine)}, monitor {_listed(cores.monitor)}, {plural(cores.threads, 'thread')}"
-    cost = "the monitor's samples, or threads in turn, take time from the engine: all engines alike"
-    remedy = "set system.threads and system.cpu_affinity so that a physical core is left"
+    found += "" if quota.cpus is None else f", CPU quota {quota.cpus:g}"
+    found += "".join(f"; {kind}: {_listed(members)}" for kind, members in (kinds or {}).items())
+    cost = "the monitor's samples, threads in turn, slow cores or pauses take time from the engine: all engines alike"
+    remedy = (
+        "set system.threads and system.cpu_affinity so that the engine's cores are alike and within the quota, and a "
+        "physical core is left"
+    )
     lacks = [Lack(note, cost, remedy) for note in cores.notes]
-    return Finding("cores", "Cores of a launch", found, values=values, lacks=lacks)
+    told = {name: reason for name, reason in absent.items() if values[name] is None}
+    return Finding("cores", "Cores of a launch", found, values=values, absent=told, lacks=lacks)
 
 
 def _listed(cores: list[int]) -> str:

@@ -8,6 +8,9 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.processes.cgroup import read_quota
+from benchmark_runner.processes.core_kinds import read_kinds
+
 NO_CPUFREQ: Final = "the kernel has no cpufreq driver here, as is usual in a virtual machine"
 NO_DMI: Final = "the kernel shows no DMI tables here, as is usual in a container or a small virtual machine"
 KIB_BYTES: Final = 1024
@@ -68,6 +71,8 @@ class Machine:
             "physical_cores": len(cores) or None,
             "logical_cores": len(blocks) or os.cpu_count(),
             "available_cores": sorted(os.sched_getaffinity(0)),
+            "control_group_quota_cpus": read_quota(self._root).cpus,
+            "core_kinds": read_kinds(self._root / "sys/devices") or None,
             "smt": self._smt(len(cores), len(blocks)),
             **self._frequency(),
             "caches": self._caches(),
@@ -119,14 +124,13 @@ class Machine:
         """Memory and swap in bytes, huge pages, and the limit that a control group sets."""
         fields = _fields(self._text("proc/meminfo") or "")
         huge_pages = re.search(r"\[(\w+)\]", self._text("sys/kernel/mm/transparent_hugepage/enabled") or "")
-        limit = self._text("sys/fs/cgroup/memory.max") or self._text("sys/fs/cgroup/memory/memory.limit_in_bytes")
         return {
             "total_bytes": _kib_as_bytes(fields.get("MemTotal")),
             "swap_total_bytes": _kib_as_bytes(fields.get("SwapTotal")),
             "transparent_huge_pages": self._or_absent(
                 "memory.transparent_huge_pages", huge_pages and huge_pages[1], "the kernel has none"
             ),
-            "control_group_limit_bytes": int(limit) if limit and limit.isdigit() and int(limit) < 2**60 else None,
+            "control_group_limit_bytes": read_quota(self._root).memory_bytes,
         }
 
     def virtualisation(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json, write_json
-from benchmark_runner.launch.cores import Cores, divide_cores, read_topology
+from benchmark_runner.launch.cores import Cores, cores_of
 from benchmark_runner.launch.device import VISIBLE, Device, choose_device, find_gpu
 from benchmark_runner.launch.outcome import Ending, decide
 from benchmark_runner.model.checkpoint import weights_name
@@ -141,7 +141,7 @@ def _where(probe: Probe) -> tuple[Device, Cores]:
     _, gpu_absent = find_gpu(system)
     built_for = probe.engine.get("build_device")
     device = choose_device(system, built_for, inherited=inherited, gpu_absent_reason=gpu_absent)
-    return device, divide_cores(read_topology(), threads=system["threads"], affinity=system["cpu_affinity"])
+    return device, cores_of(system)
 
 
 def _wait(process: subprocess.Popen[bytes], watch: Watch, limit_seconds: float) -> tuple[bool, EngineExit]:

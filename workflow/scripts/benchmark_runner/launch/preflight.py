@@ -12,6 +12,7 @@ from benchmark_runner.launch.supervise import EngineRun
 from benchmark_runner.monitor.gpu import Gpu
 from benchmark_runner.monitor.machine import MemoryProbe, TemperatureProbe
 from benchmark_runner.monitor.probe import Sample
+from benchmark_runner.processes.cgroup import Quota
 from benchmark_runner.processes.procfs import Process, scan
 from benchmark_runner.protocol.events import EventReport
 
@@ -157,6 +158,14 @@ def warnings_during(monitor: Mapping[str, Any], busy: list[dict[str, Any]]) -> W
             )
         )
     return found
+
+
+def warnings_of_quota(quota: Quota, throttled_seconds: float) -> Warnings:
+    """Pauses that a control group's quota made while the engine ran."""
+    if throttled_seconds <= 0:
+        return []
+    message = f"the CPU quota of {quota.cpus or 0:g} CPUs held the launch back for {throttled_seconds:.3g} s in all"
+    return [warning("throttled", message, "Raise the control group's quota, or let fewer threads compute")]
 
 
 def warnings_of_standstill(monitor: Mapping[str, Any], suspended_ms: float) -> Warnings:

@@ -11,7 +11,7 @@ from typing import Final
 from benchmark_runner.jsonio import read_json_lines, write_json
 from benchmark_runner.launch.arrival import doubt
 from benchmark_runner.launch.cooldown import seconds_left, wait_until_cool
-from benchmark_runner.launch.cores import Cores, divide_cores, read_topology
+from benchmark_runner.launch.cores import Cores, cores_of
 from benchmark_runner.launch.device import VISIBLE, Device, choose_device, find_gpu
 from benchmark_runner.launch.inputs import Inputs, missing_engine
 from benchmark_runner.launch.log import Log
@@ -29,6 +29,7 @@ from benchmark_runner.launch.preflight import (
     warnings_during,
     warnings_of_conduct,
     warnings_of_engine,
+    warnings_of_quota,
     warnings_of_standstill,
     warnings_of_threads,
 )
@@ -51,6 +52,7 @@ from benchmark_runner.locks import this_process
 from benchmark_runner.monitor.gpu import Gpu
 from benchmark_runner.monitor.probe import Sample
 from benchmark_runner.monitor.summary import summarise, take_apart
+from benchmark_runner.processes.cgroup import read_quota
 from benchmark_runner.processes.engine import become_subreaper, keep_stdout, last_words, start_engine
 from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.procfs import ancestors
@@ -59,7 +61,10 @@ from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.protocol.events import EventReport, Window, read_events
 from benchmark_runner.terminal import printable
 
-CORES_REMEDY: Final = "Set system.threads and system.cpu_affinity so that a physical core is left for the monitor"
+CORES_REMEDY: Final = (
+    "Set system.threads and system.cpu_affinity so that the engine's cores are alike and within the control group's "
+    "quota, and a physical core is left for the monitor"
+)
 
 CUDA_REMEDY: Final = (
     "Name a GPU that this process may use (system.gpu_device, CUDA_VISIBLE_DEVICES), or set system.device: auto"
@@ -142,7 +147,7 @@ class Launch:
         """Choose cores, and write the spec: the first file of a launch that starts an engine."""
         with self.stopwatch.part("preflight_ms"):
             system = self.inputs.system
-            cores = divide_cores(read_topology(), threads=system["threads"], affinity=system["cpu_affinity"])
+            cores = cores_of(system)
             spec = build_spec(self.inputs, device=device.name, threads=cores.threads)
             write_json(self.folder / "spec.json", spec, indent=None)
             self.record.update(spec=spec, affinity=cores.describe(), threads=cores.threads, device=device.name)
@@ -215,6 +220,8 @@ class Launch:
     ) -> Outcome:
         stdout = self.folder / "engine.stdout"
         start_ns, kills = time.monotonic_ns(), out_of_memory_kills()
+        quota = read_quota()
+        throttled_before_seconds = quota.throttled_seconds()
         try:
             process = start_engine(
                 [str(self.inputs.binary), "--spec", str(self.workplace.spec), "--events", str(self.workplace.events)],
@@ -232,6 +239,7 @@ class Launch:
         self.log.write(f"engine runs as process {process.pid}")
         run = supervise(process, watch, monitor, self.inputs.system["launch_timeout_seconds"])
         window = Window(start_ns, run.exit.time_ns)
+        self._warn(warnings_of_quota(quota, quota.throttled_seconds() - throttled_before_seconds))
         self.stopwatch.parts["engine_ms"] = round(window.seconds * 1e3, 3)
         self.stopwatch.parts["cleanup_ms"] = round((time.monotonic_ns() - window.end_ns) / 1e6, 3)
         with self.stopwatch.part("monitor_stop_ms"):

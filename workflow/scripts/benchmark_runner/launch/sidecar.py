@@ -18,6 +18,7 @@ from benchmark_runner.launch.workplace import Workplace
 from benchmark_runner.monitor.engine_tree import STOPPED_STATES, EngineProbe
 from benchmark_runner.monitor.limits import Alert, Limits, exceeded
 from benchmark_runner.monitor.probe import SWITCHES, Sample
+from benchmark_runner.processes.cgroup import read_quota
 from benchmark_runner.processes.engine import python_command
 from benchmark_runner.processes.orphans import END_LIMIT_SECONDS, Members
 from benchmark_runner.processes.procfs import read_process
@@ -36,9 +37,12 @@ SILENT_SECONDS: Final = 1.0
 
 
 def limits_of(system: Mapping[str, Any]) -> Limits:
-    """What the engine may not exceed, by the configuration's section `system`."""
-    memory_gb = system["max_memory_gb"]
-    return Limits(round(memory_gb * 1e9) if memory_gb is not None else None, system["thermal_limit_celsius"])
+    """What the engine may not exceed, by the configuration's section `system` and the control group."""
+    memory_gb, group_bytes = system["max_memory_gb"], read_quota().memory_bytes
+    limit_bytes = round(memory_gb * 1e9) if memory_gb is not None else None
+    if limit_bytes is not None and group_bytes is not None:
+        limit_bytes = min(limit_bytes, group_bytes)
+    return Limits(limit_bytes, system["thermal_limit_celsius"])
 
 
 class Silence:

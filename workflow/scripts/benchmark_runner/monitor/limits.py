@@ -29,7 +29,7 @@ def exceeded(sample: Sample, limits: Limits) -> Alert | None:
         return Alert(
             "memory_limit",
             f"the engine's processes held {rss_bytes / 1e9:.2f} GB, above the {limit_bytes / 1e9:g} GB "
-            "of system.max_memory_gb",
+            "of system.max_memory_gb or the control group",
         )
     limit_celsius = limits.temperature_celsius
     if limit_celsius is None:

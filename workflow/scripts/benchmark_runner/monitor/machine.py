@@ -7,6 +7,7 @@ import os
 from typing import Final, NamedTuple
 
 from benchmark_runner.monitor.probe import KernelFile, Sample, open_kernel_file
+from benchmark_runner.processes.cgroup import read_quota
 from benchmark_runner.processes.procfs import TICKS_PER_SECOND
 
 # Drivers of processor sensors, as hwmon and thermal zones call them; others are disks, boards, batteries.
@@ -140,9 +141,12 @@ class MemoryProbe:
     def __init__(self) -> None:
         self.absent: dict[str, str] = {}
         self._file = KernelFile("/proc/meminfo")
+        self._quota = read_quota()
 
     def read(self, sample: Sample) -> None:
-        """Adds memory_available_bytes and swap_used_bytes."""
+        """Adds memory_available_bytes, at most what the control groups leave, and swap_used_bytes."""
         values = parse_memory(self._file.read())
-        sample["memory_available_bytes"] = values["MemAvailable"]
+        left_bytes = self._quota.available_bytes
+        available_bytes = values["MemAvailable"]
+        sample["memory_available_bytes"] = available_bytes if left_bytes is None else min(available_bytes, left_bytes)
         sample["swap_used_bytes"] = values["SwapTotal"] - values["SwapFree"]

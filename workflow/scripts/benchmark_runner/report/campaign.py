@@ -89,6 +89,7 @@ def machine(inputs: Inputs) -> Table:
         ("Kernel", f"{system['kernel']} ({system['architecture']})", ""),
         ("Processor", cpu["model"], "cpu.model"),
         ("Cores", f"{cpu['physical_cores']} physical, {cpu['logical_cores']} logical", ""),
+        ("CPU quota", cpu.get("control_group_quota_cpus") or "none", ""),
         ("Governor", cpu["governor"], "cpu.governor"),
         ("Turbo", cpu["turbo"], "cpu.turbo"),
         ("Microcode", cpu["microcode"], "cpu.microcode"),
