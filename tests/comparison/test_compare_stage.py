@@ -85,6 +85,19 @@ def test_a_control_that_differs_from_its_twin_withholds_the_verdicts_of_its_work
     assert "control_differs" in found["qualifiers"]
 
 
+def test_answers_that_became_shorter_are_no_improvement(compared):
+    def end_early(raw):
+        for launch in raw["candle"]["launches"]:
+            for one in launch["iterations"]:
+                one |= {"token_ids": one["token_ids"][:6], "token_ns": one["token_ns"][:6], "finish": "eos"}
+                one["end_ns"] = one["token_ns"][-1]
+
+    document = compared({"engines": [engine()]}, {"engines": [engine()], "edit": end_early})
+    found = primary(document)
+    assert (found["verdict"], found["ratio"]) == ("cannot_tell", None)
+    assert "candle before computed 11 answer tokens an iteration and candle after 6" in found["reason"]
+
+
 @pytest.mark.parametrize("missing", ["before", "after"])
 def test_an_engine_of_one_side_alone_cannot_be_told(compared, missing):
     sides = {"before": {"engines": [engine(), engine("burn")]}, "after": {"engines": [engine(), engine("burn")]}}

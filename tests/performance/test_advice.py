@@ -45,6 +45,8 @@ def results_of(engines: Sequence[dict[str, Any]], pairs: Sequence[dict[str, Any]
             "engine": one["name"],
             "workload": "chat",
             "case": "case_1",
+            "prompt_tokens": 5,
+            "answer_tokens": 16,
             "metrics": {
                 "e2e_ms": {
                     "median": one["latency_ms"],

@@ -11,6 +11,7 @@ from benchmark_runner.comparison.side import LaunchValues, Side
 from benchmark_runner.statistics.inputs import EngineData
 from benchmark_runner.statistics.metrics import CASE_METRICS, LAUNCH_METRICS, Metric
 from benchmark_runner.statistics.samples import CellKey
+from benchmark_runner.statistics.work import apart, work_words
 
 NOTHING = np.empty(0)
 
@@ -67,6 +68,14 @@ def obstacle(before: Side, after: Side, engine: str, workload: str, case: str | 
     return None, True
 
 
+def _unequal_work(before: Side, after: Side, cell: CellKey, metric: Metric) -> str | None:
+    """Why a metric's values are times of unequal work; None where they are not."""
+    done = [work for side in (before, after) if (work := side.work.get(cell)) is not None]
+    parts = [part for part in apart(*done) if part in metric.work] if len(done) == len((before, after)) else []
+    names = [f"{cell[0]} {side.word}" for side in (before, after)]
+    return f"{work_words(names, done, parts)}, so times of unequal work would be compared" if parts else None
+
+
 def _candidate(before: Side, after: Side, cell: CellKey, metric: Metric, excluded: str | None) -> Candidate:
     blank = LaunchValues(NOTHING, NOTHING, None)
     own, other = (side.values.get((cell, metric.name), blank) for side in (before, after))
@@ -101,8 +110,9 @@ def candidates(before: Side, after: Side) -> list[Candidate]:
     for cell in _cells(before, after):
         excluded, meaningful = obstacle(before, after, *cell)
         for metric in LAUNCH_METRICS if cell[2] is None else CASE_METRICS:
-            one = _candidate(before, after, cell, metric, excluded)
-            found.append(one if meaningful else _without_values(one))
+            unequal = None if excluded else _unequal_work(before, after, cell, metric)
+            one = _candidate(before, after, cell, metric, excluded or unequal)
+            found.append(one if meaningful and unequal is None else _without_values(one))
     return found
 
 

@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.records.raw_data import value_at
+from benchmark_runner.records.table import tokens_an_iteration
 from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch, read_inputs
 from benchmark_runner.statistics.samples import CellKey, each_sample
+from benchmark_runner.statistics.work import Work
 
 Word = Literal["before", "after"]
 
@@ -85,6 +87,11 @@ class Side:
             (key, metric.name): LaunchValues(sample.launch_medians, sample.cleaned.launch_medians, sample.reason)
             for key, metric, sample in each_sample(measured, self.inputs.plan["workloads"], self.iterations)
         }
+
+    @cached_property
+    def work(self) -> dict[CellKey, Work]:
+        """What an iteration computed, by cell."""
+        return {key: Work(*tokens) for key, tokens in tokens_an_iteration(self.iterations).items()}
 
     @cached_property
     def _described(self) -> dict[CellKey, Mapping[str, Any]]:

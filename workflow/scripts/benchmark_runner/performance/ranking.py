@@ -60,7 +60,6 @@ def headline_cell(headline: Mapping[str, Any], figure: str) -> Cell:
 
 def comparison_matrix(results: Results, latency: Cell, throughput: Cell) -> dict[str, dict[str, Any]]:
     """Headline figures of each engine; speedup is the baseline's latency over the engine's, 1.0 for the baseline."""
-    base = results.point(results.baseline, latency, LATENCY)
     unranked = results.unranked(latency, LATENCY)
     matrix = {}
     for name in results.engines:
@@ -69,7 +68,7 @@ def comparison_matrix(results: Results, latency: Cell, throughput: Cell) -> dict
         matrix[name] = {
             "latency_ms": own["point"] if own else None,
             "throughput": rate["point"] if rate else None,
-            "speedup": base / own["point"] if base is not None and own and own["point"] > 0 else None,
+            "speedup": results.speedup(name, latency, LATENCY),
             "latency_interval": own,
             "throughput_interval": rate,
             "ranked": name not in unranked,

@@ -55,9 +55,23 @@ def read_measured(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     return table[~table["warmup"]]
 
 
+def _measured_tokens(iterations: Path, keys: Sequence[str], sums: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Token counts of the measured iterations, put together by these keys."""
+    columns = [*keys, *dict.fromkeys(column for column, _ in sums)]
+    table = pq.read_table(iterations, columns=columns, filters=[("warmup", "==", False)])
+    found: list[dict[str, Any]] = table.group_by(list(keys)).aggregate(list(sums)).to_pylist()
+    return found
+
+
 def tokens_made(iterations: Path) -> dict[tuple[str, str, int], int]:
     """Tokens generated in the measured iterations of each launch, by (engine, workload, block)."""
-    columns = ["engine", "workload", "block", "tokens"]
-    table = pq.read_table(iterations, columns=columns, filters=[("warmup", "==", False)])
-    sums = table.group_by(["engine", "workload", "block"]).aggregate([("tokens", "sum")]).to_pylist()
-    return {(row["engine"], row["workload"], row["block"]): row["tokens_sum"] for row in sums}
+    rows = _measured_tokens(iterations, _NAMES, [("tokens", "sum")])
+    return {(row["engine"], row["workload"], row["block"]): row["tokens_sum"] for row in rows}
+
+
+def tokens_an_iteration(iterations: Path) -> dict[tuple[str, str, str], tuple[float, float]]:
+    """Mean tokens of (prompt, answer) of the measured iterations, by (engine, workload, case)."""
+    rows = _measured_tokens(iterations, ("engine", "workload", "case"), [("prompt_tokens", "mean"), ("tokens", "mean")])
+    return {
+        (row["engine"], row["workload"], row["case"]): (row["prompt_tokens_mean"], row["tokens_mean"]) for row in rows
+    }

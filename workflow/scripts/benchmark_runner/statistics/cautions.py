@@ -11,7 +11,7 @@ from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics.control import CONTROL_ALPHA
 from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
 from benchmark_runner.statistics.metrics import PRIMARY
-from benchmark_runner.statistics.settings import DEVICE, alike_workloads, shown
+from benchmark_runner.statistics.settings import DEVICE, WORK_SETTINGS, alike_workloads, shown
 
 Severity = Literal["note", "warning", "serious"]
 
@@ -209,6 +209,16 @@ def comparability_cautions(engine_settings: Sequence[Mapping[str, Any]]) -> Iter
                 "serious",
                 f"engines computed on different devices{where}: {_values_words(device)}",
                 "Set system.device, so that all engines compute on one device",
+            )
+        unequal = [differing.pop(name) for name in WORK_SETTINGS if name in differing]
+        if unequal:
+            listed = "; ".join(f"{entry['label']} {_values_words(entry)}" for entry in unequal)
+            yield caution(
+                "unequal_work",
+                "warning",
+                f"engines computed unequal amounts in an iteration{where}: {listed}; their times are not compared",
+                "Set ignore_eos: true in the test cases, so that all answers are equally long; read prompts of unequal "
+                "length by the metrics per token",
             )
         if differing:
             listed = "; ".join(f"{entry['label']} ({_values_words(entry)})" for entry in differing.values())

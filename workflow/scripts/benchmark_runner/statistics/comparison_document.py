@@ -28,6 +28,7 @@ from benchmark_runner.statistics.sentences import sentence
 from benchmark_runner.statistics.settings import differing_settings, footnote
 from benchmark_runner.statistics.verdicts import Judgement
 from benchmark_runner.statistics.wording import QUALIFIERS, percent_or_times, qualifier_words
+from benchmark_runner.statistics.work import unequal, work_words
 
 
 def _cell_qualifiers(measured: Measured, metric: Metric, place: Place, pair: Pair) -> list[str]:
@@ -188,12 +189,15 @@ class Writer:
             for one in engines
             if (words := loss_words(launch for launch in one.launches if launch.workload == place.workload))
         ]
+        done = self._measured.work_of(place, (pair.engine, pair.reference))
+        parts = unequal(*done) if done else []
         calm = member.without_events
         events = "few_undisturbed" if calm is not None and calm.verdict == "untestable" else "event_sensitive"
         cell = _cell_qualifiers(self._measured, family.metric, place, pair)
         held = {
             "control_differs": judgement.doubted,
             "lost_launches": bool(lost),
+            "unequal_work": bool(parts),
             "unpaired": not pair.paired,
             "outlier_sensitive": "without_outliers" in changed_by,
             events: "without_events" in changed_by,
@@ -201,6 +205,8 @@ class Writer:
             **dict.fromkeys((*families.qualifiers(*engines), *cell), True),
         }
         seen = {"control_differs": percent_or_times(from_log(pair.doubt)), "lost_launches": "; ".join(lost)}
+        if done:
+            seen["unequal_work"] = work_words((pair.engine, pair.reference), done, parts)
         return {name: qualifier_words(name, seen.get(name, "")) for name in QUALIFIERS if held.get(name)}
 
     def comparison(self, family: Family, member: Member) -> dict[str, Any]:

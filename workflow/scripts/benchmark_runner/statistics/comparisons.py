@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+import numpy as np
+
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics import absences, families
 from benchmark_runner.statistics.control import Control, heed
@@ -18,6 +20,7 @@ from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.schemes import SCHEMES, Scheme
 from benchmark_runner.statistics.settings import Entry
 from benchmark_runner.statistics.verdicts import Judgement, family_tests, judge_evidence
+from benchmark_runner.statistics.work import Work, WorkDone, apart, work_words
 
 Kind = Literal["primary", "exploratory", "control"]
 
@@ -44,13 +47,20 @@ def is_disturbed(launch: Launch) -> bool:
 @dataclass(frozen=True)
 class Measured:
     """Launch values with all iterations, without flagged ones and without disturbed launches, the description of each
-    cell's metric, and the settings of the engines by workload."""
+    cell's metric, the settings of the engines by workload, and the work that they did in each cell."""
 
     values: LaunchValues
     kept: LaunchValues
     undisturbed: LaunchValues
     described: Mapping[tuple[CellKey, str], Mapping[str, object]]
     settings: Mapping[str, Sequence[Entry]]
+    work: WorkDone
+
+    def work_of(self, place: Place, names: Sequence[str]) -> list[Work] | None:
+        """The work that two engines did in a place; None for metrics of a whole launch, and where one measured
+        nothing."""
+        found = [self.work.get((name, place.workload, place.case or "")) for name in names]
+        return [one for one in found if one is not None] if None not in found else None
 
 
 def undisturbed(values: LaunchValues, launches: Sequence[Launch]) -> LaunchValues:
@@ -89,6 +99,8 @@ class Family:
     members: tuple[Member, ...]
 
 
+NOTHING: Final = np.empty(0)
+
 Where = Sequence[tuple[Place, tuple[str, str]]]
 """A family's comparisons: the place, the engine and the reference of each."""
 
@@ -110,8 +122,18 @@ class Judge:
         pairs = []
         for place, names in where:
             pair = replace(self._pairing.pair(metric, place, *names, values), doubt=doubts.get(place, 0.0))
-            pairs.append(self._with_reason(pair, place, metric))
+            pairs.append(self._with_reason(self._of_equal_work(pair, place, metric), place, metric))
         return pairs
+
+    def _of_equal_work(self, pair: Pair, place: Place, metric: Metric) -> Pair:
+        """The pair, without its values where these are the times of unequal work."""
+        names = (pair.engine, pair.reference)
+        done = self._measured.work_of(place, names)
+        parts = [part for part in apart(*done) if part in metric.work] if done else []
+        if not done or not parts or pair.excluded is not None:
+            return pair
+        reason = f"{work_words(names, done, parts)}, so times of unequal work would be compared"
+        return replace(pair, values=NOTHING, reference_values=NOTHING, excluded=reason)
 
     def _with_reason(self, pair: Pair, place: Place, metric: Metric) -> Pair:
         """The pair, excluded for the reason that the cell of a side without values gives."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from benchmark_runner.statistics.work import Part
+
 Level = Literal["iteration", "token", "launch"]
 
 
@@ -14,7 +16,8 @@ class Metric:
 
     level says what a raw value belongs to: an iteration, a token within one, or a whole launch. phrase is the sentence
     about two engines with {ratio} for the interval; inverse says that its ratio is value over value and not "times as
-    good" (memory: "needs 0.8 times the memory of").
+    good" (memory: "needs 0.8 times the memory of"). work names the parts of an iteration's work that a value is the
+    time of, so that only equal amounts of them are compared.
     """
 
     name: str
@@ -25,6 +28,7 @@ class Metric:
     definition: str
     phrase: str
     inverse: bool = False
+    work: tuple[Part, ...] = ()
 
     @property
     def sign(self) -> float:
@@ -44,6 +48,7 @@ METRICS: Final = (
         "end-to-end latency",
         "end_ns - start_ns of an iteration",
         "answers {ratio} times as fast as",
+        work=("prompt", "answer"),
     ),
     Metric(
         "ttft_ms",
@@ -53,6 +58,7 @@ METRICS: Final = (
         "time to first token",
         "token_ns[0] - start_ns of an iteration",
         "gives its first token {ratio} times as fast as",
+        work=("prompt",),
     ),
     Metric(
         "itl_ms",
@@ -98,6 +104,7 @@ METRICS: Final = (
         "total throughput",
         "1000 tokens / e2e_ms",
         "yields tokens {ratio} times as fast as",
+        work=("prompt",),
     ),
     Metric(
         "load_ms",

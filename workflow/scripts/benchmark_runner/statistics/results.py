@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark_runner.statistics.verdicts import CERTAIN
+from benchmark_runner.statistics.work import Work, apart, odd_ones
 
 Json = Mapping[str, Any]
 
@@ -26,6 +27,11 @@ class Results:
         self.summary = summary
         self._metrics: dict[tuple[str, str, str | None], Json] = {
             (cell["engine"], cell["workload"], cell["case"]): cell["metrics"] for cell in summary["cells"]
+        }
+
+        self._work = {
+            (cell["engine"], cell["workload"], cell["case"]): (cell["prompt_tokens"], cell["answer_tokens"])
+            for cell in summary["cells"]
         }
 
     @property
@@ -55,10 +61,23 @@ class Results:
             return {key: shown["median_interval"][key] for key in ("point", "low", "high")}
         return None if shown["median"] is None else {"point": shown["median"], "low": None, "high": None}
 
+    def work(self, engine: str, cell: Cell) -> Work | None:
+        """How many tokens an engine computed in an iteration; None where it measured nothing."""
+        done = self._work.get((engine, cell.workload, cell.case))
+        return None if done is None or done[0] is None else Work(*done)
+
     def point(self, engine: str, cell: Cell, metric: str) -> float | None:
         """The typical value alone."""
         found = self.estimate(engine, cell, metric)
         return None if found is None else float(found["point"])
+
+    def speedup(self, engine: str, cell: Cell, metric: str) -> float | None:
+        """The baseline's typical time over the engine's; None where either is not known or they did unequal work."""
+        own, base = self.point(engine, cell, metric), self.point(self.baseline, cell, metric)
+        done = self.work(engine, cell), self.work(self.baseline, cell)
+        if base is None or not own or (done[0] and done[1] and apart(done[0], done[1])):
+            return None
+        return base / own
 
     def comparisons(self, cell: Cell, metric: str) -> Iterator[Json]:
         """Comparisons of engines (not of the control) in one cell."""
@@ -85,12 +104,15 @@ class Results:
 
     def unranked(self, cell: Cell, metric: str) -> dict[str, str]:
         """Engines that take no part in a ranking, with the reason."""
-        found = {}
+        work = {name: done for name in self.engines if (done := self.work(name, cell)) is not None}
+        odd, found = odd_ones(work, self.baseline), {}
         for name, entry in self.engines.items():
             if entry["fidelity"]["result"] == "fail":
                 found[name] = (
                     f"does not compute the same as the reference ({entry['fidelity']['detail'] or 'no detail'})"
                 )
+            elif name in odd:
+                found[name] = odd[name]
             elif self.point(name, cell, metric) is None:
                 found[name] = entry["reason"] or self.metric(name, cell, metric)["reason"] or "no measurement"
         return found

@@ -79,6 +79,8 @@ def sentence(judgement: Judgement, metric: Metric, marks: Mapping[str, str], det
     subject = judgement.faster or pair.engine
     if judgement.verdict == "untestable":
         seen = f" ({claim(judgement, metric, pair.engine)} so far)" if judgement.ratio is not None else ""
+        if "unequal_work" in marks:
+            seen = ""
         lost = f"; {marks['lost_launches']}" if "lost_launches" in marks else ""
         because = f"no verdict, since {judgement.reason}{seen}{lost}"
         return f"{pair.engine} against {pair.reference}, {metric.label}: {because}"

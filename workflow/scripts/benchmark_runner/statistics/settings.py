@@ -6,12 +6,13 @@ A setting that nothing tells is unknown and never called a difference.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
+from benchmark_runner.statistics.work import PARTS, WorkDone, tokens_text
 
 Value = str | int | bool | None
 Entry = dict[str, Any]
@@ -76,6 +77,12 @@ SETTINGS: Final = (
 )
 
 
+WORK_SETTINGS: Final = tuple(f"{part}_tokens" for part in PARTS)
+"""Rows that stand there only where engines did unequal amounts of work."""
+
+_TOLD_BETTER: Final = {setting.name: setting.unless for setting in SETTINGS}
+
+
 def shown(value: Value) -> str:
     """A value in words."""
     if value is None:
@@ -85,12 +92,10 @@ def shown(value: Value) -> str:
     return str(value)
 
 
-def _differ(setting: Setting, values: Mapping[str, Mapping[str, Value]], engines: Sequence[str]) -> bool:
-    """Whether two of the engines tell unlike values; values by setting and engine."""
-    told = {values[setting.name].get(engine) for engine in engines} - {None}
-    said_better = setting.unless is not None and all(
-        values[setting.unless].get(engine) is not None for engine in engines
-    )
+def _differ(name: str, values: Mapping[str, Mapping[str, Value]], engines: Sequence[str]) -> bool:
+    """Whether two of the engines tell unlike values of a setting; values by setting and engine."""
+    told, better = {values[name].get(engine) for engine in engines} - {None}, _TOLD_BETTER.get(name)
+    said_better = better is not None and all(values[better].get(engine) is not None for engine in engines)
     return len(told) > 1 and not said_better
 
 
@@ -112,17 +117,41 @@ def compared_settings(engines: Sequence[EngineData], workload: str) -> list[Entr
             "label": setting.label,
             "source": setting.source,
             "values": values[setting.name],
-            "differs": _differ(setting, values, list(measured)),
+            "differs": _differ(setting.name, values, list(measured)),
         }
         for setting in SETTINGS
         if measured
     ]
 
 
-def settings_by_workload(inputs: Inputs) -> dict[str, list[Entry]]:
-    """Settings of all engines by workload; no entry for one in which nothing was measured."""
+def _work_entries(inputs: Inputs, work: WorkDone, engines: Sequence[str], workload: str) -> Iterator[Entry]:
+    """A row for each part of the work that engines did unequal amounts of; tokens case by case."""
+    cases = [case for name, case in inputs.cells if name == workload]
+    for name, part in zip(WORK_SETTINGS, PARTS, strict=True):
+        values: dict[str, Value] = {}
+        for engine in engines:
+            done = [work[key] for case in cases if (key := (engine, workload, case)) in work]
+            values[engine] = ", ".join(tokens_text(getattr(one, part)) for one in done) or None
+        if _differ(name, {name: values}, engines):
+            source = "counted in the launches, an iteration"
+            yield {
+                "setting": name,
+                "label": f"{part} tokens",
+                "source": source,
+                "values": values,
+                "differs": True,
+            }
+
+
+def settings_by_workload(inputs: Inputs, work: WorkDone) -> dict[str, list[Entry]]:
+    """Settings of all engines by workload, with the work that they did where it differs; no entry for a workload in
+    which nothing was measured."""
     engines = list(inputs.engines.values())
-    return {name: compared_settings(engines, name) for name in inputs.workloads}
+    found = {name: compared_settings(engines, name) for name in inputs.workloads}
+    for name, entries in found.items():
+        if entries:
+            entries.extend(_work_entries(inputs, work, list(entries[0]["values"]), name))
+    return found
 
 
 def differing_settings(entries: Sequence[Entry], engine: str, reference: str) -> list[dict[str, Any]]:
@@ -133,13 +162,13 @@ def differing_settings(entries: Sequence[Entry], engine: str, reference: str) ->
     values = {entry["setting"]: entry["values"] for entry in entries}
     return [
         {
-            "setting": setting.name,
-            "label": setting.label,
-            "engine": values[setting.name].get(engine),
-            "reference": values[setting.name].get(reference),
+            "setting": entry["setting"],
+            "label": entry["label"],
+            "engine": entry["values"].get(engine),
+            "reference": entry["values"].get(reference),
         }
-        for setting in SETTINGS
-        if entries and setting.name != DEVICE and _differ(setting, values, (engine, reference))
+        for entry in entries
+        if entry["setting"] != DEVICE and _differ(entry["setting"], values, (engine, reference))
     ]
 
 

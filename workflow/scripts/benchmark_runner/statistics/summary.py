@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.records.raw_data import value_at
+from benchmark_runner.records.table import tokens_an_iteration
 from benchmark_runner.statistics import absences
 from benchmark_runner.statistics.cautions import all_cautions
 from benchmark_runner.statistics.cells import describe
@@ -21,6 +22,7 @@ from benchmark_runner.statistics.losses import loss_words
 from benchmark_runner.statistics.metrics import METRICS
 from benchmark_runner.statistics.samples import CellKey, each_sample
 from benchmark_runner.statistics.settings import joined, settings_by_workload
+from benchmark_runner.statistics.work import Work
 
 SCHEMA_VERSION: Final = 2
 ANALYSIS_VERSION: Final = 3
@@ -118,8 +120,12 @@ def measure(inputs: Inputs, iterations: Path) -> tuple[list[dict[str, Any]], Mea
         cell["launches"] = max(cell["launches"], numbers["launches"])
         if metric.level == "iteration":
             cell["iterations"] = max(cell["iterations"], numbers["iterations"])
+    work = {key: Work(*tokens) for key, tokens in tokens_an_iteration(iterations).items()}
+    for (engine, workload, case), cell in cells.items():
+        done = work.get((engine, workload, case or ""))
+        cell["prompt_tokens"], cell["answer_tokens"] = done or (None, None)
     calm = undisturbed(values, inputs.launches)
-    return list(cells.values()), Measured(values, kept, calm, described, settings_by_workload(inputs))
+    return list(cells.values()), Measured(values, kept, calm, described, settings_by_workload(inputs, work), work)
 
 
 def _settings(inputs: Inputs) -> dict[str, Any]:
