@@ -140,6 +140,18 @@ def test_hostile_names_run_nothing(visit):
     assert "alert('owned')" in found.page.locator("body").inner_text()
 
 
+def test_a_script_that_is_not_the_pages_own_does_not_run(chromium, campaign, tmp_path):
+    text = (campaign / "report.html").read_text()
+    foreign = "<script>window.foreign = 1</script><p onclick='window.foreign = 2' id='trap'>here</p>"
+    (tmp_path / "report.html").write_text(text.replace("<main>", f"<main>{foreign}"))
+    found = Visit(chromium, (tmp_path / "report.html").as_uri(), viewport=WIDE)
+    found.page.locator("#trap").click()
+    assert found.page.evaluate("window.foreign === undefined")
+    assert found.problems and all("Content Security Policy" in problem for problem in found.problems)
+    assert found.page.locator(".chart svg").count() == 2
+    found.context.close()
+
+
 def test_chart_text_is_legible_in_the_dark(visit):
     page = visit(color_scheme="dark").page
     colours = page.evaluate(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import itertools
 import json
@@ -125,6 +127,11 @@ def test_hostile_text_is_shown_and_never_run(page):
 def test_nothing_is_fetched_and_the_policy_forbids_it(page):
     assert page.fetched == []
     assert "default-src 'none'" in page.text
+    (sources,) = re.findall(r'http-equiv="Content-Security-Policy" content="[^"]*script-src ([^;"]*);', page.text)
+    scripts = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    assert len(scripts) == 3 and "unsafe-inline" not in sources
+    assert sources.split() == [*(f"'sha256-{one}'" for one in hashes), "'unsafe-eval'"]
     assert not re.search(r"url\(|@import", page.text.partition("</style>")[0])
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -24,8 +26,19 @@ def chart_library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, from inside the package vl-convert."""
     version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
     script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
-    # Within a script element only this would end it early.
-    return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    # Within a script element only these would end it early.
+    return re.sub(r"<(/script|!--)", r"<\\\1", script, flags=re.IGNORECASE)
+
+
+def _scripts(*, with_charts: bool) -> list[str]:
+    """The page's own scripts, the only ones that its policy lets run."""
+    table, draw = ((TEMPLATE_FOLDER / name).read_text(encoding="utf-8") for name in ("table.js", "charts.js"))
+    return [table, chart_library(), draw] if with_charts else [table]
+
+
+def _source(script: str) -> str:
+    """The script as a content security policy names it: by its hash."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def render(inputs: Inputs) -> str:
@@ -45,6 +58,7 @@ def context(inputs: Inputs) -> dict[str, Any]:
     grave, number_of_warnings = overview.doubts(inputs)
     primary, exploratory = results.verdict_tables(inputs)
     control_words, control_table = results.control(inputs)
+    scripts = _scripts(with_charts=not inputs.iterations.empty)
     return {
         "plan": inputs.plan,
         "statistics": inputs.statistics,
@@ -64,6 +78,8 @@ def context(inputs: Inputs) -> dict[str, Any]:
         "verdicts": primary,
         "exploratory": exploratory,
         **_charts(inputs),
+        "scripts": scripts,
+        "script_sources": " ".join(map(_source, scripts)),
         "plots": plots_with_words(inputs.plots),
         "fidelity": results.fidelity(inputs),
         "settings": settings.tables(inputs),
@@ -101,15 +117,14 @@ def _span(inputs: Inputs) -> str | None:
 
 
 def _charts(inputs: Inputs) -> dict[str, Any]:
-    """The charts' specifications, and the library where there is a chart to draw."""
+    """The charts' specifications."""
     if inputs.iterations.empty:
-        return {"distribution": None, "decode": None, "each_iteration": True, "chart_library": None}
+        return {"distribution": None, "decode": None, "each_iteration": True}
     distribution, each_iteration = charts.distribution_chart(inputs)
     return {
         "distribution": distribution,
         "decode": charts.decode_chart(inputs),
         "each_iteration": each_iteration,
-        "chart_library": chart_library(),
     }
 
 
