@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import sys
 from pathlib import Path
@@ -12,10 +13,11 @@ import pytest
 from benchmark_runner.conformance.__main__ import main
 from benchmark_runner.conformance.checks import CHECKS, REFUSALS, judge
 from benchmark_runner.conformance.evidence import gather
-from benchmark_runner.conformance.outcome import start_adapter
+from benchmark_runner.conformance.outcome import run_for_checks
 from benchmark_runner.conformance.specs import Setup
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.derive import make_derived
+from benchmark_runner.processes.watch import Watch
 from launch_case import FAKE_ENGINE
 from tiny_model import make_tiny_llama
 
@@ -177,26 +179,25 @@ class Replay:
         self.outcomes = {}
 
     def __call__(self, name, spec):
-        return Started(self, name, spec)
-
-    def run(self, name, spec):
         if name not in self.kept:
             folder = self.work / name
-            running = start_adapter(self.program, spec, folder=folder, environment={}, timeout_seconds=60)
-            self.outcomes[name] = running.finish()
+            with Watch() as watch:
+                self.outcomes[name] = run_for_checks(
+                    self.program,
+                    spec,
+                    folder=folder,
+                    environment={},
+                    cores=sorted(os.sched_getaffinity(0)),
+                    timeout_seconds=60,
+                    watch=watch,
+                )
         return self.outcomes.get(name) or self.kept[name]
-
-
-class Started:
-    def __init__(self, replay, name, spec):
-        self.name = name
-        self.finish = lambda: replay.run(name, spec)
 
 
 def judged(folder: Path, replay: Replay) -> dict[str, str]:
     """Outcome of each check."""
     setup = Setup(folder, "model.safetensors", "f32", "cpu", 1, {})
-    return {finding.check: finding.outcome for finding in judge(gather(setup, replay, refusals_at_once=1))}
+    return {finding.check: finding.outcome for finding in judge(gather(setup, replay))}
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +222,7 @@ def test_every_check_is_seen_failing():
 
 def test_an_adapter_that_hangs_fails_and_is_ended(tmp_path):
     _, found = findings(tmp_path, adapter(tmp_path, "hangs"), "--timeout-seconds", "0.5")
-    assert failed(found)["completes"].startswith("run first: did not end within 0.5 s")
+    assert "0.5 s (--timeout-seconds)" in failed(found)["completes"]
 
 
 def test_a_program_that_says_nothing_fails_without_a_traceback(tmp_path):
@@ -234,7 +235,7 @@ def test_a_program_that_says_nothing_fails_without_a_traceback(tmp_path):
 
 
 def test_a_missing_binary_is_an_error_with_the_reason_of_its_build(tmp_path):
-    with pytest.raises(BenchmarkError, match="build it first"):
+    with pytest.raises(BenchmarkError, match="was not built; Run snakemake engines"):
         findings(tmp_path, tmp_path / "none")
     record = {"status": "unavailable", "reason": "cargo is not installed", "remedy": "install Rust"}
     (tmp_path / "none.build.json").write_text(json.dumps(record), encoding="utf-8")
@@ -245,7 +246,7 @@ def test_a_missing_binary_is_an_error_with_the_reason_of_its_build(tmp_path):
 def test_a_file_that_is_no_program_is_an_error_with_a_remedy(tmp_path):
     program = tmp_path / "adapter"
     program.write_text("text", encoding="utf-8")
-    with pytest.raises(BenchmarkError, match="cannot be started"):
+    with pytest.raises(BenchmarkError, match="may not be executed; chmod"):
         findings(tmp_path, program)
 
 

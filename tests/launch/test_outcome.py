@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from benchmark_runner.launch.outcome import Ending, decide
-from benchmark_runner.processes.engine import last_words, signal_words
+from benchmark_runner.processes.engine import signal_words
 from benchmark_runner.protocol.events import EventReport
 
 SOUND = EventReport({"event": "hello"}, {}, [], None, True, None)
@@ -62,11 +62,3 @@ def test_a_program_that_could_not_start_is_unavailable():
 @pytest.mark.parametrize("number", [*signal.valid_signals(), 999])
 def test_each_signal_has_words(number):
     assert signal_words(int(number))
-
-
-def test_the_last_words_are_the_last_line_that_says_something(tmp_path):
-    log = tmp_path / "engine.log"
-    log.write_text("x" * 20_000 + "\nthread 'main' panicked: no\nnote: run with `RUST_BACKTRACE=1`\n\n")
-    assert last_words(log) == "thread 'main' panicked: no"
-    log.write_text("")
-    assert last_words(log) == ""

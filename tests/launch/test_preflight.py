@@ -12,7 +12,7 @@ from benchmark_runner.launch.preflight import (
     warnings_of_quota,
     warnings_of_standstill,
 )
-from benchmark_runner.launch.supervise import EngineRun
+from benchmark_runner.processes.adapter import AdapterRun
 from benchmark_runner.processes.cgroup import Quota
 from benchmark_runner.processes.procfs import Process
 from benchmark_runner.protocol.events import EventReport
@@ -76,12 +76,12 @@ def test_foreign_load_and_stolen_time_are_warnings_and_the_unknown_is_none():
 
 
 def test_what_the_engine_did_beside_its_work_is_a_warning():
-    run = EngineRun("exit", "", None, ["sleep"], ["stuck"])
+    run = AdapterRun("exit", "", None, 0, ["sleep"], ["stuck"], 7, "")
     report = EventReport({"capabilities": {"devices": ["cpu", "cuda"]}}, None, [], None, True, None)
-    found = warnings_of_engine(run, report, 7, may_use_gpu=True, device="cpu")
+    found = warnings_of_engine(run, report, may_use_gpu=True, device="cpu")
     assert kinds(found) == ["stdout_not_empty", "lingering_process", "unkillable_process", "gpu_not_used"]
-    quiet = run._replace(lingering=[], survivors=[])
-    assert warnings_of_engine(quiet, report, 0, may_use_gpu=False, device="cpu") == []
+    quiet = run._replace(lingering=[], survivors=[], printed_bytes=0)
+    assert warnings_of_engine(quiet, report, may_use_gpu=False, device="cpu") == []
 
 
 STEADY = {"interval_ms": 100, "stopped_ms": {}, "longest_gap_ms": 590.0}

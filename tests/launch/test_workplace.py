@@ -60,8 +60,10 @@ def test_folder_and_padding_are_drawn_anew(tmp_path):
 def test_the_events_are_seen_where_they_will_lie(tmp_path):
     folder = tmp_path / "launches" / "e" / "w.0" / "1"
     folder.mkdir(parents=True)
+    (folder / "spec.json").write_text("{}")
     workplace = draw(folder)
     with prepared(workplace, folder):
+        assert workplace.spec.read_text() == "{}"
         workplace.events.write_text("hello")
         assert (folder / "events.jsonl").read_text() == "hello"
     assert (folder / "events.jsonl").read_text() == "hello"

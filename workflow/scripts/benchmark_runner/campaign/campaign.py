@@ -30,7 +30,7 @@ from benchmark_runner.model.fidelity_prompts import DEFAULT_PROMPTS
 HASHES = Path(".benchmark_runner") / "hashes.json"
 """Remembers the hashes of large files, relative to the current folder."""
 
-_UNMEASURED_SYSTEM_KEYS = ("launch_timeout_seconds", "strict")
+_UNMEASURED_SYSTEM_KEYS = ("launch_timeout_seconds", "load_timeout_seconds", "iteration_timeout_seconds", "strict")
 """Keys of `system` that decide how long the runner waits and whether it begins, not what a launch measured."""
 
 

@@ -13,17 +13,19 @@ from typing import Any, Final
 
 from benchmark_runner.conformance.checks import Finding, judge
 from benchmark_runner.conformance.evidence import Evidence, gather
-from benchmark_runner.conformance.outcome import Running, start_adapter
+from benchmark_runner.conformance.outcome import Outcome, run_for_checks
 from benchmark_runner.conformance.specs import Setup
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.jsonio import write_json
+from benchmark_runner.launch.cores import divide_cores, read_topology
 from benchmark_runner.launch.device import VISIBLE, visible_gpu
+from benchmark_runner.launch.program import missing_program, read_build
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.derived import derived_manifest
 from benchmark_runner.monitor.gpu import HIDDEN
-from benchmark_runner.processes.cgroup import read_quota
 from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.variables import engine_environment
+from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.terminal import printable
 
 SCHEMA_VERSION: Final = 1
@@ -46,17 +48,6 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--timeout-seconds", type=float, default=TIMEOUT_SECONDS, help="limit of one run")
     return parser.parse_args(argv)
-
-
-def _require_binary(binary: Path) -> None:
-    """Raise BenchmarkError where there is no adapter to run, with the reason of the build that failed."""
-    if binary.is_file():
-        return
-    record = binary.with_name(f"{binary.name}.build.json")
-    build = read_json(record) if record.is_file() else {}
-    if build.get("status") == "unavailable":
-        raise BenchmarkError(f"{binary} could not be built: {build['reason']}; {build['remedy']}")
-    raise BenchmarkError(f"{binary} is missing; build it first (snakemake --cores 1 engines)")
 
 
 def _weights_in(model_dir: Path) -> str:
@@ -111,7 +102,10 @@ def _content(engine: str, binary: Path, evidence: Evidence, findings: Sequence[F
 def main(argv: Sequence[str]) -> int:
     """Put an adapter through all checks; status 1 where one fails."""
     options = _arguments(argv)
-    _require_binary(options.binary)
+    record = options.binary.with_name(f"{options.binary.name}.build.json")
+    missing = missing_program(str(options.binary), str(record), read_build(record))
+    if missing is not None:
+        raise BenchmarkError(f"{missing.reason}; {missing.remedy}")
     setup = Setup(
         model_dir=options.model_dir,
         weights=options.weights or _weights_in(options.model_dir),
@@ -122,16 +116,25 @@ def main(argv: Sequence[str]) -> int:
     )
     environment = _environment(options.device, options.threads)
 
-    def start(name: str, spec: Mapping[str, Any] | str) -> Running:
-        return start_adapter(
+    cores = divide_cores(read_topology(), threads=options.threads, affinity=None).engine
+
+    def run(name: str, spec: Mapping[str, Any] | str) -> Outcome:
+        return run_for_checks(
             options.binary,
             spec,
             folder=options.work / name,
             environment=environment,
+            cores=cores,
             timeout_seconds=options.timeout_seconds,
+            watch=watch,
         )
 
-    evidence = gather(setup, start, refusals_at_once=read_quota().most_threads(len(os.sched_getaffinity(0))))
+    with Watch() as watch:
+        try:
+            evidence = gather(setup, run)
+        except InterruptedLaunchError as interruption:
+            print(f"stopped: {interruption.reason}", file=sys.stderr)
+            return interruption.exit_status
     findings = judge(evidence)
     write_json(options.out, _content(options.engine, options.binary, evidence, findings))
     print(_table(findings))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from benchmark_runner.conformance import specs
-from benchmark_runner.conformance.outcome import Outcome, Running
+from benchmark_runner.conformance.outcome import Outcome
 from benchmark_runner.conformance.specs import Refusal, Setup
 from benchmark_runner.errors import BenchmarkError
 
@@ -15,8 +15,8 @@ WARMUP_ITERATIONS: Final = 1
 ITERATIONS: Final = 2
 """Rounds of the main run: the fewest that tell warm-ups from iterations and show seed + n."""
 
-Start = Callable[[str, Mapping[str, Any] | str], Running]
-"""Starts the adapter under a name with a spec."""
+Run = Callable[[str, Mapping[str, Any] | str], Outcome]
+"""Runs the adapter under a name with a spec."""
 
 CAUTIOUS: Final[Mapping[str, Any]] = {
     "devices": ["cpu", "cuda"],
@@ -71,19 +71,19 @@ def eos_choice(ids: list[int]) -> int | None:
     return distinct[-1] if distinct else None
 
 
-def _run_to_an_end(evidence: Evidence, start: Start) -> None:
+def _run_to_an_end(evidence: Evidence, run: Run) -> None:
     """Run with an end-of-sequence id, with margins where the adapter has them."""
     rounds = evidence.rounds(evidence.first, "greedy")
     evidence.eos_id = eos_choice(rounds[0] if rounds else [])
     if evidence.eos_id is None:
         return
     spec = evidence.setup.spec(specs.end_cases(evidence.setup, evidence.capabilities, evidence.eos_id))
-    asking = start("end_with_margins", {**spec, "options": {**spec["options"], "margins": True}}).finish()
+    asking = run("end_with_margins", {**spec, "options": {**spec["options"], "margins": True}})
     evidence.with_margins = asking.error_kind != "unsupported"
-    evidence.end = asking if evidence.with_margins else start("end", spec).finish()
+    evidence.end = asking if evidence.with_margins else run("end", spec)
 
 
-def _run_forced(evidence: Evidence, start: Start) -> None:
+def _run_forced(evidence: Evidence, run: Run) -> None:
     """Run with forced ids and with logits, as far as the adapter says that it has them."""
     setup, can = evidence.setup, evidence.capabilities
     rounds = evidence.rounds(evidence.first, "greedy")
@@ -92,29 +92,25 @@ def _run_forced(evidence: Evidence, start: Start) -> None:
     spec = setup.spec(specs.forced_cases(setup, can, rounds[0]))
     if can.get("logits", False):
         spec["logits_path"] = specs.LOGITS
-    evidence.forced = start("forced", spec).finish()
+    evidence.forced = run("forced", spec)
 
 
-def _run_refusals(evidence: Evidence, start: Start, at_once: int) -> None:
-    """Run what must be refused, some at once: nothing is timed there, and libraries take long to import."""
+def _run_refusals(evidence: Evidence, run: Run) -> None:
+    """Run what must be refused."""
     wanted = specs.refusals(evidence.setup, evidence.capabilities)
-    asked = {name: refusal.spec for name, refusal in wanted.items() if refusal.spec is not None}
-    names = list(asked)
-    outcomes: dict[str, Outcome] = {}
-    for first in range(0, len(names), at_once):
-        running = [start(name, asked[name]) for name in names[first : first + at_once]]
-        outcomes |= {adapter.name: adapter.finish() for adapter in running}
-    evidence.refusals = {name: (refusal, outcomes.get(name)) for name, refusal in wanted.items()}
+    evidence.refusals = {
+        name: (refusal, None if refusal.spec is None else run(name, refusal.spec)) for name, refusal in wanted.items()
+    }
 
 
-def gather(setup: Setup, start: Start, *, refusals_at_once: int) -> Evidence:
+def gather(setup: Setup, run: Run) -> Evidence:
     """Run the adapter as often as the checks need; BenchmarkError where it cannot do what it says it can."""
-    probe = start("unknown_key", specs.unknown_key_spec(setup)).finish()
+    probe = run("unknown_key", specs.unknown_key_spec(setup))
     hello = probe.named("hello")
     capabilities = hello[0]["capabilities"] if hello else CAUTIOUS
     cases = specs.main_cases(setup, capabilities)
     spec = setup.spec(list(cases.values()), warmup_iterations=WARMUP_ITERATIONS, iterations=ITERATIONS)
-    first = start("first", spec).finish()
+    first = run("first", spec)
     if hello and first.error_kind == "unsupported" and not first.iterations:
         # By its own capabilities it could: something here is missing, and every other check would say so again.
         told = first.named("error")[-1]["message"]
@@ -125,9 +121,9 @@ def gather(setup: Setup, start: Start, *, refusals_at_once: int) -> Evidence:
         case_names=list(cases),
         probe=probe,
         first=first,
-        second=start("second", spec).finish(),
+        second=run("second", spec),
     )
-    _run_to_an_end(evidence, start)
-    _run_forced(evidence, start)
-    _run_refusals(evidence, start, refusals_at_once)
+    _run_to_an_end(evidence, run)
+    _run_forced(evidence, run)
+    _run_refusals(evidence, run)
     return evidence

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import shutil
-import signal
-import subprocess
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.processes.engine import last_words, signal_words, start_engine
+from benchmark_runner.processes.adapter import AdapterRun, CannotExecuteError, Limit, Limits, run_in_folder
+from benchmark_runner.processes.engine import signal_words
+from benchmark_runner.processes.files import remove
+from benchmark_runner.processes.watch import Watch
 from benchmark_runner.schemas import violations
-
-SPEC: Final = "spec.json"
-EVENTS: Final = "events.jsonl"
-STDOUT: Final = "stdout"
-LOG: Final = "engine.log"
-"""Files of a run's folder."""
 
 
 @dataclass(frozen=True)
@@ -85,87 +76,56 @@ def read_events(path: Path) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, .
     return tuple(events), tuple(broken)
 
 
-def _end_session(process: subprocess.Popen[bytes]) -> None:
-    """End the adapter and whatever it left behind in its session."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _ending(status: int | None, log: Path, timeout_seconds: float) -> str:
-    if status is None:
-        how = f"did not end within {timeout_seconds:g} s"
-    elif status < 0:
-        how = signal_words(-status)
-    else:
-        how = f"exit status {status}"
-    words = last_words(log)
-    return f"{how}; its log ends: {words}" if words else how
-
-
-@dataclass
-class Running:
-    """An adapter that was started."""
-
-    name: str
-    spec: Mapping[str, Any] | str
-    folder: Path
-    process: subprocess.Popen[bytes]
-    began_ns: int
-    timeout_seconds: float
-
-    def finish(self) -> Outcome:
-        """Wait for its end, and bring that about after the time limit."""
-        status: int | None = None
-        try:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                status = self.process.wait(self.timeout_seconds)
-        finally:
-            _end_session(self.process)
-        ended_ns = time.monotonic_ns()
-        events, broken = read_events(self.folder / EVENTS)
-        return Outcome(
-            name=self.name,
-            spec=self.spec if isinstance(self.spec, Mapping) else {},
-            events=events,
-            broken_lines=broken,
-            exit_code=status if status is not None and status >= 0 else None,
-            ending=_ending(status, self.folder / LOG, self.timeout_seconds),
-            stdout_bytes=(self.folder / STDOUT).stat().st_size,
-            began_ns=self.began_ns,
-            ended_ns=ended_ns,
-        )
-
-
-def start_adapter(
+def run_for_checks(
     binary: Path,
     spec: Mapping[str, Any] | str,
     *,
     folder: Path,
     environment: Mapping[str, str],
+    cores: Sequence[int],
     timeout_seconds: float,
-) -> Running:
-    """Start the adapter in a fresh folder, whose name is the run's; a spec that is text is written as it is.
+    watch: Watch,
+) -> Outcome:
+    """Run the adapter in a fresh folder, whose name is the run's; a spec that is text is written as it is.
 
     Raises BenchmarkError where the binary cannot be started at all.
     """
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
     folder = folder.absolute()
+    remove(folder)
     if isinstance(spec, Mapping) and "logits_path" in spec:
         spec = {**spec, "logits_path": str(folder / spec["logits_path"])}
-    (folder / SPEC).write_text(spec if isinstance(spec, str) else json.dumps(spec), encoding="utf-8")
-    began_ns = time.monotonic_ns()
+    limit = Limit(timeout_seconds, "--timeout-seconds")
     try:
-        process = start_engine(
-            [str(binary.absolute()), "--spec", str(folder / SPEC), "--events", str(folder / EVENTS)],
+        run, path, replaced = run_in_folder(
+            binary,
+            spec if isinstance(spec, str) else json.dumps(spec),
             folder=folder,
             environment=environment,
-            cores=sorted(os.sched_getaffinity(0)),
-            stdout=folder / STDOUT,
-            log=folder / LOG,
+            cores=cores,
+            limits=Limits(limit, limit, limit),
+            watch=watch,
         )
-    except OSError as error:
-        raise BenchmarkError(f"{binary} cannot be started: {error.strerror}; build it, or check its mode") from error
-    return Running(folder.name, spec, folder, process, began_ns, timeout_seconds)
+    except CannotExecuteError as error:
+        raise BenchmarkError(f"{binary} cannot be started: {error}; build it, or check its mode") from error
+    events, broken = read_events(path)
+    return Outcome(
+        name=folder.name,
+        spec=spec if isinstance(spec, Mapping) else {},
+        events=events,
+        broken_lines=broken if replaced is None else (*broken, replaced),
+        exit_code=run.exit.code if run.cause == "exit" else None,
+        ending=_ending(run),
+        stdout_bytes=run.printed_bytes,
+        began_ns=run.start_ns,
+        ended_ns=run.exit.time_ns,
+    )
+
+
+def _ending(run: AdapterRun) -> str:
+    if run.cause != "exit":
+        how = run.message
+    elif run.exit.signal is not None:
+        how = signal_words(run.exit.signal)
+    else:
+        how = f"exit status {run.exit.code}"
+    return f"{how}; its log ends: {run.last_words}" if run.last_words else how

@@ -24,6 +24,7 @@ from benchmark_runner.fidelity.sampling import DRAWS, Sampling, entropy, judge_d
 from benchmark_runner.fidelity.spoken import joined, takes_ids
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.processes.engine import become_subreaper
+from benchmark_runner.processes.files import remove
 from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
@@ -140,7 +141,7 @@ class Check:
                 findings, note=f"{len(cases) - given} of {len(cases)} prompts cannot be given to it as text"
             )
         # As large as the reference's, and of no use once they have been compared.
-        (self._folder / "forced" / LOGITS).unlink(missing_ok=True)
+        remove(self._folder / "forced" / LOGITS)
         return describe(self._engine, self._reference, free.device, findings)
 
     def _take_own_reference(self, prompts: Mapping[str, Any]) -> None:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
-import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.jsonio import read_json, write_json
-from benchmark_runner.launch.cores import Cores, cores_of
-from benchmark_runner.launch.device import VISIBLE, Device, choose_device, find_gpu
 from benchmark_runner.launch.outcome import Ending, decide
+from benchmark_runner.launch.place import choose_place, limits_of
+from benchmark_runner.launch.program import not_executed, read_build, why_missing
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.derived import DerivedWeights, format_of, read_derived
-from benchmark_runner.processes.engine import EngineExit, ask_to_end, collect_exit, last_words, start_engine
-from benchmark_runner.processes.orphans import below_process, end_all
+from benchmark_runner.processes.adapter import CannotExecuteError, run_in_folder
+from benchmark_runner.processes.files import own_folder, remove
 from benchmark_runner.processes.variables import engine_environment
 from benchmark_runner.processes.watch import Watch
 from benchmark_runner.protocol.events import EventReport, Window, read_events
@@ -27,7 +25,6 @@ from benchmark_runner.protocol.logits import Logits, LogitsError, read_logits
 from benchmark_runner.protocol.spec import make_spec, needed_seq_len
 
 MARKER: Final = "fidelity"
-ENGINE: Final = "engine"
 
 LOGITS: Final = "logits.f32"
 """File of logits in the folder of a run: 32-bit little-endian numbers, a vocabulary a token."""
@@ -103,18 +100,6 @@ def planned_engine(plan: Mapping[str, Any], name: str) -> dict[str, Any]:
     raise BenchmarkError(f"plan.json has no engine {name!r}; make the plan again: snakemake plan")
 
 
-def why_unavailable(engine: Mapping[str, Any]) -> str | None:
-    """Why the engine's program cannot be started; None where it can be tried."""
-    record = engine["build_record"]
-    if record and Path(record).is_file():
-        build = read_json(Path(record))
-        if build["status"] == "unavailable":
-            return build["reason"] or "its build failed"
-    if not os.access(engine["binary_path"], os.X_OK):
-        return f"{engine['binary_path']} is no program that can be run here"
-    return None
-
-
 def spec_of(probe: Probe, folder: Path, *, device: str, threads: int) -> dict[str, Any]:
     """Spec of a probe whose files lie in folder."""
     derived = probe.derived
@@ -134,70 +119,38 @@ def spec_of(probe: Probe, folder: Path, *, device: str, threads: int) -> dict[st
     return {**spec, "logits_path": str(folder / LOGITS)} if probe.logits else spec
 
 
-def _where(probe: Probe) -> tuple[Device, Cores]:
-    """Device and cores as the launches have them, so that the arithmetic is theirs; no monitor runs beside it."""
-    system = probe.plan["config"]["system"]
-    inherited = os.environ.get(VISIBLE)
-    _, gpu_absent = find_gpu(system)
-    built_for = probe.engine.get("build_device")
-    device = choose_device(system, built_for, inherited=inherited, gpu_absent_reason=gpu_absent)
-    return device, cores_of(system)
-
-
-def _wait(process: subprocess.Popen[bytes], watch: Watch, limit_seconds: float) -> tuple[bool, EngineExit]:
-    """Whether the engine ended in time, and how it ended; all that it started is gone afterwards."""
-    pidfd = os.pidfd_open(process.pid)
-    in_time = False
-    watch.add(pidfd, ENGINE)
-    try:
-        in_time = bool(watch.wait(limit_seconds))
-    finally:
-        watch.remove(pidfd)
-        if not in_time:
-            ask_to_end(process, pidfd)
-        ended = collect_exit(process)
-        os.close(pidfd)
-        end_all(below_process(os.getpid()))
-    return in_time, ended
-
-
 def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
     """Run the adapter in folder; whatever it does is told in the answer, and nothing of it is left running.
 
     Raises InterruptedLaunchError when this command is stopped from outside.
     """
-    device, cores = _where(probe)
-    refusal = probe.derived.refusal if probe.derived else None
-    unavailable = why_unavailable(probe.engine) or (refusal and refusal[0]) or device.refused
-    if unavailable is not None:
-        return Answer("unavailable", unavailable, device.name, None)
+    engine, system = probe.engine, probe.plan["config"]["system"]
+    device, cores, _ = choose_place(system, engine)  # as the launches have them, so that the arithmetic is theirs
+    missing = why_missing(engine, read_build(engine["build_record"]), probe.derived)
+    if missing is not None:
+        return Answer("unavailable", missing.reason, device.name, None)
+    if device.refused is not None:
+        return Answer("unavailable", f"system.device is cuda, and {device.refused}", device.name, None)
     folder = folder.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    spec_file, events, log = (folder / name for name in ("spec.json", "events.jsonl", "engine.log"))
+    own_folder(folder)
+    remove(folder / LOGITS)
     spec = spec_of(probe, folder, device=device.name, threads=cores.threads)
-    write_json(spec_file, spec, indent=None)
-    for left in (events, folder / LOGITS):
-        left.unlink(missing_ok=True)
-    binary = Path(probe.engine["binary_path"]).absolute()
     marker = f"{MARKER}-{os.getpid()}"
-    visible = device.visible
-    environment = engine_environment(os.environ, visible_gpus=visible, threads=cores.threads, marker=marker)
-    start_ns = time.monotonic_ns()
+    environment = engine_environment(os.environ, visible_gpus=device.visible, threads=cores.threads, marker=marker)
     try:
-        process = start_engine(
-            [str(binary), "--spec", str(spec_file), "--events", str(events)],
+        run, events, replaced = run_in_folder(
+            Path(engine["binary_path"]),
+            json.dumps(spec, allow_nan=False),
             folder=folder,
             environment=environment,
             cores=cores.engine,
-            stdout=folder / "engine.stdout",
-            log=log,
+            limits=limits_of(system),
+            watch=watch,
         )
-    except OSError as error:
-        reason = f"{probe.engine['binary_path']} cannot be executed: {error.strerror}"
-        return Answer("unavailable", reason, device.name, None)
-    limit_seconds = probe.plan["config"]["system"]["launch_timeout_seconds"]
-    in_time, ended = _wait(process, watch, limit_seconds)
-    cause, message = ("exit", "") if in_time else ("timeout", f"it had not ended after {limit_seconds:g} s")
-    report = read_events(events, spec, Window(start_ns, ended.time_ns))
-    outcome = decide(Ending(cause, message, ended.code, ended.signal, 0, last_words(log)), report)
+    except CannotExecuteError as error:
+        return Answer("unavailable", not_executed(engine["binary_path"], error).reason, device.name, None)
+    report = read_events(events, spec, Window(run.start_ns, run.exit.time_ns))
+    outcome = decide(Ending(run.cause, run.message, run.exit.code, run.exit.signal, 0, run.last_words), report)
+    if replaced is not None and outcome.status == "ok":
+        return Answer("failed", replaced, device.name, report, folder)
     return Answer(outcome.status, outcome.reason, device.name, report, folder)

@@ -21,6 +21,7 @@ from benchmark_runner.launch.workplace import clear_left_behind
 from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.watch import InterruptedLaunchError
 from benchmark_runner.records.checksum import write_record
+from benchmark_runner.terminal import printable
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -69,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
             return interruption.exit_status
         write_record(arguments.out_dir / "record.json", record)
         order = inputs.plan["order"]
-        print(progress_line(record, order, finished_launches(order)), flush=True)
+        print(printable(progress_line(record, order, finished_launches(order))), flush=True)
     return 0
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.launch.program import Missing, read_build, why_missing
 from benchmark_runner.model.derived import DerivedWeights, format_of, read_derived
 
 
@@ -68,13 +68,6 @@ class Inputs(NamedTuple):
         return hashlib.sha256(json.dumps(self.prompt_ids, separators=(",", ":")).encode()).hexdigest()
 
 
-class Missing(NamedTuple):
-    """Why an engine cannot be measured here, and what would change that."""
-
-    reason: str
-    remedy: str
-
-
 def _named(entries: list[dict[str, Any]], name: str, where: str) -> dict[str, Any]:
     for entry in entries:
         if entry["name"] == name:
@@ -127,7 +120,6 @@ def read_inputs(
     prompts = read_json(prompts_file)
     planned_engine = _named(plan["engines"], engine, f"{plan_file}: engines")
     planned_workload = _named(plan["workloads"], workload, f"{plan_file}: workloads")
-    record = planned_engine["build_record"]
     derived = read_derived(plan["model"], format_of(planned_engine), planned_engine["dtype"])
     own_dir = (model_dir or Path(plan["model"]["path"])).absolute()
     return Inputs(
@@ -140,34 +132,10 @@ def read_inputs(
         manifest=read_json(manifest_file),
         derived=derived,
         model_dir=derived.folder if derived else own_dir,
-        build=read_json(Path(record)) if record and Path(record).is_file() else None,
+        build=read_build(planned_engine["build_record"]),
     )
-
-
-def _unusable(build: Mapping[str, Any], record: str) -> Missing | None:
-    """Why a build is of no use: it failed, or the CUDA toolkit whose libraries its program loads was removed."""
-    if build["status"] == "unavailable":
-        return Missing(build["reason"] or "the build failed", build["remedy"] or "See the build's log")
-    toolkit = build.get("cuda_toolkit")
-    if toolkit is not None and not Path(toolkit["folder"]).is_dir():
-        reason = f"the CUDA toolkit that it was built with is gone: {toolkit['folder']}"
-        return Missing(reason, f"Delete {record} and run the same command again")
-    return None
 
 
 def missing_engine(inputs: Inputs) -> Missing | None:
     """Why the engine cannot be started, or None where it can."""
-    build, binary = inputs.build, inputs.binary
-    if build is not None and (unusable := _unusable(build, inputs.engine["build_record"])) is not None:
-        return unusable
-    if not binary.is_file():
-        shown = inputs.engine["binary_path"]
-        if inputs.engine["adapter"]:
-            return Missing(f"{shown} was not built", "Run snakemake engines and read its log")
-        return Missing(f"{shown} does not exist", "Put the engine's program there, or name another binary_path")
-    if not os.access(binary, os.X_OK):
-        shown = inputs.engine["binary_path"]
-        return Missing(f"{shown} may not be executed", f"chmod +x {shown}")
-    if inputs.derived is not None and inputs.derived.refusal is not None:
-        return Missing(*inputs.derived.refusal)
-    return None
+    return why_missing(inputs.engine, inputs.build, inputs.derived)

@@ -13,7 +13,7 @@ CANNOT_START: Final = 127
 
 READ_LOG: Final = "Read engine.log beside the record, then run again"
 REMEDIES: Final = {
-    "timeout": "Raise system.launch_timeout_seconds, or ask for fewer iterations or tokens",
+    "timeout": "Raise the limit that the reason names, or ask for fewer iterations or tokens",
     "memory_limit": "Raise system.max_memory_gb, or use a smaller model or dtype",
     "thermal_limit": "Let the machine cool, improve its cooling, or raise system.thermal_limit_celsius",
 }
@@ -23,7 +23,7 @@ class Ending(NamedTuple):
     """How the engine's process ended."""
 
     cause: str
-    """exit (by itself), timeout, memory_limit or thermal_limit (by this program)."""
+    """exit (by itself), after_done, timeout, memory_limit or thermal_limit (by this program)."""
     message: str
     """What the monitor or the deadline said; empty for exit."""
     code: int | None
@@ -69,7 +69,7 @@ def _verb(words: str) -> str:
 
 def decide(ending: Ending, report: EventReport) -> Outcome:
     """Status by the first that holds: a limit, the engine's own error, broken events, a bad exit, ok."""
-    if ending.cause != "exit":
+    if ending.cause not in ("exit", "after_done"):
         return Outcome(ending.cause, ending.message, REMEDIES[ending.cause])
     if report.error is not None and report.problem is None:
         said = report.error["message"]
@@ -78,7 +78,8 @@ def decide(ending: Ending, report: EventReport) -> Outcome:
         if report.error["kind"] == "out_of_memory":
             return Outcome("failed", f"out of memory: {said}", "Use a smaller model or dtype, or free memory")
         return Outcome("failed", f"{report.error['kind']}: {said}", READ_LOG)
-    exited = _of_exit(ending, report)
+    # After done what was measured is whole, and how the process ended is our doing.
+    exited = Outcome("ok", None, None) if ending.cause == "after_done" else _of_exit(ending, report)
     # A process that crashed tells more than the line that its crash cut short.
     if report.problem is not None and (exited.status == "ok" or ending.code == 0):
         return Outcome(

@@ -8,10 +8,10 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.launch.device import CPU, Device
-from benchmark_runner.launch.supervise import EngineRun
 from benchmark_runner.monitor.gpu import Gpu
 from benchmark_runner.monitor.machine import MemoryProbe, TemperatureProbe
 from benchmark_runner.monitor.probe import Sample
+from benchmark_runner.processes.adapter import AdapterRun
 from benchmark_runner.processes.cgroup import Quota
 from benchmark_runner.processes.procfs import Process, scan
 from benchmark_runner.protocol.events import EventReport
@@ -218,14 +218,16 @@ def warnings_of_threads(monitor: Mapping[str, Any], load: Mapping[str, Any] | No
     return [warning("threads_exceeded", message, remedy) for message in found]
 
 
-def warnings_of_engine(
-    run: EngineRun, report: EventReport, printed_bytes: int, *, may_use_gpu: bool, device: str
-) -> Warnings:
+def warnings_of_engine(run: AdapterRun, report: EventReport, *, may_use_gpu: bool, device: str) -> Warnings:
     """What the engine did beside its work."""
     found = []
-    if printed_bytes:
-        message = f"the engine printed {printed_bytes} bytes on stdout, which the protocol keeps empty (see engine.log)"
+    if run.printed_bytes:
+        message = (
+            f"the engine printed {run.printed_bytes} bytes on stdout, which the protocol keeps empty (see engine.log)"
+        )
         found.append(warning("stdout_not_empty", message, "Let the adapter write words to stderr"))
+    if run.cause == "after_done":
+        found.append(warning("ended_late", f"{run.message}; it was ended", "Let the adapter end when it is done"))
     if run.lingering:
         message = f"the engine left processes running, which were ended: {', '.join(run.lingering)}"
         found.append(warning("lingering_process", message, "Let the adapter wait for all that it starts"))

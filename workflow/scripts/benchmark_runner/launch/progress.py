@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -33,12 +34,18 @@ def finished_launches(order: Sequence[Mapping[str, Any]]) -> dict[int, Finished]
     found = {}
     for entry in order:
         folder = Path(entry["folder"])
-        record, spec = folder / "record.json", folder / "spec.json"
-        if record.is_file():
-            found[entry["position"]] = Finished(
-                spec.stat().st_mtime if spec.is_file() else None, record.stat().st_mtime
-            )
+        if (end := _written(folder / "record.json")) is not None:
+            found[entry["position"]] = Finished(_written(folder / "spec.json"), end)
     return found
+
+
+def _written(path: Path) -> float | None:
+    """When an ordinary file was last written; None where there is none, as others may take theirs away meanwhile."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_mtime if stat.S_ISREG(state.st_mode) else None
 
 
 def seconds_left(order: Sequence[Mapping[str, Any]], finished: Mapping[int, Finished]) -> float | None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from benchmark_runner.launch.inputs import Inputs
 from benchmark_runner.launch.version import MEASURE_VERSION
 from benchmark_runner.model.derived import format_of
+from benchmark_runner.processes.files import own_folder, remove
 
 SCHEMA_VERSION: Final = 1
 """1: the first format."""
@@ -143,9 +144,9 @@ def out_of_memory_kills() -> int:
 
 def clear_folder(folder: Path) -> None:
     """Make the folder, without the files of an earlier attempt. Only who holds the machine's lock may do so."""
-    folder.mkdir(parents=True, exist_ok=True)
+    own_folder(folder)
     for name in FILES:
-        (folder / name).unlink(missing_ok=True)
+        remove(folder / name)
 
 
 FILES: Final = (
@@ -154,13 +155,15 @@ FILES: Final = (
     "events.jsonl",
     "metrics.jsonl",
     "engine.log",
-    "engine.stdout",
 )
 
 
 def touch_outputs(folder: Path) -> None:
-    """Make the files that a launch always leaves, where it did not come to write them."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Make the files that a launch always leaves, where it did not come to write them, and room for the record."""
+    own_folder(folder)
+    for name in ("record.json", "interrupted.json"):
+        if not (folder / name).is_file() or (folder / name).is_symlink():
+            remove(folder / name)
     for name in ("events.jsonl", "metrics.jsonl", "engine.log"):
         if not os.path.lexists(folder / name):
             (folder / name).touch()

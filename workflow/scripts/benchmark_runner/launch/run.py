@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from benchmark_runner.jsonio import read_json_lines, write_json
+from benchmark_runner.jsonio import read_json_lines
 from benchmark_runner.launch.arrival import doubt
 from benchmark_runner.launch.cooldown import seconds_left, wait_until_cool
-from benchmark_runner.launch.cores import Cores, cores_of
-from benchmark_runner.launch.device import VISIBLE, Device, choose_device, find_gpu
+from benchmark_runner.launch.cores import Cores
+from benchmark_runner.launch.device import Device
 from benchmark_runner.launch.inputs import Inputs, missing_engine
 from benchmark_runner.launch.log import Log
 from benchmark_runner.launch.machine_lock import lock_path, machine_alone
-from benchmark_runner.launch.outcome import REMEDIES, Ending, Outcome, decide
+from benchmark_runner.launch.outcome import READ_LOG, REMEDIES, Ending, Outcome, decide
+from benchmark_runner.launch.place import choose_place, limits_of
 from benchmark_runner.launch.preflight import (
     Machine,
     Snapshot,
@@ -33,6 +36,7 @@ from benchmark_runner.launch.preflight import (
     warnings_of_standstill,
     warnings_of_threads,
 )
+from benchmark_runner.launch.program import not_executed
 from benchmark_runner.launch.progress import waiting_line
 from benchmark_runner.launch.readable import make_readable
 from benchmark_runner.launch.record import (
@@ -44,22 +48,35 @@ from benchmark_runner.launch.record import (
     out_of_memory_kills,
     touch_outputs,
 )
-from benchmark_runner.launch.sidecar import Sidecar, limits_of, monitor_command
+from benchmark_runner.launch.sidecar import Sidecar, highest_values, monitor_command
 from benchmark_runner.launch.spec import build_spec
-from benchmark_runner.launch.supervise import EngineRun, supervise
 from benchmark_runner.launch.workplace import draw, prepared
 from benchmark_runner.locks import this_process
 from benchmark_runner.monitor.gpu import Gpu
 from benchmark_runner.monitor.probe import Sample
-from benchmark_runner.monitor.summary import summarise, take_apart
+from benchmark_runner.monitor.summary import Metrics, summarise, take_apart
+from benchmark_runner.processes.adapter import REPLACED, AdapterRun, CannotExecuteError, run_adapter
 from benchmark_runner.processes.cgroup import read_quota
-from benchmark_runner.processes.engine import become_subreaper, keep_stdout, last_words, start_engine
+from benchmark_runner.processes.engine import become_subreaper
+from benchmark_runner.processes.files import HeldFile, own_folder
 from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.procfs import ancestors
 from benchmark_runner.processes.variables import engine_environment, recorded_environment
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.protocol.events import EventReport, Window, read_events
 from benchmark_runner.terminal import printable
+
+
+def read_metrics(path: Path) -> tuple[Metrics, str | None]:
+    """What the monitor wrote; no samples, and what is wrong, where the file no longer holds all of it."""
+    lines: list[dict[str, Any]] = []
+    with contextlib.suppress(ValueError):  # a line that is none: then the last one is not the monitor's last
+        lines.extend(read_json_lines(path))
+    told = lines[-1] if lines and isinstance(lines[-1], dict) else {}
+    if told.get("event") == "end" and told["samples"] == sum(line["event"] == "sample" for line in lines):
+        return take_apart(lines), None
+    return take_apart([]), "metrics.jsonl, the monitor's file, was cut or changed while the engine ran"
+
 
 CORES_REMEDY: Final = (
     "Set system.threads and system.cpu_affinity so that the engine's cores are alike and within the control group's "
@@ -81,6 +98,10 @@ class Launch:
     It raises MeasuredAlreadyError where the folder has a record, which is a fact and stays.
     """
 
+    _events: HeldFile
+    _metrics: HeldFile
+    """What engine and monitor write, from when the workplace is prepared."""
+
     def __init__(self, inputs: Inputs, out_dir: Path, attempt: int, stopwatch: Stopwatch, log: Log) -> None:
         self.inputs = inputs
         self.folder = out_dir.absolute()
@@ -88,6 +109,7 @@ class Launch:
         self.stopwatch = stopwatch
         self.log = log
         self.record: Record = new_record(inputs, attempt, stopwatch)
+        self._held: list[HeldFile] = []
 
     def run(self) -> Record:
         """Do all of it; whatever happens, nothing that it started is left running."""
@@ -101,6 +123,7 @@ class Launch:
             end_all(below_process(os.getpid()))
 
     def _close(self, outcome: Outcome) -> Record:
+        self._put_back()
         touch_outputs(self.folder)
         close_record(self.record, self.stopwatch, status=outcome.status, reason=outcome.reason, remedy=outcome.remedy)
         make_readable(self.record)
@@ -119,15 +142,16 @@ class Launch:
             if (missing := missing_engine(self.inputs)) is not None:
                 return Outcome("unavailable", missing.reason, missing.remedy)
             begin = take_snapshot()
-            gpu, device = self._device()
-            if device.refused is not None:
-                return Outcome("unavailable", f"system.device is cuda, and {device.refused}", CUDA_REMEDY)
-            cores, machine = self._place(gpu, device)
+            with self.stopwatch.part("preflight_ms"):
+                device, cores, gpu = choose_place(self.inputs.system, self.inputs.engine)
+                if device.refused is not None:
+                    return Outcome("unavailable", f"system.device is cuda, and {device.refused}", CUDA_REMEDY)
+                machine = self._take_place(gpu, device, cores)
             if (too_hot := self._cool_down(watch, machine, last_end)) is not None:
                 return too_hot
             self._suspended_ns = suspended_ns()
             self.record["drawn"] = self.workplace.describe()
-            held.enter_context(prepared(self.workplace, self.folder))
+            self._events = held.enter_context(prepared(self.workplace, self.folder))
             return self._beside_monitor(watch, machine, cores, device, begin)
 
     def _tell_waiting(self, holder: str) -> None:
@@ -135,25 +159,15 @@ class Launch:
         self.log.write(line)
         print(printable(line), flush=True)
 
-    def _device(self) -> tuple[Gpu | None, Device]:
-        """The GPU of this process, if there is one, and what the engine computes on."""
-        with self.stopwatch.part("preflight_ms"):
-            system = self.inputs.system
-            gpu, absent = find_gpu(system)
-            built_for, inherited = self.inputs.engine.get("build_device"), os.environ.get(VISIBLE)
-            return gpu, choose_device(system, built_for, inherited=inherited, gpu_absent_reason=absent)
-
-    def _place(self, gpu: Gpu | None, device: Device) -> tuple[Cores, Machine]:
-        """Choose cores, and write the spec: the first file of a launch that starts an engine."""
-        with self.stopwatch.part("preflight_ms"):
-            system = self.inputs.system
-            cores = cores_of(system)
-            spec = build_spec(self.inputs, device=device.name, threads=cores.threads)
-            write_json(self.folder / "spec.json", spec, indent=None)
-            self.record.update(spec=spec, affinity=cores.describe(), threads=cores.threads, device=device.name)
-            self.record["gpu"] = describe_gpu(device, gpu)
-            self.log.write(f"{device.name}, {cores.threads} threads, engine on cores {cores.engine}, {cores.notes}")
-        return cores, Machine(gpu)
+    def _take_place(self, gpu: Gpu | None, device: Device, cores: Cores) -> Machine:
+        """Write the spec: the first file of a launch that starts an engine."""
+        spec = build_spec(self.inputs, device=device.name, threads=cores.threads)
+        text = json.dumps(spec, allow_nan=False, ensure_ascii=False) + "\n"
+        self._held.append(HeldFile.of(self.folder / "spec.json", text.encode()))
+        self.record.update(spec=spec, affinity=cores.describe(), threads=cores.threads, device=device.name)
+        self.record["gpu"] = describe_gpu(device, gpu)
+        self.log.write(f"{device.name}, {cores.threads} threads, engine on cores {cores.engine}, {cores.notes}")
+        return Machine(gpu)
 
     def _cool_down(self, watch: Watch, machine: Machine, last_end: float | None) -> Outcome | None:
         """Wait; an outcome where the machine stays too hot to measure."""
@@ -169,10 +183,12 @@ class Launch:
 
     def _beside_monitor(self, watch: Watch, machine: Machine, cores: Cores, device: Device, begin: Snapshot) -> Outcome:
         """Start the monitor, look at the machine while it comes up, then run the engine between its samples."""
+        self._metrics = self._hold("metrics.jsonl")
         command = monitor_command(
             self.inputs.system,
             self.inputs.monitoring,
-            metrics=self.folder / "metrics.jsonl",
+            metrics=self._metrics.content,
+            events=self._events.content,
             workplace=self.workplace,
             device=device,
             cores=cores,
@@ -181,10 +197,10 @@ class Launch:
             monitor = Sidecar(
                 command,
                 watch,
-                self.log.file,
-                metrics=self.folder / "metrics.jsonl",
+                self.log.fileno(),
+                metrics=self._metrics.content,
                 interval_ms=self.inputs.monitoring["sample_interval_ms"],
-                limits=limits_of(self.inputs.system),
+                limits=highest_values(self.inputs.system),
             )
             monitor.wait_until_ready()
         with self.stopwatch.part("preflight_ms"):
@@ -218,27 +234,25 @@ class Launch:
         before: Snapshot,
         environment: dict[str, str],
     ) -> Outcome:
-        stdout = self.folder / "engine.stdout"
-        start_ns, kills = time.monotonic_ns(), out_of_memory_kills()
-        quota = read_quota()
+        kills, quota = out_of_memory_kills(), read_quota()
         throttled_before_seconds = quota.throttled_seconds()
         try:
-            process = start_engine(
+            run = run_adapter(
                 [str(self.inputs.binary), "--spec", str(self.workplace.spec), "--events", str(self.workplace.events)],
                 folder=self.workplace.scratch,
+                events=self._events,
+                log=self._hold("engine.log"),
                 environment=environment,
                 cores=cores.engine,
-                stdout=stdout,
-                log=self.folder / "engine.log",
+                limits=limits_of(self.inputs.system),
+                watch=watch,
+                companion=monitor,
+                notes=self.workplace.members,
             )
-        except OSError as error:
+        except CannotExecuteError as error:
             monitor.stop()
-            stdout.unlink()
-            reason = f"{self.inputs.engine['binary_path']} cannot be executed: {error.strerror}"
-            return Outcome("unavailable", reason, "Build the engine on this machine: snakemake engines")
-        self.log.write(f"engine runs as process {process.pid}")
-        run = supervise(process, watch, monitor, self.inputs.system["launch_timeout_seconds"])
-        window = Window(start_ns, run.exit.time_ns)
+            return Outcome("unavailable", *not_executed(self.inputs.engine["binary_path"], error))
+        window = Window(run.start_ns, run.exit.time_ns)
         self._warn(warnings_of_quota(quota, quota.throttled_seconds() - throttled_before_seconds))
         self.stopwatch.parts["engine_ms"] = round(window.seconds * 1e3, 3)
         self.stopwatch.parts["cleanup_ms"] = round((time.monotonic_ns() - window.end_ns) / 1e6, 3)
@@ -248,14 +262,12 @@ class Launch:
             return self._conclude(run, window, machine, cores, before, out_of_memory_kills() - kills)
 
     def _conclude(
-        self, run: EngineRun, window: Window, machine: Machine, cores: Cores, before: Snapshot, kills: int
+        self, run: AdapterRun, window: Window, machine: Machine, cores: Cores, before: Snapshot, kills: int
     ) -> Outcome:
         """Read what engine and monitor wrote and decide."""
-        folder, record = self.folder, self.record
-        words = last_words(folder / "engine.log")
-        printed_bytes = keep_stdout(folder / "engine.stdout", folder / "engine.log")
-        report = read_events(self.workplace.events, record["spec"], window, self.inputs.vocab_size)
-        metrics = take_apart(read_json_lines(folder / "metrics.jsonl"))
+        record = self.record
+        report = read_events(self._events.content, record["spec"], window, self.inputs.vocab_size)
+        metrics, lost = read_metrics(self._metrics.content)
         report = self._hold_against_clock(report, metrics.samples)
         summary = summarise(
             metrics,
@@ -281,15 +293,33 @@ class Launch:
         self._warn(warnings_of_standstill(summary, (suspended_ns() - self._suspended_ns) / 1e6))
         self._warn(warnings_of_conduct(summary))
         may_use_gpu = machine.gpu is not None and self.inputs.system["device"] == "auto"
-        self._warn(warnings_of_engine(run, report, printed_bytes, may_use_gpu=may_use_gpu, device=record["device"]))
-        ending = Ending(run.cause, run.message, run.exit.code, run.exit.signal, kills, words)
-        return decide(ending, report)
+        self._warn(warnings_of_engine(run, report, may_use_gpu=may_use_gpu, device=record["device"]))
+        ending = Ending(run.cause, run.message, run.exit.code, run.exit.signal, kills, run.last_words)
+        outcome = decide(ending, report)
+        if not self._events.in_place:
+            lost = REPLACED
+        return outcome if lost is None or outcome.status != "ok" else Outcome("failed", lost, READ_LOG)
+
+    def _hold(self, name: str) -> HeldFile:
+        """A new file of the launch's folder, put back at the end if it has gone."""
+        self._held.append(HeldFile(self.folder / name))
+        return self._held[-1]
+
+    def _put_back(self) -> None:
+        """Let the launch's folder hold what the launch wrote, whatever the engine did to it."""
+        own_folder(self.folder)
+        for file in self._held:
+            if not file.in_place:
+                self._warn(
+                    [warning("file_replaced", f"{file.path.name} was removed or replaced; it is back", READ_LOG)]
+                )
+                file.put_at(file.path)
 
     def _hold_against_clock(self, report: EventReport, samples: list[Sample]) -> EventReport:
         """The report, with a problem where its times cannot be true."""
         if report.problem is not None:
             return report
-        return report._replace(problem=doubt(report, self.workplace.events, samples))
+        return report._replace(problem=doubt(report, self._events.content, samples))
 
     def _warn(self, warnings: list[dict[str, str]]) -> None:
         self.record["warnings"].extend(warnings)

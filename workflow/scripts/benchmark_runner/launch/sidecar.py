@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from benchmark_runner.launch.cores import Cores
 from benchmark_runner.launch.device import Device
@@ -36,7 +36,7 @@ HANGS_SECONDS: Final = 30.0
 SILENT_SECONDS: Final = 1.0
 
 
-def limits_of(system: Mapping[str, Any]) -> Limits:
+def highest_values(system: Mapping[str, Any]) -> Limits:
     """What the engine may not exceed, by the configuration's section `system` and the control group."""
     memory_gb, group_bytes = system["max_memory_gb"], read_quota().memory_bytes
     limit_bytes = round(memory_gb * 1e9) if memory_gb is not None else None
@@ -67,6 +67,7 @@ def monitor_command(
     monitoring: Mapping[str, Any],
     *,
     metrics: Path,
+    events: Path,
     workplace: Workplace,
     device: Device,
     cores: Cores,
@@ -76,11 +77,11 @@ def monitor_command(
         *python_command("benchmark_runner.monitor"),
         f"--interval-ms={monitoring['sample_interval_ms']}",
         f"--metrics={metrics}",
-        f"--events={workplace.events}",
+        f"--events={events}",
         f"--members={workplace.members}",
         f"--launch={os.getpid()}",
         f"--engine-cores={','.join(map(str, cores.engine))}",
-        f"--limits={json.dumps(limits_of(system)._asdict())}",
+        f"--limits={json.dumps(highest_values(system)._asdict())}",
         f"--marker={workplace.folder.name}",
         f"--cores={','.join(map(str, cores.monitor))}",
         f"--gpu={device.visible}",
@@ -95,8 +96,10 @@ class Sidecar:
     A monitor that falls silent interrupts it too; until then this process looks after the engine's memory.
     """
 
+    key: Final = KEY
+
     def __init__(
-        self, command: Sequence[str], watch: Watch, log: TextIO, *, metrics: Path, interval_ms: int, limits: Limits
+        self, command: Sequence[str], watch: Watch, log: int, *, metrics: Path, interval_ms: int, limits: Limits
     ) -> None:
         self._metrics = metrics
         self._interval_seconds = interval_ms / 1e3

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch.record import boot_id
+from benchmark_runner.processes.files import HeldFile, own_folder, remove
 from benchmark_runner.processes.orphans import end_launch, of_launch
 from benchmark_runner.processes.procfs import Process, read_process, works_in
 
@@ -65,22 +66,27 @@ def draw(launch_folder: Path) -> Workplace:
 
 
 @contextlib.contextmanager
-def prepared(workplace: Workplace, launch_folder: Path) -> Iterator[None]:
-    """Inside, the workplace is there and the launch's folder shows its events; then it is gone and they are moved."""
+def prepared(workplace: Workplace, launch_folder: Path) -> Iterator[HeldFile]:
+    """Inside, the workplace is there with its events, which the launch's folder shows; then it is gone and they are
+    moved, whatever the engine did to either folder."""
     shown = launch_folder / workplace.events.name
+    remove(shown)
     shown.symlink_to(workplace.events)  # first: by it the next attempt finds what a killed one leaves
+    events = None
     try:
         workplace.scratch.mkdir(parents=True)
         pair = (process for process in map(read_process, (os.getpid(), os.getppid())) if process is not None)
         lines = [boot_id(), *(f"{process.pid} {process.start_ticks}" for process in pair)]
         workplace.members.write_text("\n".join(lines) + "\n", encoding="ascii")
-        workplace.spec.symlink_to(launch_folder / workplace.spec.name)
-        yield
+        shutil.copyfile(launch_folder / workplace.spec.name, workplace.spec)  # no way back to the launch's folder
+        events = HeldFile(workplace.events)
+        yield events
     finally:
-        shown.unlink(missing_ok=True)
-        if workplace.events.is_file() and not workplace.events.is_symlink():
-            shutil.move(workplace.events, shown)
-        shutil.rmtree(workplace.folder)
+        own_folder(launch_folder)
+        remove(shown)
+        if events is not None:
+            events.put_at(shown)
+        remove(workplace.folder)
 
 
 def left_behind(launch_folder: Path) -> Path | None:
@@ -97,27 +103,26 @@ def clear_left_behind(launch_folder: Path) -> None:
     """End what a killed attempt of this launch left running, and remove its workplace.
 
     Its processes are those that were noted (by pid and start time in this boot), those that carry its marker, and those
-    without a terminal, begun after it, that work in its workplace or write its log, which nobody else knows. Raises
+    without a terminal, begun after it, that work in its workplace or hold its streams, which nobody else knows. Raises
     BenchmarkError where the attempt is still alive.
     """
     workplace = left_behind(launch_folder)
     if workplace is None:
         return
-    noted = _noted(workplace / MEMBERS)
-    if noted is not None:
+    noted, streams = _noted(workplace / MEMBERS)
+    if len(noted) > 1:
         launch, guard, *seen = noted
         if _alive(launch) and _alive(guard):
             raise BenchmarkError(
                 f"{launch_folder} is being measured by process {launch[0]}; wait for its end, or end it and run again"
             )
-        logs = [str(launch_folder / name) for name in ("engine.log", "engine.stdout")]
 
         def belongs(process: Process) -> bool:
             fresh = process.start_ticks >= launch[1] and not process.terminal
-            return fresh and works_in(process.pid, str(workplace), logs)
+            return fresh and works_in(process.pid, str(workplace), streams)
 
         end_launch(of_launch(None, workplace.name, [launch, *seen], belongs))
-    shutil.rmtree(workplace)
+    remove(workplace)
 
 
 def _alive(member: tuple[int, int]) -> bool:
@@ -125,11 +130,11 @@ def _alive(member: tuple[int, int]) -> bool:
     return process is not None and process.start_ticks == member[1] and process.state != "Z"
 
 
-def _noted(path: Path) -> list[tuple[int, int]] | None:
-    """An attempt's command, the guard above it, and all that were seen; None of another boot or where nothing is."""
+def _noted(path: Path) -> tuple[list[tuple[int, int]], list[str]]:
+    """An attempt's command, the guard above it and all that were seen, and the engine's streams; of this boot alone."""
     if not path.is_file():
-        return None
+        return [], []
     boot, *lines = path.read_text(encoding="ascii").splitlines()
     pairs = [line.split() for line in lines]
     members = [(int(pair[0]), int(pair[1])) for pair in pairs if len(pair) == 2]
-    return members if boot == boot_id() and len(members) > 1 else None
+    return (members, [pair[0] for pair in pairs if len(pair) == 1]) if boot == boot_id() else ([], [])

@@ -24,8 +24,6 @@ PR_SET_PDEATHSIG: Final = 1
 PR_SET_CHILD_SUBREAPER: Final = 36
 # Chosen: enough for a server to close its files, short for a person who pressed Ctrl-C.
 GRACE_SECONDS: Final = 2.0
-LAST_WORDS_BYTES: Final = 8192
-LAST_WORDS_CHARACTERS: Final = 400
 
 UNSETTABLE: Final = frozenset({signal.SIGKILL, signal.SIGSTOP})
 
@@ -95,21 +93,23 @@ def start_engine(
     folder: Path,
     environment: Mapping[str, str],
     cores: Sequence[int],
-    stdout: Path,
-    log: Path,
+    stdout: int,
+    stderr: int,
 ) -> subprocess.Popen[bytes]:
-    """Start the engine in a session of its own, dying with this process; raises OSError where it cannot be executed."""
-    with stdout.open("wb") as stdout_file, log.open("wb") as log_file:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout_file,
-            stderr=log_file,
-            cwd=folder,
-            env=dict(environment),
-            start_new_session=True,
-            preexec_fn=_child_setup(cores),  # noqa: PLW1509 - this process has a single thread
-        )
+    """Start the engine in a session of its own, dying with this process; its streams are given by descriptor.
+
+    Raises OSError where it cannot be executed.
+    """
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        cwd=folder,
+        env=dict(environment),
+        start_new_session=True,
+        preexec_fn=_child_setup(cores),  # noqa: PLW1509 - this process has a single thread
+    )
 
 
 def collect_exit(process: subprocess.Popen[bytes]) -> EngineExit:
@@ -149,28 +149,6 @@ def signal_words(number: int) -> str:
     if known in SIGNAL_WORDS:
         return SIGNAL_WORDS[known]
     return f"ended by signal {number}" + (f" ({known.name})" if known is not None else "")
-
-
-def last_words(log: Path) -> str:
-    """The last line that an engine wrote to its log, a panic's note on backtraces aside; empty where there is none."""
-    with log.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - LAST_WORDS_BYTES))
-        lines = file.read().decode("utf-8", "replace").splitlines()
-    told = [line.strip() for line in lines if line.strip() and not line.startswith("note: ")]
-    return told[-1][-LAST_WORDS_CHARACTERS:] if told else ""
-
-
-def keep_stdout(stdout: Path, log: Path) -> int:
-    """Append what the engine printed to its log and remove the file; gives back how many bytes it was."""
-    size = stdout.stat().st_size
-    if size:
-        with stdout.open("rb") as source, log.open("ab") as target:
-            target.write(b"\n--- what the engine printed on stdout, which the protocol keeps empty ---\n")
-            while chunk := source.read(1 << 20):
-                target.write(chunk)
-    stdout.unlink()
-    return size
 
 
 def python_command(module: str) -> list[str]:

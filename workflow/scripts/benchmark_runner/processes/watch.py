@@ -53,8 +53,8 @@ class Watch:
         self._wakeup, wakeup_writer = os.pipe()
         os.set_blocking(wakeup_writer, False)
         signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
-        for number in (CALLER_DIED, *filter(heeded, SIGNALS)):
-            signal.signal(number, _no_action)
+        taken = (CALLER_DIED, *filter(heeded, SIGNALS))
+        self._before = {number: signal.signal(number, _no_action) for number in taken}
         self._look: Callable[[], set[str]] | None = None
         self.add(self._wakeup, _SIGNAL_KEY)
         self._watch_parent()
@@ -111,7 +111,12 @@ class Watch:
         """Sleep, unless interrupted; nothing else may be watched yet."""
         self.wait(seconds)
 
-    def ignore_signals(self) -> None:
-        """From now on nothing interrupts: what follows is short and must come to its end."""
-        for number in (*SIGNALS, CALLER_DIED):
-            signal.signal(number, signal.SIG_IGN)
+    def __enter__(self) -> Watch:
+        """Nothing but itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let signals do again what they did before."""
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

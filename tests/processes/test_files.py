@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from benchmark_runner.processes.files import HeldFile, own_folder, remove
+
+
+def test_a_link_is_removed_and_not_what_it_leads_to(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").touch()
+    (tmp_path / "link").symlink_to("folder")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "link").symlink_to(tmp_path / "folder")
+    for name in ("link", "tree", "nothing", "folder/file/below"):
+        remove(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+def test_a_folder_takes_the_place_of_a_link_and_of_a_file(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "file").touch()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "pipe").write_text("")
+    for name in ("link", "pipe", "new/below", "real"):
+        own_folder(tmp_path / name)
+        assert (tmp_path / name).is_dir() and not (tmp_path / name).is_symlink()
+    assert (tmp_path / "real" / "file").exists()
+
+
+@pytest.fixture
+def held(tmp_path):
+    file = HeldFile(tmp_path / "file")
+    file.write(b"content")
+    return file
+
+
+def test_a_file_in_its_place_is_moved_whole(tmp_path, held):
+    held.put_at(tmp_path / "other")
+    assert (tmp_path / "other").read_bytes() == b"content" and held.in_place
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_file_that_was_taken_away_is_made_again_from_what_is_held(tmp_path, held):
+    (tmp_path / "file").unlink()
+    os.mkfifo(tmp_path / "file")
+    assert not held.in_place
+    assert held.content.read_bytes() == b"content"
+    held.put_at(held.path)
+    assert (tmp_path / "file").read_bytes() == b"content"
+
+
+def test_a_new_file_is_written_through_no_link(tmp_path):
+    (tmp_path / "foreign").write_text("kept")
+    (tmp_path / "file").symlink_to("foreign")
+    HeldFile.of(tmp_path / "file", b"new").close()
+    assert (tmp_path / "foreign").read_text() == "kept"
+    assert (tmp_path / "file").read_bytes() == b"new" and not (tmp_path / "file").is_symlink()

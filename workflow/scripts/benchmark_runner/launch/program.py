@@ -1,0 +1,64 @@
+"""Can an engine be started here? One answer for all who start one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmark_runner.jsonio import read_json
+from benchmark_runner.model.derived import DerivedWeights
+from benchmark_runner.processes.adapter import CannotExecuteError
+
+
+class Missing(NamedTuple):
+    """Why an engine cannot be started here, and what would change that."""
+
+    reason: str
+    remedy: str
+
+
+def read_build(record: str | Path | None) -> dict[str, Any] | None:
+    """The build record; None for a program that the user brought, and before the build."""
+    content: dict[str, Any] | None = read_json(Path(record)) if record and Path(record).is_file() else None
+    return content
+
+
+def _unusable(build: Mapping[str, Any], record: str) -> Missing | None:
+    """Why a build is of no use: it failed, or the CUDA toolkit whose libraries its program loads was removed."""
+    if build["status"] == "unavailable":
+        return Missing(build["reason"] or "the build failed", build["remedy"] or "See the build's log")
+    toolkit = build.get("cuda_toolkit")
+    if toolkit is not None and not Path(toolkit["folder"]).is_dir():
+        reason = f"the CUDA toolkit that it was built with is gone: {toolkit['folder']}"
+        return Missing(reason, f"Delete {record} and run the same command again")
+    return None
+
+
+def missing_program(path: str, record: str | None, build: Mapping[str, Any] | None) -> Missing | None:
+    """Why a program cannot be started, or None where it can; a brought one has no record of its build."""
+    if build is not None and record is not None and (unusable := _unusable(build, record)) is not None:
+        return unusable
+    if not Path(path).is_file():
+        if record is not None:
+            return Missing(f"{path} was not built", "Run snakemake engines and read its log")
+        return Missing(f"{path} does not exist", "Put the engine's program there, or name another binary_path")
+    if not os.access(path, os.X_OK):
+        return Missing(f"{path} may not be executed", f"chmod +x {path}")
+    return None
+
+
+def why_missing(
+    engine: Mapping[str, Any], build: Mapping[str, Any] | None, derived: DerivedWeights | None
+) -> Missing | None:
+    """Why an engine of the plan cannot be started, or None where it can."""
+    missing = missing_program(engine["binary_path"], engine["build_record"], build)
+    if missing is None and derived is not None and derived.refusal is not None:
+        return Missing(*derived.refusal)
+    return missing
+
+
+def not_executed(path: str, error: CannotExecuteError) -> Missing:
+    """The same, learnt by trying."""
+    return Missing(f"{path} cannot be executed: {error}", "Build the engine on this machine: snakemake engines")

@@ -1,0 +1,95 @@
+"""Files beside a program that may do anything to them: known by descriptor, and never removed through a link."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+OWN_FOLDER: Final = 0o700
+CHUNK_BYTES: Final = 1 << 20
+
+
+def remove(path: Path) -> None:
+    """Remove what is there, of whatever kind: a link itself and not what it leads to, a folder with all within it."""
+    try:
+        path.unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (IsADirectoryError, PermissionError):
+        for folder, names, _ in os.walk(path):  # some may be locked against their owner
+            for name in names:
+                if not (place := Path(folder, name)).is_symlink():
+                    place.chmod(OWN_FOLDER)
+        shutil.rmtree(path)
+
+
+def own_folder(path: Path) -> None:
+    """Let a folder be there and be no link, whatever lies in its place."""
+    if path.is_symlink() or not path.is_dir():
+        remove(path)
+        path.mkdir(parents=True)
+
+
+class HeldFile:
+    """A new file that stays known by its descriptor, whatever becomes of its name."""
+
+    def __init__(self, path: Path) -> None:
+        """Make it in place of whatever is at path, which is not followed and not waited for."""
+        remove(path)
+        self.path = path
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+    @classmethod
+    def of(cls, path: Path, content: bytes) -> HeldFile:
+        """A file with that content; raises OSError and leaves nothing where it cannot be written."""
+        file = cls(path)
+        try:
+            file.write(content)
+        except OSError as error:
+            remove(path)
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        return file
+
+    @property
+    def content(self) -> Path:
+        """A path to the file itself for as long as this process holds it; other processes of the user may open it."""
+        return Path(f"/proc/{os.getpid()}/fd/{self.descriptor}")
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file is still the one that its path names."""
+        try:
+            found = self.path.lstat()
+        except OSError:
+            return False
+        return stat.S_ISREG(found.st_mode) and os.path.samestat(found, os.fstat(self.descriptor))
+
+    def write(self, content: bytes) -> None:
+        """Add content at its end."""
+        while content:
+            content = content[os.write(self.descriptor, content) :]
+
+    def chunks(self) -> Iterator[bytes]:
+        """What the file holds, piece by piece."""
+        place = 0
+        while chunk := os.pread(self.descriptor, CHUNK_BYTES, place):
+            place += len(chunk)
+            yield chunk
+
+    def put_at(self, path: Path) -> None:
+        """Let path name this file's content: the file itself where it is in place, else a copy of what it holds."""
+        if self.in_place:
+            if path != self.path:
+                remove(path)
+                self.path.rename(path)
+                self.path = path
+            return
+        HeldFile.of(path, b"".join(self.chunks())).close()
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self.descriptor)
