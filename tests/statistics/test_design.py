@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 
 import pytest
+import yaml
 
 from benchmark_runner.campaign.campaign import load_campaign
-from benchmark_runner.configuration.resolve import ConfigurationError
+from benchmark_runner.configuration.resolve import ConfigurationError, resolve
 from benchmark_runner.statistics.design import design_of
 from tiny_campaign import CONFIG
 from tiny_model import make_tiny_model
@@ -54,6 +55,7 @@ def test_too_few_launches_are_refused_with_the_number_that_would_do(load):
     words = str(refusal.value)
     assert "benchmark.launches: 4 launches cannot tell anything apart" in words
     assert "over 2 comparisons (2 engines in 2 test cases) a verdict needs 5 or more" in words
+    assert "Set launches to 6 (one to spare, so that a lost launch costs no verdict)" in words
     assert "benchmark.allow_underpowered: true" in words
 
 
@@ -83,3 +85,11 @@ def test_other_problems_come_first_and_alone(load):
     with pytest.raises(ConfigurationError) as refusal:
         load(launches=1, model_path="models/none")
     assert "models/none" in str(refusal.value) and "cannot tell" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "comprehensive.yaml", "gpu-only.yaml"])
+def test_the_shipped_campaigns_have_a_launch_to_spare(repository, name):
+    config = resolve(yaml.safe_load((repository / "config" / name).read_text(encoding="utf-8")), [])
+    cells = sum(len(workload["test_cases"]) for workload in config["workloads"])
+    design = design_of(len(config["engines"]), cells, config["benchmark"]["launches"], config["analysis"])
+    assert design.launches >= design.advised

@@ -217,3 +217,12 @@ def test_several_rivals_are_named_and_left_to_the_table(tmp_path: Path) -> None:
     words = _answer(tmp_path, engines)["summary"]["recommendation"]
     assert "The data do not say whether" in words and "times as fast" not in words
     assert len(words) < 400
+
+
+@pytest.mark.parametrize(("iterations", "said"), [(1, "1 iteration"), (2, "the median of 2 iterations"), (3, None)])
+def test_too_few_iterations_for_a_median_are_told(tmp_path: Path, iterations: int, said: str | None) -> None:
+    _answer(tmp_path, [TORCH, CANDLE], ScriptedWorkload(iterations=iterations))
+    warnings = json.loads((tmp_path / "analysis" / "statistical_summary.json").read_text())["warnings"]
+    found = [warning["message"] for warning in warnings if warning["kind"] == "few_iterations"]
+    assert bool(found) == (said is not None)
+    assert said is None or (said in found[0] and said in _table(tmp_path))

@@ -148,6 +148,7 @@ def underpowered(examined: Examined) -> Iterator[Problem]:
         yield (
             ["benchmark", "launches"],
             f"{plural(design.launches, 'launch')} cannot tell anything apart: over {family} a verdict needs "
-            f"{design.needed} or more. Set launches to {design.needed}, leave engines out (--config only_engines=…), "
-            "or set benchmark.allow_underpowered: true to run it for its estimates, with every verdict untestable",
+            f"{design.needed} or more. Set launches to {design.advised} (one to spare, so that a lost launch costs no "
+            "verdict), leave engines out (--config only_engines=…), or set benchmark.allow_underpowered: true to run "
+            "it for its estimates, with every verdict untestable",
         )

@@ -71,6 +71,7 @@ def in_words(plan: Mapping[str, Any], owed: Collection[int], forecast: Expected)
     campaign, power = plan["campaign"], plan["power"]
     blocks = campaign["launches"]
     launches = plural(power["fewest_launches"], "launch")
+    spare = "; none is to spare, so a lost one costs verdicts" if blocks == power["fewest_launches"] else ""
     lines = [
         campaign["name"],
         _line("launches", f"{launches_in_words(plan)}; {len(owed) or 'none'} owed"),
@@ -79,7 +80,7 @@ def in_words(plan: Mapping[str, Any], owed: Collection[int], forecast: Expected)
             "time", f"{time_in_words(forecast, len(owed))}{_gpu_hours(plan)}; builds, checks and analysis come on top"
         ),
         _line("can find", findable(power)),
-        _line("needs", f"{launches} or more of each engine and workload for a verdict"),
+        _line("needs", f"{launches} or more of each engine and workload for a verdict{spare}"),
         _line("order", f"block 1 of {blocks}, shuffled by seed {campaign['seed']}:"),
         *_first_block(plan, owed),
     ]

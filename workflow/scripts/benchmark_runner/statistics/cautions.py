@@ -18,6 +18,9 @@ Severity = Literal["note", "warning", "serious"]
 FEWEST_MEASUREMENTS: Final = 50
 """Measurements of a test case below which percentiles and spread say little (reference recipe)."""
 
+FEWEST_FOR_MEDIAN: Final = 3
+"""Iterations of a launch from which on its median is another number than its mean."""
+
 UNLIKE_SERIOUS: Final = ("load.device", "load.weights_dtype", "load.compute_dtype", "load.kv_cache_dtype")
 """Keys whose change within an engine makes its launches measurements of two different things."""
 
@@ -42,6 +45,13 @@ def caution(
     }
 
 
+def median_is_mean(iterations: int) -> str | None:
+    """Says so where a launch has too few iterations for a median; None where it has enough."""
+    if iterations >= FEWEST_FOR_MEDIAN:
+        return None
+    return "the median of 2 iterations a launch is their mean" if iterations == 2 else "a launch has 1 iteration"
+
+
 def campaign_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
     """The design: quick look, no control, few measurements."""
     campaign = inputs.plan["campaign"]
@@ -61,6 +71,14 @@ def campaign_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
             "Set benchmark.control: true",
         )
     for workload in inputs.plan["workloads"]:
+        if words := median_is_mean(workload["iterations_per_launch"]):
+            yield caution(
+                "few_iterations",
+                "note",
+                f"{words}, so one slow iteration moves the value of its launch",
+                f"Raise iterations of the workload to {FEWEST_FOR_MEDIAN} or more a launch",
+                workload=workload["name"],
+            )
         if workload["iterations_total"] < FEWEST_MEASUREMENTS:
             yield caution(
                 "few_measurements",

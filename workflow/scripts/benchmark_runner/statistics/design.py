@@ -34,6 +34,11 @@ class Design(NamedTuple):
         return fewest_launches(max(self.tests, 1), self.alpha_of_look, self.scheme.second)
 
     @property
+    def advised(self) -> int:
+        """Launches with one to spare, so that a lost one costs no verdict."""
+        return self.needed + 1
+
+    @property
     def can_answer(self) -> bool:
         """Whether the launches are enough for a verdict, whatever they will show; so too where nothing is compared."""
         return self.tests == 0 or self.launches >= self.needed

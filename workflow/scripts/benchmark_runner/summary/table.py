@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, Markdown, estimate_text, markdown, markdown_table, plural, ratio_text
 from benchmark_runner.performance.ranking import LATENCY, THROUGHPUT
+from benchmark_runner.statistics.cautions import median_is_mean
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.settings import alike_workloads, shown
 from benchmark_runner.statistics.wording import VERDICTS
@@ -114,11 +115,13 @@ def comparison_table(plan: Mapping[str, Any], results: Results, recommendation: 
             lines += [f"{number}. {markdown(note)}" for number, note in enumerate(notes, start=1)]
             lines += [""] if notes else []
     lines += _settings(summary["engine_settings"])
+    told = dict.fromkeys(median_is_mean(workload["iterations_per_launch"]) for workload in plan["workloads"])
+    few = "".join(f" ({words})" for words in told if words)
     flagged = "without flagged outliers" if settings["remove_outliers"] else "with all iterations"
     lines += [
         "---",
         "",
-        f"Values are geometric means of launch medians {flagged}; ranges are {level} intervals over launches, which "
+        f"Values are geometric means of launch medians {flagged}{few}; ranges are {level} intervals over launches, which "
         "are the unit of replication. TTFT: time to first token. TPOT: time per output token after the first. "
         "Throughput: tokens of an answer over its end-to-end time. Peak memory: resident, the engine's processes "
         "together.",
