@@ -86,13 +86,18 @@ def test_a_control_that_differs_from_its_twin_withholds_the_verdicts_of_its_work
 
 
 def test_answers_that_became_shorter_are_no_improvement(compared):
+    def heed_eos(raw):
+        for launch in raw["candle"]["launches"]:
+            launch["spec"]["cases"][0]["ignore_eos"] = False
+
     def end_early(raw):
+        heed_eos(raw)
         for launch in raw["candle"]["launches"]:
             for one in launch["iterations"]:
-                one |= {"token_ids": one["token_ids"][:6], "token_ns": one["token_ns"][:6], "finish": "eos"}
+                one |= {"token_ids": [*one["token_ids"][:5], 2], "token_ns": one["token_ns"][:6], "finish": "eos"}
                 one["end_ns"] = one["token_ns"][-1]
 
-    document = compared({"engines": [engine()]}, {"engines": [engine()], "edit": end_early})
+    document = compared({"engines": [engine()], "edit": heed_eos}, {"engines": [engine()], "edit": end_early})
     found = primary(document)
     assert (found["verdict"], found["ratio"]) == ("cannot_tell", None)
     assert "candle before computed 11 answer tokens an iteration and candle after 6" in found["reason"]

@@ -18,9 +18,12 @@ BURN = ScriptedEngine("burn", ttft_ms=15.0, itl_ms=7.5, **SPREAD)
 
 
 def shorten(launch: dict[str, Any], tokens: int, *, every: int = 1) -> None:
-    """End every so many answers after so many tokens, as an end-of-text token does."""
+    """End every so many answers after so many tokens, by the end-of-text token that the spec then heeds."""
+    for case in launch["spec"]["cases"]:
+        case["ignore_eos"] = False
     for one in launch["iterations"][::every]:
-        one |= {"token_ids": one["token_ids"][:tokens], "token_ns": one["token_ns"][:tokens], "finish": "eos"}
+        ids = [*one["token_ids"][: tokens - 1], launch["spec"]["cases"][0]["eos_ids"][0]]
+        one |= {"token_ids": ids, "token_ns": one["token_ns"][:tokens], "finish": "eos"}
         one["end_ns"] = one["token_ns"][-1]
 
 

@@ -13,7 +13,7 @@ from benchmark_runner.statistics.control import CONTROL_ALPHA, control_sentence
 from benchmark_runner.statistics.estimates import from_log
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.families import Place
-from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN, TestResult
+from benchmark_runner.statistics.hypotheses import TestResult
 from benchmark_runner.statistics.inputs import Inputs
 from benchmark_runner.statistics.looks import Looks
 from benchmark_runner.statistics.losses import loss_words
@@ -71,7 +71,7 @@ def _equivalence(judgement: Judgement) -> dict[str, Any] | None:
         "n": judgement.comparison.test.n,
         "p": judgement.comparison.equivalence_p,
         "p_bonferroni": judgement.equivalence_p,
-        "margin": EQUIVALENCE_MARGIN,
+        "margin": judgement.margin,
         "equivalent": judgement.equivalent,
     }
 
@@ -198,13 +198,18 @@ class Writer:
             "control_differs": judgement.doubted,
             "lost_launches": bool(lost),
             "unequal_work": bool(parts),
+            "coarse_clock": pair.resolution > 0.0,
             "unpaired": not pair.paired,
             "outlier_sensitive": "without_outliers" in changed_by,
             events: "without_events" in changed_by,
             "settings_differ": settings,
             **dict.fromkeys((*families.qualifiers(*engines), *cell), True),
         }
-        seen = {"control_differs": percent_or_times(from_log(pair.doubt)), "lost_launches": "; ".join(lost)}
+        seen = {
+            "control_differs": percent_or_times(from_log(pair.doubt)),
+            "lost_launches": "; ".join(lost),
+            "coarse_clock": f"{100 * pair.resolution:.2g} %",
+        }
         if done:
             seen["unequal_work"] = work_words((pair.engine, pair.reference), done, parts)
         return {name: qualifier_words(name, seen.get(name, "")) for name in QUALIFIERS if held.get(name)}

@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics import absences, families
+from benchmark_runner.statistics.clock import STAMPED, resolution
 from benchmark_runner.statistics.control import Control, heed
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.families import LaunchValues, Pairing, Place
@@ -47,7 +48,8 @@ def is_disturbed(launch: Launch) -> bool:
 @dataclass(frozen=True)
 class Measured:
     """Launch values with all iterations, without flagged ones and without disturbed launches, the description of each
-    cell's metric, the settings of the engines by workload, and the work that they did in each cell."""
+    cell's metric, the settings of the engines by workload, the work that they did in each cell, and the step of the
+    clock that its times show."""
 
     values: LaunchValues
     kept: LaunchValues
@@ -55,6 +57,17 @@ class Measured:
     described: Mapping[tuple[CellKey, str], Mapping[str, object]]
     settings: Mapping[str, Sequence[Entry]]
     work: WorkDone
+    steps_ns: Mapping[CellKey, int]
+
+    def resolution(self, place: Place, names: Sequence[str], metric: str) -> float:
+        """The coarser of two engines' clocks, relative to the times that a metric rests on; 0 where it is fine."""
+        return max(self._resolution((name, place.workload, place.case), metric) for name in names)
+
+    def _resolution(self, cell: CellKey, metric: str) -> float:
+        if cell[2] is None:
+            return 0.0
+        described = {name: self.described[cell, name] for name in STAMPED}
+        return resolution(metric, described, self.steps_ns.get(cell, 0))
 
     def work_of(self, place: Place, names: Sequence[str]) -> list[Work] | None:
         """The work that two engines did in a place; None for metrics of a whole launch, and where one measured
@@ -121,7 +134,11 @@ class Judge:
         """Pairs of launch values, each with the doubt of its place and the reason where a side has no values."""
         pairs = []
         for place, names in where:
-            pair = replace(self._pairing.pair(metric, place, *names, values), doubt=doubts.get(place, 0.0))
+            pair = replace(
+                self._pairing.pair(metric, place, *names, values),
+                doubt=doubts.get(place, 0.0),
+                resolution=self._measured.resolution(place, names, metric.name),
+            )
             pairs.append(self._with_reason(self._of_equal_work(pair, place, metric), place, metric))
         return pairs
 

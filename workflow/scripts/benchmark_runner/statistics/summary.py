@@ -12,6 +12,7 @@ from benchmark_runner.records.table import tokens_an_iteration
 from benchmark_runner.statistics import absences
 from benchmark_runner.statistics.cautions import all_cautions
 from benchmark_runner.statistics.cells import describe
+from benchmark_runner.statistics.clock import STAMPED, step_ns
 from benchmark_runner.statistics.comparison_document import Writer, families_json
 from benchmark_runner.statistics.comparisons import Measured, compare_all, undisturbed
 from benchmark_runner.statistics.families import Pairing
@@ -109,8 +110,11 @@ def measure(inputs: Inputs, iterations: Path) -> tuple[list[dict[str, Any]], Mea
     kept: dict[tuple[CellKey, str], Mapping[int, float]] = {}
     described: dict[tuple[CellKey, str], dict[str, Any]] = {}
     cells: dict[CellKey, dict[str, Any]] = {}
+    steps: dict[CellKey, int] = {}
     for key, metric, sample in each_sample(inputs.engines, inputs.plan["workloads"], iterations):
         values[key, metric.name] = sample.by_block()
+        if metric.name in STAMPED:
+            steps[key] = step_ns(sample.values, steps.get(key, 0))
         numbers = describe(metric, sample, inputs.level)
         kept[key, metric.name] = sample.cleaned.by_block()
         described[key, metric.name] = {**numbers, "undefined": absences.of_cell(metric, numbers)}
@@ -125,7 +129,8 @@ def measure(inputs: Inputs, iterations: Path) -> tuple[list[dict[str, Any]], Mea
         done = work.get((engine, workload, case or ""))
         cell["prompt_tokens"], cell["answer_tokens"] = done or (None, None)
     calm = undisturbed(values, inputs.launches)
-    return list(cells.values()), Measured(values, kept, calm, described, settings_by_workload(inputs, work), work)
+    settings = settings_by_workload(inputs, work)
+    return list(cells.values()), Measured(values, kept, calm, described, settings, work, steps)
 
 
 def _settings(inputs: Inputs) -> dict[str, Any]:

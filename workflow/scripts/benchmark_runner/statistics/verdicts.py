@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
@@ -55,6 +56,12 @@ class Judgement:
     level: float
     alpha: float
     doubted: bool = False
+
+    @property
+    def margin(self) -> float:
+        """Relative difference that equivalence was tested against: the margin less what the pair has to allow for."""
+        allowed = self.pair.doubt + self.pair.resolution
+        return max(0.0, math.expm1(math.log1p(EQUIVALENCE_MARGIN) - allowed)) if allowed else EQUIVALENCE_MARGIN
 
     @property
     def equivalent(self) -> bool | None:

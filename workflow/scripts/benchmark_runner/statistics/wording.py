@@ -85,7 +85,7 @@ QUALIFIERS: Final[Mapping[str, Qualifier]] = {
     "few_undisturbed": Qualifier(
         "other programs disturbed so many launches that too few are left for a verdict without them", True
     ),
-    "coarse_clock": Qualifier("the times show a clock that advances by {seen}, so nothing finer is known", True),
+    "coarse_clock": Qualifier("the clock advances in steps of {seen} of these times, so nothing finer is known", True),
     "fidelity_fail": Qualifier("one of the two does not compute the same model as the reference", False),
     "fidelity_unchecked": Qualifier("nobody knows whether both compute the same model", False),
     "noisy": Qualifier("times vary by 10 % or more", False),

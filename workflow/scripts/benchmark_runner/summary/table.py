@@ -121,8 +121,8 @@ def comparison_table(plan: Mapping[str, Any], results: Results, recommendation: 
     lines += [
         "---",
         "",
-        f"Values are geometric means of launch medians {flagged}{few}; ranges are {level} intervals over launches, which "
-        "are the unit of replication. TTFT: time to first token. TPOT: time per output token after the first. "
+        f"Values are geometric means of launch medians {flagged}{few}; ranges are {level} intervals over launches, "
+        "which are the unit of replication. TTFT: time to first token. TPOT: time per output token after the first. "
         "Throughput: tokens of an answer over its end-to-end time. Peak memory: resident, the engine's processes "
         "together.",
         "",
