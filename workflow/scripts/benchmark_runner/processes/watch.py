@@ -14,7 +14,7 @@ from typing import Final
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What the guard above a command sends when the process that ran both has died (guard.py).
-CALLER_DIED: Final = signal.SIGUSR1
+CALLER_DIED: Final = signal.SIGRTMIN + 9  # nobody else's, so that it means nothing else
 # What a shell reports for a process that a signal ended.
 SIGNAL_EXIT_BASE: Final = 128
 # EX_TEMPFAIL of sysexits.h: the same command may succeed when it is run again.
