@@ -102,7 +102,7 @@ def run_adapter(binary: Path, folder: Path, spec: Mapping[str, Any], names: list
     _, status, usage = os.wait4(engine.pid, 0)
     limit.cancel()
     engine.returncode = os.waitstatus_to_exitcode(status)
-    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_bytes().splitlines()]
     for event in events:
         require_valid("event", event, str(event))
     return Outcome(names, engine.returncode, events, *(path.read_text() for path in said), usage.ru_maxrss * 1024)

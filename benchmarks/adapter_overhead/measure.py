@@ -37,7 +37,7 @@ class Way(NamedTuple):
 def ways() -> list[Way]:
     """The empty adapters, the one in Rust built."""
     build = ["cargo", "build", "--quiet", "--release", "--locked", "--example", "empty", "--message-format=json"]
-    messages = subprocess.run(build, cwd=CRATE, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    messages = subprocess.run(build, cwd=CRATE, stdout=subprocess.PIPE, check=True).stdout.splitlines()
     programs = [json.loads(line).get("executable") for line in messages]
     rust = next(program for program in programs if program)
     python = [sys.executable, str(EMPTY_ENGINE)]
@@ -73,7 +73,7 @@ def token_us(way: Way, folder: Path, tokens: int, iterations: int) -> list[float
     events = folder / "events.jsonl"
     events.unlink(missing_ok=True)
     subprocess.run([*way.command, "--spec", folder / "spec.json", "--events", events], check=True)
-    rounds = [json.loads(line) for line in events.read_text().splitlines()]
+    rounds = [json.loads(line) for line in events.read_bytes().splitlines()]
     return [
         (event["end_ns"] - event["start_ns"]) / 1e3 / len(event["token_ids"])
         for event in rounds

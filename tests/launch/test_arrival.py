@@ -62,22 +62,43 @@ def report(*spans_ms: tuple[float, float], load_ms: float = 5, **capabilities: A
     return EventReport({"capabilities": capabilities}, load, events, None, True, None)
 
 
-def test_work_before_the_starts_that_are_told_is_noticed() -> None:
-    late = [(place * 50 + 145, place * 50 + 150) for place in range(4)]
-    told = unaccounted(report(*late))
+def every(gap_ms: float, took_ms: float, count: int) -> list[tuple[float, float]]:
+    """Iterations of one length with one gap before each."""
+    step = gap_ms + took_ms
+    return [(100 + place * step + gap_ms, 100 + (place + 1) * step) for place in range(count)]
+
+
+@pytest.mark.parametrize(("gap_ms", "took_ms", "count"), [(45, 5, 3), (14, 30, 9), (3, 5, 6), (40, 200, 3)])
+def test_work_before_the_starts_that_are_told_is_noticed(gap_ms: float, took_ms: float, count: int) -> None:
+    told = unaccounted(report(*every(gap_ms, took_ms, count)))
     assert told is not None
-    assert told.startswith("4 of 4 iterations begin up to 45 ms after what came before")
+    assert told.startswith(f"{count - 1} of {count - 1} iterations begin up to {gap_ms} ms after the last")
 
 
-def test_honest_gaps_hiccups_and_long_iterations_with_gaps_in_proportion_are_not() -> None:
-    assert unaccounted(report(*((place * 50 + 101, place * 50 + 150) for place in range(4)))) is None
-    assert unaccounted(report((900, 910), (911, 950), (952, 990))) is None
-    assert unaccounted(report((120, 1000), (1080, 2000), (2095, 3000))) is None
-    assert unaccounted(report()) is None
+@pytest.mark.parametrize(
+    "spans",
+    [
+        every(1, 5, 20),
+        every(9, 5, 4),
+        every(90, 1000, 6),
+        [(400, 3000), (3001, 3010), (3111, 3200)],
+        [(120, 1000), (1040, 1043), (1083, 2000), (2040, 2043), (2083, 3000)],
+        [],
+    ],
+    ids=["quick", "few", "in proportion", "late once", "a long case's cache", "none"],
+)
+def test_honest_gaps_hiccups_and_gaps_in_proportion_are_not(spans: list[tuple[float, float]]) -> None:
+    assert unaccounted(report(*spans)) is None
+
+
+def test_work_between_load_end_and_the_first_iteration_is_noticed() -> None:
+    told = unaccounted(report((700, 701), (702, 703)))
+    assert told is not None
+    assert told.startswith("the first iteration begins 600 ms after load_end, by the engine's account")
 
 
 def test_an_engine_that_says_it_loads_anew_each_time_may_take_a_load_for_it() -> None:
-    spans = [(place * 100 + 160, place * 100 + 170) for place in range(4)]
+    spans = every(60, 10, 4)
     assert unaccounted(report(*spans)) is not None
     assert unaccounted(report(*spans, load_ms=40, loads_each_time=True)) is None
     assert unaccounted(report(*spans, load_ms=2, loads_each_time=True)) is not None

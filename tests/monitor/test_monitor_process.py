@@ -42,7 +42,7 @@ class Monitor:
         self.process.stdin.flush()
 
     def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.metrics.read_text().splitlines()]
+        return [json.loads(line) for line in self.metrics.read_bytes().splitlines()]
 
     def samples_of_engine(self) -> list[dict[str, Any]]:
         return [line for line in self.lines() if "engine_rss_bytes" in line]

@@ -70,7 +70,7 @@ def answer(binary: Path, model: Path, weights: str, folder: Path, **options: Any
     command = [str(binary), "--spec", str(folder / "spec.json"), "--events", str(folder / "events.jsonl")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    events = map(json.loads, (folder / "events.jsonl").read_text(encoding="utf-8").splitlines())
+    events = map(json.loads, (folder / "events.jsonl").read_bytes().splitlines())
     return next(event for event in events if event["event"] == "iteration")
 
 

@@ -109,10 +109,10 @@ def _serve(engine: Engine, path: Path, events: EventLog) -> None:
     logits = LogitsFile(spec.logits_path) if spec.logits_path is not None else None
     events.load_start(engine.now_ns())
     loaded = engine.load(spec)
-    events.load_end(engine.now_ns(), loaded)
     # What loading left behind stays: the collector need not look through it while tokens are timed.
     gc.collect()
     gc.freeze()
+    events.load_end(engine.now_ns(), loaded)
     for warmup, rounds in ((True, spec.warmup_iterations), (False, spec.iterations)):
         for index in range(rounds):
             _run_round(engine, spec, events, logits, index=index, warmup=warmup)

@@ -18,7 +18,7 @@ def read_json(path: Path) -> Any:
     """Content of a JSON file; raises BenchmarkError that names the file where it is absent or broken."""
     try:
         return json.loads(read_bytes(path).decode("utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # RecursionError: lists within lists without end
         raise BenchmarkError(f"{path} is not valid JSON ({error}); delete it and run again") from error
 
 
@@ -51,7 +51,7 @@ def plain(value: Any) -> Any:
 
 def read_json_lines(path: Path) -> Iterator[Any]:
     """Objects of a JSON-lines file, in order; a last line cut short by a killed writer is left out."""
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8", newline="\n") as lines:  # parted at \n alone
         for line in lines:
             if line.endswith("\n"):
                 yield json.loads(line)

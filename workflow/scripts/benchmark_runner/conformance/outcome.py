@@ -13,7 +13,8 @@ from benchmark_runner.processes.adapter import AdapterRun, CannotExecuteError, L
 from benchmark_runner.processes.engine import signal_words
 from benchmark_runner.processes.files import remove
 from benchmark_runner.processes.watch import Watch
-from benchmark_runner.schemas import violations
+from benchmark_runner.protocol.events import check_schema, longest_line
+from benchmark_runner.protocol.lines import BrokenEventsError, lines_of, parse_line
 
 
 @dataclass(frozen=True)
@@ -55,22 +56,16 @@ class Outcome:
         return self.exit_code == 0 and bool(self.named("done"))
 
 
-def read_events(path: Path) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, ...]]:
+def read_events(path: Path, spec: Mapping[str, Any]) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, ...]]:
     """Events of a file that keep the schema, and what is wrong with the other lines."""
     events: list[Mapping[str, Any]] = []
     broken: list[str] = []
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    for number, line in enumerate(text.splitlines(keepends=True), start=1):
+    for line in lines_of(path, longest_line(spec)):
         try:
-            event = json.loads(line)
-        except json.JSONDecodeError as error:
-            broken.append(f"line {number} is not JSON: {error}")
-            continue
-        problems = violations("event", event)
-        if problems:
-            broken.append(f"line {number} breaks the schema: {problems[0].message}")
-        elif not line.endswith("\n"):
-            broken.append(f"line {number} has no end")
+            event = parse_line(line)
+            check_schema(event, line)
+        except BrokenEventsError as error:
+            broken.append(str(error))
         else:
             events.append(event)
     return tuple(events), tuple(broken)
@@ -107,10 +102,11 @@ def run_for_checks(
         )
     except CannotExecuteError as error:
         raise BenchmarkError(f"{binary} cannot be started: {error}; build it, or check its mode") from error
-    events, broken = read_events(path)
+    asked = spec if isinstance(spec, Mapping) else {}
+    events, broken = read_events(path, asked)
     return Outcome(
         name=folder.name,
-        spec=spec if isinstance(spec, Mapping) else {},
+        spec=asked,
         events=events,
         broken_lines=broken if replaced is None else (*broken, replaced),
         exit_code=run.exit.code if run.cause == "exit" else None,

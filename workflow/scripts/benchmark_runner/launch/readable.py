@@ -9,15 +9,17 @@ import simdjson
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch.outcome import READ_LOG
-from benchmark_runner.protocol.lines import readable
+from benchmark_runner.protocol.lines import flaw, readable
 from benchmark_runner.records.checksum import sealed_text
 from benchmark_runner.records.raw_data import parse_record
 
 Record = dict[str, Any]
 
 SAID: Final = ("iterations", "hello", "load", "error")
-SEEN: Final = ("monitor", "machine_before", "machine_after", "gpu", "build", "engine_environment", "warnings")
-"""Left out one group after the other where a record cannot be read: what the engine said, what was seen of it."""
+SEEN: Final = ("spec", "monitor", "machine_before", "machine_after", "gpu", "build", "engine_environment", "warnings")
+"""Left out one group after the other where a record cannot be read: what the engine said, all else that was put in."""
+
+LISTS: Final = ("iterations", "warnings")
 
 
 def _cleaned(value: Any) -> Any:
@@ -30,9 +32,12 @@ def _cleaned(value: Any) -> Any:
 
 
 def _problem(record: Record) -> str | None:
+    head = {key: value for key, value in record.items() if key != "iterations"}
+    if (found := flaw(head, "record")) is not None:
+        return found
     try:
         parse_record(Path("record.json"), sealed_text(record), simdjson.Parser())
-    except (BenchmarkError, ValueError, RecursionError) as error:  # ValueError: a number that JSON has not
+    except BenchmarkError as error:
         return str(error)
     return None
 
@@ -47,4 +52,4 @@ def make_readable(record: Record) -> None:
             return
         if record["status"] != "interrupted":
             record.update(status="failed", reason=f"what the launch found cannot be kept: {problem}", remedy=READ_LOG)
-        record.update({name: [] if isinstance(record[name], list) else None for name in group})
+        record.update({name: [] if name in LISTS else None for name in group})

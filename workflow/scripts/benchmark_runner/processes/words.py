@@ -70,6 +70,6 @@ class Words:
     @property
     def last(self) -> str:
         """The last line that says something, a panic's note on backtraces aside; empty where there is none."""
-        lines = self.text[-LAST_WORDS_BYTES:].decode("utf-8", "replace").splitlines()
+        lines = self.text[-LAST_WORDS_BYTES:].decode("utf-8", "replace").split("\n")
         told = [line.strip() for line in lines if line.strip() and not line.startswith("note: ")]
         return told[-1][-LAST_WORDS_CHARACTERS:] if told else ""

@@ -169,17 +169,13 @@ def check_tokens(event: Event, case: Mapping[str, Any], vocabulary: int = INT_LI
     _check_rising((event["start_ns"], *tokenized, *times, event["end_ns"]), "iteration")
 
 
-def _check_readable(event: Event, line: Line) -> None:
-    """Raise BrokenEventsError where an event is too large, or holds what a later reader could not read."""
-    if len(line.content) > EVENT_BYTES:
-        raise BrokenEventsError(f"{event['event']} takes {len(line.content)} bytes, more than {EVENT_BYTES}")
-    if (found := flaw(event, event["event"])) is not None:
+def check_schema(event: Event, line: Line) -> None:
+    """Raise BrokenEventsError where an event breaks its schema, or holds what a later reader could not read."""
+    kind = check_fields(event)
+    if kind != "iteration" and len(line.content) > EVENT_BYTES:
+        raise BrokenEventsError(f"{kind} takes {len(line.content)} bytes, more than {EVENT_BYTES}")
+    if (found := flaw(event, kind)) is not None:
         raise BrokenEventsError(found)
-
-
-def _check_schema(event: Event) -> None:
-    """Raise BrokenEventsError where an event breaks its schema."""
-    kind = event["event"]
     if (what := first_violation(f"event.{kind}", event)) is not None:
         raise BrokenEventsError(f"{kind}.{what}")
 
@@ -210,17 +206,15 @@ class _Reader:
         if kind == "error":  # its words are worth more than their form
             self.error = {name: readable(event[name])[:WORDS] for name in ("kind", "message")}
             return
-        if kind != "iteration":
-            _check_readable(event, line)
         if kind == "hello":
-            self._take_hello(event)
+            self._take_hello(event, line)
             return
         if self.hello is None:
             raise BrokenEventsError(f"{kind} before hello")
         if kind == "load_start":
             self._take_load_start(event)
         elif kind == "load_end":
-            self._take_load_end(event)
+            self._take_load_end(event, line)
         elif self.load is None:
             raise BrokenEventsError(f"{kind} before load_end")
         elif kind == "iteration":
@@ -240,12 +234,12 @@ class _Reader:
                 raise BrokenEventsError(f"time {time_ns} ns lies after the end of the process at {self._end_ns} ns")
             self._now_ns = time_ns
 
-    def _take_hello(self, event: Event) -> None:
+    def _take_hello(self, event: Event, line: Line) -> None:
         if self.hello is not None:
             raise BrokenEventsError("a second hello")
         if event["protocol"] != PROTOCOL:
             raise BrokenEventsError(f"protocol {event['protocol']}; this runner speaks {PROTOCOL}")
-        _check_schema(event)
+        check_schema(event, line)
         self.hello = event
 
     def _take_load_start(self, event: Event) -> None:
@@ -254,11 +248,11 @@ class _Reader:
         self._pass(event["time_ns"])
         self._load_start_ns = event["time_ns"]
 
-    def _take_load_end(self, event: Event) -> None:
+    def _take_load_end(self, event: Event, line: Line) -> None:
         if self._load_start_ns is None or self.load is not None:
             raise BrokenEventsError("load_end without its load_start")
         self._pass(event["time_ns"])
-        _check_schema(event)
+        check_schema(event, line)
         asked = self._spec["device"]
         if event["device"].partition(":")[0] != asked.partition(":")[0]:
             raise BrokenEventsError(f"the spec asks for device {asked}, the engine computes on {event['device']}")
