@@ -16,6 +16,7 @@ include: "workflow/rules/owed.smk"
 if CONFIGURATION_PROBLEMS:
 
     include: "workflow/rules/doctor.smk"
+    include: "workflow/rules/refused.smk"
 
 elif ANALYZE_ONLY:
 
@@ -35,11 +36,14 @@ else:
     include: "workflow/rules/launches.smk"
 
 
-onsuccess:
-    shell(f"{ANSWER} {shlex.join(workflow.dag_settings.targets)}")
+if CONFIGURATION_PROBLEMS:
 
+    rule all:
+        default_target: True
+        input:
+            refuse,
 
-if not CONFIGURATION_PROBLEMS:
+else:
 
     # --- judging and telling, from files alone ---
     include: "workflow/rules/analysis.smk"

@@ -15,7 +15,7 @@ HUB = {"id": "a/b", "revision": "0" * 40}
 
 @pytest.fixture
 def examine(tmp_path, monkeypatch, repository):
-    """The campaign to examine for a changed section `benchmark`, and the problems."""
+    """What is there of a configuration with a changed section `benchmark`."""
     monkeypatch.chdir(tmp_path)
     make_tiny_model(tmp_path / "models" / "tiny")
 
@@ -29,12 +29,25 @@ def examine(tmp_path, monkeypatch, repository):
 
 
 def test_a_model_that_is_yet_to_be_fetched_is_the_campaign_s_whatever_else_is_wrong(examine):
-    campaign, problems = examine(model_path="models/m", hugging_face=HUB, launches=0)
-    assert len(problems) == 1 and "launches" in problems[0]
-    assert (campaign.model.path, campaign.model.source["id"]) == ("models/m", "a/b")
+    found = examine(model_path="models/m", hugging_face=HUB, launches=0)
+    assert len(found.problems) == 1 and "launches" in found.problems[0]
+    assert (found.config["benchmark"]["model_path"], found.config["benchmark"]["hugging_face"]) == ("models/m", HUB)
+    assert found.config["engines"][0]["name"] == CONFIG["engines"][0]["name"]
 
 
 def test_a_path_whose_hub_model_is_in_no_order_is_not_looked_for(examine):
-    campaign, problems = examine(model_path="models/m", hugging_face={"id": "a/b", "revision": "main"})
-    assert len(problems) == 1 and "revision" in problems[0]
-    assert campaign.model.source["kind"] == "embedded"
+    found = examine(model_path="models/m", hugging_face={"id": "a/b", "revision": "main"})
+    assert len(found.problems) == 1 and "revision" in found.problems[0]
+    assert found.config["benchmark"]["hugging_face"] is None
+
+
+def test_problems_are_told_without_hashing_the_user_s_model_or_losing_the_output_folder(examine):
+    found = examine(output_dir="results/mine", launches=0)
+    assert found.campaign.model.source["kind"] == "embedded"
+    assert found.campaign.output_dir == found.config["benchmark"]["output_dir"] == "results/mine"
+
+
+def test_a_configuration_in_order_is_its_campaign_s(examine):
+    found = examine()
+    assert found.problems == [] and found.config == found.campaign.config
+    assert found.campaign.model.path == "models/tiny"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 
 import pytest
 
 from benchmark_runner.doctor import examination
 from benchmark_runner.doctor.__main__ import main
-from benchmark_runner.jsonio import read_json
+from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.monitor.gpu import NO_DRIVER, Gpu
 from benchmark_runner.schemas import violations
 from tiny_campaign import CONFIG
@@ -38,7 +37,8 @@ def doctor(tmp_path, monkeypatch, repository):
     monkeypatch.chdir(tmp_path)
 
     def run():
-        arguments = ["--config", json.dumps(CONFIG), "--engines-folder", str(repository / "engines")]
+        write_json(tmp_path / "given.json", {"config": CONFIG, "problems": []})
+        arguments = ["--config", "given.json", "--engines-folder", str(repository / "engines")]
         assert main([*arguments, "--watch-seconds", "0.05", "--out", "results/tiny/doctor.json"]) == 0
         return read_json(tmp_path / "results" / "tiny" / "doctor.json")
 

@@ -241,9 +241,10 @@ def test_the_adapter_keeps_the_protocol_and_skips_what_lm_rs_cannot(random_model
     adapter = tmp_path / "adapter"
     adapter.write_text(f'#!/bin/sh\nexec {sys.executable} -I {MAIN} "$@"\n', encoding="utf-8")
     adapter.chmod(0o755)
-    options = {"chat": str(program())}
+    options = tmp_path / "options.json"
+    options.write_text(json.dumps({"chat": str(program())}), encoding="utf-8")
     words = ["--binary", adapter, "--model-dir", random_model, "--weights", "model.lmrs", "--engine", "lm_rs"]
-    words += ["--out", tmp_path / "out.json", "--work", tmp_path / "work", "--options", json.dumps(options)]
+    words += ["--out", tmp_path / "out.json", "--work", tmp_path / "work", "--options", options]
     assert conformance([str(word) for word in words]) == 0, capsys.readouterr().out
     checks = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["checks"]
     skipped = {entry["check"] for entry in checks if entry["outcome"] == "skipped"}

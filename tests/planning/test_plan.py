@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import pytest
 
-from benchmark_runner.jsonio import read_json
+from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.planning import forecast
 from benchmark_runner.planning.minutes import NOTHING_FINISHED, Expected
 from benchmark_runner.planning.plan import expected_of, findable, in_words, main, power_of
@@ -21,7 +20,8 @@ from tiny_model import make_tiny_model
 def arguments(tmp_path, monkeypatch, repository):
     monkeypatch.chdir(tmp_path)
     make_tiny_model(tmp_path / "models" / "tiny")
-    return ["--config", json.dumps(CONFIG), "--engines-folder", str(repository / "engines")]
+    write_json(tmp_path / "given.json", {"config": CONFIG})
+    return ["--config", "given.json", "--engines-folder", str(repository / "engines")]
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def run(folder: Path, text: str | bytes, *arguments: str) -> tuple[int, str]:
 def test_a_person_with_ten_typos_reads_ten_messages(campaign):
     status, words = run(campaign.folder, TEN_TYPOS)
     assert status != 0
-    messages = [line.strip() for line in words.splitlines() if line.startswith("  ")]
+    messages = [line.strip() for line in words.splitlines() if line.startswith("  mine.yaml:")]
     assert "the configuration has 10 problems" in words, words
     for message, (line, start) in zip(messages, TEN_MESSAGES.items(), strict=True):
         assert message.startswith(f"mine.yaml:{line}: {start}")

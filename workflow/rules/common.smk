@@ -19,12 +19,14 @@ FROM_HERE = Path(os.path.relpath(ROOT)) if Path.cwd().is_relative_to(ROOT) else 
 SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.examinable import load_examinable
+from benchmark_runner.campaign.frozen import freeze, frozen_file
 from benchmark_runner.campaign.lock import hold_folder
 from benchmark_runner.campaign.parts import part_file, part_files
-from benchmark_runner.campaign.recorded import load_recorded
+from benchmark_runner.campaign.paths import require_usable_root
+from benchmark_runner.campaign.recorded import load_given, overrides_of
 from benchmark_runner.configuration.files import read_document
+from benchmark_runner.configuration.shortcuts import as_given
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.terminal import visible, say
 
@@ -37,9 +39,13 @@ def or_refuse(function, *arguments):
         sys.exit(f"error: {visible(error)}")
 
 
-ANALYZE_ONLY = bool(config.pop("analyze_only", False))
+def given():
+    return or_refuse(as_given, config, workflow.config_settings.config_args)
 
+
+or_refuse(require_usable_root, ROOT)
 QUICK_LOOK = ROOT / "config" / "config.yaml"
+ANALYZE_ONLY = given().analyze_only
 
 # --configfile replaces the quick look instead of being merged into it.
 if not ANALYZE_ONLY and not workflow.config_settings.configfiles:
@@ -49,25 +55,20 @@ if not ANALYZE_ONLY and not workflow.config_settings.configfiles:
 
 
 # Only now: configfile merges the command line once more.
-AGAINST = config.pop("against", None)
-DESCRIPTION = (
-    config,
-    workflow.configfiles,
-    ROOT / "engines",
-    workflow.config_settings.config,
-)
-CONFIGURATION_PROBLEMS = []  # told by the doctor alone; all else refuses
+GIVEN = given()
 if ANALYZE_ONLY:
-    OVERRIDES = {key: value for key, value in config.items() if key != "output_dir"}
-    CAMPAIGN = or_refuse(load_recorded, Path(config.get("output_dir", "")), OVERRIDES)
-elif (
-    "doctor" in sys.argv
-):  # Snakemake does not tell its targets before all rules are read
-    CAMPAIGN, CONFIGURATION_PROBLEMS = or_refuse(
-        load_examinable, QUICK_LOOK, *DESCRIPTION
-    )
+    CAMPAIGN, CONFIGURATION_PROBLEMS = or_refuse(load_given, GIVEN.config), []
+    FROZEN = {"config": overrides_of(GIVEN.config)}
 else:
-    CAMPAIGN = or_refuse(load_campaign, *DESCRIPTION)
+    CAMPAIGN, EXAMINED, CONFIGURATION_PROBLEMS = or_refuse(
+        load_examinable,
+        QUICK_LOOK,
+        GIVEN.config,
+        workflow.configfiles,
+        ROOT / "engines",
+        workflow.config_settings.config,
+    )
+    FROZEN = {"config": EXAMINED, "problems": CONFIGURATION_PROBLEMS}
 
 PLAN = CAMPAIGN.plan()
 OUT = CAMPAIGN.output_dir
@@ -84,9 +85,8 @@ EXPORTS = " ".join(
     f"{name}={shlex.quote(str(path))}" for name, path in JOB_ENVIRONMENT.items()
 )
 # strict as Snakemake's own prefix, which this one replaces: a stage whose words go through tee must fail.
-shell.prefix(
-    f'set -euo pipefail; export {EXPORTS}; PATH="$BENCHMARK_RUNNER_BIN:$PATH"; '
-)
+PREFIX = f'set -euo pipefail; export {EXPORTS}; PATH="$BENCHMARK_RUNNER_BIN:$PATH"; '
+shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))
 
 # Without a limit on gpu, launches would overlap; the default profile sets it, this guards those who bypass it.
 if "gpu" not in workflow.global_resources:
@@ -106,10 +106,16 @@ onstart:
         CAMPAIGN.require_owed()
     except BenchmarkError as error:
         raise WorkflowError(str(error)) from None
+    for content in FROZEN, *CAMPAIGN.options():
+        freeze(content)
     # Else Snakemake 9.27 looks at all open jobs once a second for each that has ended, beside the engine measured.
     workflow.scheduler.job_rate_limiter = None
     for line in [*CAMPAIGN.set_aside(), *CAMPAIGN.notices()]:
         say(line)
+
+
+onsuccess:
+    shell(f"{ANSWER} {shlex.join(workflow.dag_settings.targets)}")
 
 
 wildcard_constraints:
@@ -129,10 +135,6 @@ def build_records(wildcards=None):
 def build_record_of(engine):
     record = CAMPAIGN.engines[engine].build_record
     return [record] if record else []
-
-
-def raw_data(wildcards=None):
-    return [f"{OUT}/raw_data/{engine}.json" for engine in CAMPAIGN.engines]
 
 
 def fidelity_of_all(wildcards=None):

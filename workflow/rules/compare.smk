@@ -9,16 +9,20 @@ OUTPUTS
 """
 
 import json
-import sys
 
 from snakemake.io import temp
 
 from benchmark_runner.campaign.recorded import load_before
 from benchmark_runner.comparison.terms import folder_name, terms, terms_file
 
-# Snakemake does not tell its targets before all rules are read.
-if AGAINST is not None or "compare" in sys.argv:
-    BEFORE = or_refuse(load_before, AGAINST, OUT)
+if GIVEN.against is None:
+
+    rule compare:
+        input:
+            lambda wildcards: or_refuse(load_before, None, OUT),
+
+else:
+    BEFORE = or_refuse(load_before, GIVEN.against, OUT)
     EARLIER = BEFORE.output_dir
     COMPARED = f"{OUT}/comparison/{folder_name(EARLIER)}"
     TERMS = terms(

@@ -6,8 +6,6 @@ OUTPUTS
     <output_dir>/conformance/<engine>.json; a broken rule of the protocol fails the job, its table says which
 """
 
-import json
-
 
 rule conformance:
     input:
@@ -35,7 +33,9 @@ rule check_conformance:
     params:
         binary=lambda wildcards: CAMPAIGN.engines[wildcards.engine].binary_path,
         dtype=lambda wildcards: CAMPAIGN.engines[wildcards.engine].dtype,
-        options=lambda wildcards: json.dumps(CAMPAIGN.engines[wildcards.engine].options),
+        options=lambda wildcards: str(
+            frozen_file(CAMPAIGN.engines[wildcards.engine].options)
+        ),
         source=lambda wildcards: CAMPAIGN.engines[wildcards.engine].source,
         folder=lambda wildcards: CAMPAIGN.weights.opened_by(wildcards.engine),
         device=CAMPAIGN.device_of_checks,

@@ -6,8 +6,6 @@ OUTPUTS
     <output_dir>/doctor.json, and a table on the terminal
 """
 
-import json
-
 
 rule doctor:
     log:
@@ -15,14 +13,12 @@ rule doctor:
     conda:
         "../../envs/workflow.yaml"
     params:
-        config=json.dumps(CAMPAIGN.config, sort_keys=True, ensure_ascii=False),
-        problems=json.dumps(CONFIGURATION_PROBLEMS, ensure_ascii=False),
+        config=str(frozen_file(FROZEN)),
         # No output: a rule without one is never up to date.
         file=f"{OUT}/doctor.json",
     shell:
         "python -m benchmark_runner.doctor"
         " --config {params.config:q}"
         ' --engines-folder "$BENCHMARK_RUNNER_ROOT"/engines'
-        " --problems {params.problems:q}"
         " --out {params.file:q}"
         " 2>&1 | tee {log:q}"

@@ -10,6 +10,11 @@ from snakemake.io import temp
 
 from benchmark_runner.campaign.whole import is_cut
 
+
+def raw_data(wildcards=None):
+    return [f"{OUT}/raw_data/{engine}.json" for engine in CAMPAIGN.engines]
+
+
 EXPORTED = CAMPAIGN.config["analysis"]["export_raw_data"]
 
 MEASURED = [

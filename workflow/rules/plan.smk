@@ -6,8 +6,6 @@ OUTPUTS
     <output_dir>/plan.json, what `plan` prints of it, and <output_dir>/plan/<part>.<hash>.json for the stages that depend on a part of it
 """
 
-import json
-
 
 rule plan:
     input:
@@ -19,7 +17,7 @@ rule plan:
     conda:
         "../../envs/workflow.yaml"
     params:
-        config=json.dumps(CAMPAIGN.config, sort_keys=True, ensure_ascii=False),
+        config=str(frozen_file(FROZEN)),
     shell:
         "python -m benchmark_runner.planning.forecast"
         " --plan {input.plan:q}"
@@ -38,7 +36,7 @@ rule write_plan:
     conda:
         "../../envs/workflow.yaml"
     params:
-        config=json.dumps(CAMPAIGN.config, sort_keys=True, ensure_ascii=False),
+        config=str(frozen_file(FROZEN)),
         # Sources of engines and the content of the model belong to the plan beside the configuration.
         identities=[launch.identity for launch in CAMPAIGN.launches],
     shell:
@@ -62,9 +60,7 @@ rule write_part:
     params:
         # The name holds the hash of the content, so another configuration makes no part again. Snakemake does not
         # compare parameters that a function derives from output.
-        config=lambda wildcards, output: json.dumps(
-            CAMPAIGN.config, sort_keys=True, ensure_ascii=False
-        ),
+        config=lambda wildcards, output: str(frozen_file(FROZEN)),
     shell:
         "python -m benchmark_runner.campaign.parts"
         " --config {params.config:q}"

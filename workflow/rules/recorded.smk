@@ -6,8 +6,6 @@ OUTPUTS
     <output_dir>/plan/<part>.<hash>.json
 """
 
-import json
-
 
 rule write_recorded_part:
     input:
@@ -24,9 +22,7 @@ rule write_recorded_part:
     params:
         folder=OUT,
         # As in write_part: other overrides make no part again.
-        overrides=lambda wildcards, output: json.dumps(
-            OVERRIDES, sort_keys=True, ensure_ascii=False
-        ),
+        overrides=lambda wildcards, output: str(frozen_file(FROZEN)),
     shell:
         "python -m benchmark_runner.campaign.recorded"
         " --output-dir {params.folder:q}"

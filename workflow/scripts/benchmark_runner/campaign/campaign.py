@@ -20,7 +20,7 @@ from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import randomised_blocks
 from benchmark_runner.campaign.weights import REFERENCE_ADAPTER, CampaignWeights
 from benchmark_runner.configuration.positions import Positions
-from benchmark_runner.configuration.resolve import ConfigurationError, Examined, examine
+from benchmark_runner.configuration.resolve import Examined, examine, require_sound
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import file_sha256, fingerprint
 from benchmark_runner.jsonio import read_json
@@ -205,6 +205,10 @@ class Campaign:
         kept = ((launch.record, set_aside(Path(launch.record))) for launch in self.launches)
         return [f"note: {record} is no whole record; it is kept as {aside}" for record, aside in kept if aside]
 
+    def options(self) -> list[dict[str, Any]]:
+        """Options of each engine."""
+        return [dict(engine.options) for engine in self.engines.values()]
+
     def notices(self) -> list[str]:
         """A line for each thing that the launches ahead ask for and that is not here."""
         if not self.owed_launches:
@@ -314,8 +318,7 @@ def load_campaign(
     problem.
     """
     examined = examine_whole(raw, engines_folder, overrides)
-    if problems := Positions(files, overrides).lines(examined.problems):
-        raise ConfigurationError(problems)
+    require_sound(Positions(files, overrides).lines(examined.problems))
     campaign = campaign_of(examined, engines_folder)
     campaign.weights.require_unaltered(HASHES)
     return campaign

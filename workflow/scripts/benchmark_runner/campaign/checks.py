@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from benchmark_runner.campaign.context import Context, prompt_problems
 from benchmark_runner.campaign.machine import refused, this_machine
+from benchmark_runner.campaign.paths import OUTPUT_DIR, path_problems
 from benchmark_runner.configuration.messages import closest
 from benchmark_runner.configuration.names import entries
 from benchmark_runner.configuration.positions import Problem
@@ -108,7 +109,10 @@ def _text_at(config: dict[str, Any], section: str, key: str) -> str | None:
 def campaign_problems(examined: Examined, engines_folder: Path) -> list[Problem]:
     """Problems of what the configuration names; what has not the right shape is passed over, it has its message."""
     config = examined.config
-    problems = list(missing_binaries(examined, engines_folder))
+    problems = path_problems(config, engines_folder.parent)
+    if any(key_path != OUTPUT_DIR for key_path, _ in problems):
+        return problems  # such paths are not even looked for
+    problems += missing_binaries(examined, engines_folder)
     prices = _text_at(config, "business", "prices")
     if prices is not None:
         try:

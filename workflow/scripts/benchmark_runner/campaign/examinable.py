@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import yaml
 
-from benchmark_runner.campaign.campaign import Campaign, campaign_of, examine_whole
+from benchmark_runner.campaign.campaign import HASHES, Campaign, campaign_of, examine_whole
 from benchmark_runner.configuration.positions import Positions
 from benchmark_runner.configuration.resolve import Examined, examine
+from benchmark_runner.errors import BenchmarkError
 
 EXAMINED_FOR: Final = (
     (("benchmark", "output_dir"),),
@@ -48,20 +49,36 @@ def _with_sound_keys(in_order: Mapping[str, Any], examined: Examined) -> dict[st
     return config
 
 
+class Examinable(NamedTuple):
+    """What is there of a configuration, whatever is wrong with it."""
+
+    campaign: Campaign
+    config: dict[str, Any]
+    """All of it that is in order and matters to an examination; without problems the campaign's own."""
+    problems: list[str]
+    """A line each."""
+
+
 def load_examinable(
     stand_in: Path,
     raw: Mapping[str, Any],
     files: Iterable[str | Path],
     engines_folder: Path,
     overrides: Mapping[str, Any],
-) -> tuple[Campaign, list[str]]:
-    """Campaign to examine the machine for, and the problems of the configuration, a line each.
-
-    Where there are problems, what they concern comes from the file stand_in, a configuration that is in order.
-    """
+) -> Examinable:
+    """The campaign of a configuration, or where there are problems one of the file stand_in, which is in order, in the
+    same output folder if that can be used."""
     examined = examine_whole(raw, engines_folder, overrides)
     problems = Positions(files, overrides).lines(examined.problems)
-    if problems:
-        in_order = yaml.safe_load(stand_in.read_text(encoding="utf-8"))
-        examined = examine(_with_sound_keys(in_order, examined))
-    return campaign_of(examined, engines_folder), problems
+    if not problems:
+        campaign = campaign_of(examined, engines_folder)
+        try:
+            campaign.weights.require_unaltered(HASHES)
+        except BenchmarkError as error:
+            problems = [str(error)]
+        return Examinable(campaign, campaign.config, problems)
+    in_order = yaml.safe_load(stand_in.read_text(encoding="utf-8"))
+    sound = examine(_with_sound_keys(in_order, examined)).chosen()
+    folder = {"benchmark": {**in_order["benchmark"], "output_dir": sound["benchmark"]["output_dir"]}}
+    # Of the stand-in's own model and engines: hashing a model of the user's would keep the problems waiting.
+    return Examinable(campaign_of(examine({**in_order, **folder}), engines_folder), sound, problems)

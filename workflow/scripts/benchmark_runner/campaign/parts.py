@@ -8,7 +8,6 @@ without Snakemake's notes (a copy of results), a part that is missing is the onl
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from typing import Any, Final
 from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.errors import exit_status
 from benchmark_runner.hashes import fingerprint
-from benchmark_runner.jsonio import write_json
+from benchmark_runner.jsonio import read_json, write_json
 
 WHOLE: Final = "campaign"
 """The part that is all of the plan."""
@@ -80,12 +79,12 @@ def part_files(plan: Mapping[str, Any], recorded: bool) -> list[str]:
 def main(argv: Sequence[str]) -> int:
     """Write one part of the plan of a resolved configuration."""
     parser = argparse.ArgumentParser(prog="benchmark_runner.campaign.parts", description=__doc__)
-    parser.add_argument("--config", type=json.loads, required=True, help="resolved configuration as JSON")
+    parser.add_argument("--config", type=Path, required=True, help="file with the resolved configuration")
     parser.add_argument("--engines-folder", type=Path, required=True, help="folder with the adapters")
     parser.add_argument("--part", required=True, help="name of the part")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args(argv)
-    plan = load_campaign(arguments.config, [], arguments.engines_folder).plan()
+    plan = load_campaign(read_json(arguments.config)["config"], [], arguments.engines_folder).plan()
     write_json(arguments.out, plan_part(plan, arguments.part))
     return os.EX_OK
 

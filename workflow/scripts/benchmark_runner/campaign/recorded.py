@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,10 +15,11 @@ from benchmark_runner.campaign.campaign import Campaign, Launch
 from benchmark_runner.campaign.engines import Engine
 from benchmark_runner.campaign.model import Model
 from benchmark_runner.campaign.parts import plan_part
+from benchmark_runner.campaign.paths import unusable
 from benchmark_runner.configuration.messages import problems_of
 from benchmark_runner.configuration.plain import plain_copy
 from benchmark_runner.configuration.positions import Positions
-from benchmark_runner.configuration.resolve import ConfigurationError, with_defaults
+from benchmark_runner.configuration.resolve import require_sound, with_defaults
 from benchmark_runner.configuration.shortcuts import with_typed_overrides
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
@@ -80,6 +80,15 @@ def require_results(folder: Path, key: str, remedy: str) -> None:
         )
 
 
+def results_folder(value: object, key: str) -> Path:
+    """The folder that a key of the command line names; raises BenchmarkError that names the key where it is none."""
+    if not isinstance(value, str):
+        raise BenchmarkError(f"{key}: name a results folder, as {key}=results/quick")
+    if complaint := unusable(value):
+        raise BenchmarkError(f"{key}: {complaint}")
+    return Path(value)
+
+
 def load_before(against: object, output_dir: str) -> RecordedCampaign:
     """Campaign in the folder that the key `against` names, with which the one in output_dir is compared.
 
@@ -88,7 +97,7 @@ def load_before(against: object, output_dir: str) -> RecordedCampaign:
     remedy = "name the folder of the campaign before with --config against=results/…"
     if against is None or not str(against).strip():
         raise BenchmarkError(f"against: compare needs a campaign to compare with; {remedy}")
-    folder = Path(str(against))
+    folder = results_folder(against, "against")
     require_results(folder, "against", remedy)
     if Path(output_dir).exists() and folder.samefile(output_dir):
         raise BenchmarkError(f"against: {folder} is the campaign that is compared itself; {remedy}")
@@ -111,22 +120,29 @@ def load_recorded(output_dir: Path, overrides: Mapping[str, Any]) -> RecordedCam
     stored = {**plan["config"], "benchmark": {**plan["config"]["benchmark"], "output_dir": str(output_dir)}}
     typed, unplain = plain_copy(with_typed_overrides({**stored, **overrides}, overrides, schema("config")))
     config: dict[str, Any] = with_defaults(typed, schema("config"))
-    if problems := [*problems_of(violations("config", config)), *unplain]:
-        raise ConfigurationError(Positions([]).lines(problems))
+    require_sound(Positions([]).lines([*problems_of(violations("config", config)), *unplain]))
     return RecordedCampaign(plan, config)
+
+
+def overrides_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a command line's configuration replaces what the folder tells: all but the folder."""
+    return {key: value for key, value in given.items() if key != "output_dir"}
+
+
+def load_given(given: Mapping[str, Any]) -> RecordedCampaign:
+    """Campaign in the folder that a configuration's output_dir names, with its other keys; raises as load_recorded."""
+    return load_recorded(results_folder(given.get("output_dir"), "output_dir"), overrides_of(given))
 
 
 def main(argv: Sequence[str]) -> int:
     """Write one part of a recorded campaign's plan."""
     parser = argparse.ArgumentParser(prog="benchmark_runner.campaign.recorded", description=__doc__)
     parser.add_argument("--output-dir", type=Path, required=True, help="the results folder")
-    parser.add_argument(
-        "--overrides", type=json.loads, required=True, help="sections that replace stored ones, as JSON"
-    )
+    parser.add_argument("--overrides", type=Path, required=True, help="file with the sections that replace stored ones")
     parser.add_argument("--part", required=True, help="name of the part")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args(argv)
-    campaign = load_recorded(arguments.output_dir, arguments.overrides)
+    campaign = load_recorded(arguments.output_dir, read_json(arguments.overrides)["config"])
     write_json(arguments.out, plan_part(campaign.plan(), arguments.part))
     return os.EX_OK
 

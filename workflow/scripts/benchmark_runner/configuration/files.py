@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 import yaml
 
 from benchmark_runner.configuration.plain import DEEPEST, require_bounded
+from benchmark_runner.configuration.shortcuts import entry_problem
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.namedfile import read_named_bytes
 from benchmark_runner.terminal import visible
@@ -173,15 +174,33 @@ def read_document(path: Path) -> Document:
     return Document(path, root, list(_repeated_keys(root)))
 
 
-def require_readable(argv: Sequence[str]) -> None:
-    """End the process with one message where a file that a Snakemake command line names is no configuration at all.
+def _require_entry(entry: str) -> None:
+    """Raise BenchmarkError for a word behind --config that would end in a traceback or never end."""
+    if problem := entry_problem(entry):
+        raise BenchmarkError(problem)
+    key, _, value = entry.partition("=")
+    try:
+        require_bounded(yaml.compose(value))
+    except yaml.YAMLError:
+        return  # a text, as Snakemake takes it
+    except (BenchmarkError, RecursionError) as error:
+        raise BenchmarkError(f"--config: {key}: {error}") from None
 
-    argv lacks the program's name. What stands in a readable file is judged by the workflow, all problems at once.
+
+def require_readable(argv: Sequence[str]) -> None:
+    """End the process with one message where Snakemake could not take a command line's configuration at all.
+
+    That is a file that is none, or a KEY=VALUE that Snakemake does not take. argv lacks the program's name. What stands
+    in a readable file is judged by the workflow, all problems at once.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--configfile", "--configfiles", dest="files", type=Path, nargs="+", action="extend")
-    for path in parser.parse_known_args(argv)[0].files or ():
-        try:
+    parser.add_argument("--config", "-C", dest="entries", nargs="*", action="extend")
+    words = parser.parse_known_args(argv)[0]
+    try:
+        for path in words.files or ():
             read_document(path)
-        except UnreadableFileError as error:
-            sys.exit(f"error: {visible(error)}")
+        for entry in words.entries or ():
+            _require_entry(entry)
+    except BenchmarkError as error:
+        sys.exit(f"error: {visible(error)}")

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from jsonschema.exceptions import ValidationError
 
 from benchmark_runner.configuration.positions import KeyPath, Problem
-from benchmark_runner.configuration.shortcuts import COMMAND_LINE_KEYS
+from benchmark_runner.configuration.shortcuts import COMMAND_LINE_KEYS, meant_key, to_type
 
 _TYPE_WORDS: Final = {
     "string": "text",
@@ -64,7 +64,10 @@ def _unknown_keys(error: ValidationError) -> Iterator[Problem]:
     known = _known_keys(error)
     for key in cast(Mapping[str, Any], error.instance):
         if key not in _rule(error)["properties"]:
-            yield [*error.absolute_path, key], f"unknown key {str(key)!r}; {nearest(str(key), known)}"
+            is_near = "." not in str(key) and closest(str(key), known)
+            meant = None if error.absolute_path or is_near else meant_key(str(key))
+            remedy = f"{'.'.join(meant)} is one ({to_type(meant)})" if meant else nearest(str(key), known)
+            yield [*error.absolute_path, key], f"unknown key {str(key)!r}; {remedy}"
 
 
 def _missing_keys(error: ValidationError, meant: Set[KeyPath]) -> Iterator[Problem]:
@@ -132,6 +135,11 @@ def _bad_name(error: ValidationError) -> str:
     )
 
 
+def per_cent(value: float) -> str:
+    """A remedy for per cent in place of a share; empty where the value can be none."""
+    return f"; {value:g} % is {value / 100:g}" if 1 < value <= 100 else ""
+
+
 def _bad_value(error: ValidationError) -> str:
     rule = _rule(error)
     words = f"{shown(error.instance)} is not allowed; write {allowed(rule)}"
@@ -139,6 +147,8 @@ def _bad_value(error: ValidationError) -> str:
         words = f"nothing stands here; write {allowed(rule)}, or leave the key out"
     elif "string" in rule.get("type", ()) and not isinstance(error.instance, (str, list, dict)):
         words += ", in quotes"
+    elif error.validator in ("maximum", "exclusiveMaximum") and error.validator_value == 1:
+        words += per_cent(cast(float, error.instance))
     elif error.validator == "enum" and (match := closest(str(error.instance), [str(value) for value in rule["enum"]])):
         words += f"; did you mean {match!r}?"
     return f"{words} ({rule['description']})" if "description" in rule else words

@@ -64,6 +64,8 @@ def unknown_references(config: Mapping[str, Any], only_engines: Sequence[str] | 
         if any(entry.get("enabled") is False for _, entry in entries(config, "engines")):
             yield ["engines"], "no engine is enabled; set enabled: true for one"
         return
+    if only_engines == []:
+        yield [ONLY_ENGINES], f"it names no engine; {nearest('', enabled)}"
     for name in only_engines or []:
         if name not in enabled:
             yield [ONLY_ENGINES], f"{name!r} is no enabled engine; {nearest(name, enabled)}"

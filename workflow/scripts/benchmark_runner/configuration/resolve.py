@@ -11,7 +11,7 @@ from benchmark_runner.configuration.messages import problems_of
 from benchmark_runner.configuration.names import duplicate_names, unknown_references
 from benchmark_runner.configuration.plain import plain_copy, require_bounded
 from benchmark_runner.configuration.positions import Positions, Problem
-from benchmark_runner.configuration.shortcuts import ONLY_ENGINES, SHORTCUTS, with_typed_overrides
+from benchmark_runner.configuration.shortcuts import ONLY_ENGINES, SHORTCUTS, named_engines, with_typed_overrides
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.schemas import schema, violations
 
@@ -22,6 +22,12 @@ class ConfigurationError(BenchmarkError):
     def __init__(self, problems: list[str]) -> None:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         super().__init__(f"the configuration has {count}:\n" + "\n".join(f"  {problem}" for problem in problems))
+
+
+def require_sound(problems: list[str]) -> None:
+    """Raise ConfigurationError where there are problems."""
+    if problems:
+        raise ConfigurationError(problems)
 
 
 class Examined(NamedTuple):
@@ -51,11 +57,7 @@ def _apply_shortcuts(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str] 
     for shortcut, (section, key) in SHORTCUTS.items():
         if shortcut in raw and isinstance(config.setdefault(section, {}), dict):
             config[section][key] = raw[shortcut]
-    wanted = raw.get(ONLY_ENGINES)
-    if wanted is None:
-        return config, None
-    names = wanted if isinstance(wanted, list) else str(wanted).split(",")
-    return config, [str(name).strip() for name in names]
+    return config, named_engines(raw.get(ONLY_ENGINES))
 
 
 def with_defaults(content: Any, rules: Mapping[str, Any]) -> Any:
@@ -110,6 +112,5 @@ def resolve(raw: Mapping[str, Any], files: Iterable[Path]) -> dict[str, Any]:
     Engines that are not enabled or not named by only_engines are left out. Raises ConfigurationError with all problems.
     """
     examined = examine(raw)
-    if problems := Positions(files).lines(examined.problems):
-        raise ConfigurationError(problems)
+    require_sound(Positions(files).lines(examined.problems))
     return examined.chosen()

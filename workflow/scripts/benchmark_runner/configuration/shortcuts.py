@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 import yaml
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.schemas import schema
 
 SHORTCUTS: Final[Mapping[str, tuple[str, str]]] = {
     "output_dir": ("benchmark", "output_dir"),
@@ -18,8 +23,96 @@ ONLY_ENGINES: Final = "only_engines"
 ANALYZE_ONLY: Final = "analyze_only"
 AGAINST: Final = "against"
 
+KEY_SIMILARITY: Final = 0.75
+"""Of difflib's ratio: two letters off in a key of ten (chosen)."""
+
 COMMAND_LINE_KEYS: Final = (*SHORTCUTS, ONLY_ENGINES, ANALYZE_ONLY, AGAINST)
 """What a top-level key may be beside the sections of the schema."""
+
+
+_TRUTH: Final = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0", "null", "none", "~", ""), False),
+}
+
+_SNAKEMAKE_KEY: Final = re.compile(r"[a-zA-Z_][\w-]*\w$")
+"""What Snakemake takes for the KEY of KEY=VALUE; any other ends in a traceback."""
+
+
+def _analyze_only(value: Any) -> bool:
+    truth = _TRUTH.get(str(value if value is not None else "").strip().lower())
+    if truth is None:
+        raise BenchmarkError(f"{ANALYZE_ONLY}: {value!r} is neither true nor false; write one of them")
+    return truth
+
+
+class Given(NamedTuple):
+    """What files and command line gave: the configuration without the keys that are none of its own, and these."""
+
+    config: dict[str, Any]
+    analyze_only: bool
+    against: Any
+
+
+def as_given(merged: Mapping[str, Any], entries: Iterable[str]) -> Given:
+    """What Snakemake merged, with the text of KEY=VALUE entries in place of what it took for a number.
+
+    `output_dir=2026_11_28` is a folder of that name, though Python reads a number in it. Raises BenchmarkError for an
+    analyze_only that says neither yes nor no.
+    """
+    texts = {key: text.strip("'\"") for key, _, text in (entry.partition("=") for entry in entries)}
+    taken = [key for key in COMMAND_LINE_KEYS if key in texts and isinstance(merged.get(key), (int, float))]
+    config = {**merged, **{key: texts[key] for key in taken}}
+    return Given(config, _analyze_only(config.pop(ANALYZE_ONLY, None)), config.pop(AGAINST, None))
+
+
+def named_engines(value: Any) -> list[str] | None:
+    """Names that the key only_engines gives: a list, or a text with commas; None where it leaves no engine out."""
+    if value is None or value == "null":
+        return None
+    names = value if isinstance(value, (list, dict)) else str(value).split(",")
+    return [str(name).strip() for name in names if str(name).strip()]
+
+
+def _leaves(rules: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Keys of the schema that stand in no list."""
+    for key, rule in rules.get("properties", {}).items():
+        yield from _leaves(rule, (*above, key)) if "properties" in rule else [(*above, key)]
+
+
+def meant_key(key: str) -> tuple[str, ...] | None:
+    """The key below a section that a top-level key, dotted or not, was probably meant to be; None where none is."""
+    leaves = {".".join(leaf): leaf for leaf in _leaves(schema("config"))}
+    by_name = {leaf[-1]: leaf for leaf in reversed(leaves.values())}
+    for known, word in ((leaves, key), (by_name, key.rpartition(".")[2])):
+        if match := difflib.get_close_matches(word, known, n=1, cutoff=KEY_SIMILARITY):
+            return known[match[0]]
+    return None
+
+
+def to_type(key: tuple[str, ...], value: str = "…") -> str:
+    """How a key of the configuration is set on the command line."""
+    shortcut = next((name for name, path in SHORTCUTS.items() if path == key), None)
+    if shortcut is not None:
+        return f"--config {shortcut}={value}"
+    nested = value
+    for part in reversed(key[1:]):
+        nested = f"{{{part}: {nested}}}"
+    return f"--config '{key[0]}={nested}'"
+
+
+def entry_problem(entry: str) -> str | None:
+    """What is wrong with a word behind --config that Snakemake itself does not take, and what to type instead."""
+    key, equals, value = entry.partition("=")
+    if not equals:
+        return f"--config: {entry!r} is no KEY=VALUE; targets and files go before --config"
+    if _SNAKEMAKE_KEY.match(key):
+        return None
+    meant = meant_key(key)
+    if meant is None:
+        return f"--config: there is no key {key!r}; config/README.md has them all"
+    shown = value if re.fullmatch(r"[\w./+-]+", value) else "…"
+    return f"--config: a key below a section goes into braces; for {'.'.join(meant)} type {to_type(meant, shown)}"
 
 
 def _typed(content: Any, rules: Mapping[str, Any]) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from benchmark_runner.conformance.evidence import Evidence, gather
 from benchmark_runner.conformance.outcome import Outcome, run_for_checks
 from benchmark_runner.conformance.specs import Setup
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.jsonio import write_json
+from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.launch.cores import divide_cores, read_topology
 from benchmark_runner.launch.device import VISIBLE, visible_gpu
 from benchmark_runner.launch.program import missing_program, read_build
@@ -41,7 +40,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--engine", required=True, help="name of the engine in the configuration")
     parser.add_argument("--out", type=Path, required=True, help="where the findings are put, as JSON")
     parser.add_argument("--work", type=Path, required=True, help="folder for specs, events and logs of the runs")
-    parser.add_argument("--options", type=json.loads, default={}, help="the engine's options, as JSON")
+    parser.add_argument("--options", type=Path, help="JSON file with the engine's options; by default none")
     parser.add_argument("--weights", help="weight file inside the model's folder; by default the one that is there")
     parser.add_argument("--dtype", choices=["f32", "f16", "bf16"], default="f32")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
@@ -112,7 +111,7 @@ def main(argv: Sequence[str]) -> int:
         dtype=options.dtype,
         device=options.device,
         threads=options.threads,
-        options=options.options,
+        options={} if options.options is None else read_json(options.options),
     )
     environment = _environment(options.device, options.threads)
 

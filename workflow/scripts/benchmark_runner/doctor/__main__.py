@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import socket
@@ -19,7 +18,7 @@ from benchmark_runner.doctor.configured import configuration
 from benchmark_runner.doctor.examination import conclusion, examine
 from benchmark_runner.doctor.finding import Finding
 from benchmark_runner.errors import exit_status
-from benchmark_runner.jsonio import write_json
+from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.schemas import require_valid
 
 SCHEMA_VERSION: Final = 1
@@ -64,14 +63,14 @@ def table(findings: Sequence[Finding], width: int) -> str:
 def main(argv: Sequence[str]) -> int:
     """Examine this machine for a resolved configuration; what is absent is a finding, never an error."""
     parser = argparse.ArgumentParser(prog="benchmark_runner.doctor", description=main.__doc__)
-    parser.add_argument("--config", type=json.loads, required=True, help="resolved configuration as JSON")
+    parser.add_argument("--config", type=Path, required=True, help="file with the configuration and its problems")
     parser.add_argument("--engines-folder", type=Path, required=True, help="folder with the adapters")
-    parser.add_argument("--problems", type=json.loads, default=[], help="what is wrong with the configuration, as JSON")
     parser.add_argument("--watch-seconds", type=float, default=WATCH_SECONDS, help="how long other load is watched")
     parser.add_argument("--out", type=Path, required=True, help="doctor.json")
     arguments = parser.parse_args(argv)
-    campaign = load_campaign(arguments.config, [], arguments.engines_folder)
-    findings = [configuration(arguments.problems), *examine(campaign, arguments.watch_seconds)]
+    given = read_json(arguments.config)
+    campaign = load_campaign(given["config"], [], arguments.engines_folder)
+    findings = [configuration(given["problems"]), *examine(campaign, arguments.watch_seconds)]
     document = {
         "schema_version": SCHEMA_VERSION,
         "examined_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import textwrap
@@ -93,11 +92,11 @@ def main(argv: Sequence[str]) -> int:
     """Print the forecast of a plan.json. It changes with every finished launch, so no file holds it."""
     parser = argparse.ArgumentParser(prog="benchmark_runner.planning.forecast", description=main.__doc__)
     parser.add_argument("--plan", type=Path, required=True, help="plan.json of the configuration")
-    parser.add_argument("--config", type=json.loads, required=True, help="resolved configuration as JSON")
+    parser.add_argument("--config", type=Path, required=True, help="file with the resolved configuration")
     parser.add_argument("--engines-folder", type=Path, required=True, help="folder with the adapters")
     arguments = parser.parse_args(argv)
     plan = read_json(arguments.plan)
-    campaign = load_campaign(arguments.config, [], arguments.engines_folder)
+    campaign = load_campaign(read_json(arguments.config)["config"], [], arguments.engines_folder)
     owed = {launch.position for launch in campaign.owed_launches.values()}
     output_dir = Path(campaign.output_dir)
     # plan.json reckons with what was measured when it was written; since then more may have been.
