@@ -84,13 +84,13 @@ def test_what_the_engine_did_beside_its_work_is_a_warning():
     assert warnings_of_engine(quiet, report, may_use_gpu=False, device="cpu") == []
 
 
-STEADY = {"interval_ms": 100, "stopped_ms": {}, "longest_gap_ms": 590.0}
+STEADY = {"interval_ms": 100, "stopped_ms": {}, "longest_gap_ms": 340.0}
 
 
 def test_a_standstill_is_a_warning_by_what_stood_still():
     assert warnings_of_standstill(STEADY, 0.001) == []
     assert warnings_of_standstill(STEADY | {"longest_gap_ms": None}, 0.0) == []
-    held_up = STEADY | {"stopped_ms": {"the engine": 1500.0}, "longest_gap_ms": 610.0}
+    held_up = STEADY | {"stopped_ms": {"the engine": 1500.0}, "longest_gap_ms": 360.0}
     found = warnings_of_standstill(held_up, 9000.0)
     assert kinds(found) == ["stopped", "sampling_gap", "suspended"]
     assert "the engine was stopped" in found[0]["message"] and "1.5 s" in found[0]["message"]

@@ -25,8 +25,8 @@ MEMORY_PER_WEIGHTS: Final = 2.2
 # Chosen: a tenth of a core over a whole launch is more than the services of an idle system use.
 FOREIGN_PERCENT: Final = 10.0
 
-# Chosen: a monitor that is held up for half a second beyond its interval was not merely late.
-GAP_MS: Final = 500.0
+# Chosen: a monitor that is held up for a quarter of a second beyond its interval was not merely late.
+GAP_MS: Final = 250.0
 # Chosen: the two clocks are read some microseconds apart.
 SUSPENDED_MS: Final = 10.0
 

@@ -29,7 +29,7 @@ READY_LIMIT_SECONDS: Final = 60.0
 # Chosen: it writes two lines and exits.
 STOP_LIMIT_SECONDS: Final = 20.0
 KEY: Final = "monitor"
-# Chosen: a monitor that writes no sample for so long beyond its interval is stopped, or hangs in a driver's call.
+# Chosen: who stopped the monitor for so long does not mean to let it go on; a driver's call may take some seconds.
 STOPPED_SECONDS: Final = 5.0
 HANGS_SECONDS: Final = 30.0
 # Chosen: for so long nobody need look after the engine's memory instead.
@@ -46,20 +46,29 @@ def highest_values(system: Mapping[str, Any]) -> Limits:
 
 
 class Silence:
-    """For how long the monitor has written no sample, seen by the size of its file."""
+    """For how long the monitor has written no sample beyond its interval, or has been stopped."""
 
-    def __init__(self, metrics: Path) -> None:
-        self._metrics = metrics.open("rb")  # known by descriptor: whatever becomes of its name
+    def __init__(self, metrics: Path, pid: int, interval_seconds: float) -> None:
+        self._metrics = os.open(metrics, os.O_RDONLY | os.O_CLOEXEC)  # whatever becomes of its name
+        self._pid = pid
+        self._interval_seconds = interval_seconds
         self._bytes = -1
-        self._since = self._looked = time.monotonic()
+        self._written = self._running = self._looked = time.monotonic()
 
-    def seconds(self) -> float:
-        """Time without a sample; begins anew where this process was held up itself, since it may have been both."""
-        now, written = time.monotonic(), os.fstat(self._metrics.fileno()).st_size
-        if written != self._bytes or now - self._looked > 2 * LOOK_SECONDS:
-            self._bytes, self._since = written, now
+    def look(self) -> tuple[float, float]:
+        """Time without a sample that is due, and time in which it was stopped, unit: s.
+
+        Both begin anew where this process was held up itself, since it may have been both.
+        """
+        now, size = time.monotonic(), os.fstat(self._metrics).st_size
+        held_up = now - self._looked > 2 * LOOK_SECONDS
+        process = read_process(self._pid)
+        if held_up or size != self._bytes:
+            self._bytes, self._written = size, now
+        if held_up or process is None or process.state not in STOPPED_STATES:
+            self._running = now
         self._looked = now
-        return now - self._since
+        return now - self._written - self._interval_seconds, now - self._running
 
 
 def monitor_command(
@@ -153,7 +162,7 @@ class Sidecar:
                 f"the monitor was not ready after {READY_LIMIT_SECONDS:g} s", EXIT_MONITOR_DIED
             )
         self._lines()
-        self._silence = Silence(self._metrics)
+        self._silence = Silence(self._metrics, self.pid, self._interval_seconds)
 
     def _tell(self, line: str) -> None:
         try:
@@ -170,23 +179,21 @@ class Sidecar:
 
     def _look(self) -> set[str]:
         """Whether it still samples; its key where this process saw a limit exceeded in its place."""
-        silent_seconds = self._silence.seconds() - self._interval_seconds
-        if silent_seconds < SILENT_SECONDS or self._engine is None:
+        silent_seconds, stopped_seconds = self._silence.look()
+        if max(silent_seconds, stopped_seconds) < SILENT_SECONDS or self._engine is None:
             return set()
         sample: Sample = {}
         self._engine.read(sample)
         if (alert := exceeded(sample, self._limits)) is not None:
             self._own_alerts.append(alert)
             return {KEY}
-        process = read_process(self.pid)
-        stopped = process is not None and process.state in STOPPED_STATES
-        if silent_seconds >= (STOPPED_SECONDS if stopped else HANGS_SECONDS):
-            how = "was stopped (SIGSTOP, or a debugger)" if stopped else "hung"
-            raise InterruptedLaunchError(
-                f"the monitor {how} and took no sample for {silent_seconds:.0f} s, so nobody watched the engine",
-                EXIT_MONITOR_DIED,
-            )
-        return set()
+        if stopped_seconds >= STOPPED_SECONDS:
+            what = f"was stopped (SIGSTOP, or a debugger) for {stopped_seconds:.0f} s"
+        elif silent_seconds >= HANGS_SECONDS:
+            what = f"hung: it took no sample for {silent_seconds:.0f} s beyond its interval"
+        else:
+            return set()
+        raise InterruptedLaunchError(f"the monitor {what}, so nobody watched the engine", EXIT_MONITOR_DIED)
 
     def alerts(self) -> list[Alert]:
         """Limits that it reports, when wait() has given its key; raises InterruptedLaunchError where it has died."""

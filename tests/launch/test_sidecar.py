@@ -1,0 +1,58 @@
+"""Whether the monitor still watches, as the launch command sees it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from benchmark_runner.launch import sidecar
+from benchmark_runner.launch.sidecar import Silence
+from launch_case import killed_at_last, wait_for
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that only the test moves."""
+    now = [100.0]
+    monkeypatch.setattr(sidecar.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_silence_is_time_without_growth_beyond_the_interval(tmp_path, clock):
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_text("start")
+    silence = Silence(metrics, os.getpid(), 0.5)
+    for second in (101, 102, 103):
+        clock[0] = second
+        metrics.write_text("start" + second * "x")
+        assert silence.look() == (-0.5, 0.0)
+    for second in (104, 105, 106):
+        clock[0] = second
+        silent, stopped = silence.look()
+    assert (silent, stopped) == (2.5, 0.0)
+    metrics.unlink()  # known by descriptor
+    clock[0] = 107
+    assert silence.look() == (3.5, 0.0)
+
+
+def test_what_held_up_the_launch_command_is_not_held_against_the_monitor(tmp_path, clock):
+    (tmp_path / "m").touch()
+    silence = Silence(tmp_path / "m", os.getpid(), 0.0)
+    clock[0] = 101
+    silence.look()
+    clock[0] = 161
+    assert silence.look() == (0.0, 0.0)
+
+
+def test_a_stopped_monitor_is_seen_whatever_its_interval(tmp_path):
+    (tmp_path / "m").touch()
+    with killed_at_last(subprocess.Popen(["sleep", "600"])) as process:
+        silence = Silence(tmp_path / "m", process.pid, 60.0)
+        assert silence.look()[1] == 0.0
+        process.send_signal(signal.SIGSTOP)
+        wait_for(lambda: silence.look()[1] > 0.0, "the stop")
+        process.send_signal(signal.SIGCONT)
+        wait_for(lambda: silence.look()[1] == 0.0, "the end of the stop")
