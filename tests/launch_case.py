@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -41,7 +42,7 @@ MANIFEST = {
     "identity": "tiny-1",
     "weights": "model.safetensors",
     "weights_bytes": 1000,
-    "files": {"model.safetensors": {"sha256": "0" * 64, "bytes": 1000}},
+    "files": {"model.safetensors": {"sha256": hashlib.sha256(bytes(1000)).hexdigest(), "bytes": 1000}},
     "architecture": {"vocab_size": 1200},
 }
 
@@ -106,6 +107,7 @@ class LaunchCase:
             ],
         }
         (folder / "model").mkdir()
+        (folder / "model" / "model.safetensors").write_bytes(bytes(1000))
         for name, content in (("plan", self.plan), ("prompts", PROMPTS), ("manifest", MANIFEST)):
             (folder / f"{name}.json").write_text(json.dumps(content))
 

@@ -265,3 +265,13 @@ def test_a_second_build_waits_for_the_first(tmp_path, capsys):
     thread.join(10)
     assert entered.is_set()
     assert "waiting for another build" in capsys.readouterr().err
+
+
+def test_an_edit_of_the_checkout_changes_a_python_adapter_with_its_next_build(python):
+    record = python.build()
+    said, main_file = python.said("x"), python.root / "engines" / "tiny-bench" / "main.py"
+    assert set(record["sources"]["files"]) >= {"tiny-bench/main.py"}
+    main_file.write_text("print('edited')\n", encoding="utf-8")
+    assert python.said("x") == said
+    assert python.build()["sources"] != record["sources"]
+    assert python.said() == "edited"

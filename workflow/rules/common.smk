@@ -129,6 +129,8 @@ def part(name):
 
 def build_records(wildcards=None):
     """Build records of all engines: no launch starts before every engine is there, or blocks would fall apart."""
+    if CAMPAIGN.owed_launches:
+        workflow.dag.forcefiles.update(CAMPAIGN.stale_builds())
     return [engine.build_record for engine in CAMPAIGN.builds.values()]
 
 

@@ -23,6 +23,7 @@ rule run_launch:
         plan=f"{OUT}/plan.json",
         prompts=f"{OUT}/prompts.json",
         manifest=f"{OUT}/model/manifest.json",
+        model=ancient(f"{MODEL.path}/config.json"),
         builds=build_records,
         weights=CAMPAIGN.weights.manifests,
     output:

@@ -46,6 +46,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 def _built(adapter: Adapter, options: argparse.Namespace, log: IO[str]) -> dict[str, Any]:
     """The parts of the record that only a build that succeeded knows."""
+    source = source_hash(adapter)
     try:
         if adapter.language == "rust":
             rust = build_rust(adapter, options.device, options.cache.absolute(), options.binary, log)
@@ -58,14 +59,18 @@ def _built(adapter: Adapter, options: argparse.Namespace, log: IO[str]) -> dict[
         else:
             made = build_python(adapter, options.environment_root, options.binary, log)
             parts = {"python": made.python, "packages": made.packages}
+            parts |= {"sources": made.sources, "environment": made.environment}
         content = options.binary.read_bytes()
     except OSError as error:
         raise BuildError(
             f"{error.filename or adapter.name}: {error.strerror}", "free space or rights for it, then run again"
         ) from error
+    if source_hash(adapter) != source:
+        raise BuildError("its source was changed while it was built", "run the same command again")
     return {
         **parts,
         "status": "built",
+        "source_sha256": source,
         "binary_sha256": hashlib.sha256(content).hexdigest(),
         "binary_bytes": len(content),
     }
@@ -91,7 +96,7 @@ def main(argv: Sequence[str]) -> int:
     record: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         **dict.fromkeys(("reason", "remedy", "missing_tool", "binary_sha256", "binary_bytes")),
-        **dict.fromkeys(("compiler", "flags", "python", "cuda_toolkit")),
+        **dict.fromkeys(("compiler", "flags", "python", "cuda_toolkit", "sources", "environment")),
         "adapter": adapter.name,
         "language": adapter.language,
         "device": options.device,
@@ -108,7 +113,7 @@ def main(argv: Sequence[str]) -> int:
             say(f"{adapter.name} is unavailable: {error.reason}\n{error.remedy}")
             record |= _unavailable(error, options.binary)
     record["built_at"] = datetime.now(UTC).isoformat(timespec="seconds")
-    record["duration_ms"] = (time.monotonic_ns() - began_ns) // NS_PER_MS
+    record["duration_ms"] = int((time.monotonic_ns() - began_ns) / NS_PER_MS)
     require_valid("build", record, str(options.record))
     write_json(options.record, record)
     return 0

@@ -11,9 +11,10 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from benchmark_runner.build.adapter import REMEDIES, Adapter, find_tool
+from benchmark_runner.build.source import copy_sources
 from benchmark_runner.build.tools import (
     BuildError,
     alone,
@@ -23,6 +24,7 @@ from benchmark_runner.build.tools import (
     run_tool,
 )
 from benchmark_runner.jsonio import write_json
+from benchmark_runner.launch.identity import installed_names
 from benchmark_runner.terminal import say
 
 STAMP: Final = "complete.json"
@@ -48,6 +50,8 @@ class PythonBuild:
 
     python: str
     packages: dict[str, str]
+    sources: dict[str, Any]
+    environment: dict[str, Any]
 
 
 def environment_folder(root: Path, adapter: Adapter) -> Path:
@@ -56,8 +60,8 @@ def environment_folder(root: Path, adapter: Adapter) -> Path:
     return root / f"{adapter.name}-{key[:_HASH_CHARACTERS]}"
 
 
-def launcher(adapter: Adapter, environment: Path, binary: Path) -> str:
-    """Text of the program that runs the adapter's main file with the environment's Python."""
+def launcher(adapter: Adapter, environment: Path, sources: Path, binary: Path) -> str:
+    """Text of the program that runs the copy of the adapter's main file with the environment's Python."""
     assert adapter.environment is not None
     here = binary.parent.resolve()
 
@@ -65,9 +69,8 @@ def launcher(adapter: Adapter, environment: Path, binary: Path) -> str:
         # The environment's python is a link to another installation, which must not be followed.
         return shlex.quote(os.path.relpath(path.parent.resolve() / path.name, here))
 
-    return _LAUNCHER.format(
-        name=adapter.name, python=relative(environment / "bin" / "python"), main=relative(adapter.environment.main)
-    )
+    main = sources / adapter.name / adapter.environment.main.relative_to(adapter.folder)
+    return _LAUNCHER.format(name=adapter.name, python=relative(environment / "bin" / "python"), main=relative(main))
 
 
 def installed_packages(environment: Path) -> dict[str, str]:
@@ -127,5 +130,7 @@ def build_python(adapter: Adapter, root: Path, binary: Path, log: IO[str]) -> Py
     with alone(root / f".{folder.name}.making", adapter.name):
         if not _is_complete(folder):
             _make_environment(uv, adapter, folder, log)
-    install_program(launcher(adapter, folder, binary).encode(), binary)
-    return PythonBuild(platform.python_version(), installed_packages(folder))
+        sources = copy_sources(adapter, root)
+    install_program(launcher(adapter, folder, Path(sources["folder"]), binary).encode(), binary)
+    environment = {"folder": str(folder), "installed": installed_names(folder)}
+    return PythonBuild(platform.python_version(), installed_packages(folder), sources, environment)

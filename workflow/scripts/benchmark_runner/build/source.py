@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from benchmark_runner.build.adapter import Adapter
+from benchmark_runner.hashes import fingerprint
 
 _UNBUILT_FOLDERS: Final = frozenset({"target", "tests", "__pycache__"})
 """Folders whose content never becomes part of the program; those with a leading dot are caches of tools too."""
@@ -23,6 +25,31 @@ def _source_files(folder: Path) -> Iterator[Path]:
         for name in files:
             if not name.startswith(".") and Path(name).suffix not in _UNBUILT_SUFFIXES:
                 yield Path(parent) / name
+
+
+def copy_sources(adapter: Adapter, root: Path) -> dict[str, Any]:
+    """Copy what a Python adapter runs to a folder below root that is named by its content.
+
+    What is measured is so what was hashed, whatever happens to the checkout meanwhile. Gives the record's field
+    `sources`: the folder, and the SHA-256 of each file by its name in it.
+    """
+    files = {
+        f"{folder.name}/{path.relative_to(folder).as_posix()}": path.read_bytes()
+        for folder in (adapter.folder, *adapter.shared)
+        for path in _source_files(folder)
+    }
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+    target = root / f"{adapter.name}.source-{fingerprint(hashes)}"
+    if all((target / name).is_file() and (target / name).read_bytes() == files[name] for name in files):
+        return {"folder": str(target), "files": hashes}
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    for name, content in files.items():
+        (partial / name).parent.mkdir(parents=True, exist_ok=True)
+        (partial / name).write_bytes(content)
+    if target.exists():
+        shutil.rmtree(target)
+    partial.rename(target)
+    return {"folder": str(target), "files": hashes}
 
 
 def _settings(adapter: Adapter) -> str:

@@ -14,7 +14,7 @@ from benchmark_runner.build.source import cuda_request
 from benchmark_runner.campaign.attempts import attempts_made, is_owed, set_aside
 from benchmark_runner.campaign.checks import campaign_problems, underpowered
 from benchmark_runner.campaign.continued import iterations_per_launch
-from benchmark_runner.campaign.engines import Engine, brought_notices, campaign_engines, engine_is_back
+from benchmark_runner.campaign.engines import Engine, brought_notices, campaign_engines, engine_is_back, is_stale
 from benchmark_runner.campaign.machine import notice, this_machine
 from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import randomised_blocks
@@ -26,9 +26,7 @@ from benchmark_runner.hashes import file_sha256, fingerprint
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.version import MEASURE_VERSION
 from benchmark_runner.model.fidelity_prompts import DEFAULT_PROMPTS
-
-HASHES = Path(".benchmark_runner") / "hashes.json"
-"""Remembers the hashes of large files, relative to the current folder."""
+from benchmark_runner.model.manifest import HASHES
 
 _UNMEASURED_SYSTEM_KEYS = ("launch_timeout_seconds", "load_timeout_seconds", "iteration_timeout_seconds", "strict")
 """Keys of `system` that decide how long the runner waits and whether it begins, not what a launch measured."""
@@ -209,6 +207,10 @@ class Campaign:
         """Options of each engine."""
         return [dict(engine.options) for engine in self.engines.values()]
 
+    def stale_builds(self) -> list[str]:
+        """Build records that tell of a program which is gone or was replaced: it is built again before a launch."""
+        return [f"{binary}.build.json" for binary, engine in self.builds.items() if is_stale(engine)]
+
     def notices(self) -> list[str]:
         """A line for each thing that the launches ahead ask for and that is not here."""
         if not self.owed_launches:
@@ -238,6 +240,8 @@ class Campaign:
         built = record.is_file() and read_json(record)["status"] == "built"
         missing = None if built else adapters.missing_tool(adapter, device)
         parts = {"source": engine.source, "device": engine.build_device or "", "missing_tool": missing or ""}
+        if adapter.language == "python":
+            parts["sources"] = "copied"  # programs of before run the checkout
         cuda = cuda_request(adapter, device, os.environ.get(adapters.CAPABILITY_VARIABLE))
         return parts if cuda is None else {**parts, "cuda": cuda}
 

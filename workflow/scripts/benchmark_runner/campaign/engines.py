@@ -14,6 +14,7 @@ from benchmark_runner.configuration.names import CONTROL_SUFFIX
 from benchmark_runner.hashes import file_sha256
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.model.formats import DERIVED, SAFETENSORS
+from benchmark_runner.model.manifest import HASHES, altered
 
 ABSENT: Final = "absent"
 """In place of the hash of a file that is not there."""
@@ -140,6 +141,17 @@ def brought_notices(engines: Iterable[Engine], engines_folder: Path) -> Iterator
             f"note: {engine.name} needs {brought.what}, and its {where}: its launches will be unavailable; "
             f"{brought.remedy}"
         )
+
+
+def is_stale(engine: Engine) -> bool:
+    """Whether a build succeeded whose program, or the source that it runs, is gone or another one now."""
+    record = Path(f"{engine.binary_path}.build.json")
+    build = read_json(record) if record.is_file() else {}
+    if build.get("status") != "built":
+        return False
+    binary, sources = Path(engine.binary_path), build.get("sources") or {"folder": ".", "files": {}}
+    changed = altered(binary.parent, {binary.name: build["binary_sha256"]}, HASHES)
+    return bool(changed or altered(Path(sources["folder"]), sources["files"], HASHES))
 
 
 def engine_is_back(engine: Engine, engines_folder: Path) -> bool:

@@ -15,6 +15,7 @@ from benchmark_runner.launch.arrival import doubt
 from benchmark_runner.launch.cooldown import seconds_left, wait_until_cool
 from benchmark_runner.launch.cores import Cores
 from benchmark_runner.launch.device import Device
+from benchmark_runner.launch.identity import altered_file, holds
 from benchmark_runner.launch.inputs import Inputs, missing_engine
 from benchmark_runner.launch.log import Log
 from benchmark_runner.launch.machine_lock import lock_path, machine_alone
@@ -52,6 +53,7 @@ from benchmark_runner.launch.sidecar import Sidecar, highest_values, monitor_com
 from benchmark_runner.launch.spec import build_spec
 from benchmark_runner.launch.workplace import draw, prepared
 from benchmark_runner.locks import this_process
+from benchmark_runner.model.manifest import HASHES
 from benchmark_runner.monitor.gpu import Gpu
 from benchmark_runner.monitor.probe import Sample
 from benchmark_runner.monitor.summary import Metrics, summarise, take_apart
@@ -86,6 +88,10 @@ CORES_REMEDY: Final = (
 CUDA_REMEDY: Final = (
     "Name a GPU that this process may use (system.gpu_device, CUDA_VISIBLE_DEVICES), or set system.device: auto"
 )
+
+
+SPEC: Final = "spec.json"
+ALTERED_REMEDY: Final = "Run the same command again, which plans with the files as they are; or put back what was there"
 
 
 class MeasuredAlreadyError(Exception):
@@ -141,6 +147,8 @@ class Launch:
             clear_folder(self.folder)
             if (missing := missing_engine(self.inputs)) is not None:
                 return Outcome("unavailable", missing.reason, missing.remedy)
+            if (altered := altered_file(self.inputs, HASHES)) is not None:
+                return Outcome("unavailable", altered, ALTERED_REMEDY)
             begin = take_snapshot()
             with self.stopwatch.part("preflight_ms"):
                 device, cores, gpu = choose_place(self.inputs.system, self.inputs.engine)
@@ -152,7 +160,16 @@ class Launch:
             self._suspended_ns = suspended_ns()
             self.record["drawn"] = self.workplace.describe()
             self._events = held.enter_context(prepared(self.workplace, self.folder))
-            return self._beside_monitor(watch, machine, cores, device, begin)
+            return self._unless_altered(self._beside_monitor(watch, machine, cores, device, begin))
+
+    def _unless_altered(self, outcome: Outcome) -> Outcome:
+        """The outcome, unless something that the launch ran was changed while it ran."""
+        altered = altered_file(self.inputs, HASHES)
+        if altered is None and not holds(self.folder / SPEC, self.record["spec"]):
+            altered = f"{self.folder / SPEC} is not the spec that the engine was given"
+        if outcome.status != "ok" or altered is None:
+            return outcome
+        return Outcome("failed", f"{altered}, while the launch ran", ALTERED_REMEDY)
 
     def _tell_waiting(self, holder: str) -> None:
         line = waiting_line(self.record, holder)

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.model.formats import DERIVED, SAFETENSORS
-from benchmark_runner.model.manifest import remembered_hashes
+from benchmark_runner.model.manifest import altered
 
 ROOT: Final = Path("models") / "derived"
 """Below the current folder: a folder of the user's is never written to."""
@@ -72,12 +72,9 @@ def require_unaltered(folder: Path, cache_file: Path) -> None:
     if not (folder / MANIFEST).is_file():
         return
     files = read_json(folder / MANIFEST)["files"]
-    absent = [name for name in files if not (folder / name).is_file()]
-    present = [name for name in files if name not in absent]
-    found = remembered_hashes(folder, present, cache_file)
-    altered = absent + [name for name in present if found[name] != files[name]["sha256"]]
-    if altered:
+    changed = altered(folder, {name: entry["sha256"] for name, entry in files.items()}, cache_file)
+    if changed:
         raise BenchmarkError(
-            f"{folder / altered[0]} is not the file that {MANIFEST} beside it describes: it was changed or removed; "
+            f"{changed[0]} is not the file that {MANIFEST} beside it describes: it was changed or removed; "
             f"delete {folder} and run again, which makes it anew"
         )

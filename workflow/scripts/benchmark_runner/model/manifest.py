@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,9 @@ from benchmark_runner.model.recipes import RECIPES
 from benchmark_runner.model.source import carried_source, require_made
 
 SCHEMA_VERSION: Final = 1
+
+HASHES: Final = Path(".benchmark_runner") / "hashes.json"
+"""Remembers the hashes of large files, relative to the current folder."""
 
 MAKERS: Final = ("folder", "embedded", "synthetic", "hugging_face")
 """Kinds of source; a folder is the user's own."""
@@ -31,18 +34,26 @@ def _read_cache(cache_file: Path) -> dict[str, str]:
 
 
 def remembered_hashes(folder: Path, names: Sequence[str], cache_file: Path) -> dict[str, str]:
-    """SHA-256 of each file, by name; read only where cache_file does not know its name, size, time and inode."""
+    """SHA-256 of each file, by name; read only where cache_file does not know its name, size, times and inode."""
     cache = _read_cache(cache_file)
     known, hashes = dict(cache), {}
     for name in names:
         status = (folder / name).stat()
-        key = f"{name}:{status.st_size}:{status.st_mtime_ns}:{status.st_ino}"
+        # The time of change is the kernel's own: a file that was written and given its old time back is read again.
+        key = f"{name}:{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_dev}:{status.st_ino}"
         if key not in known:
             known[key] = file_sha256(folder / name)
         hashes[name] = known[key]
     if known != cache:
         write_json(cache_file, known)
     return hashes
+
+
+def altered(folder: Path, expected: Mapping[str, str], cache_file: Path) -> list[Path]:
+    """Files of a folder that are missing or have not the expected SHA-256; expected goes by name."""
+    present = [name for name in expected if (folder / name).is_file()]
+    found = remembered_hashes(folder, present, cache_file)
+    return [folder / name for name in expected if found.get(name) != expected[name]]
 
 
 def folder_identity(path: Path, cache_file: Path) -> tuple[str, dict[str, str]]:

@@ -1,0 +1,81 @@
+"""Is what a launch runs what its identity was made from? Asked before the engine starts and after it has ended.
+
+Program, sources of a Python adapter, weights and files that options name are held against the hashes that the plan, the
+build record and the manifests tell. A file is read only where its size, times or inode are not those of the last time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.jsonio import read_json
+from benchmark_runner.launch.inputs import Inputs
+from benchmark_runner.model.manifest import altered
+
+Hashes = Mapping[str, str]
+
+
+def _of_program(inputs: Inputs) -> Iterator[tuple[Path, Hashes]]:
+    """(folder, hash by name) of what the engine's process runs."""
+    build, binary = inputs.build or {}, inputs.binary
+    # What the plan says of an adapter is the hash of its source.
+    expected = build.get("binary_sha256") if build or inputs.engine["adapter"] else inputs.engine.get("source")
+    if expected is not None:
+        yield binary.parent, {binary.name: expected}
+    if (copied := build.get("sources")) is not None:
+        yield Path(copied["folder"]).absolute(), copied["files"]
+
+
+def _of_weights(inputs: Inputs) -> tuple[Path, Hashes]:
+    opened: Mapping[str, Any] = inputs.derived.manifest if inputs.derived else inputs.manifest
+    return inputs.model_dir, {name: entry["sha256"] for name, entry in opened["files"].items()}
+
+
+def _added(folder: Path, expected: Hashes) -> Iterator[Path]:
+    """Files beside those of a program, which it might import in place of others; Python's caches aside."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts and path.relative_to(folder).as_posix() not in expected:
+            yield path
+
+
+def _altered_option(inputs: Inputs, cache_file: Path) -> Iterator[Path]:
+    """The file that an option names and the user brought: its hash is one of those that options name."""
+    brought = inputs.engine.get("brought")
+    named = [Path(value) for value in inputs.engine["options"].values() if isinstance(value, str)]
+    files = [path for path in named if path.is_absolute()]
+    if brought is not None and all(any(altered(path.parent, {path.name: brought}, cache_file)) for path in files):
+        yield from files[:1]
+
+
+def installed_names(environment: Path) -> list[str]:
+    """Packages of a Python environment by the names of their folders, which hold the versions: no file is read."""
+    return sorted(folder.name for folder in environment.glob("lib/python*/site-packages/*.dist-info"))
+
+
+def holds(file: Path, content: Any) -> bool:
+    """Whether a JSON file still has the content that was written to it."""
+    try:
+        return bool(read_json(file) == content)
+    except BenchmarkError:
+        return False
+
+
+def altered_file(inputs: Inputs, cache_file: Path) -> str | None:
+    """The first file that is not what the launch's identity was made from, in words; None where all are."""
+    build, planned = inputs.build or {}, inputs.engine.get("source")
+    if build.get("source_sha256", planned) != planned:
+        return f"{inputs.engine['binary_path']} was built from other source than was planned"
+    for folder, expected in (*_of_program(inputs), _of_weights(inputs)):
+        for path in altered(folder, expected, cache_file):
+            return f"{path} is not the file that this launch was planned with: it was changed or removed"
+    copied, packages = build.get("sources"), build.get("environment")
+    for path in _added(Path(copied["folder"]), copied["files"]) if copied else ():
+        return f"{path} does not belong to the source that this launch was planned with"
+    if packages and installed_names(Path(packages["folder"])) != packages["installed"]:
+        return f"{packages['folder']} has not the packages that the engine was built with"
+    for path in _altered_option(inputs, cache_file):
+        return f"{path}, which an option names, is not the file that this launch was planned with"
+    return None
