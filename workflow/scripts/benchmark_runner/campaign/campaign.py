@@ -194,8 +194,8 @@ class Campaign:
         for launch in self.owed_launches.values():
             if not is_owed(Path(launch.record), engine_is_back=self._is_back[launch.engine]):
                 raise BenchmarkError(
-                    f"{launch.record} was measured while this Snakemake planned; run the same command again, which "
-                    "measures what is owed now"
+                    f"another Snakemake has measured {launch.record} while this one planned; run the same command "
+                    "again, which measures what is owed now"
                 )
 
     def set_aside(self) -> list[str]:
