@@ -115,12 +115,21 @@ def test_a_launch_of_a_changed_program_starts_nothing(tmp_path):
     assert str(FAKE_ENGINE) in record["reason"]
 
 
-@pytest.mark.parametrize("name", ["model/model.safetensors", f"results/launches/fake/quick.{IDENTITY}/1/spec.json"])
-def test_weights_or_a_spec_that_change_while_the_launch_runs_fail_it(tmp_path, name):
+def weights_of(case):
+    return case.folder / "model" / "model.safetensors"
+
+
+def spec_of(case):
+    return (case.out_dir / "events.jsonl").readlink().with_name("spec.json")
+
+
+@pytest.mark.parametrize("which", [weights_of, spec_of])
+def test_weights_or_a_spec_that_change_while_the_launch_runs_fail_it(tmp_path, which):
     case = LaunchCase(tmp_path, options={"load_ms": 1500})
     with killed_at_last(case.start()) as process:
-        wait_for((case.out_dir / "events.jsonl").is_file, "the engine")
-        file = tmp_path / name
+        events = case.out_dir / "events.jsonl"
+        wait_for(lambda: events.is_file() and "load_start" in events.read_text(), "the engine")
+        file = which(case)
         file.write_bytes(file.read_bytes() + b" 1")
         assert process.wait(WAIT_SECONDS) == 0
     record = case.record()

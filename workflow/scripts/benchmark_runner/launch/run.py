@@ -90,7 +90,6 @@ CUDA_REMEDY: Final = (
 )
 
 
-SPEC: Final = "spec.json"
 ALTERED_REMEDY: Final = "Run the same command again, which plans with the files as they are; or put back what was there"
 
 
@@ -165,8 +164,8 @@ class Launch:
     def _unless_altered(self, outcome: Outcome) -> Outcome:
         """The outcome, unless something that the launch ran was changed while it ran."""
         altered = altered_file(self.inputs, HASHES)
-        if altered is None and not holds(self.folder / SPEC, self.record["spec"]):
-            altered = f"{self.folder / SPEC} is not the spec that the engine was given"
+        if altered is None and not holds(self.workplace.spec, self.record["spec"]):
+            altered = f"{self.workplace.spec} is not the spec that the engine was given"
         if outcome.status != "ok" or altered is None:
             return outcome
         return Outcome("failed", f"{altered}, while the launch ran", ALTERED_REMEDY)
