@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tiny_model import LLAMA_3_2_SCALING
+
 Array = NDArray[np.float32]
-SCALED_FROM, KEPT_BELOW, FACTOR = 8192.0, 2048.0, 32.0
-"""Llama 3.2: wavelengths above the first are divided by the factor, those below the second stay, between is blended."""
 
 
 class Llama(NamedTuple):
@@ -25,7 +25,8 @@ class Llama(NamedTuple):
     head_dim: int
     norm_epsilon: float
     rope_theta: float
-    is_scaled: bool
+    scaling: Mapping[str, Any] | None
+    """Llama 3's, of the rotary frequencies."""
 
 
 def of_checkpoint(weights: Mapping[str, Array], config: Mapping[str, Any]) -> Llama:
@@ -38,7 +39,7 @@ def of_checkpoint(weights: Mapping[str, Array], config: Mapping[str, Any]) -> Ll
         config["head_dim"],
         config["rms_norm_eps"],
         config["rope_theta"],
-        config.get("rope_scaling") is not None,
+        config.get("rope_scaling"),
     )
 
 
@@ -82,18 +83,19 @@ def read_lmrs(path: Path) -> Llama:
             weights[f"model.layers.{layer}.{name}.weight"] = values
     weights["model.norm.weight"] = take(hidden, "<f4")
     assert offset == len(data)
-    return Llama(weights, layers, heads, kv_heads, head_dim, epsilon, theta, is_scaled=True)
+    return Llama(weights, layers, heads, kv_heads, head_dim, epsilon, theta, LLAMA_3_2_SCALING)
 
 
 def frequencies(model: Llama) -> Array:
     """Of the rotary embedding's pairs, unit: radians a position."""
     plain = model.rope_theta ** (-np.arange(0, model.head_dim, 2) / model.head_dim)
-    if not model.is_scaled:
+    if model.scaling is None:
         return plain.astype(np.float32)
-    wavelengths = 2 * np.pi / plain
-    smooth = (SCALED_FROM / wavelengths - 1) / (SCALED_FROM / KEPT_BELOW - 1)
-    blended = (1 - smooth) * plain / FACTOR + smooth * plain
-    scaled = np.where(wavelengths > SCALED_FROM, plain / FACTOR, np.where(wavelengths < KEPT_BELOW, plain, blended))
+    low, high, factor = (model.scaling[key] for key in ("low_freq_factor", "high_freq_factor", "factor"))
+    periods = model.scaling["original_max_position_embeddings"] * plain / (2 * np.pi)
+    smooth = (periods - low) / (high - low)
+    blended = (1 - smooth) * plain / factor + smooth * plain
+    scaled = np.where(periods < low, plain / factor, np.where(periods > high, plain, blended))
     return scaled.astype(np.float32)
 
 
@@ -133,7 +135,7 @@ def logits(model: Llama, ids: list[int]) -> Array:
         gate = n @ of("mlp.gate_proj").T
         x = x + (gate / (1 + np.exp(-gate)) * (n @ of("mlp.up_proj").T)) @ of("mlp.down_proj").T
     last = _norm(x[-1], weights["model.norm.weight"], model.norm_epsilon)
-    return weights["model.embed_tokens.weight"] @ last
+    return weights.get("lm_head.weight", weights["model.embed_tokens.weight"]) @ last
 
 
 def greedy(model: Llama, ids: list[int], count: int) -> list[int]:

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 
 from benchmark_runner.campaign.model import locate_model
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.fidelity.tolerances import TOLERANCES
 from benchmark_runner.model import synthetic
 from benchmark_runner.model.chat import render
 from benchmark_runner.model.checkpoint import read_checkpoint
@@ -21,8 +22,11 @@ from benchmark_runner.model.manifest import build_manifest, file_sha256
 from benchmark_runner.model.safetensors_data import as_float32
 from benchmark_runner.model.shapes import TABLE, synthetic_models
 from benchmark_runner.model.synthetic_tokenizer import tokenizer
+from llama_numpy import logits, of_checkpoint
+from tiny_model import LLAMA_3_2_SCALING
 
 NAME = "synthetic-tiny"
+PROOF = "synthetic-tiny-llama3"
 TINY = synthetic_models()[NAME]
 
 
@@ -71,6 +75,27 @@ def test_weights_have_the_spread_of_the_rule_and_norms_are_one(made):
         else:
             assert values.std() == pytest.approx(1 / math.sqrt(tensor.shape[1]), rel=0.03), tensor.name
             assert abs(values.mean()) < 5 * values.std() / math.sqrt(values.size), tensor.name
+
+
+@pytest.mark.parametrize(
+    "dropped",
+    [
+        {"rope_scaling": None},
+        {"rope_scaling": LLAMA_3_2_SCALING},
+        {"lm_head.weight": None},
+        {"rope_theta": 500_000.0},
+    ],
+)
+def test_an_adapter_that_drops_a_part_of_the_proof_shape_is_seen(tmp_path, dropped):
+    folder = tmp_path / PROOF
+    synthetic.make_model(synthetic_models()[PROOF], folder)
+    config = json.loads((folder / "config.json").read_text())
+    weights = {tensor.name: as_float32(tensor) for tensor in read_checkpoint(folder).tensors}
+    kept = {name: values for name, values in weights.items() if name not in dropped}
+    ids = [(37 * place) % 1600 for place in range(2, 62)]
+    right, wrong = (logits(of_checkpoint(*one), ids) for one in ((weights, config), (kept, config | dropped)))
+    assert config["head_dim"] * config["num_attention_heads"] != config["hidden_size"]
+    assert np.abs(right - wrong).mean() > 10 * TOLERANCES["f32"].logits_mean
 
 
 def test_different_tensors_hold_different_weights(made):
