@@ -10,9 +10,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
+from benchmark_runner.build.adapter import load_adapter
+from benchmark_runner.model.checkpoint import read_checkpoint
+from benchmark_runner.model.derive import make_derived
+from benchmark_runner.model.formats import SAFETENSORS
+from benchmark_runner.model.safetensors_data import as_float32
+from benchmark_runner.model.shapes import synthetic_models
+from benchmark_runner.model.synthetic import make_model
 from benchmark_runner.schemas import require_valid
+from llama_numpy import Llama, greedy, logits, of_checkpoint
 
 PROMPT = [504, 3575, 282, 4649, 314]
 """The capital of France is"""
@@ -88,6 +97,40 @@ class Outcome(NamedTuple):
 
 Serve = Callable[..., Outcome]
 
+PROOF_MODEL = "synthetic-tiny-llama3"
+"""A shape with what adapters and converters drop: rotary scaling, an output layer and a head width of its own."""
+
+PROOF_CASES = {"one": case(prompt_ids=[(37 * place) % 1600 for place in range(2, 62)], max_new_tokens=3, eos_ids=[1])}
+
+
+def proof_model(folder: Path, weights_format: str) -> tuple[Path, str, Llama]:
+    """Folder and weights of PROOF_MODEL that an engine of a format opens, and the same as the numpy Llama."""
+    made = folder / PROOF_MODEL
+    make_model(synthetic_models()[PROOF_MODEL], made)
+    config = json.loads((made / "config.json").read_text())
+    tensors = {tensor.name: as_float32(tensor) for tensor in read_checkpoint(made).tensors}
+    llama = of_checkpoint(tensors, config)
+    if weights_format == SAFETENSORS:
+        return made, "model.safetensors", llama
+    derived = make_derived(made, folder / weights_format, weights_format, "f32", {"name": "m", "identity": "0" * 12})
+    return folder / weights_format, derived["weights"], llama
+
+
+def require_proof(binary: Path, folder: Path, weights_format: str) -> None:
+    """Assert that an engine computes PROOF_MODEL as the numpy Llama does, or refuses it with a reason."""
+    made, weights, llama = proof_model(folder, weights_format)
+    spec = make_spec(made, weights, PROOF_CASES, max_seq_len=64, options={"margins": True})
+    outcome = run_adapter(binary, folder, spec, list(PROOF_CASES))
+    if outcome.status != 0:
+        assert outcome.refusal()[1] == "unsupported", outcome.events[-1]
+        return
+    prompt = PROOF_CASES["one"]["prompt_ids"]
+    ids = outcome.ids("one")
+    assert ids == greedy(llama, prompt, len(ids))
+    best = [np.sort(logits(llama, [*prompt, *ids[:place]]))[-2:] for place in range(len(ids))]
+    margins = [float(high - second) for second, high in best]
+    assert outcome.iteration("one")["margins"] == pytest.approx(margins, abs=MARGIN_TOLERANCE)
+
 
 def run_adapter(binary: Path, folder: Path, spec: Mapping[str, Any], names: list[str]) -> Outcome:
     require_valid("spec", spec, "the test's spec")
@@ -146,3 +189,10 @@ class AnswersOfEveryEngine:
         status, kind, message = serve(spec | {"cases": [case(prompt_ids=[*PROMPT, 49152])]}).refusal()
         assert (status, kind) == (2, "bad_spec")
         assert self.UNKNOWN_ID in message
+
+    def test_a_small_llama_with_every_part_is_computed_or_refused(
+        self, request: pytest.FixtureRequest, program: Callable[[str], Path], tmp_path: Path
+    ) -> None:
+        binary = program(request.module.ENGINE)
+        adapter = load_adapter(Path(__file__).resolve().parents[1] / "engines" / binary.name)
+        require_proof(binary, tmp_path, adapter.weights_format)
