@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -103,10 +104,10 @@ PROOF_MODEL = "synthetic-tiny-llama3"
 PROOF_CASES = {"one": case(prompt_ids=[(37 * place) % 1600 for place in range(2, 62)], max_new_tokens=3, eos_ids=[1])}
 
 
-def proof_model(folder: Path, weights_format: str) -> tuple[Path, str, Llama]:
+def proof_model(folder: Path, weights_format: str, head_dim: int) -> tuple[Path, str, Llama]:
     """Folder and weights of PROOF_MODEL that an engine of a format opens, and the same as the numpy Llama."""
-    made = folder / PROOF_MODEL
-    make_model(synthetic_models()[PROOF_MODEL], made)
+    made, shape = folder / PROOF_MODEL, synthetic_models()[PROOF_MODEL]
+    make_model(dataclasses.replace(shape, config={**shape.config, "head_dim": head_dim}), made)
     config = json.loads((made / "config.json").read_text())
     tensors = {tensor.name: as_float32(tensor) for tensor in read_checkpoint(made).tensors}
     llama = of_checkpoint(tensors, config)
@@ -116,9 +117,9 @@ def proof_model(folder: Path, weights_format: str) -> tuple[Path, str, Llama]:
     return folder / weights_format, derived["weights"], llama
 
 
-def require_proof(binary: Path, folder: Path, weights_format: str) -> None:
+def require_proof(binary: Path, folder: Path, weights_format: str, head_dim: int) -> None:
     """Assert that an engine computes PROOF_MODEL as the numpy Llama does, or refuses it with a reason."""
-    made, weights, llama = proof_model(folder, weights_format)
+    made, weights, llama = proof_model(folder, weights_format, head_dim)
     spec = make_spec(made, weights, PROOF_CASES, max_seq_len=64, options={"margins": True})
     outcome = run_adapter(binary, folder, spec, list(PROOF_CASES))
     if outcome.status != 0:
@@ -190,9 +191,11 @@ class AnswersOfEveryEngine:
         assert (status, kind) == (2, "bad_spec")
         assert self.UNKNOWN_ID in message
 
+    @pytest.mark.parametrize("head_dim", [24, 16])
     def test_a_small_llama_with_every_part_is_computed_or_refused(
-        self, request: pytest.FixtureRequest, program: Callable[[str], Path], tmp_path: Path
+        self, request: pytest.FixtureRequest, program: Callable[[str], Path], tmp_path: Path, head_dim: int
     ) -> None:
+        """16 is hidden_size over the heads, for engines that refuse any other width."""
         binary = program(request.module.ENGINE)
         adapter = load_adapter(Path(__file__).resolve().parents[1] / "engines" / binary.name)
-        require_proof(binary, tmp_path, adapter.weights_format)
+        require_proof(binary, tmp_path, adapter.weights_format, head_dim)

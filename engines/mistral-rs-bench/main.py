@@ -7,7 +7,6 @@ Options: margins (report top-1 minus top-2 logit of each token, which has mistra
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
@@ -27,7 +26,6 @@ import mistralrs
 
 import id_text
 from bench_protocol import (
-    BadSpecError,
     Capabilities,
     Case,
     Description,
@@ -36,20 +34,17 @@ from bench_protocol import (
     Loaded,
     Spec,
     Timings,
-    UnsupportedError,
     flag_option,
-    require_files,
-    require_known_ids,
     require_known_options,
     run,
 )
+from bench_protocol.checkpoint import LlamaConfig, weight_files
 
 DTYPES: Final = {
     "f32": mistralrs.ModelDType.F32,
     "f16": mistralrs.ModelDType.F16,
     "bf16": mistralrs.ModelDType.BF16,
 }
-SHARDED_SUFFIX: Final = ".index.json"
 
 
 @contextmanager
@@ -59,26 +54,6 @@ def engine_errors(doing: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise EngineError(f"mistral.rs cannot {doing}: {error}") from error
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """JSON object of a file of the model; raises BadSpecError where there is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadSpecError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise BadSpecError(f"{path} holds no JSON object")
-    return content
-
-
-def weight_files(model_dir: Path, weights: str) -> list[str]:
-    """Names of the files that hold the weights; raises BadSpecError where one is not there."""
-    names = [weights]
-    if weights.endswith(SHARDED_SUFFIX):
-        names += sorted(set(read_object(model_dir / weights).get("weight_map", {}).values()))
-    require_files(model_dir, names)
-    return names
 
 
 class MistralRs(Engine):
@@ -118,13 +93,12 @@ class MistralRs(Engine):
         return Description("mistral-rs-bench", f"mistralrs {version}", build, capabilities)
 
     def refuse(self, spec: Spec) -> None:
-        """Refuse a folder from which nothing could be loaded, and ids that the model does not know."""
+        """Refuse a folder from which nothing could be loaded, a Llama that is not the plain one, and unknown ids."""
         folder = Path(spec.model_dir)
-        if not spec.weights.endswith((".safetensors", SHARDED_SUFFIX)):
-            raise UnsupportedError(f"weights {spec.weights!r} are asked for; this adapter opens safetensors")
-        self._vocabulary = int(read_object(folder / "config.json").get("vocab_size", 0))
         self._weight_files = weight_files(folder, spec.weights)
-        require_known_ids(spec.cases, self._vocabulary)
+        config = LlamaConfig.read(spec)
+        config.require_derived_head_width("mistral.rs")
+        self._vocabulary = config.vocab_size
 
     def load(self, spec: Spec) -> Loaded:
         """Read the weights, and prove that prompts arrive as the ids that they are."""

@@ -43,6 +43,7 @@ from bench_protocol import (
     require_known_options,
     run,
 )
+from bench_protocol.checkpoint import weight_files
 
 DTYPES: Final = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 ATTENTIONS: Final = ("sdpa", "eager")
@@ -147,7 +148,8 @@ class PytorchBaseline(Engine):
             raise UnsupportedError(f"device {spec.device} is asked for; there are {torch.cuda.device_count()} GPUs")
         if spec.weights not in WEIGHTS:
             raise UnsupportedError(f"weights {spec.weights!r} are asked for; transformers opens {' or '.join(WEIGHTS)}")
-        require_files(Path(spec.model_dir), ("config.json", spec.weights))
+        weight_files(Path(spec.model_dir), spec.weights)
+        require_files(Path(spec.model_dir), ["config.json"])
 
     def load(self, spec: Spec) -> Loaded:
         """Read the weights and allocate the cache."""
