@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.configuration.flags import bounded_number
 from benchmark_runner.conformance.checks import Finding, judge
 from benchmark_runner.conformance.evidence import Evidence, gather
 from benchmark_runner.conformance.outcome import Outcome, run_for_checks
@@ -44,8 +45,9 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--weights", help="weight file inside the model's folder; by default the one that is there")
     parser.add_argument("--dtype", choices=["f32", "f16", "bf16"], default="f32")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--timeout-seconds", type=float, default=TIMEOUT_SECONDS, help="limit of one run")
+    parser.add_argument("--threads", type=bounded_number("--threads", "system.threads"), default=1)
+    timeout = bounded_number("--timeout-seconds", "system.launch_timeout_seconds")
+    parser.add_argument("--timeout-seconds", type=timeout, default=TIMEOUT_SECONDS, help="limit of one run")
     return parser.parse_args(argv)
 
 

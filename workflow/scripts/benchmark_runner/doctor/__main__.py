@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.configuration.flags import bounded_number
 from benchmark_runner.doctor.configured import configuration
 from benchmark_runner.doctor.examination import conclusion, examine
 from benchmark_runner.doctor.finding import Finding
@@ -65,7 +66,8 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="benchmark_runner.doctor", description=main.__doc__)
     parser.add_argument("--config", type=Path, required=True, help="file with the configuration and its problems")
     parser.add_argument("--engines-folder", type=Path, required=True, help="folder with the adapters")
-    parser.add_argument("--watch-seconds", type=float, default=WATCH_SECONDS, help="how long other load is watched")
+    seconds = bounded_number("--watch-seconds", "system.cool_down_seconds")  # a pause, with a pause's bounds
+    parser.add_argument("--watch-seconds", type=seconds, default=WATCH_SECONDS, help="how long other load is watched")
     parser.add_argument("--out", type=Path, required=True, help="doctor.json")
     arguments = parser.parse_args(argv)
     given = read_json(arguments.config)

@@ -20,6 +20,7 @@ from benchmark_runner.comparison.decision import Candidate, judge_all
 from benchmark_runner.comparison.differences import Difference, unlike
 from benchmark_runner.comparison.document import Terms, comparison_document
 from benchmark_runner.comparison.output import write_comparison
+from benchmark_runner.configuration.flags import bounded_number
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.imported.files import read_files
 from benchmark_runner.imported.sample import TIME, ImportedFile, ImportedSample
@@ -136,8 +137,12 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--repetitions-are-launches", action="store_true", help="you know that each line of Go's text is a process"
     )
-    parser.add_argument("--margin", type=float, default=EQUIVALENCE_MARGIN, help="loss that is a regression (0.02)")
-    parser.add_argument("--confidence-level", type=float, default=0.95, help="level of intervals (0.95)")
+    margin, level = (
+        bounded_number("--margin", "comparison.margin"),
+        bounded_number("--confidence-level", "analysis.confidence_level"),
+    )
+    parser.add_argument("--margin", type=margin, default=EQUIVALENCE_MARGIN, help="loss that is a regression (0.02)")
+    parser.add_argument("--confidence-level", type=level, default=0.95, help="level of intervals (0.95)")
     parser.add_argument("--metrics", nargs="+", help="metrics that decide (default: time, where there is one)")
     parser.add_argument(
         "--out", type=Path, required=True, help="folder that receives comparison.json and comparison.md"

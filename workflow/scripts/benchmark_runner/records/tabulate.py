@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmark_runner.configuration.flags import bounded_number
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import written_whole
 from benchmark_runner.records.parsed_iterations import IntArray, Iterations
@@ -188,8 +189,9 @@ def main(argv: Sequence[str]) -> int:
     """Write iterations.parquet."""
     parser = argparse.ArgumentParser(prog="benchmark_runner.records.tabulate", description=__doc__)
     parser.add_argument("--raw", type=Path, nargs="+", required=True, help="raw_data/<engine>.json of all engines")
+    threshold = bounded_number("--outlier-threshold", "analysis.outlier_threshold")
     parser.add_argument(
-        "--outlier-threshold", type=float, required=True, help="distance from the launch's mean, in standard deviations"
+        "--outlier-threshold", type=threshold, required=True, help="distance from the mean, in standard deviations"
     )
     parser.add_argument("--out", type=Path, required=True, help="iterations.parquet")
     args = parser.parse_args(argv)
