@@ -241,3 +241,27 @@ def test_the_table_has_a_row_an_engine(case: FidelityCase, capsys: pytest.Captur
     assert print_table([str(case.out / "other.json")]) == 0
     (row,) = capsys.readouterr().out.splitlines()
     assert row.startswith("other  fail  f32 on cpu  2 of 2 prompts part from the reference")
+
+
+def ends_with(case: FidelityCase, commands: str) -> None:
+    """Let the engine run shell commands when it is done, which know its events by $4."""
+    engine = case.folder / "ending-engine"
+    engine.write_text(f'#!/bin/sh\n"{case.other["binary_path"]}" "$@" || exit 1\n{commands}\nexit 0\n')
+    engine.chmod(0o755)
+    case.other["binary_path"] = str(engine)
+
+
+@pytest.mark.parametrize("instead", ["", 'mkfifo "$4"', 'mkdir "$4"', 'ln -s /etc/passwd "$4"'])
+def test_an_engine_that_takes_its_events_away_is_not_checkable(case: FidelityCase, instead: str) -> None:
+    ends_with(case, f'rm "$4"; {instead}')
+    content = case.check()
+    assert content["result"] == "not checkable"
+    assert "removed or replaced events.jsonl" in content["reason"]
+
+
+@pytest.mark.parametrize("instead", ["", 'mkfifo "$L"', 'mkdir "$L"', 'echo > "$L"'])
+def test_logits_that_are_no_file_of_numbers_are_told(case: FidelityCase, instead: str) -> None:
+    ends_with(case, f'L="$(dirname "$4")/logits.f32"; rm -f "$L"; {instead}')
+    content = case.check()
+    assert content["logits"] is None
+    assert "logits.f32" in content["no_logits"]

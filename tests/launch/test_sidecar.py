@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from benchmark_runner.launch import sidecar
 from benchmark_runner.launch.sidecar import Silence
+from benchmark_runner.monitor.limits import Limits
+from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from launch_case import killed_at_last, wait_for
 
 
@@ -56,3 +60,14 @@ def test_a_stopped_monitor_is_seen_whatever_its_interval(tmp_path):
         wait_for(lambda: silence.look()[1] > 0.0, "the stop")
         process.send_signal(signal.SIGCONT)
         wait_for(lambda: silence.look()[1] == 0.0, "the end of the stop")
+
+
+def test_a_monitor_that_ends_badly_when_told_to_stop_interrupts_the_launch():
+    with Watch() as watch:
+        command = [sys.executable, "-c", "input(); raise SystemExit(7)"]
+        limits = Limits(None, None)
+        monitor = sidecar.Sidecar(command, watch, 2, metrics=Path(os.devnull), interval_ms=20, limits=limits)
+        with pytest.raises(InterruptedLaunchError, match="exit status 7"):
+            monitor.stop()
+        monitor._commands.close()
+        monitor._reports.close()

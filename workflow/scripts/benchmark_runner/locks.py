@@ -61,7 +61,10 @@ def take(lock: int) -> bool:
 def sign(lock: int, who: str) -> None:
     """Tell the others who holds the lock."""
     os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{who}\n".encode()[:_HOLDER_BYTES], 0)
+    try:
+        os.pwrite(lock, f"{who}\n".encode()[:_HOLDER_BYTES], 0)
+    except OSError as error:  # a full disk: which file it was
+        raise OSError(error.errno, error.strerror, os.readlink(f"/proc/self/fd/{lock}")) from error  # noqa: PTH115
 
 
 def holder_of(lock: int) -> str:

@@ -67,6 +67,7 @@ def main(argv: Sequence[str]) -> int:
             return 0
         except InterruptedLaunchError as interruption:
             write_record(arguments.out_dir / "interrupted.json", launch.record)
+            print(printable(f"stopped: {interruption.reason}; see {arguments.log}"), file=sys.stderr)
             return interruption.exit_status
         write_record(arguments.out_dir / "record.json", record)
         order = inputs.plan["order"]

@@ -138,6 +138,8 @@ class Sidecar:
 
     def _ended(self, limit_seconds: float) -> int | str:
         """Its exit status, brought about by SIGKILL after the limit; words where not even that ends it."""
+        if self._process.returncode is not None:  # it was waited for: the number may be another process's by now
+            return self._process.returncode
         pidfd = os.pidfd_open(self.pid)
         ready: list[int] = []
         for seconds in (limit_seconds, END_LIMIT_SECONDS):
