@@ -68,8 +68,10 @@ def test_an_alarm_in_one_workload_is_allowed_for_in_the_others_by_what_the_contr
     raw, plan = make_raw_data(engines, workloads, launches=7, output_dir=str(tmp_path))
     for launch in raw["torch_control"]["launches"]:
         if launch["workload"] == "latency_test":
-            for one in launch["iterations"]:
-                one["end_ns"] += 12_000_000
+            for number, one in enumerate(launch["iterations"]):
+                one["start_ns"] += number * 12_000_000
+                one["token_ns"] = [time + number * 12_000_000 for time in one["token_ns"]]
+                one["end_ns"] += (number + 1) * 12_000_000
     write_inputs(tmp_path, engines, raw, plan)
     run_analysis(tmp_path, engines, plan)
     summary = _read(tmp_path)
