@@ -58,6 +58,11 @@ def test_each_run_of_pyperf_with_values_is_a_launch(tmp_path):
     assert file.value("hostname") == "one"
 
 
+def test_metadata_of_any_kind_are_shown_as_text(tmp_path):
+    file = written(tmp_path, {**PYPERF, "metadata": {"unit": "second", "hostname": ["a", "b"]}})
+    assert read_files([file], repetitions_are_launches=False).value("hostname") == '["a", "b"]'
+
+
 def test_bytes_of_pyperf_are_memory(tmp_path):
     file = read(tmp_path, {**PYPERF, "metadata": {"unit": "byte"}})
     assert ("sum", None, "memory_bytes") in file.samples
@@ -77,6 +82,7 @@ def test_bytes_of_pyperf_are_memory(tmp_path):
         (json.dumps(PYPERF)[:-9], "is no whole text or JSON"),
         ('{"version": "1.0", "benchmarks": [], "benchmarks": []}', "a key stands twice"),
         ("[" * 100_000, "is no whole text or JSON"),
+        ('{"results": [{"command": "half \\ud800", "times": [1]}]}', "is no whole text or JSON"),
         ("BenchmarkA 1 1 ns/op\n\0", "zero bytes"),
         ("note: a\nBenchmarkA 1 1 ns/op\nnote: b\nBenchmarkA 1 2 ns/op\n", "note becomes 'b' between results"),
     ],
@@ -159,7 +165,14 @@ def test_runs_of_one_command_are_told_apart_by_their_parameters(tmp_path):
 
 @pytest.mark.parametrize(
     ("values", "shown"),
-    [("[1.0, NaN]", "nan"), ("[Infinity]", "inf"), ("[1e999]", "inf"), ('["1"]', "'1'"), ("[-1]", "-1")],
+    [
+        ("[1.0, NaN]", "nan"),
+        ("[Infinity]", "inf"),
+        ("[1e999]", "inf"),
+        ('["1"]', "'1'"),
+        ("[-1]", "-1"),
+        (f"[1{'0' * 400}]", f"1{'0' * 400}"),
+    ],
 )
 def test_what_is_no_measured_number_costs_its_own_benchmark(tmp_path, values, shown):
     sound = json.dumps({"command": "b", "times": [0.5]})
@@ -256,6 +269,20 @@ def test_other_output_between_name_and_values_of_go_loses_nothing(tmp_path):
 def test_a_go_file_that_was_cut_short_costs_the_benchmark_at_its_end(tmp_path, whole, tail, words):
     text = "BenchmarkA-4  10  5 ns/op\n" * 3 + "BenchmarkB-4  10  5 ns/op\n" * whole
     assert whys(read(tmp_path, text + tail)) == {"A-4": None, "B-4": words}
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("BenchmarkA-4 \t 10\t 5 ns/op\t 7", None),
+        ("BenchmarkA-4 \t", None),
+        ("  10\t 5 ns/op", "values without a name"),
+    ],
+)
+def test_a_broken_line_amid_others_of_go_is_not_dropped(tmp_path, line, name):
+    file = read(tmp_path, f"BenchmarkA-4 \t 10\t 5 ns/op\n{line}\nBenchmarkA-4 \t 10\t 5 ns/op\nPASS\n")
+    assert [one for one, _ in file.failed] == ([name] if name else [])
+    assert (whys(file)["A-4"] is None) == bool(name)
 
 
 def test_a_value_of_go_that_is_no_number_costs_its_unit_alone(tmp_path):

@@ -70,7 +70,7 @@ def _read(path: Path, *, repetitions_are_launches: bool) -> ImportedFile:
     for tool in (pyperf, hyperfine):
         if tool.recognises(content):
             file = pyperf.read_pyperf(content) if tool is pyperf else hyperfine.read_hyperfine(content)
-            whole = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+            whole = hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
             return replace(file, contents=frozenset({whole}))
     raise BenchmarkError("it is of no known format")
 

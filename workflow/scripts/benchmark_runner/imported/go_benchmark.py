@@ -16,7 +16,7 @@ import numpy as np
 from benchmark_runner.comparison.differences import Consequence
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import fingerprint
-from benchmark_runner.imported.sample import TIME, Fact, ImportedFile, ImportedSample, by_key
+from benchmark_runner.imported.sample import LARGEST, TIME, Fact, ImportedFile, ImportedSample, by_key
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.units import NS_PER_MS
 
@@ -127,17 +127,19 @@ class _Reading:
     def read(self, line: str) -> None:
         """Take the next line."""
         setting, result, failed = SETTING.fullmatch(line), RESULT.fullmatch(line), FAILED.fullmatch(line)
-        failure, orphan = FAILURE.fullmatch(line), ORPHAN.fullmatch(line) if self._pending else None
+        failure, orphan = FAILURE.fullmatch(line), ORPHAN.fullmatch(line)
         begun = BEGUN.fullmatch(line)
         started = begun or NAMED.fullmatch(line)
         if result:
-            self._settle(result["name"])
+            self._settle()
             self._add(result["name"], result["values"], line)
         elif orphan and self._pending:
             self._add(self._pending, orphan["values"], line)
             self._pending = None
+        elif orphan:
+            self.failed.setdefault(("values without a name", self._package), f"no benchmark began: {line.strip()}")
         elif started:
-            self._settle(None)
+            self._settle()
             self._pending, self._sure = started["name"], begun is not None
         elif failed:
             self.failed.setdefault((failed["name"], self._package), f"the file says: {line.strip()}")
@@ -145,14 +147,14 @@ class _Reading:
             package = failure["package"] or self._package
             self.failed.setdefault((package or "the test run", None), f"the file says: {line.strip()}")
         elif setting and setting["key"] == PACKAGE:
-            self._settle(None)
+            self._settle()
             self._package, self._last = setting["value"], None
         elif line.strip() == "PASS":
             self._last = None
 
-    def _settle(self, name: str | None) -> None:
-        """The benchmark that was begun ends here, with values where it is the named one."""
-        if self._pending is not None and self._sure and self._pending != name:
+    def _settle(self) -> None:
+        """The benchmark that was begun ends here, without values."""
+        if self._pending is not None and self._sure:
             self.failed.setdefault((self._pending, self._package), "it began and its values are not in the file")
         self._pending = None
 
@@ -165,7 +167,7 @@ class _Reading:
                 value = float(text)
             except ValueError:
                 value = math.nan
-            if not 0 <= value < math.inf:
+            if not 0 <= value <= LARGEST:
                 self.wrong.setdefault((*key, unit), f"{text!r} is no measured number in the line {line.strip()!r}")
             self.values.setdefault((*key, unit), []).append(value)
 
@@ -173,7 +175,7 @@ class _Reading:
         """The file ends, its last line being this one where it has no line end."""
         cut = NAMED.fullmatch(last_line)
         self._sure = self._sure or cut is not None
-        self._settle(None)
+        self._settle()
         others = {count for key, count in self.count.items() if key != self._last}
         if self._last and len(others) == 1 and self.count[self._last] < min(others):
             words = f"the file ends in the midst of it: {self.count[self._last]} of {min(others)} lines"

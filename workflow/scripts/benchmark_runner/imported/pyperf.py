@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -78,5 +79,7 @@ def read_pyperf(content: Mapping[str, Any]) -> ImportedFile:
             own = key in (benchmark.get("metadata") or {})
             if key in metadata:
                 name = f"{key}.{sample.benchmark}" if own else key
-                facts[name] = Fact(f"{label} of {sample.benchmark}" if own else label, metadata[key], consequence)
+                told = metadata[key]
+                value = told if isinstance(told, (str, int)) else json.dumps(told, sort_keys=True)
+                facts[name] = Fact(f"{label} of {sample.benchmark}" if own else label, value, consequence)
     return ImportedFile(TOOL, facts, by_key(samples))

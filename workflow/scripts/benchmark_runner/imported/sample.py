@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -12,6 +11,9 @@ import numpy as np
 from benchmark_runner.comparison.differences import Consequence
 from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.metrics import Metric
+
+LARGEST: Final = 1e300
+"""Chosen: above any measured value, and no sum or product of some overflows."""
 
 TIME: Final = Metric(
     "time_ms",
@@ -99,7 +101,7 @@ def measured(values: Iterable[Any], factor: float = 1.0) -> tuple[FloatArray, st
     found = list(values)
     for value in found:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not (number and 0 <= value < math.inf):
+        if not (number and 0 <= value <= LARGEST):
             return np.empty(0), f"{value!r} among its values is no measured number"
     return factor * np.array(found, dtype=np.float64), None
 
