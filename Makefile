@@ -15,7 +15,7 @@ define snakemake
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run check plan doctor report analyze test test-quick test-statistics lint check-cuda lock docs clean
+.PHONY: help run check plan doctor report analyze test test-quick test-statistics format lint check-cuda lock docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -47,6 +47,11 @@ test-quick: $(VENV)/test.stamp  ## the tests that need no engine, no workflow ru
 
 test-statistics: $(VENV)/test.stamp  ## the simulations with 2,000 campaigns each, and what they found (minutes)
 	@BENCHMARK_RUNNER_CAMPAIGNS=2000 $(BIN)/python -m pytest -rP tests/statistics/test_simul*.py $(PYTEST_FLAGS)
+
+format: $(VENV)/test.stamp  ## format Python, Snakemake and Rust as `make lint` wants them
+	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .
+	@$(BIN)/snakefmt Snakefile workflow
+	@for manifest in engines/*/Cargo.toml; do cargo fmt --manifest-path $$manifest || exit 1; done
 
 lint: $(VENV)/test.stamp  ## format and type checks of Python, Snakemake and Rust
 	@$(BIN)/python -m pytest -m lint $(PYTEST_FLAGS)

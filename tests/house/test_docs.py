@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from typing import get_args
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from benchmark_runner.comparison.decision import Verdict as ComparisonVerdict
+from benchmark_runner.schemas import schema
 from benchmark_runner.statistics.verdicts import Verdict
 
 DOCUMENTS = (
@@ -43,3 +47,41 @@ def test_every_verdict_word_is_explained_in_the_readme(repository):
     assert [
         verdict for verdict in (*get_args(Verdict), *get_args(ComparisonVerdict)) if f"`{verdict}`" not in text
     ] == []
+
+
+def keys_below(rules: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Dotted names of all keys, those of entries of a list below its name with []."""
+    for key, rule in rules.get("properties", {}).items():
+        name = f"{above}.{key}".removeprefix(".")
+        yield from (name, *keys_below(rule, name), *keys_below(rule.get("items") or {}, f"{name}[]"))
+
+
+def named_keys(text: str) -> set[str]:
+    """What stands in a text as a key below a section of the configuration; names of files are none."""
+    sections = "|".join(schema("config")["properties"])
+    found = re.findall(rf"(?<![\w./\[-])(?:{sections})(?:\[\w*\])?(?:\.\w+(?:\[\w*\])?)+", text)
+    files = (".json", ".log", ".md", ".gate", ".yaml")
+    return {re.sub(r"\[\w*\]", "[]", name) for name in found if not name.endswith(files)}
+
+
+def messages(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def test_a_key_that_is_none_is_seen():
+    keys = set(keys_below(schema("config")))
+    assert named_keys("set engines[2].dtype, system.threads or system.cores, see comparison.json") - keys == {
+        "system.cores"
+    }
+
+
+def test_every_key_of_the_configuration_that_messages_or_documents_name_exists(repository):
+    sources = sorted((repository / "workflow" / "scripts").rglob("*.py"))
+    texts = [text for path in sources for text in messages(path)]
+    pages = [*(repository / document for document in DOCUMENTS), *repository.glob("engines/*/README.md")]
+    texts += [path.read_text(encoding="utf-8") for path in (*pages, *repository.glob("workflow/**/*.yaml"))]
+    named = {name for text in texts for name in named_keys(text)}
+    assert "benchmark.launches" in named
+    assert named - set(keys_below(schema("config"))) == set()

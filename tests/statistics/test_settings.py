@@ -142,10 +142,19 @@ def test_differing_settings_are_named_with_the_pair_and_once_among_the_warnings(
     assert warning["message"] == (
         "engines computed with different settings: threads (torch 1, candle 2); KV cache (torch f32, candle f16)"
     )
+    assert warning["remedy"].startswith("Set system.threads alike, or read the comparison")
     values = {entry["setting"]: entry for entry in summary["engine_settings"][0]["settings"]}
     assert values["threads"]["values"] == {"torch": 1, "candle": 2}
     assert values["simd"]["values"] == {"torch": None, "candle": None}
     assert [name for name, entry in values.items() if entry["differs"]] == ["threads", "kv_cache_dtype"]
+
+
+def test_a_setting_that_no_key_sets_is_not_asked_for(tmp_path: Path) -> None:
+    candle = ScriptedEngine("candle", ttft_ms=10.0, itl_ms=5.0, loaded={"kv_cache_dtype": "f16"}, **SPREAD)
+    (warning,) = [
+        entry for entry in summary_of(tmp_path, TORCH, candle)["warnings"] if entry["kind"] == "settings_differ"
+    ]
+    assert warning["remedy"].startswith("No key of the configuration sets them: read the comparison as")
 
 
 def test_engines_with_the_same_settings_have_no_footnote(tmp_path: Path) -> None:

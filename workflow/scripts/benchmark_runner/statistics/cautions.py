@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from benchmark_runner.display import plural
@@ -11,7 +11,7 @@ from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics.control import CONTROL_ALPHA
 from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
 from benchmark_runner.statistics.metrics import PRIMARY
-from benchmark_runner.statistics.settings import DEVICE, WORK_SETTINGS, alike_workloads, shown
+from benchmark_runner.statistics.settings import DEVICE, KEYS, WORK_SETTINGS, alike_workloads, shown
 
 Severity = Literal["note", "warning", "serious"]
 
@@ -244,8 +244,14 @@ def comparability_cautions(engine_settings: Sequence[Mapping[str, Any]]) -> Iter
                 "settings_differ",
                 "warning",
                 f"engines computed with different settings{where}: {listed}",
-                "Set the same in the configuration, or read the comparison as one of engine and setting together",
+                f"{_alike(differing)}read the comparison as one of engine and setting together",
             )
+
+
+def _alike(differing: Collection[str]) -> str:
+    """The keys that make settings alike, where the configuration has one."""
+    keys = list(dict.fromkeys(KEYS[name] for name in differing if name in KEYS))
+    return f"Set {' and '.join(keys)} alike, or " if keys else "No key of the configuration sets them: "
 
 
 def _values_words(entry: Mapping[str, Any]) -> str:

@@ -39,6 +39,8 @@ class Setting:
     agree: Callable[[list[Value]], Value] = joined
     unless: str | None = None
     """Setting that says the same better; where that one is known of all engines, this one is named as no difference."""
+    key: str | None = None
+    """Key of the configuration that sets it; None where the engine or its build decides."""
 
 
 def _at(key: str) -> Callable[[Launch], Value]:
@@ -65,10 +67,18 @@ SETTINGS: Final = (
         "threads that computed at once, counted in /proc",
         _at("monitor.engine_busy_threads"),
         _middle,
+        key="system.threads",
     ),
-    Setting("threads_set_up", "threads set up", "the engine's word", _at("load.threads"), unless="threads"),
-    Setting("weights_dtype", "weights", "the engine's word", _at("load.weights_dtype")),
-    Setting("compute_dtype", "compute", "the engine's word", _at("load.compute_dtype")),
+    Setting(
+        "threads_set_up",
+        "threads set up",
+        "the engine's word",
+        _at("load.threads"),
+        unless="threads",
+        key="system.threads",
+    ),
+    Setting("weights_dtype", "weights", "the engine's word", _at("load.weights_dtype"), key="engines[].dtype"),
+    Setting("compute_dtype", "compute", "the engine's word", _at("load.compute_dtype"), key="engines[].dtype"),
     Setting("kv_cache_dtype", "KV cache", "the engine's word", _at("load.kv_cache_dtype")),
     Setting("batch_size", "batch size", "the engine's word", _at("load.batch_size")),
     Setting("simd", "SIMD", "the word of the engine or its library", _at("load.simd")),
@@ -76,6 +86,9 @@ SETTINGS: Final = (
     Setting("build_flags", "build flags", "the build record; wheels tell none", _at("build.flags")),
 )
 
+
+KEYS: Final = {setting.name: setting.key for setting in SETTINGS if setting.key is not None}
+"""The key of the configuration that sets a setting, of those that one sets."""
 
 WORK_SETTINGS: Final = tuple(f"{part}_tokens" for part in PARTS)
 """Rows that stand there only where engines did unequal amounts of work."""
