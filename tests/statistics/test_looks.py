@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.jsonio import write_json
 from benchmark_runner.statistics.inputs import Launch
-from benchmark_runner.statistics.looks import FIRST_LOOK, Looks, look_at
+from benchmark_runner.statistics.looks import FIRST_LOOK, NO_HISTORY, Looks, look_at, read_history
 from benchmark_runner.statistics.power import share_of_alpha
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -77,3 +80,35 @@ def test_a_pair_has_the_look_of_the_side_that_was_looked_at_more_often() -> None
 
 def test_nothing_seen_is_the_first_look() -> None:
     assert FIRST_LOOK.at("a", "b", "chat") == 1 and Looks({}).last == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "null", "\x00" * 9, "[" * 100_000, '{"looks": {}}', '{"schema_version": 1, "looks"'),
+        '{"schema_version": 1, "looks": {"a/b.c": {}}}',
+        '{"schema_version": 1, "looks": {"a/b.c": [{"launches": "3", "fingerprint": "f"}]}}',
+    ],
+    ids=range(9),
+)
+def test_a_history_of_another_shape_is_refused_by_name_with_a_remedy_that_forgets_no_look(tmp_path, text):
+    file = tmp_path / "looks.json"
+    file.write_text(text)
+    with pytest.raises(BenchmarkError) as refused:
+        read_history(file)
+    assert str(file) in str(refused.value) and "delete" not in str(refused.value)
+    assert file.read_text() == text
+
+
+def test_a_history_that_was_written_is_read_and_none_is_none(tmp_path):
+    file = tmp_path / "looks.json"
+    assert read_history(file) == NO_HISTORY
+    history = {"schema_version": 1, "looks": {"fast/w.0123": [{"launches": 4, "fingerprint": "ab"}]}}
+    write_json(file, history)
+    assert read_history(file) == history
+
+
+def test_a_pipe_in_place_of_a_history_is_refused_and_never_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "looks.json")
+    with pytest.raises(BenchmarkError, match="looked at"):
+        read_history(tmp_path / "looks.json")

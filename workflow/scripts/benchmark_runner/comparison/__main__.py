@@ -19,7 +19,7 @@ from benchmark_runner.comparison.side import Side, SideFiles, Word, read_side
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.statistics.inputs import Launch
-from benchmark_runner.statistics.looks import NO_HISTORY, look_at
+from benchmark_runner.statistics.looks import look_at, read_history
 from benchmark_runner.statistics.power import fewest_launches, share_of_alpha
 from benchmark_runner.statistics.verdicts import family_tests
 
@@ -53,7 +53,7 @@ def count_look(made: Sequence[Candidate], launches: Sequence[Launch], terms: Ter
     """The candidates with the number of this look at their launches; the file remembers the looks before it."""
     gating = [one for one in made if one.metric.name in terms.metrics]
     tests = family_tests([one.pair() for one in gating])
-    history = read_json(file) if file.is_file() else NO_HISTORY
+    history = read_history(file)
     looks, remembered = look_at(launches, launches_for(tests, terms.level), history)
     if remembered != history:
         write_json(file, remembered)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.namedfile import read_named_bytes
 from benchmark_runner.statistics.inputs import Launch
 
 SCHEMA_VERSION: Final = 1
@@ -17,6 +22,32 @@ History = Mapping[str, Any]
 """Content of looks.json: by engine, workload and identity the sets of launches that were looked at, in that order."""
 
 NO_HISTORY: Final[History] = {"schema_version": SCHEMA_VERSION, "looks": {}}
+
+
+def _is_look(entry: Any) -> bool:
+    fields = {"launches": int, "fingerprint": str}
+    return isinstance(entry, dict) and all(isinstance(entry.get(name), kind) for name, kind in fields.items())
+
+
+def read_history(file: Path) -> History:
+    """The looks that a file remembers; none where there is no file.
+
+    Raises BenchmarkError for another content, with a remedy that forgets no look: each one spent its share of alpha.
+    """
+    if not os.path.lexists(file):
+        return NO_HISTORY
+    try:
+        content = json.loads(read_named_bytes(file))
+    except (BenchmarkError, ValueError, RecursionError):
+        content = None
+    is_ours = isinstance(content, dict) and content.get("schema_version") == SCHEMA_VERSION
+    looks = content.get("looks") if is_ours else None
+    if isinstance(looks, dict) and all(isinstance(seen, list) and all(map(_is_look, seen)) for seen in looks.values()):
+        return {"schema_version": SCHEMA_VERSION, "looks": looks}
+    raise BenchmarkError(
+        f"{file} no longer tells how often these launches were looked at, and without that a verdict may be chance; "
+        "put back a copy of it from before, or measure anew into another output_dir"
+    )
 
 
 def _fingerprint(launches: Iterable[Launch]) -> str:
