@@ -13,6 +13,7 @@ from typing import Any, Final
 from benchmark_runner.campaign.attempts import record_head
 from benchmark_runner.campaign.campaign import Campaign, Launch
 from benchmark_runner.campaign.engines import Engine
+from benchmark_runner.campaign.foreign import read_foreign, require_consistent, require_plain
 from benchmark_runner.campaign.model import Model
 from benchmark_runner.campaign.parts import plan_part
 from benchmark_runner.campaign.paths import unusable
@@ -26,8 +27,8 @@ from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.model.derived import format_of
 from benchmark_runner.schemas import schema, violations
 
-REQUIRED: Final = ("plan.json", "environment.json", "model/manifest.json")
-"""What only the machine that measured could tell; written before its first launch."""
+REQUIRED: Final = {"plan.json": "plan", "environment.json": "environment", "model/manifest.json": "manifest"}
+"""What only the machine that measured could tell, with its schema; written before its first launch."""
 
 REPLACEABLE: Final = ("analysis", "business", "comparison")
 """Sections of the configuration that change no measurement, so that a folder can be analysed anew with others."""
@@ -110,7 +111,12 @@ def load_recorded(output_dir: Path, overrides: Mapping[str, Any]) -> RecordedCam
     Raises BenchmarkError that names what the folder lacks, or ConfigurationError for overrides that are not in order.
     """
     require_results(output_dir, "analyze_only", "name one with --config analyze_only=true output_dir=…")
-    plan = read_json(output_dir / "plan.json")
+    require_plain(output_dir)
+    plan, _, _ = (read_foreign(output_dir / name, kind) for name, kind in REQUIRED.items())
+    require_consistent(plan, output_dir / "plan.json")
+    for engine in plan["engines"]:
+        if os.path.lexists(checked := output_dir / "fidelity" / f"{engine['name']}.json"):
+            read_foreign(checked, "fidelity")
     refused = sorted(set(overrides) - set(REPLACEABLE))
     if refused:
         raise BenchmarkError(
