@@ -265,3 +265,11 @@ def test_logits_that_are_no_file_of_numbers_are_told(case: FidelityCase, instead
     content = case.check()
     assert content["logits"] is None
     assert "logits.f32" in content["no_logits"]
+
+
+def test_an_id_that_the_model_has_not_is_no_answer(case: FidelityCase) -> None:
+    case.reference()
+    case.other["options"] = {"tokens": [101, 300]}
+    content = case.check()
+    assert content["result"] == "not checkable"
+    assert "token_ids holds 300, which is no id of the vocabulary's 300" in content["reason"]

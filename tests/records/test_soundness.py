@@ -56,6 +56,7 @@ BROKEN: dict[str, Callable[[dict[str, Any]], Any]] = {
     "holds the id 1000, which is none of the vocabulary's 1000": lambda record: _second(record).update(
         token_ids=[1, 1000, 2]
     ),
+    "holds 69 ids and 70 times of tokens": lambda record: _second(record)["token_ids"].pop(),
     "has no spec": lambda record: record.update(spec=None),
     "has no load": lambda record: record.update(load=None),
     "a spec or a hello that is none (cases": lambda record: record["spec"].update(cases=[]),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.model.llama_config import known_vocabulary
 from benchmark_runner.protocol.spec import PROTOCOL, make_spec
 
 MAX_SEQ_LEN: Final = 32
@@ -65,8 +66,7 @@ class Setup:
     @property
     def known_vocabulary(self) -> int | None:
         """Number of ids that the model knows; None where its folder does not tell."""
-        config = self.model_dir / "config.json"
-        return read_json(config).get("vocab_size") if config.is_file() else None
+        return known_vocabulary(self.model_dir)
 
     @property
     def vocabulary(self) -> int:

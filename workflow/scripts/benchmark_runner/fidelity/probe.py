@@ -16,6 +16,7 @@ from benchmark_runner.launch.place import choose_place, limits_of
 from benchmark_runner.launch.program import not_executed, read_build, why_missing
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.derived import DerivedWeights, format_of, read_derived
+from benchmark_runner.model.llama_config import known_vocabulary
 from benchmark_runner.processes.adapter import CannotExecuteError, run_in_folder
 from benchmark_runner.processes.files import own_folder, remove
 from benchmark_runner.processes.variables import engine_environment
@@ -43,6 +44,11 @@ class Probe:
     iterations: int = 1
     logits: bool = False
     """Whether the logits are to be left in the file LOGITS of the run's folder."""
+
+    @property
+    def vocabulary(self) -> int | None:
+        """Number of token ids that the model has; None where its folder does not tell."""
+        return known_vocabulary(Path(self.plan["model"]["path"]))
 
     @property
     def derived(self) -> DerivedWeights | None:
@@ -149,7 +155,7 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
         )
     except CannotExecuteError as error:
         return Answer("unavailable", not_executed(engine["binary_path"], error).reason, device.name, None)
-    report = read_events(events, spec, Window(run.start_ns, run.exit.time_ns))
+    report = read_events(events, spec, Window(run.start_ns, run.exit.time_ns), probe.vocabulary)
     outcome = decide(Ending(run.cause, run.message, run.exit.code, run.exit.signal, 0, run.last_words), report)
     if replaced is not None and outcome.status == "ok":
         return Answer("failed", replaced, device.name, report, folder)

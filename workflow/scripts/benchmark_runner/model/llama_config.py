@@ -86,6 +86,12 @@ def optional_object(folder: Path, name: str) -> dict[str, Any]:
     return json_object(path) if path.is_file() else {}
 
 
+def known_vocabulary(folder: Path) -> int | None:
+    """Number of token ids that a model has; None where its folder does not tell."""
+    size = optional_object(folder, "config.json").get("vocab_size")
+    return size if type(size) is int and size > 0 else None
+
+
 class _Reader:
     """Values of config.json by key; each that is absent or impossible raises BenchmarkError that names it."""
 

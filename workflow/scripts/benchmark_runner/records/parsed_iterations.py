@@ -45,30 +45,23 @@ class Iterations:
         return len(self.index)
 
 
-def _counts(numbers: Any) -> memoryview | None:
-    """A list of whole numbers from 0 on as the bytes of 64 bits each; None where it is none."""
-    if not isinstance(numbers, simdjson.Array):
-        return None
-    try:
-        held = memoryview(numbers.as_buffer(of_type="u"))
-    except (TypeError, ValueError):
-        return None
-    return held if held.nbytes == _BYTES_EACH * len(numbers) else None
-
-
 def _are_whole(column: Sequence[Any], bits: int) -> bool:
     """Whether all are whole numbers from 0 on of so many bits; True and 1.0 are left to the schema."""
     return set(map(type, column)) == {int} and min(column) >= 0 and max(column) < 1 << bits
 
 
-def _joined(lists: Sequence[Any]) -> IntArray | None:
-    """Lists of whole numbers from 0 on that 63 bits hold, one after the other; None where one is another."""
-    held = [_counts(one) for one in lists]
-    if None in held:
+def _joined(lists: Sequence[Any]) -> tuple[IntArray, list[int]] | None:
+    """Lists of whole numbers from 0 on that 63 bits hold, one after the other, and their lengths; None where one is
+    another.
+    """
+    try:
+        content = b"".join([one.as_buffer(of_type="u") for one in lists])
+        lengths = [len(one) for one in lists]
+    except (AttributeError, TypeError, ValueError):  # no list, or one of something else
         return None
-    numbers = np.frombuffer(b"".join(held), dtype=np.int64)  # type: ignore[arg-type]  # none is None
+    numbers = np.frombuffer(content, dtype=np.int64)
     # What needs the 64th bit is negative here.
-    return numbers if not len(numbers) or numbers.min() >= 0 else None
+    return (numbers, lengths) if len(numbers) == sum(lengths) and (not len(numbers) or numbers.min() >= 0) else None
 
 
 def read_plain(iterations: Any, brackets: int) -> tuple[Iterations, IntArray] | None:
@@ -93,9 +86,9 @@ def read_plain(iterations: Any, brackets: int) -> tuple[Iterations, IntArray] | 
     ):
         return None
     ids, times = (_joined(columns[name]) for name in _LISTS)
-    if ids is None or times is None:
+    if ids is None or times is None or ids[1] != times[1]:
         return None
-    return _of_columns(columns, [len(one) for one in columns["token_ns"]], times, [0] * len(items)), ids
+    return _of_columns(columns, times[1], times[0], [0] * len(items)), ids[0]
 
 
 def _of_columns(

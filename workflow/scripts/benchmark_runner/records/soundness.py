@@ -76,7 +76,9 @@ def _wrong_times(head: Mapping[str, Any], iterations: Iterations) -> str | None:
     return None
 
 
-def _wrong_ids(head: Mapping[str, Any], ids: IntArray) -> str | None:
+def _wrong_ids(head: Mapping[str, Any], iterations: Iterations, ids: IntArray) -> str | None:
+    if len(ids) != len(iterations.token_ns):
+        return f"holds {len(ids)} ids and {len(iterations.token_ns)} times of tokens"
     known = (head["model"] or {}).get("vocab_size")
     if known is not None and len(ids) and ids.max() >= known:
         return f"holds the id {ids.max()}, which is none of the vocabulary's {known}"
@@ -95,7 +97,7 @@ def what_is_wrong(head: Mapping[str, Any], iterations: Iterations, ids: IntArray
         _wrong_rounds(spec, iterations)
         or _wrong_counts(spec, iterations)
         or _wrong_times(head, iterations)
-        or _wrong_ids(head, ids)
+        or _wrong_ids(head, iterations, ids)
     )
 
 
