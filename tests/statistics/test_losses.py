@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmark_runner.summary.answer import in_words
 from records import ScriptedEngine, ScriptedWorkload, write_results
 
 SPREAD: dict[str, Any] = {"launch_spread": 0.01, "iteration_spread": 0.01}
@@ -59,6 +60,8 @@ def test_an_engine_that_lost_launches_is_told_so_in_verdict_and_answer(
     assert [entry["engine"] for entry in performance["ranking"]] == ["torch", "candle"]
     assert [entry["lost_launches"] for entry in performance["ranking"]] == [None, words]
     assert performance["advice"][0]["engine"] is None and f"candle {words}" in performance["advice"][0]["sentence"]
+    terminal = in_words(json.loads((tmp_path / "summary.json").read_text()), tmp_path / "report.html")
+    assert words in next(line for line in terminal.splitlines() if line.startswith("  candle"))
 
 
 def test_the_fastest_is_found_among_those_that_lost_nothing(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from benchmark_runner.business.hardware import Hardware, mismatch
 from benchmark_runner.business.prices import AgedPrice, Catalogue, Entry, aged
 from benchmark_runner.statistics.results import Cell as Place
 from benchmark_runner.statistics.results import Results
+from benchmark_runner.statistics.wording import QUALIFIERS
 
 SCHEMA_VERSION: Final = 1
 RATE_METRIC: Final = "total_tokens_per_s"
@@ -285,14 +286,17 @@ def _break_even(inputs: Inputs) -> list[dict[str, Any]]:
 
 
 def _break_even_sentence(comparison: dict[str, Any]) -> str | None:
+    """The ratio as a price, with what limits the verdict on it."""
     ratio = comparison["ratio"]
     if ratio is None:
         return None
     span = "" if ratio["low"] is None else f" ({ratio['level']:.0%} interval {ratio['low']:.3g} to {ratio['high']:.3g})"
-    return (
+    limits = [words for name, words in comparison["qualifier_words"].items() if QUALIFIERS[name].in_sentence]
+    price = (
         f"A token of {comparison['engine']} costs as much as one of {comparison['reference']} when its machine costs "
-        f"{ratio['point']:.3g} times as much an hour{span}."
+        f"{ratio['point']:.3g} times as much an hour{span}"
     )
+    return "; ".join([price, *limits]) + "."
 
 
 def _risk(inputs: Inputs, engine: dict[str, Any], today: datetime.date) -> dict[str, Any]:

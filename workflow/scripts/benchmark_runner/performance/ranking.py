@@ -72,6 +72,7 @@ def comparison_matrix(results: Results, latency: Cell, throughput: Cell) -> dict
             "latency_interval": own,
             "throughput_interval": rate,
             "ranked": name not in unranked,
+            "lost_launches": results.engines[name]["lost_launches"],
             "reason": unranked.get(name),
         }
     return matrix

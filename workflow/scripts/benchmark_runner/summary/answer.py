@@ -21,7 +21,8 @@ def _row(engine: str, figures: Mapping[str, Any], width: int) -> str:
         return f"  {engine:<{width}}  no measurement"
     speedup = "" if figures["speedup"] is None else f"  {figures['speedup']:5.2f} x the baseline"
     throughput = "     —" if figures["throughput"] is None else f"{figures['throughput']:6.1f}"
-    return f"  {engine:<{width}}  {figures['latency_ms']:8.1f} ms  {throughput} tokens/s{speedup}"
+    lost = f"  {words}" if (words := figures.get("lost_launches")) else ""
+    return f"  {engine:<{width}}  {figures['latency_ms']:8.1f} ms  {throughput} tokens/s{speedup}{lost}"
 
 
 def in_words(summary: Mapping[str, Any], report: Path) -> str:
