@@ -29,6 +29,20 @@ def test_a_slower_engine_is_a_regression_and_a_faster_one_is_none(compared, itl_
     assert found["before"]["launches"] == found["after"]["launches"] == 10
 
 
+def test_an_engine_that_loses_more_of_its_launches_is_no_pass(compared):
+    lost = {("latency_test", block): "failed" for block in (2, 5)}
+    found = primary(compared({"engines": [engine()]}, {"engines": [engine(statuses=lost)]}))
+    assert (found["verdict"], found["reason"]) == (
+        "cannot_tell",
+        "candle failed in 2 of 10 launches after, before it lost none",
+    )
+    assert "lost_launches" in found["qualifiers"]
+    same = primary(compared({"engines": [engine(statuses=lost)]}, {"engines": [engine(statuses=lost)]}))
+    assert same["verdict"] == "no_regression"
+    slower = primary(compared({"engines": [engine()]}, {"engines": [engine(itl_ms=12.0, statuses=lost)]}))
+    assert slower["verdict"] == "regression"
+
+
 def test_every_sentence_says_that_the_two_did_not_run_side_by_side(compared):
     document = compared({"engines": [engine()]}, {"engines": [engine(itl_ms=11.0)]})
     assert all("did not run side by side" in one["sentence"] for one in document["comparisons"])

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmark_runner.comparison.decision import Candidate, Finding, withheld
+from benchmark_runner.comparison.decision import SHOWN_NO_WORSE, Candidate, Finding, withheld
 from benchmark_runner.comparison.side import LaunchValues, Side
 from benchmark_runner.statistics.inputs import EngineData
+from benchmark_runner.statistics.losses import loss_words
 from benchmark_runner.statistics.metrics import CASE_METRICS, LAUNCH_METRICS, Metric
 from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.work import apart, work_words
@@ -129,3 +130,18 @@ def under_control(before: Side, after: Side, finding: Finding) -> Finding:
             reason = f"the control differs from its twin in {workload} of the campaign {side.word}"
             return withheld(finding, f"{reason}, so a difference between campaigns proves nothing", "control_differs")
     return finding
+
+
+def losing_more(before: Side, after: Side, finding: Finding) -> Finding:
+    """The finding, withheld where it says that nothing became worse and the engine lost more of its launches after."""
+    if finding.verdict not in SHOWN_NO_WORSE:
+        return finding
+    own, other = (
+        [one for one in side.engines[finding.candidate.engine].launches if one.workload == finding.candidate.workload]
+        for side in (before, after)
+    )
+    shares = [sum(one.status != "ok" for one in launches) / len(launches) for launches in (own, other)]
+    if shares[1] <= shares[0]:
+        return finding
+    words = f"before it {loss_words(own) or 'lost none'}"
+    return withheld(finding, f"{finding.candidate.engine} {loss_words(other)} after, {words}", "lost_launches")
