@@ -67,7 +67,7 @@ def _environment(device: str, threads: int) -> dict[str, str]:
     visible = visible_gpu(int(number or 0), os.environ.get(VISIBLE)) if kind == "cuda" else ""
     if kind == "cuda" and not visible:
         raise BenchmarkError(f"--device {device}: {HIDDEN}")
-    return engine_environment(os.environ, visible_gpus=visible, threads=threads, marker="conformance")
+    return engine_environment(os.environ, visible_gpus=visible, threads=threads)
 
 
 def _table(findings: Sequence[Finding]) -> str:

@@ -25,8 +25,6 @@ from benchmark_runner.protocol.events import EventReport, Window, read_events
 from benchmark_runner.protocol.logits import Logits, LogitsError, read_logits
 from benchmark_runner.protocol.spec import make_spec, needed_seq_len
 
-MARKER: Final = "fidelity"
-
 LOGITS: Final = "logits.f32"
 """File of logits in the folder of a run: 32-bit little-endian numbers, a vocabulary a token."""
 
@@ -141,8 +139,7 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
     own_folder(folder)
     remove(folder / LOGITS)
     spec = spec_of(probe, folder, device=device.name, threads=cores.threads)
-    marker = f"{MARKER}-{os.getpid()}"
-    environment = engine_environment(os.environ, visible_gpus=device.visible, threads=cores.threads, marker=marker)
+    environment = engine_environment(os.environ, visible_gpus=device.visible, threads=cores.threads)
     try:
         run, events, replaced = run_in_folder(
             Path(engine["binary_path"]),

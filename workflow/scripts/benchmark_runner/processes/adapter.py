@@ -6,6 +6,7 @@ Its words come through pipes, its events are held by descriptor, and how far it 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ from typing import Final, NamedTuple, Protocol
 
 from benchmark_runner.processes.engine import EngineExit, ask_to_end, collect_exit, start_engine
 from benchmark_runner.processes.files import HeldFile, own_folder, remove
-from benchmark_runner.processes.orphans import below_process, end_all
+from benchmark_runner.processes.orphans import MARKER_VARIABLE, below_process, end_all, of_launch
 from benchmark_runner.processes.watch import Watch
 from benchmark_runner.processes.words import Words
 
@@ -291,7 +292,12 @@ def run_in_folder(
     limits: Limits,
     watch: Watch,
 ) -> FolderRun:
-    """As run_adapter, with spec.json, events.jsonl and engine.log in folder and an empty working folder below it."""
+    """As run_adapter, with spec.json, events.jsonl and engine.log in folder and an empty working folder below it.
+
+    What an earlier run in this folder left, whose every guard was killed, is ended first: it carries the folder's mark.
+    """
+    marker = hashlib.sha256(str(folder.absolute()).encode("utf-8", "surrogateescape")).hexdigest()
+    end_all(of_launch(None, marker))
     own_folder(folder)
     scratch = folder / SCRATCH
     remove(scratch)
@@ -304,7 +310,7 @@ def run_in_folder(
             folder=scratch,
             events=events,
             log=held[1],
-            environment=environment,
+            environment={**environment, MARKER_VARIABLE: marker},
             cores=cores,
             limits=limits,
             watch=watch,

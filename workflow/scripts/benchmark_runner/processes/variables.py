@@ -41,7 +41,7 @@ THREAD_VARIABLES: Final = (
 
 
 def engine_environment(
-    inherited: Mapping[str, str], *, visible_gpus: str, threads: int, marker: str, padding: str = ""
+    inherited: Mapping[str, str], *, visible_gpus: str, threads: int, marker: str = "", padding: str = ""
 ) -> dict[str, str]:
     """Variables of the engine's process; visible_gpus is its CUDA_VISIBLE_DEVICES."""
     environment = {name: inherited[name] for name in PASSED_ON if name in inherited}
