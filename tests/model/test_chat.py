@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,9 @@ def test_a_template_file_that_is_no_text_is_named(model_dir: Path) -> None:
     (model_dir / "chat_template.jinja").write_bytes(b"\xff\xfe")
     with pytest.raises(BenchmarkError, match=r"the chat template .*chat_template\.jinja cannot be read as UTF-8"):
         render(model_dir, MESSAGES)
+
+
+def test_a_template_that_is_a_pipe_is_not_waited_for(model_dir: Path) -> None:
+    (model_dir / "additional_chat_templates").mkdir()
+    os.mkfifo(model_dir / "additional_chat_templates" / "rag.jinja")
+    assert render(model_dir, MESSAGES) == "<s>user:Hi</s><s>assistant:"

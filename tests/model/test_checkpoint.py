@@ -302,3 +302,11 @@ def test_ids_of_special_tokens_come_from_the_generation_config_first(model_dir: 
     assert special_ids(model_dir, "pad") == []
     (model_dir / "generation_config.json").write_text('{"eos_token_id": [9, 3, 9]}')
     assert eos_ids(model_dir) == [3, 9]
+
+
+def test_a_file_that_cannot_be_read_is_named(model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, *_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert "Permission denied" in refusal(model_dir)

@@ -73,3 +73,13 @@ def test_each_file_that_matters_changes_the_identity(model_dir: Path, tmp_path: 
         (model_dir / name).write_text("{} ")
         seen.add(identity_of(model_dir, cache))
     assert len(seen) == 4
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "{}", '{"files": {"a": 1}}', '{"files": {}, "identity": "a", "source": []}']
+)
+def test_a_source_json_of_somebody_else_makes_no_difference(model_dir: Path, content: str) -> None:
+    (model_dir / "source.json").write_text(content)
+    assert manifest.build_manifest(model_dir, "tiny", "abc")["source"] == {"kind": "folder"}
+    with pytest.raises(BenchmarkError, match="was not made by this workflow"):
+        manifest.build_manifest(model_dir, "tiny", "abc", "synthetic")

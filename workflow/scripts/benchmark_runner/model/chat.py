@@ -36,7 +36,8 @@ def _file_text(path: Path) -> str:
 
 def _templates(folder: Path) -> Any:
     """What names a template: a text, texts by name, a list of such, or None; files go before tokenizer_config.json."""
-    named = {path.name.removesuffix(".jinja"): path for path in sorted(folder.glob(f"{NAMED_TEMPLATES}/*.jinja"))}
+    beside = [path for path in sorted(folder.glob(f"{NAMED_TEMPLATES}/*.jinja")) if path.is_file()]
+    named = {path.name.removesuffix(".jinja"): path for path in beside}
     if (folder / "chat_template.jinja").is_file():
         named["default"] = folder / "chat_template.jinja"
     if named:

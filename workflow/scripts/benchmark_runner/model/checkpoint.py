@@ -150,11 +150,7 @@ class Checkpoint:
         return sum(tensor.size_bytes for tensor in self.tensors)
 
 
-def read_checkpoint(folder: Path) -> Checkpoint:
-    """All that config.json and the headers say; raises BenchmarkError that names what is wrong in one line.
-
-    Nothing of the weights is read, but where an output layer is stored although it is tied.
-    """
+def _read_checkpoint(folder: Path) -> Checkpoint:
     files, path = files_that_matter(folder), folder / "config.json"
     content = json_object(path)
     require_llama(content, path)
@@ -163,3 +159,14 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     require_llama_tensors(folder, architecture, tensors)
     eos_ids(folder)
     return Checkpoint(files, architecture, tensors)
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """All that config.json and the headers say; raises BenchmarkError that names what is wrong in one line.
+
+    Nothing of the weights is read, but where an output layer is stored although it is tied.
+    """
+    try:
+        return _read_checkpoint(folder)
+    except OSError as error:
+        raise BenchmarkError(f"{folder} cannot be read: {error}") from error

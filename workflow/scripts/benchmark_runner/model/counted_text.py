@@ -28,6 +28,10 @@ FILLERS: Final = (" a", " and", ".", " 1", "\n", "a")
 """Pieces tried, in this order, to fill up the last tokens when one more word would be too many."""
 
 
+FILLED_UP: Final = 64
+"""Fillers tried: more than the tokens of the longest word, which is what lacks at most."""
+
+
 def _text(words: int) -> str:
     places = (position * STEP + position // len(WORDS) * SHIFT for position in range(words))
     return " ".join(WORDS[place % len(WORDS)] for place in places)
@@ -45,7 +49,9 @@ def text_of(count: int, encode: Callable[[str], list[int]]) -> str:
     start = _text(low)
     for filler in FILLERS:
         text = start
-        while len(encode(text)) < count and len(text) < len(start) + count * len(filler):
+        for _ in range(FILLED_UP):
+            if len(encode(text)) >= count:
+                break
             text += filler
         if len(encode(text)) == count:
             return text

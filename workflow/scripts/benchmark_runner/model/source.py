@@ -21,13 +21,27 @@ def write_source(
     write_json(folder / FILE, content)
 
 
+def _is_ours(content: Any) -> bool:
+    files = content.get("files") if isinstance(content, dict) else None
+    return (
+        isinstance(files, dict)
+        and all(isinstance(entry, dict) and "sha256" in entry for entry in files.values())
+        and isinstance(content.get("identity"), str)
+        and isinstance(content.get("source"), dict)
+        and "kind" in content["source"]
+    )
+
+
 def read_source(folder: Path) -> dict[str, Any] | None:
-    """Content of source.json; None for a folder that the workflow did not make."""
+    """Content of source.json; None for a folder that the workflow did not make, whatever it holds under that name."""
     path = folder / FILE
     if not path.is_file():
         return None
-    content: dict[str, Any] = read_json(path)
-    return content
+    try:
+        content: dict[str, Any] = read_json(path)
+    except BenchmarkError:
+        return None  # not as it was written: the folder is one of the user's
+    return content if _is_ours(content) else None
 
 
 def carried_source(folder: Path, hashes: Mapping[str, str]) -> dict[str, Any]:
@@ -43,8 +57,8 @@ def require_made(folder: Path, identity: str, files: Mapping[str, Mapping[str, A
     stored = read_source(folder)
     if stored is None:
         raise BenchmarkError(
-            f"{folder} was not made by this workflow (it holds no {FILE}), but its name or benchmark.hugging_face asks "
-            "for a model that is; name another model_path, or move the folder away and run again"
+            f"{folder} was not made by this workflow (it holds no sound {FILE}), but its name or benchmark."
+            "hugging_face asks for a model that is; name another model_path, or move the folder away and run again"
         )
     if stored["identity"] != identity:
         raise BenchmarkError(f"{folder} holds another model than is asked for; delete it and run again")
