@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 
 import pytest
 
@@ -44,6 +45,13 @@ def test_the_cloud_s_own_name_of_the_size_decides():
     found = hardware(cloud="AWS/c7i.4xlarge")
     assert mismatch(entry("AWS", "c7i.4xlarge"), found, "cpu") is None
     assert "not on AWS/c7a" in mismatch(entry("AWS", "c7a.4xlarge", model="EPYC"), found, "cpu")
+
+
+def test_a_part_of_a_machine_is_not_priced_as_the_whole():
+    part = replace(hardware(), quota_cpus=1.5)
+    assert "within a CPU quota of 1.5 CPUs" in mismatch(entry(model="EPYC"), part, "cpu")
+    assert mismatch(entry(model="EPYC"), replace(part, quota_cpus=4.0), "cpu") is None
+    assert mismatch(entry(purchase="owned"), part, "cpu") is None
 
 
 def test_gpu_machines_do_not_price_a_measurement_on_the_processor_and_the_other_way_round():

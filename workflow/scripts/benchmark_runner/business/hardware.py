@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -39,6 +40,8 @@ class Hardware:
     architecture: str | None
     cloud_instance: str | None
     gpus: tuple[dict[str, Any], ...]
+    quota_cpus: float | None = None
+    """What a control group allowed of the processor's time; None for all of it."""
 
     @classmethod
     def from_environment(cls, environment: dict[str, Any]) -> Hardware:
@@ -51,6 +54,7 @@ class Hardware:
             architecture=environment["operating_system"]["architecture"],
             cloud_instance=environment["virtualisation"]["cloud_instance"],
             gpus=tuple(gpu["devices"]),
+            quota_cpus=cpu.get("control_group_quota_cpus"),
         )
 
 
@@ -72,6 +76,8 @@ def mismatch(entry: Entry, hardware: Hardware, device: str) -> str | None:
 def _cpu_mismatch(entry: Entry, hardware: Hardware) -> str | None:
     if entry.gpu is not None:
         return f"{entry.instance} is paid for its GPU, the measurement used the CPU"
+    if hardware.quota_cpus is not None and hardware.quota_cpus < (hardware.logical_cores or math.inf):
+        return f"measured within a CPU quota of {hardware.quota_cpus:g} CPUs, and a price is never divided"
     offered = f"{entry.provider}/{entry.instance}"
     if hardware.cloud_instance is not None:
         return (

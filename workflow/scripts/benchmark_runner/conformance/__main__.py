@@ -18,7 +18,7 @@ from benchmark_runner.conformance.specs import Setup
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.launch.cores import divide_cores, read_topology
-from benchmark_runner.launch.device import VISIBLE, visible_gpu
+from benchmark_runner.launch.device import ONLY_GPU, VISIBLE, visible_gpu
 from benchmark_runner.launch.program import missing_program, read_build
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.derived import derived_manifest
@@ -111,7 +111,7 @@ def main(argv: Sequence[str]) -> int:
         model_dir=options.model_dir,
         weights=options.weights or _weights_in(options.model_dir),
         dtype=options.dtype,
-        device=options.device,
+        device=ONLY_GPU if options.device.startswith("cuda") else options.device,
         threads=options.threads,
         options={} if options.options is None else read_json(options.options),
     )
