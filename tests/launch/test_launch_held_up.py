@@ -14,7 +14,7 @@ import pytest
 
 from benchmark_runner.schemas import require_valid
 from benchmark_runner.statistics.comparisons import DISTURBANCES
-from launch_case import WAIT_SECONDS, LaunchCase, killed_at_last, process_named, wait_for
+from launch_case import WAIT_SECONDS, LaunchCase, killed_at_last, process_named, processes_of, wait_for
 
 ENGINE, MONITOR, LAUNCH = "fake-engine --spec", "benchmark_runner.monitor", "benchmark_runner.launch"
 
@@ -65,6 +65,21 @@ def test_a_stop_is_told_and_disturbs(tmp_path, stopped, kind):
 
     assert launched(case, stop) == 0
     assert kind in kinds(case) and kind in DISTURBANCES
+
+
+def test_a_stop_of_everything_is_no_timeout_of_the_engine(tmp_path):
+    case = LaunchCase(tmp_path, options={"token_ms": 60}, system={"launch_timeout_seconds": 20})
+
+    def stop() -> None:
+        targets = pids(case, LAUNCH, MONITOR, ENGINE)
+        # Both processes of the command, or the one below would go on.
+        targets += [pid for pid, words in processes_of(case.folder).items() if LAUNCH in words and pid not in targets]
+        send(targets, signal.SIGSTOP)
+        time.sleep(21)
+        send(targets, signal.SIGCONT)
+
+    assert launched(case, stop) == 0
+    assert "sampling_gap" in kinds(case)
 
 
 def test_a_monitor_that_stays_stopped_interrupts_with_that_reason(tmp_path):

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -112,10 +112,11 @@ class AdapterRun(NamedTuple):
 class Heard:
     """How far an engine has come by its events, as far as they have been looked at."""
 
-    def __init__(self, events: HeldFile, limits: Limits) -> None:
+    def __init__(self, events: HeldFile, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._descriptor = events.descriptor
         self._limits = limits
-        self._begin = self._last = time.monotonic()
+        self._begin = self._last = self._clock()
         self._place = 0
         self._partial = b""
         self._kinds: dict[str, int] = {}
@@ -125,7 +126,7 @@ class Heard:
         """Take in what has been written since."""
         while chunk := os.pread(self._descriptor, 1 << 20, self._place):
             self._place += len(chunk)
-            self._last = time.monotonic()
+            self._last = self._clock()
             *lines, partial = (self._partial + chunk).split(b"\n")
             self._partial = partial[:LINE_BYTES]
             for line in lines:
@@ -163,13 +164,13 @@ class Heard:
     def seconds_left(self) -> float:
         """Time until it is to be looked again."""
         shortest = min(limit.seconds for limit in self._limits)
-        return max(0.0, min(LOOK_SECONDS, shortest / LOOKS_A_LIMIT, self._phase()[0] - time.monotonic()))
+        return max(0.0, min(LOOK_SECONDS, shortest / LOOKS_A_LIMIT, self._phase()[0] - self._clock()))
 
     def overdue(self) -> str | None:
         """What took too long; None where nothing did."""
         self.look()
         end, words = self._phase()
-        return words if time.monotonic() >= end else None
+        return words if self._clock() >= end else None
 
 
 class _Streams:
@@ -215,19 +216,19 @@ class _Streams:
 
 def _first_end(watch: Watch, heard: Heard, streams: _Streams, companion: Companion | None) -> tuple[str, str]:
     """(cause, message) of whatever ends the engine first."""
-    look_at = time.monotonic() + heard.seconds_left()
+    look_at = watch.clock() + heard.seconds_left()
     while True:
-        ready = watch.wait(look_at - time.monotonic())
+        ready = watch.wait(look_at - watch.clock())
         streams.take(ready)
         if companion is not None and companion.key in ready:
             for alert in companion.alerts():
                 return alert.kind, alert.message
         if ENGINE in ready:
             return "exit", ""
-        if time.monotonic() >= look_at:
+        if watch.clock() >= look_at:
             if (words := heard.overdue()) is not None:
                 return "after_done" if heard.is_done else "timeout", words
-            look_at = time.monotonic() + heard.seconds_left()
+            look_at = watch.clock() + heard.seconds_left()
 
 
 def run_adapter(
@@ -264,7 +265,7 @@ def run_adapter(
     spared = frozenset() if companion is None else frozenset({companion.pid})
     find = below_process(os.getpid(), spared)
     try:
-        cause, message, ended = _to_its_end(process, watch, Heard(events, limits), streams, companion)
+        cause, message, ended = _to_its_end(process, watch, Heard(events, limits, watch.clock), streams, companion)
         left = [member.name for member in find().values() if member.state != "Z"] if cause == "exit" else []
     finally:
         survivors = [member.name for member in end_all(find).values()]

@@ -22,6 +22,8 @@ EXIT_MONITOR_DIED: Final = 75
 
 # Chosen: what has fallen silent is noticed within seconds, by one wake-up beside a second of computing.
 LOOK_SECONDS: Final = 1.0
+# Chosen: a wait that ends so much too late was no matter of a busy machine.
+HELD_UP_SECONDS: Final = 1.0
 
 _SIGNAL_KEY: Final = "signal"
 _PARENT_KEY: Final = "parent"
@@ -55,6 +57,7 @@ class Watch:
         signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
         taken = (CALLER_DIED, *filter(heeded, SIGNALS))
         self._before = {number: signal.signal(number, _no_action) for number in taken}
+        self._held_up_seconds = 0.0
         self._look: Callable[[], set[str]] | None = None
         self.add(self._wakeup, _SIGNAL_KEY)
         self._watch_parent()
@@ -83,6 +86,10 @@ class Watch:
         """Call look once a second while waiting: the keys that it gives are reported, what it raises is raised."""
         self._look = look
 
+    def clock(self) -> float:
+        """time.monotonic without the time in which this process was stopped while it waited: no limit counts that."""
+        return time.monotonic() - self._held_up_seconds
+
     def wait(self, seconds: float) -> set[str]:
         """Keys of what has become readable; empty when the time is up.
 
@@ -93,7 +100,11 @@ class Watch:
         while not ready:
             left = max(0.0, deadline - time.monotonic())
             step = left if self._look is None else min(left, LOOK_SECONDS)
+            begin = time.monotonic()
             ready = {str(key.data) for key, _ in self._selector.select(step)}
+            late = time.monotonic() - begin - step
+            if late > HELD_UP_SECONDS:
+                self._held_up_seconds += late
             if self._look is not None:
                 ready |= self._look()
             if step == left:
