@@ -81,9 +81,7 @@ JOB_ENVIRONMENT = {
     "BENCHMARK_RUNNER_ROOT": ROOT,
     "BENCHMARK_RUNNER_BIN": Path(sys.executable).parent,
 }
-EXPORTS = " ".join(
-    f"{name}={shlex.quote(str(path))}" for name, path in JOB_ENVIRONMENT.items()
-)
+EXPORTS = " ".join(f"{k}={shlex.quote(str(v))}" for k, v in JOB_ENVIRONMENT.items())
 # strict as Snakemake's own prefix, which this one replaces: a stage whose words go through tee must fail.
 PREFIX = f'set -euo pipefail; export {EXPORTS}; PATH="$BENCHMARK_RUNNER_BIN:$PATH"; '
 shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))
