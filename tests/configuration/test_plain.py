@@ -79,3 +79,11 @@ def test_depth_is_found_whatever_part_is_looked_at_first():
         levels.append([levels[-1]])
     with pytest.raises(BenchmarkError, match="levels deep"):
         require_bounded(levels)
+
+
+def test_a_name_that_ends_in_a_line_end_is_no_name():
+    problems = examine({"engines": [{"name": "a\n", "binary_path": "b"}], "workloads": [{"name": "w\n"}]}).problems
+    assert [list(path) for path, message in problems if "is no name" in message] == [
+        ["engines", 0, "name"],
+        ["workloads", 0, "name"],
+    ]
