@@ -73,7 +73,7 @@ def test_an_engine_that_cuts_its_events_fails(tmp_path, commands):
         'rmdir "$PWD"',
         'd="$PWD"; rmdir "$d"; ln -s "$FOREIGN" "$d"',
         'ln -s "$FOREIGN" link; mkfifo pipe; mkdir locked; touch locked/x; chmod 000 locked',
-        'rm "$WORK/spec.json"; mkfifo "$WORK/spec.json"',
+        'rm "$WORK/spec.json"',
         'mkdir -p "$OUT/record.json/a"',
         'mkfifo "$OUT/record.json"',
         'ln -s "$FOREIGN/precious" "$OUT/record.json"',
@@ -82,6 +82,13 @@ def test_an_engine_that_cuts_its_events_fails(tmp_path, commands):
 def test_nothing_of_value_is_lost_and_the_launch_is_ok(tmp_path, commands):
     record = recorded(case_that_ends_with(tmp_path, commands))
     assert (record["status"], record["reason"]) == ("ok", None)
+
+
+@pytest.mark.parametrize("instead", ['mkfifo "$S"', 'mkdir "$S"', 'ln -s /dev/zero "$S"'])
+def test_a_spec_that_is_replaced_by_something_else_fails_the_launch_and_is_not_waited_for(tmp_path, instead):
+    record = recorded(case_that_ends_with(tmp_path, f'S="$WORK/spec.json"; rm "$S"; {instead}'))
+    assert record["status"] == "failed"
+    assert "spec.json is not the spec" in record["reason"]
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "engine.log", "spec.json"])
