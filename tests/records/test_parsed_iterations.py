@@ -151,7 +151,7 @@ def test_other_iterations_before_the_record_s_own_do_not_stand_for_them(tmp_path
 def test_what_is_no_json_is_told_with_the_file(tmp_path: Path, text: str) -> None:
     path = tmp_path / "record.json"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(BenchmarkError, match=r"record\.json is not valid JSON \(.*\); delete it and run again"):
+    with pytest.raises(BenchmarkError, match=r"record\.json is not valid JSON \(.*\); move it away and run again"):
         read_record(path, simdjson.Parser())
 
 

@@ -75,7 +75,7 @@ def test_a_file_that_ends_early_is_told(tmp_path: Path) -> None:
     path = _written(tmp_path)
     path.write_text("\n".join(path.read_text(encoding="utf-8").splitlines()[:-1]), encoding="utf-8")
     for read in (read_heads, lambda path: list(each_launch(path))):
-        with pytest.raises(BenchmarkError, match=r"a\.json is not valid JSON \(its end is missing\); delete it"):
+        with pytest.raises(BenchmarkError, match=r"a\.json is not valid JSON \(its end is missing\); move it away"):
             read(path)
 
 

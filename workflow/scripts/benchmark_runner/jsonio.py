@@ -19,7 +19,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(read_bytes(path).decode("utf-8"))
     except (ValueError, RecursionError) as error:  # RecursionError: lists within lists without end
-        raise BenchmarkError(f"{path} is not valid JSON ({error}); delete it and run again") from error
+        raise BenchmarkError(f"{path} is not valid JSON ({error}); move it away and run again") from error
 
 
 def read_bytes(path: Path) -> bytes:
@@ -39,7 +39,7 @@ def parse_bulk(path: Path, text: bytes | memoryview, parser: simdjson.Parser) ->
     try:
         return parser.parse(text)
     except (ValueError, RuntimeError) as error:  # RuntimeError: whole numbers beyond 64 bits
-        raise BenchmarkError(f"{path} is not valid JSON ({error}); delete it and run again") from error
+        raise BenchmarkError(f"{path} is not valid JSON ({error}); move it away and run again") from error
 
 
 def plain(value: Any) -> Any:

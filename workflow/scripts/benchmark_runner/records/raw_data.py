@@ -143,7 +143,7 @@ def write_raw(path: Path, records: Iterable[RawRecord], describe: Callable[[list
 
 
 def _broken(path: Path, what: str) -> BenchmarkError:
-    return BenchmarkError(f"{path} is not valid JSON ({what}); delete it and run again")
+    return BenchmarkError(f"{path} is not valid JSON ({what}); move it away and run again")
 
 
 def _is_in_lines(path: Path) -> bool:
