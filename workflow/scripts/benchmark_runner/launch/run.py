@@ -39,7 +39,6 @@ from benchmark_runner.launch.preflight import (
 )
 from benchmark_runner.launch.program import not_executed
 from benchmark_runner.launch.progress import waiting_line
-from benchmark_runner.launch.readable import make_readable
 from benchmark_runner.launch.record import (
     Record,
     Stopwatch,
@@ -131,6 +130,8 @@ class Launch:
         self._put_back()
         touch_outputs(self.folder)
         close_record(self.record, self.stopwatch, status=outcome.status, reason=outcome.reason, remedy=outcome.remedy)
+        from benchmark_runner.launch.readable import make_readable  # slow to import: in the next one's cool-down
+
         make_readable(self.record)
         status, reason = self.record["status"], self.record["reason"]
         self.log.write(f"{status}{f': {reason}' if reason else ''}")

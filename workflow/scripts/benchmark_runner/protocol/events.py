@@ -24,7 +24,6 @@ from benchmark_runner.protocol.lines import (
     readable,
 )
 from benchmark_runner.protocol.spec import PROTOCOL
-from benchmark_runner.schemas import first_violation
 
 FIELDS: Final[Mapping[str, Mapping[str, type]]] = {
     "hello": {"engine": str, "version": str, "protocol": int, "build": dict, "capabilities": dict},
@@ -176,6 +175,8 @@ def check_schema(event: Event, line: Line) -> None:
         raise BrokenEventsError(f"{kind} takes {len(line.content)} bytes, more than {EVENT_BYTES}")
     if (found := flaw(event, kind)) is not None:
         raise BrokenEventsError(found)
+    from benchmark_runner.schemas import first_violation  # slow to import, and only here
+
     if (what := first_violation(f"event.{kind}", event)) is not None:
         raise BrokenEventsError(f"{kind}.{what}")
 
