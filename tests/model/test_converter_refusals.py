@@ -62,7 +62,6 @@ def token(index: object, content: object = "[X]") -> dict[str, Any]:
         ({"added_tokens": [token(7, None)]}, {}, "has the added token"),
         ({"added_tokens": ["<s>"]}, {}, "has the added token '<s>'"),
         ({"added_tokens": {"<s>": 1}}, {}, "for added_tokens"),
-        ({"added_tokens": [token(7, "\udc00")]}, {}, "has a token that is no text"),
         ({"model": None}, {}, "holds a None model"),
         ({}, {"type": "Unigram", "vocab": [["a", -1.0]]}, "holds a Unigram model"),
         ({}, {"vocab": {"a": 400}}, "has id 400"),

@@ -76,12 +76,11 @@ def read_vocabulary(tokenizer: Mapping[str, Any], vocab_size: int) -> BpeVocabul
         raise _refusal(
             f"has id {wrong}, while config.json has a vocab_size of {vocab_size}: the files do not belong together"
         )
-    found = BpeVocabulary(
-        own, added, special, [_merge(entry) for entry in merges], bool(model.get("byte_fallback")),
-        own.get(unknown) if isinstance(unknown, str) else None,
-    )  # fmt: skip
-    try:
-        "".join(found.texts.values()).encode()
-    except UnicodeEncodeError as error:
-        raise _refusal(f"has a token that is no text ({error.reason})") from error
-    return found
+    return BpeVocabulary(
+        own=own,
+        added=added,
+        special=special,
+        merges=[_merge(entry) for entry in merges],
+        byte_fallback=bool(model.get("byte_fallback")),
+        unknown=own.get(unknown) if isinstance(unknown, str) else None,
+    )
