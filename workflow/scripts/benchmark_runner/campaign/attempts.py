@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from benchmark_runner.campaign.whole import ends_of
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.status import Status
 
 _ATTEMPT: Final = re.compile(rb'"attempt": (\d+)')
 _STATUS: Final = re.compile(rb'"status": "(\w+)"')
@@ -36,7 +37,7 @@ def record_head(record: Path) -> RecordHead | None:
         return None
     found = RecordHead(int(attempt[1]), status[1].decode())
     # A sound record that somebody wrote anew may end otherwise; one of an unavailable engine is short.
-    doubtful = not ends.whole or found.status == "unavailable"
+    doubtful = not ends.whole or found.status == Status.UNAVAILABLE
     return None if doubtful and not _is_json(record) else found
 
 
@@ -77,4 +78,4 @@ def was_refused(record: Path) -> bool:
 def is_owed(record: Path, *, engine_is_back: bool) -> bool:
     """Whether a launch is to be run: it has no record, or one of an unavailable engine that has come back."""
     head = record_head(record)
-    return head is None or (head.status == "unavailable" and engine_is_back and not was_refused(record))
+    return head is None or (head.status == Status.UNAVAILABLE and engine_is_back and not was_refused(record))

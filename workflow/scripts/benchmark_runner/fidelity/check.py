@@ -29,6 +29,7 @@ from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.protocol.logits import Logits, LogitsError, read_logits
+from benchmark_runner.status import Status
 from benchmark_runner.terminal import printable
 
 SHORT_PROMPT_TOKENS: Final = 32
@@ -117,7 +118,7 @@ class Check:
     def run(self) -> dict[str, Any]:
         """Content of fidelity/<engine>.json; raises InterruptedLaunchError when stopped."""
         reference = self._reference
-        if reference["status"] != "ok":
+        if reference["status"] != Status.OK:
             reason = f"there is no reference: {reference['engine']} is {reference['status']} ({reference['reason']})"
             return describe(self._engine, reference, None, Findings(reason=reason))
         if (empty := self._empty_because()) is not None:
@@ -127,11 +128,11 @@ class Check:
         if not takes_ids(free):
             asked = [self._ask(f"free-{place}", [one]) for place, one in enumerate(cases, start=1)]
             self._prompts, free = joined(self._prompts, asked)
-        if free.status != "ok":
+        if free.status != Status.OK:
             return describe(self._engine, reference, free.device, Findings(reason=f"{free.status}: {free.reason}"))
         if (used := own_prompts(self._prompts, free.iterations)) is not None:
             self._take_own_reference(used)
-            if self._reference["status"] != "ok":
+            if self._reference["status"] != Status.OK:
                 reason = f"no reference on the ids that the engine used: {self._reference['reason']}"
                 return describe(self._engine, reference, free.device, Findings(reason=reason))
         given = len(self._prompts["fidelity"])
@@ -193,7 +194,7 @@ class Check:
         cases = forced_cases(self._reference, self._prompts["eos_ids"], forcing=True)
         logits = bool(capabilities.get("logits", False) and self._reference["logits"])
         answer = self._ask("forced", cases, logits=logits)
-        if answer.status != "ok":
+        if answer.status != Status.OK:
             return None, f"the run with forced ids is {answer.status}: {answer.reason}"
         return answer, None
 
@@ -262,7 +263,7 @@ class Check:
         prompt_ids = self._reference["prompts"][place]["prompt_ids"]
         draw = case(prompt_ids, 1, self._prompts["eos_ids"], sampling=sampling)
         answer = self._ask("drawn", [draw], iterations=DRAWS)
-        if answer.status != "ok":
+        if answer.status != Status.OK:
             return Sampling(NOT_CHECKABLE, f"the run that draws is {answer.status}: {answer.reason}")
         drawn = [ids[0] for ids in answer.token_ids]
         distribution = probabilities(first[place], temperature, top_p)
@@ -301,7 +302,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     plan, prompts, reference = (read_json(getattr(arguments, name)) for name in ("plan", "prompts", "reference"))
     engine = planned_engine(plan, arguments.engine)
-    if reference["status"] == "ok":
+    if reference["status"] == Status.OK:
         require_same_prompts(reference, prompts, arguments.reference)
     folder = arguments.work or arguments.out.parent / engine["name"]
     become_subreaper()

@@ -24,6 +24,7 @@ from benchmark_runner.processes.watch import Watch
 from benchmark_runner.protocol.events import EventReport, Window, read_events
 from benchmark_runner.protocol.logits import Logits, LogitsError, read_logits
 from benchmark_runner.protocol.spec import make_spec, needed_seq_len
+from benchmark_runner.status import Status
 
 LOGITS: Final = "logits.f32"
 """File of logits in the folder of a run: 32-bit little-endian numbers, a vocabulary a token."""
@@ -84,7 +85,7 @@ class Answer:
     @property
     def is_refused(self) -> bool:
         """Whether the adapter said that it cannot do what it was asked."""
-        return self.status == "unavailable" and self.report is not None and self.report.error is not None
+        return self.status == Status.UNAVAILABLE and self.report is not None and self.report.error is not None
 
     def logits(self) -> list[Logits]:
         """Logits [tokens, vocabulary] of each iteration of a probe that asked for them; raises LogitsError."""
@@ -132,9 +133,9 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
     device, cores, _ = choose_place(system, engine)  # as the launches have them, so that the arithmetic is theirs
     missing = why_missing(engine, read_build(engine["build_record"]), probe.derived)
     if missing is not None:
-        return Answer("unavailable", missing.reason, device.name, None)
+        return Answer(Status.UNAVAILABLE, missing.reason, device.name, None)
     if device.refused is not None:
-        return Answer("unavailable", f"system.device is cuda, and {device.refused}", device.name, None)
+        return Answer(Status.UNAVAILABLE, f"system.device is cuda, and {device.refused}", device.name, None)
     folder = folder.absolute()
     own_folder(folder)
     remove(folder / LOGITS)
@@ -151,9 +152,9 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
             watch=watch,
         )
     except CannotExecuteError as error:
-        return Answer("unavailable", not_executed(engine["binary_path"], error).reason, device.name, None)
+        return Answer(Status.UNAVAILABLE, not_executed(engine["binary_path"], error).reason, device.name, None)
     report = read_events(events, spec, Window(run.start_ns, run.exit.time_ns), probe.vocabulary)
     outcome = decide(Ending(run.cause, run.message, run.exit.code, run.exit.signal, 0, run.last_words), report)
-    if replaced is not None and outcome.status == "ok":
-        return Answer("failed", replaced, device.name, report, folder)
+    if replaced is not None and outcome.status == Status.OK:
+        return Answer(Status.FAILED, replaced, device.name, report, folder)
     return Answer(outcome.status, outcome.reason, device.name, report, folder)

@@ -19,6 +19,7 @@ from benchmark_runner.processes.engine import become_subreaper
 from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
+from benchmark_runner.status import Status
 from benchmark_runner.terminal import printable
 
 SCHEMA_VERSION: Final = 2
@@ -49,7 +50,7 @@ def describe(plan: Mapping[str, Any], prompts: Mapping[str, Any], answer: Answer
     """Content of reference.json; without ids where status is not ok, and then with a reason."""
     hello = answer.report.hello if answer.report else None
     entries = []
-    if answer.status == "ok":
+    if answer.status == Status.OK:
         entries = [
             {
                 "text": prompt["text"],

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmark_runner.fidelity.probe import Answer
+from benchmark_runner.status import Status
 
 
 def takes_ids(answer: Answer) -> bool:
@@ -19,9 +20,11 @@ def joined(prompts: Mapping[str, Any], answers: Sequence[Answer]) -> tuple[dict[
 
     answers holds one for each fidelity prompt. Where one failed, or all were refused, that one is the answer.
     """
-    failed = [answer for answer in answers if answer.status != "ok" and not answer.is_refused]
+    failed = [answer for answer in answers if answer.status != Status.OK and not answer.is_refused]
     spoken = [
-        (entry, answer) for entry, answer in zip(prompts["fidelity"], answers, strict=True) if answer.status == "ok"
+        (entry, answer)
+        for entry, answer in zip(prompts["fidelity"], answers, strict=True)
+        if answer.status == Status.OK
     ]
     if failed or not spoken:
         return dict(prompts), (failed or answers)[0]

@@ -7,16 +7,10 @@ from typing import Final, NamedTuple
 
 from benchmark_runner.processes.engine import signal_words
 from benchmark_runner.protocol.events import EventReport
+from benchmark_runner.status import Status
 
 # The dynamic linker's status where a shared library is missing, and the shell's where a command is.
 CANNOT_START: Final = 127
-
-READ_LOG: Final = "Read engine.log beside the record, then run again"
-REMEDIES: Final = {
-    "timeout": "Raise the limit that the reason names, or ask for fewer iterations or tokens",
-    "memory_limit": "Raise system.max_memory_gb, or use a smaller model or dtype",
-    "thermal_limit": "Let the machine cool, improve its cooling, or raise system.thermal_limit_celsius",
-}
 
 
 class Ending(NamedTuple):
@@ -36,7 +30,7 @@ class Ending(NamedTuple):
 class Outcome(NamedTuple):
     """Status of a launch; reason and remedy are None for ok."""
 
-    status: str
+    status: Status
     reason: str | None
     remedy: str | None
 
@@ -50,17 +44,23 @@ def _of_exit(ending: Ending, report: EventReport) -> Outcome:
         words = signal_words(ending.signal)
         if ending.signal == signal.SIGKILL and ending.out_of_memory_kills:
             words = "killed (SIGKILL) by the kernel's out-of-memory killer"
-            return Outcome("failed", f"the engine was {words}", "Use a smaller model or dtype, or free memory")
-        return Outcome("failed", _with_words(f"the engine {_verb(words)}", ending.last_words), READ_LOG)
+            return Outcome(Status.FAILED, f"the engine was {words}", "Use a smaller model or dtype, or free memory")
+        return Outcome(
+            Status.FAILED, _with_words(f"the engine {_verb(words)}", ending.last_words), Status.FAILED.remedy
+        )
     if ending.code == CANNOT_START and report.hello is None:
         reason = _with_words("the engine's program could not start (exit status 127)", ending.last_words)
-        return Outcome("unavailable", reason, "Install the library that it names, or build the engine on this machine")
+        return Outcome(
+            Status.UNAVAILABLE, reason, "Install the library that it names, or build the engine on this machine"
+        )
     if report.done and ending.code != 0:
-        return Outcome("failed", f"the engine said done but exited with status {ending.code}", READ_LOG)
+        return Outcome(
+            Status.FAILED, f"the engine said done but exited with status {ending.code}", Status.FAILED.remedy
+        )
     if not report.done:
         reason = f"the engine exited with status {ending.code} before done"
-        return Outcome("failed", _with_words(reason, ending.last_words), READ_LOG)
-    return Outcome("ok", None, None)
+        return Outcome(Status.FAILED, _with_words(reason, ending.last_words), Status.FAILED.remedy)
+    return Outcome(Status.OK, None, None)
 
 
 def _verb(words: str) -> str:
@@ -70,19 +70,23 @@ def _verb(words: str) -> str:
 def decide(ending: Ending, report: EventReport) -> Outcome:
     """Status by the first that holds: a limit, the engine's own error, broken events, a bad exit, ok."""
     if ending.cause not in ("exit", "after_done"):
-        return Outcome(ending.cause, ending.message, REMEDIES[ending.cause])
+        return Outcome(Status(ending.cause), ending.message, Status(ending.cause).remedy)
     if report.error is not None and report.problem is None:
         said = report.error["message"]
         if report.error["kind"] == "unsupported":
-            return Outcome("unavailable", said, "Change the setting that the engine names, or leave the engine out")
+            return Outcome(
+                Status.UNAVAILABLE, said, "Change the setting that the engine names, or leave the engine out"
+            )
         if report.error["kind"] == "out_of_memory":
-            return Outcome("failed", f"out of memory: {said}", "Use a smaller model or dtype, or free memory")
-        return Outcome("failed", f"{report.error['kind']}: {said}", READ_LOG)
+            return Outcome(Status.FAILED, f"out of memory: {said}", "Use a smaller model or dtype, or free memory")
+        return Outcome(Status.FAILED, f"{report.error['kind']}: {said}", Status.FAILED.remedy)
     # After done what was measured is whole, and how the process ended is our doing.
-    exited = Outcome("ok", None, None) if ending.cause == "after_done" else _of_exit(ending, report)
+    exited = Outcome(Status.OK, None, None) if ending.cause == "after_done" else _of_exit(ending, report)
     # A process that crashed tells more than the line that its crash cut short.
-    if report.problem is not None and (exited.status == "ok" or ending.code == 0):
+    if report.problem is not None and (exited.status == Status.OK or ending.code == 0):
         return Outcome(
-            "failed", f"events.jsonl breaks the protocol: {report.problem}", "Prove the adapter: snakemake conformance"
+            Status.FAILED,
+            f"events.jsonl breaks the protocol: {report.problem}",
+            "Prove the adapter: snakemake conformance",
         )
     return exited

@@ -8,10 +8,10 @@ from typing import Any, Final
 import simdjson
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.launch.outcome import READ_LOG
 from benchmark_runner.protocol.lines import flaw, readable
 from benchmark_runner.records.checksum import sealed_text
 from benchmark_runner.records.raw_data import parse_record
+from benchmark_runner.status import Status
 
 Record = dict[str, Any]
 
@@ -50,6 +50,10 @@ def make_readable(record: Record) -> None:
         problem = _problem(record)
         if problem is None:
             return
-        if record["status"] != "interrupted":
-            record.update(status="failed", reason=f"what the launch found cannot be kept: {problem}", remedy=READ_LOG)
+        if record["status"] != Status.INTERRUPTED:
+            record.update(
+                status=Status.FAILED,
+                reason=f"what the launch found cannot be kept: {problem}",
+                remedy=Status.FAILED.remedy,
+            )
         record.update({name: [] if name in LISTS else None for name in group})

@@ -14,6 +14,7 @@ from benchmark_runner.launch.inputs import Inputs
 from benchmark_runner.launch.version import MEASURE_VERSION
 from benchmark_runner.model.derived import format_of
 from benchmark_runner.processes.files import own_folder, remove
+from benchmark_runner.status import Status
 
 SCHEMA_VERSION: Final = 1
 """1: the first format."""
@@ -95,7 +96,7 @@ def new_record(inputs: Inputs, attempt: int, stopwatch: Stopwatch) -> Record:
         "block": inputs.place["block"],
         "position": inputs.place["position"],
         "attempt": attempt,
-        "status": "interrupted",
+        "status": Status.INTERRUPTED,
         "reason": None,
         "remedy": None,
         "started_at": utc_now(),

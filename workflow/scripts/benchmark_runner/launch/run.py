@@ -19,7 +19,7 @@ from benchmark_runner.launch.identity import altered_file, holds
 from benchmark_runner.launch.inputs import Inputs, missing_engine
 from benchmark_runner.launch.log import Log
 from benchmark_runner.launch.machine_lock import lock_path, machine_alone
-from benchmark_runner.launch.outcome import READ_LOG, REMEDIES, Ending, Outcome, decide
+from benchmark_runner.launch.outcome import Ending, Outcome, decide
 from benchmark_runner.launch.place import choose_place, limits_of
 from benchmark_runner.launch.preflight import (
     Machine,
@@ -65,6 +65,7 @@ from benchmark_runner.processes.procfs import ancestors
 from benchmark_runner.processes.variables import engine_environment, recorded_environment
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.protocol.events import EventReport, Window, read_events
+from benchmark_runner.status import Status
 from benchmark_runner.terminal import printable
 
 
@@ -121,7 +122,7 @@ class Launch:
         try:
             return self._close(self._measure(Watch()))
         except InterruptedLaunchError as interruption:
-            self._close(Outcome("interrupted", interruption.reason, "Run the same command again: it is still owed"))
+            self._close(Outcome(Status.INTERRUPTED, interruption.reason, Status.INTERRUPTED.remedy))
             raise
         finally:
             end_all(below_process(os.getpid()))
@@ -146,14 +147,14 @@ class Launch:
                 raise MeasuredAlreadyError(f"{record} is there: another campaign has measured this launch meanwhile")
             clear_folder(self.folder)
             if (missing := missing_engine(self.inputs)) is not None:
-                return Outcome("unavailable", missing.reason, missing.remedy)
+                return Outcome(Status.UNAVAILABLE, missing.reason, missing.remedy)
             if (altered := altered_file(self.inputs, HASHES)) is not None:
-                return Outcome("unavailable", altered, ALTERED_REMEDY)
+                return Outcome(Status.UNAVAILABLE, altered, ALTERED_REMEDY)
             begin = take_snapshot()
             with self.stopwatch.part("preflight_ms"):
                 device, cores, gpu = choose_place(self.inputs.system, self.inputs.engine)
                 if device.refused is not None:
-                    return Outcome("unavailable", f"system.device is cuda, and {device.refused}", CUDA_REMEDY)
+                    return Outcome(Status.UNAVAILABLE, f"system.device is cuda, and {device.refused}", CUDA_REMEDY)
                 machine = self._take_place(gpu, device, cores)
             if (too_hot := self._cool_down(watch, machine, last_end)) is not None:
                 return too_hot
@@ -167,9 +168,9 @@ class Launch:
         altered = altered_file(self.inputs, HASHES)
         if altered is None and not holds(self.workplace.spec, self.record["spec"]):
             altered = f"{self.workplace.spec} is not the spec that the engine was given"
-        if outcome.status != "ok" or altered is None:
+        if outcome.status != Status.OK or altered is None:
             return outcome
-        return Outcome("failed", f"{altered}, while the launch ran", ALTERED_REMEDY)
+        return Outcome(Status.FAILED, f"{altered}, while the launch ran", ALTERED_REMEDY)
 
     def _tell_waiting(self, holder: str) -> None:
         line = waiting_line(self.record, holder)
@@ -196,7 +197,7 @@ class Launch:
         if wait.cool:
             return None
         reason = f"the machine stayed at {wait.celsius:g} °C, above the {limit:g} °C of system.thermal_limit_celsius"
-        return Outcome("thermal_limit", reason, REMEDIES["thermal_limit"])
+        return Outcome(Status.THERMAL_LIMIT, reason, Status.THERMAL_LIMIT.remedy)
 
     def _beside_monitor(self, watch: Watch, machine: Machine, cores: Cores, device: Device, begin: Snapshot) -> Outcome:
         """Start the monitor, look at the machine while it comes up, then run the engine between its samples."""
@@ -268,7 +269,7 @@ class Launch:
             )
         except CannotExecuteError as error:
             monitor.stop()
-            return Outcome("unavailable", *not_executed(self.inputs.engine["binary_path"], error))
+            return Outcome(Status.UNAVAILABLE, *not_executed(self.inputs.engine["binary_path"], error))
         window = Window(run.start_ns, run.exit.time_ns)
         self._warn(warnings_of_quota(quota, quota.throttled_seconds() - throttled_before_seconds))
         self.stopwatch.parts["engine_ms"] = round(window.seconds * 1e3, 3)
@@ -315,7 +316,11 @@ class Launch:
         outcome = decide(ending, report)
         if not self._events.in_place:
             lost = REPLACED
-        return outcome if lost is None or outcome.status != "ok" else Outcome("failed", lost, READ_LOG)
+        return (
+            outcome
+            if lost is None or outcome.status != Status.OK
+            else Outcome(Status.FAILED, lost, Status.FAILED.remedy)
+        )
 
     def _hold(self, name: str) -> HeldFile:
         """A new file of the launch's folder, put back at the end if it has gone."""
@@ -328,7 +333,13 @@ class Launch:
         for file in self._held:
             if not file.in_place:
                 self._warn(
-                    [warning("file_replaced", f"{file.path.name} was removed or replaced; it is back", READ_LOG)]
+                    [
+                        warning(
+                            "file_replaced",
+                            f"{file.path.name} was removed or replaced; it is back",
+                            Status.FAILED.remedy,
+                        )
+                    ]
                 )
                 file.put_at(file.path)
 

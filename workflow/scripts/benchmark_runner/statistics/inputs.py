@@ -11,6 +11,7 @@ from typing import Any
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.records.raw_data import read_heads, value_at
+from benchmark_runner.status import Status
 
 POOLED_KEYS = ("measure_version", "model.identity")
 """Keys on which all launches of a campaign must agree, whatever their engine."""
@@ -34,7 +35,7 @@ class Launch:
     @property
     def ok(self) -> bool:
         """Whether the launch ended well, so that its times count."""
-        return self.status == "ok"
+        return self.status == Status.OK
 
     @property
     def device(self) -> str | None:
