@@ -131,6 +131,17 @@ def _arguments(folder: Path, records: list[Path]) -> list[str]:
     return ["--engine", "alpha", *options, "--records", *map(str, records)]
 
 
+def test_an_engine_s_folder_stands_for_its_whole_records_of_the_plan(tmp_path: Path) -> None:
+    raw, plan = make_raw_data([ENGINE], launches=4)
+    write_inputs(tmp_path, [ENGINE], raw, plan)
+    cut, gone = (record_path_of(tmp_path, record) for record in raw["alpha"]["launches"][1:3])
+    cut.write_bytes(cut.read_bytes()[:-40])
+    gone.unlink()
+    assert collect.main([*_arguments(tmp_path, [])[:-1], "--launches", str(tmp_path / "launches" / "alpha")]) == 0
+    collected = json.loads((tmp_path / "raw_data" / "alpha.json").read_text(encoding="utf-8"))["launches"]
+    assert [launch["block"] for launch in collected] == [1, 4]
+
+
 def test_a_record_that_breaks_the_schema_is_refused_with_its_key_and_no_file_is_left(tmp_path: Path) -> None:
     raw, plan = make_raw_data([ENGINE], launches=2)
     raw["alpha"]["launches"][1]["iterations"][0]["start_ns"] = "soon"

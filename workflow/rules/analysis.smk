@@ -30,12 +30,15 @@ rule collect_records:
         f"{OUT}/logs/stages/collect_records/{{engine}}.log",
     conda:
         "../../envs/workflow.yaml"
+    params:
+        # Not each record by name: a thousand paths are more than a command line holds.
+        launches=f"{OUT}/launches/{{engine}}",
     shell:
         "python -m benchmark_runner.records.collect"
         " --plan {input.plan:q}"
         " --engine {wildcards.engine:q}"
         " --fidelity {input.fidelity:q}"
-        " --records {input.records:q}"
+        " --launches {params.launches:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"
 

@@ -76,12 +76,15 @@ else:
             before="|".join(BEFORE.engines),
         conda:
             "../../envs/workflow.yaml"
+        params:
+            # Not each record by name: a thousand paths are more than a command line holds.
+            launches=f"{EARLIER}/launches/{{before}}",
         shell:
             "python -m benchmark_runner.records.collect"
             " --plan {input.plan:q}"
             " --engine {wildcards.before:q}"
             " --fidelity {input.fidelity:q}"
-            " --records {input.records:q}"
+            " --launches {params.launches:q}"
             " --out {output:q}"
             " > {log:q} 2>&1"
 

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark_runner.campaign.attempts import record_head
 from benchmark_runner.campaign.campaign import Campaign, Launch
 from benchmark_runner.campaign.engines import Engine
 from benchmark_runner.campaign.foreign import read_foreign, require_consistent, require_plain
@@ -25,6 +24,7 @@ from benchmark_runner.configuration.shortcuts import with_typed_overrides
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.model.derived import format_of
+from benchmark_runner.records.record_head import record_head
 from benchmark_runner.schemas import schema, violations
 
 REQUIRED: Final = {"plan.json": "plan", "environment.json": "environment", "model/manifest.json": "manifest"}

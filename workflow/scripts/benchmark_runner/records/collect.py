@@ -15,6 +15,7 @@ from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.records.checksum import KEY as CHECKSUM
 from benchmark_runner.records.raw_data import RawRecord, read_record, value_at, write_raw
+from benchmark_runner.records.record_head import record_head
 
 SCHEMA_VERSION: Final = 1
 
@@ -145,6 +146,15 @@ def describe(
     }
 
 
+def records_below(plan: Mapping[str, Any], engine: str, engine_folder: Path) -> Iterator[Path]:
+    """Records of the plan's launches of an engine that are there to their end, in launch order."""
+    for slot in plan["order"]:
+        if slot["engine"] == engine:
+            record = engine_folder / f"{slot['workload']}.{slot['identity']}" / str(slot["block"]) / "record.json"
+            if record_head(record) is not None:
+                yield record
+
+
 def other_identities(plan: Mapping[str, Any], engine: str, engine_folder: Path) -> list[dict[str, Any]]:
     """Launches of the engine in the results folder that are none of the plan's: listed, never pooled.
 
@@ -170,14 +180,18 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--engine", required=True, help="engine whose records are collected")
     parser.add_argument("--fidelity", type=Path, nargs="?", help="fidelity/<engine>.json, where there is one")
     parser.add_argument("--records", type=Path, nargs="*", default=[], help="record.json of each launch")
+    parser.add_argument(
+        "--launches", type=Path, help="launches/<engine>: the plan's records that are there to their end"
+    )
     parser.add_argument("--out", type=Path, required=True, help="raw_data/<engine>.json")
     args = parser.parse_args(argv)
     plan = read_json(args.plan)
     fidelity = read_json(args.fidelity) if args.fidelity else None
-    engine_folders = {path.parents[2] for path in args.records if len(path.parents) > 3}
+    files = [*args.records, *(records_below(plan, args.engine, args.launches) if args.launches else ())]
+    engine_folders = {path.parents[2] for path in files if len(path.parents) > 3}
     others = [entry for folder in sorted(engine_folders) for entry in other_identities(plan, args.engine, folder)]
     json_parser = simdjson.Parser()  # one for all, since its memory for a long record takes time to get
-    records = planned(plan, args.engine, ((str(path), read_record(path, json_parser)) for path in args.records))
+    records = planned(plan, args.engine, ((str(path), read_record(path, json_parser)) for path in files))
 
     described_as: dict[str, Any] = {}
 

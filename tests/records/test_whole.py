@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from benchmark_runner.campaign.whole import is_cut
 from benchmark_runner.jsonio import write_json
+from benchmark_runner.records.whole import is_cut
 
 
 @pytest.mark.parametrize(
