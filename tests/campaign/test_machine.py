@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark_runner.campaign import machine as machine_here
-from benchmark_runner.campaign.machine import Machine, lacks, notice, refused, this_machine
+from benchmark_runner.campaign.machine import MachineHere, lacks, notice, refused, this_machine
 from benchmark_runner.processes.cgroup import MemoryGroup, Quota
 
 SYSTEM = {"cpu_affinity": None, "threads": None, "device": "auto", "gpu_device": 0}
-HERE = Machine([0, 1], None)
-NO_GPU = Machine([0, 1], "no driver")
+HERE = MachineHere([0, 1], None)
+NO_GPU = MachineHere([0, 1], "no driver")
 
 
 def keys(machine, **changes):
@@ -58,7 +58,7 @@ def test_strict_makes_each_lack_a_problem_with_its_key_and_remedy():
 
 
 def test_what_is_asked_for_beyond_a_control_groups_limits_is_told(monkeypatch):
-    limited = Machine([0, 1, 2, 3], None, Quota(2.5, (MemoryGroup(4 * 10**9, Path(), Path()),)))
+    limited = MachineHere([0, 1, 2, 3], None, Quota(2.5, (MemoryGroup(4 * 10**9, Path(), Path()),)))
     assert keys(limited, threads=2, max_memory_gb=3) == []
     assert keys(limited, threads=3, max_memory_gb=5) == ["threads", "max_memory_gb"]
     words = notice({**SYSTEM, "threads": 4, "max_memory_gb": 5}, limited)

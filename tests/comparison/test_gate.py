@@ -9,8 +9,9 @@ import sys
 import pytest
 
 from benchmark_runner.comparison.decision import Candidate, judge_all
-from benchmark_runner.comparison.document import Terms, comparison_document
+from benchmark_runner.comparison.document import comparison_document
 from benchmark_runner.comparison.gate import main
+from benchmark_runner.comparison.terms import Terms
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.statistics.metrics import BY_NAME
 from comparison_case import launch_values

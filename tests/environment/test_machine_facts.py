@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark_runner.environment.machine import Machine
+from benchmark_runner.environment.machine import MachineFacts
 
 CORE = """processor : {number}
 vendor_id : GenuineIntel
@@ -24,7 +24,7 @@ def write(root, files):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return Machine(root)
+    return MachineFacts(root)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from benchmark_runner.display import STRUCK, TIMES, significant
 from benchmark_runner.plots import gpu, latency, memory, throughput
 from benchmark_runner.plots.style import style
-from benchmark_runner.statistics.results import Cell as Place
+from benchmark_runner.statistics.results import Cell
 from finished import ENGINES, WEIGHTS_BYTES, draw_plots, finish, read
 from records import ScriptedEngine, ScriptedWorkload
 
@@ -57,7 +57,7 @@ def test_every_plot_names_every_engine_and_the_reason_of_one_without_data(campai
 
 def rows_of(campaign, metric="e2e_ms", engine="candle_cuda"):
     here = campaign.latency[campaign.latency["workload"] == "latency_test"]
-    rows = latency.latency_rows(campaign.statistics, here, Place("latency_test", "case_1"), metric, (1.0, "ms"))
+    rows = latency.latency_rows(campaign.statistics, here, Cell("latency_test", "case_1"), metric, (1.0, "ms"))
     return next(row for row in rows if row.name == engine)
 
 

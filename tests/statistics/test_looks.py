@@ -10,7 +10,7 @@ import pytest
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import write_json
-from benchmark_runner.statistics.inputs import Launch
+from benchmark_runner.statistics.inputs import MeasuredLaunch
 from benchmark_runner.statistics.looks import FIRST_LOOK, NO_HISTORY, Looks, look_at, read_history
 from benchmark_runner.statistics.power import share_of_alpha
 
@@ -19,11 +19,11 @@ START = datetime(2026, 1, 5, tzinfo=UTC)
 
 def launches(
     count: int, *, engine: str = "fast", identity: str = "abc", status: str = "ok", day: int = 0
-) -> list[Launch]:
+) -> list[MeasuredLaunch]:
     begun = [START + timedelta(days=day, minutes=block) for block in range(count)]
     record = {"identity": identity}
     return [
-        Launch(engine, "chat", block, block, status, "host", "boot", start, start, record)
+        MeasuredLaunch(engine, "chat", block, block, status, "host", "boot", start, start, record)
         for block, start in enumerate(begun, start=1)
     ]
 

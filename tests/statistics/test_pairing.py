@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from benchmark_runner.statistics.inputs import Launch, device_of
+from benchmark_runner.statistics.inputs import MeasuredLaunch, device_of
 from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, one_occasion, paired_blocks, same_machine
 
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 
 
-def _launch(engine: str, start_s: float, end_s: float, block: int = 1, **changes: Any) -> Launch:
+def _launch(engine: str, start_s: float, end_s: float, block: int = 1, **changes: Any) -> MeasuredLaunch:
     fields: dict[str, Any] = {
         "engine": engine,
         "workload": "w",
@@ -26,7 +26,7 @@ def _launch(engine: str, start_s: float, end_s: float, block: int = 1, **changes
         "ended": START + timedelta(seconds=end_s),
         "record": {},
     }
-    return Launch(**(fields | changes))
+    return MeasuredLaunch(**(fields | changes))
 
 
 def test_launches_one_after_the_other_are_a_pair_in_either_order() -> None:

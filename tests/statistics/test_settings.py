@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.statistics.inputs import EngineData, Launch
+from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch
 from benchmark_runner.statistics.settings import (
     alike_workloads,
     compared_settings,
@@ -24,17 +24,19 @@ NOW = datetime(2026, 1, 5, tzinfo=UTC)
 LOAD = {"device": "cpu", "threads": 2, "weights_dtype": "f32", "compute_dtype": "f32", "kv_cache_dtype": "f32"}
 
 
-def launch(block: int, *, busy: int | None = 1, flags: str | None = None, status: str = "ok", **load: Any) -> Launch:
+def launch(
+    block: int, *, busy: int | None = 1, flags: str | None = None, status: str = "ok", **load: Any
+) -> MeasuredLaunch:
     record = {
         "device": "cpu",
         "load": LOAD | load,
         "monitor": {"engine_busy_threads": busy},
         "build": {"flags": flags} if flags else None,
     }
-    return Launch("e", "w", block, block, status, "host", "boot", NOW, NOW, record)
+    return MeasuredLaunch("e", "w", block, block, status, "host", "boot", NOW, NOW, record)
 
 
-def engine(name: str, *launches: Launch) -> EngineData:
+def engine(name: str, *launches: MeasuredLaunch) -> EngineData:
     return EngineData(name, None, launches, (), (), {"result": "pass"})
 
 

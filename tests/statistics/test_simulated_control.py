@@ -14,14 +14,14 @@ from scipy import stats
 
 from benchmark_runner.statistics.control import Control, heed
 from benchmark_runner.statistics.evidence import Pair
-from benchmark_runner.statistics.families import Place
 from benchmark_runner.statistics.power import FIRST_SHARE
+from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, judge_family
 from simulated_campaigns import ALPHA, CAMPAIGNS, FloatArray, campaign
 
 RUNS = CAMPAIGNS if CAMPAIGNS >= 2000 else 100
 ENGINES, LAUNCHES = 6, 7
-PLACES = (Place("latency", "case_1"), Place("throughput", "case_1"))
+PLACES = (Cell("latency", "case_1"), Cell("throughput", "case_1"))
 
 MOST_FALSE = int(stats.binom.ppf(0.99, RUNS, ALPHA))
 

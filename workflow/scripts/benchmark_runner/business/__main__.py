@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark_runner.business.document import Inputs, business_document
+from benchmark_runner.business.document import BusinessInputs, business_document
 from benchmark_runner.business.facts import read_facts
 from benchmark_runner.business.prices import read_catalogue
 from benchmark_runner.errors import BenchmarkError, exit_status
@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--now", required=True, help="time by which prices are judged, ISO with a zone")
     options = parser.parse_args(argv)
     now = _moment(options.now)
-    inputs = Inputs(
+    inputs = BusinessInputs(
         plan=read_json(options.plan),
         statistics=read_json(options.statistics),
         performance=read_json(options.performance),

@@ -11,8 +11,7 @@ from benchmark_runner.business.cost import Rate, cost, energy_usd_per_million_to
 from benchmark_runner.business.facts import risk_facts
 from benchmark_runner.business.hardware import Hardware, mismatch
 from benchmark_runner.business.prices import AgedPrice, Catalogue, Entry, aged
-from benchmark_runner.statistics.results import Cell as Place
-from benchmark_runner.statistics.results import Results
+from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.wording import QUALIFIERS
 
 SCHEMA_VERSION: Final = 1
@@ -26,7 +25,7 @@ FORMULA: Final = "USD per million output tokens = USD per hour x 1e6 / (3600 x o
 
 
 @dataclass(frozen=True)
-class Inputs:
+class BusinessInputs:
     """All that the document is made from; facts are the projects of the engine facts file."""
 
     plan: dict[str, Any]
@@ -72,7 +71,7 @@ class Offer:
         }
 
 
-def business_document(inputs: Inputs) -> dict[str, Any]:
+def business_document(inputs: BusinessInputs) -> dict[str, Any]:
     """The whole document; every figure in it is measured, dated with its source, or null with its reason."""
     hardware = Hardware.from_environment(inputs.environment)
     today = inputs.now.date()
@@ -92,7 +91,7 @@ def business_document(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def _basis(inputs: Inputs) -> dict[str, Any]:
+def _basis(inputs: BusinessInputs) -> dict[str, Any]:
     utilisation = inputs.settings.get("utilisation")
     return {
         "formula": FORMULA,
@@ -116,7 +115,9 @@ def _no_utilisation_reason(utilisation: float | None) -> str:
     return "business.utilisation is 0: a machine that never generates has no cost per token"
 
 
-def _prices(inputs: Inputs, hardware: Hardware, ages: dict[str, AgedPrice], devices: list[str]) -> dict[str, Any]:
+def _prices(
+    inputs: BusinessInputs, hardware: Hardware, ages: dict[str, AgedPrice], devices: list[str]
+) -> dict[str, Any]:
     """What became of each catalogue entry, so that no price is used or left out unseen."""
     entries = []
     for entry in inputs.catalogue.entries:
@@ -139,7 +140,7 @@ def _prices(inputs: Inputs, hardware: Hardware, ages: dict[str, AgedPrice], devi
     return {"currency": "USD", "entries": entries, "quarantined": quarantined}
 
 
-def _offers(inputs: Inputs, hardware: Hardware, ages: dict[str, AgedPrice], device: str) -> list[Offer]:
+def _offers(inputs: BusinessInputs, hardware: Hardware, ages: dict[str, AgedPrice], device: str) -> list[Offer]:
     offers = []
     stated = inputs.settings.get("usd_per_hour")
     if stated is not None:
@@ -172,7 +173,7 @@ def _offer(entry: Entry, age: AgedPrice) -> Offer:
 
 
 def _costs(
-    inputs: Inputs, engine: dict[str, Any], hardware: Hardware, ages: dict[str, AgedPrice]
+    inputs: BusinessInputs, engine: dict[str, Any], hardware: Hardware, ages: dict[str, AgedPrice]
 ) -> list[dict[str, Any]]:
     """Rows of one engine: every case under every price that applies, or a row that says why there is none."""
     rows, results = [], Results(inputs.statistics)
@@ -181,7 +182,7 @@ def _costs(
             continue
         where = {"engine": engine["name"], "workload": cell["workload"], "case": cell["case"]}
         numbers = cell["metrics"][RATE_METRIC]
-        estimate = results.estimate(engine["name"], Place(cell["workload"], cell["case"]), RATE_METRIC)
+        estimate = results.estimate(engine["name"], Cell(cell["workload"], cell["case"]), RATE_METRIC)
         rate = rate_of(estimate, numbers["launches"], inputs.statistics["settings"]["confidence_level"])
         if rate is None:
             reason = engine["reason"] or numbers["reason"] or "no throughput was measured"
@@ -228,7 +229,7 @@ def _unknown_cost(rate: Rate | None, reason: str, remedy: str | None) -> dict[st
     }
 
 
-def _known_cost(inputs: Inputs, rate: Rate, offer: Offer, engine: str, workload: str) -> dict[str, Any]:
+def _known_cost(inputs: BusinessInputs, rate: Rate, offer: Offer, engine: str, workload: str) -> dict[str, Any]:
     utilisation = inputs.settings.get("utilisation")
     energy, energy_reason = _energy_cost(inputs, offer, engine, workload)
     return {
@@ -246,7 +247,7 @@ def _known_cost(inputs: Inputs, rate: Rate, offer: Offer, engine: str, workload:
     }
 
 
-def _energy_cost(inputs: Inputs, offer: Offer, engine: str, workload: str) -> tuple[float | None, str | None]:
+def _energy_cost(inputs: BusinessInputs, offer: Offer, engine: str, workload: str) -> tuple[float | None, str | None]:
     if offer.owned is None:
         return None, "a rent or a stated price holds the electricity already"
     for cell in inputs.statistics["cells"]:
@@ -259,7 +260,7 @@ def _energy_cost(inputs: Inputs, offer: Offer, engine: str, workload: str) -> tu
     return None, "energy was not measured"
 
 
-def _break_even(inputs: Inputs) -> list[dict[str, Any]]:
+def _break_even(inputs: BusinessInputs) -> list[dict[str, Any]]:
     """How many times the reference's price an engine's machine may cost for equal cost per token; needs no price."""
     headline = inputs.performance["headline"]["throughput"]
     baseline = inputs.statistics["campaign"]["baseline"]
@@ -299,7 +300,7 @@ def _break_even_sentence(comparison: dict[str, Any]) -> str | None:
     return "; ".join([price, *limits]) + "."
 
 
-def _risk(inputs: Inputs, engine: dict[str, Any], today: datetime.date) -> dict[str, Any]:
+def _risk(inputs: BusinessInputs, engine: dict[str, Any], today: datetime.date) -> dict[str, Any]:
     planned = next((e for e in inputs.plan["engines"] if e["name"] == engine["name"]), None)
     adapter = None if planned is None else planned["adapter"]
     return {"engine": engine["name"]} | risk_facts(inputs.facts, engine["name"], adapter, engine["version"], today)

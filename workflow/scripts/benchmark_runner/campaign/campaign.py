@@ -40,7 +40,7 @@ def hottest_sampling(workloads: Iterable[Mapping[str, Any]]) -> dict[str, float]
 
 
 @dataclass(frozen=True)
-class Launch:
+class PlannedLaunch:
     """One job of the campaign."""
 
     position: int
@@ -134,7 +134,7 @@ class Campaign:
         return sum(1 for folder in folders for _ in folder.glob("*/record.json"))
 
     @cached_property
-    def launches(self) -> list[Launch]:
+    def launches(self) -> list[PlannedLaunch]:
         """All launches in the order in which they run."""
         cells = [
             (engine.name, name, self.identity(engine, workload))
@@ -144,7 +144,7 @@ class Campaign:
         benchmark = self.config["benchmark"]
         order = randomised_blocks(cells, benchmark["launches"], benchmark["seed"])
         return [
-            Launch(position, block, *cell, output_dir=self.output_dir)
+            PlannedLaunch(position, block, *cell, output_dir=self.output_dir)
             for position, (block, cell) in enumerate(order, start=1)
         ]
 
@@ -153,7 +153,7 @@ class Campaign:
         return [launch.record for launch in self.launches if launch.engine == engine]
 
     @cached_property
-    def owed_launches(self) -> dict[str, Launch]:
+    def owed_launches(self) -> dict[str, PlannedLaunch]:
         """Launches that are to be run, by key: without a whole record, or unavailable then and possible now.
 
         A record that stands is a fact: to the workflow it is a source file, which nothing reruns or overwrites.

@@ -12,7 +12,7 @@ from benchmark_runner.launch.device import find_gpu
 from benchmark_runner.processes.cgroup import Quota, read_quota
 
 
-class Machine(NamedTuple):
+class MachineHere(NamedTuple):
     """Cores that this process may use, and why there is no GPU of the wanted number; None where there is one."""
 
     cores: Sequence[int]
@@ -31,19 +31,19 @@ class Lack(NamedTuple):
     remedy: str
 
 
-def this_machine(system: Mapping[str, Any]) -> Machine:
+def this_machine(system: Mapping[str, Any]) -> MachineHere:
     """The machine as a launch would find it; the GPU is looked for only where one may be used."""
     reason = None
     if system["device"] != "cpu":
         _, reason = find_gpu(system)
-    return Machine(sorted(os.sched_getaffinity(0)), reason, read_quota())
+    return MachineHere(sorted(os.sched_getaffinity(0)), reason, read_quota())
 
 
 def _numbers(cores: Sequence[int]) -> str:
     return ", ".join(map(str, cores))
 
 
-def lacks(system: Mapping[str, Any], machine: Machine) -> Iterator[Lack]:
+def lacks(system: Mapping[str, Any], machine: MachineHere) -> Iterator[Lack]:
     """Cores, threads and the GPU that the configuration asks for and the machine has not."""
     wanted = system["cpu_affinity"] if system["cpu_affinity"] is not None else machine.cores
     usable = [core for core in wanted if core in machine.cores]
@@ -94,7 +94,7 @@ def _beyond_quota(system: Mapping[str, Any], quota: Quota) -> Iterator[Lack]:
         )
 
 
-def refused(system: Mapping[str, Any], machine: Machine) -> list[Problem]:
+def refused(system: Mapping[str, Any], machine: MachineHere) -> list[Problem]:
     """Each lack as a problem of the configuration."""
     return [
         (["system", lack.key], f"{lack.missing}, and system.strict is true; {lack.remedy}")
@@ -102,7 +102,7 @@ def refused(system: Mapping[str, Any], machine: Machine) -> list[Problem]:
     ]
 
 
-def notice(system: Mapping[str, Any], machine: Machine) -> str | None:
+def notice(system: Mapping[str, Any], machine: MachineHere) -> str | None:
     """One line that says what is used instead of what is not here; None where nothing lacks."""
     found = [f"system.{lack.key}: {lack.missing}: {lack.instead}" for lack in lacks(system, machine)]
     return f"note: {'; '.join(found)} (system.strict: true would refuse)" if found else None

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark_runner.campaign.campaign import Campaign, Launch
+from benchmark_runner.campaign.campaign import Campaign, PlannedLaunch
 from benchmark_runner.campaign.engines import Engine
 from benchmark_runner.campaign.foreign import read_foreign, require_consistent, require_plain
 from benchmark_runner.campaign.model import Model
@@ -52,10 +52,10 @@ class RecordedCampaign(Campaign):
         self._order = plan["order"]
 
     @cached_property
-    def launches(self) -> list[Launch]:
+    def launches(self) -> list[PlannedLaunch]:
         """Launches of the plan, wherever its folder lies now."""
         names = ("position", "block", "engine", "workload", "identity")
-        return [Launch(**{name: row[name] for name in names}, output_dir=self.output_dir) for row in self._order]
+        return [PlannedLaunch(**{name: row[name] for name in names}, output_dir=self.output_dir) for row in self._order]
 
     def records(self, engine: str) -> list[str]:
         """Records that are there to their end, in launch order."""
@@ -67,7 +67,7 @@ class RecordedCampaign(Campaign):
         return [file] if Path(file).is_file() else []
 
     @cached_property
-    def owed_launches(self) -> dict[str, Launch]:
+    def owed_launches(self) -> dict[str, PlannedLaunch]:
         """None: nothing is measured here."""
         return {}
 

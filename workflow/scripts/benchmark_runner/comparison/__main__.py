@@ -13,12 +13,13 @@ from typing import Any
 from benchmark_runner.comparison.campaigns import candidates, losing_more, under_control
 from benchmark_runner.comparison.decision import Candidate, judge_all
 from benchmark_runner.comparison.differences import all_differences
-from benchmark_runner.comparison.document import Terms, comparison_document
+from benchmark_runner.comparison.document import comparison_document
 from benchmark_runner.comparison.output import write_comparison
 from benchmark_runner.comparison.side import Side, SideFiles, Word, read_side
+from benchmark_runner.comparison.terms import Terms
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_json
-from benchmark_runner.statistics.inputs import Launch
+from benchmark_runner.statistics.inputs import MeasuredLaunch
 from benchmark_runner.statistics.looks import look_at, read_history
 from benchmark_runner.statistics.power import fewest_launches, share_of_alpha
 from benchmark_runner.statistics.verdicts import family_tests
@@ -49,7 +50,9 @@ def _side_json(side: Side) -> dict[str, Any]:
     }
 
 
-def count_look(made: Sequence[Candidate], launches: Sequence[Launch], terms: Terms, file: Path) -> list[Candidate]:
+def count_look(
+    made: Sequence[Candidate], launches: Sequence[MeasuredLaunch], terms: Terms, file: Path
+) -> list[Candidate]:
     """The candidates with the number of this look at their launches; the file remembers the looks before it."""
     gating = [one for one in made if one.metric.name in terms.metrics]
     tests = family_tests([one.pair() for one in gating])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmark_runner.comparison.decision import SHOWN_NO_WORSE, Candidate, Finding, withheld
+from benchmark_runner.comparison.decision import SHOWN_NO_WORSE, Candidate, Decision, withheld
 from benchmark_runner.comparison.side import LaunchValues, Side
 from benchmark_runner.statistics.inputs import EngineData
 from benchmark_runner.statistics.losses import loss_words
@@ -122,7 +122,7 @@ def _without_values(one: Candidate) -> Candidate:
     return Candidate(one.engine, one.workload, one.case, one.metric, NOTHING, NOTHING, excluded=one.excluded)
 
 
-def under_control(before: Side, after: Side, finding: Finding) -> Finding:
+def under_control(before: Side, after: Side, finding: Decision) -> Decision:
     """The finding, withheld where either campaign told its control from its twin in this workload."""
     workload = finding.candidate.workload
     for side in (before, after):
@@ -132,7 +132,7 @@ def under_control(before: Side, after: Side, finding: Finding) -> Finding:
     return finding
 
 
-def losing_more(before: Side, after: Side, finding: Finding) -> Finding:
+def losing_more(before: Side, after: Side, finding: Decision) -> Decision:
     """The finding, withheld where it says that nothing became worse and the engine lost more of its launches after."""
     if finding.verdict not in SHOWN_NO_WORSE:
         return finding

@@ -69,7 +69,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Decision:
     """What was found out about one candidate; gates says whether it decides the outcome."""
 
     candidate: Candidate
@@ -139,7 +139,7 @@ def _without_outliers(candidates: Sequence[Candidate], loss: float, gain: float,
     return [decide(beyond(one), beyond(other)) for one, other in zip(losses, gains, strict=True)]
 
 
-def judge(candidates: Sequence[Candidate], *, gates: bool, margin: float, level: float) -> list[Finding]:
+def judge(candidates: Sequence[Candidate], *, gates: bool, margin: float, level: float) -> list[Decision]:
     """Judge one family of candidates against a margin (0.02 is 2 %) at a confidence level."""
     pairs = [candidate.pair() for candidate in candidates]
     loss, gain, tests = 1.0 / (1.0 + margin), 1.0 + margin, family_tests(pairs)
@@ -154,13 +154,15 @@ def judge(candidates: Sequence[Candidate], *, gates: bool, margin: float, level:
         if verdict == "cannot_tell" and own.verdict != "untestable":
             reason, needed = _undecided(at_loss, margin), _needed(own, candidate, loss, tests)
         marks = ("unpaired", *candidate.qualifiers, *(("outlier_sensitive",) if other != verdict else ()))
-        findings.append(Finding(candidate, gates, tests, margin, verdict, reason, own, at_loss, at_gain, needed, marks))
+        findings.append(
+            Decision(candidate, gates, tests, margin, verdict, reason, own, at_loss, at_gain, needed, marks)
+        )
     return findings
 
 
 def judge_all(
     candidates: Sequence[Candidate], gating: Collection[str], *, margin: float, level: float
-) -> list[Finding]:
+) -> list[Decision]:
     """Judge the gating metrics as one family, and each other metric as an exploratory family of its own."""
     gated = [one for one in candidates if one.metric.name in gating]
     found = judge(gated, gates=True, margin=margin, level=level)
@@ -170,7 +172,7 @@ def judge_all(
     return found
 
 
-def withheld(finding: Finding, reason: str, qualifier: str) -> Finding:
+def withheld(finding: Decision, reason: str, qualifier: str) -> Decision:
     """The finding without its verdict, for a reason that lies in the campaign as a whole."""
     told = finding.reason if finding.verdict == "cannot_tell" else reason
     return replace(finding, verdict="cannot_tell", reason=told, qualifiers=(*finding.qualifiers, qualifier))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
 
-from benchmark_runner.comparison.decision import Finding, beyond, outcome
+from benchmark_runner.comparison.decision import Decision, beyond, outcome
 from benchmark_runner.comparison.differences import Difference
+from benchmark_runner.comparison.terms import Terms
 from benchmark_runner.comparison.words import outcome_words, sentence
 from benchmark_runner.statistics.estimates import FloatArray, typical_estimate
 from benchmark_runner.statistics.hypotheses import TestResult
@@ -17,15 +17,6 @@ from benchmark_runner.statistics.power import MANN_WHITNEY
 from benchmark_runner.statistics.verdicts import Judgement
 
 SCHEMA_VERSION: Final = 1
-
-
-@dataclass(frozen=True)
-class Terms:
-    """How two sides are judged: level of confidence, margin (0.02 is 2 %), and the metrics that decide the outcome."""
-
-    level: float
-    margin: float
-    metrics: tuple[str, ...]
 
 
 def _side_json(values: FloatArray, level: float) -> dict[str, Any]:
@@ -59,7 +50,7 @@ def _bound_json(judgement: Judgement, bound: float) -> dict[str, Any]:
     return {"ratio": bound, "after_is": side.get(beyond(judgement)), **_tests_json(judgement)}
 
 
-def finding_json(finding: Finding, differences: Sequence[Difference], level: float) -> dict[str, Any]:
+def finding_json(finding: Decision, differences: Sequence[Difference], level: float) -> dict[str, Any]:
     """One entry of `comparisons`."""
     candidate, judgement = finding.candidate, finding.judgement
     own = [one for one in differences if one.engine in (None, candidate.engine)]
@@ -97,7 +88,7 @@ def comparison_document(
     kind: Literal["campaigns", "files"],
     sides: tuple[Mapping[str, Any], Mapping[str, Any]],
     differences: Sequence[Difference],
-    findings: Sequence[Finding],
+    findings: Sequence[Decision],
     terms: Terms,
 ) -> dict[str, Any]:
     """Content of comparison.json; sides say what before and after are, in this order."""

@@ -12,7 +12,7 @@ from benchmark_runner.jsonio import read_json
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.records.table import tokens_an_iteration
 from benchmark_runner.statistics.estimates import FloatArray
-from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch, read_inputs
+from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, read_inputs
 from benchmark_runner.statistics.samples import CellKey, each_sample
 from benchmark_runner.statistics.work import Work
 
@@ -47,7 +47,7 @@ class Side:
 
     word: Word
     folder: str
-    inputs: Inputs
+    inputs: Measurements
     environment: Mapping[str, Any]
     statistics: Mapping[str, Any]
     iterations: Path
@@ -62,7 +62,7 @@ class Side:
         }
 
     @cached_property
-    def launches(self) -> list[Launch]:
+    def launches(self) -> list[MeasuredLaunch]:
         """Launches of the engines, under the names that engines have here."""
         return [replace(launch, engine=one.name) for one in self.engines.values() for launch in one.launches]
 

@@ -11,12 +11,22 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmark_runner.errors import exit_status
 from benchmark_runner.hashes import fingerprint
 from benchmark_runner.jsonio import write_json
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How two sides are judged: level of confidence, margin (0.02 is 2 %), and the metrics that decide the outcome."""
+
+    level: float
+    margin: float
+    metrics: tuple[str, ...]
 
 
 def terms(config: Mapping[str, Any], against: str, records: Sequence[str]) -> dict[str, Any]:

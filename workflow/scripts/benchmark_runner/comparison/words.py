@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from benchmark_runner.comparison.decision import Finding, Outcome
+from benchmark_runner.comparison.decision import Decision, Outcome
 from benchmark_runner.comparison.differences import Consequence
 from benchmark_runner.display import plural
 from benchmark_runner.statistics.sentences import claim, launches_words
@@ -31,7 +31,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:g} %"
 
 
-def _sure(finding: Finding) -> str:
+def _sure(finding: Decision) -> str:
     level = f"both tests agree at the {_percent(finding.judgement.level)} level"
     margin = _percent(finding.margin)
     shown = {
@@ -50,7 +50,7 @@ def reservations(consequences: Collection[Consequence], qualifiers: Collection[s
     return words
 
 
-def sentence(finding: Finding, consequences: Collection[Consequence]) -> str:
+def sentence(finding: Decision, consequences: Collection[Consequence]) -> str:
     """The finding in one sentence."""
     candidate, judgement = finding.candidate, finding.judgement
     where = ", ".join(part for part in (candidate.workload, candidate.case) if part)

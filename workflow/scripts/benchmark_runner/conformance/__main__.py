@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.configuration.flags import bounded_number
-from benchmark_runner.conformance.checks import Finding, judge
+from benchmark_runner.conformance.checks import CheckResult, judge
 from benchmark_runner.conformance.evidence import Evidence, gather
 from benchmark_runner.conformance.outcome import Outcome, run_for_checks
 from benchmark_runner.conformance.specs import Setup
@@ -70,7 +70,7 @@ def _environment(device: str, threads: int) -> dict[str, str]:
     return engine_environment(os.environ, visible_gpus=visible, threads=threads)
 
 
-def _table(findings: Sequence[Finding]) -> str:
+def _table(findings: Sequence[CheckResult]) -> str:
     width = max(len(finding.check) for finding in findings)
     lines = [
         printable(f"{finding.check:<{width}}  {finding.outcome:<7}  {finding.detail or finding.rule}")
@@ -79,7 +79,7 @@ def _table(findings: Sequence[Finding]) -> str:
     return "\n".join(lines)
 
 
-def _summary(engine: str, findings: Sequence[Finding]) -> str:
+def _summary(engine: str, findings: Sequence[CheckResult]) -> str:
     counts = {
         outcome: sum(finding.outcome == outcome for finding in findings) for outcome in ("passed", "failed", "skipped")
     }
@@ -88,7 +88,7 @@ def _summary(engine: str, findings: Sequence[Finding]) -> str:
     return f"{engine} {word} the protocol: {told}"
 
 
-def _content(engine: str, binary: Path, evidence: Evidence, findings: Sequence[Finding]) -> dict[str, Any]:
+def _content(engine: str, binary: Path, evidence: Evidence, findings: Sequence[CheckResult]) -> dict[str, Any]:
     hello = evidence.probe.named("hello")
     return {
         "schema_version": SCHEMA_VERSION,

@@ -365,7 +365,7 @@ def rule(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """What a check found: outcome is passed, failed or skipped."""
 
     check: str
@@ -374,7 +374,7 @@ class Finding:
     detail: str
 
 
-def judge(evidence: Evidence) -> list[Finding]:
+def judge(evidence: Evidence) -> list[CheckResult]:
     """Findings of all checks."""
     findings = []
     for name, check in CHECKS.items():
@@ -385,5 +385,5 @@ def judge(evidence: Evidence) -> list[Finding]:
             outcome, detail = "failed", str(broken)
         except NotApplicableError as reason:
             outcome, detail = "skipped", str(reason)
-        findings.append(Finding(name, rule(name), outcome, detail))
+        findings.append(CheckResult(name, rule(name), outcome, detail))
     return findings

@@ -17,7 +17,7 @@ from benchmark_runner.display import plural
 from benchmark_runner.doctor import load, processor, sensors, tools
 from benchmark_runner.doctor.finding import Finding
 from benchmark_runner.environment.gpu import gpu_facts
-from benchmark_runner.environment.machine import Machine
+from benchmark_runner.environment.machine import MachineFacts
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch import preflight
 from benchmark_runner.launch.cores import cores_of
@@ -91,7 +91,7 @@ def examine_sensors(cores: CoresProbe) -> list[Finding]:
 
 
 def examine_load(
-    gpu: Gpu | None, cores: CoresProbe, machine: Machine, weights: tuple[int | None, str], watch_seconds: float
+    gpu: Gpu | None, cores: CoresProbe, machine: MachineFacts, weights: tuple[int | None, str], watch_seconds: float
 ) -> list[Finding]:
     """Other load over the time that is watched, memory and swap at its end."""
     begin, stolen_before = preflight.take_snapshot(), _sample_of(cores)[STOLEN]
@@ -99,7 +99,7 @@ def examine_load(
     end, stolen_after = preflight.take_snapshot(), _sample_of(cores)[STOLEN]
     elapsed_seconds = (end.time_ns - begin.time_ns) / 1e9
     busy = preflight.busy_processes(begin, end, ancestors(os.getpid()))
-    state = preflight.Machine(gpu).state(busy)
+    state = preflight.MachineState(gpu).state(busy)
     memory = machine.memory()
     return [
         load.other_load(
@@ -154,7 +154,7 @@ def examine(campaign: Campaign, watch_seconds: float) -> list[Finding]:
     """All findings, in the order of the table; takes as long as other load is watched, and a second."""
     system = campaign.config["system"]
     gpu, gpu_absent = find_gpu(system)
-    machine, cores, weights = Machine(Path("/")), CoresProbe(), weights_of(campaign)
+    machine, cores, weights = MachineFacts(Path("/")), CoresProbe(), weights_of(campaign)
     # First, before the examination itself makes work.
     of_load = examine_load(gpu, cores, machine, weights, watch_seconds)
     cpu = machine.cpu()

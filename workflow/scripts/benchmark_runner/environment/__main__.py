@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import benchmark_runner
 from benchmark_runner.environment.gpu import gpu_facts
-from benchmark_runner.environment.machine import Machine
+from benchmark_runner.environment.machine import MachineFacts
 from benchmark_runner.environment.software import (
     WORKFLOW_LOCK_NAME,
     git_facts,
@@ -30,7 +30,7 @@ SCHEMA_VERSION: Final = 1
 
 def machine_document(root: Path) -> dict[str, Any]:
     """The machine's part of environment.json; values that it lacks are null and named under absent."""
-    machine = Machine(root)
+    machine = MachineFacts(root)
     gpu, no_gpu_reason = gpu_facts()
     document = {
         "host": {"hostname": socket.gethostname()},

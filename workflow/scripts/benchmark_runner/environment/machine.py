@@ -24,7 +24,7 @@ CGROUP_RUNTIMES: Final = {
 }
 
 
-class Machine:
+class MachineFacts:
     """Reader of one machine's files below root ("/" but in tests); collects why a value is absent."""
 
     def __init__(self, root: Path) -> None:

@@ -16,7 +16,7 @@ from benchmark_runner.launch.inputs import read_inputs
 from benchmark_runner.launch.log import Log
 from benchmark_runner.launch.progress import finished_launches, progress_line
 from benchmark_runner.launch.record import Stopwatch
-from benchmark_runner.launch.run import Launch, MeasuredAlreadyError
+from benchmark_runner.launch.run import MeasuredAlreadyError, RunningLaunch
 from benchmark_runner.launch.workplace import clear_left_behind
 from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.watch import InterruptedLaunchError
@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
                 block=arguments.block,
                 model_dir=arguments.model_dir,
             )
-        launch = Launch(inputs, arguments.out_dir, arguments.attempt, stopwatch, log)
+        launch = RunningLaunch(inputs, arguments.out_dir, arguments.attempt, stopwatch, log)
         try:
             record = launch.run()
         except MeasuredAlreadyError as measured:

@@ -12,13 +12,13 @@ from typing import Any
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.launch.inputs import Inputs
+from benchmark_runner.launch.inputs import LaunchInputs
 from benchmark_runner.model.manifest import altered
 
 Hashes = Mapping[str, str]
 
 
-def _of_program(inputs: Inputs) -> Iterator[tuple[Path, Hashes]]:
+def _of_program(inputs: LaunchInputs) -> Iterator[tuple[Path, Hashes]]:
     """(folder, hash by name) of what the engine's process runs."""
     build, binary = inputs.build or {}, inputs.binary
     # What the plan says of an adapter is the hash of its source.
@@ -29,7 +29,7 @@ def _of_program(inputs: Inputs) -> Iterator[tuple[Path, Hashes]]:
         yield Path(copied["folder"]).absolute(), copied["files"]
 
 
-def _of_weights(inputs: Inputs) -> tuple[Path, Hashes]:
+def _of_weights(inputs: LaunchInputs) -> tuple[Path, Hashes]:
     opened: Mapping[str, Any] = inputs.derived.manifest if inputs.derived else inputs.manifest
     return inputs.model_dir, {name: entry["sha256"] for name, entry in opened["files"].items()}
 
@@ -41,7 +41,7 @@ def _added(folder: Path, expected: Hashes) -> Iterator[Path]:
             yield path
 
 
-def _altered_option(inputs: Inputs, cache_file: Path) -> Iterator[Path]:
+def _altered_option(inputs: LaunchInputs, cache_file: Path) -> Iterator[Path]:
     """The file that an option names and the user brought: its hash is one of those that options name."""
     brought = inputs.engine.get("brought")
     named = [Path(value) for value in inputs.engine["options"].values() if isinstance(value, str)]
@@ -64,7 +64,7 @@ def holds(file: Path, content: Any) -> bool:
         return False
 
 
-def altered_file(inputs: Inputs, cache_file: Path) -> str | None:
+def altered_file(inputs: LaunchInputs, cache_file: Path) -> str | None:
     """The first file that is not what the launch's identity was made from, in words; None where all are."""
     build, planned = inputs.build or {}, inputs.engine.get("source")
     if build.get("source_sha256", planned) != planned:

@@ -14,7 +14,7 @@ from benchmark_runner.launch.program import Missing, read_build, why_missing
 from benchmark_runner.model.derived import DerivedWeights, format_of, read_derived
 
 
-class Inputs(NamedTuple):
+class LaunchInputs(NamedTuple):
     """All that determines one launch, read and cross-checked."""
 
     plan: dict[str, Any]
@@ -114,7 +114,7 @@ def read_inputs(
     identity: str,
     block: int,
     model_dir: Path | None,
-) -> Inputs:
+) -> LaunchInputs:
     """Read the files of a launch; raises BenchmarkError where they are missing, broken or disagree."""
     plan = read_json(plan_file)
     prompts = read_json(prompts_file)
@@ -122,7 +122,7 @@ def read_inputs(
     planned_workload = _named(plan["workloads"], workload, f"{plan_file}: workloads")
     derived = read_derived(plan["model"], format_of(planned_engine), planned_engine["dtype"])
     own_dir = (model_dir or Path(plan["model"]["path"])).absolute()
-    return Inputs(
+    return LaunchInputs(
         plan=plan,
         place=place_in(plan, engine=engine, workload=workload, identity=identity, block=block),
         engine=planned_engine,
@@ -136,6 +136,6 @@ def read_inputs(
     )
 
 
-def missing_engine(inputs: Inputs) -> Missing | None:
+def missing_engine(inputs: LaunchInputs) -> Missing | None:
     """Why the engine cannot be started, or None where it can."""
     return why_missing(inputs.engine, inputs.build, inputs.derived)

@@ -69,7 +69,7 @@ def describe_gpu(device: Device, gpu: Gpu | None) -> dict[str, Any] | None:
     return gpu.describe() if gpu is not None and device.name != CPU else None
 
 
-class Machine:
+class MachineState:
     """The parts of the machine that a launch looks at itself, opened once."""
 
     def __init__(self, gpu: Gpu | None) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark_runner.launch.inputs import Inputs
+from benchmark_runner.launch.inputs import LaunchInputs
 from benchmark_runner.launch.version import MEASURE_VERSION
 from benchmark_runner.model.derived import format_of
 from benchmark_runner.processes.files import own_folder, remove
@@ -69,7 +69,7 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
-def describe_model(inputs: Inputs) -> dict[str, Any]:
+def describe_model(inputs: LaunchInputs) -> dict[str, Any]:
     """Which model was measured, and with which files: the hashes are those of what the engine was told to open."""
     opened = inputs.derived.manifest if inputs.derived else inputs.manifest
     files = {name: entry["sha256"] for name, entry in opened["files"].items()}
@@ -84,7 +84,7 @@ def describe_model(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def new_record(inputs: Inputs, attempt: int, stopwatch: Stopwatch) -> Record:
+def new_record(inputs: LaunchInputs, attempt: int, stopwatch: Stopwatch) -> Record:
     """Record of a launch of which nothing is known but what it is; status and attempt stand near the file's start."""
     return {
         "schema_version": SCHEMA_VERSION,

@@ -16,13 +16,13 @@ from benchmark_runner.launch.cooldown import seconds_left, wait_until_cool
 from benchmark_runner.launch.cores import Cores
 from benchmark_runner.launch.device import Device
 from benchmark_runner.launch.identity import altered_file, holds
-from benchmark_runner.launch.inputs import Inputs, missing_engine
+from benchmark_runner.launch.inputs import LaunchInputs, missing_engine
 from benchmark_runner.launch.log import Log
 from benchmark_runner.launch.machine_lock import lock_path, machine_alone
 from benchmark_runner.launch.outcome import Ending, Outcome, decide
 from benchmark_runner.launch.place import choose_place, limits_of
 from benchmark_runner.launch.preflight import (
-    Machine,
+    MachineState,
     Snapshot,
     busy_processes,
     describe_gpu,
@@ -97,7 +97,7 @@ class MeasuredAlreadyError(Exception):
     """Somebody else measured the launch while this one waited for the machine."""
 
 
-class Launch:
+class RunningLaunch:
     """One launch; run() gives back its record, or raises InterruptedLaunchError with the record so far in .record.
 
     It raises MeasuredAlreadyError where the folder has a record, which is a fact and stays.
@@ -107,7 +107,7 @@ class Launch:
     _metrics: HeldFile
     """What engine and monitor write, from when the workplace is prepared."""
 
-    def __init__(self, inputs: Inputs, out_dir: Path, attempt: int, stopwatch: Stopwatch, log: Log) -> None:
+    def __init__(self, inputs: LaunchInputs, out_dir: Path, attempt: int, stopwatch: Stopwatch, log: Log) -> None:
         self.inputs = inputs
         self.folder = out_dir.absolute()
         self.workplace = draw(self.folder)
@@ -177,7 +177,7 @@ class Launch:
         self.log.write(line)
         print(printable(line), flush=True)
 
-    def _take_place(self, gpu: Gpu | None, device: Device, cores: Cores) -> Machine:
+    def _take_place(self, gpu: Gpu | None, device: Device, cores: Cores) -> MachineState:
         """Write the spec: the first file of a launch that starts an engine."""
         spec = build_spec(self.inputs, device=device.name, threads=cores.threads)
         text = json.dumps(spec, allow_nan=False, ensure_ascii=False) + "\n"
@@ -185,9 +185,9 @@ class Launch:
         self.record.update(spec=spec, affinity=cores.describe(), threads=cores.threads, device=device.name)
         self.record["gpu"] = describe_gpu(device, gpu)
         self.log.write(f"{device.name}, {cores.threads} threads, engine on cores {cores.engine}, {cores.notes}")
-        return Machine(gpu)
+        return MachineState(gpu)
 
-    def _cool_down(self, watch: Watch, machine: Machine, last_end: float | None) -> Outcome | None:
+    def _cool_down(self, watch: Watch, machine: MachineState, last_end: float | None) -> Outcome | None:
         """Wait; an outcome where the machine stays too hot to measure."""
         with self.stopwatch.part("cool_down_ms"):
             watch.pause(seconds_left(self.inputs.system["cool_down_seconds"], last_end, time.time()))
@@ -199,7 +199,9 @@ class Launch:
         reason = f"the machine stayed at {wait.celsius:g} °C, above the {limit:g} °C of system.thermal_limit_celsius"
         return Outcome(Status.THERMAL_LIMIT, reason, Status.THERMAL_LIMIT.remedy)
 
-    def _beside_monitor(self, watch: Watch, machine: Machine, cores: Cores, device: Device, begin: Snapshot) -> Outcome:
+    def _beside_monitor(
+        self, watch: Watch, machine: MachineState, cores: Cores, device: Device, begin: Snapshot
+    ) -> Outcome:
         """Start the monitor, look at the machine while it comes up, then run the engine between its samples."""
         self._metrics = self._hold("metrics.jsonl")
         command = monitor_command(
@@ -246,7 +248,7 @@ class Launch:
     def _run_engine(
         self,
         watch: Watch,
-        machine: Machine,
+        machine: MachineState,
         cores: Cores,
         monitor: Sidecar,
         before: Snapshot,
@@ -280,7 +282,7 @@ class Launch:
             return self._conclude(run, window, machine, cores, before, out_of_memory_kills() - kills)
 
     def _conclude(
-        self, run: AdapterRun, window: Window, machine: Machine, cores: Cores, before: Snapshot, kills: int
+        self, run: AdapterRun, window: Window, machine: MachineState, cores: Cores, before: Snapshot, kills: int
     ) -> Outcome:
         """Read what engine and monitor wrote and decide."""
         record = self.record

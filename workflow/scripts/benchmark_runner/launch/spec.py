@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark_runner.launch.inputs import Inputs
+from benchmark_runner.launch.inputs import LaunchInputs
 from benchmark_runner.protocol.spec import make_spec, needed_seq_len
 
 
-def build_spec(inputs: Inputs, *, device: str, threads: int) -> dict[str, Any]:
+def build_spec(inputs: LaunchInputs, *, device: str, threads: int) -> dict[str, Any]:
     """Spec of one launch: all cases of the workload, as many rounds as the plan gives each launch."""
     cases = [
         {

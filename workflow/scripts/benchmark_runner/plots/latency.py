@@ -29,8 +29,7 @@ from benchmark_runner.plots.style import (
     style,
 )
 from benchmark_runner.records.table import read_measured
-from benchmark_runner.statistics.results import Cell as Place
-from benchmark_runner.statistics.results import Results
+from benchmark_runner.statistics.results import Cell, Results
 
 METRICS: Final = (("e2e_ms", "End-to-end latency"), ("ttft_ms", "Time to first token (TTFT)"))
 COLUMNS: Final = ["engine", "workload", "case", "block", "warmup", "outlier", "e2e_ms", "ttft_ms"]
@@ -43,7 +42,7 @@ PANEL_FOOT_INCHES: Final = 0.42
 
 
 def latency_rows(
-    statistics: Mapping[str, Any], here: pd.DataFrame, place: Place, metric: str, unit: tuple[float, str]
+    statistics: Mapping[str, Any], here: pd.DataFrame, place: Cell, metric: str, unit: tuple[float, str]
 ) -> list[Row]:
     """A row an engine of the campaign, also for those without a measurement; unit is (factor from ms, name)."""
     scale, unit_name = unit
@@ -103,7 +102,7 @@ def make_panel(statistics: Mapping[str, Any], iterations: pd.DataFrame, workload
     """The panel of one workload's case, in units that fit its middle value."""
     here = iterations[(iterations["workload"] == workload) & (iterations["case"] == case)]
     units = {metric: time_unit(here[metric].median() if len(here) else 0.0) for metric, _ in METRICS}
-    place = Place(workload, case)
+    place = Cell(workload, case)
     return Panel(
         title, units, {metric: latency_rows(statistics, here, place, metric, units[metric]) for metric in units}
     )

@@ -35,8 +35,7 @@ from benchmark_runner.plots.style import (
     wrapped,
 )
 from benchmark_runner.records.table import read_measured
-from benchmark_runner.statistics.results import Cell as Place
-from benchmark_runner.statistics.results import Results
+from benchmark_runner.statistics.results import Cell, Results
 
 RATE_METRICS: Final = (("decode_tokens_per_s", "Decode"), ("prefill_tokens_per_s", "Prefill"))
 COLUMNS: Final = ["engine", "workload", "case", "warmup", "prompt_tokens"]
@@ -93,7 +92,7 @@ def prompt_series(
     found = []
     for engine in in_order(statistics["engines"]):
         name, cases = engine["name"], [case for place, case in lengths if place == workload]
-        estimates = [(lengths[workload, case], results.estimate(name, Place(workload, case), metric)) for case in cases]
+        estimates = [(lengths[workload, case], results.estimate(name, Cell(workload, case), metric)) for case in cases]
         points = [(float(tokens), *_bounds(estimate)) for tokens, estimate in estimates if estimate is not None]
         if points:
             found.append(Series(shown_name(engine), colours[name], markers[name], sorted(points, key=itemgetter(0))))

@@ -17,7 +17,7 @@ from benchmark_runner.jsonio import read_json, write_text_atomic
 from benchmark_runner.records.raw_data import read_heads
 from benchmark_runner.records.table import read_measured
 from benchmark_runner.report.charts import CHART_COLUMNS
-from benchmark_runner.report.inputs import Inputs
+from benchmark_runner.report.inputs import ReportInputs
 from benchmark_runner.report.page import render
 
 DOCUMENTS = ("plan", "summary", "statistics", "performance", "business", "environment")
@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--comprehensive", type=Path, help="configuration that a quick look points to")
     options = parser.parse_args(argv)
     documents: dict[str, Any] = {name: read_json(getattr(options, name)) for name in DOCUMENTS}
-    inputs = Inputs(
+    inputs = ReportInputs(
         **documents,
         iterations=read_measured(options.iterations, CHART_COLUMNS),
         fidelity=tuple(read_json(path) for path in options.fidelity),

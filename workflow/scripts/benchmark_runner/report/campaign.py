@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, bytes_text, milliseconds, plural
 from benchmark_runner.environment.gpu import gpu_name
-from benchmark_runner.report.inputs import Document, Inputs
+from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import engine_cell
-from benchmark_runner.report.tables import Cell, Column, Table, text_or_absent
+from benchmark_runner.report.tables import Column, Table, TableCell, text_or_absent
 
 DIGEST_DIGITS: Final = 12  # of a SHA-256 shown to people; the file has it whole
 
 
-def without_result(inputs: Inputs) -> Table:
+def without_result(inputs: ReportInputs) -> Table:
     """Engines that failed in part or altogether, with the reason and what helps."""
     columns = [
         Column("Engine"),
@@ -25,8 +25,8 @@ def without_result(inputs: Inputs) -> Table:
     rows = [
         [
             engine_cell(inputs, engine["name"]),
-            Cell(engine["status"], tone="bad"),
-            Cell(", ".join(f"{count} {status}" for status, count in engine["launches"].items()) or "none"),
+            TableCell(engine["status"], tone="bad"),
+            TableCell(", ".join(f"{count} {status}" for status, count in engine["launches"].items()) or "none"),
             text_or_absent(engine["reason"]),
             text_or_absent(engine["remedy"]),
         ]
@@ -36,20 +36,20 @@ def without_result(inputs: Inputs) -> Table:
     return Table("Engines without a full result", columns, rows, empty="Every launch of every engine ended well.")
 
 
-def launches(inputs: Inputs) -> Table:
+def launches(inputs: ReportInputs) -> Table:
     """Every launch in the order in which they ran."""
     columns = [Column("No.", number=True), Column("Engine"), Column("Workload"), Column("Block", number=True)]
     columns += [Column("Status"), Column("Started (UTC)"), Column("Took", number=True), Column("Remarks", prose=True)]
     rows = [
         [
-            Cell(str(record["position"]), value=float(record["position"])),
+            TableCell(str(record["position"]), value=float(record["position"])),
             engine_cell(inputs, record["engine"]),
-            Cell(record["workload"]),
-            Cell(str(record["block"]), value=float(record["block"])),
-            Cell(record["status"], tone="sure" if record["status"] == "ok" else "bad"),
-            Cell(str(record["started_at"])[:19].replace("T", " ")),
-            Cell(milliseconds(record["timing"]["total_ms"]), value=record["timing"]["total_ms"]),
-            Cell(_remarks(record)),
+            TableCell(record["workload"]),
+            TableCell(str(record["block"]), value=float(record["block"])),
+            TableCell(record["status"], tone="sure" if record["status"] == "ok" else "bad"),
+            TableCell(str(record["started_at"])[:19].replace("T", " ")),
+            TableCell(milliseconds(record["timing"]["total_ms"]), value=record["timing"]["total_ms"]),
+            TableCell(_remarks(record)),
         ]
         for record in inputs.records
     ]
@@ -62,15 +62,15 @@ def _remarks(record: Document) -> str:
     return "; ".join(told) or ABSENT
 
 
-def not_part(inputs: Inputs) -> Table:
+def not_part(inputs: ReportInputs) -> Table:
     """Launches in the results folder that belong to another configuration; they are in none of the figures."""
     columns = [Column("Engine"), Column("Workload"), Column("Identity"), Column("Launches", number=True)]
     rows = [
         [
             engine_cell(inputs, document["engine"]),
-            Cell(other["workload"]),
-            Cell(other["identity"]),
-            Cell(str(other["launches"]), value=float(other["launches"])),
+            TableCell(other["workload"]),
+            TableCell(other["identity"]),
+            TableCell(str(other["launches"]), value=float(other["launches"])),
         ]
         for document in inputs.raw
         for other in document.get("not_part_of_campaign", ())
@@ -79,7 +79,7 @@ def not_part(inputs: Inputs) -> Table:
     return Table("Launches of other configurations in this results folder", columns, rows, empty=empty)
 
 
-def machine(inputs: Inputs) -> Table:
+def machine(inputs: ReportInputs) -> Table:
     """The machine, with the reason where a value is absent."""
     document = inputs.environment
     cpu, memory = document["cpu"], document["memory"]
@@ -100,14 +100,14 @@ def machine(inputs: Inputs) -> Table:
         ("Container", virtual["container"] or "no sign of one", ""),
         ("Processor flags", cpu["flags"], ""),
     ]
-    rows = [[Cell(words), _fact(words, value, document["absent"].get(key))] for words, value, key in named]
+    rows = [[TableCell(words), _fact(words, value, document["absent"].get(key))] for words, value, key in named]
     return Table("The machine", [Column("What"), Column("Here", prose=True)], rows)
 
 
-def _fact(words: str, value: Any, reason: str | None) -> Cell:
+def _fact(words: str, value: Any, reason: str | None) -> TableCell:
     if value is not None:
-        return Cell(str(value))
-    return Cell(f"{'none' if words == 'GPU' else 'not known'}: {reason or 'the system does not tell it'}")
+        return TableCell(str(value))
+    return TableCell(f"{'none' if words == 'GPU' else 'not known'}: {reason or 'the system does not tell it'}")
 
 
 def _gpus(gpu: Document | None) -> str | None:
@@ -117,24 +117,27 @@ def _gpus(gpu: Document | None) -> str | None:
     return f"{names}; driver {gpu['driver_version'] or ABSENT}, CUDA {gpu['cuda_driver_version'] or ABSENT}"
 
 
-def software(inputs: Inputs) -> Table:
+def software(inputs: ReportInputs) -> Table:
     """Engines' builds, the workflow's commit, Python, the model."""
     document = inputs.environment
     workflow = document["workflow"]
     unlike = [package["name"] for package in workflow["packages"] if not package["as_locked"]]
     rows = [
-        [Cell("Workflow"), Cell(_commit(workflow))],
-        [Cell("Python"), Cell(f"{document['python']['implementation']} {document['python']['version']}")],
+        [TableCell("Workflow"), TableCell(_commit(workflow))],
+        [TableCell("Python"), TableCell(f"{document['python']['implementation']} {document['python']['version']}")],
         [
-            Cell("Packages"),
-            Cell(
+            TableCell("Packages"),
+            TableCell(
                 f"{plural(len(workflow['packages']), 'package')} of the lock"
                 + (f"; not as locked: {', '.join(unlike)}" if unlike else ", all as locked")
             ),
         ],
-        [Cell("Model"), Cell(_model(document["model"]))],
-        *([Cell(f"Engine {engine['engine']}"), Cell(_build(engine))] for engine in document["engines"]),
-        *([Cell(f"Variable {name}"), Cell(value)] for name, value in document["environment_variables"].items()),
+        [TableCell("Model"), TableCell(_model(document["model"]))],
+        *([TableCell(f"Engine {engine['engine']}"), TableCell(_build(engine))] for engine in document["engines"]),
+        *(
+            [TableCell(f"Variable {name}"), TableCell(value)]
+            for name, value in document["environment_variables"].items()
+        ),
     ]
     return Table("The software", [Column("What"), Column("Here", prose=True)], rows)
 
@@ -176,7 +179,7 @@ def _build(engine: Document) -> str:
     return f"{made}{flags}; lock {build['lock_sha256'][:DIGEST_DIGITS]}; {packages}"
 
 
-def other_hosts(inputs: Inputs) -> list[str]:
+def other_hosts(inputs: ReportInputs) -> list[str]:
     """Names of machines that ran launches and are not the one that the environment describes."""
     own = inputs.environment["host"]["hostname"]
     return sorted({record["host"]["hostname"] for record in inputs.records} - {own})

@@ -7,8 +7,8 @@ from typing import Any, Final
 import altair as alt
 import pandas as pd
 
-from benchmark_runner.report.inputs import Inputs
-from benchmark_runner.statistics.results import Cell as Place
+from benchmark_runner.report.inputs import ReportInputs
+from benchmark_runner.statistics.results import Cell
 
 CHART_COLUMNS: Final = (
     "engine",
@@ -57,7 +57,7 @@ CONFIG: Final[dict[str, Any]] = {
 }
 
 
-def distribution_chart(inputs: Inputs) -> tuple[dict[str, Any], bool]:
+def distribution_chart(inputs: ReportInputs) -> tuple[dict[str, Any], bool]:
     """(specification, whether each mark is an iteration rather than a launch's median)."""
     marks, each_iteration = _marks(inputs)
     where = sorted(marks["where"].unique())
@@ -93,7 +93,7 @@ def distribution_chart(inputs: Inputs) -> tuple[dict[str, Any], bool]:
     return _finished(chart, title, ENGINE_HEIGHT_PIXELS * len(order)), each_iteration
 
 
-def _marks(inputs: Inputs) -> tuple[pd.DataFrame, bool]:
+def _marks(inputs: ReportInputs) -> tuple[pd.DataFrame, bool]:
     table = inputs.iterations.rename(columns={"block": "launch", "index": "iteration"})
     table = table.assign(where=table["workload"] + ", " + table["case"])
     keys = ["engine", "where", "launch"]
@@ -117,10 +117,10 @@ def _largest_ratio(marks: pd.DataFrame) -> float:
     return float((spans["max"] / spans["min"]).max()) if (spans["min"] > 0).all() else 1.0
 
 
-def _estimates(inputs: Inputs) -> pd.DataFrame:
+def _estimates(inputs: ReportInputs) -> pd.DataFrame:
     rows = []
     for cell in inputs.statistics["cells"]:
-        place = Place(cell["workload"], cell["case"])
+        place = Cell(cell["workload"], cell["case"])
         for metric, label in METRIC_LABELS.items() if cell["case"] is not None else ():
             estimate = inputs.results.estimate(cell["engine"], place, metric)
             if estimate is not None:
@@ -129,7 +129,7 @@ def _estimates(inputs: Inputs) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["engine", "where", "metric", "point", "low", "high"])
 
 
-def decode_chart(inputs: Inputs) -> dict[str, Any] | None:
+def decode_chart(inputs: ReportInputs) -> dict[str, Any] | None:
     """Decode rate by place in the answer; None where nothing was measured."""
     rows = [
         {
@@ -180,7 +180,7 @@ def _dropdown(name: str, label: str, options: list[str], value: str) -> Any:
     return alt.param(name=name, value=value, bind=alt.binding_select(options=options, name=f"{label} "))
 
 
-def _colours(inputs: Inputs, order: list[str]) -> Any:
+def _colours(inputs: ReportInputs, order: list[str]) -> Any:
     return alt.Scale(domain=order, range=[inputs.colours[name] for name in order])
 
 

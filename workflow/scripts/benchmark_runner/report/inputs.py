@@ -16,7 +16,7 @@ Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Inputs:
+class ReportInputs:
     """Documents of one campaign; comprehensive is the resolved configuration that a quick look points to, or None."""
 
     plan: Document

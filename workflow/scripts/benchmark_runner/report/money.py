@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from benchmark_runner.display import significant
-from benchmark_runner.report.inputs import Document, Inputs
+from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence, engine_cell
-from benchmark_runner.report.tables import Cell, Column, Table, text_or_absent
+from benchmark_runner.report.tables import Column, Table, TableCell, text_or_absent
 
 
-def cost(inputs: Inputs) -> Table:
+def cost(inputs: ReportInputs) -> Table:
     """Dollars per million output tokens where a price is known; cost_words says why it is not known elsewhere."""
     columns = [Column("Engine"), Column("Where"), Column("Output tokens/s", number=True)]
     columns += [Column("USD per million output tokens", number=True, hint="at full utilisation")]
@@ -18,7 +18,7 @@ def cost(inputs: Inputs) -> Table:
     return Table(inputs.business["basis"]["formula"], columns, rows, empty="No cost in dollars is known.")
 
 
-def cost_words(inputs: Inputs) -> list[str]:
+def cost_words(inputs: ReportInputs) -> list[str]:
     """Why a cost is not known and what would make it known, each once; and on what the figures rest."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for row in inputs.business["costs"]:
@@ -34,40 +34,40 @@ def cost_words(inputs: Inputs) -> list[str]:
     return [*words, as_sentence(basis_words, inputs)]
 
 
-def _cost_row(inputs: Inputs, row: Document) -> list[Cell]:
+def _cost_row(inputs: ReportInputs, row: Document) -> list[TableCell]:
     rate, price, usd = row["tokens_per_s"], row["price"], row["usd_per_million_output_tokens"]
     own, told = usd["user_utilisation"], (price["label"], price["as_of"] and f"as of {price['as_of']}", price["note"])
     return [
         engine_cell(inputs, row["engine"]),
-        Cell(f"{row['workload']}, {row['case']}"),
-        Cell(significant(rate["point"]), value=rate["point"]),
+        TableCell(f"{row['workload']}, {row['case']}"),
+        TableCell(significant(rate["point"]), value=rate["point"]),
         _usd_cell(usd["full_utilisation"]),
-        Cell("not known", usd["user_utilisation_reason"]) if own is None else _usd_cell(own),
-        Cell(f"{price['usd_per_hour']['point']:.4g} USD", value=price["usd_per_hour"]["point"]),
-        Cell("; ".join(str(part) for part in told if part)),
+        TableCell("not known", usd["user_utilisation_reason"]) if own is None else _usd_cell(own),
+        TableCell(f"{price['usd_per_hour']['point']:.4g} USD", value=price["usd_per_hour"]["point"]),
+        TableCell("; ".join(str(part) for part in told if part)),
     ]
 
 
-def _usd_cell(cost_document: Document) -> Cell:
+def _usd_cell(cost_document: Document) -> TableCell:
     low, high = cost_document["low"], cost_document["high"]
     span = None if low == high else f"{significant(low)} to {significant(high)}"
-    return Cell(significant(cost_document["point"]), span, cost_document["point"])
+    return TableCell(significant(cost_document["point"]), span, cost_document["point"])
 
 
-def break_even(inputs: Inputs) -> list[str]:
+def break_even(inputs: ReportInputs) -> list[str]:
     """Sentences on what a machine may cost; they need no price."""
     return [row["sentence"] or f"{row['engine']}: not known, {row['reason']}." for row in inputs.business["break_even"]]
 
 
-def risk(inputs: Inputs) -> list[Table]:
+def risk(inputs: ReportInputs) -> list[Table]:
     """Dated facts about each engine's project."""
     columns = [Column("Fact"), Column("What is known", prose=True), Column("As of"), Column("Source", prose=True)]
     tables = []
     for engine in inputs.business["risk"]:
         rows = [
             [
-                Cell(name.replace("_", " ")),
-                Cell(fact.get("reason", "unknown") if fact["value"] is None else str(fact["value"])),
+                TableCell(name.replace("_", " ")),
+                TableCell(fact.get("reason", "unknown") if fact["value"] is None else str(fact["value"])),
                 text_or_absent(fact["as_of"]),
                 text_or_absent(fact["source"]),
             ]

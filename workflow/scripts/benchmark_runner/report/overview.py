@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmark_runner.display import milliseconds, plural, significant
-from benchmark_runner.report.inputs import Document, Inputs
+from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.summary.recommendation import QUICK, headline_advice
 
 DOUBTS_SHOWN: Final = 3  # more would push the figures off the first screen; the section below has all
@@ -32,17 +32,17 @@ class Figure:
     note: str
 
 
-def answer(inputs: Inputs) -> str:
+def answer(inputs: ReportInputs) -> str:
     """The answer in one sentence, or two where it is not decided."""
     return str(headline_advice(inputs.performance)["answer"])
 
 
-def recommendation(inputs: Inputs) -> str:
+def recommendation(inputs: ReportInputs) -> str:
     """The recommendation of summary.json, less its words on the quick look, which stand in a place of their own."""
     return str(inputs.summary["summary"]["recommendation"]).replace(QUICK, "").strip()
 
 
-def quick_look(inputs: Inputs) -> str | None:
+def quick_look(inputs: ReportInputs) -> str | None:
     """What a quick look is and what the comprehensive campaign adds; None where this is no quick look."""
     campaign = inputs.plan["campaign"]
     if not campaign["quick"]:
@@ -74,7 +74,7 @@ def _counts(values: Iterable[int]) -> str:
     return " and ".join(str(value) for value in dict.fromkeys(values))
 
 
-def key_figures(inputs: Inputs) -> list[Figure]:
+def key_figures(inputs: ReportInputs) -> list[Figure]:
     """Fastest engine, latency, throughput, consistency, GPU utilisation, each null with its reason."""
     summary, headline = inputs.summary["summary"], inputs.performance["headline"]
     return [
@@ -110,7 +110,7 @@ def _figure(summary: Mapping[str, Any], key: str, label: str, shown: Callable[[A
     return Figure(label, shown(summary[key]), note)
 
 
-def _against_baseline(inputs: Inputs) -> str:
+def _against_baseline(inputs: ReportInputs) -> str:
     fastest, baseline = inputs.summary["summary"]["fastest_engine"], inputs.plan["campaign"]["baseline"]
     speedup = inputs.summary["comparison_matrix"].get(fastest, {}).get("speedup")
     if fastest == baseline or speedup is None:
@@ -118,12 +118,12 @@ def _against_baseline(inputs: Inputs) -> str:
     return f"{significant(speedup)} times as fast as {baseline}"
 
 
-def _spread(inputs: Inputs) -> str:
+def _spread(inputs: ReportInputs) -> str:
     found = inputs.performance["most_consistent"]
     return "" if found is None else f"its latency varies by {found['cv']:.1%} (CV)"
 
 
-def doubts(inputs: Inputs) -> tuple[list[Document], int]:
+def doubts(inputs: ReportInputs) -> tuple[list[Document], int]:
     """(the most serious warnings, number of all): notes are left to the section below."""
     warnings: Sequence[Document] = inputs.statistics["warnings"]
     order = {"serious": 0, "warning": 1}

@@ -15,7 +15,7 @@ import vl_convert
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.report import campaign, charts, money, overview, results, settings
-from benchmark_runner.report.inputs import Inputs
+from benchmark_runner.report.inputs import ReportInputs
 from benchmark_runner.report.results import as_sentence
 from benchmark_runner.report.wording import TEMPLATE_FOLDER, wording
 from benchmark_runner.statistics.wording import VERDICTS
@@ -41,7 +41,7 @@ def _source(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-def render(inputs: Inputs) -> str:
+def render(inputs: ReportInputs) -> str:
     """report.html as text; everything that comes from the campaign is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE_FOLDER),
@@ -53,7 +53,7 @@ def render(inputs: Inputs) -> str:
     return environment.get_template("report.html.j2").render(context(inputs))
 
 
-def context(inputs: Inputs) -> dict[str, Any]:
+def context(inputs: ReportInputs) -> dict[str, Any]:
     """What the template shows."""
     grave, number_of_warnings = overview.doubts(inputs)
     primary, exploratory = results.verdict_tables(inputs)
@@ -108,7 +108,7 @@ def context(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def _span(inputs: Inputs) -> str | None:
+def _span(inputs: ReportInputs) -> str | None:
     """First and last day of the launches; None where none has ended."""
     if not inputs.records:
         return None
@@ -116,7 +116,7 @@ def _span(inputs: Inputs) -> str | None:
     return str(first) if first == last else f"{first} to {last}"
 
 
-def _charts(inputs: Inputs) -> dict[str, Any]:
+def _charts(inputs: ReportInputs) -> dict[str, Any]:
     """The charts' specifications."""
     if inputs.iterations.empty:
         return {"distribution": None, "decode": None, "each_iteration": True}

@@ -16,8 +16,7 @@ from benchmark_runner.display import estimate_text, fenced, markdown, markdown_c
 from benchmark_runner.environment.gpu import gpu_name
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_text_atomic
-from benchmark_runner.statistics.results import Cell as Place
-from benchmark_runner.statistics.results import Results
+from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.terminal import visible
 
 EXPECTED_METRICS: Final = ("e2e_ms", "ttft_ms", "decode_tokens_per_s")
@@ -166,7 +165,7 @@ def _what_to_expect(statistics: Mapping[str, Any]) -> Iterator[str]:
             if cell["case"] is None:
                 continue
             numbers = cell["metrics"][name]
-            estimate = results.estimate(cell["engine"], Place(cell["workload"], cell["case"]), name)
+            estimate = results.estimate(cell["engine"], Cell(cell["workload"], cell["case"]), name)
             shown = f"not known: {markdown(numbers['reason'])}"
             if estimate is not None:
                 shown = estimate_text(estimate, numbers["unit"])

@@ -6,9 +6,9 @@ from typing import Final
 
 from benchmark_runner.display import ABSENT, STRUCK, TIMES, estimate_parts, plural, significant
 from benchmark_runner.performance.ranking import LATENCY as PRIMARY_METRIC
-from benchmark_runner.report.inputs import Document, Inputs
-from benchmark_runner.report.tables import Cell, Column, Table, text_or_absent
-from benchmark_runner.statistics.results import Cell as Place
+from benchmark_runner.report.inputs import Document, ReportInputs
+from benchmark_runner.report.tables import Column, Table, TableCell, text_or_absent
+from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.wording import VERDICTS
 
 TABLE_METRICS: Final = (
@@ -30,12 +30,12 @@ ALTERNATIVES: Final = {
 FIDELITY_TONES: Final = {"pass": "sure", "rounding": "sure", "fail": "bad"}
 
 
-def engine_cell(inputs: Inputs, name: str) -> Cell:
+def engine_cell(inputs: ReportInputs, name: str) -> TableCell:
     """Name of an engine with its colour."""
-    return Cell(name, colour=inputs.colours.get(name))
+    return TableCell(name, colour=inputs.colours.get(name))
 
 
-def comparison(inputs: Inputs) -> Table:
+def comparison(inputs: ReportInputs) -> Table:
     """One row an engine and test case; every column can be sorted."""
     columns = [Column("Engine"), Column("Workload")]
     columns += [Column(label, number=True) for _, label in TABLE_METRICS]
@@ -57,28 +57,28 @@ def comparison(inputs: Inputs) -> Table:
     return Table(caption, columns, rows, sortable=True, empty="No engine is part of this campaign.")
 
 
-def _without(inputs: Inputs) -> str:
+def _without(inputs: ReportInputs) -> str:
     """Says so where flagged iterations are left out of the figures; verdicts always come from all of them."""
     return " without flagged outliers" if inputs.statistics["settings"]["remove_outliers"] else ""
 
 
-def _comparison_row(inputs: Inputs, engine: Document, workload: Document, case: str) -> list[Cell]:
+def _comparison_row(inputs: ReportInputs, engine: Document, workload: Document, case: str) -> list[TableCell]:
     name, baseline = engine["name"], inputs.plan["campaign"]["baseline"]
-    place, whole_launch = Place(workload["name"], case), Place(workload["name"], None)
+    place, whole_launch = Cell(workload["name"], case), Cell(workload["name"], None)
     against = _against_baseline(inputs, name, place)
     numbers = inputs.results.metric(name, place, PRIMARY_METRIC)
     spread = numbers["cv_between"]
     return [
-        Cell(name, _standing(engine), colour=inputs.colours[name]),
-        Cell(workload["name"] if len(workload["cases"]) == 1 else f"{workload['name']}, {case}"),
+        TableCell(name, _standing(engine), colour=inputs.colours[name]),
+        TableCell(workload["name"] if len(workload["cases"]) == 1 else f"{workload['name']}, {case}"),
         *(_estimate_cell(inputs, name, place, metric) for metric, _ in TABLE_METRICS),
-        Cell(f"1{TIMES}", "the baseline", 1.0) if name == baseline else _ratio_cell(against and against["ratio"]),
-        Cell(ABSENT) if against is None else verdict_cell(against, against["footnote"]),
+        TableCell(f"1{TIMES}", "the baseline", 1.0) if name == baseline else _ratio_cell(against and against["ratio"]),
+        TableCell(ABSENT) if against is None else verdict_cell(against, against["footnote"]),
         _estimate_cell(inputs, name, whole_launch, "peak_rss_bytes"),
         _fidelity_cell(engine["fidelity"]["result"]),
-        Cell(ABSENT if spread is None else f"{spread:.1%}", value=spread),
+        TableCell(ABSENT if spread is None else f"{spread:.1%}", value=spread),
         _estimate_cell(inputs, name, whole_launch, "load_ms"),
-        Cell(str(numbers["launches"]), value=float(numbers["launches"])),
+        TableCell(str(numbers["launches"]), value=float(numbers["launches"])),
     ]
 
 
@@ -89,23 +89,23 @@ def _standing(engine: Document) -> str | None:
     return None if engine["status"] == "ok" else str(engine["status"])
 
 
-def _estimate_cell(inputs: Inputs, engine: str, place: Place, metric: str) -> Cell:
+def _estimate_cell(inputs: ReportInputs, engine: str, place: Cell, metric: str) -> TableCell:
     """The typical value and its interval below, as in summary.json; sorted by the value."""
     numbers, estimate = inputs.results.metric(engine, place, metric), inputs.results.estimate(engine, place, metric)
     if estimate is None:
-        return Cell(ABSENT)
+        return TableCell(ABSENT)
     text, span = estimate_parts(estimate, numbers["unit"])
-    return Cell(text, numbers["reason"] if estimate["low"] is None else span, estimate["point"])
+    return TableCell(text, numbers["reason"] if estimate["low"] is None else span, estimate["point"])
 
 
-def _ratio_cell(ratio: Document | None) -> Cell:
+def _ratio_cell(ratio: Document | None) -> TableCell:
     if ratio is None:
-        return Cell(ABSENT)
+        return TableCell(ABSENT)
     below = None if ratio["low"] is None else f"{significant(ratio['low'])} to {significant(ratio['high'])}"
-    return Cell(f"{significant(ratio['point'])}{TIMES}", below, ratio["point"])
+    return TableCell(f"{significant(ratio['point'])}{TIMES}", below, ratio["point"])
 
 
-def _against_baseline(inputs: Inputs, engine: str, place: Place) -> Document | None:
+def _against_baseline(inputs: ReportInputs, engine: str, place: Cell) -> Document | None:
     """The comparison of an engine with the baseline on the primary metric, the control's included."""
     for one in inputs.statistics["comparisons"]:
         same_place = (one["workload"], one["case"], one["metric"]) == (place.workload, place.case, PRIMARY_METRIC)
@@ -114,20 +114,20 @@ def _against_baseline(inputs: Inputs, engine: str, place: Place) -> Document | N
     return None
 
 
-def verdict_cell(one: Document, below: str | None = None) -> Cell:
+def verdict_cell(one: Document, below: str | None = None) -> TableCell:
     """The verdict's words from the first engine's side: slower where the reference is the faster one."""
     words = one["verdict"].replace("_", " ")
     if one["faster"] is not None and one["faster"] == one["reference"]:
         slower = words.replace("faster", "slower")
         words = slower if slower != words else f"{words}: slower"
-    return Cell(words, below, tone=VERDICTS[one["verdict"]].tone)
+    return TableCell(words, below, tone=VERDICTS[one["verdict"]].tone)
 
 
-def _fidelity_cell(result: str) -> Cell:
-    return Cell(result, tone=FIDELITY_TONES.get(result, "open"))
+def _fidelity_cell(result: str) -> TableCell:
+    return TableCell(result, tone=FIDELITY_TONES.get(result, "open"))
 
 
-def verdict_tables(inputs: Inputs) -> tuple[list[Table], list[Table]]:
+def verdict_tables(inputs: ReportInputs) -> tuple[list[Table], list[Table]]:
     """(primary, exploratory): a table a workload's case, and one for each other metric."""
     primary: dict[tuple[str, str], list[Document]] = {}
     others: dict[str, list[Document]] = {}
@@ -146,7 +146,7 @@ def verdict_tables(inputs: Inputs) -> tuple[list[Table], list[Table]]:
     )
 
 
-def _verdicts(inputs: Inputs, caption: str, found: list[Document], *, where: bool = False) -> Table:
+def _verdicts(inputs: ReportInputs, caption: str, found: list[Document], *, where: bool = False) -> Table:
     columns = [
         Column("Pair"),
         Column("Verdict"),
@@ -160,11 +160,11 @@ def _verdicts(inputs: Inputs, caption: str, found: list[Document], *, where: boo
         place = f"{one['workload']}, {one['case']}" if one["case"] is not None else one["workload"]
         rows.append(
             [
-                Cell(f"{one['engine']} against {one['reference']}", place if where else None),
+                TableCell(f"{one['engine']} against {one['reference']}", place if where else None),
                 verdict_cell(one, _marks(one)),
                 _ratio_cell(one["ratio"]),
-                Cell(as_sentence(one["sentence"], inputs), one["footnote"]),
-                Cell(what_would_change(one)),
+                TableCell(as_sentence(one["sentence"], inputs), one["footnote"]),
+                TableCell(what_would_change(one)),
                 _p_cell(one["tests"], inputs.statistics["settings"]["significance_test"]),
             ]
         )
@@ -190,7 +190,7 @@ def _verdict_words(answer: Document) -> str:
     return f"{words} ({answer['faster']})" if answer["faster"] else words
 
 
-def as_sentence(text: str, inputs: Inputs) -> str:
+def as_sentence(text: str, inputs: ReportInputs) -> str:
     """Words of the statistics with a capital letter and a full stop; an engine's name keeps its small letter."""
     first = text.partition(" ")[0].rstrip(",:;")
     if first not in inputs.colours:
@@ -203,10 +203,10 @@ def _marks(one: Document) -> str | None:
     return ", ".join(mark.replace("_", " ") for mark in one["qualifiers"] if mark != "settings_differ") or None
 
 
-def _p_cell(tests: Document, second: str) -> Cell:
+def _p_cell(tests: Document, second: str) -> TableCell:
     first = next((test["p_holm"] for test in tests.values() if test.get("p_holm") is not None), None)
     beside = tests[second]["p_bonferroni"] if second in SECOND_TESTS and second in tests else None
-    return Cell(_p(first), None if beside is None else f"{_p(beside)} {SECOND_TESTS[second]}", first)
+    return TableCell(_p(first), None if beside is None else f"{_p(beside)} {SECOND_TESTS[second]}", first)
 
 
 def _p(value: float | None) -> str:
@@ -215,7 +215,7 @@ def _p(value: float | None) -> str:
     return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
-def control(inputs: Inputs) -> tuple[str, Table | None]:
+def control(inputs: ReportInputs) -> tuple[str, Table | None]:
     """(what the control is and found, its table); without one the words say what that means."""
     found = inputs.statistics["control"]
     if found is None:
@@ -225,10 +225,10 @@ def control(inputs: Inputs) -> tuple[str, Table | None]:
         )
     rows = [
         [
-            Cell(f"{cell['workload']}, {cell['case']}"),
+            TableCell(f"{cell['workload']}, {cell['case']}"),
             _control_verdict(cell["differs"]),
             _ratio_cell(cell["ratio"]),
-            Cell(as_sentence(cell["sentence"], inputs)),
+            TableCell(as_sentence(cell["sentence"], inputs)),
         ]
         for cell in found["cells"]
     ]
@@ -245,13 +245,17 @@ def control(inputs: Inputs) -> tuple[str, Table | None]:
     return words, Table("The control against its twin, end-to-end latency", columns, rows)
 
 
-def _control_verdict(differs: bool | None) -> Cell:
+def _control_verdict(differs: bool | None) -> TableCell:
     if differs is None:
-        return Cell("not testable", tone="open")
-    return Cell("yes: all verdicts allow for it", tone="bad") if differs else Cell("no, as it should be", tone="sure")
+        return TableCell("not testable", tone="open")
+    return (
+        TableCell("yes: all verdicts allow for it", tone="bad")
+        if differs
+        else TableCell("no, as it should be", tone="sure")
+    )
 
 
-def fidelity(inputs: Inputs) -> Table:
+def fidelity(inputs: ReportInputs) -> Table:
     """Whether each engine computes the same model."""
     columns = [Column("Engine"), Column("Result"), Column("Compared with"), Column("Tokens checked", number=True)]
     columns += [
@@ -271,32 +275,34 @@ def fidelity(inputs: Inputs) -> Table:
                 engine_cell(inputs, found["engine"]),
                 _fidelity_cell(found["result"]),
                 text_or_absent(found.get("reference")),
-                Cell(ABSENT if checked is None else f"{checked:,}", value=checked),
-                Cell(_first_difference(found)),
+                TableCell(ABSENT if checked is None else f"{checked:,}", value=checked),
+                TableCell(_first_difference(found)),
                 *_logits_cells(found),
                 _finding_cell(found.get("sampling")),
                 _finding_cell(found.get("reuse")),
-                Cell(" on ".join(str(part) for part in (found.get("dtype"), found.get("device")) if part) or ABSENT),
+                TableCell(
+                    " on ".join(str(part) for part in (found.get("dtype"), found.get("device")) if part) or ABSENT
+                ),
                 text_or_absent(found.get("reason")),
             ]
         )
     return Table("Greedy tokens against the reference's", columns, rows, empty="No fidelity check has run.")
 
 
-def _logits_cells(found: Document) -> list[Cell]:
+def _logits_cells(found: Document) -> list[TableCell]:
     """How far the logits lie apart; of a file that an older version wrote nothing is known."""
     apart = found.get("logits")
     if apart is None:
-        return [Cell(ABSENT, found.get("no_logits")), Cell(ABSENT)]
-    largest = Cell(f"{apart['max_abs']:.2g}", f"{apart['mean_abs']:.2g} on average", apart["max_abs"])
-    return [largest, Cell(f"{apart['kl_mean']:.2g}", value=apart["kl_mean"])]
+        return [TableCell(ABSENT, found.get("no_logits")), TableCell(ABSENT)]
+    largest = TableCell(f"{apart['max_abs']:.2g}", f"{apart['mean_abs']:.2g} on average", apart["max_abs"])
+    return [largest, TableCell(f"{apart['kl_mean']:.2g}", value=apart["kl_mean"])]
 
 
-def _finding_cell(finding: Document | None) -> Cell:
+def _finding_cell(finding: Document | None) -> TableCell:
     """A finding's result with its sentence beneath."""
     if finding is None:
-        return Cell(ABSENT)
-    return Cell(finding["result"], finding["reason"], tone=FIDELITY_TONES.get(finding["result"], "open"))
+        return TableCell(ABSENT)
+    return TableCell(finding["result"], finding["reason"], tone=FIDELITY_TONES.get(finding["result"], "open"))
 
 
 def _first_difference(found: Document) -> str:
@@ -309,14 +315,14 @@ def _first_difference(found: Document) -> str:
     return f"at token {first}, in {len(apart)} of {plural(len(found['prompts']), 'prompt')}"
 
 
-def warnings(inputs: Inputs) -> Table:
+def warnings(inputs: ReportInputs) -> Table:
     """Everything that could be wrong, the serious first, each with what helps."""
     columns = [Column("How serious"), Column("What", prose=True), Column("What helps", prose=True)]
     rows = [
         [
-            Cell(warning["severity"], tone=SEVERITY_TONES[warning["severity"]]),
-            Cell(as_sentence(warning["message"], inputs)),
-            Cell(as_sentence(warning["remedy"], inputs)),
+            TableCell(warning["severity"], tone=SEVERITY_TONES[warning["severity"]]),
+            TableCell(as_sentence(warning["message"], inputs)),
+            TableCell(as_sentence(warning["remedy"], inputs)),
         ]
         for warning in inputs.statistics["warnings"]
     ]

@@ -19,7 +19,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One cell: text, a softer second line, the value to sort by, the tone of a badge, a swatch's colour."""
 
     text: str
@@ -35,11 +35,11 @@ class Table:
 
     caption: str
     columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[TableCell]]
     sortable: bool = False
     empty: str = "Nothing to show."
 
 
-def text_or_absent(value: object) -> Cell:
+def text_or_absent(value: object) -> TableCell:
     """A cell with the value's text, or a dash where it is null."""
-    return Cell(ABSENT if value is None else str(value))
+    return TableCell(ABSENT if value is None else str(value))

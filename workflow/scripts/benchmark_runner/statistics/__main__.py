@@ -12,12 +12,12 @@ from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.schemas import require_valid
 from benchmark_runner.statistics.families import family_launches
-from benchmark_runner.statistics.inputs import Inputs, read_inputs
+from benchmark_runner.statistics.inputs import Measurements, read_inputs
 from benchmark_runner.statistics.looks import Looks, look_at, read_history
 from benchmark_runner.statistics.summary import summarise
 
 
-def count_look(inputs: Inputs, file: Path) -> Looks:
+def count_look(inputs: Measurements, file: Path) -> Looks:
     """Number of this look; the file remembers the looks before it and from now on this one."""
     history = read_history(file)
     looks, remembered = look_at(inputs.launches, family_launches(inputs), history)

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from benchmark_runner.display import plural
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics.control import CONTROL_ALPHA
-from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
+from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
 from benchmark_runner.statistics.metrics import PRIMARY
 from benchmark_runner.statistics.settings import DEVICE, KEYS, WORK_SETTINGS, alike_workloads, shown
 
@@ -52,7 +52,7 @@ def median_is_mean(iterations: int) -> str | None:
     return "the median of 2 iterations a launch is their mean" if iterations == 2 else "a launch has 1 iteration"
 
 
-def campaign_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
+def campaign_cautions(inputs: Measurements) -> Iterator[dict[str, Any]]:
     """The design: quick look, no control, few measurements."""
     campaign = inputs.plan["campaign"]
     if campaign["quick"]:
@@ -89,7 +89,7 @@ def campaign_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
             )
 
 
-def launch_cautions(inputs: Inputs, engine: EngineData) -> Iterator[dict[str, Any]]:
+def launch_cautions(inputs: Measurements, engine: EngineData) -> Iterator[dict[str, Any]]:
     """Launches that failed, that never ran, or that belong to another configuration."""
     planned = [slot for slot in inputs.plan["order"] if slot["engine"] == engine.name]
     absent = len(planned) - len(engine.launches)
@@ -102,7 +102,7 @@ def launch_cautions(inputs: Inputs, engine: EngineData) -> Iterator[dict[str, An
             engine=engine.name,
         )
     bad = [launch for launch in engine.launches if not launch.ok]
-    groups: dict[tuple[str, str], list[Launch]] = {}
+    groups: dict[tuple[str, str], list[MeasuredLaunch]] = {}
     for launch in bad:
         groups.setdefault((launch.status, launch.record["reason"] or "no reason recorded"), []).append(launch)
     for (status, reason), launches in groups.items():
@@ -162,7 +162,7 @@ def fidelity_cautions(engine: EngineData) -> Iterator[dict[str, Any]]:
         )
 
 
-def recorded_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
+def recorded_cautions(inputs: Measurements) -> Iterator[dict[str, Any]]:
     """What the launches themselves warned of, once a kind for the campaign, with an example."""
     seen: dict[str, dict[tuple[str, str, int], Mapping[str, Any]]] = {}
     for launch in inputs.launches:
@@ -198,7 +198,7 @@ def throttle_cautions(engine: EngineData) -> Iterator[dict[str, Any]]:
         )
 
 
-def absence_cautions(inputs: Inputs) -> Iterator[dict[str, Any]]:
+def absence_cautions(inputs: Measurements) -> Iterator[dict[str, Any]]:
     """What this machine could not measure, once for the campaign."""
     absent: dict[str, dict[str, None]] = {}
     for launch in inputs.launches:
@@ -360,7 +360,7 @@ def verdict_cautions(
 
 
 def all_cautions(
-    inputs: Inputs,
+    inputs: Measurements,
     engine_settings: Sequence[Mapping[str, Any]],
     cells: Sequence[Mapping[str, Any]],
     comparisons: Sequence[Mapping[str, Any]],

@@ -12,9 +12,8 @@ from benchmark_runner.statistics.comparisons import Compared, Family, Measured, 
 from benchmark_runner.statistics.control import CONTROL_ALPHA, control_sentence
 from benchmark_runner.statistics.estimates import from_log
 from benchmark_runner.statistics.evidence import Pair
-from benchmark_runner.statistics.families import Place
 from benchmark_runner.statistics.hypotheses import TestResult
-from benchmark_runner.statistics.inputs import Inputs
+from benchmark_runner.statistics.inputs import Measurements
 from benchmark_runner.statistics.looks import Looks
 from benchmark_runner.statistics.losses import loss_words
 from benchmark_runner.statistics.metrics import METRICS, PRIMARY, Metric
@@ -24,6 +23,7 @@ from benchmark_runner.statistics.power import (
     launches_to_detect_ratio,
     share_of_alpha,
 )
+from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.sentences import sentence
 from benchmark_runner.statistics.settings import differing_settings, footnote
 from benchmark_runner.statistics.verdicts import Judgement
@@ -31,7 +31,7 @@ from benchmark_runner.statistics.wording import QUALIFIERS, percent_or_times, qu
 from benchmark_runner.statistics.work import unequal, work_words
 
 
-def _cell_qualifiers(measured: Measured, metric: Metric, place: Place, pair: Pair) -> list[str]:
+def _cell_qualifiers(measured: Measured, metric: Metric, place: Cell, pair: Pair) -> list[str]:
     cells: list[Mapping[str, Any]] = [
         measured.described[(name, place.workload, place.case), metric.name] for name in (pair.engine, pair.reference)
     ]
@@ -174,7 +174,7 @@ def _against_baseline(member: Member, tests: int) -> dict[str, Any] | None:
 class Writer:
     """Writes the comparisons of one campaign."""
 
-    def __init__(self, inputs: Inputs, measured: Measured, compared: Compared) -> None:
+    def __init__(self, inputs: Measurements, measured: Measured, compared: Compared) -> None:
         self._inputs = inputs
         self._measured = measured
         self._compared = compared
@@ -263,7 +263,7 @@ class Writer:
         own = [one for one in comparisons if one["kind"] == "control" and one["metric"] == PRIMARY]
         cells = []
         for one in own:
-            place = Place(one["workload"], one["case"])
+            place = Cell(one["workload"], one["case"])
             cells.append(
                 {
                     **{key: one[key] for key in ("workload", "case", "ratio", "verdict", "reason")},
@@ -282,12 +282,12 @@ class Writer:
         }
 
 
-def _planned(inputs: Inputs, primary: Family, *, baseline_only: bool) -> int:
+def _planned(inputs: Measurements, primary: Family, *, baseline_only: bool) -> int:
     baseline = inputs.plan["campaign"]["baseline"]
     return sum(not baseline_only or member.judgement.pair.reference == baseline for member in primary.members)
 
 
-def families_json(inputs: Inputs, primary: Family, looks: Looks) -> dict[str, Any]:
+def families_json(inputs: Measurements, primary: Family, looks: Looks) -> dict[str, Any]:
     """Both families of the primary metric: what was planned and what corrections count."""
     engines = sum(engine.control_of is None for engine in inputs.engines.values())
     baseline, cells, look = inputs.plan["campaign"]["baseline"], len(inputs.cells), looks.last

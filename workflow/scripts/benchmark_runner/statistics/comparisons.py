@@ -14,9 +14,10 @@ from benchmark_runner.statistics import absences, families
 from benchmark_runner.statistics.clock import STAMPED, resolution
 from benchmark_runner.statistics.control import Control, heed
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
-from benchmark_runner.statistics.families import LaunchValues, Pairing, Place
-from benchmark_runner.statistics.inputs import Inputs, Launch
+from benchmark_runner.statistics.families import CampaignPairs, LaunchValues
+from benchmark_runner.statistics.inputs import MeasuredLaunch, Measurements
 from benchmark_runner.statistics.metrics import METRICS, PRIMARY, Metric
+from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.schemes import SCHEMES, Scheme
 from benchmark_runner.statistics.settings import Entry
@@ -39,7 +40,7 @@ DISTURBANCES: Final = (
 """Kinds of a record's warnings that say that something else used the machine during the launch, or held it up."""
 
 
-def is_disturbed(launch: Launch) -> bool:
+def is_disturbed(launch: MeasuredLaunch) -> bool:
     """Whether an event outside the engine touched the launch: other programs, stolen time, clocks held down."""
     kinds = {warning["kind"] for warning in launch.record.get("warnings", ())}
     return bool(kinds.intersection(DISTURBANCES) or value_at(launch.record, "monitor.gpu.throttle_reasons"))
@@ -59,7 +60,7 @@ class Measured:
     work: WorkDone
     steps_ns: Mapping[CellKey, int]
 
-    def resolution(self, place: Place, names: Sequence[str], metric: str) -> float:
+    def resolution(self, place: Cell, names: Sequence[str], metric: str) -> float:
         """The coarser of two engines' clocks, relative to the times that a metric rests on; 0 where it is fine."""
         return max(self._resolution((name, place.workload, place.case), metric) for name in names)
 
@@ -69,14 +70,14 @@ class Measured:
         described = {name: self.described[cell, name] for name in STAMPED}
         return resolution(metric, described, self.steps_ns.get(cell, 0))
 
-    def work_of(self, place: Place, names: Sequence[str]) -> list[Work] | None:
+    def work_of(self, place: Cell, names: Sequence[str]) -> list[Work] | None:
         """The work that two engines did in a place; None for metrics of a whole launch, and where one measured
         nothing."""
         found = [self.work.get((name, place.workload, place.case or "")) for name in names]
         return [one for one in found if one is not None] if None not in found else None
 
 
-def undisturbed(values: LaunchValues, launches: Sequence[Launch]) -> LaunchValues:
+def undisturbed(values: LaunchValues, launches: Sequence[MeasuredLaunch]) -> LaunchValues:
     """Launch values without those of disturbed launches."""
     touched = {(one.engine, one.workload, one.block) for one in launches if is_disturbed(one)}
     return {
@@ -93,7 +94,7 @@ class Member:
     against_baseline where neither engine is the baseline.
     """
 
-    place: Place
+    place: Cell
     judgement: Judgement
     other_tests: Mapping[str, Judgement]
     without_outliers: Judgement | None
@@ -114,17 +115,17 @@ class Family:
 
 NOTHING: Final = np.empty(0)
 
-Where = Sequence[tuple[Place, tuple[str, str]]]
+Where = Sequence[tuple[Cell, tuple[str, str]]]
 """A family's comparisons: the place, the engine and the reference of each."""
 
-Doubts = Mapping[Place, float]
+Doubts = Mapping[Cell, float]
 """What verdicts have to allow for (of logarithms), by place; empty without an alarm of the control."""
 
 
 class Judge:
     """Judges families of one campaign."""
 
-    def __init__(self, inputs: Inputs, measured: Measured, pairing: Pairing) -> None:
+    def __init__(self, inputs: Measurements, measured: Measured, pairing: CampaignPairs) -> None:
         self._inputs = inputs
         self._measured = measured
         self._pairing = pairing
@@ -142,7 +143,7 @@ class Judge:
             pairs.append(self._with_reason(self._of_equal_work(pair, place, metric), place, metric))
         return pairs
 
-    def _of_equal_work(self, pair: Pair, place: Place, metric: Metric) -> Pair:
+    def _of_equal_work(self, pair: Pair, place: Cell, metric: Metric) -> Pair:
         """The pair, without its values where these are the times of unequal work."""
         names = (pair.engine, pair.reference)
         done = self._measured.work_of(place, names)
@@ -152,7 +153,7 @@ class Judge:
         reason = f"{work_words(names, done, parts)}, so times of unequal work would be compared"
         return replace(pair, values=NOTHING, reference_values=NOTHING, excluded=reason)
 
-    def _with_reason(self, pair: Pair, place: Place, metric: Metric) -> Pair:
+    def _with_reason(self, pair: Pair, place: Cell, metric: Metric) -> Pair:
         """The pair, excluded for the reason that the cell of a side without values gives."""
         if pair.excluded is not None or pair.counts:
             return pair
@@ -232,7 +233,7 @@ class Compared:
         return self.engines[PRIMARY]
 
 
-def compare_all(inputs: Inputs, measured: Measured, pairing: Pairing) -> Compared:
+def compare_all(inputs: Measurements, measured: Measured, pairing: CampaignPairs) -> Compared:
     """Judge the control against its twin in every metric, and every pair of engines in spite of what that showed.
 
     An alarm in the metric itself or in the primary one casts doubt on all its verdicts.

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmark_runner.statistics.estimates import from_log
-from benchmark_runner.statistics.families import Place
 from benchmark_runner.statistics.hypotheses import holm
 from benchmark_runner.statistics.power import FEWEST_LAUNCHES
+from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.schemes import PAIRED_T, WELCH_T
 from benchmark_runner.statistics.verdicts import Judgement, family_tests
 from benchmark_runner.statistics.wording import percent_or_times
@@ -29,19 +29,19 @@ class Control:
     """What the control showed in one metric: the logarithm of control over twin, and its p corrected by Holm, by
     place; a place without the one or the other could not be measured or tested."""
 
-    differences: Mapping[Place, float]
-    p_holm: Mapping[Place, float]
+    differences: Mapping[Cell, float]
+    p_holm: Mapping[Cell, float]
 
     @property
     def alarm(self) -> bool:
         """Whether the control was told from its twin anywhere, which casts doubt on all places."""
         return any(p <= CONTROL_ALPHA for p in self.p_holm.values())
 
-    def differs(self, place: Place) -> bool | None:
+    def differs(self, place: Cell) -> bool | None:
         """Whether it was told from its twin in this place; None where that could not be tested."""
         return None if place not in self.p_holm else self.p_holm[place] <= CONTROL_ALPHA
 
-    def doubt(self, place: Place) -> float:
+    def doubt(self, place: Cell) -> float:
         """Size of the difference (of logarithms) in a place; where the control has none, the largest of all places."""
         return abs(self.differences.get(place, max(self.differences.values(), key=abs, default=0.0)))
 
@@ -55,7 +55,7 @@ def _difference(judgement: Judgement) -> float | None:
     return None if still is None else math.log(still.point)
 
 
-def heed(judged: Iterable[tuple[Place, Judgement]]) -> Control:
+def heed(judged: Iterable[tuple[Cell, Judgement]]) -> Control:
     """What the control's comparisons in one metric show: the paired t test alone, corrected by Holm over the places.
 
     Mann-Whitney would know nothing of blocks, and a second chance to raise the alarm would raise more of them.
@@ -72,7 +72,7 @@ def heed(judged: Iterable[tuple[Place, Judgement]]) -> Control:
     )
 
 
-def control_sentence(control: Control, place: Place) -> str | None:
+def control_sentence(control: Control, place: Cell) -> str | None:
     """What the control showed in a place, for people; None where it could not be tested."""
     differs = control.differs(place)
     if differs is None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from benchmark_runner.statistics.evidence import Pair
-from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
+from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, paired_blocks, same_machine
 from benchmark_runner.statistics.power import FEWEST_LAUNCHES, fewest_launches, share_of_alpha
+from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.schemes import SCHEMES
 
@@ -22,15 +22,7 @@ LaunchValues = Mapping[tuple[CellKey, str], Mapping[int, float]]
 """Launch value by block, by (cell, metric)."""
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a pair of engines is compared; the case is None for metrics of a whole launch."""
-
-    workload: str
-    case: str | None
-
-
-def engine_pairs(inputs: Inputs) -> list[tuple[str, str]]:
+def engine_pairs(inputs: Measurements) -> list[tuple[str, str]]:
     """(engine, reference) of all pairs without the control; the baseline is always the reference, else the earlier
     one."""
     names = [name for name, engine in inputs.engines.items() if engine.control_of is None]
@@ -41,12 +33,12 @@ def engine_pairs(inputs: Inputs) -> list[tuple[str, str]]:
     return sorted(pairs, key=lambda pair: pair[1] != baseline)
 
 
-def control_pairs(inputs: Inputs) -> list[tuple[str, str]]:
+def control_pairs(inputs: Measurements) -> list[tuple[str, str]]:
     """(control, its twin), empty where the campaign has no control."""
     return [(name, engine.control_of) for name, engine in inputs.engines.items() if engine.control_of is not None]
 
 
-def family_launches(inputs: Inputs) -> int:
+def family_launches(inputs: Measurements) -> int:
     """Fewest launches of each engine from which the family of all planned pairs can have a verdict at its first
     look."""
     tests = len(engine_pairs(inputs)) * len(inputs.cells)
@@ -54,14 +46,14 @@ def family_launches(inputs: Inputs) -> int:
     return fewest_launches(max(tests, 1), inputs.alpha * share_of_alpha(1), scheme.second)
 
 
-def places(inputs: Inputs, metric: Metric) -> list[Place]:
+def places(inputs: Measurements, metric: Metric) -> list[Cell]:
     """The cells in which a metric is compared: test cases, or workloads for a metric of a whole launch."""
     if metric.level == "launch":
-        return [Place(workload, None) for workload in inputs.workloads]
-    return [Place(workload, case) for workload, case in inputs.cells]
+        return [Cell(workload, None) for workload in inputs.workloads]
+    return [Cell(workload, case) for workload, case in inputs.cells]
 
 
-def _devices(launches: Sequence[Launch]) -> list[str]:
+def _devices(launches: Sequence[MeasuredLaunch]) -> list[str]:
     return sorted({launch.device for launch in launches if launch.device is not None})
 
 
@@ -93,10 +85,10 @@ def qualifiers(a: EngineData, b: EngineData) -> list[str]:
     return found
 
 
-class Pairing:
+class CampaignPairs:
     """Makes the pairs of a campaign; the blocks that two engines share are looked up once for all metrics."""
 
-    def __init__(self, inputs: Inputs, looks: Looks = FIRST_LOOK) -> None:
+    def __init__(self, inputs: Measurements, looks: Looks = FIRST_LOOK) -> None:
         self._inputs = inputs
         self._looks = looks
         cool_down_s = float(inputs.plan["config"].get("system", {}).get("cool_down_seconds") or 0.0)
@@ -108,7 +100,7 @@ class Pairing:
         own, other = engines[engine].ok(workload), engines[reference].ok(workload)
         return tuple(paired_blocks(own, other, self._inputs.launches, self._longest_idle_s))
 
-    def pair(self, metric: Metric, place: Place, engine: str, reference: str, values: LaunchValues) -> Pair:
+    def pair(self, metric: Metric, place: Cell, engine: str, reference: str, values: LaunchValues) -> Pair:
         """The launch values of two engines in one cell.
 
         Blocks are used as pairs where at least three, and at least half of the launches of the side with fewer, have

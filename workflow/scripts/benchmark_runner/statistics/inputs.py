@@ -18,7 +18,7 @@ POOLED_KEYS = ("measure_version", "model.identity")
 
 
 @dataclass(frozen=True)
-class Launch:
+class MeasuredLaunch:
     """Head of one record: all but its iterations."""
 
     engine: str
@@ -61,12 +61,12 @@ class EngineData:
 
     name: str
     control_of: str | None
-    launches: tuple[Launch, ...]
+    launches: tuple[MeasuredLaunch, ...]
     unlike: tuple[Mapping[str, Any], ...]
     not_part_of_campaign: tuple[Mapping[str, Any], ...]
     fidelity: Mapping[str, Any]
 
-    def ok(self, workload: str | None = None) -> list[Launch]:
+    def ok(self, workload: str | None = None) -> list[MeasuredLaunch]:
         """Launches that ended well, of one workload or of all."""
         return [launch for launch in self.launches if launch.ok and workload in (None, launch.workload)]
 
@@ -77,7 +77,7 @@ class EngineData:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class Measurements:
     """All that the statistics know; engines in the plan's order."""
 
     plan: Mapping[str, Any]
@@ -110,14 +110,14 @@ class Inputs:
         return [entry["name"] for entry in self.plan["workloads"]]
 
     @property
-    def launches(self) -> list[Launch]:
+    def launches(self) -> list[MeasuredLaunch]:
         """Launches of all engines."""
         return [launch for engine in self.engines.values() for launch in engine.launches]
 
 
-def launch_head(record: Mapping[str, Any]) -> Launch:
+def launch_head(record: Mapping[str, Any]) -> MeasuredLaunch:
     """Head of a record, its iterations left out."""
-    return Launch(
+    return MeasuredLaunch(
         engine=record["engine"],
         workload=record["workload"],
         block=record["block"],
@@ -131,11 +131,11 @@ def launch_head(record: Mapping[str, Any]) -> Launch:
     )
 
 
-def require_poolable(launches: Iterable[Launch]) -> None:
+def require_poolable(launches: Iterable[MeasuredLaunch]) -> None:
     """Raise BenchmarkError naming the first key on which launches of the campaign differ although they must not."""
     launches = list(launches)
     for key in POOLED_KEYS:
-        holders: dict[Any, Launch] = {}
+        holders: dict[Any, MeasuredLaunch] = {}
         for launch in launches:
             value = value_at(launch.record, key)
             if value is not None:
@@ -143,7 +143,7 @@ def require_poolable(launches: Iterable[Launch]) -> None:
         if len(holders) > 1:
             names = "; ".join(f"{value!r} in {one.engine} {one.workload} {one.block}" for value, one in holders.items())
             raise BenchmarkError(f"launches differ in {key} ({names}) and cannot be compared; analyse them apart")
-    prompts: dict[str, tuple[Any, Launch]] = {}
+    prompts: dict[str, tuple[Any, MeasuredLaunch]] = {}
     for launch in launches:
         cases = [case["prompt_ids"] for case in value_at(launch.record, "spec.cases") or []]
         first = prompts.setdefault(launch.workload, (cases, launch)) if cases else (cases, launch)
@@ -167,7 +167,7 @@ def engine_data(raw: Mapping[str, Any], fidelity: Mapping[str, Any] | None) -> E
     )
 
 
-def read_inputs(plan_file: Path, raw_files: Sequence[Path], fidelity_files: Sequence[Path]) -> Inputs:
+def read_inputs(plan_file: Path, raw_files: Sequence[Path], fidelity_files: Sequence[Path]) -> Measurements:
     """Read what the statistics start from, one raw file at a time so that memory holds the iterations of one engine.
 
     Raises BenchmarkError where an engine of the plan has no raw data or launches must not be compared.
@@ -182,6 +182,6 @@ def read_inputs(plan_file: Path, raw_files: Sequence[Path], fidelity_files: Sequ
     missing = [name for name in names if name not in found]
     if missing:
         raise BenchmarkError(f"no raw data of {', '.join(missing)}; give --raw one file for each engine of the plan")
-    inputs = Inputs(plan, {name: found[name] for name in names})
+    inputs = Measurements(plan, {name: found[name] for name in names})
     require_poolable(inputs.launches)
     return inputs

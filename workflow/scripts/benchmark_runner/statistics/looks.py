@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.namedfile import read_named_bytes
-from benchmark_runner.statistics.inputs import Launch
+from benchmark_runner.statistics.inputs import MeasuredLaunch
 
 SCHEMA_VERSION: Final = 1
 
@@ -50,7 +50,7 @@ def read_history(file: Path) -> History:
     )
 
 
-def _fingerprint(launches: Iterable[Launch]) -> str:
+def _fingerprint(launches: Iterable[MeasuredLaunch]) -> str:
     facts = sorted(f"{launch.block} {launch.started.isoformat()}" for launch in launches)
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:_CHARACTERS]
 
@@ -75,14 +75,14 @@ class Looks:
 FIRST_LOOK: Final = Looks({})
 
 
-def look_at(launches: Iterable[Launch], fewest: int, history: History = NO_HISTORY) -> tuple[Looks, History]:
+def look_at(launches: Iterable[MeasuredLaunch], fewest: int, history: History = NO_HISTORY) -> tuple[Looks, History]:
     """(the present looks, the history with them in it) for the launches that ended ok.
 
     The same set of launches is the same look, whenever it is analysed again, and going back to an earlier set is that
     earlier look. A set of fewer launches than `fewest`, from which no verdict can come, spends nothing and is not
     kept; a changed measurement has another identity and starts anew.
     """
-    sets: dict[tuple[str, str, str], list[Launch]] = {}
+    sets: dict[tuple[str, str, str], list[MeasuredLaunch]] = {}
     for launch in launches:
         if launch.ok:
             sets.setdefault((launch.engine, launch.workload, str(launch.record.get("identity"))), []).append(launch)

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Iterable
 
 from benchmark_runner.display import plural
-from benchmark_runner.statistics.inputs import Launch
+from benchmark_runner.statistics.inputs import MeasuredLaunch
 from benchmark_runner.status import Status
 
 
-def loss_words(launches: Iterable[Launch]) -> str | None:
+def loss_words(launches: Iterable[MeasuredLaunch]) -> str | None:
     """ "failed in 5 of 10 launches", or "lost 5 of 10 launches (4 timed out, 1 failed)"; None where none was lost."""
     statuses = [launch.status for launch in launches]
     lost = Counter(status for status in statuses if status != Status.OK)

@@ -6,20 +6,22 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from benchmark_runner.statistics.inputs import Launch
+from benchmark_runner.statistics.inputs import MeasuredLaunch
 
 LONGEST_IDLE_S: Final = 900.0
 """Chosen: a quarter of an hour without any launch of the block is an interruption (a person's break, a suspended
 laptop); Snakemake's own work between jobs takes seconds. The configured cool-down comes on top."""
 
 
-def same_machine(launches: Iterable[Launch]) -> bool:
+def same_machine(launches: Iterable[MeasuredLaunch]) -> bool:
     """Whether all launches ran on one machine: one host name (over restarts) or one boot (over containers)."""
     launches = list(launches)
     return len({launch.hostname for launch in launches}) <= 1 or len({launch.boot_id for launch in launches}) <= 1
 
 
-def one_occasion(a: Launch, b: Launch, launches: Sequence[Launch], longest_idle_s: float = LONGEST_IDLE_S) -> bool:
+def one_occasion(
+    a: MeasuredLaunch, b: MeasuredLaunch, launches: Sequence[MeasuredLaunch], longest_idle_s: float = LONGEST_IDLE_S
+) -> bool:
     """Whether two launches of a block ran on one occasion: same host, same boot, nothing but their block between them.
 
     `launches` holds at least those of any engine, workload and block that began between the two. While one of their
@@ -44,14 +46,17 @@ def one_occasion(a: Launch, b: Launch, launches: Sequence[Launch], longest_idle_
 
 
 def paired_blocks(
-    a: Iterable[Launch], b: Iterable[Launch], campaign: Iterable[Launch], longest_idle_s: float = LONGEST_IDLE_S
+    a: Iterable[MeasuredLaunch],
+    b: Iterable[MeasuredLaunch],
+    campaign: Iterable[MeasuredLaunch],
+    longest_idle_s: float = LONGEST_IDLE_S,
 ) -> list[int]:
     """Blocks in which a launch of each side ended ok on one occasion, in ascending order."""
     ordered = sorted(campaign, key=lambda launch: launch.started)
     starts = [launch.started for launch in ordered]
     by_block = {launch.block: launch for launch in b if launch.ok}
 
-    def together(one: Launch, other: Launch) -> bool:
+    def together(one: MeasuredLaunch, other: MeasuredLaunch) -> bool:
         begin, end = sorted((one.started, other.started))
         between = ordered[bisect_left(starts, begin) : bisect_right(starts, end)]
         return one_occasion(one, other, between, longest_idle_s)

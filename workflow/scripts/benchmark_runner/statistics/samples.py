@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.records.table import launch_tables, rows_where, tokens_made
 from benchmark_runner.statistics.estimates import FloatArray
-from benchmark_runner.statistics.inputs import EngineData, Launch, device_of
+from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, device_of
 from benchmark_runner.statistics.metrics import BY_NAME, CASE_METRICS, LAUNCH_METRICS, Metric
 from benchmark_runner.statistics.percentiles import median, median_in_place
 from benchmark_runner.units import NS_PER_MS
@@ -191,7 +191,7 @@ _MONITOR_FIELDS: Final = {
 """Fields under which the monitor states why a value is absent."""
 
 
-def _why_absent(metric: Metric, launches: Sequence[Launch]) -> str:
+def _why_absent(metric: Metric, launches: Sequence[MeasuredLaunch]) -> str:
     for launch in launches:
         absent = value_at(launch.record, "monitor.absent") or {}
         for field in _MONITOR_FIELDS.get(metric.name, ()):

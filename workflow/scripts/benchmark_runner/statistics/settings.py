@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmark_runner.records.raw_data import value_at
-from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
+from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
 from benchmark_runner.statistics.work import PARTS, WorkDone, tokens_text
 
 Value = str | int | bool | None
@@ -35,7 +35,7 @@ class Setting:
     label: str
     source: str
     """Who tells it, for readers."""
-    read: Callable[[Launch], Value]
+    read: Callable[[MeasuredLaunch], Value]
     agree: Callable[[list[Value]], Value] = joined
     unless: str | None = None
     """Setting that says the same better; where that one is known of all engines, this one is named as no difference."""
@@ -43,8 +43,8 @@ class Setting:
     """Key of the configuration that sets it; None where the engine or its build decides."""
 
 
-def _at(key: str) -> Callable[[Launch], Value]:
-    def read(launch: Launch) -> Value:
+def _at(key: str) -> Callable[[MeasuredLaunch], Value]:
+    def read(launch: MeasuredLaunch) -> Value:
         value: Value = value_at(launch.record, key)
         return value
 
@@ -137,7 +137,7 @@ def compared_settings(engines: Sequence[EngineData], workload: str) -> list[Entr
     ]
 
 
-def _work_entries(inputs: Inputs, work: WorkDone, engines: Sequence[str], workload: str) -> Iterator[Entry]:
+def _work_entries(inputs: Measurements, work: WorkDone, engines: Sequence[str], workload: str) -> Iterator[Entry]:
     """A row for each part of the work that engines did unequal amounts of; tokens case by case."""
     cases = [case for name, case in inputs.cells if name == workload]
     for name, part in zip(WORK_SETTINGS, PARTS, strict=True):
@@ -156,7 +156,7 @@ def _work_entries(inputs: Inputs, work: WorkDone, engines: Sequence[str], worklo
             }
 
 
-def settings_by_workload(inputs: Inputs, work: WorkDone) -> dict[str, list[Entry]]:
+def settings_by_workload(inputs: Measurements, work: WorkDone) -> dict[str, list[Entry]]:
     """Settings of all engines by workload, with the work that they did where it differs; no entry for a workload in
     which nothing was measured."""
     engines = list(inputs.engines.values())

@@ -15,9 +15,9 @@ from benchmark_runner.statistics.cells import describe
 from benchmark_runner.statistics.clock import STAMPED, step_ns
 from benchmark_runner.statistics.comparison_document import Writer, families_json
 from benchmark_runner.statistics.comparisons import Measured, compare_all, undisturbed
-from benchmark_runner.statistics.families import Pairing
+from benchmark_runner.statistics.families import CampaignPairs
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
-from benchmark_runner.statistics.inputs import EngineData, Inputs, Launch
+from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
 from benchmark_runner.statistics.losses import loss_words
 from benchmark_runner.statistics.metrics import METRICS
@@ -34,12 +34,12 @@ LONGEST_BUILD_TEXT: Final = 200
 """Characters; longer ones are no name, hash or list of flags (chosen)."""
 
 
-def _agreed(launches: list[Launch], key: str) -> Any:
+def _agreed(launches: list[MeasuredLaunch], key: str) -> Any:
     """Value on which launches agree; None where none has it, all values joined where they differ."""
     return joined(value_at(launch.record, key) for launch in launches)
 
 
-def build_told(launches: list[Launch]) -> dict[str, str]:
+def build_told(launches: list[MeasuredLaunch]) -> dict[str, str]:
     """What the engine says was built how (hello.build), as short texts: the program inside an adapter among it."""
     told = [value_at(launch.record, "hello.build") or {} for launch in launches]
     names = dict.fromkeys(name for build in told for name in build)
@@ -73,7 +73,7 @@ def engine_status(engine: EngineData, planned: int) -> tuple[str, str | None, st
     return (statuses.pop() if len(statuses) == 1 else "failed"), reason, remedy
 
 
-def engine_json(inputs: Inputs, engine: EngineData) -> dict[str, Any]:
+def engine_json(inputs: Measurements, engine: EngineData) -> dict[str, Any]:
     """One entry of `engines`."""
     planned = sum(slot["engine"] == engine.name for slot in inputs.plan["order"])
     status, reason, remedy = engine_status(engine, planned)
@@ -104,7 +104,7 @@ def _blank_cell(engine: str, workload: str, case: str | None) -> dict[str, Any]:
     return {"engine": engine, "workload": workload, "case": case, "launches": 0, "iterations": 0, "metrics": {}}
 
 
-def measure(inputs: Inputs, iterations: Path) -> tuple[list[dict[str, Any]], Measured]:
+def measure(inputs: Measurements, iterations: Path) -> tuple[list[dict[str, Any]], Measured]:
     """(cells, launch values and descriptions for the comparisons)."""
     values: dict[tuple[CellKey, str], Mapping[int, float]] = {}
     kept: dict[tuple[CellKey, str], Mapping[int, float]] = {}
@@ -133,7 +133,7 @@ def measure(inputs: Inputs, iterations: Path) -> tuple[list[dict[str, Any]], Mea
     return list(cells.values()), Measured(values, kept, calm, described, settings, work, steps)
 
 
-def _settings(inputs: Inputs) -> dict[str, Any]:
+def _settings(inputs: Measurements) -> dict[str, Any]:
     keys = ("confidence_level", "outlier_threshold", "remove_outliers", "significance_test")
     return {**{key: inputs.settings[key] for key in keys}, "equivalence_margin": EQUIVALENCE_MARGIN}
 
@@ -143,10 +143,10 @@ def _metrics() -> dict[str, Any]:
     return {metric.name: {key: getattr(metric, key) for key in told} for metric in METRICS}
 
 
-def summarise(inputs: Inputs, iterations: Path, looks: Looks = FIRST_LOOK) -> dict[str, Any]:
+def summarise(inputs: Measurements, iterations: Path, looks: Looks = FIRST_LOOK) -> dict[str, Any]:
     """Content of statistical_summary.json; looks says how often these launches were looked at before."""
     cells, measured = measure(inputs, iterations)
-    compared = compare_all(inputs, measured, Pairing(inputs, looks))
+    compared = compare_all(inputs, measured, CampaignPairs(inputs, looks))
     writer = Writer(inputs, measured, compared)
     comparisons = list(writer.comparisons())
     control = writer.control(comparisons)
