@@ -22,12 +22,15 @@ def guarded(stage: Callable[[], int]) -> int:
     caller = os.getppid()
     watched = [os.pidfd_open(caller)] if caller else []  # 0: outside of this PID namespace
     become_subreaper()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*SIGNALS, CALLER_DIED))
+    # Held back until they can be passed on: one that came between would end this process and not the stage.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     child = os.fork()
     if child == 0:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*SIGNALS, CALLER_DIED))
         return stage()
     for number in filter(heeded, SIGNALS):
         signal.signal(number, lambda received, _frame: os.kill(child, received))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*SIGNALS, CALLER_DIED))
     if os.getppid() != caller:
         os.kill(child, CALLER_DIED)
     ended = os.pidfd_open(child)
