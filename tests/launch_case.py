@@ -111,6 +111,12 @@ class LaunchCase:
         for name, content in (("plan", self.plan), ("prompts", PROMPTS), ("manifest", MANIFEST)):
             (folder / f"{name}.json").write_text(json.dumps(content))
 
+    def plan_with_model_here(self) -> None:
+        """Write the manifest of the weights that lie in the model's folder now."""
+        content = (self.folder / "model" / "model.safetensors").read_bytes()
+        files = {"model.safetensors": {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}}
+        (self.folder / "manifest.json").write_text(json.dumps(MANIFEST | {"files": files}))
+
     def command(self, block: int = 1) -> list[str]:
         return [
             sys.executable,

@@ -25,6 +25,7 @@ def launched(folder: Path, **options: Any) -> dict[str, Any]:
     system = {"threads": 1, "device": "cpu"}
     case = LaunchCase(folder, binary=program, options={"work_ms": 40, **options}, system=system, iterations=4)
     write_model(folder / "model")
+    case.plan_with_model_here()
     result = case.run()
     assert result.returncode == 0, result.stderr
     record = case.record()

@@ -8,7 +8,7 @@ OUTPUTS
 
 from snakemake.io import temp
 
-from benchmark_runner.campaign.whole import is_cut
+from benchmark_runner.records.whole import is_cut
 
 
 def raw_data(wildcards=None):
