@@ -29,9 +29,10 @@ from benchmark_runner.plots.style import (
     style,
 )
 from benchmark_runner.records.table import read_measured
+from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell, Results
 
-METRICS: Final = (("e2e_ms", "End-to-end latency"), ("ttft_ms", "Time to first token (TTFT)"))
+METRICS: Final = ("e2e_ms", "ttft_ms")
 COLUMNS: Final = ["engine", "workload", "case", "block", "warmup", "outlier", "e2e_ms", "ttft_ms"]
 # Shares of the figure's width: names, then twice axes and the figures in words.
 AXES_LEFT: Final = (0.185, 0.61)
@@ -101,7 +102,7 @@ class Panel:
 def make_panel(statistics: Mapping[str, Any], iterations: pd.DataFrame, workload: str, case: str, title: str) -> Panel:
     """The panel of one workload's case, in units that fit its middle value."""
     here = iterations[(iterations["workload"] == workload) & (iterations["case"] == case)]
-    units = {metric: time_unit(here[metric].median() if len(here) else 0.0) for metric, _ in METRICS}
+    units = {metric: time_unit(here[metric].median() if len(here) else 0.0) for metric in METRICS}
     place = Cell(workload, case)
     return Panel(
         title, units, {metric: latency_rows(statistics, here, place, metric, units[metric]) for metric in units}
@@ -122,11 +123,11 @@ def draw(statistics: Mapping[str, Any], iterations: pd.DataFrame) -> Figure:
     top = height - HEAD_INCHES
     for panel in panels:
         figure.text(0.01, (top - 0.05) / height, panel.title, fontsize=11, fontweight="bold", va="top")
-        for left, (metric, words) in zip(AXES_LEFT, METRICS, strict=True):
+        for left, metric in zip(AXES_LEFT, METRICS, strict=True):
             bottom = (top - PANEL_HEAD_INCHES - panel.inches) / height
             axes = figure.add_axes((left, bottom, AXES_WIDTH, panel.inches / height))
-            axes.set_title(f"{words}, {panel.units[metric][1]}")
-            draw_rows(axes, panel.rows[metric], names=metric == METRICS[0][0])
+            axes.set_title(f"{BY_NAME[metric].title}, {panel.units[metric][1]}")
+            draw_rows(axes, panel.rows[metric], names=metric == METRICS[0])
         top -= panel.inches + PANEL_HEAD_INCHES + PANEL_FOOT_INCHES
     return figure
 

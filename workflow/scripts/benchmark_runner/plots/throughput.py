@@ -35,9 +35,10 @@ from benchmark_runner.plots.style import (
     wrapped,
 )
 from benchmark_runner.records.table import read_measured
+from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell, Results
 
-RATE_METRICS: Final = (("decode_tokens_per_s", "Decode"), ("prefill_tokens_per_s", "Prefill"))
+RATE_METRICS: Final = ("decode_tokens_per_s", "prefill_tokens_per_s")
 COLUMNS: Final = ["engine", "workload", "case", "warmup", "prompt_tokens"]
 HEAD_INCHES: Final = 0.85
 PANEL_HEAD_INCHES: Final = 0.42
@@ -140,12 +141,13 @@ def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any], iteratio
         draw_lines(axes, position_series(statistics, performance, workload, case), "place of the token in the answer")
         axes.set_ylabel("decode rate, tokens/s")
     for workload, bottom in zip(scaled, bottoms[len(cells) :], strict=True):
-        for left, (metric, words) in zip((AXES_LEFT, SECOND_LEFT), RATE_METRICS, strict=True):
+        for left, metric in zip((AXES_LEFT, SECOND_LEFT), RATE_METRICS, strict=True):
+            words = BY_NAME[metric].short.lower()
             axes = figure.add_axes((left, bottom, HALF_WIDTH, inches / height))
-            axes.set_title(f"{workload}: {words.lower()} by prompt length")
+            axes.set_title(f"{workload}: {words} by prompt length")
             labelled = left == SECOND_LEFT
             draw_lines(axes, prompt_series(statistics, lengths, workload, metric), "prompt tokens", labelled=labelled)
-            axes.set_ylabel(f"{words.lower()} rate, tokens/s")
+            axes.set_ylabel(f"{words} rate, tokens/s")
     return figure
 
 

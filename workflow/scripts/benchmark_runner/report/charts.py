@@ -8,6 +8,7 @@ import altair as alt
 import pandas as pd
 
 from benchmark_runner.report.inputs import ReportInputs
+from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell
 
 CHART_COLUMNS: Final = (
@@ -24,12 +25,7 @@ CHART_COLUMNS: Final = (
     "total_tokens_per_s",
     "prompt_tokens",
 )
-METRIC_LABELS: Final = {
-    "e2e_ms": "End-to-end latency, ms",
-    "ttft_ms": "Time to first token, ms",
-    "tpot_ms": "Time per output token, ms",
-    "total_tokens_per_s": "Throughput, tokens/s",
-}
+METRIC_LABELS: Final = {name: BY_NAME[name].axis for name in ("e2e_ms", "ttft_ms", "tpot_ms", "total_tokens_per_s")}
 # A page with more marks takes seconds to draw; the launches' medians stand in for them then, and the page says so.
 MOST_MARKS: Final = 12_000
 LOG_FROM_RATIO: Final = 6.0  # as in the plots

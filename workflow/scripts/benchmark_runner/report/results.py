@@ -8,15 +8,11 @@ from benchmark_runner.display import ABSENT, STRUCK, TIMES, estimate_parts, plur
 from benchmark_runner.performance.ranking import LATENCY as PRIMARY_METRIC
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.tables import Column, Table, TableCell, text_or_absent
+from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.wording import VERDICTS
 
-TABLE_METRICS: Final = (
-    ("e2e_ms", "End-to-end"),
-    ("ttft_ms", "TTFT"),
-    ("tpot_ms", "TPOT"),
-    ("total_tokens_per_s", "Throughput"),
-)
+TABLE_METRICS: Final = tuple(BY_NAME[name] for name in ("e2e_ms", "ttft_ms", "tpot_ms", "total_tokens_per_s"))
 SEVERITY_TONES: Final = {"serious": "bad", "warning": "perhaps", "note": "open"}
 SECOND_TESTS: Final = {"mann_whitney_u": "Mann-Whitney", "permutation": "permutation"}
 ALTERNATIVES: Final = {
@@ -38,7 +34,7 @@ def engine_cell(inputs: ReportInputs, name: str) -> TableCell:
 def comparison(inputs: ReportInputs) -> Table:
     """One row an engine and test case; every column can be sorted."""
     columns = [Column("Engine"), Column("Workload")]
-    columns += [Column(label, number=True) for _, label in TABLE_METRICS]
+    columns += [Column(metric.short, number=True) for metric in TABLE_METRICS]
     columns += [Column("Ratio", number=True, hint="to the baseline"), Column("Verdict")]
     columns += [
         Column("Memory", number=True, hint="peak"),
@@ -71,7 +67,7 @@ def _comparison_row(inputs: ReportInputs, engine: Document, workload: Document, 
     return [
         TableCell(name, _standing(engine), colour=inputs.colours[name]),
         TableCell(workload["name"] if len(workload["cases"]) == 1 else f"{workload['name']}, {case}"),
-        *(_estimate_cell(inputs, name, place, metric) for metric, _ in TABLE_METRICS),
+        *(_estimate_cell(inputs, name, place, metric.name) for metric in TABLE_METRICS),
         TableCell(f"1{TIMES}", "the baseline", 1.0) if name == baseline else _ratio_cell(against and against["ratio"]),
         TableCell(ABSENT) if against is None else verdict_cell(against, against["footnote"]),
         _estimate_cell(inputs, name, whole_launch, "peak_rss_bytes"),

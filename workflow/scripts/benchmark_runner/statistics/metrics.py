@@ -14,6 +14,8 @@ Level = Literal["iteration", "token", "launch"]
 class Metric:
     """One measured quantity.
 
+    short is its name above a column.
+
     level says what a raw value belongs to: an iteration, a token within one, or a whole launch. phrase is the sentence
     about two engines with {ratio} for the interval; inverse says that its ratio is value over value and not "times as
     good" (memory: "needs 0.8 times the memory of"). work names the parts of an iteration's work that a value is the
@@ -28,7 +30,18 @@ class Metric:
     definition: str
     phrase: str
     inverse: bool = False
+    short: str = ""
     work: tuple[Part, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The name as a heading begins."""
+        return f"{self.label[0].upper()}{self.label[1:]}"
+
+    @property
+    def axis(self) -> str:
+        """Label of an axis: the name with its unit."""
+        return f"{self.title}, {self.unit}"
 
     @property
     def sign(self) -> float:
@@ -49,6 +62,7 @@ METRICS: Final = (
         "end_ns - start_ns of an iteration",
         "answers {ratio} times as fast as",
         work=("prompt", "answer"),
+        short="End-to-end",
     ),
     Metric(
         "ttft_ms",
@@ -59,6 +73,7 @@ METRICS: Final = (
         "token_ns[0] - start_ns of an iteration",
         "gives its first token {ratio} times as fast as",
         work=("prompt",),
+        short="TTFT",
     ),
     Metric(
         "itl_ms",
@@ -68,6 +83,7 @@ METRICS: Final = (
         "inter-token latency",
         "token_ns[i] - token_ns[i-1], each gap a value",
         "goes from token to token {ratio} times as fast as",
+        short="ITL",
     ),
     Metric(
         "tpot_ms",
@@ -77,6 +93,7 @@ METRICS: Final = (
         "time per output token",
         "(token_ns[-1] - token_ns[0]) / (tokens - 1) of an iteration",
         "makes each further token {ratio} times as fast as",
+        short="TPOT",
     ),
     Metric(
         "decode_tokens_per_s",
@@ -86,6 +103,7 @@ METRICS: Final = (
         "decode throughput",
         "1000 / tpot_ms",
         "decodes {ratio} times as fast as",
+        short="Decode",
     ),
     Metric(
         "prefill_tokens_per_s",
@@ -95,6 +113,7 @@ METRICS: Final = (
         "prefill throughput",
         "1000 prompt_tokens / ttft_ms",
         "reads the prompt {ratio} times as fast as",
+        short="Prefill",
     ),
     Metric(
         "total_tokens_per_s",
@@ -105,6 +124,7 @@ METRICS: Final = (
         "1000 tokens / e2e_ms",
         "yields tokens {ratio} times as fast as",
         work=("prompt",),
+        short="Throughput",
     ),
     Metric(
         "load_ms",
@@ -114,6 +134,7 @@ METRICS: Final = (
         "load time",
         "load_end - load_start of a launch",
         "loads its model {ratio} times as fast as",
+        short="Load",
     ),
     Metric(
         "peak_rss_bytes",
@@ -124,6 +145,7 @@ METRICS: Final = (
         "largest resident memory of the engine's process tree that the monitor saw in a launch",
         "needs {ratio} times the memory of",
         inverse=True,
+        short="Memory",
     ),
     Metric(
         "peak_vram_bytes",
@@ -134,6 +156,7 @@ METRICS: Final = (
         "largest GPU memory in use that the monitor saw in a launch",
         "needs {ratio} times the GPU memory of",
         inverse=True,
+        short="GPU memory",
     ),
     Metric(
         "energy_joules_per_token",
@@ -145,6 +168,7 @@ METRICS: Final = (
         "launch to the end of the last, over the tokens made in that time",
         "needs {ratio} times the energy of",
         inverse=True,
+        short="Energy",
     ),
     Metric(
         "cpu_percent",
@@ -155,6 +179,7 @@ METRICS: Final = (
         "mean processor use of the engine's process tree in a launch; 100 is one core",
         "needs {ratio} times the processor time of",
         inverse=True,
+        short="Processor",
     ),
     Metric(
         "gpu_utilization_percent",
@@ -165,6 +190,7 @@ METRICS: Final = (
         "mean utilisation of the GPU, by its driver, while the engine of a launch ran",
         "keeps the GPU {ratio} times as busy as",
         inverse=True,
+        short="GPU",
     ),
 )
 
