@@ -144,11 +144,13 @@ def brought_notices(engines: Iterable[Engine], engines_folder: Path) -> Iterator
 
 
 def is_stale(engine: Engine) -> bool:
-    """Whether a build succeeded whose program, or the source that it runs, is gone or another one now."""
+    """Whether a build succeeded from other source than this one, or its program or copied source is not there now."""
     record = Path(f"{engine.binary_path}.build.json")
     build = read_json(record) if record.is_file() else {}
     if build.get("status") != "built":
         return False
+    if build.get("source_sha256", engine.source) != engine.source:
+        return True  # Snakemake sees that by itself only where it remembers the build
     binary, sources = Path(engine.binary_path), build.get("sources") or {"folder": ".", "files": {}}
     changed = altered(binary.parent, {binary.name: build["binary_sha256"]}, HASHES)
     return bool(changed or altered(Path(sources["folder"]), sources["files"], HASHES))

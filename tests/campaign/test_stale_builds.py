@@ -1,0 +1,56 @@
+"""A build that is not of this source, or not there whole, is made again before a launch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark_runner.campaign.engines import Engine, is_stale
+
+PROGRAM, SOURCE = b"#!/bin/sh\n", b"print('hi')\n"
+
+
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The record of a build whose files are all there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "program").write_bytes(PROGRAM)
+    (tmp_path / "copy" / "main.py").write_bytes(SOURCE)
+    return {
+        "status": "built",
+        "source_sha256": "one",
+        "binary_sha256": hashlib.sha256(PROGRAM).hexdigest(),
+        "sources": {"folder": str(tmp_path / "copy"), "files": {"main.py": hashlib.sha256(SOURCE).hexdigest()}},
+    }
+
+
+def stale(record: dict[str, Any] | None, source: str = "one") -> bool:
+    if record is not None:
+        Path("program.build.json").write_text(json.dumps(record))
+    return is_stale(Engine("e", None, str(Path.cwd() / "program"), "adapter", "cpu", "f32", {}, source))
+
+
+def test_a_build_of_this_source_that_is_whole_stays(built: dict[str, Any]) -> None:
+    assert not stale(built)
+
+
+def test_a_build_of_other_source_is_made_again(built: dict[str, Any]) -> None:
+    assert stale(built, source="two")
+
+
+@pytest.mark.parametrize("file", ["program", "copy/main.py"])
+def test_a_build_whose_file_was_changed_or_removed_is_made_again(built: dict[str, Any], file: str) -> None:
+    Path(file).write_text("another")
+    assert stale(built)
+    Path(file).unlink()
+    assert stale(built)
+
+
+def test_what_was_never_built_or_failed_is_no_stale_build(built: dict[str, Any]) -> None:
+    assert not stale(None)
+    assert not stale({**built, "status": "unavailable"}, source="two")
