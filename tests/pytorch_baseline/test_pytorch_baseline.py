@@ -75,4 +75,4 @@ def test_options_that_it_does_not_know_are_refused(serve: Serve, spec: dict[str,
 def test_a_folder_without_a_model_is_a_bad_spec(serve: Serve, spec: dict[str, Any], tmp_path: Path) -> None:
     refused = serve(changed(spec, model_dir=str(tmp_path)))
     assert (refused.status, refused.events[-1]["kind"]) == (2, "bad_spec")
-    assert "holds no config.json" in refused.events[-1]["message"]
+    assert "holds no model.safetensors" in refused.events[-1]["message"]
