@@ -35,6 +35,7 @@ def pair(a: str, b: str, verdict: str, faster: str | None = None, **options: Any
         "ratio": {"point": 2.0, "low": 1.9, "high": 2.1, "level": 0.95},
         "reason": None,
         "launches_needed": None,
+        "detectable_ratio": None,
         **options,
     }
 
@@ -89,6 +90,15 @@ def test_there_is_no_advice_where_the_data_do_not_decide(verdict: str) -> None:
     found = advice([A, B], pair("a", "b", verdict, "a" if verdict == "significant_unconfirmed" else None))
     assert (found.engine, found.strength) == (None, "none")
     assert "The data do not say whether a is faster than b in chat" in found.words
+
+
+def test_few_launches_of_engines_that_are_alike_are_not_said_to_be_beyond_cure() -> None:
+    few = {"reason": "too few launches: 3 cannot reach significance over 3 comparisons, 5 can", "detectable_ratio": 1.4}
+    alike, apart = pair("a", "b", "untestable", **few), pair("a", "c", "untestable", **few, launches_needed=7)
+    assert "No affordable number of launches" in advice([A, B], alike).words
+    words = advice([A, B, C], alike, apart, pair("b", "c", "untestable", **few)).words
+    assert "would not change" not in words
+    assert "would separate the larger of the differences seen with 80 % power, but no affordable number the" in words
 
 
 def test_a_winner_has_to_beat_every_other_engine() -> None:

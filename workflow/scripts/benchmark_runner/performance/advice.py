@@ -106,14 +106,19 @@ def _what_it_takes(pairs: Sequence[Json], launches: int) -> str:
     needed = [one["launches_needed"] for one in open_pairs if one["launches_needed"] is not None]
     if any("control_differs" in one["qualifiers"] for one in pairs):
         return f"{CHANCE_OF_ALARM}."
-    if any(one["reason"] is not None and one["launches_needed"] is None for one in open_pairs):
+    if any(_is_excluded(one) for one in open_pairs):
         return "More launches would not change that."
-    if len(needed) < len(open_pairs):
+    if not needed:
         return "No affordable number of launches would separate a difference as small as the one seen."
-    return (
-        f"About {plural(max(*needed, launches + 1), 'launch')} each instead of {launches} would separate a difference "
-        "of the size seen with 80 % power: raise benchmark.launches."
-    )
+    about = f"About {plural(max(*needed, launches + 1), 'launch')} each instead of {launches} would separate"
+    if len(needed) < len(open_pairs):
+        return f"{about} the larger of the differences seen with 80 % power, but no affordable number the smallest."
+    return f"{about} a difference of the size seen with 80 % power: raise benchmark.launches."
+
+
+def _is_excluded(pair: Json) -> bool:
+    """Whether a pair has no verdict for another reason than too few launches."""
+    return pair["reason"] is not None and pair["launches_needed"] is None and pair["detectable_ratio"] is None
 
 
 def _undecided(results: Results, now: Standing, cell: Cell) -> Advice:
