@@ -53,6 +53,7 @@ class Watch:
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._wakeup, wakeup_writer = os.pipe()
+        self._own = [self._wakeup, wakeup_writer]
         os.set_blocking(wakeup_writer, False)
         signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
         taken = (CALLER_DIED, *filter(heeded, SIGNALS))
@@ -66,7 +67,8 @@ class Watch:
         parent = os.getppid()
         if parent == 0:  # outside of this PID namespace: its death cannot be seen from here
             return
-        self.add(os.pidfd_open(parent), _PARENT_KEY)
+        self._own.append(os.pidfd_open(parent))
+        self.add(self._own[-1], _PARENT_KEY)
         if os.getppid() != parent:
             raise InterruptedLaunchError(*self._parent_died())
 
@@ -127,7 +129,10 @@ class Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let signals do again what they did before."""
+        """Let signals do again what they did before, and give back its descriptors."""
         signal.set_wakeup_fd(-1)
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        self._selector.close()
+        for descriptor in self._own:
+            os.close(descriptor)
