@@ -71,6 +71,7 @@ def test_a_model_that_lm_rs_would_compute_wrongly_leaves_it_out_with_all_reasons
     bring_program(campaign.folder)
     config = CIRCLE_CONFIG | {"rope_theta": 10_000.0, "tie_word_embeddings": False}
     weights = circle_weights()
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
     make_checkpoint(campaign.folder / "models" / "other", config, weights)
     campaign.config["benchmark"]["model_path"] = "models/other"
     result = campaign.snakemake("launches")

@@ -7,6 +7,9 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+ABSENT: Final = "absent"
+"""In the place of the hash of a file that is not there."""
+
 IDENTITY_DIGITS: Final = 12
 """48 bits: among a million identities the chance that two agree is below 0.2 % (chosen)."""
 

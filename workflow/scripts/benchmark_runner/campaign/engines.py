@@ -6,18 +6,15 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from benchmark_runner.build import adapter as adapters
 from benchmark_runner.build.source import source_hash
 from benchmark_runner.configuration.names import CONTROL_SUFFIX
-from benchmark_runner.hashes import file_sha256
+from benchmark_runner.hashes import ABSENT, file_sha256
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.model.formats import DERIVED, SAFETENSORS
 from benchmark_runner.model.manifest import HASHES, altered
-
-ABSENT: Final = "absent"
-"""In place of the hash of a file that is not there."""
 
 
 @dataclass(frozen=True)

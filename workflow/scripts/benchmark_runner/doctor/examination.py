@@ -12,13 +12,13 @@ from typing import Any, Final
 from benchmark_runner.build.__main__ import default_cache
 from benchmark_runner.build.adapter import Adapter, find_tool, load_adapter
 from benchmark_runner.campaign.campaign import Campaign
-from benchmark_runner.campaign.engines import ABSENT
 from benchmark_runner.display import plural
 from benchmark_runner.doctor import load, processor, sensors, tools
 from benchmark_runner.doctor.finding import Finding
 from benchmark_runner.environment.gpu import gpu_facts
 from benchmark_runner.environment.machine import MachineFacts
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.hashes import ABSENT
 from benchmark_runner.launch import preflight
 from benchmark_runner.launch.cores import cores_of
 from benchmark_runner.launch.device import find_gpu

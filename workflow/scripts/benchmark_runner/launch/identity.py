@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.hashes import ABSENT
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.inputs import LaunchInputs
 from benchmark_runner.model.manifest import altered
@@ -46,6 +47,8 @@ def _altered_option(inputs: LaunchInputs, cache_file: Path) -> Iterator[Path]:
     brought = inputs.engine.get("brought")
     named = [Path(value) for value in inputs.engine["options"].values() if isinstance(value, str)]
     files = [path for path in named if path.is_absolute()]
+    if brought == ABSENT and not any(path.exists() for path in files):
+        return  # planned without it, so the adapter says what is missing
     if brought is not None and all(any(altered(path.parent, {path.name: brought}, cache_file)) for path in files):
         yield from files[:1]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import subprocess
 import time
@@ -22,6 +21,7 @@ from benchmark_runner.processes.cgroup import read_quota
 from benchmark_runner.processes.engine import python_command
 from benchmark_runner.processes.orphans import END_LIMIT_SECONDS, Members
 from benchmark_runner.processes.procfs import read_process
+from benchmark_runner.processes.readiness import readable
 from benchmark_runner.processes.watch import EXIT_MONITOR_DIED, LOOK_SECONDS, InterruptedLaunchError, Watch
 
 # Chosen: it takes a tenth of a second on an idle machine; a driver that must be loaded first takes some seconds.
@@ -143,7 +143,7 @@ class Sidecar:
         pidfd = os.pidfd_open(self.pid)
         ready: list[int] = []
         for seconds in (limit_seconds, END_LIMIT_SECONDS):
-            ready = select.select([pidfd], [], [], seconds)[0]
+            ready = readable([pidfd], seconds)
             if ready:
                 break
             self._process.kill()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import time
 from collections.abc import Sequence
 from typing import Any, TextIO
@@ -14,6 +13,7 @@ from benchmark_runner.monitor.counters import CounterProbe
 from benchmark_runner.monitor.engine_tree import EngineProbe
 from benchmark_runner.monitor.limits import Limits, exceeded
 from benchmark_runner.monitor.probe import Probe, Sample
+from benchmark_runner.processes.readiness import readable
 
 
 class Commands:
@@ -25,7 +25,7 @@ class Commands:
 
     def wait(self, seconds: float) -> list[str] | None:
         """Lines that came within the time, possibly none; None when the launch command is gone."""
-        ready, _, _ = select.select([self._descriptor], [], [], max(0.0, seconds))
+        ready = readable([self._descriptor], seconds)
         if not ready:
             return []
         content = os.read(self._descriptor, 4096)

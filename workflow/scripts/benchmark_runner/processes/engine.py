@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import os
 import resource
-import select
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from benchmark_runner.processes.orphans import END_LIMIT_SECONDS
 from benchmark_runner.processes.procfs import scan
+from benchmark_runner.processes.readiness import readable
 from benchmark_runner.processes.watch import EXIT_MONITOR_DIED, InterruptedLaunchError
 
 # linux/prctl.h
@@ -118,7 +118,7 @@ def collect_exit(process: subprocess.Popen[bytes]) -> EngineExit:
     Raises InterruptedLaunchError where even SIGKILL does not end it: it hangs in the kernel.
     """
     pidfd = os.pidfd_open(process.pid)
-    ended, _, _ = select.select([pidfd], [], [], END_LIMIT_SECONDS)
+    ended = readable([pidfd], END_LIMIT_SECONDS)
     os.close(pidfd)
     if not ended:
         raise InterruptedLaunchError(
@@ -139,7 +139,7 @@ def ask_to_end(process: subprocess.Popen[bytes], pidfd: int, grace_seconds: floa
         if member.session == process.pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
-    if not select.select([pidfd], [], [], grace_seconds)[0]:
+    if not readable([pidfd], grace_seconds):
         process.kill()
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 from collections.abc import Callable
 
 from benchmark_runner.processes.engine import become_subreaper
 from benchmark_runner.processes.orphans import below_process, end_all
+from benchmark_runner.processes.readiness import readable
 from benchmark_runner.processes.watch import CALLER_DIED, SIGNAL_EXIT_BASE, SIGNALS, heeded
 
 
@@ -34,7 +34,7 @@ def guarded(stage: Callable[[], int]) -> int:
     if os.getppid() != caller:
         os.kill(child, CALLER_DIED)
     ended = os.pidfd_open(child)
-    while ended not in (ready := select.select([ended, *watched], [], [])[0]):
+    while ended not in (ready := readable([ended, *watched])):
         os.kill(child, CALLER_DIED)
         watched = [descriptor for descriptor in watched if descriptor not in ready]
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
