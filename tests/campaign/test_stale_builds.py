@@ -39,6 +39,16 @@ def test_a_build_of_this_source_that_is_whole_stays(built: dict[str, Any]) -> No
     assert not stale(built)
 
 
+def test_a_build_is_whole_from_whichever_folder_a_campaign_works(
+    built: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = {**built, "sources": {**built["sources"], "folder": "copy"}}
+    (tmp_path / "program.build.json").write_text(json.dumps(record))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert not is_stale(Engine("e", None, str(tmp_path / "program"), "adapter", "cpu", "f32", {}, "one"))
+
+
 def test_a_build_of_other_source_is_made_again(built: dict[str, Any]) -> None:
     assert stale(built, source="two")
 

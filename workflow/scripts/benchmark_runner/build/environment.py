@@ -132,5 +132,7 @@ def build_python(adapter: Adapter, root: Path, binary: Path, log: IO[str]) -> Py
             _make_environment(uv, adapter, folder, log)
         sources = copy_sources(adapter, root)
     install_program(launcher(adapter, folder, Path(sources["folder"]), binary).encode(), binary)
-    environment = {"folder": str(folder), "installed": installed_names(folder)}
+    # Told from the program's own folder, so that the record holds in whichever folder a campaign works.
+    sources["folder"] = os.path.relpath(sources["folder"], binary.parent)
+    environment = {"folder": os.path.relpath(folder, binary.parent), "installed": installed_names(folder)}
     return PythonBuild(platform.python_version(), installed_packages(folder), sources, environment)

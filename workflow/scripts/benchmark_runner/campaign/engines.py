@@ -150,7 +150,7 @@ def is_stale(engine: Engine) -> bool:
         return True  # Snakemake sees that by itself only where it remembers the build
     binary, sources = Path(engine.binary_path), build.get("sources") or {"folder": ".", "files": {}}
     changed = altered(binary.parent, {binary.name: build["binary_sha256"]}, HASHES)
-    return bool(changed or altered(Path(sources["folder"]), sources["files"], HASHES))
+    return bool(changed or altered(binary.parent / sources["folder"], sources["files"], HASHES))
 
 
 def engine_is_back(engine: Engine, engines_folder: Path) -> bool:

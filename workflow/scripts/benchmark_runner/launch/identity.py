@@ -27,7 +27,7 @@ def _of_program(inputs: LaunchInputs) -> Iterator[tuple[Path, Hashes]]:
     if expected is not None:
         yield binary.parent, {binary.name: expected}
     if (copied := build.get("sources")) is not None:
-        yield Path(copied["folder"]).absolute(), copied["files"]
+        yield (binary.parent / copied["folder"]).absolute(), copied["files"]
 
 
 def _of_weights(inputs: LaunchInputs) -> tuple[Path, Hashes]:
@@ -76,9 +76,10 @@ def altered_file(inputs: LaunchInputs, cache_file: Path) -> str | None:
         for path in altered(folder, expected, cache_file):
             return f"{path} is not the file that this launch was planned with: it was changed or removed"
     copied, packages = build.get("sources"), build.get("environment")
-    for path in _added(Path(copied["folder"]), copied["files"]) if copied else ():
+    beside = inputs.binary.parent
+    for path in _added(beside / copied["folder"], copied["files"]) if copied else ():
         return f"{path} does not belong to the source that this launch was planned with"
-    if packages and installed_names(Path(packages["folder"])) != packages["installed"]:
+    if packages and installed_names(beside / packages["folder"]) != packages["installed"]:
         return f"{packages['folder']} has not the packages that the engine was built with"
     for path in _altered_option(inputs, cache_file):
         return f"{path}, which an option names, is not the file that this launch was planned with"
