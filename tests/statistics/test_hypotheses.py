@@ -27,7 +27,7 @@ def _second(first: np.ndarray, shift: float, seed: int, size: int | None = None)
 @pytest.mark.parametrize(("a", "shift", "seed"), DATA_SETS)
 def test_the_paired_comparison_is_that_of_scipy_and_statsmodels(a: np.ndarray, shift: float, seed: int) -> None:
     b = _second(a, shift, seed)
-    found = hypotheses.paired_comparison(np.log(a / b), 0.95, 0.99)
+    found = hypotheses.paired_log_ratio(np.log(a / b)).compared(0.95, 0.99)
     witness = stats.ttest_rel(np.log(a), np.log(b))
     assert found.test.p == pytest.approx(float(witness.pvalue), rel=1e-9)
     assert found.test.statistic == pytest.approx(float(witness.statistic), rel=1e-9)
@@ -43,7 +43,7 @@ def test_the_paired_comparison_is_that_of_scipy_and_statsmodels(a: np.ndarray, s
 @pytest.mark.parametrize(("a", "shift", "seed"), DATA_SETS)
 def test_the_unpaired_comparison_is_that_of_scipy_and_statsmodels(a: np.ndarray, shift: float, seed: int) -> None:
     b = _second(a, shift, seed, size=4 + seed % 5)
-    found = hypotheses.welch_comparison(np.log(a), np.log(b), 0.95, 0.99)
+    found = hypotheses.welch_log_ratio(np.log(a), np.log(b)).compared(0.95, 0.99)
     witness = stats.ttest_ind(np.log(a), np.log(b), equal_var=False)
     assert found.test.p == pytest.approx(float(witness.pvalue), rel=1e-9)
     interval = witness.confidence_interval(0.95)
@@ -58,7 +58,7 @@ def test_the_unpaired_comparison_is_that_of_scipy_and_statsmodels(a: np.ndarray,
 
 def test_a_paired_comparison_by_hand() -> None:
     # Log ratios .1, .2, .3: mean .2, deviation .1, t = .2 / (.1 / sqrt 3) = 3.4641 with 2 degrees of freedom.
-    found = hypotheses.paired_comparison(np.array([0.1, 0.2, 0.3]), 0.95, 0.95)
+    found = hypotheses.paired_log_ratio(np.array([0.1, 0.2, 0.3])).compared(0.95, 0.95)
     assert found.test.statistic == pytest.approx(3.464102, abs=1e-6)
     assert found.test.p == pytest.approx(0.0741799, abs=1e-6)
     assert found.ratio.point == pytest.approx(math.exp(0.2), rel=1e-12)
@@ -67,7 +67,7 @@ def test_a_paired_comparison_by_hand() -> None:
 
 def test_two_blocks_that_disagree_have_an_interval_at_the_level_of_a_large_family() -> None:
     # Log ratios 0 and .9: error .45, times t(1, .9998) = 1,592 a logarithm of 716, which no double can take.
-    found = hypotheses.paired_comparison(np.array([0.0, 0.9]), 0.95, 1.0 - 0.04 / 100)
+    found = hypotheses.paired_log_ratio(np.array([0.0, 0.9])).compared(0.95, 1.0 - 0.04 / 100)
     assert found.ratio.point == found.simultaneous.point == pytest.approx(math.exp(0.45), rel=1e-12)
     assert found.simultaneous.high == math.exp(LARGEST_LOG)
 

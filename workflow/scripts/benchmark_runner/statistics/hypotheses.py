@@ -120,16 +120,6 @@ def welch_log_ratio(logs_a: FloatArray, logs_b: FloatArray) -> LogRatio:
     return LogRatio(mean, math.sqrt(variance), df, n, method, "two one-sided Welch t tests on logarithms")
 
 
-def paired_comparison(log_ratios: FloatArray, level: float, simultaneous_level: float) -> Comparison:
-    """Paired t test on the log ratios of blocks, its intervals and equivalence; see paired_log_ratio."""
-    return paired_log_ratio(log_ratios).compared(level, simultaneous_level)
-
-
-def welch_comparison(logs_a: FloatArray, logs_b: FloatArray, level: float, simultaneous_level: float) -> Comparison:
-    """Welch's t test on logarithms, its intervals and equivalence; see welch_log_ratio."""
-    return welch_log_ratio(logs_a, logs_b).compared(level, simultaneous_level)
-
-
 @lru_cache(maxsize=DISTRIBUTIONS_KEPT)
 def chance_of_u_at_most(few: int, many: int) -> FloatArray:
     """P(U <= u) for u from 0 to half of the few * many pairs, when all orders of the launches are equally likely.
