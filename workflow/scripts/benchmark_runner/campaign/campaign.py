@@ -142,7 +142,7 @@ class Campaign:
             for name, workload in self.workloads.items()
         ]
         benchmark = self.config["benchmark"]
-        order = randomised_blocks(cells, benchmark["launches"], benchmark["seed"])
+        order = randomised_blocks([cells] * benchmark["launches"], benchmark["seed"])
         return [
             PlannedLaunch(position, block, *cell, output_dir=self.output_dir)
             for position, (block, cell) in enumerate(order, start=1)

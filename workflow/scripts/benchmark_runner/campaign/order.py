@@ -9,15 +9,15 @@ from typing import TypeVar
 Cell = TypeVar("Cell")
 
 
-def randomised_blocks(cells: Sequence[Cell], launches: int, seed: int) -> list[tuple[int, Cell]]:
-    """Every cell once a block, each block shuffled by its own generator; (block from 1, cell) in launch order.
+def randomised_blocks(blocks: Sequence[Sequence[Cell]], seed: int) -> list[tuple[int, Cell]]:
+    """The cells of each block, shuffled by the block's own generator; (block from 1, cell) in launch order.
 
     A block's shuffle depends on seed, block and cells alone: more blocks later leave the first ones as they were.
     Randomised complete blocks keep drift of the machine out of the comparison: Montgomery, Design and Analysis of
     Experiments, chapter 4.
     """
     order: list[tuple[int, Cell]] = []
-    for block in range(1, launches + 1):
+    for block, cells in enumerate(blocks, start=1):
         shuffled = random.Random(f"{seed}:{block}").sample(list(cells), k=len(cells))
         order.extend((block, cell) for cell in shuffled)
     return order
