@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from benchmark_runner.fidelity.check import Check
-from benchmark_runner.fidelity.probe import Answer
+from benchmark_runner.fidelity.probe import Answer, joined
 from benchmark_runner.fidelity.reference import ask_reference, describe
-from benchmark_runner.fidelity.spoken import joined
 from benchmark_runner.model.derive import make_derived
 from benchmark_runner.model.derived import derived_folder
 from benchmark_runner.processes.watch import Watch

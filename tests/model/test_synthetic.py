@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from benchmark_runner.campaign.model import locate_model
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.fidelity.tolerances import TOLERANCES
+from benchmark_runner.fidelity.compare import TOLERANCES
 from benchmark_runner.model import synthetic
 from benchmark_runner.model.chat import render
 from benchmark_runner.model.checkpoint import read_checkpoint

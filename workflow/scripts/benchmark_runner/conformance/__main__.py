@@ -25,7 +25,7 @@ from benchmark_runner.model.derived import derived_manifest
 from benchmark_runner.monitor.gpu import HIDDEN
 from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.variables import engine_environment
-from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
+from benchmark_runner.processes.watch import Watch
 from benchmark_runner.terminal import printable
 
 SCHEMA_VERSION: Final = 1
@@ -131,11 +131,7 @@ def main(argv: Sequence[str]) -> int:
         )
 
     with Watch() as watch:
-        try:
-            evidence = gather(setup, run)
-        except InterruptedLaunchError as interruption:
-            print(f"stopped: {interruption.reason}", file=sys.stderr)
-            return interruption.exit_status
+        evidence = gather(setup, run)
     findings = judge(evidence)
     write_json(options.out, _content(options.engine, options.binary, evidence, findings))
     print(_table(findings))

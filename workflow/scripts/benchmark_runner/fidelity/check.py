@@ -6,29 +6,43 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.campaign.weights import REFERENCE_ADAPTER
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.fidelity.cases import case, forced_cases, free_cases, reuse_cases
-from benchmark_runner.fidelity.compare import NOT_CHECKABLE, Agreement, forced_partings, free_parting
-from benchmark_runner.fidelity.distance import Distance, distance
+from benchmark_runner.fidelity.compare import (
+    NOT_CHECKABLE,
+    Agreement,
+    Distance,
+    distance,
+    forced_partings,
+    free_parting,
+)
 from benchmark_runner.fidelity.document import Findings, describe
-from benchmark_runner.fidelity.probe import LOGITS, Answer, Probe, ask, planned_engine
+from benchmark_runner.fidelity.probe import (
+    LOGITS,
+    Answer,
+    Probe,
+    ask,
+    case,
+    forced_cases,
+    free_cases,
+    joined,
+    planned_engine,
+    reuse_cases,
+    split_logits,
+)
 from benchmark_runner.fidelity.reference import ask_reference
 from benchmark_runner.fidelity.reference import describe as describe_reference
 from benchmark_runner.fidelity.reuse import Reuse, judge_reuse
 from benchmark_runner.fidelity.sampling import DRAWS, Sampling, entropy, judge_draws, probabilities
-from benchmark_runner.fidelity.spoken import joined, takes_ids
 from benchmark_runner.jsonio import read_json, write_json
-from benchmark_runner.processes.engine import become_subreaper
 from benchmark_runner.processes.files import remove
 from benchmark_runner.processes.guard import guarded
-from benchmark_runner.processes.orphans import below_process, end_all
-from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
-from benchmark_runner.protocol.logits import Logits, LogitsError, read_logits
+from benchmark_runner.processes.watch import Watch
+from benchmark_runner.protocol.logits import Logits, LogitsError
 from benchmark_runner.status import Status
 from benchmark_runner.terminal import printable
 
@@ -50,10 +64,9 @@ def reference_logits(reference: Mapping[str, Any], folder: Path) -> list[Logits]
     """
     if not reference["logits"]:
         return None
-    lengths = [len(entry["token_ids"]) for entry in reference["prompts"]]
-    logits = read_logits(folder / reference["logits"]["file"], sum(lengths))
-    starts = [sum(lengths[:place]) for place in range(len(lengths))]
-    return [logits[start : start + length] for start, length in zip(starts, lengths, strict=True)]
+    return split_logits(
+        folder / reference["logits"]["file"], [len(entry["token_ids"]) for entry in reference["prompts"]]
+    )
 
 
 def own_prompts(prompts: Mapping[str, Any], iterations: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -69,45 +82,38 @@ def own_prompts(prompts: Mapping[str, Any], iterations: Sequence[Mapping[str, An
     return {**prompts, "fidelity": [{**entry, "prompt_ids": ids} for entry, ids in entries]}
 
 
+@dataclass
 class Check:
     """One engine as it is configured, against the reference."""
 
-    def __init__(
-        self,
-        plan: Mapping[str, Any],
-        prompts: Mapping[str, Any],
-        reference: Mapping[str, Any],
-        engine: Mapping[str, Any],
-        *,
-        reference_folder: Path,
-        folder: Path,
-        watch: Watch,
-    ) -> None:
-        self._plan = plan
-        self._prompts = prompts
-        self._reference = reference
-        self._engine = engine
-        self._logits_folder = reference_folder
-        self._folder = folder
-        self._watch = watch
+    plan: Mapping[str, Any]
+    prompts: Mapping[str, Any]
+    reference: Mapping[str, Any]
+    engine: Mapping[str, Any]
+    logits_folder: Path
+    """Where the reference's logits lie."""
+    folder: Path
+    watch: Watch
 
     def _ask(
         self, name: str, cases: Sequence[Mapping[str, Any]], *, iterations: int = 1, logits: bool = False
     ) -> Answer:
-        engine = self._engine
-        probe = Probe(self._plan, engine, engine["dtype"], engine["options"], cases, iterations, logits)
-        return ask(probe, self._folder / name, self._watch)
+        engine = self.engine
+        probe = Probe(self.plan, engine, engine["dtype"], engine["options"], cases, iterations, logits)
+        return ask(probe, self.folder / name, self.watch)
 
     @property
     def is_its_own_reference(self) -> bool:
         """Whether the engine is the reference's program, so that a check only shows that it repeats itself."""
-        own = planned_engine(self._plan, self._reference["engine"])["binary_path"]
-        same = own == self._engine["binary_path"]
-        return bool(same and self._engine["dtype"] == self._reference["dtype"])
+        own = planned_engine(self.plan, self.reference["engine"])["binary_path"]
+        same = own == self.engine["binary_path"]
+        return bool(same and self.engine["dtype"] == self.reference["dtype"])
 
     def _empty_because(self) -> str | None:
         """Why a check would say nothing: an engine that the workflow builds is held against its own program."""
-        adapter = self._engine.get("adapter")
+        adapter, reference = self.engine.get("adapter"), self.reference
+        if reference["status"] != Status.OK:
+            return f"there is no reference: {reference['engine']} is {reference['status']} ({reference['reason']})"
         if adapter in (None, REFERENCE_ADAPTER) or not self.is_its_own_reference:
             return None
         return (
@@ -117,72 +123,60 @@ class Check:
 
     def run(self) -> dict[str, Any]:
         """Content of fidelity/<engine>.json; raises InterruptedLaunchError when stopped."""
-        reference = self._reference
-        if reference["status"] != Status.OK:
-            reason = f"there is no reference: {reference['engine']} is {reference['status']} ({reference['reason']})"
-            return describe(self._engine, reference, None, Findings(reason=reason))
         if (empty := self._empty_because()) is not None:
-            return describe(self._engine, reference, None, Findings(reason=empty))
-        cases = free_cases(self._prompts, self._plan["fidelity"]["max_new_tokens"])
-        free = self._ask("free", [*cases, *reuse_cases(self._prompts)])
-        if not takes_ids(free):
+            return describe(self.engine, self.reference, None, Findings(reason=empty))
+        cases = free_cases(self.prompts, self.plan["fidelity"]["max_new_tokens"])
+        free = self._ask("free", [*cases, *reuse_cases(self.prompts)])
+        if not free.takes_ids:
             asked = [self._ask(f"free-{place}", [one]) for place, one in enumerate(cases, start=1)]
-            self._prompts, free = joined(self._prompts, asked)
+            self.prompts, free = joined(self.prompts, asked)
         if free.status != Status.OK:
-            return describe(self._engine, reference, free.device, Findings(reason=f"{free.status}: {free.reason}"))
-        if (used := own_prompts(self._prompts, free.iterations)) is not None:
+            return describe(self.engine, self.reference, free.device, Findings(reason=f"{free.status}: {free.reason}"))
+        if (used := own_prompts(self.prompts, free.iterations)) is not None:
             self._take_own_reference(used)
-            if self._reference["status"] != Status.OK:
-                reason = f"no reference on the ids that the engine used: {self._reference['reason']}"
-                return describe(self._engine, reference, free.device, Findings(reason=reason))
-        given = len(self._prompts["fidelity"])
+            if self.reference["status"] != Status.OK:
+                reason = f"no reference on the ids that the engine used: {self.reference['reason']}"
+                return describe(self.engine, self.reference, free.device, Findings(reason=reason))
+        given = len(self.prompts["fidelity"])
         findings = self._findings(free, given)
         if given < len(cases):
             findings = replace(
                 findings, note=f"{len(cases) - given} of {len(cases)} prompts cannot be given to it as text"
             )
         # As large as the reference's, and of no use once they have been compared.
-        remove(self._folder / "forced" / LOGITS)
-        return describe(self._engine, self._reference, free.device, findings)
+        remove(self.folder / "forced" / LOGITS)
+        return describe(self.engine, self.reference, free.device, findings)
 
     def _take_own_reference(self, prompts: Mapping[str, Any]) -> None:
         """Hold the engine against what the reference answers to the ids that it really used."""
-        self._prompts = prompts
-        self._logits_folder = self._folder / "reference"
-        answer = ask_reference(self._plan, prompts, self._logits_folder, self._watch)
-        self._reference = describe_reference(self._plan, prompts, answer)
+        self.prompts = prompts
+        self.logits_folder = self.folder / "reference"
+        answer = ask_reference(self.plan, prompts, self.logits_folder, self.watch)
+        self.reference = describe_reference(self.plan, prompts, answer)
 
     def _findings(self, free: Answer, prompts: int) -> Findings:
-        reuse, own_ids = self._reuse(free, prompts), bool(free.capabilities.get("token_ids", True))
-        if self.is_its_own_reference:
-            note = "it is the reference's own program, so this shows that it repeats itself"
-            agreements = self._agreements(free, None, [None] * prompts)
-            return Findings(
-                agreements,
-                no_forcing=note,
-                no_logits=note,
-                sampling=self._sampling(free, None),
-                reuse=reuse,
-                ids_are_the_engine_s=own_ids,
-                note=note,
-            )
-        forced, no_forcing = self._forced(free.capabilities)
-        distances, no_logits = self._distances(forced, free.capabilities)
-        agreements = self._agreements(free, forced, distances)
+        if not self.is_its_own_reference:
+            note = ""
+            forced, no_forcing = self._forced(free.capabilities)
+            distances, no_logits = self._distances(forced, free.capabilities)
+        else:
+            note = no_forcing = no_logits = "it is the reference's own program, so this shows that it repeats itself"
+            forced, distances = None, [None] * prompts
         return Findings(
-            agreements,
+            self._agreements(free, forced, distances),
             no_forcing=no_forcing,
             no_logits=no_logits,
             sampling=self._sampling(free, forced),
-            reuse=reuse,
-            ids_are_the_engine_s=own_ids,
+            reuse=self._reuse(free, prompts),
+            ids_are_the_engine_s=bool(free.capabilities.get("token_ids", True)),
+            note=note,
         )
 
     def _reuse(self, free: Answer, prompts: int) -> Reuse:
         """What the run's iterations behind those of the prompts say, in which unseen prompts came twice."""
-        if not takes_ids(free):
+        if not free.takes_ids:
             return Reuse(NOT_CHECKABLE, "it takes a line of text, so each prompt was asked in a run of its own")
-        if not self._prompts["unseen"]:
+        if not self.prompts["unseen"]:
             return Reuse(NOT_CHECKABLE, "no prompt that it cannot have seen fits into the model's context")
         timed = free.iterations[prompts:]
         return judge_reuse(timed[: len(timed) // 2], timed[len(timed) // 2 :])
@@ -191,8 +185,8 @@ class Check:
         """The run that is fed the reference's ids and leaves its logits, or why there is none."""
         if not capabilities.get("teacher_forcing", False):
             return None, "the engine cannot be fed other ids than it chose"
-        cases = forced_cases(self._reference, self._prompts["eos_ids"], forcing=True)
-        logits = bool(capabilities.get("logits", False) and self._reference["logits"])
+        cases = forced_cases(self.reference, self.prompts["eos_ids"])
+        logits = bool(capabilities.get("logits", False) and self.reference["logits"])
         answer = self._ask("forced", cases, logits=logits)
         if answer.status != Status.OK:
             return None, f"the run with forced ids is {answer.status}: {answer.reason}"
@@ -202,13 +196,13 @@ class Check:
         self, forced: Answer | None, capabilities: Mapping[str, Any]
     ) -> tuple[list[Distance | None], str | None]:
         """Distance of the logits of each prompt, or why there is none."""
-        none: list[Distance | None] = [None] * len(self._reference["prompts"])
+        none: list[Distance | None] = [None] * len(self.reference["prompts"])
         if not capabilities.get("logits", False):
             return none, "the engine gives no logits"
         if forced is None:
             return none, "logits are comparable only where the reference's ids are fed"
         try:
-            ours = reference_logits(self._reference, self._logits_folder)
+            ours = reference_logits(self.reference, self.logits_folder)
             if ours is None:
                 return none, "the reference gave no logits"
             theirs = forced.logits()
@@ -222,7 +216,7 @@ class Check:
         self, free: Answer, forced: Answer | None, distances: Sequence[Distance | None]
     ) -> tuple[Agreement, ...]:
         found = []
-        for place, (entry, apart) in enumerate(zip(self._reference["prompts"], distances, strict=True)):
+        for place, (entry, apart) in enumerate(zip(self.reference["prompts"], distances, strict=True)):
             wanted, margins = entry["token_ids"], entry["margins"]
             parting = free_parting(wanted, margins, free.token_ids[place])
             found.append(
@@ -240,7 +234,7 @@ class Check:
 
     def _sampling(self, free: Answer, forced: Answer | None) -> Sampling:
         """First tokens drawn against the softmax, where workloads sample and the engine can."""
-        asked = self._plan["fidelity"]["sampling"]
+        asked = self.plan["fidelity"]["sampling"]
         if asked is None:
             return Sampling("not asked", "no workload draws at a temperature")
         temperature, top_p = asked["temperature"], asked["top_p"]
@@ -248,7 +242,7 @@ class Check:
         missing = [way for way in wanted if way not in free.capabilities["sampling"]]
         if missing:
             return Sampling(NOT_CHECKABLE, f"the engine has no sampling by {missing[0]}")
-        if not takes_ids(free):
+        if not free.takes_ids:
             return Sampling(
                 NOT_CHECKABLE, f"{DRAWS} draws behind a prompt of its own are not made; its greedy ids count"
             )
@@ -260,8 +254,8 @@ class Check:
             return Sampling(NOT_CHECKABLE, why_not)
         place = self._most_telling(first, temperature, top_p)
         sampling = {"temperature": temperature, "top_p": top_p, "seed": 0}
-        prompt_ids = self._reference["prompts"][place]["prompt_ids"]
-        draw = case(prompt_ids, 1, self._prompts["eos_ids"], sampling=sampling)
+        prompt_ids = self.reference["prompts"][place]["prompt_ids"]
+        draw = case(prompt_ids, 1, self.prompts["eos_ids"], sampling=sampling)
         answer = self._ask("drawn", [draw], iterations=DRAWS)
         if answer.status != Status.OK:
             return Sampling(NOT_CHECKABLE, f"the run that draws is {answer.status}: {answer.reason}")
@@ -275,16 +269,16 @@ class Check:
         The reference's; in 16 bits the engine's own, which have been held against those: rounding alone would shift
         probabilities by more than a test of so many draws lets pass.
         """
-        if self._engine["dtype"] == self._reference["dtype"]:
-            logits = reference_logits(self._reference, self._logits_folder)
+        if self.engine["dtype"] == self.reference["dtype"]:
+            logits = reference_logits(self.reference, self.logits_folder)
             return (None, "the reference gave no logits") if logits is None else ([one[0] for one in logits], "")
         if forced is None or not forced.capabilities.get("logits", False):
-            return None, f"in {self._engine['dtype']} the engine's own logits are needed, which it does not give"
+            return None, f"in {self.engine['dtype']} the engine's own logits are needed, which it does not give"
         return [one[0] for one in forced.logits()], ""
 
     def _most_telling(self, first: Sequence[Logits], temperature: float, top_p: float) -> int:
         """Place of the short prompt whose next token is least certain; the shortest where none is short."""
-        lengths = [len(entry["prompt_ids"]) for entry in self._reference["prompts"]]
+        lengths = [len(entry["prompt_ids"]) for entry in self.reference["prompts"]]
         short = [place for place, length in enumerate(lengths) if length <= SHORT_PROMPT_TOKENS]
         candidates = short or [lengths.index(min(lengths))]
         return max(candidates, key=lambda place: entropy(probabilities(first[place], temperature, top_p)))
@@ -305,23 +299,7 @@ def main(argv: Sequence[str]) -> int:
     if reference["status"] == Status.OK:
         require_same_prompts(reference, prompts, arguments.reference)
     folder = arguments.work or arguments.out.parent / engine["name"]
-    become_subreaper()
-    try:
-        check = Check(
-            plan,
-            prompts,
-            reference,
-            engine,
-            reference_folder=arguments.reference.parent,
-            folder=folder,
-            watch=Watch(),
-        )
-        result = check.run()
-    except InterruptedLaunchError as interruption:
-        print(f"stopped: {interruption.reason}", file=sys.stderr)
-        return interruption.exit_status
-    finally:
-        end_all(below_process(os.getpid()))
+    result = Check(plan, prompts, reference, engine, arguments.reference.parent, folder, Watch()).run()
     write_json(arguments.out, result)
     print(printable(f"fidelity of {engine['name']}: {result['result']}: {result['reason']}"))
     return os.EX_OK

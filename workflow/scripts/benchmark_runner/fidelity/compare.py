@@ -2,18 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, NamedTuple
 
-from benchmark_runner.fidelity.distance import Distance
-from benchmark_runner.fidelity.tolerances import TOLERANCES, Tolerance
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark_runner.protocol.logits import Logits
 
 PASS: Final = "pass"
 ROUNDING: Final = "rounding"
 FAIL: Final = "fail"
 TEXT_ONLY: Final = "text only"
 NOT_CHECKABLE: Final = "not checkable"
+
+
+class Tolerance(NamedTuple):
+    """How far rounding may take an engine that computes in one dtype from the reference; unit of all: logits."""
+
+    margin: float
+    """Margin (top-1 minus top-2 logit of the reference) below which rounding may turn the choice."""
+    logits_mean: float
+    """Mean absolute difference of a prompt's logits that rounding may make."""
+    logits_max: float
+    """Largest absolute difference of one logit that rounding may make."""
+
+
+TOLERANCES: Final[Mapping[str, Tolerance]] = {
+    # margin: engines with 32-bit weights and cache differ from each other by up to 6e-5 in a margin (torch prefill
+    # against torch decode; candle, burn and llama.cpp against torch 3e-5); no parting was seen at 0.0013 or above.
+    # Chosen: 30 times that difference, far below what a 16-bit cache does (0.02).
+    # logits: candle against torch on SmolLM2-135M, 832 tokens after prompts of 3 to 1,497: mean of a prompt up to
+    # 1.6e-5, largest 1.1e-4. Chosen: 30 times the mean, 36 times the largest.
+    "f32": Tolerance(margin=0.002, logits_mean=0.0005, logits_max=0.004),
+    # margin: the largest change that half precision made in torch, over 512 positions of SmolLM2-135M with logits up to
+    # 41, is 0.098 (median 0.008). logits: candle in f16 against torch in f32, 156 tokens: mean of a prompt up to 0.019,
+    # largest 0.13. Chosen: three and four times that, since deeper models round more often; bfloat16 lies beyond.
+    "f16": Tolerance(margin=0.1, logits_mean=0.06, logits_max=0.5),
+    # margin: the same for bfloat16 is 0.56 (median 0.065). logits: torch in bf16 against f32, the same tokens: mean of
+    # a prompt up to 0.17, largest 1.5. Chosen: three times that.
+    "bf16": Tolerance(margin=0.6, logits_mean=0.5, logits_max=4.5),
+}
+
+
+@dataclass(frozen=True)
+class Distance:
+    """Of two sets of logits [tokens, vocabulary]; differences in logits, divergences in nats."""
+
+    max_abs: float
+    mean_abs: float
+    kl_mean: float
+    kl_max: float
 
 
 @dataclass(frozen=True)
@@ -56,7 +96,7 @@ class Agreement:
     def as_json(self) -> dict[str, Any]:
         """The prompt's entry in fidelity/<engine>.json."""
         first = self.free or next(iter(self.forced or ()), None)
-        widest = widest_parting(self.partings)
+        widest = max(self.partings, key=lambda parting: parting.margin or 0.0, default=None)
         return {
             "prompt": self.prompt,
             "prompt_tokens": self.prompt_tokens,
@@ -66,7 +106,7 @@ class Agreement:
             "reference_margin": first.margin if first else None,
             "forced_divergences": None if self.forced is None else len(self.forced),
             "widest_margin": widest.margin if widest else None,
-            "logits": None if self.distance is None else dict(vars(self.distance)),
+            "logits": None if self.distance is None else asdict(self.distance),
         }
 
 
@@ -78,9 +118,27 @@ class Judgement:
     reason: str
 
 
-def widest_parting(partings: Sequence[Parting]) -> Parting | None:
-    """The parting that rounding explains least; None where there is none."""
-    return max(partings, key=lambda parting: parting.margin or 0.0, default=None)
+def _log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    shifted: NDArray[np.float64] = logits - logits.max(axis=1, keepdims=True)
+    normalised: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return normalised
+
+
+def kl_divergence(reference: Logits, engine: Logits) -> NDArray[np.float64]:
+    """KL divergence of the engine's softmax from the reference's for each token, unit: nats."""
+    ours, theirs = (_log_softmax(logits.astype(np.float64)) for logits in (reference, engine))
+    divergence: NDArray[np.float64] = (np.exp(ours) * (ours - theirs)).sum(axis=1)
+    # Rounding takes that of equal distributions below 0.
+    return np.maximum(divergence, 0.0)
+
+
+def distance(reference: Logits, engine: Logits) -> Distance:
+    """Distance over all tokens of a prompt; raises ValueError where the shapes differ."""
+    if reference.shape != engine.shape:
+        raise ValueError(f"{engine.shape} logits of the engine against {reference.shape} of the reference")
+    apart = np.abs(reference.astype(np.float64) - engine)
+    divergence = kl_divergence(reference, engine)
+    return Distance(float(apart.max()), float(apart.mean()), float(divergence.mean()), float(divergence.max()))
 
 
 def _parting(step: int, margins: Sequence[float] | None) -> Parting:
@@ -116,11 +174,12 @@ def judge_ids(agreements: Sequence[Agreement], dtype: str) -> Judgement:
     if not parted:
         return Judgement(PASS, f"all {tokens} tokens of {prompts} prompts agree")
     where = f"{len(parted)} of {prompts} prompts part from the reference"
-    if any(parting.margin is None for entry in parted for parting in entry.partings):
+    found = [(parting.margin, parting.step, entry.prompt) for entry in parted for parting in entry.partings]
+    known = [(margin, step, prompt) for margin, step, prompt in found if margin is not None]
+    if len(known) < len(found):
         return Judgement(NOT_CHECKABLE, f"{where}, and it gives no margins that would tell rounding from error")
-    worst = max(parted, key=_widest_margin)
-    margin, parting = _widest_margin(worst), widest_parting(worst.partings)
-    place = f"token {parting.step + 1 if parting else 0} of {worst.prompt!r:.60}"
+    margin, step, prompt = max(known, key=lambda one: one[0])
+    place = f"token {step + 1} of {prompt!r:.60}"
     if margin < tolerance:
         return Judgement(
             ROUNDING,
@@ -134,17 +193,12 @@ def judge_ids(agreements: Sequence[Agreement], dtype: str) -> Judgement:
     )
 
 
-def _widest_margin(entry: Agreement) -> float:
-    widest = widest_parting(entry.partings)
-    return 0.0 if widest is None or widest.margin is None else widest.margin
-
-
 def judge_logits(agreements: Sequence[Agreement], dtype: str) -> Judgement | None:
     """fail where a prompt's logits lie further from the reference's than rounding takes them; None without logits."""
     compared = [(entry, entry.distance) for entry in agreements if entry.distance is not None]
     if not compared:
         return None
-    tolerance: Tolerance = TOLERANCES[dtype]
+    tolerance = TOLERANCES[dtype]
     for entry, found in compared:
         for what, value, limit in (
             ("on average", found.mean_abs, tolerance.logits_mean),

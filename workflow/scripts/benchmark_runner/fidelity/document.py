@@ -12,15 +12,15 @@ from benchmark_runner.fidelity.compare import (
     PASS,
     ROUNDING,
     TEXT_ONLY,
+    TOLERANCES,
     Agreement,
+    Distance,
     Judgement,
     judge_ids,
     judge_logits,
 )
-from benchmark_runner.fidelity.distance import Distance
 from benchmark_runner.fidelity.reuse import Reuse
-from benchmark_runner.fidelity.sampling import Sampling
-from benchmark_runner.fidelity.tolerances import TOLERANCES
+from benchmark_runner.fidelity.sampling import ALPHA, Sampling
 
 SCHEMA_VERSION: Final = 2
 """2: teacher forcing, logits, sampling and what is kept between requests. 1: the first format."""
@@ -111,7 +111,7 @@ def describe(
         "no_teacher_forcing": findings.no_forcing,
         "no_logits": findings.no_logits,
         "logits": _all_logits(agreements),
-        "sampling": findings.sampling.as_json(),
-        "reuse": findings.reuse.as_json(),
+        "sampling": {**asdict(findings.sampling), "alpha": ALPHA},
+        "reuse": asdict(findings.reuse),
         "prompts": [found.as_json() for found in agreements],
     }

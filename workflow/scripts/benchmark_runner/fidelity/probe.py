@@ -1,14 +1,15 @@
-"""Runs an adapter on the cases of a check and gives back what it answered."""
+"""What an adapter is asked in a check, the run of it, and what it answered."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch.outcome import Ending, decide
@@ -28,6 +29,44 @@ from benchmark_runner.status import Status
 
 LOGITS: Final = "logits.f32"
 """File of logits in the folder of a run: 32-bit little-endian numbers, a vocabulary a token."""
+
+GREEDY: Final[Mapping[str, Any]] = {"temperature": 0, "top_p": 1, "seed": 0}
+
+
+def case(
+    prompt_ids: Sequence[int], max_new_tokens: int, eos_ids: Sequence[int], sampling: Mapping[str, Any] = GREEDY
+) -> dict[str, Any]:
+    """One case of a spec, which goes past the end of sequence."""
+    return {
+        "prompt_ids": list(prompt_ids),
+        "max_new_tokens": max_new_tokens,
+        "ignore_eos": True,
+        "eos_ids": list(eos_ids),
+        "sampling": dict(sampling),
+    }
+
+
+def free_cases(prompts: Mapping[str, Any], max_new_tokens: int) -> list[dict[str, Any]]:
+    """Each fidelity prompt, greedily."""
+    return [case(entry["prompt_ids"], max_new_tokens, prompts["eos_ids"]) for entry in prompts["fidelity"]]
+
+
+def reuse_cases(prompts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Prompts that no engine has seen, one token each, and then the same again."""
+    return [case(ids, 1, prompts["eos_ids"]) for ids in [*prompts["unseen"], *prompts["unseen"]]]
+
+
+def forced_cases(reference: Mapping[str, Any], eos_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Each fidelity prompt, fed the reference's ids."""
+    return [
+        {**case(entry["prompt_ids"], len(entry["token_ids"]), eos_ids), "forced_ids": list(entry["token_ids"])}
+        for entry in reference["prompts"]
+    ]
+
+
+def split_logits(path: Path, lengths: Sequence[int]) -> list[Logits]:
+    """Logits [tokens, vocabulary] of each answer in a file, by the answers' tokens; raises LogitsError."""
+    return np.split(read_logits(path, sum(lengths)), np.cumsum(lengths)[:-1])
 
 
 @dataclass(frozen=True)
@@ -83,18 +122,23 @@ class Answer:
         return dict(hello["capabilities"]) if hello else {}
 
     @property
+    def takes_ids(self) -> bool:
+        """Whether the engine computes on the ids of a prompt as they are given (capability prompt_ids).
+
+        Otherwise it takes a line of text and refuses prompts that are none, so each is a run of its own.
+        """
+        return bool(self.capabilities.get("prompt_ids", True))
+
+    @property
     def is_refused(self) -> bool:
         """Whether the adapter said that it cannot do what it was asked."""
         return self.status == Status.UNAVAILABLE and self.report is not None and self.report.error is not None
 
     def logits(self) -> list[Logits]:
         """Logits [tokens, vocabulary] of each iteration of a probe that asked for them; raises LogitsError."""
-        lengths = [len(ids) for ids in self.token_ids]
-        ends = list(itertools.accumulate(lengths))
-        if self.folder is None or not ends:
+        if self.folder is None or not self.token_ids:
             raise LogitsError("there is no run that left logits")
-        all_of_them = read_logits(self.folder / LOGITS, ends[-1])
-        return [all_of_them[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+        return split_logits(self.folder / LOGITS, [len(ids) for ids in self.token_ids])
 
 
 def planned_engine(plan: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -158,3 +202,22 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
     if replaced is not None and outcome.status == Status.OK:
         return Answer(Status.FAILED, replaced, device.name, report, folder)
     return Answer(outcome.status, outcome.reason, device.name, report, folder)
+
+
+def joined(prompts: Mapping[str, Any], answers: Sequence[Answer]) -> tuple[dict[str, Any], Answer]:
+    """The prompts that could be given to an engine that takes lines of text, and the answers to them as one, in order.
+
+    answers holds one for each fidelity prompt. Where one failed, or all were refused, that one is the answer.
+    """
+    failed = [answer for answer in answers if answer.status != Status.OK and not answer.is_refused]
+    spoken = [
+        (entry, answer)
+        for entry, answer in zip(prompts["fidelity"], answers, strict=True)
+        if answer.status == Status.OK
+    ]
+    if failed or not spoken:
+        return dict(prompts), (failed or answers)[0]
+    first = spoken[0][1]
+    iterations = [event for _, answer in spoken for event in answer.iterations]
+    report = first.report._replace(iterations=iterations) if first.report else None
+    return {**prompts, "fidelity": [entry for entry, _ in spoken]}, replace(first, report=report)

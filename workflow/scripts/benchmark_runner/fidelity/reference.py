@@ -12,13 +12,10 @@ from typing import Any, Final
 
 from benchmark_runner.campaign.weights import REFERENCE_DTYPE
 from benchmark_runner.errors import exit_status
-from benchmark_runner.fidelity.cases import free_cases
-from benchmark_runner.fidelity.probe import LOGITS, Answer, Probe, ask, planned_engine
+from benchmark_runner.fidelity.probe import LOGITS, Answer, Probe, ask, free_cases, planned_engine
 from benchmark_runner.jsonio import read_json, write_json
-from benchmark_runner.processes.engine import become_subreaper
 from benchmark_runner.processes.guard import guarded
-from benchmark_runner.processes.orphans import below_process, end_all
-from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
+from benchmark_runner.processes.watch import Watch
 from benchmark_runner.status import Status
 from benchmark_runner.terminal import printable
 
@@ -49,17 +46,16 @@ def _logits_facts(answer: Answer) -> dict[str, Any] | None:
 def describe(plan: Mapping[str, Any], prompts: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
     """Content of reference.json; without ids where status is not ok, and then with a reason."""
     hello = answer.report.hello if answer.report else None
-    entries = []
-    if answer.status == Status.OK:
-        entries = [
-            {
-                "text": prompt["text"],
-                "prompt_ids": prompt["prompt_ids"],
-                "token_ids": event["token_ids"],
-                "margins": event.get("margins"),
-            }
-            for prompt, event in zip(prompts["fidelity"], answer.iterations, strict=True)
-        ]
+    pairs = zip(prompts["fidelity"], answer.iterations, strict=True) if answer.status == Status.OK else ()
+    entries = [
+        {
+            "text": prompt["text"],
+            "prompt_ids": prompt["prompt_ids"],
+            "token_ids": event["token_ids"],
+            "margins": event.get("margins"),
+        }
+        for prompt, event in pairs
+    ]
     return {
         "schema_version": SCHEMA_VERSION,
         "engine": plan["fidelity"]["reference"],
@@ -87,14 +83,7 @@ def main(argv: Sequence[str]) -> int:
     plan, prompts = read_json(arguments.plan), read_json(arguments.prompts)
     count, tokens = len(prompts["fidelity"]), plan["fidelity"]["max_new_tokens"]
     print(f"computing the reference with {plan['fidelity']['reference']}: {count} x {tokens} greedy tokens", flush=True)
-    become_subreaper()
-    try:
-        answer = ask_reference(plan, prompts, arguments.out.parent, Watch())
-    except InterruptedLaunchError as interruption:
-        print(f"stopped: {interruption.reason}", file=sys.stderr)
-        return interruption.exit_status
-    finally:
-        end_all(below_process(os.getpid()))
+    answer = ask_reference(plan, prompts, arguments.out.parent, Watch())
     write_json(arguments.out, describe(plan, prompts, answer), indent=None)
     print(printable(f"reference: {answer.status}{f', {answer.reason}' if answer.reason else ''}"))
     return os.EX_OK

@@ -24,10 +24,6 @@ class Reuse:
     fresh_ms: float | None = None
     repeated_ms: float | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """The field reuse of fidelity/<engine>.json."""
-        return dict(vars(self))
-
 
 def judge_reuse(fresh: Sequence[Mapping[str, Any]], repeated: Sequence[Mapping[str, Any]]) -> Reuse:
     """Hold the iterations with known prompts, as many as the others, against those in which they were new."""

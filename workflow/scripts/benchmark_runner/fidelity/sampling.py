@@ -36,10 +36,6 @@ class Sampling:
     statistic: float | None = None
     p_value: float | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """The field sampling of fidelity/<engine>.json."""
-        return {**vars(self), "alpha": ALPHA}
-
 
 def probabilities(logits: NDArray[np.float32], temperature: float, top_p: float) -> NDArray[np.float64]:
     """Softmax [vocabulary] of logits over temperature, cut to the smallest set whose probability reaches top_p."""

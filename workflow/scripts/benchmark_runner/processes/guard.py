@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 
 from benchmark_runner.processes.engine import become_subreaper
 from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.readiness import readable
-from benchmark_runner.processes.watch import CALLER_DIED, SIGNAL_EXIT_BASE, SIGNALS, heeded
+from benchmark_runner.processes.watch import CALLER_DIED, SIGNAL_EXIT_BASE, SIGNALS, InterruptedLaunchError, heeded
+
+
+def _run(stage: Callable[[], int]) -> int:
+    become_subreaper()
+    try:
+        return stage()
+    except InterruptedLaunchError as interruption:
+        print(f"stopped: {interruption.reason}", file=sys.stderr)
+        return interruption.exit_status
+    finally:
+        end_all(below_process(os.getpid()))
 
 
 def guarded(stage: Callable[[], int]) -> int:
@@ -17,7 +29,8 @@ def guarded(stage: Callable[[], int]) -> int:
 
     Whatever loses its parent below becomes the child's or, when that is killed, ours (child subreaper), in whichever
     session and with whichever environment. Where this process is killed instead, the child's Watch sees it.
-    Signals are passed on; the death of our own parent is told as CALLER_DIED.
+    Signals are passed on; the death of our own parent is told as CALLER_DIED. A stage that was stopped
+    (InterruptedLaunchError) says so on stderr.
     """
     caller = os.getppid()
     watched = [os.pidfd_open(caller)] if caller else []  # 0: outside of this PID namespace
@@ -27,7 +40,7 @@ def guarded(stage: Callable[[], int]) -> int:
     child = os.fork()
     if child == 0:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*SIGNALS, CALLER_DIED))
-        return stage()
+        return _run(stage)
     for number in filter(heeded, SIGNALS):
         signal.signal(number, lambda received, _frame: os.kill(child, received))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (*SIGNALS, CALLER_DIED))
