@@ -195,7 +195,7 @@ class Writer:
         events = "few_undisturbed" if calm is not None and calm.verdict == "untestable" else "event_sensitive"
         cell = _cell_qualifiers(self._measured, family.metric, place, pair)
         held = {
-            "control_differs": judgement.doubted,
+            "control_differs": judgement.doubted and pair.doubt > 0.0,
             "lost_launches": bool(lost),
             "unequal_work": bool(parts),
             "coarse_clock": pair.resolution > 0.0,

@@ -30,8 +30,9 @@ class Pair:
     ones are. excluded says why this pair takes no part in the family (nothing was measured, or it must not be
     compared). look counts how often the pair's launches were looked at, this time included, and share is the share of
     alpha that this look may spend. doubt is the difference (of logarithms) that the control showed here, where it was
-    told from its twin anywhere: a verdict has to hold in spite of it. resolution is the step of the clock over what
-    it measured, where that is coarse enough to matter.
+    told from its twin anywhere, modes the distance between the two groups into which launches of the engines fall, and
+    losses what the launches that one of them lost may hide (both of logarithms too): a verdict has to hold in spite of
+    all three. resolution is the step of the clock over what it measured, where that is coarse enough to matter.
     """
 
     engine: str
@@ -44,7 +45,14 @@ class Pair:
     look: int = 1
     share: float = 1.0
     doubt: float = 0.0
+    modes: float = 0.0
+    losses: float = 0.0
     resolution: float = 0.0
+
+    @property
+    def allowance(self) -> float:
+        """What a verdict has to allow for, of logarithms."""
+        return self.doubt + self.modes + self.losses
 
     @property
     def counts(self) -> bool:

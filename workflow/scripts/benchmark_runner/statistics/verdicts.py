@@ -38,8 +38,8 @@ class Judgement:
 
     faster is None where nothing is significant, or where the two tests point in opposite directions. level is the
     confidence level of the campaign; alpha is what this look may spend of 1 - level. p_holm corrects the
-    t test, p_bonferroni the exact tests by name. doubted says that the verdict would be one of SHOWN, had the control
-    not differed from its twin.
+    t test, p_bonferroni the exact tests by name. doubted says that the verdict would be one of SHOWN, had the pair
+    nothing to allow for.
     """
 
     pair: Pair
@@ -60,7 +60,7 @@ class Judgement:
     @property
     def margin(self) -> float:
         """Relative difference that equivalence was tested against: the margin less what the pair has to allow for."""
-        allowed = self.pair.doubt + self.pair.resolution
+        allowed = self.pair.allowance + self.pair.resolution
         return max(0.0, math.expm1(math.log1p(EQUIVALENCE_MARGIN) - allowed)) if allowed else EQUIVALENCE_MARGIN
 
     @property
@@ -145,7 +145,7 @@ def _measured(pair: Pair, evidence: Evidence, level: float, scheme: Scheme, test
     obstacle = pair.excluded or evidence.obstacle or _too_weak(pair, scheme, tests, alpha)
     found = evidence.t.get(scheme.first(paired=pair.paired))
     simultaneous = 1.0 - alpha / max(tests, 1)
-    comparison = None if found is None else found.compared(level, simultaneous, pair.doubt + pair.resolution)
+    comparison = None if found is None else found.compared(level, simultaneous, pair.allowance + pair.resolution)
     return _Measured(pair, evidence, alpha, obstacle, comparison)
 
 
@@ -158,9 +158,9 @@ def _verdict(
     tests: int,
     same_direction: bool,
 ) -> Verdict:
-    """The verdict in spite of the pair's doubt: certain only where the interval excludes 1 after the doubt has widened
-    it."""
-    t_significant, doubt = p_holm <= one.alpha, one.pair.doubt
+    """The verdict in spite of what the pair has to allow for: certain only where the interval excludes 1 after that has
+    widened it."""
+    t_significant, doubt = p_holm <= one.alpha, one.pair.allowance
     widened = comparison.simultaneous.widened(doubt) if doubt else comparison.simultaneous
     return decide(
         t_significant=t_significant,
@@ -182,8 +182,9 @@ def _judge(one: _Measured, level: float, scheme: Scheme, p_holm: float | None, t
         if one.obstacle is None and p_holm is not None:
             agree = _same_direction(comparison, second, evidence)
             verdict = _verdict(one, comparison, second, p_holm=p_holm, tests=tests, same_direction=agree)
-            if one.pair.doubt and verdict not in SHOWN:
-                sure = _measured(replace(one.pair, doubt=0.0), evidence, level, scheme, tests)
+            if one.pair.allowance and verdict not in SHOWN:
+                plain = replace(one.pair, doubt=0.0, modes=0.0, losses=0.0)
+                sure = _measured(plain, evidence, level, scheme, tests)
                 assert sure.comparison is not None
                 otherwise = _verdict(sure, sure.comparison, second, p_holm=p_holm, tests=tests, same_direction=agree)
                 doubted = otherwise in SHOWN
