@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmark_runner.launch.cooldown import seconds_left, wait_until_cool
+from benchmark_runner.launch.machine_lock import seconds_left, wait_until_cool
 
 
 def test_the_first_launch_does_not_wait():

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.launch.inputs import LaunchInputs, missing_engine, read_inputs
+from benchmark_runner.launch.inputs import LaunchInputs, build_spec, read_inputs
+from benchmark_runner.launch.program import Missing, why_missing
 from benchmark_runner.launch.record import Stopwatch, new_record
-from benchmark_runner.launch.spec import build_spec
 from benchmark_runner.model.derived import derived_folder
 from benchmark_runner.schemas import require_valid
 from launch_case import IDENTITY, MANIFEST, LaunchCase
@@ -17,6 +17,10 @@ def read(case: LaunchCase, **changes) -> LaunchInputs:
     place = {"engine": "fake", "workload": "quick", "identity": IDENTITY, "block": 1, "model_dir": None} | changes
     files = (case.folder / f"{name}.json" for name in ("plan", "prompts", "manifest"))
     return read_inputs(*files, **place)
+
+
+def missing_engine(inputs: LaunchInputs) -> Missing | None:
+    return why_missing(inputs.engine, inputs.build, inputs.derived)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from benchmark_runner.launch.preflight import (
     SUSPENDED_MS,
     Snapshot,
@@ -49,13 +51,14 @@ def test_a_pid_that_was_given_again_does_not_inherit_time():
     assert busy_processes(before, after, set()) == [{"name": "p1", "cpu_percent": 50.0}]
 
 
-def kinds(warnings: list[dict[str, str]]) -> list[str]:
+def kinds(warnings: Iterable[dict[str, str]]) -> list[str]:
+    warnings = list(warnings)
     assert all(entry["message"] and entry["remedy"] for entry in warnings)
     return [entry["kind"] for entry in warnings]
 
 
 def test_a_quiet_machine_gives_no_warning():
-    assert warnings_before(QUIET, cores=2, weights_bytes=500_000_000) == []
+    assert list(warnings_before(QUIET, cores=2, weights_bytes=500_000_000)) == []
 
 
 def test_each_disturbance_is_a_warning():
@@ -72,7 +75,7 @@ def test_each_disturbance_is_a_warning():
 def test_foreign_load_and_stolen_time_are_warnings_and_the_unknown_is_none():
     summary = {"foreign_cpu_percent_mean": 80.0, "stolen_cpu_percent_mean": 30.0}
     assert kinds(warnings_during(summary, [{"name": "make", "cpu_percent": 70.0}])) == ["foreign_load", "stolen_time"]
-    assert warnings_during(dict.fromkeys(summary), []) == []
+    assert list(warnings_during(dict.fromkeys(summary), [])) == []
 
 
 def test_what_the_engine_did_beside_its_work_is_a_warning():
@@ -81,17 +84,17 @@ def test_what_the_engine_did_beside_its_work_is_a_warning():
     found = warnings_of_engine(run, report, may_use_gpu=True, device="cpu")
     assert kinds(found) == ["stdout_not_empty", "lingering_process", "unkillable_process", "gpu_not_used"]
     quiet = run._replace(lingering=[], survivors=[], printed_bytes=0)
-    assert warnings_of_engine(quiet, report, may_use_gpu=False, device="cpu") == []
+    assert list(warnings_of_engine(quiet, report, may_use_gpu=False, device="cpu")) == []
 
 
 STEADY = {"interval_ms": 100, "stopped_ms": {}, "longest_gap_ms": 340.0}
 
 
 def test_a_standstill_is_a_warning_by_what_stood_still():
-    assert warnings_of_standstill(STEADY, 0.001) == []
-    assert warnings_of_standstill(STEADY | {"longest_gap_ms": None}, 0.0) == []
+    assert list(warnings_of_standstill(STEADY, 0.001)) == []
+    assert list(warnings_of_standstill(STEADY | {"longest_gap_ms": None}, 0.0)) == []
     held_up = STEADY | {"stopped_ms": {"the engine": 1500.0}, "longest_gap_ms": 360.0}
-    found = warnings_of_standstill(held_up, 9000.0)
+    found = list(warnings_of_standstill(held_up, 9000.0))
     assert kinds(found) == ["stopped", "sampling_gap", "suspended"]
     assert "the engine was stopped" in found[0]["message"] and "1.5 s" in found[0]["message"]
     assert "9.0 s" in found[2]["message"]
@@ -99,8 +102,8 @@ def test_a_standstill_is_a_warning_by_what_stood_still():
 
 def test_what_the_engine_took_beyond_what_it_was_given_is_a_warning():
     quiet = {"cores_beyond_given": [], "priorities_raised": []}
-    assert warnings_of_conduct(quiet) == []
-    found = warnings_of_conduct({"cores_beyond_given": [2, 5], "priorities_raised": ["SCHED_FIFO"]})
+    assert list(warnings_of_conduct(quiet)) == []
+    found = list(warnings_of_conduct({"cores_beyond_given": [2, 5], "priorities_raised": ["SCHED_FIFO"]}))
     assert kinds(found) == ["cores_widened", "priority_raised"]
     assert "2, 5" in found[0]["message"] and "SCHED_FIFO" in found[1]["message"]
 
@@ -111,7 +114,7 @@ def test_a_machine_that_was_never_suspended_says_so_within_the_limit():
 
 
 def test_pauses_by_a_quota_are_a_warning():
-    assert warnings_of_quota(Quota(1.5), 0.0) == []
+    assert list(warnings_of_quota(Quota(1.5), 0.0)) == []
     (entry,) = warnings_of_quota(Quota(1.5), 0.25)
     assert (entry["kind"], "quota of 1.5 CPUs held the launch back for 0.25 s" in entry["message"]) == (
         "throttled",

@@ -15,8 +15,8 @@ import pytest
 from benchmark_runner.display import STRUCK, estimate_parts, milliseconds, significant
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.report import overview
+from benchmark_runner.report.inputs import wording
 from benchmark_runner.report.page import plots_with_words
-from benchmark_runner.report.wording import wording
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.wording import VERDICTS
 from finished import ENGINES, WORKLOADS, finish, make_environment, read

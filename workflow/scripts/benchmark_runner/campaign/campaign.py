@@ -24,7 +24,7 @@ from benchmark_runner.configuration.resolve import Examined, examine, require_so
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import file_sha256, fingerprint
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.launch.version import MEASURE_VERSION
+from benchmark_runner.launch.record import MEASURE_VERSION
 from benchmark_runner.model.fidelity_prompts import DEFAULT_PROMPTS
 from benchmark_runner.model.manifest import HASHES
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.launch.device import choose_place, limits_of
 from benchmark_runner.launch.outcome import Ending, decide
-from benchmark_runner.launch.place import choose_place, limits_of
 from benchmark_runner.launch.program import not_executed, read_build, why_missing
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.derived import DerivedWeights, format_of, read_derived

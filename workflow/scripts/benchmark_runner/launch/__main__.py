@@ -13,9 +13,8 @@ from pathlib import Path
 
 from benchmark_runner.errors import exit_status
 from benchmark_runner.launch.inputs import read_inputs
-from benchmark_runner.launch.log import Log
 from benchmark_runner.launch.progress import finished_launches, progress_line
-from benchmark_runner.launch.record import Stopwatch
+from benchmark_runner.launch.record import Stopwatch, opened_log
 from benchmark_runner.launch.run import MeasuredAlreadyError, RunningLaunch
 from benchmark_runner.launch.workplace import clear_left_behind
 from benchmark_runner.processes.guard import guarded
@@ -45,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     """Run one launch and print one line about it."""
     arguments = parse_arguments(argv)
     stopwatch = Stopwatch()
-    with Log(arguments.log) as log:
+    with opened_log(arguments.log) as log:
         with stopwatch.part("read_ms"):
             clear_left_behind(arguments.out_dir.absolute())
             inputs = read_inputs(
@@ -62,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
         try:
             record = launch.run()
         except MeasuredAlreadyError as measured:
-            log.write(str(measured))
+            log.add(str(measured))
             print(measured, flush=True)
             return 0
         except InterruptedLaunchError as interruption:

@@ -1,4 +1,4 @@
-"""Which device an engine computes on, and how it sees only that one."""
+"""Where an engine runs: the device, how it sees only that one, its cores, and how long it may take."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from benchmark_runner.launch.cores import Cores, cores_of
 from benchmark_runner.monitor.gpu import HIDDEN, Gpu, gpus, load_nvml, open_gpu
+from benchmark_runner.processes.adapter import Limit, Limits
 
 CPU: Final = "cpu"
 # The engine sees a single GPU (CUDA_VISIBLE_DEVICES), which is then its number 0.
@@ -102,3 +104,32 @@ def choose_device(
     gpu = visible_gpu(system["gpu_device"], inherited)
     refused = HIDDEN if not gpu else gpu_absent_reason if (gpu_absent_reason or "").startswith("GPU ") else None
     return Device(ONLY_GPU, "" if refused else gpu, refused or "")
+
+
+class Place(NamedTuple):
+    """The parts of the machine that an engine gets."""
+
+    device: Device
+    cores: Cores
+    gpu: Gpu | None
+    """The GPU that system.gpu_device names, whether or not the engine gets it; None where there is none."""
+
+
+def choose_place(system: Mapping[str, Any], engine: Mapping[str, Any]) -> Place:
+    """Device and cores of an engine of the plan by the section `system` of the configuration."""
+    gpu, absent = find_gpu(system)
+    inherited = os.environ.get(VISIBLE)
+    device = choose_device(system, engine.get("build_device"), inherited=inherited, gpu_absent_reason=absent)
+    return Place(device, cores_of(system), gpu)
+
+
+def limits_of(system: Mapping[str, Any]) -> Limits:
+    """Limits by the section `system`: those of a phase are half of the whole where it names none."""
+    whole = Limit(system["launch_timeout_seconds"], "system.launch_timeout_seconds")
+
+    def phase(key: str) -> Limit:
+        if (seconds := system.get(key)) is not None:
+            return Limit(seconds, f"system.{key}")
+        return Limit(whole.seconds / 2, f"half of {whole.origin}; system.{key} sets another")
+
+    return Limits(whole, phase("load_timeout_seconds"), phase("iteration_timeout_seconds"))

@@ -1,4 +1,4 @@
-"""What a launch is told: its place in the plan, its prompts, the model and how its engine was built."""
+"""What a launch is told (its place in the plan, prompts, model, build), and the spec that it makes of that."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.launch.program import Missing, read_build, why_missing
+from benchmark_runner.launch.program import read_build
 from benchmark_runner.model.derived import DerivedWeights, format_of, read_derived
+from benchmark_runner.protocol.spec import make_spec, needed_seq_len
 
 
 class LaunchInputs(NamedTuple):
@@ -37,14 +38,12 @@ class LaunchInputs(NamedTuple):
     @property
     def system(self) -> dict[str, Any]:
         """The section `system` of the configuration."""
-        section: dict[str, Any] = self.plan["config"]["system"]
-        return section
+        return dict(self.plan["config"]["system"])
 
     @property
     def monitoring(self) -> dict[str, Any]:
         """The section `monitoring` of the configuration."""
-        section: dict[str, Any] = self.plan["config"]["monitoring"]
-        return section
+        return dict(self.plan["config"]["monitoring"])
 
     @property
     def binary(self) -> Path:
@@ -69,11 +68,10 @@ class LaunchInputs(NamedTuple):
 
 
 def _named(entries: list[dict[str, Any]], name: str, where: str) -> dict[str, Any]:
-    for entry in entries:
-        if entry["name"] == name:
-            return entry
-    known = ", ".join(entry["name"] for entry in entries)
-    raise BenchmarkError(f"{where} has no '{name}', only {known}; make the plan again: snakemake plan")
+    by_name = {entry["name"]: entry for entry in entries}
+    if name not in by_name:
+        raise BenchmarkError(f"{where} has no '{name}', only {', '.join(by_name)}; make the plan again: snakemake plan")
+    return by_name[name]
 
 
 def workload_prompts(prompts: Mapping[str, Any], workload: Mapping[str, Any]) -> list[list[int]]:
@@ -90,13 +88,9 @@ def workload_prompts(prompts: Mapping[str, Any], workload: Mapping[str, Any]) ->
 
 def place_in(plan: Mapping[str, Any], *, engine: str, workload: str, identity: str, block: int) -> dict[str, Any]:
     """The launch's entry in plan.order; raises BenchmarkError where the plan does not know it."""
+    wanted = {"engine": engine, "workload": workload, "identity": identity, "block": block}
     for entry in plan["order"]:
-        if (entry["engine"], entry["workload"], entry["identity"], entry["block"]) == (
-            engine,
-            workload,
-            identity,
-            block,
-        ):
+        if wanted.items() <= entry.items():
             return dict(entry)
     raise BenchmarkError(
         f"plan.json has no launch {block} of {engine} on {workload} with identity {identity}; run snakemake again, "
@@ -136,6 +130,29 @@ def read_inputs(
     )
 
 
-def missing_engine(inputs: LaunchInputs) -> Missing | None:
-    """Why the engine cannot be started, or None where it can."""
-    return why_missing(inputs.engine, inputs.build, inputs.derived)
+def build_spec(inputs: LaunchInputs, *, device: str, threads: int) -> dict[str, Any]:
+    """Spec of one launch: all cases of the workload, as many rounds as the plan gives each launch."""
+    cases = [
+        {
+            "prompt_ids": prompt_ids,
+            "max_new_tokens": case["max_new_tokens"],
+            "ignore_eos": case["ignore_eos"],
+            "eos_ids": inputs.eos_ids,
+            "sampling": {"temperature": case["temperature"], "top_p": case["top_p"], "seed": case["seed"]},
+        }
+        for case, prompt_ids in zip(inputs.workload["cases"], inputs.prompt_ids, strict=True)
+    ]
+    spec = make_spec(
+        cases,
+        model_dir=inputs.model_dir,
+        weights=inputs.weights,
+        dtype=inputs.engine["dtype"],
+        device=device,
+        threads=threads,
+        max_seq_len=needed_seq_len(cases),
+        options=inputs.engine["options"],
+        warmup_iterations=inputs.workload["warmup_iterations"],
+        iterations=inputs.workload["iterations_per_launch"],
+    )
+    # Not the engine's name: a spec is to be of one length for all engines that are asked for the same.
+    return {**spec, "launch": {"workload": inputs.workload["name"], "block": inputs.place["block"]}}

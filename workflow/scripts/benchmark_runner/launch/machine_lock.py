@@ -1,7 +1,9 @@
-"""One measurement at a time on a machine, whichever folder its campaign runs in.
+"""One measurement at a time on a machine, whichever folder its campaign runs in, and a pause between two.
 
 A launch holds the lock while it measures; another one waits. The kernel lets go of it however its holder ends. The
-lock's modification time says when the last measurement ended, which is what the cool-down counts from.
+lock's modification time says when the last measurement ended, of whichever campaign it was: an engine starts no sooner
+than system.cool_down_seconds after that, so that one launch does not heat the next; the first launch of all does not
+wait. Then no engine starts while a temperature is above the thermal limit; the wait for that is bounded.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.locks import holder_of, open_lock, sign, take
@@ -26,6 +28,10 @@ _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _FREE: Final = "machine free"
 # Chosen: how long one sleep may last; another one follows it.
 _SLEEP_SECONDS: Final = 3600.0
+# Chosen: a processor that is not below its limit after two idle minutes is kept warm by something else.
+THERMAL_WAIT_LIMIT_SECONDS: Final = 120.0
+# Chosen: temperatures of idle processors fall by some degrees a second.
+THERMAL_RECHECK_SECONDS: Final = 1.0
 
 
 def lock_path(environment: Mapping[str, str], user: int) -> Path:
@@ -96,3 +102,35 @@ def machine_alone(path: Path, who: str, watch: Watch, on_wait: Callable[[str], o
     finally:
         os.utime(lock)
         os.close(lock)
+
+
+def seconds_left(cool_down_seconds: float, last_end: float | None, now: float) -> float:
+    """Rest of the cool-down; all times in seconds of one clock. An end in the future costs one full cool-down."""
+    if last_end is None:
+        return 0.0
+    return min(cool_down_seconds, max(0.0, last_end + cool_down_seconds - now))
+
+
+class ThermalWait(NamedTuple):
+    """How the wait for the thermal limit ended; celsius is None where no temperature can be read."""
+
+    celsius: float | None
+    cool: bool
+
+
+def wait_until_cool(
+    limit_celsius: float | None,
+    read_celsius: Callable[[], float | None],
+    pause: Callable[[float], object],
+    limit_seconds: float = THERMAL_WAIT_LIMIT_SECONDS,
+) -> ThermalWait:
+    """Pause until the highest temperature is at or below the limit, or the time is up."""
+    celsius = read_celsius()
+    waited_seconds = 0.0
+    while limit_celsius is not None and celsius is not None and celsius > limit_celsius:
+        if waited_seconds >= limit_seconds:
+            return ThermalWait(celsius, cool=False)
+        pause(THERMAL_RECHECK_SECONDS)
+        waited_seconds += THERMAL_RECHECK_SECONDS
+        celsius = read_celsius()
+    return ThermalWait(celsius, cool=True)

@@ -35,6 +35,15 @@ class Outcome(NamedTuple):
     remedy: str | None
 
 
+OK: Final = Outcome(Status.OK, None, None)
+SMALLER: Final = "Use a smaller model or dtype, or free memory"
+
+
+def ended(status: Status, reason: str, remedy: str | None = None) -> Outcome:
+    """An outcome other than ok, with the status's own remedy where no better one is known."""
+    return Outcome(status, reason, status.remedy if remedy is None else remedy)
+
+
 def _with_words(reason: str, words: str) -> str:
     return f"{reason}; its last words: {words}" if words else reason
 
@@ -43,50 +52,38 @@ def _of_exit(ending: Ending, report: EventReport) -> Outcome:
     if ending.signal is not None:
         words = signal_words(ending.signal)
         if ending.signal == signal.SIGKILL and ending.out_of_memory_kills:
-            words = "killed (SIGKILL) by the kernel's out-of-memory killer"
-            return Outcome(Status.FAILED, f"the engine was {words}", "Use a smaller model or dtype, or free memory")
-        return Outcome(
-            Status.FAILED, _with_words(f"the engine {_verb(words)}", ending.last_words), Status.FAILED.remedy
-        )
+            reason = "the engine was killed (SIGKILL) by the kernel's out-of-memory killer"
+            return ended(Status.FAILED, reason, SMALLER)
+        verb = "was " if words.startswith(("killed", "ended")) else ""
+        return ended(Status.FAILED, _with_words(f"the engine {verb}{words}", ending.last_words))
     if ending.code == CANNOT_START and report.hello is None:
         reason = _with_words("the engine's program could not start (exit status 127)", ending.last_words)
-        return Outcome(
-            Status.UNAVAILABLE, reason, "Install the library that it names, or build the engine on this machine"
-        )
-    if report.done and ending.code != 0:
-        return Outcome(
-            Status.FAILED, f"the engine said done but exited with status {ending.code}", Status.FAILED.remedy
-        )
+        remedy = "Install the library that it names, or build the engine on this machine"
+        return ended(Status.UNAVAILABLE, reason, remedy)
     if not report.done:
         reason = f"the engine exited with status {ending.code} before done"
-        return Outcome(Status.FAILED, _with_words(reason, ending.last_words), Status.FAILED.remedy)
-    return Outcome(Status.OK, None, None)
-
-
-def _verb(words: str) -> str:
-    return f"was {words}" if words.startswith(("killed", "ended")) else words
+        return ended(Status.FAILED, _with_words(reason, ending.last_words))
+    if ending.code != 0:
+        return ended(Status.FAILED, f"the engine said done but exited with status {ending.code}")
+    return OK
 
 
 def decide(ending: Ending, report: EventReport) -> Outcome:
     """Status by the first that holds: a limit, the engine's own error, broken events, a bad exit, ok."""
     if ending.cause not in ("exit", "after_done"):
-        return Outcome(Status(ending.cause), ending.message, Status(ending.cause).remedy)
+        return ended(Status(ending.cause), ending.message)
     if report.error is not None and report.problem is None:
         said = report.error["message"]
         if report.error["kind"] == "unsupported":
-            return Outcome(
-                Status.UNAVAILABLE, said, "Change the setting that the engine names, or leave the engine out"
-            )
+            remedy = "Change the setting that the engine names, or leave the engine out"
+            return ended(Status.UNAVAILABLE, said, remedy)
         if report.error["kind"] == "out_of_memory":
-            return Outcome(Status.FAILED, f"out of memory: {said}", "Use a smaller model or dtype, or free memory")
-        return Outcome(Status.FAILED, f"{report.error['kind']}: {said}", Status.FAILED.remedy)
+            return ended(Status.FAILED, f"out of memory: {said}", SMALLER)
+        return ended(Status.FAILED, f"{report.error['kind']}: {said}")
     # After done what was measured is whole, and how the process ended is our doing.
-    exited = Outcome(Status.OK, None, None) if ending.cause == "after_done" else _of_exit(ending, report)
+    exited = OK if ending.cause == "after_done" else _of_exit(ending, report)
     # A process that crashed tells more than the line that its crash cut short.
     if report.problem is not None and (exited.status == Status.OK or ending.code == 0):
-        return Outcome(
-            Status.FAILED,
-            f"events.jsonl breaks the protocol: {report.problem}",
-            "Prove the adapter: snakemake conformance",
-        )
+        reason = f"events.jsonl breaks the protocol: {report.problem}"
+        return ended(Status.FAILED, reason, "Prove the adapter: snakemake conformance")
     return exited

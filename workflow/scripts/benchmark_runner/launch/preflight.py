@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.launch.device import CPU, Device
@@ -15,6 +15,7 @@ from benchmark_runner.processes.adapter import AdapterRun
 from benchmark_runner.processes.cgroup import Quota
 from benchmark_runner.processes.procfs import Process, scan
 from benchmark_runner.protocol.events import EventReport
+from benchmark_runner.status import Status
 
 # Chosen: a fifth of a core is more than an idle desktop uses in one process.
 BUSY_PERCENT: Final = 20.0
@@ -30,12 +31,37 @@ GAP_MS: Final = 250.0
 # Chosen: the two clocks are read some microseconds apart.
 SUSPENDED_MS: Final = 10.0
 
-Warnings = list[dict[str, str]]
+REMEDIES: Final = {
+    "busy_process": "End them and rerun",
+    "cores": "Set system.threads and system.cpu_affinity so that the engine's cores are alike and within the control "
+    "group's quota, and a physical core is left for the monitor",
+    "cores_widened": "Let the adapter leave its CPU affinity as it is",
+    "ended_late": "Let the adapter end when it is done",
+    "file_replaced": Status.FAILED.remedy,
+    "foreign_gpu_process": "End them and rerun",
+    "foreign_load": "End what else runs on this machine and rerun",
+    "gpu_not_used": "Set system.device: cuda",
+    "high_load": "End what else runs on this machine",
+    "lingering_process": "Let the adapter wait for all that it starts",
+    "low_memory": "End other programs or measure a smaller model",
+    "priority_raised": "Let the adapter leave its priority as it is",
+    "sampling_gap": "End what else runs on this machine and rerun",
+    "stdout_not_empty": "Let the adapter write words to stderr",
+    "stolen_time": "Measure on a machine of your own",
+    "stopped": "Let the launch run without stopping its processes, and rerun",
+    "suspended": "Keep the machine awake (systemd-inhibit) and rerun",
+    "threads_exceeded": "Let the adapter hold its thread pools to the threads of the spec",
+    "throttled": "Raise the control group's quota, or let fewer threads compute",
+    "unkillable_process": "Restart the machine; a driver is likely to hang",
+}
+"""What helps against each kind of warning."""
+
+Warnings = Iterator[dict[str, str]]
 
 
-def warning(kind: str, message: str, remedy: str) -> dict[str, str]:
+def warning(kind: str, message: str) -> dict[str, str]:
     """One entry of the record's field `warnings`."""
-    return {"kind": kind, "message": message, "remedy": remedy}
+    return {"kind": kind, "message": message, "remedy": REMEDIES[kind]}
 
 
 class Snapshot(NamedTuple):
@@ -107,96 +133,63 @@ def warnings_before(
     state: Mapping[str, Any], *, cores: int, weights_bytes: int, when: str = "before the launch"
 ) -> Warnings:
     """What of the machine's state before a launch can disturb it; when says in words of which moment the state is."""
-    found = []
     if state["foreign_gpu_processes"]:
         names = ", ".join(f"{entry['name']} (pid {entry['pid']})" for entry in state["foreign_gpu_processes"])
-        found.append(warning("foreign_gpu_process", f"other processes hold the GPU: {names}", "End them and rerun"))
+        yield warning("foreign_gpu_process", f"other processes hold the GPU: {names}")
     if state["load_average_1m"] > cores:
-        found.append(
-            warning(
-                "high_load",
-                f"load average {state['load_average_1m']} on {cores} cores {when}",
-                "End what else runs on this machine",
-            )
-        )
+        yield warning("high_load", f"load average {state['load_average_1m']} on {cores} cores {when}")
     available_bytes, needed_bytes = state["memory_available_bytes"], MEMORY_PER_WEIGHTS * weights_bytes
     if available_bytes < needed_bytes:
-        found.append(
-            warning(
-                "low_memory",
-                f"{available_bytes / 1e9:.1f} GB of memory are free; engines take up to {needed_bytes / 1e9:.1f} GB "
-                "for this model and may be swapped out",
-                "End other programs or measure a smaller model",
-            )
+        yield warning(
+            "low_memory",
+            f"{available_bytes / 1e9:.1f} GB of memory are free; engines take up to {needed_bytes / 1e9:.1f} GB "
+            "for this model and may be swapped out",
         )
     if state["busy_processes"]:
-        message = f"other processes computed {when}: {_listed(state['busy_processes'])}"
-        found.append(warning("busy_process", message, "End them and rerun"))
-    return found
+        yield warning("busy_process", f"other processes computed {when}: {_listed(state['busy_processes'])}")
 
 
 def warnings_during(monitor: Mapping[str, Any], busy: list[dict[str, Any]]) -> Warnings:
     """What disturbed the engine while it ran, by the monitor's summary and the processes seen after it."""
-    found = []
-    percent = monitor["foreign_cpu_percent_mean"]
+    percent, stolen = monitor["foreign_cpu_percent_mean"], monitor["stolen_cpu_percent_mean"]
     if percent is not None and percent > FOREIGN_PERCENT:
         names = f" (of those still there: {_listed(busy)})" if busy else ""
-        found.append(
-            warning(
-                "foreign_load",
-                f"other processes used {percent:.0f} % of a core while the engine ran{names}",
-                "End what else runs on this machine and rerun",
-            )
-        )
-    stolen = monitor["stolen_cpu_percent_mean"]
+        message = f"other processes used {percent:.0f} % of a core while the engine ran{names}"
+        yield warning("foreign_load", message)
     if stolen is not None and stolen > FOREIGN_PERCENT:
-        found.append(
-            warning(
-                "stolen_time",
-                f"the hypervisor gave {stolen:.0f} % of the processor's time to other machines",
-                "Measure on a machine of your own",
-            )
-        )
-    return found
+        message = f"the hypervisor gave {stolen:.0f} % of the processor's time to other machines"
+        yield warning("stolen_time", message)
 
 
 def warnings_of_quota(quota: Quota, throttled_seconds: float) -> Warnings:
     """Pauses that a control group's quota made while the engine ran."""
-    if throttled_seconds <= 0:
-        return []
-    message = f"the CPU quota of {quota.cpus or 0:g} CPUs held the launch back for {throttled_seconds:.3g} s in all"
-    return [warning("throttled", message, "Raise the control group's quota, or let fewer threads compute")]
+    if throttled_seconds > 0:
+        held_back = f"held the launch back for {throttled_seconds:.3g} s in all"
+        yield warning("throttled", f"the CPU quota of {quota.cpus or 0:g} CPUs {held_back}")
 
 
 def warnings_of_standstill(monitor: Mapping[str, Any], suspended_ms: float) -> Warnings:
     """Whether the engine, the monitor or the machine stood still while the engine ran."""
-    found = []
     for what, stopped_ms in (monitor["stopped_ms"] or {}).items():
-        message = f"{what} was stopped (SIGSTOP, or a debugger) for about {stopped_ms / 1e3:.1f} s"
-        found.append(warning("stopped", message, "Let the launch run without stopping its processes, and rerun"))
+        yield warning("stopped", f"{what} was stopped (SIGSTOP, or a debugger) for about {stopped_ms / 1e3:.1f} s")
     gap_ms = monitor["longest_gap_ms"]
     if gap_ms is not None and gap_ms > monitor["interval_ms"] + GAP_MS:
-        message = (
+        yield warning(
+            "sampling_gap",
             f"the monitor took no sample for {gap_ms / 1e3:.1f} s where one is due every {monitor['interval_ms']} ms: "
-            "it, the launch or the machine stood still, or the machine was too busy"
+            "it, the launch or the machine stood still, or the machine was too busy",
         )
-        found.append(warning("sampling_gap", message, "End what else runs on this machine and rerun"))
     if suspended_ms > SUSPENDED_MS:
-        message = f"the machine was suspended for {suspended_ms / 1e3:.1f} s while the engine ran"
-        found.append(warning("suspended", message, "Keep the machine awake (systemd-inhibit) and rerun"))
-    return found
+        yield warning("suspended", f"the machine was suspended for {suspended_ms / 1e3:.1f} s while the engine ran")
 
 
 def warnings_of_conduct(monitor: Mapping[str, Any]) -> Warnings:
     """What the engine took beyond the cores and the priority that it was given."""
-    found = []
     if cores := monitor["cores_beyond_given"]:
         message = f"threads of the engine might run on cores that it was not given: {', '.join(map(str, cores))}"
-        found.append(warning("cores_widened", message, "Let the adapter leave its CPU affinity as it is"))
+        yield warning("cores_widened", message)
     if priorities := monitor["priorities_raised"]:
-        message = f"threads of the engine raised their priority: {', '.join(priorities)}"
-        found.append(warning("priority_raised", message, "Let the adapter leave its priority as it is"))
-    return found
+        yield warning("priority_raised", f"threads of the engine raised their priority: {', '.join(priorities)}")
 
 
 def suspended_ns() -> int:
@@ -207,35 +200,28 @@ def suspended_ns() -> int:
 def warnings_of_threads(monitor: Mapping[str, Any], load: Mapping[str, Any] | None, allowed: int) -> Warnings:
     """More threads than the spec allows: set up, as the engine says, or computing at once, by the kernel's account."""
     told, busy = load["threads"] if load is not None else 0, monitor["engine_busy_threads"] or 0
-    found = []
     if told > allowed:
-        found.append(f"the engine says that it set up {told} threads where {allowed} are allowed")
+        message = f"the engine says that it set up {told} threads where {allowed} are allowed"
+        yield warning("threads_exceeded", message)
     if busy > allowed:
-        found.append(
-            f"{busy} threads of the engine computed at once where {allowed} are allowed; one that only spins counts too"
-        )
-    remedy = "Let the adapter hold its thread pools to the threads of the spec"
-    return [warning("threads_exceeded", message, remedy) for message in found]
+        computed = f"{busy} threads of the engine computed at once where {allowed} are allowed"
+        yield warning("threads_exceeded", f"{computed}; one that only spins counts too")
 
 
 def warnings_of_engine(run: AdapterRun, report: EventReport, *, may_use_gpu: bool, device: str) -> Warnings:
     """What the engine did beside its work."""
-    found = []
     if run.printed_bytes:
-        message = (
-            f"the engine printed {run.printed_bytes} bytes on stdout, which the protocol keeps empty (see engine.log)"
-        )
-        found.append(warning("stdout_not_empty", message, "Let the adapter write words to stderr"))
+        printed = f"the engine printed {run.printed_bytes} bytes on stdout, which the protocol keeps empty"
+        yield warning("stdout_not_empty", f"{printed} (see engine.log)")
     if run.cause == "after_done":
-        found.append(warning("ended_late", f"{run.message}; it was ended", "Let the adapter end when it is done"))
+        yield warning("ended_late", f"{run.message}; it was ended")
     if run.lingering:
         message = f"the engine left processes running, which were ended: {', '.join(run.lingering)}"
-        found.append(warning("lingering_process", message, "Let the adapter wait for all that it starts"))
+        yield warning("lingering_process", message)
     if run.survivors:
         message = f"processes could not be ended and may disturb what follows: {', '.join(run.survivors)}"
-        found.append(warning("unkillable_process", message, "Restart the machine; a driver is likely to hang"))
+        yield warning("unkillable_process", message)
     usable = report.hello["capabilities"].get("devices", []) if report.hello is not None else []
     if may_use_gpu and device == CPU and "cuda" in usable:
         message = "the engine could have used the GPU, but this workflow did not build it for one: it ran on the CPU"
-        found.append(warning("gpu_not_used", message, "Set system.device: cuda"))
-    return found
+        yield warning("gpu_not_used", message)

@@ -1,23 +1,29 @@
-"""The record of a launch: all its fields from the start, filled in as they become known (record.schema.yaml)."""
+"""What a launch keeps of itself: its record, all fields from the start (record.schema.yaml), and its log."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.launch.inputs import LaunchInputs
-from benchmark_runner.launch.version import MEASURE_VERSION
 from benchmark_runner.model.derived import format_of
-from benchmark_runner.processes.files import own_folder, remove
+from benchmark_runner.processes.files import HeldFile, own_folder, remove
 from benchmark_runner.status import Status
 
 SCHEMA_VERSION: Final = 1
 """1: the first format."""
+
+MEASURE_VERSION: Final = 2
+"""Says by which protocol a launch was measured; goes up when records made before and after a change must not be pooled.
+
+1: one engine process a launch, monitor beside it, times by the engine on CLOCK_MONOTONIC.
+2: the engine's folder and the padding of its environment are drawn for each launch.
+"""
 
 Record = dict[str, Any]
 
@@ -43,7 +49,7 @@ class Stopwatch:
         self.started_ns = time.monotonic_ns()
         self.parts: dict[str, float] = dict.fromkeys(TIMING_PARTS, 0.0)
 
-    @contextmanager
+    @contextlib.contextmanager
     def part(self, name: str) -> Iterator[None]:
         """Add the time spent inside to a part."""
         begin_ns = time.monotonic_ns()
@@ -129,11 +135,6 @@ def new_record(inputs: LaunchInputs, attempt: int, stopwatch: Stopwatch) -> Reco
     }
 
 
-def close_record(record: Record, stopwatch: Stopwatch, *, status: str, reason: str | None, remedy: str | None) -> None:
-    """Set how the launch ended and when."""
-    record.update(status=status, reason=reason, remedy=remedy, ended_at=utc_now(), ended_ns=stopwatch.total())
-
-
 def out_of_memory_kills() -> int:
     """Processes that the kernel's out-of-memory killer has ended since boot; 0 where the kernel does not count them."""
     with open("/proc/vmstat", "rb") as file:  # noqa: PTH123 - one small read, no path object needed
@@ -143,20 +144,15 @@ def out_of_memory_kills() -> int:
     return 0
 
 
+WRITTEN: Final = ("events.jsonl", "metrics.jsonl", "engine.log")
+"""What a launch always leaves beside its record."""
+
+
 def clear_folder(folder: Path) -> None:
     """Make the folder, without the files of an earlier attempt. Only who holds the machine's lock may do so."""
     own_folder(folder)
-    for name in FILES:
+    for name in ("interrupted.json", "spec.json", *WRITTEN):
         remove(folder / name)
-
-
-FILES: Final = (
-    "interrupted.json",
-    "spec.json",
-    "events.jsonl",
-    "metrics.jsonl",
-    "engine.log",
-)
 
 
 def touch_outputs(folder: Path) -> None:
@@ -165,6 +161,32 @@ def touch_outputs(folder: Path) -> None:
     for name in ("record.json", "interrupted.json"):
         if not (folder / name).is_file() or (folder / name).is_symlink():
             remove(folder / name)
-    for name in ("events.jsonl", "metrics.jsonl", "engine.log"):
+    for name in WRITTEN:
         if not os.path.lexists(folder / name):
             (folder / name).touch()
+
+
+class Log(HeldFile):
+    """The launch's log, a line a step with the time; the monitor complains in it too. A full disk loses lines alone."""
+
+    def add(self, message: str) -> None:
+        """Add one line."""
+        with contextlib.suppress(OSError):
+            os.write(self.descriptor, f"{utc_now()} {message}\n".encode(errors="backslashreplace"))
+
+
+@contextlib.contextmanager
+def opened_log(path: Path) -> Iterator[Log]:
+    """The log, put back at the end where the engine took it away; an error that ends the launch stands in it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    log = Log(path)
+    try:
+        yield log
+    except BaseException as error:
+        log.add(f"error: {error}")
+        raise
+    finally:
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            log.put_at(path)
+        log.close()

@@ -6,55 +6,36 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.jsonio import read_json_lines
+from benchmark_runner.launch import preflight
 from benchmark_runner.launch.arrival import doubt
-from benchmark_runner.launch.cooldown import seconds_left, wait_until_cool
-from benchmark_runner.launch.cores import Cores
-from benchmark_runner.launch.device import Device
+from benchmark_runner.launch.device import Place, choose_place, limits_of
 from benchmark_runner.launch.identity import altered_file, holds
-from benchmark_runner.launch.inputs import LaunchInputs, missing_engine
-from benchmark_runner.launch.log import Log
-from benchmark_runner.launch.machine_lock import lock_path, machine_alone
-from benchmark_runner.launch.outcome import Ending, Outcome, decide
-from benchmark_runner.launch.place import choose_place, limits_of
-from benchmark_runner.launch.preflight import (
-    MachineState,
-    Snapshot,
-    busy_processes,
-    describe_gpu,
-    suspended_ns,
-    take_snapshot,
-    warning,
-    warnings_before,
-    warnings_during,
-    warnings_of_conduct,
-    warnings_of_engine,
-    warnings_of_quota,
-    warnings_of_standstill,
-    warnings_of_threads,
-)
-from benchmark_runner.launch.program import not_executed
+from benchmark_runner.launch.inputs import LaunchInputs, build_spec
+from benchmark_runner.launch.machine_lock import lock_path, machine_alone, seconds_left, wait_until_cool
+from benchmark_runner.launch.outcome import Ending, Outcome, decide, ended
+from benchmark_runner.launch.preflight import Snapshot, take_snapshot, warning
+from benchmark_runner.launch.program import not_executed, why_missing
 from benchmark_runner.launch.progress import waiting_line
 from benchmark_runner.launch.record import (
+    Log,
     Record,
     Stopwatch,
     clear_folder,
-    close_record,
     new_record,
     out_of_memory_kills,
     touch_outputs,
+    utc_now,
 )
 from benchmark_runner.launch.sidecar import Sidecar, highest_values, monitor_command
-from benchmark_runner.launch.spec import build_spec
 from benchmark_runner.launch.workplace import draw, prepared
 from benchmark_runner.locks import this_process
 from benchmark_runner.model.manifest import HASHES
-from benchmark_runner.monitor.gpu import Gpu
-from benchmark_runner.monitor.probe import Sample
 from benchmark_runner.monitor.summary import Metrics, summarise, take_apart
 from benchmark_runner.processes.adapter import REPLACED, AdapterRun, CannotExecuteError, run_adapter
 from benchmark_runner.processes.cgroup import read_quota
@@ -64,9 +45,14 @@ from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.procfs import ancestors
 from benchmark_runner.processes.variables import engine_environment, recorded_environment
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
-from benchmark_runner.protocol.events import EventReport, Window, read_events
+from benchmark_runner.protocol.events import Window, read_events
 from benchmark_runner.status import Status
 from benchmark_runner.terminal import printable
+
+CUDA_REMEDY: Final = (
+    "Name a GPU that this process may use (system.gpu_device, CUDA_VISIBLE_DEVICES), or set system.device: auto"
+)
+ALTERED_REMEDY: Final = "Run the same command again, which plans with the files as they are; or put back what was there"
 
 
 def read_metrics(path: Path) -> tuple[Metrics, str | None]:
@@ -80,19 +66,6 @@ def read_metrics(path: Path) -> tuple[Metrics, str | None]:
     return take_apart([]), "metrics.jsonl, the monitor's file, was cut or changed while the engine ran"
 
 
-CORES_REMEDY: Final = (
-    "Set system.threads and system.cpu_affinity so that the engine's cores are alike and within the control group's "
-    "quota, and a physical core is left for the monitor"
-)
-
-CUDA_REMEDY: Final = (
-    "Name a GPU that this process may use (system.gpu_device, CUDA_VISIBLE_DEVICES), or set system.device: auto"
-)
-
-
-ALTERED_REMEDY: Final = "Run the same command again, which plans with the files as they are; or put back what was there"
-
-
 class MeasuredAlreadyError(Exception):
     """Somebody else measured the launch while this one waited for the machine."""
 
@@ -103,6 +76,10 @@ class RunningLaunch:
     It raises MeasuredAlreadyError where the folder has a record, which is a fact and stays.
     """
 
+    _watch: Watch
+    _place: Place
+    _machine: preflight.MachineState
+    """Known from when the launch has the machine."""
     _events: HeldFile
     _metrics: HeldFile
     """What engine and monitor write, from when the workplace is prepared."""
@@ -120,9 +97,10 @@ class RunningLaunch:
         """Do all of it; whatever happens, nothing that it started is left running."""
         become_subreaper()
         try:
-            return self._close(self._measure(Watch()))
+            self._watch = Watch()
+            return self._close(self._measure())
         except InterruptedLaunchError as interruption:
-            self._close(Outcome(Status.INTERRUPTED, interruption.reason, Status.INTERRUPTED.remedy))
+            self._close(ended(Status.INTERRUPTED, interruption.reason))
             raise
         finally:
             end_all(below_process(os.getpid()))
@@ -130,38 +108,39 @@ class RunningLaunch:
     def _close(self, outcome: Outcome) -> Record:
         self._put_back()
         touch_outputs(self.folder)
-        close_record(self.record, self.stopwatch, status=outcome.status, reason=outcome.reason, remedy=outcome.remedy)
+        self.record.update(outcome._asdict(), ended_at=utc_now(), ended_ns=self.stopwatch.total())
         from benchmark_runner.launch.readable import make_readable  # slow to import: in the next one's cool-down
 
         make_readable(self.record)
         status, reason = self.record["status"], self.record["reason"]
-        self.log.write(f"{status}{f': {reason}' if reason else ''}")
+        self.log.add(f"{status}{f': {reason}' if reason else ''}")
         return self.record
 
-    def _measure(self, watch: Watch) -> Outcome:
+    def _measure(self) -> Outcome:
         with ExitStack() as held:
             with self.stopwatch.part("machine_wait_ms"):
                 lock = lock_path(os.environ, os.getuid())
-                last_end = held.enter_context(machine_alone(lock, this_process(), watch, self._tell_waiting))
+                last_end = held.enter_context(machine_alone(lock, this_process(), self._watch, self._tell_waiting))
             if (record := self.folder / "record.json").is_file():
                 raise MeasuredAlreadyError(f"{record} is there: another campaign has measured this launch meanwhile")
             clear_folder(self.folder)
-            if (missing := missing_engine(self.inputs)) is not None:
-                return Outcome(Status.UNAVAILABLE, missing.reason, missing.remedy)
+            if (missing := why_missing(self.inputs.engine, self.inputs.build, self.inputs.derived)) is not None:
+                return ended(Status.UNAVAILABLE, *missing)
             if (altered := altered_file(self.inputs, HASHES)) is not None:
-                return Outcome(Status.UNAVAILABLE, altered, ALTERED_REMEDY)
+                return ended(Status.UNAVAILABLE, altered, ALTERED_REMEDY)
             begin = take_snapshot()
             with self.stopwatch.part("preflight_ms"):
-                device, cores, gpu = choose_place(self.inputs.system, self.inputs.engine)
-                if device.refused is not None:
-                    return Outcome(Status.UNAVAILABLE, f"system.device is cuda, and {device.refused}", CUDA_REMEDY)
-                machine = self._take_place(gpu, device, cores)
-            if (too_hot := self._cool_down(watch, machine, last_end)) is not None:
+                self._place = choose_place(self.inputs.system, self.inputs.engine)
+                if (refused := self._place.device.refused) is not None:
+                    return ended(Status.UNAVAILABLE, f"system.device is cuda, and {refused}", CUDA_REMEDY)
+                self._write_spec()
+                self._machine = preflight.MachineState(self._place.gpu)
+            if (too_hot := self._cool_down(last_end)) is not None:
                 return too_hot
-            self._suspended_ns = suspended_ns()
+            self._suspended_ns = preflight.suspended_ns()
             self.record["drawn"] = self.workplace.describe()
             self._events = held.enter_context(prepared(self.workplace, self.folder))
-            return self._unless_altered(self._beside_monitor(watch, machine, cores, device, begin))
+            return self._unless_altered(self._beside_monitor(begin))
 
     def _unless_altered(self, outcome: Outcome) -> Outcome:
         """The outcome, unless something that the launch ran was changed while it ran."""
@@ -170,90 +149,67 @@ class RunningLaunch:
             altered = f"{self.workplace.spec} is not the spec that the engine was given"
         if outcome.status != Status.OK or altered is None:
             return outcome
-        return Outcome(Status.FAILED, f"{altered}, while the launch ran", ALTERED_REMEDY)
+        return ended(Status.FAILED, f"{altered}, while the launch ran", ALTERED_REMEDY)
 
     def _tell_waiting(self, holder: str) -> None:
         line = waiting_line(self.record, holder)
-        self.log.write(line)
+        self.log.add(line)
         print(printable(line), flush=True)
 
-    def _take_place(self, gpu: Gpu | None, device: Device, cores: Cores) -> MachineState:
-        """Write the spec: the first file of a launch that starts an engine."""
+    def _write_spec(self) -> None:
+        """The first file of a launch that starts an engine."""
+        device, cores, gpu = self._place
         spec = build_spec(self.inputs, device=device.name, threads=cores.threads)
         text = json.dumps(spec, allow_nan=False, ensure_ascii=False) + "\n"
         self._held.append(HeldFile.of(self.folder / "spec.json", text.encode()))
         self.record.update(spec=spec, affinity=cores.describe(), threads=cores.threads, device=device.name)
-        self.record["gpu"] = describe_gpu(device, gpu)
-        self.log.write(f"{device.name}, {cores.threads} threads, engine on cores {cores.engine}, {cores.notes}")
-        return MachineState(gpu)
+        self.record["gpu"] = preflight.describe_gpu(device, gpu)
+        self.log.add(f"{device.name}, {cores.threads} threads, engine on cores {cores.engine}, {cores.notes}")
 
-    def _cool_down(self, watch: Watch, machine: MachineState, last_end: float | None) -> Outcome | None:
+    def _cool_down(self, last_end: float | None) -> Outcome | None:
         """Wait; an outcome where the machine stays too hot to measure."""
         with self.stopwatch.part("cool_down_ms"):
-            watch.pause(seconds_left(self.inputs.system["cool_down_seconds"], last_end, time.time()))
+            self._watch.pause(seconds_left(self.inputs.system["cool_down_seconds"], last_end, time.time()))
         limit = self.inputs.system["thermal_limit_celsius"]
         with self.stopwatch.part("thermal_wait_ms"):
-            wait = wait_until_cool(limit, machine.celsius, watch.pause)
+            wait = wait_until_cool(limit, self._machine.celsius, self._watch.pause)
         if wait.cool:
             return None
         reason = f"the machine stayed at {wait.celsius:g} °C, above the {limit:g} °C of system.thermal_limit_celsius"
-        return Outcome(Status.THERMAL_LIMIT, reason, Status.THERMAL_LIMIT.remedy)
+        return ended(Status.THERMAL_LIMIT, reason)
 
-    def _beside_monitor(
-        self, watch: Watch, machine: MachineState, cores: Cores, device: Device, begin: Snapshot
-    ) -> Outcome:
+    def _beside_monitor(self, begin: Snapshot) -> Outcome:
         """Start the monitor, look at the machine while it comes up, then run the engine between its samples."""
-        self._metrics = self._hold("metrics.jsonl")
-        command = monitor_command(
-            self.inputs.system,
-            self.inputs.monitoring,
-            metrics=self._metrics.content,
-            events=self._events.content,
-            workplace=self.workplace,
-            device=device,
-            cores=cores,
-        )
+        metrics, events = self._hold("metrics.jsonl"), self._events
+        self._metrics = metrics
         with self.stopwatch.part("monitor_start_ms"):
             monitor = Sidecar(
-                command,
-                watch,
-                self.log.fileno(),
-                metrics=self._metrics.content,
+                monitor_command(self.inputs, self._place, self.workplace, metrics=metrics, events=events),
+                self._watch,
+                self.log.descriptor,
+                metrics=metrics.content,
                 interval_ms=self.inputs.monitoring["sample_interval_ms"],
                 limits=highest_values(self.inputs.system),
             )
             monitor.wait_until_ready()
         with self.stopwatch.part("preflight_ms"):
             before = take_snapshot()
-            ours = {monitor.pid} | ancestors(os.getpid())
-            self.record["machine_before"] = machine.state(busy_processes(begin, before, ours))
-            self._warn(
-                warnings_before(
-                    self.record["machine_before"],
-                    cores=len(os.sched_getaffinity(0)),
-                    weights_bytes=self.inputs.manifest["weights_bytes"],
-                )
-            )
-            self._warn([warning("cores", note, CORES_REMEDY) for note in cores.notes])
+            busy = preflight.busy_processes(begin, before, {monitor.pid} | ancestors(os.getpid()))
+            state = self.record["machine_before"] = self._machine.state(busy)
+            usable, weights_bytes = len(os.sched_getaffinity(0)), self.inputs.manifest["weights_bytes"]
+            self._warn(preflight.warnings_before(state, cores=usable, weights_bytes=weights_bytes))
+            self._warn(warning("cores", note) for note in self._place.cores.notes)
             environment = engine_environment(
                 os.environ,
-                visible_gpus=device.visible,
-                threads=cores.threads,
+                visible_gpus=self._place.device.visible,
+                threads=self._place.cores.threads,
                 marker=self.workplace.folder.name,
                 padding=self.workplace.padding,
             )
             self.record["engine_environment"] = recorded_environment(environment)
-        return self._run_engine(watch, machine, cores, monitor, before, environment)
+        return self._run_engine(monitor, before, environment)
 
-    def _run_engine(
-        self,
-        watch: Watch,
-        machine: MachineState,
-        cores: Cores,
-        monitor: Sidecar,
-        before: Snapshot,
-        environment: dict[str, str],
-    ) -> Outcome:
+    def _run_engine(self, monitor: Sidecar, before: Snapshot, environment: dict[str, str]) -> Outcome:
         kills, quota = out_of_memory_kills(), read_quota()
         throttled_before_seconds = quota.throttled_seconds()
         try:
@@ -263,40 +219,33 @@ class RunningLaunch:
                 events=self._events,
                 log=self._hold("engine.log"),
                 environment=environment,
-                cores=cores.engine,
+                cores=self._place.cores.engine,
                 limits=limits_of(self.inputs.system),
-                watch=watch,
+                watch=self._watch,
                 companion=monitor,
                 notes=self.workplace.members,
             )
         except CannotExecuteError as error:
             monitor.stop()
-            return Outcome(Status.UNAVAILABLE, *not_executed(self.inputs.engine["binary_path"], error))
+            return ended(Status.UNAVAILABLE, *not_executed(self.inputs.engine["binary_path"], error))
         window = Window(run.start_ns, run.exit.time_ns)
-        self._warn(warnings_of_quota(quota, quota.throttled_seconds() - throttled_before_seconds))
+        self._warn(preflight.warnings_of_quota(quota, quota.throttled_seconds() - throttled_before_seconds))
         self.stopwatch.parts["engine_ms"] = round(window.seconds * 1e3, 3)
         self.stopwatch.parts["cleanup_ms"] = round((time.monotonic_ns() - window.end_ns) / 1e6, 3)
         with self.stopwatch.part("monitor_stop_ms"):
             monitor.stop()
         with self.stopwatch.part("record_ms"):
-            return self._conclude(run, window, machine, cores, before, out_of_memory_kills() - kills)
+            return self._conclude(run, window, before, out_of_memory_kills() - kills)
 
-    def _conclude(
-        self, run: AdapterRun, window: Window, machine: MachineState, cores: Cores, before: Snapshot, kills: int
-    ) -> Outcome:
+    def _conclude(self, run: AdapterRun, window: Window, before: Snapshot, kills: int) -> Outcome:
         """Read what engine and monitor wrote and decide."""
-        record = self.record
+        record, cores = self.record, self._place.cores
         report = read_events(self._events.content, record["spec"], window, self.inputs.vocab_size)
         metrics, lost = read_metrics(self._metrics.content)
-        report = self._hold_against_clock(report, metrics.samples)
-        summary = summarise(
-            metrics,
-            window,
-            run.exit.usage,
-            engine_cores=cores.engine,
-            measured=report.measured,
-        )
-        busy = busy_processes(before, take_snapshot(), {os.getpid()})
+        if report.problem is None:
+            report = report._replace(problem=doubt(report, self._events.content, metrics.samples))
+        summary = summarise(metrics, window, run.exit.usage, engine_cores=cores.engine, measured=report.measured)
+        busy = preflight.busy_processes(before, take_snapshot(), {os.getpid()})
         record.update(
             hello=report.hello,
             load=report.load,
@@ -306,23 +255,19 @@ class RunningLaunch:
             engine_window=window._asdict(),
             engine_usage=run.exit.usage._asdict(),
             monitor=summary,
-            machine_after=machine.state(busy),
+            machine_after=self._machine.state(busy),
         )
-        self._warn(warnings_during(summary, busy))
-        self._warn(warnings_of_threads(summary, report.load, cores.threads))
-        self._warn(warnings_of_standstill(summary, (suspended_ns() - self._suspended_ns) / 1e6))
-        self._warn(warnings_of_conduct(summary))
-        may_use_gpu = machine.gpu is not None and self.inputs.system["device"] == "auto"
-        self._warn(warnings_of_engine(run, report, may_use_gpu=may_use_gpu, device=record["device"]))
-        ending = Ending(run.cause, run.message, run.exit.code, run.exit.signal, kills, run.last_words)
-        outcome = decide(ending, report)
+        self._warn(preflight.warnings_during(summary, busy))
+        self._warn(preflight.warnings_of_threads(summary, report.load, cores.threads))
+        suspended_ms = (preflight.suspended_ns() - self._suspended_ns) / 1e6
+        self._warn(preflight.warnings_of_standstill(summary, suspended_ms))
+        self._warn(preflight.warnings_of_conduct(summary))
+        may_use_gpu = self._place.gpu is not None and self.inputs.system["device"] == "auto"
+        self._warn(preflight.warnings_of_engine(run, report, may_use_gpu=may_use_gpu, device=record["device"]))
+        outcome = decide(Ending(run.cause, run.message, run.exit.code, run.exit.signal, kills, run.last_words), report)
         if not self._events.in_place:
             lost = REPLACED
-        return (
-            outcome
-            if lost is None or outcome.status != Status.OK
-            else Outcome(Status.FAILED, lost, Status.FAILED.remedy)
-        )
+        return outcome if lost is None or outcome.status != Status.OK else ended(Status.FAILED, lost)
 
     def _hold(self, name: str) -> HeldFile:
         """A new file of the launch's folder, put back at the end if it has gone."""
@@ -334,24 +279,10 @@ class RunningLaunch:
         own_folder(self.folder)
         for file in self._held:
             if not file.in_place:
-                self._warn(
-                    [
-                        warning(
-                            "file_replaced",
-                            f"{file.path.name} was removed or replaced; it is back",
-                            Status.FAILED.remedy,
-                        )
-                    ]
-                )
+                self._warn([warning("file_replaced", f"{file.path.name} was removed or replaced; it is back")])
                 file.put_at(file.path)
 
-    def _hold_against_clock(self, report: EventReport, samples: list[Sample]) -> EventReport:
-        """The report, with a problem where its times cannot be true."""
-        if report.problem is not None:
-            return report
-        return report._replace(problem=doubt(report, self._events.content, samples))
-
-    def _warn(self, warnings: list[dict[str, str]]) -> None:
-        self.record["warnings"].extend(warnings)
+    def _warn(self, warnings: Iterable[dict[str, str]]) -> None:
         for entry in warnings:
-            self.log.write(f"warning: {entry['message']}")
+            self.record["warnings"].append(entry)
+            self.log.add(f"warning: {entry['message']}")

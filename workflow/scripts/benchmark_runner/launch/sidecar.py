@@ -11,14 +11,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark_runner.launch.cores import Cores
-from benchmark_runner.launch.device import Device
+from benchmark_runner.launch.device import Place
+from benchmark_runner.launch.inputs import LaunchInputs
 from benchmark_runner.launch.workplace import Workplace
 from benchmark_runner.monitor.engine_tree import STOPPED_STATES, EngineProbe
 from benchmark_runner.monitor.limits import Alert, Limits, exceeded
 from benchmark_runner.monitor.probe import SWITCHES, Sample
 from benchmark_runner.processes.cgroup import read_quota
 from benchmark_runner.processes.engine import python_command
+from benchmark_runner.processes.files import HeldFile
 from benchmark_runner.processes.orphans import END_LIMIT_SECONDS, Members
 from benchmark_runner.processes.procfs import read_process
 from benchmark_runner.processes.readiness import readable
@@ -72,30 +73,23 @@ class Silence:
 
 
 def monitor_command(
-    system: Mapping[str, Any],
-    monitoring: Mapping[str, Any],
-    *,
-    metrics: Path,
-    events: Path,
-    workplace: Workplace,
-    device: Device,
-    cores: Cores,
+    inputs: LaunchInputs, place: Place, workplace: Workplace, *, metrics: HeldFile, events: HeldFile
 ) -> list[str]:
     """Command line of the monitor for one launch."""
     return [
         *python_command("benchmark_runner.monitor"),
-        f"--interval-ms={monitoring['sample_interval_ms']}",
-        f"--metrics={metrics}",
-        f"--events={events}",
+        f"--interval-ms={inputs.monitoring['sample_interval_ms']}",
+        f"--metrics={metrics.content}",
+        f"--events={events.content}",
         f"--members={workplace.members}",
         f"--launch={os.getpid()}",
-        f"--engine-cores={','.join(map(str, cores.engine))}",
-        f"--limits={json.dumps(highest_values(system)._asdict())}",
+        f"--engine-cores={','.join(map(str, place.cores.engine))}",
+        f"--limits={json.dumps(highest_values(inputs.system)._asdict())}",
         f"--marker={workplace.folder.name}",
-        f"--cores={','.join(map(str, cores.monitor))}",
-        f"--gpu={device.visible}",
-        f"--gpu-absent={device.absent_reason}",
-        f"--off={','.join(switch for switch in SWITCHES if not monitoring[switch])}",
+        f"--cores={','.join(map(str, place.cores.monitor))}",
+        f"--gpu={place.device.visible}",
+        f"--gpu-absent={place.device.absent_reason}",
+        f"--off={','.join(switch for switch in SWITCHES if not inputs.monitoring[switch])}",
     ]
 
 

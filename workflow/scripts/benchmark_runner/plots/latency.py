@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from benchmark_runner.commands import command
 from benchmark_runner.display import STRUCK, plural, significant, time_unit
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.plots.rows import Estimate, Row, draw_rows, rows_inches
 from benchmark_runner.plots.style import (
     by_workload_and_case,
-    engine_colours,
-    engine_markers,
+    draw_and_save,
     headline,
-    in_order,
     is_struck,
     new_figure,
-    save_png,
-    style,
+    with_signs,
 )
 from benchmark_runner.records.table import read_measured
 from benchmark_runner.statistics.metrics import BY_NAME
@@ -48,16 +43,14 @@ def latency_rows(
     """A row an engine of the campaign, also for those without a measurement; unit is (factor from ms, name)."""
     scale, unit_name = unit
     results = Results(statistics)
-    colours, markers = engine_colours(statistics["engines"]), engine_markers(statistics["engines"])
     rows = []
-    for engine in in_order(statistics["engines"]):
+    for engine, colour, marker in with_signs(statistics["engines"]):
         name = engine["name"]
         launches = [launch.dropna(subset=[metric]) for _, launch in here[here["engine"] == name].groupby("block")]
         lanes = [list(launch[metric] * scale) for launch in launches]
         if not any(lanes):
             why = engine["reason"] or results.metric(name, place, metric)["reason"] or engine["status"]
-            reason = f"no measurement: {why}"
-            rows.append(Row(name, "", colours[name], markers[name], absent=reason))
+            rows.append(Row(name, "", colour, marker, absent=f"no measurement: {why}"))
             continue
         estimate = scaled_estimate(results.estimate(name, place, metric), scale)
         counts = sorted({len(lane) for lane in lanes})
@@ -65,7 +58,7 @@ def latency_rows(
         note = STRUCK if is_struck(engine) else f"{plural(len(lanes), 'launch')} of {each}"
         flagged = [list(launch.loc[launch["outlier"], metric] * scale) for launch in launches]
         words = _words(estimate, unit_name)
-        rows.append(Row(name, note, colours[name], markers[name], lanes, flagged, estimate, words))
+        rows.append(Row(name, note, colour, marker, lanes, flagged, estimate, words))
     return rows
 
 
@@ -143,14 +136,10 @@ def _explanation(statistics: Mapping[str, Any]) -> str:
 
 def main(argv: Sequence[str]) -> int:
     """Draw latency_comparison.png."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.plots.latency", description=main.__doc__)
-    parser.add_argument("--statistics", type=Path, required=True)
-    parser.add_argument("--iterations", type=Path, required=True, help="iterations.parquet")
-    parser.add_argument("--out", type=Path, required=True)
+    parser = command("plots.latency", main.__doc__, "statistics", "iterations", out="latency_comparison.png")
     options = parser.parse_args(argv)
-    with style():
-        save_png(draw(read_json(options.statistics), read_measured(options.iterations, COLUMNS)), options.out)
-    return os.EX_OK
+    statistics, iterations = read_json(options.statistics), read_measured(options.iterations, COLUMNS)
+    return draw_and_save(lambda: draw(statistics, iterations), options.out)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from benchmark_runner.display import significant
-from benchmark_runner.plots.style import INK, MUTED, vertical_grid, wrapped
+from benchmark_runner.display import STRUCK, plural, significant
+from benchmark_runner.plots.style import INK, MUTED, headline, is_struck, new_figure, with_signs, wrapped
 
 LANE_INCHES: Final = 0.075
 INTERVAL_INCHES: Final = 0.30  # the lane of the estimate, below those of the launches
@@ -23,6 +24,12 @@ NOTE_LINE_INCHES: Final = 0.16
 LOG_FROM_RATIO: Final = 6.0
 LOG_SPARSE_FROM_RATIO: Final = 40.0  # from here on labels at 2 and 5 would run into each other
 MARGIN_SHARE: Final = 0.06
+# A figure of one or two panels: a share of its width, or inches.
+HEAD_INCHES: Final = 1.35
+FOOT_INCHES: Final = 0.5
+AXES_LEFT: Final = (0.185, 0.62)
+WIDE_AXES: Final = 0.62
+NARROW_AXES: Final = 0.26
 MARK_EDGE: Final[dict[str, Any]] = {"markeredgecolor": "white", "markeredgewidth": 0.3}
 FLAGGED_EDGE: Final[dict[str, Any]] = {"markeredgewidth": 1.2}
 
@@ -81,7 +88,8 @@ def draw_rows(axes: Axes, rows: Sequence[Row], *, names: bool, from_zero: bool =
     """Draw the rows from the top down; names says whether the engines' names stand at the left."""
     values = [value for row in rows for value in row.values]
     _scale(axes, values, from_zero)
-    vertical_grid(axes)
+    axes.grid(visible=True, axis="x")
+    axes.tick_params(axis="both", length=0)
     axes.set_ylim(rows_inches(rows), 0)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -97,16 +105,9 @@ def draw_rows(axes: Axes, rows: Sequence[Row], *, names: bool, from_zero: bool =
 
 def _draw_row(axes: Axes, row: Row, top: float) -> None:
     if row.absent is not None:
-        axes.text(
-            0.01,
-            top + row.inches / 2,
-            wrapped(row.absent, 52, 3),
-            transform=axes.get_yaxis_transform(),
-            color=MUTED,
-            va="center",
-            fontsize=8,
-            style="italic",
-        )
+        soft: dict[str, Any] = {"color": MUTED, "va": "center", "fontsize": 8, "style": "italic"}
+        middle = top + row.inches / 2
+        axes.text(0.01, middle, wrapped(row.absent, 52, 3), transform=axes.get_yaxis_transform(), **soft)
         return
     lanes_top = top + (row.inches - row.marks_inches) / 2
     _draw_lanes(axes, row, lanes_top)
@@ -122,15 +123,8 @@ def _draw_lanes(axes: Axes, row: Row, lanes_top: float) -> None:
         flagged = set(row.flagged[lane]) if row.flagged else set()
         kept = [value for value in found if value not in flagged]
         for values, marker, line in ((kept, row.marker, MARK_EDGE), (sorted(flagged), "x", FLAGGED_EDGE)):
-            heights = [height] * len(values)
-            sign: dict[str, Any] = {
-                "linestyle": "none",
-                "marker": marker,
-                "markersize": 4.0,
-                "color": row.colour,
-                "alpha": 0.85,
-            }
-            axes.plot(values, heights, **sign, **line)
+            sign: dict[str, Any] = {"marker": marker, "markersize": 4.0, "color": row.colour, "alpha": 0.85}
+            axes.plot(values, [height] * len(values), linestyle="none", **sign, **line)
 
 
 def _draw_estimate(axes: Axes, row: Row, height: float) -> None:
@@ -139,15 +133,8 @@ def _draw_estimate(axes: Axes, row: Row, height: float) -> None:
         bounds = [row.estimate.low, row.estimate.high]
         axes.plot(bounds, [height, height], color=INK, linewidth=1.6, solid_capstyle="butt")
         axes.plot(bounds, [height, height], linestyle="none", marker="|", markersize=7, color=INK, markeredgewidth=1.6)
-    axes.plot(
-        [row.estimate.point],
-        [height],
-        marker="D",
-        markersize=6,
-        color=row.colour,
-        markeredgecolor=INK,
-        markeredgewidth=0.9,
-    )
+    diamond: dict[str, Any] = {"marker": "D", "markersize": 6, "markeredgecolor": INK, "markeredgewidth": 0.9}
+    axes.plot([row.estimate.point], [height], color=row.colour, **diamond)
 
 
 def _write(axes: Axes, x: float, top: float, strong: str, soft: str, *, align: str) -> None:
@@ -196,3 +183,57 @@ def absent_reason(statistics: Mapping[str, Any], engine: str, metric: str) -> st
         if cell["engine"] == engine and cell["case"] is None and found is not None and found["reason"]:
             return f"no measurement: {found['reason'].removeprefix('not measured: ')}"
     return f"no measurement: {own['status']}"
+
+
+def usage_rows(
+    statistics: Mapping[str, Any],
+    metric: str,
+    scale: float,
+    in_words: Callable[[Mapping[str, Any], Sequence[float]], tuple[str, str]],
+) -> list[Row]:
+    """A row an engine, each lane one workload's launches; in_words gives an engine's figures and what else is noted."""
+    rows = []
+    for engine, colour, marker in with_signs(statistics["engines"]):
+        name = engine["name"]
+        lanes = [[scale * value for value in lane] for lane in launch_values(statistics, name, metric).values()]
+        if not any(lanes):
+            rows.append(Row(name, "", colour, marker, absent=absent_reason(statistics, name, metric)))
+            continue
+        values = sorted(value for lane in lanes for value in lane)
+        words, more = in_words(engine, values)
+        note = STRUCK if is_struck(engine) else f"{plural(len(values), 'launch')}{more}"
+        rows.append(Row(name, note, colour, marker, lanes, words=words))
+    return rows
+
+
+@dataclass(frozen=True)
+class UsagePanel:
+    """What launches used of something; bars is how much there is or should be, by engine."""
+
+    title: str
+    rows: Sequence[Row]
+    bars: Mapping[str, float]
+
+
+def draw_usage(title: str, words: str, panels: Sequence[UsagePanel], bar_colour: str) -> Figure:
+    """A figure of one or two panels side by side."""
+    inches = max(rows_inches(panel.rows) for panel in panels)
+    height = HEAD_INCHES + inches + FOOT_INCHES
+    figure = new_figure(height)
+    headline(figure, title, words)
+    width = WIDE_AXES if len(panels) == 1 else NARROW_AXES
+    for left, panel in zip(AXES_LEFT, panels, strict=False):
+        axes = figure.add_axes((left, FOOT_INCHES / height, width, inches / height))
+        axes.set_title(panel.title)
+        draw_rows(axes, panel.rows, names=left == AXES_LEFT[0], from_zero=True)
+        _draw_bars(axes, panel, bar_colour)
+    return figure
+
+
+def _draw_bars(axes: Axes, panel: UsagePanel, colour: str) -> None:
+    top = 0.0
+    for row in panel.rows:
+        if (bar := panel.bars.get(row.name)) is not None:
+            axes.barh(top + row.inches / 2, bar, height=row.inches * 0.62, color=colour, zorder=0.5)
+            axes.plot([bar, bar], [top + row.inches * 0.19, top + row.inches * 0.81], color=INK, linewidth=0.9)
+        top += row.inches

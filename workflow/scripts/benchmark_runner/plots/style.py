@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import matplotlib
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -55,24 +55,28 @@ def tint(colour: str, share: float) -> str:
     return "#" + "".join(f"{round(channel + (255 - channel) * share):02x}" for channel in channels)
 
 
+def _by_place(engines: Sequence[Mapping[str, Any]], signs: Sequence[str], twin: Callable[[str], str]) -> dict[str, str]:
+    """A sign for each engine by its place among those that are no control; a control has the twin of its own's."""
+    own = [engine["name"] for engine in engines if engine["control_of"] is None]
+    found = {name: signs[place % len(signs)] for place, name in enumerate(own)}
+    controls = {engine["name"]: engine["control_of"] for engine in engines if engine["control_of"] is not None}
+    return found | {name: twin(found.get(of, signs[0])) for name, of in controls.items()}
+
+
 def engine_colours(engines: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Colour of each engine of the campaign, by its place in it; a control is a lighter twin of what it controls."""
-    own = [engine["name"] for engine in engines if engine["control_of"] is None]
-    colours = {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(own)}
-    for engine in engines:
-        if engine["control_of"] is not None:
-            colours[engine["name"]] = tint(colours.get(engine["control_of"], PALETTE[0]), CONTROL_TINT)
-    return colours
+    return _by_place(engines, PALETTE, lambda colour: tint(colour, CONTROL_TINT))
 
 
 def engine_markers(engines: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Marker of each engine, so that colour is never the only sign; a control has its twin's."""
-    own = [engine["name"] for engine in engines if engine["control_of"] is None]
-    markers = {name: MARKERS[place % len(MARKERS)] for place, name in enumerate(own)}
-    for engine in engines:
-        if engine["control_of"] is not None:
-            markers[engine["name"]] = markers.get(engine["control_of"], MARKERS[0])
-    return markers
+    return _by_place(engines, MARKERS, lambda marker: marker)
+
+
+def with_signs(engines: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str, str]]:
+    """(engine, colour, marker) of each engine in order."""
+    colours, markers = engine_colours(engines), engine_markers(engines)
+    return [(engine, colours[engine["name"]], markers[engine["name"]]) for engine in in_order(engines)]
 
 
 def is_struck(engine: Mapping[str, Any]) -> bool:
@@ -131,18 +135,19 @@ def style() -> Any:
     return matplotlib.rc_context(RC)
 
 
-def vertical_grid(axes: Axes) -> None:
-    """Light lines at the ticks of the value axis only."""
-    axes.grid(visible=True, axis="x")
-    axes.tick_params(axis="both", length=0)
-
-
 def save_png(figure: Figure, path: Path) -> None:
     """Write the figure atomically, without the library's version and without a date: same data, same bytes."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     with written_whole(path) as partial:
         partial.write_bytes(content.getvalue())
+
+
+def draw_and_save(draw: Callable[[], Figure], path: Path) -> int:
+    """What the command of each plot does with its drawing; gives back its exit status."""
+    with style():
+        save_png(draw(), path)
+    return os.EX_OK
 
 
 def by_workload_and_case(cells: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
@@ -17,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
+from benchmark_runner.commands import command
 from benchmark_runner.display import significant
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
@@ -24,14 +22,11 @@ from benchmark_runner.plots.style import (
     INK,
     MUTED,
     by_workload_and_case,
-    engine_colours,
-    engine_markers,
+    draw_and_save,
     headline,
-    in_order,
     new_figure,
-    save_png,
     shown_name,
-    style,
+    with_signs,
     wrapped,
 )
 from benchmark_runner.records.table import read_measured
@@ -70,17 +65,15 @@ def position_series(
     statistics: Mapping[str, Any], performance: Mapping[str, Any], workload: str, case: str
 ) -> list[Series]:
     """Decode rate by place of the token in the answer, an engine a line."""
-    colours, markers = engine_colours(statistics["engines"]), engine_markers(statistics["engines"])
     found = []
-    for engine in in_order(statistics["engines"]):
+    for engine, colour, marker in with_signs(statistics["engines"]):
         points = [
             (float(entry["position"]), *_bounds(entry["tokens_per_s"]))
             for entry in performance["decode_by_position"]
             if (entry["engine"], entry["workload"], entry["case"]) == (engine["name"], workload, case)
         ]
         if points:
-            ordered = sorted(points, key=itemgetter(0))
-            found.append(Series(shown_name(engine), colours[engine["name"]], markers[engine["name"]], ordered))
+            found.append(Series(shown_name(engine), colour, marker, sorted(points, key=itemgetter(0))))
     return found
 
 
@@ -89,14 +82,13 @@ def prompt_series(
 ) -> list[Series]:
     """A rate by prompt length over the cases of one workload, an engine a line."""
     results = Results(statistics)
-    colours, markers = engine_colours(statistics["engines"]), engine_markers(statistics["engines"])
     found = []
-    for engine in in_order(statistics["engines"]):
+    for engine, colour, marker in with_signs(statistics["engines"]):
         name, cases = engine["name"], [case for place, case in lengths if place == workload]
         estimates = [(lengths[workload, case], results.estimate(name, Cell(workload, case), metric)) for case in cases]
         points = [(float(tokens), *_bounds(estimate)) for tokens, estimate in estimates if estimate is not None]
         if points:
-            found.append(Series(shown_name(engine), colours[name], markers[name], sorted(points, key=itemgetter(0))))
+            found.append(Series(shown_name(engine), colour, marker, sorted(points, key=itemgetter(0))))
     return found
 
 
@@ -157,9 +149,8 @@ def draw_lines(axes: Axes, series: Sequence[Series], x_label: str, *, labelled: 
     axes.tick_params(length=0)
     axes.set_xlabel(x_label)
     if not series:
-        axes.text(
-            0.5, 0.5, "no engine was measured here", transform=axes.transAxes, ha="center", color=MUTED, style="italic"
-        )
+        soft: dict[str, Any] = {"ha": "center", "color": MUTED, "style": "italic"}
+        axes.text(0.5, 0.5, "no engine was measured here", transform=axes.transAxes, **soft)
         axes.set_xticks([])
         axes.set_yticks([])
         return
@@ -236,16 +227,12 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
 
 def main(argv: Sequence[str]) -> int:
     """Draw throughput_scaling.png."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.plots.throughput", description=main.__doc__)
-    parser.add_argument("--statistics", type=Path, required=True)
-    parser.add_argument("--performance", type=Path, required=True)
-    parser.add_argument("--iterations", type=Path, required=True, help="iterations.parquet")
-    parser.add_argument("--out", type=Path, required=True)
+    out = "throughput_scaling.png"
+    parser = command("plots.throughput", main.__doc__, "statistics", "performance", "iterations", out=out)
     options = parser.parse_args(argv)
     statistics, performance = read_json(options.statistics), read_json(options.performance)
-    with style():
-        save_png(draw(statistics, performance, read_measured(options.iterations, COLUMNS)), options.out)
-    return os.EX_OK
+    iterations = read_measured(options.iterations, COLUMNS)
+    return draw_and_save(lambda: draw(statistics, performance, iterations), options.out)
 
 
 if __name__ == "__main__":

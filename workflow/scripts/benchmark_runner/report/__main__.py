@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from benchmark_runner.commands import command
 from benchmark_runner.configuration.resolve import resolve
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_text_atomic
@@ -25,11 +25,9 @@ DOCUMENTS = ("plan", "summary", "statistics", "performance", "business", "enviro
 
 def main(argv: Sequence[str]) -> int:
     """Write the campaign's report as one file that needs no network."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.report", description=main.__doc__)
-    for name in (*DOCUMENTS, "iterations", "reproduction", "out"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    read = (*DOCUMENTS, "iterations", "reproduction", "raw")
+    parser = command("report", main.__doc__, *read, out="report.html")
     parser.add_argument("--fidelity", type=Path, nargs="*", default=[], help="fidelity/<engine>.json of each engine")
-    parser.add_argument("--raw", type=Path, nargs="+", required=True, help="raw_data/<engine>.json of each engine")
     parser.add_argument("--plots", type=Path, nargs="*", default=[], help="the PNGs; their names are their kinds")
     parser.add_argument("--comprehensive", type=Path, help="configuration that a quick look points to")
     options = parser.parse_args(argv)
@@ -48,9 +46,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _resolved(path: Path | None) -> dict[str, Any] | None:
-    if path is None:
-        return None
-    return resolve(yaml.safe_load(path.read_text(encoding="utf-8")), [path])
+    return None if path is None else resolve(yaml.safe_load(path.read_text(encoding="utf-8")), [path])
 
 
 if __name__ == "__main__":

@@ -1,27 +1,23 @@
-"""Tables about the campaign itself: engines without a result, launches, other identities, environment."""
+"""Tables about the campaign itself: engines without a result, settings, launches, other identities, environment."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, bytes_text, milliseconds, plural
 from benchmark_runner.environment.gpu import gpu_name
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import engine_cell
-from benchmark_runner.report.tables import Column, Table, TableCell, text_or_absent
+from benchmark_runner.report.tables import Table, TableCell, heads, number, prose, text_or_absent
+from benchmark_runner.statistics.settings import alike_workloads, shown
 
 DIGEST_DIGITS: Final = 12  # of a SHA-256 shown to people; the file has it whole
 
 
 def without_result(inputs: ReportInputs) -> Table:
     """Engines that failed in part or altogether, with the reason and what helps."""
-    columns = [
-        Column("Engine"),
-        Column("Status"),
-        Column("Launches"),
-        Column("Why", prose=True),
-        Column("What helps", prose=True),
-    ]
+    columns = heads("Engine", "Status", "Launches", prose("Why"), prose("What helps"))
     rows = [
         [
             engine_cell(inputs, engine["name"]),
@@ -36,10 +32,39 @@ def without_result(inputs: ReportInputs) -> Table:
     return Table("Engines without a full result", columns, rows, empty="Every launch of every engine ended well.")
 
 
+def settings(inputs: ReportInputs) -> list[Table]:
+    """A table for all workloads in which the settings are the same: a row a setting, a column an engine."""
+    by_workload = inputs.statistics["engine_settings"]
+    return [_settings(workloads, alike) for workloads, alike in alike_workloads(by_workload)]
+
+
+def _settings(workloads: Sequence[str], alike: Sequence[Document]) -> Table:
+    engines = list(alike[0]["values"])
+    rows = [
+        [
+            TableCell(entry["label"], entry["source"]),
+            _likeness(entry),
+            *(TableCell(shown(entry["values"][engine])) for engine in engines),
+        ]
+        for entry in alike
+    ]
+    return Table(f"Settings in {', '.join(workloads)}", heads("Setting", "Alike", *engines), rows)
+
+
+def _likeness(entry: Document) -> TableCell:
+    """Whether engines differ; where one does not tell its value, no more is said than that of the others."""
+    values = entry["values"].values()
+    if entry["differs"]:
+        return TableCell("differs", tone="perhaps")
+    if None in values:
+        return TableCell("not known of all", tone="open")
+    return TableCell("same", tone="sure") if len(set(values)) == 1 else TableCell("counted above", tone="open")
+
+
 def launches(inputs: ReportInputs) -> Table:
     """Every launch in the order in which they ran."""
-    columns = [Column("No.", number=True), Column("Engine"), Column("Workload"), Column("Block", number=True)]
-    columns += [Column("Status"), Column("Started (UTC)"), Column("Took", number=True), Column("Remarks", prose=True)]
+    columns = heads(number("No."), "Engine", "Workload", number("Block"))
+    columns += heads("Status", "Started (UTC)", number("Took"), prose("Remarks"))
     rows = [
         [
             TableCell(str(record["position"]), value=float(record["position"])),
@@ -64,7 +89,7 @@ def _remarks(record: Document) -> str:
 
 def not_part(inputs: ReportInputs) -> Table:
     """Launches in the results folder that belong to another configuration; they are in none of the figures."""
-    columns = [Column("Engine"), Column("Workload"), Column("Identity"), Column("Launches", number=True)]
+    columns = heads("Engine", "Workload", "Identity", number("Launches"))
     rows = [
         [
             engine_cell(inputs, document["engine"]),
@@ -101,7 +126,7 @@ def machine(inputs: ReportInputs) -> Table:
         ("Processor flags", cpu["flags"], ""),
     ]
     rows = [[TableCell(words), _fact(words, value, document["absent"].get(key))] for words, value, key in named]
-    return Table("The machine", [Column("What"), Column("Here", prose=True)], rows)
+    return Table("The machine", heads("What", prose("Here")), rows)
 
 
 def _fact(words: str, value: Any, reason: str | None) -> TableCell:
@@ -122,24 +147,17 @@ def software(inputs: ReportInputs) -> Table:
     document = inputs.environment
     workflow = document["workflow"]
     unlike = [package["name"] for package in workflow["packages"] if not package["as_locked"]]
-    rows = [
-        [TableCell("Workflow"), TableCell(_commit(workflow))],
-        [TableCell("Python"), TableCell(f"{document['python']['implementation']} {document['python']['version']}")],
-        [
-            TableCell("Packages"),
-            TableCell(
-                f"{plural(len(workflow['packages']), 'package')} of the lock"
-                + (f"; not as locked: {', '.join(unlike)}" if unlike else ", all as locked")
-            ),
-        ],
-        [TableCell("Model"), TableCell(_model(document["model"]))],
-        *([TableCell(f"Engine {engine['engine']}"), TableCell(_build(engine))] for engine in document["engines"]),
-        *(
-            [TableCell(f"Variable {name}"), TableCell(value)]
-            for name, value in document["environment_variables"].items()
-        ),
+    as_locked = f"; not as locked: {', '.join(unlike)}" if unlike else ", all as locked"
+    here = [
+        ("Workflow", _commit(workflow)),
+        ("Python", f"{document['python']['implementation']} {document['python']['version']}"),
+        ("Packages", f"{plural(len(workflow['packages']), 'package')} of the lock{as_locked}"),
+        ("Model", _model(document["model"])),
+        *((f"Engine {engine['engine']}", _build(engine)) for engine in document["engines"]),
+        *((f"Variable {name}", value) for name, value in document["environment_variables"].items()),
     ]
-    return Table("The software", [Column("What"), Column("Here", prose=True)], rows)
+    rows = [[TableCell(what), TableCell(words)] for what, words in here]
+    return Table("The software", heads("What", prose("Here")), rows)
 
 
 def _commit(workflow: Document) -> str:

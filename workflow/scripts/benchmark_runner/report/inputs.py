@@ -1,18 +1,29 @@
-"""What the report is made from: the campaign's files, read once."""
+"""What the report is made from: the campaign's files, read once, and the words of workflow/report/wording.yaml."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Final
 
 import pandas as pd
+import yaml
 
 from benchmark_runner.plots.style import engine_colours, in_order
 from benchmark_runner.statistics.results import Results
 
 Document = Mapping[str, Any]
+
+TEMPLATE_FOLDER: Final = Path(__file__).resolve().parents[3] / "report"
+
+
+@cache
+def wording() -> dict[str, Any]:
+    """Legends, captions and the glossary."""
+    content: dict[str, Any] = yaml.safe_load((TEMPLATE_FOLDER / "wording.yaml").read_text(encoding="utf-8"))
+    return content
 
 
 @dataclass(frozen=True)

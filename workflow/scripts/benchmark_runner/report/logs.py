@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import os
 import statistics
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.commands import command
 from benchmark_runner.display import bytes_text, milliseconds, plural
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, read_json_lines, write_text_atomic
@@ -38,12 +39,8 @@ NO_TIME: Final = "-" * 24  # as wide as a time; an event whose time nobody recor
 
 def main(argv: Sequence[str]) -> int:
     """Write both logs from the plan, the raw data and the launches' metrics.jsonl."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.report.logs", description=main.__doc__)
-    parser.add_argument("--plan", type=Path, required=True)
-    parser.add_argument("--raw", type=Path, nargs="+", required=True, help="raw_data/<engine>.json of each engine")
-    parser.add_argument("--benchmark-log", type=Path, required=True)
-    parser.add_argument("--system-metrics-log", type=Path, required=True)
-    options = parser.parse_args(argv)
+    made = {"benchmark_log": "benchmark.log", "system_metrics_log": "system_metrics.log"}
+    options = command("report.logs", main.__doc__, "plan", "raw", **made).parse_args(argv)
     plan = read_json(options.plan)
     records = [_without_tokens(*launch) for path in options.raw for launch in each_launch(path)]
     write_text_atomic(options.benchmark_log, "".join(f"{line}\n" for line in benchmark_log(plan, records)))
@@ -86,12 +83,8 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[str]:
 
 def _builds(records: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Each build once, however many launches used it."""
-    found = {}
-    for record in records:
-        build = record["build"]
-        if build is not None and build.get("built_at"):
-            found[(build["adapter"], build["built_at"])] = build
-    return list(found.values())
+    builds = [record["build"] for record in records if record["build"] is not None]
+    return list({(one["adapter"], one["built_at"]): one for one in builds if one.get("built_at")}.values())
 
 
 def _build_event(build: Mapping[str, Any]) -> tuple[datetime.datetime, str]:
@@ -149,9 +142,7 @@ def _missing(plan: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> I
 
 
 def _closing(plan: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> str:
-    counts: dict[str, int] = {}
-    for record in records:
-        counts[record["status"]] = counts.get(record["status"], 0) + 1
+    counts = Counter(record["status"] for record in records)
     told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "none"
     time = _stamp(max(_utc(record["ended_at"]) for record in records)) if records else NO_TIME
     return f"{time} INFO  {len(records)} of {len(plan['order'])} launches have ended: {told}"

@@ -5,15 +5,14 @@ from __future__ import annotations
 from benchmark_runner.display import significant
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence, engine_cell
-from benchmark_runner.report.tables import Column, Table, TableCell, text_or_absent
+from benchmark_runner.report.tables import Table, TableCell, heads, number, prose, text_or_absent
 
 
 def cost(inputs: ReportInputs) -> Table:
     """Dollars per million output tokens where a price is known; cost_words says why it is not known elsewhere."""
-    columns = [Column("Engine"), Column("Where"), Column("Output tokens/s", number=True)]
-    columns += [Column("USD per million output tokens", number=True, hint="at full utilisation")]
-    columns += [Column("At your utilisation", number=True), Column("Price an hour", number=True)]
-    columns.append(Column("Price of", prose=True))
+    columns = heads("Engine", "Where", number("Output tokens/s"))
+    columns += [number("USD per million output tokens", "at full utilisation")]
+    columns += [number("At your utilisation"), number("Price an hour"), prose("Price of")]
     rows = [_cost_row(inputs, row) for row in inputs.business["costs"] if row["price"] is not None]
     return Table(inputs.business["basis"]["formula"], columns, rows, empty="No cost in dollars is known.")
 
@@ -61,7 +60,7 @@ def break_even(inputs: ReportInputs) -> list[str]:
 
 def risk(inputs: ReportInputs) -> list[Table]:
     """Dated facts about each engine's project."""
-    columns = [Column("Fact"), Column("What is known", prose=True), Column("As of"), Column("Source", prose=True)]
+    columns = heads("Fact", prose("What is known"), "As of", prose("Source"))
     tables = []
     for engine in inputs.business["risk"]:
         rows = [

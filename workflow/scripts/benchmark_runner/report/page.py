@@ -14,10 +14,9 @@ import jinja2
 import vl_convert
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.report import campaign, charts, money, overview, results, settings
-from benchmark_runner.report.inputs import ReportInputs
+from benchmark_runner.report import campaign, charts, money, overview, results
+from benchmark_runner.report.inputs import TEMPLATE_FOLDER, ReportInputs, wording
 from benchmark_runner.report.results import as_sentence
-from benchmark_runner.report.wording import TEMPLATE_FOLDER, wording
 from benchmark_runner.statistics.wording import VERDICTS
 
 
@@ -82,7 +81,7 @@ def context(inputs: ReportInputs) -> dict[str, Any]:
         "script_sources": " ".join(map(_source, scripts)),
         "plots": plots_with_words(inputs.plots),
         "fidelity": results.fidelity(inputs),
-        "settings": settings.tables(inputs),
+        "settings": campaign.settings(inputs),
         "control_words": control_words,
         "control": control_table,
         "warnings": results.warnings(inputs),
@@ -121,11 +120,7 @@ def _charts(inputs: ReportInputs) -> dict[str, Any]:
     if inputs.iterations.empty:
         return {"distribution": None, "decode": None, "each_iteration": True}
     distribution, each_iteration = charts.distribution_chart(inputs)
-    return {
-        "distribution": distribution,
-        "decode": charts.decode_chart(inputs),
-        "each_iteration": each_iteration,
-    }
+    return {"distribution": distribution, "decode": charts.decode_chart(inputs), "each_iteration": each_iteration}
 
 
 def plots_with_words(plots: Mapping[str, bytes]) -> list[dict[str, str]]:

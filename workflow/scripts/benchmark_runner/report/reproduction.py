@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from benchmark_runner.commands import command
 from benchmark_runner.display import estimate_text, fenced, markdown, markdown_code
 from benchmark_runner.environment.gpu import gpu_name
 from benchmark_runner.errors import exit_status
@@ -39,10 +38,8 @@ MUST_MATCH: Final = (
 
 def main(argv: Sequence[str]) -> int:
     """Write reproduction.md from the plan, the environment and the statistics."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.report.reproduction", description=main.__doc__)
-    for name in ("plan", "environment", "statistics", "out"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    options = parser.parse_args(argv)
+    read = ("plan", "environment", "statistics")
+    options = command("report.reproduction", main.__doc__, *read, out="reproduction.md").parse_args(argv)
     text = reproduction(read_json(options.plan), read_json(options.environment), read_json(options.statistics))
     write_text_atomic(options.out, text)
     return os.EX_OK
@@ -161,9 +158,7 @@ def _what_to_expect(statistics: Mapping[str, Any]) -> Iterator[str]:
     yield "| engine | workload | case | metric | here |"
     yield "| --- | --- | --- | --- | --- |"
     for cell in statistics["cells"]:
-        for name in EXPECTED_METRICS:
-            if cell["case"] is None:
-                continue
+        for name in EXPECTED_METRICS if cell["case"] is not None else ():
             numbers = cell["metrics"][name]
             estimate = results.estimate(cell["engine"], Cell(cell["workload"], cell["case"]), name)
             shown = f"not known: {markdown(numbers['reason'])}"

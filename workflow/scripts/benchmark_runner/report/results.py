@@ -7,7 +7,7 @@ from typing import Final
 from benchmark_runner.display import ABSENT, STRUCK, TIMES, estimate_parts, plural, significant
 from benchmark_runner.performance.ranking import LATENCY as PRIMARY_METRIC
 from benchmark_runner.report.inputs import Document, ReportInputs
-from benchmark_runner.report.tables import Column, Table, TableCell, text_or_absent
+from benchmark_runner.report.tables import Table, TableCell, heads, number, prose, text_or_absent
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.wording import VERDICTS
@@ -24,6 +24,11 @@ ALTERNATIVES: Final = {
     "welch_t": "by Welch's t test alone",
 }
 FIDELITY_TONES: Final = {"pass": "sure", "rounding": "sure", "fail": "bad"}
+CONTROL_CELLS: Final = {
+    None: TableCell("not testable", tone="open"),
+    True: TableCell("yes: all verdicts allow for it", tone="bad"),
+    False: TableCell("no, as it should be", tone="sure"),
+}
 
 
 def engine_cell(inputs: ReportInputs, name: str) -> TableCell:
@@ -33,29 +38,22 @@ def engine_cell(inputs: ReportInputs, name: str) -> TableCell:
 
 def comparison(inputs: ReportInputs) -> Table:
     """One row an engine and test case; every column can be sorted."""
-    columns = [Column("Engine"), Column("Workload")]
-    columns += [Column(metric.short, number=True) for metric in TABLE_METRICS]
-    columns += [Column("Ratio", number=True, hint="to the baseline"), Column("Verdict")]
-    columns += [
-        Column("Memory", number=True, hint="peak"),
-        Column("Fidelity"),
-        Column("Spread", number=True, hint="CV"),
+    columns = heads("Engine", "Workload", *(number(metric.short) for metric in TABLE_METRICS))
+    columns += heads(number("Ratio", "to the baseline"), "Verdict", number("Memory", "peak"), "Fidelity")
+    columns += [number("Spread", "CV"), number("Load"), number("Launches")]
+    rows = [
+        _comparison_row(inputs, engine, workload, case["name"])
+        for workload in inputs.plan["workloads"]
+        for case in workload["cases"]
+        for engine in inputs.engines
     ]
-    columns += [Column("Load", number=True), Column("Launches", number=True)]
-    rows = []
-    for workload in inputs.plan["workloads"]:
-        for case in workload["cases"]:
-            rows += [_comparison_row(inputs, engine, workload, case["name"]) for engine in inputs.engines]
+    # Flagged iterations are left out of the figures alone; verdicts always come from all of them.
+    without = " without flagged outliers" if inputs.statistics["settings"]["remove_outliers"] else ""
     caption = (
-        f"Typical values over launches{_without(inputs)}; the softer line is the {inputs.level} interval. The baseline "
+        f"Typical values over launches{without}; the softer line is the {inputs.level} interval. The baseline "
         f"is {inputs.plan['campaign']['baseline']}; the ratio is in end-to-end latency. Press a heading to sort."
     )
     return Table(caption, columns, rows, sortable=True, empty="No engine is part of this campaign.")
-
-
-def _without(inputs: ReportInputs) -> str:
-    """Says so where flagged iterations are left out of the figures; verdicts always come from all of them."""
-    return " without flagged outliers" if inputs.statistics["settings"]["remove_outliers"] else ""
 
 
 def _comparison_row(inputs: ReportInputs, engine: Document, workload: Document, case: str) -> list[TableCell]:
@@ -103,11 +101,9 @@ def _ratio_cell(ratio: Document | None) -> TableCell:
 
 def _against_baseline(inputs: ReportInputs, engine: str, place: Cell) -> Document | None:
     """The comparison of an engine with the baseline on the primary metric, the control's included."""
-    for one in inputs.statistics["comparisons"]:
-        same_place = (one["workload"], one["case"], one["metric"]) == (place.workload, place.case, PRIMARY_METRIC)
-        if same_place and (one["engine"], one["reference"]) == (engine, inputs.plan["campaign"]["baseline"]):
-            return dict(one)
-    return None
+    wanted = (place.workload, place.case, PRIMARY_METRIC, engine, inputs.plan["campaign"]["baseline"])
+    keys = ("workload", "case", "metric", "engine", "reference")
+    return next((one for one in inputs.statistics["comparisons"] if tuple(one[key] for key in keys) == wanted), None)
 
 
 def verdict_cell(one: Document, below: str | None = None) -> TableCell:
@@ -133,24 +129,17 @@ def verdict_tables(inputs: ReportInputs) -> tuple[list[Table], list[Table]]:
         elif found["kind"] == "exploratory":
             others.setdefault(found["metric"], []).append(found)
     labels = inputs.statistics["metrics"]
+    captions = {f"{workload}, {case}: end-to-end latency": rows for (workload, case), rows in primary.items()}
     return (
-        [
-            _verdicts(inputs, f"{workload}, {case}: end-to-end latency", rows)
-            for (workload, case), rows in primary.items()
-        ],
+        [_verdicts(inputs, caption, rows) for caption, rows in captions.items()],
         [_verdicts(inputs, labels[metric]["label"], rows, where=True) for metric, rows in others.items()],
     )
 
 
 def _verdicts(inputs: ReportInputs, caption: str, found: list[Document], *, where: bool = False) -> Table:
-    columns = [
-        Column("Pair"),
-        Column("Verdict"),
-        Column("Ratio", number=True, hint="times as good"),
-        Column("In words", prose=True),
-    ]
-    columns.append(Column("What would change it", prose=True))
-    columns.append(Column("Corrected p", number=True, hint="t test by Holm; the exact test beside it by Bonferroni"))
+    columns = heads("Pair", "Verdict", number("Ratio", "times as good"), prose("In words"))
+    columns += [prose("What would change it")]
+    columns += [number("Corrected p", "t test by Holm; the exact test beside it by Bonferroni")]
     rows = []
     for one in found:
         place = f"{one['workload']}, {one['case']}" if one["case"] is not None else one["workload"]
@@ -170,10 +159,7 @@ def _verdicts(inputs: ReportInputs, caption: str, found: list[Document], *, wher
 def what_would_change(one: Document) -> str:
     """Other analyses of the same pair that end in another verdict, each with it."""
     sensitivity = one["sensitivity"]
-    answers = {
-        **sensitivity["other_tests"],
-        **{name: sensitivity[name] for name in ("without_outliers", "without_events")},
-    }
+    answers = {**sensitivity["other_tests"], **sensitivity}
     found = [f"{ALTERNATIVES[name]}: {_verdict_words(answers[name])}" for name in sensitivity["changed_by"]]
     alone = one["against_baseline"]
     if alone is not None and (alone["verdict"], alone["faster"]) != (one["verdict"], one["faster"]):
@@ -215,25 +201,18 @@ def control(inputs: ReportInputs) -> tuple[str, Table | None]:
     """(what the control is and found, its table); without one the words say what that means."""
     found = inputs.statistics["control"]
     if found is None:
-        return (
-            "No control ran in this campaign, so nothing shows how large a difference this machine makes by itself.",
-            None,
-        )
+        words = "No control ran in this campaign, so nothing shows how large a difference this machine makes by itself."
+        return words, None
     rows = [
         [
             TableCell(f"{cell['workload']}, {cell['case']}"),
-            _control_verdict(cell["differs"]),
+            CONTROL_CELLS[cell["differs"]],
             _ratio_cell(cell["ratio"]),
             TableCell(as_sentence(cell["sentence"], inputs)),
         ]
         for cell in found["cells"]
     ]
-    columns = [
-        Column("Where"),
-        Column("Told from its twin"),
-        Column("Ratio", number=True),
-        Column("In words", prose=True),
-    ]
+    columns = heads("Where", "Told from its twin", number("Ratio"), prose("In words"))
     words = (
         f"{found['engine']} is the same program as {found['twin']}, launched a second time in every block. "
         "Any difference between the two is the machine's doing."
@@ -241,31 +220,15 @@ def control(inputs: ReportInputs) -> tuple[str, Table | None]:
     return words, Table("The control against its twin, end-to-end latency", columns, rows)
 
 
-def _control_verdict(differs: bool | None) -> TableCell:
-    if differs is None:
-        return TableCell("not testable", tone="open")
-    return (
-        TableCell("yes: all verdicts allow for it", tone="bad")
-        if differs
-        else TableCell("no, as it should be", tone="sure")
-    )
-
-
 def fidelity(inputs: ReportInputs) -> Table:
     """Whether each engine computes the same model."""
-    columns = [Column("Engine"), Column("Result"), Column("Compared with"), Column("Tokens checked", number=True)]
-    columns += [
-        Column("First difference"),
-        Column("Logits apart", number=True, hint="largest, mean"),
-        Column("KL", number=True, hint="mean, nats"),
-        Column("Draws"),
-        Column("Kept between requests"),
-        Column("Computes in"),
-        Column("Detail", prose=True),
-    ]
+    columns = heads("Engine", "Result", "Compared with", number("Tokens checked"), "First difference")
+    columns += heads(number("Logits apart", "largest, mean"), number("KL", "mean, nats"), "Draws")
+    columns += heads("Kept between requests", "Computes in", prose("Detail"))
     rows = []
     for found in inputs.fidelity:
         checked = found.get("tokens_checked")
+        computes_in = " on ".join(str(part) for part in (found.get("dtype"), found.get("device")) if part)
         rows.append(
             [
                 engine_cell(inputs, found["engine"]),
@@ -276,9 +239,7 @@ def fidelity(inputs: ReportInputs) -> Table:
                 *_logits_cells(found),
                 _finding_cell(found.get("sampling")),
                 _finding_cell(found.get("reuse")),
-                TableCell(
-                    " on ".join(str(part) for part in (found.get("dtype"), found.get("device")) if part) or ABSENT
-                ),
+                TableCell(computes_in or ABSENT),
                 text_or_absent(found.get("reason")),
             ]
         )
@@ -313,7 +274,7 @@ def _first_difference(found: Document) -> str:
 
 def warnings(inputs: ReportInputs) -> Table:
     """Everything that could be wrong, the serious first, each with what helps."""
-    columns = [Column("How serious"), Column("What", prose=True), Column("What helps", prose=True)]
+    columns = heads("How serious", prose("What"), prose("What helps"))
     rows = [
         [
             TableCell(warning["severity"], tone=SEVERITY_TONES[warning["severity"]]),

@@ -18,6 +18,21 @@ class Column:
     hint: str | None = None
 
 
+def number(label: str, hint: str | None = None) -> Column:
+    """A column of numbers."""
+    return Column(label, number=True, hint=hint)
+
+
+def prose(label: str) -> Column:
+    """A column of sentences."""
+    return Column(label, prose=True)
+
+
+def heads(*labels: str | Column) -> list[Column]:
+    """Columns; a label alone is one of short words."""
+    return [Column(label) if isinstance(label, str) else label for label in labels]
+
+
 @dataclass(frozen=True)
 class TableCell:
     """One cell: text, a softer second line, the value to sort by, the tone of a badge, a swatch's colour."""
