@@ -17,7 +17,7 @@ from benchmark_runner.campaign.continued import iterations_per_launch
 from benchmark_runner.campaign.engines import Engine, brought_notices, campaign_engines, engine_is_back, is_stale
 from benchmark_runner.campaign.machine import notice, this_machine
 from benchmark_runner.campaign.model import Model, locate_model
-from benchmark_runner.campaign.order import randomised_blocks
+from benchmark_runner.campaign.order import balanced_blocks
 from benchmark_runner.campaign.weights import REFERENCE_ADAPTER, CampaignWeights
 from benchmark_runner.configuration.positions import Positions
 from benchmark_runner.configuration.resolve import Examined, examine, require_sound
@@ -142,7 +142,7 @@ class Campaign:
             for name, workload in self.workloads.items()
         ]
         benchmark = self.config["benchmark"]
-        order = randomised_blocks([cells] * benchmark["launches"], benchmark["seed"])
+        order = balanced_blocks([cells] * benchmark["launches"], benchmark["seed"])
         return [
             PlannedLaunch(position, block, *cell, output_dir=self.output_dir)
             for position, (block, cell) in enumerate(order, start=1)

@@ -80,7 +80,7 @@ def in_words(plan: Mapping[str, Any], owed: Collection[int], forecast: Expected)
         ),
         _line("can find", findable(power)),
         _line("needs", f"{launches} or more of each engine and workload for a verdict{spare}"),
-        _line("order", f"block 1 of {blocks}, shuffled by seed {campaign['seed']}:"),
+        _line("order", f"block 1 of {blocks}, drawn with seed {campaign['seed']}:"),
         *_first_block(plan, owed),
     ]
     if blocks > 1:
