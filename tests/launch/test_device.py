@@ -6,7 +6,7 @@ from benchmark_runner.launch import device
 from benchmark_runner.launch.device import choose_device, visible_gpu
 from benchmark_runner.launch.preflight import describe_gpu
 from benchmark_runner.monitor.gpu import HIDDEN, open_gpu
-from benchmark_runner.processes.variables import engine_environment, recorded_environment
+from benchmark_runner.processes.engine import engine_environment, recorded_environment
 
 
 @pytest.fixture

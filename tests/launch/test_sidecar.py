@@ -12,7 +12,7 @@ import pytest
 
 from benchmark_runner.launch import sidecar
 from benchmark_runner.launch.sidecar import Silence
-from benchmark_runner.monitor.limits import Limits
+from benchmark_runner.monitor.probe import Limits
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from launch_case import killed_at_last, wait_for
 

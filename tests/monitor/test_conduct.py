@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark_runner.monitor.conduct import Conduct
+from benchmark_runner.monitor.engine_tree import Conduct
 from launch_case import killed_at_last, wait_for
 
 CORES = sorted(os.sched_getaffinity(0))

@@ -8,7 +8,7 @@ import pytest
 
 from benchmark_runner.monitor import counters as counters_module
 from benchmark_runner.monitor.counters import CounterProbe, open_counter, read_counter
-from benchmark_runner.monitor.energy import PackageEnergyProbe, counted_joules
+from benchmark_runner.monitor.machine import PackageEnergyProbe, counted_joules
 
 TYPE_SOFTWARE, TASK_CLOCK = 1, 1
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark_runner.monitor.limits import Limits, exceeded
+from benchmark_runner.monitor.probe import Limits, exceeded
 
 LIMITS = Limits(engine_rss_bytes=2_000_000_000, temperature_celsius=90)
 

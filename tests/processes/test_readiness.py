@@ -7,7 +7,7 @@ import resource
 
 import pytest
 
-from benchmark_runner.processes.readiness import readable
+from benchmark_runner.processes.watch import readable
 
 BEYOND_SELECT = 1024
 """FD_SETSIZE: select() refuses descriptors from here on."""

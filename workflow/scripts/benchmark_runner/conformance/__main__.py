@@ -23,8 +23,8 @@ from benchmark_runner.launch.program import missing_program, read_build
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.derived import derived_manifest
 from benchmark_runner.monitor.gpu import HIDDEN
+from benchmark_runner.processes.engine import engine_environment
 from benchmark_runner.processes.guard import guarded
-from benchmark_runner.processes.variables import engine_environment
 from benchmark_runner.processes.watch import Watch
 from benchmark_runner.terminal import printable
 

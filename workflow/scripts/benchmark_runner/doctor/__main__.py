@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import socket
@@ -10,13 +9,12 @@ import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.commands import command
 from benchmark_runner.configuration.flags import bounded_number
-from benchmark_runner.doctor.configured import configuration
-from benchmark_runner.doctor.examination import conclusion, examine
+from benchmark_runner.doctor.examination import conclusion, configuration, examine
 from benchmark_runner.doctor.finding import Finding
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_json
@@ -63,12 +61,9 @@ def table(findings: Sequence[Finding], width: int) -> str:
 
 def main(argv: Sequence[str]) -> int:
     """Examine this machine for a resolved configuration; what is absent is a finding, never an error."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.doctor", description=main.__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="file with the configuration and its problems")
-    parser.add_argument("--engines-folder", type=Path, required=True, help="folder with the adapters")
+    parser = command("doctor", main.__doc__, "config", "engines-folder", out="doctor.json")
     seconds = bounded_number("--watch-seconds", "system.cool_down_seconds")  # a pause, with a pause's bounds
     parser.add_argument("--watch-seconds", type=seconds, default=WATCH_SECONDS, help="how long other load is watched")
-    parser.add_argument("--out", type=Path, required=True, help="doctor.json")
     arguments = parser.parse_args(argv)
     given = read_json(arguments.config)
     campaign = load_campaign(given["config"], [], arguments.engines_folder)

@@ -14,7 +14,7 @@ from benchmark_runner.build.adapter import Adapter, find_tool, load_adapter
 from benchmark_runner.campaign.campaign import Campaign
 from benchmark_runner.display import plural
 from benchmark_runner.doctor import load, processor, sensors, tools
-from benchmark_runner.doctor.finding import Finding
+from benchmark_runner.doctor.finding import Finding, Lack
 from benchmark_runner.environment.gpu import gpu_facts
 from benchmark_runner.environment.machine import MachineFacts
 from benchmark_runner.errors import BenchmarkError
@@ -24,9 +24,8 @@ from benchmark_runner.launch.cores import cores_of
 from benchmark_runner.launch.device import find_gpu
 from benchmark_runner.model.checkpoint import read_checkpoint
 from benchmark_runner.monitor.counters import CounterProbe
-from benchmark_runner.monitor.energy import PackageEnergyProbe
 from benchmark_runner.monitor.gpu import Gpu, GpuProbe, call
-from benchmark_runner.monitor.machine import CoresProbe, FrequencyProbe, TemperatureProbe
+from benchmark_runner.monitor.machine import CoresProbe, FrequencyProbe, PackageEnergyProbe, TemperatureProbe
 from benchmark_runner.monitor.probe import Probe, Sample
 from benchmark_runner.processes.cgroup import read_quota
 from benchmark_runner.processes.core_kinds import read_kinds
@@ -135,6 +134,18 @@ def examine_brought(campaign: Campaign, adapters: Sequence[Adapter]) -> list[Fin
         there = [str(engine.options[adapter.brought.option]) for engine in engines if engine.brought != ABSENT]
         found.append(tools.brought(adapter, adapter.brought, list(dict.fromkeys(there))))
     return found
+
+
+def configuration(problems: Sequence[str]) -> Finding:
+    """Whether a campaign could begin, as far as the configuration goes; each problem is a line with its remedy."""
+    if not problems:
+        return Finding("configuration", "configuration", "in order")
+    return Finding(
+        "configuration",
+        "configuration",
+        f"{plural(len(problems), 'problem')}; the machine is examined for the quick look instead where they matter",
+        lacks=[Lack(problem, "no campaign begins", "mend it; `make check` tells what is left") for problem in problems],
+    )
 
 
 def _existing(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 State = Literal["there", "limited", "missing"]
@@ -19,32 +20,33 @@ class Lack(NamedTuple):
     remedy: str
 
 
+@dataclass(frozen=True)
 class Finding:
     """One line of the table: what there is, and what is lacking; `missing` where there is nothing at all.
 
     Raises ValueError unless exactly the values that are None stand in absent, each with its reason.
     """
 
-    def __init__(
-        self,
-        check: str,
-        title: str,
-        found: str | None,
-        *,
-        values: Mapping[str, Any] | None = None,
-        absent: Mapping[str, str] | None = None,
-        lacks: Sequence[Lack] = (),
-    ) -> None:
-        self.check = check
-        self.title = title
-        self.found = found
-        self.values = dict(values or {})
-        self.absent = dict(absent or {})
-        self.lacks = list(lacks)
+    check: str
+    title: str
+    found: str | None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
+    lacks: Sequence[Lack] = ()
+
+    @classmethod
+    def missing(cls, check: str, title: str, names: Sequence[str], lack: Lack) -> Finding:
+        """Nothing at all: the values of these names are absent for the lack's reason."""
+        return cls(check, title, None, dict.fromkeys(names), dict.fromkeys(names, lack.reason), [lack])
+
+    def __post_init__(self) -> None:
+        """See that it is whole."""
         if {name for name, value in self.values.items() if value is None} != set(self.absent):
-            raise ValueError(f"{check}: the values {self.values} and the reasons {self.absent} do not fit each other")
-        if found is None and not self.lacks:
-            raise ValueError(f"{check}: nothing was found, and no reason says why")
+            raise ValueError(
+                f"{self.check}: the values {self.values} and the reasons {self.absent} do not fit each other"
+            )
+        if self.found is None and not self.lacks:
+            raise ValueError(f"{self.check}: nothing was found, and no reason says why")
 
     @property
     def state(self) -> State:
@@ -60,7 +62,7 @@ class Finding:
             "title": self.title,
             "state": self.state,
             "found": self.found,
-            "values": self.values,
-            "absent": self.absent,
+            "values": dict(self.values),
+            "absent": dict(self.absent),
             "lacks": [lack._asdict() for lack in self.lacks],
         }

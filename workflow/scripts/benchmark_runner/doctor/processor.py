@@ -19,8 +19,7 @@ def governor(cpu: Mapping[str, Any]) -> Finding:
     name = cpu["governor"]
     if name is None:
         lack = Lack(NO_CPUFREQ, "how the clock follows the load is neither known nor set", PHYSICAL_MACHINE)
-        absent = {"governor": NO_CPUFREQ}
-        return Finding("governor", "Frequency governor", None, values={"governor": None}, absent=absent, lacks=[lack])
+        return Finding.missing("governor", "Frequency governor", ["governor"], lack)
     lacks = []
     if name != STEADY_GOVERNOR:
         cost = "clocks rise only after work has begun: short iterations vary more, and more launches are needed"
@@ -33,7 +32,7 @@ def turbo(cpu: Mapping[str, Any]) -> Finding:
     state = cpu["turbo"]
     if state is None:
         lack = Lack(NO_CPUFREQ, "clocks may follow heat and neighbours, unseen", PHYSICAL_MACHINE)
-        return Finding("turbo", "Turbo", None, values={"turbo": None}, absent={"turbo": NO_CPUFREQ}, lacks=[lack])
+        return Finding.missing("turbo", "Turbo", ["turbo"], lack)
     lacks = []
     if state == "on":
         cost = "the clock depends on heat and on how many cores work; shuffled blocks keep that out of the comparison"

@@ -9,8 +9,8 @@ from benchmark_runner.display import ABSENT, bytes_text, plural
 from benchmark_runner.doctor.finding import PHYSICAL_MACHINE, Finding, Lack
 from benchmark_runner.environment.gpu import NO_DRIVER_REMEDY, gpu_name
 from benchmark_runner.monitor.counters import COUNTERS
-from benchmark_runner.monitor.energy import NAME as PACKAGE_ENERGY
 from benchmark_runner.monitor.gpu import GPU_VALUES, HIDDEN
+from benchmark_runner.monitor.machine import PACKAGE_ENERGY
 
 GPU_FACTS: Final = ("name", "memory_bytes", "compute_capability", "power_limit_watts", "persistence_mode")
 DRIVER_FACTS: Final = ("driver_version", "cuda_driver_version")
@@ -35,15 +35,7 @@ def no_gpu(reason: str) -> Finding:
     if reason.startswith("GPU "):  # the driver is there, and refuses this one
         remedy = "set system.gpu_device to a GPU that nvidia-smi lists"
     cost = "every engine computes on the CPU; no record holds utilisation, memory, power or clocks of a GPU"
-    values = dict.fromkeys((*GPU_FACTS, *DRIVER_FACTS, *GPU_VALUES))
-    return Finding(
-        "gpu",
-        "GPU",
-        None,
-        values=values,
-        absent=dict.fromkeys(values, reason),
-        lacks=[Lack(reason, cost, remedy)],
-    )
+    return Finding.missing("gpu", "GPU", (*GPU_FACTS, *DRIVER_FACTS, *GPU_VALUES), Lack(reason, cost, remedy))
 
 
 def _gpu_lacks(
@@ -106,8 +98,7 @@ def package_energy(absent: Mapping[str, str]) -> Finding:
     reason = absent[PACKAGE_ENERGY]
     cost = "no energy a token on the CPU; cost figures take power from the price that you state"
     lack = Lack(reason, cost, _remedy(reason))
-    values = {PACKAGE_ENERGY: None}
-    return Finding("package_energy", "Energy of the processor", None, values=values, absent=absent, lacks=[lack])
+    return Finding.missing("package_energy", "Energy of the processor", [PACKAGE_ENERGY], lack)
 
 
 def temperature(sample: Mapping[str, Any], absent: Mapping[str, str]) -> Finding:
@@ -117,10 +108,7 @@ def temperature(sample: Mapping[str, Any], absent: Mapping[str, str]) -> Finding
         return Finding("temperature", "Temperature", f"{celsius:g} °C now", values={TEMPERATURE: celsius})
     reason = absent.get(TEMPERATURE, "the sensor did not answer just now")
     cost = "system.thermal_limit_celsius guards the GPU at most, and a hot processor is not told from a slow engine"
-    lack = Lack(reason, cost, _remedy(reason))
-    return Finding(
-        "temperature", "Temperature", None, values={TEMPERATURE: None}, absent={TEMPERATURE: reason}, lacks=[lack]
-    )
+    return Finding.missing("temperature", "Temperature", [TEMPERATURE], Lack(reason, cost, _remedy(reason)))
 
 
 def frequency(sample: Mapping[str, Any], absent: Mapping[str, str]) -> Finding:
@@ -131,6 +119,4 @@ def frequency(sample: Mapping[str, Any], absent: Mapping[str, str]) -> Finding:
         return Finding("frequency", "Clock of the processor", found, values={FREQUENCY: clocks_mhz})
     reason = absent[FREQUENCY]
     lack = Lack(reason, "a core that slows down while an engine runs goes unseen", _remedy(reason))
-    return Finding(
-        "frequency", "Clock of the processor", None, values={FREQUENCY: None}, absent={FREQUENCY: reason}, lacks=[lack]
-    )
+    return Finding.missing("frequency", "Clock of the processor", [FREQUENCY], lack)

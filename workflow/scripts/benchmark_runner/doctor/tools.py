@@ -8,7 +8,7 @@ import subprocess
 import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from benchmark_runner.build.adapter import REMEDIES, Adapter, BroughtFile
 from benchmark_runner.doctor.finding import Finding, Lack
@@ -29,14 +29,18 @@ class Tool(NamedTuple):
     complaint: str | None
 
 
+def ask(path: Path | str, flag: str) -> subprocess.CompletedProcess[str]:
+    """What a program answers to a flag; raises OSError or TimeoutExpired where it does not."""
+    words: dict[str, Any] = {"capture_output": True, "text": True, "errors": "replace"}
+    return subprocess.run([path, flag], stdin=subprocess.DEVNULL, check=False, timeout=VERSION_TIMEOUT_S, **words)
+
+
 def ask_version(path: Path | None) -> Tool:
     """Version of a program by its own words."""
     if path is None:
         return Tool(None, None, None)
     try:
-        done = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, check=False, timeout=VERSION_TIMEOUT_S
-        )
+        done = ask(path, "--version")
     except (OSError, subprocess.TimeoutExpired) as error:
         return Tool(path, None, f"{path} does not run: {error}")
     if done.returncode != 0:
@@ -68,8 +72,7 @@ def _tool(name: str, tool: Tool, cost: str, lacks: Sequence[Lack] = ()) -> Findi
     """Finding about a tool; cost is what its absence costs, lacks what else is wrong with it."""
     if tool.path is None:
         reason = f"there is no {name} on the PATH or where its installer puts it"
-        lack = Lack(reason, cost, REMEDIES[name])
-        return Finding(name, TITLES[name], None, values={"version": None}, absent={"version": reason}, lacks=[lack])
+        return Finding.missing(name, TITLES[name], ["version"], Lack(reason, cost, REMEDIES[name]))
     if tool.complaint is not None:
         lack = Lack(tool.complaint, cost, REMEDIES[name])
         absent = {"version": tool.complaint}
@@ -122,15 +125,7 @@ def complaint_about(file: BroughtFile, path: str) -> str | None:
     if not file.help_words:
         return None
     try:
-        done = subprocess.run(
-            [path, "--help"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=VERSION_TIMEOUT_S,
-        )
+        done = ask(path, "--help")
     except subprocess.TimeoutExpired:
         return f"{path} does not answer --help within {VERSION_TIMEOUT_S} s"
     except OSError as error:
@@ -150,7 +145,7 @@ def brought(adapter: Adapter, file: BroughtFile, named: Sequence[str]) -> Findin
     missing = f"no engine of the configuration names one that is there (options.{file.option}): {file.what}"
     reason = "; ".join(complaints) or missing
     lack = Lack(reason, f"{adapter.name} unavailable; the other engines run", file.remedy)
-    return Finding(check, title, None, values={"path": None}, absent={"path": reason}, lacks=[lack])
+    return Finding.missing(check, title, ["path"], lack)
 
 
 def find_chromium() -> Path | None:
@@ -166,4 +161,4 @@ def chromium(path: Path | None) -> Finding:
         return Finding("chromium", title, str(path), values={"path": str(path)})
     reason = f"none of {', '.join(CHROMIUM_NAMES)} is on the PATH"
     lack = Lack(reason, "no result; tests that open a report in a browser are skipped", "`apt-get install chromium`")
-    return Finding("chromium", title, None, values={"path": None}, absent={"path": reason}, lacks=[lack])
+    return Finding.missing("chromium", title, ["path"], lack)

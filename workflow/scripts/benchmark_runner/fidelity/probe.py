@@ -19,8 +19,8 @@ from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.derived import DerivedWeights, format_of, read_derived
 from benchmark_runner.model.llama_config import known_vocabulary
 from benchmark_runner.processes.adapter import CannotExecuteError, run_in_folder
+from benchmark_runner.processes.engine import engine_environment
 from benchmark_runner.processes.files import own_folder, remove
-from benchmark_runner.processes.variables import engine_environment
 from benchmark_runner.processes.watch import Watch
 from benchmark_runner.protocol.events import EventReport, Window, read_events
 from benchmark_runner.protocol.logits import Logits, LogitsError, read_logits

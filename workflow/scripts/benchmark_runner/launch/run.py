@@ -39,11 +39,10 @@ from benchmark_runner.model.manifest import HASHES
 from benchmark_runner.monitor.summary import Metrics, summarise, take_apart
 from benchmark_runner.processes.adapter import REPLACED, AdapterRun, CannotExecuteError, run_adapter
 from benchmark_runner.processes.cgroup import read_quota
-from benchmark_runner.processes.engine import become_subreaper
+from benchmark_runner.processes.engine import become_subreaper, engine_environment, recorded_environment
 from benchmark_runner.processes.files import HeldFile, own_folder
 from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.procfs import ancestors
-from benchmark_runner.processes.variables import engine_environment, recorded_environment
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.protocol.events import Window, read_events
 from benchmark_runner.status import Status

@@ -12,17 +12,20 @@ from pathlib import Path
 from typing import Final
 
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.monitor.conduct import Conduct
 from benchmark_runner.monitor.counters import CounterProbe
-from benchmark_runner.monitor.energy import NAME as PACKAGE_ENERGY
-from benchmark_runner.monitor.energy import PackageEnergyProbe
-from benchmark_runner.monitor.engine_tree import EngineProbe
+from benchmark_runner.monitor.engine_tree import Conduct, EngineProbe
 from benchmark_runner.monitor.events_file import EventsFileProbe
 from benchmark_runner.monitor.gpu import GPU_VALUES, POWER_VALUES, GpuProbe, open_gpu
-from benchmark_runner.monitor.limits import Limits
 from benchmark_runner.monitor.loop import Commands, Loop
-from benchmark_runner.monitor.machine import CoresProbe, FrequencyProbe, MemoryProbe, TemperatureProbe
-from benchmark_runner.monitor.probe import SWITCHED_OFF, SWITCHES, Probe
+from benchmark_runner.monitor.machine import (
+    PACKAGE_ENERGY,
+    CoresProbe,
+    FrequencyProbe,
+    MemoryProbe,
+    PackageEnergyProbe,
+    TemperatureProbe,
+)
+from benchmark_runner.monitor.probe import SWITCHED_OFF, SWITCHES, Limits, Probe
 from benchmark_runner.processes.orphans import Members, end_launch, of_launch
 
 MEMORY_VALUES: Final = frozenset({"memory_available_bytes", "swap_used_bytes", "engine_rss_bytes"})

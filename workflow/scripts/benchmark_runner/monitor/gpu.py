@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.monitor.probe import Sample
@@ -182,18 +183,17 @@ def open_gpu(selector: str, nvml: Any | None = None, reason: str | None = None) 
     return None, f"GPU {selector}: {'several UUIDs begin so' if alike else why}"
 
 
-def _queries(gpu: Gpu) -> dict[str, Callable[[], Any]]:
-    nvml, handle = gpu.nvml, gpu.handle
-    return {
-        "gpu_utilization_percent": lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu,
-        "gpu_memory_used_bytes": lambda: nvml.nvmlDeviceGetMemoryInfo(handle).used,
-        "gpu_temperature_celsius": lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
-        "gpu_power_watts": lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1000,
-        "gpu_clock_sm_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
-        "gpu_clock_memory_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM),
-        "gpu_throttle_reasons": lambda: throttle_reasons(nvml.nvmlDeviceGetCurrentClocksEventReasons(handle)),
-        "gpu_energy_joules": lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000,
-    }
+QUERIES: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    "gpu_utilization_percent": lambda nvml, gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu,
+    "gpu_memory_used_bytes": lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).used,
+    "gpu_temperature_celsius": lambda nvml, gpu: nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU),
+    "gpu_power_watts": lambda nvml, gpu: nvml.nvmlDeviceGetPowerUsage(gpu) / 1000,
+    "gpu_clock_sm_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM),
+    "gpu_clock_memory_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_MEM),
+    "gpu_throttle_reasons": lambda nvml, gpu: throttle_reasons(nvml.nvmlDeviceGetCurrentClocksEventReasons(gpu)),
+    "gpu_energy_joules": lambda nvml, gpu: nvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1000,
+}
+GPU_VALUES: Final = tuple(QUERIES)
 
 
 class GpuProbe:
@@ -201,7 +201,7 @@ class GpuProbe:
 
     def __init__(self, gpu: Gpu, switched_off: frozenset[str] = frozenset(), off_reason: str = "") -> None:
         self._unanswered = unanswered(gpu.nvml)
-        queries = _queries(gpu)
+        queries = {name: partial(query, gpu.nvml, gpu.handle) for name, query in QUERIES.items()}
         self.absent: dict[str, str] = {
             **dict.fromkeys(switched_off & queries.keys(), off_reason),
             **told(gpu.nvml, {name: query for name, query in queries.items() if name not in switched_off})["absent"],
@@ -215,15 +215,3 @@ class GpuProbe:
                 sample[name] = query()
             except self._unanswered:
                 continue
-
-
-GPU_VALUES: Final = (
-    "gpu_utilization_percent",
-    "gpu_memory_used_bytes",
-    "gpu_temperature_celsius",
-    "gpu_power_watts",
-    "gpu_clock_sm_mhz",
-    "gpu_clock_memory_mhz",
-    "gpu_throttle_reasons",
-    "gpu_energy_joules",
-)

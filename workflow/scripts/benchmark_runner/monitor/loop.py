@@ -11,9 +11,8 @@ from typing import Any, TextIO
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.monitor.counters import CounterProbe
 from benchmark_runner.monitor.engine_tree import EngineProbe
-from benchmark_runner.monitor.limits import Limits, exceeded
-from benchmark_runner.monitor.probe import Probe, Sample
-from benchmark_runner.processes.readiness import readable
+from benchmark_runner.monitor.probe import Limits, Probe, Sample, exceeded
+from benchmark_runner.processes.watch import readable
 
 
 class Commands:

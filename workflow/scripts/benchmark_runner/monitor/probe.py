@@ -1,9 +1,9 @@
-"""What every part of the monitor has in common: values it reads, and what this machine lacks with the reason."""
+"""What every part of the monitor has in common: values, what this machine lacks and why, and the limits of values."""
 
 from __future__ import annotations
 
 import os
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 # A sample is one flat dict of JSON values; every name ends in its unit.
 Sample = dict[str, Any]
@@ -41,3 +41,36 @@ def open_kernel_file(path: str) -> KernelFile | None:
     except OSError:
         return None
     return file
+
+
+class Limits(NamedTuple):
+    """Highest values allowed; None means no limit."""
+
+    engine_rss_bytes: int | None = None
+    temperature_celsius: float | None = None
+
+
+class Alert(NamedTuple):
+    """A limit that a sample exceeds; kind is the status that the launch gets."""
+
+    kind: str
+    message: str
+
+
+def exceeded(sample: Sample, limits: Limits) -> Alert | None:
+    """The first limit that the sample is above; a value that is absent exceeds nothing."""
+    rss_bytes, limit_bytes = sample.get("engine_rss_bytes"), limits.engine_rss_bytes
+    if rss_bytes is not None and limit_bytes is not None and rss_bytes > limit_bytes:
+        return Alert(
+            "memory_limit",
+            f"the engine's processes held {rss_bytes / 1e9:.2f} GB, above the {limit_bytes / 1e9:g} GB "
+            "of system.max_memory_gb or the control group",
+        )
+    for name, place in (("cpu_temperature_celsius", "processor"), ("gpu_temperature_celsius", "GPU")):
+        celsius, limit_celsius = sample.get(name), limits.temperature_celsius
+        if celsius is not None and limit_celsius is not None and celsius > limit_celsius:
+            return Alert(
+                "thermal_limit",
+                f"the {place} was at {celsius:g} °C, above the {limit_celsius:g} °C of system.thermal_limit_celsius",
+            )
+    return None

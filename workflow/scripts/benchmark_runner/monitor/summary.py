@@ -145,8 +145,7 @@ def _gpu(metrics: Metrics, inside: Sequence[Sample], window: Window, absent: dic
         return None
     utilization = _values(inside, "gpu_utilization_percent")
     memory = _values(metrics.samples, "gpu_memory_used_bytes")
-    temperatures = _values(inside, "gpu_temperature_celsius")
-    reasons = _values(inside, "gpu_throttle_reasons")
+    reasons = "gpu_throttle_reasons"
     gpu = {
         "utilization_percent_mean": _mean(utilization),
         "utilization_percent_max": max(utilization, default=None),
@@ -154,9 +153,9 @@ def _gpu(metrics: Metrics, inside: Sequence[Sample], window: Window, absent: dic
         "memory_peak_bytes": max(memory) - memory[0] if memory else None,
         "power_watts_mean": _mean(_values(inside, "gpu_power_watts")),
         "energy_joules": _joules(metrics.samples, "gpu_energy_joules", window),
-        "temperature_celsius_max": max(temperatures, default=None),
+        "temperature_celsius_max": max(_values(inside, "gpu_temperature_celsius"), default=None),
         "clock_sm_mhz_mean": _mean(_values(inside, "gpu_clock_sm_mhz")),
-        "throttle_reasons": sorted({name for names in reasons for name in names}) if reasons else None,
+        "throttle_reasons": _union(inside, reasons) if _values(inside, reasons) else None,
     }
     for name, value in gpu.items():
         if value is None:
@@ -171,8 +170,8 @@ def _reason(metrics: Metrics, source: str) -> str:
 
 def _counters(samples: Sequence[Sample]) -> dict[str, int] | None:
     """The final counts: they begin with the engine and stand still after it."""
-    counts = {name: max(_values(samples, name), default=None) for name in ("instructions", "cycles")}
-    return {name: count for name, count in counts.items() if count is not None} if all(counts.values()) else None
+    counts = {name: max(_values(samples, name), default=0) for name in ("instructions", "cycles")}
+    return counts if all(counts.values()) else None
 
 
 def energy_of(metrics: Metrics, window: Window) -> dict[str, Any]:
@@ -194,7 +193,7 @@ def summarise(
 ) -> dict[str, Any]:
     """Summary over the window in which the engine ran; measured is the part with the measured iterations."""
     samples = metrics.samples
-    inside = [sample for sample in samples if window.start_ns <= sample["time_ns"] <= window.end_ns]
+    inside = _within(samples, window)
     rss = _values(inside, "engine_rss_bytes")
     busy_seconds = increase(samples, "machine_busy_seconds", window)
     monitor_seconds = increase(samples, "monitor_cpu_seconds", window) or 0.0
@@ -214,7 +213,7 @@ def summarise(
         "interval_ms": metrics.interval_ms,
         "duration_ms": round(window.seconds * 1e3, 3),
         # The kernel's high-water mark misses no peak between samples, but knows of each process alone.
-        "engine_peak_rss_bytes": (None if "engine_rss_bytes" in metrics.absent else max([*rss, usage.peak_rss_bytes])),
+        "engine_peak_rss_bytes": None if "engine_rss_bytes" in metrics.absent else max([*rss, usage.peak_rss_bytes]),
         "engine_mean_rss_bytes": round(sum(rss) / len(rss)) if rss else None,
         "engine_cpu_percent_mean": _percent(engine_seconds, window.seconds),
         "engine_threads_max": max(_values(inside, "engine_threads"), default=None),

@@ -9,8 +9,14 @@ from collections.abc import Callable
 
 from benchmark_runner.processes.engine import become_subreaper
 from benchmark_runner.processes.orphans import below_process, end_all
-from benchmark_runner.processes.readiness import readable
-from benchmark_runner.processes.watch import CALLER_DIED, SIGNAL_EXIT_BASE, SIGNALS, InterruptedLaunchError, heeded
+from benchmark_runner.processes.watch import (
+    CALLER_DIED,
+    SIGNAL_EXIT_BASE,
+    SIGNALS,
+    InterruptedLaunchError,
+    heeded,
+    readable,
+)
 
 
 def _run(stage: Callable[[], int]) -> int:

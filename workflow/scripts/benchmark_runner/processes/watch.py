@@ -5,12 +5,16 @@ Nothing is polled but what cannot tell of itself: that something has fallen sile
 
 from __future__ import annotations
 
+import math
 import os
+import select
 import selectors
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
+
+from benchmark_runner.units import MS_PER_S
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What the guard above a command sends when the process that ran both has died (guard.py).
@@ -45,6 +49,18 @@ def heeded(number: signal.Signals) -> bool:
 
 def _no_action(_number: int, _frame: object) -> None:
     """Handler that keeps a signal from ending the process; the wakeup descriptor tells which one came."""
+
+
+def readable(descriptors: Iterable[int], seconds: float | None = None) -> list[int]:
+    """Those that are readable, or whose other end is gone; empty when the time is up. None waits without end.
+
+    Whatever their numbers: select() knows none from 1024 on.
+    """
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    timeout_ms = None if seconds is None else math.ceil(max(0.0, seconds) * MS_PER_S)
+    return [descriptor for descriptor, _ in poll.poll(timeout_ms)]
 
 
 class Watch:
