@@ -19,6 +19,8 @@ FILES: Final = {
     "reproduction": "reproduction.md",
     "config": "file with the resolved configuration",
     "engines-folder": "folder with the adapters",
+    "looks": "looks.json, which remembers earlier looks",
+    "model-dir": "folder with config.json, tokenizer.json and weights",
 }
 SEVERAL: Final = {"raw": "raw_data/<engine>.json of each engine"}
 

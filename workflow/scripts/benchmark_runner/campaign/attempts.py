@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.records.record_head import record_head
+from benchmark_runner.records.whole import record_head
 from benchmark_runner.status import Status
 
 _REFUSED: Final = 3

@@ -7,14 +7,13 @@ without Snakemake's notes (a copy of results), a part that is missing is the onl
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.hashes import fingerprint
 from benchmark_runner.jsonio import read_json, write_json
@@ -78,11 +77,8 @@ def part_files(plan: Mapping[str, Any], recorded: bool) -> list[str]:
 
 def main(argv: Sequence[str]) -> int:
     """Write one part of the plan of a resolved configuration."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.campaign.parts", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="file with the resolved configuration")
-    parser.add_argument("--engines-folder", type=Path, required=True, help="folder with the adapters")
+    parser = command("campaign.parts", __doc__, "config", "engines-folder", out="the part")
     parser.add_argument("--part", required=True, help="name of the part")
-    parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args(argv)
     plan = load_campaign(read_json(arguments.config)["config"], [], arguments.engines_folder).plan()
     write_json(arguments.out, plan_part(plan, arguments.part))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from benchmark_runner.campaign.foreign import read_foreign, require_consistent, 
 from benchmark_runner.campaign.model import Model
 from benchmark_runner.campaign.parts import plan_part
 from benchmark_runner.campaign.paths import unusable
+from benchmark_runner.commands import command
 from benchmark_runner.configuration.messages import problems_of
 from benchmark_runner.configuration.plain import plain_copy
 from benchmark_runner.configuration.positions import Positions
@@ -24,7 +24,7 @@ from benchmark_runner.configuration.shortcuts import with_typed_overrides
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.model.derived import format_of
-from benchmark_runner.records.record_head import record_head
+from benchmark_runner.records.whole import record_head
 from benchmark_runner.schemas import schema, violations
 
 REQUIRED: Final = {"plan.json": "plan", "environment.json": "environment", "model/manifest.json": "manifest"}
@@ -142,11 +142,9 @@ def load_given(given: Mapping[str, Any]) -> RecordedCampaign:
 
 def main(argv: Sequence[str]) -> int:
     """Write one part of a recorded campaign's plan."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.campaign.recorded", description=__doc__)
-    parser.add_argument("--output-dir", type=Path, required=True, help="the results folder")
+    parser = command("campaign.recorded", __doc__, output_dir="the results folder", out="the part")
     parser.add_argument("--overrides", type=Path, required=True, help="file with the sections that replace stored ones")
     parser.add_argument("--part", required=True, help="name of the part")
-    parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args(argv)
     campaign = load_recorded(arguments.output_dir, read_json(arguments.overrides)["config"])
     write_json(arguments.out, plan_part(campaign.plan(), arguments.part))

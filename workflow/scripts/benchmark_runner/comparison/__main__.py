@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmark_runner.commands import command
 from benchmark_runner.comparison.campaigns import candidates, losing_more, under_control
 from benchmark_runner.comparison.decision import Candidate, judge_all
 from benchmark_runner.comparison.differences import all_differences
@@ -81,13 +82,10 @@ def compare(before: Side, after: Side, terms: Terms, looks: Path) -> dict[str, A
 
 def main(argv: Sequence[str]) -> int:
     """Read both campaigns, judge, write; the status does not tell the verdict, which comparison.gate does."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.comparison", description=__doc__)
+    parser = command("comparison", __doc__, "looks", out="comparison.json", table="comparison.md")
     _flags(parser, "before")
     _flags(parser, "after")
     parser.add_argument("--terms", type=Path, required=True, help="terms of the comparison, as terms.py writes them")
-    parser.add_argument("--looks", type=Path, required=True, help="looks.json, which remembers earlier comparisons")
-    parser.add_argument("--out", type=Path, required=True, help="comparison.json")
-    parser.add_argument("--table", type=Path, required=True, help="comparison.md")
     arguments = parser.parse_args(argv)
     agreed = read_json(arguments.terms)
     terms = Terms(agreed["confidence_level"], agreed["margin"], tuple(agreed["metrics"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import os
 import socket
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import benchmark_runner
+from benchmark_runner.commands import command
 from benchmark_runner.environment.gpu import gpu_facts
 from benchmark_runner.environment.machine import MachineFacts
 from benchmark_runner.environment.software import (
@@ -83,12 +83,9 @@ def engine_documents(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def main(argv: Sequence[str]) -> int:
     """Write what the campaign runs on and with; to be run on the machine that measures."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.environment", description=main.__doc__)
-    parser.add_argument("--plan", type=Path, required=True)
-    parser.add_argument("--manifest", type=Path, required=True, help="the model's manifest.json")
+    parser = command("environment", main.__doc__, "plan", "manifest", out="environment.json")
     parser.add_argument("--locks", type=Path, nargs="+", required=True, help="lock files, envs/*.txt")
     parser.add_argument("--repository", type=Path, required=True, help="folder of the workflow")
-    parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(argv)
     document = {
         "schema_version": SCHEMA_VERSION,

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.launch.inputs import read_inputs
 from benchmark_runner.launch.progress import finished_launches, progress_line
@@ -25,9 +26,7 @@ from benchmark_runner.terminal import printable
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.launch", description=__doc__)
-    parser.add_argument("--plan", type=Path, required=True, help="plan.json")
-    parser.add_argument("--prompts", type=Path, required=True, help="prompts.json")
+    parser = command("launch", __doc__, "plan", "prompts", out_dir="the launch's folder", log="log of this command")
     parser.add_argument("--model-manifest", type=Path, required=True, help="manifest.json of the model")
     parser.add_argument("--model-dir", type=Path, help="folder of the model; by default the plan's")
     parser.add_argument("--engine", required=True, help="name of the engine")
@@ -35,8 +34,6 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--identity", required=True, help="the launch's identity in the plan")
     parser.add_argument("--block", type=int, required=True, help="number of the launch, from 1")
     parser.add_argument("--attempt", type=int, default=1, help="how often this launch has been tried, from 1")
-    parser.add_argument("--out-dir", type=Path, required=True, help="the launch's folder")
-    parser.add_argument("--log", type=Path, required=True, help="log of this command")
     return parser.parse_args(argv)
 
 

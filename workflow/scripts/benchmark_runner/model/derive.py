@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import shutil
 import sys
@@ -11,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.model.checkpoint import DTYPE_NAMES, files_that_matter, weight_files, weights_name
@@ -73,13 +73,11 @@ def make_derived(source: Path, out: Path, weights_format: str, dtype: str, model
 
 def main(argv: Sequence[str]) -> int:
     """Derive weights of --format in --dtype from the model at --model-dir into the folder --out."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.model.derive", description=main.__doc__)
-    parser.add_argument("--model-dir", type=Path, required=True, help="folder with config.json and safetensors weights")
+    parser = command("model.derive", main.__doc__, "model-dir", out="folder to make")
     parser.add_argument("--name", required=True, help="the model's name in reports")
     parser.add_argument("--identity", required=True, help="the identity that the plan gives the model")
     parser.add_argument("--format", choices=sorted(DERIVED), required=True)
     parser.add_argument("--dtype", choices=sorted(DTYPE_NAMES.values()), required=True)
-    parser.add_argument("--out", type=Path, required=True, help="folder to make")
     arguments = parser.parse_args(argv)
     say(f"{arguments.name}: writing its weights as {arguments.format} in {arguments.dtype}")
     model = {"name": arguments.name, "identity": arguments.identity}

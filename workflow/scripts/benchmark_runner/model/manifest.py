@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.commands import command
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.hashes import file_sha256, text_identity
 from benchmark_runner.jsonio import write_json
@@ -115,12 +115,10 @@ def build_manifest(folder: Path, name: str, identity: str, maker: str = "folder"
 
 def main(argv: Sequence[str]) -> int:
     """Write the manifest of a model folder."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.model.manifest", description=main.__doc__)
-    parser.add_argument("--model-dir", type=Path, required=True, help="folder with config.json and weights")
+    parser = command("model.manifest", main.__doc__, "model-dir", out="manifest.json")
     parser.add_argument("--name", required=True, help="the model's name in reports")
     parser.add_argument("--identity", required=True, help="the identity that the plan gives the model")
     parser.add_argument("--maker", choices=MAKERS, default="folder", help="how the workflow made it, if it did")
-    parser.add_argument("--out", type=Path, required=True, help="manifest.json")
     arguments = parser.parse_args(argv)
     manifest = build_manifest(arguments.model_dir, arguments.name, arguments.identity, arguments.maker)
     write_json(arguments.out, manifest)

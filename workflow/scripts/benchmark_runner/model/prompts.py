@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import secrets
 import sys
@@ -14,6 +13,7 @@ from typing import Any, Final
 
 from tokenizers import Tokenizer
 
+from benchmark_runner.commands import command
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.model.chat import render
@@ -169,11 +169,7 @@ def build_prompts(plan: dict[str, Any], manifest: dict[str, Any], folder: Path, 
 
 def main(argv: Sequence[str]) -> int:
     """Write all prompts of a plan as token ids."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.model.prompts", description=main.__doc__)
-    parser.add_argument("--plan", type=Path, required=True, help="plan.json")
-    parser.add_argument("--manifest", type=Path, required=True, help="the model's manifest.json")
-    parser.add_argument("--model-dir", type=Path, required=True, help="folder with tokenizer.json")
-    parser.add_argument("--out", type=Path, required=True, help="prompts.json")
+    parser = command("model.prompts", main.__doc__, "plan", "manifest", "model-dir", out="prompts.json")
     arguments = parser.parse_args(argv)
     seed = secrets.randbits(32)
     prompts = build_prompts(read_json(arguments.plan), read_json(arguments.manifest), arguments.model_dir, seed)

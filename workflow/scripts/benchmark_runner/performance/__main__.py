@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.performance.analysis import analyse
@@ -14,12 +14,8 @@ from benchmark_runner.performance.analysis import analyse
 
 def main(argv: Sequence[str]) -> int:
     """Read, analyse, write."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.performance", description=__doc__)
-    parser.add_argument("--plan", type=Path, required=True, help="plan.json")
-    parser.add_argument("--statistics", type=Path, required=True, help="statistical_summary.json")
-    parser.add_argument("--iterations", type=Path, required=True, help="iterations.parquet")
+    parser = command("performance", __doc__, "plan", "statistics", "iterations", out="performance_analysis.json")
     parser.add_argument("--manifest", type=Path, help="model/manifest.json, for the size of the weights")
-    parser.add_argument("--out", type=Path, required=True, help="performance_analysis.json")
     args = parser.parse_args(argv)
     weights = read_json(args.manifest)["weights_bytes"] if args.manifest and args.manifest.is_file() else None
     analysis = analyse(read_json(args.plan), read_json(args.statistics), args.iterations, weights)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import textwrap
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.continued import equal_share
+from benchmark_runner.commands import command
 from benchmark_runner.display import plural
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
@@ -90,11 +90,7 @@ def in_words(plan: Mapping[str, Any], owed: Collection[int], forecast: Expected)
 
 def main(argv: Sequence[str]) -> int:
     """Print the forecast of a plan.json. It changes with every finished launch, so no file holds it."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.planning.forecast", description=main.__doc__)
-    parser.add_argument("--plan", type=Path, required=True, help="plan.json of the configuration")
-    parser.add_argument("--config", type=Path, required=True, help="file with the resolved configuration")
-    parser.add_argument("--engines-folder", type=Path, required=True, help="folder with the adapters")
-    arguments = parser.parse_args(argv)
+    arguments = command("planning.forecast", main.__doc__, "plan", "config", "engines-folder").parse_args(argv)
     plan = read_json(arguments.plan)
     campaign = load_campaign(read_json(arguments.config)["config"], [], arguments.engines_folder)
     owed = {launch.position for launch in campaign.owed_launches.values()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.machine import this_machine
+from benchmark_runner.commands import command
 from benchmark_runner.display import plural
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_json
@@ -109,11 +109,7 @@ def in_words(plan: Mapping[str, Any]) -> str:
 
 def main(argv: Sequence[str]) -> int:
     """Write plan.json of a resolved configuration; prints it in words."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.planning.plan", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="file with the resolved configuration")
-    parser.add_argument("--engines-folder", type=Path, required=True, help="folder with the adapters")
-    parser.add_argument("--out", type=Path, required=True)
-    arguments = parser.parse_args(argv)
+    arguments = command("planning.plan", __doc__, "config", "engines-folder", out="plan.json").parse_args(argv)
     plan = load_campaign(read_json(arguments.config)["config"], [], arguments.engines_folder).plan()
     output_dir, system = Path(plan["config"]["benchmark"]["output_dir"]), plan["config"]["system"]
     plan["power"] = power_of(plan, measured_spread(plan["order"], output_dir, os.uname().nodename))

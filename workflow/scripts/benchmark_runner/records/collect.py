@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,11 +10,12 @@ from typing import Any, Final
 
 import simdjson
 
+from benchmark_runner.commands import command
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.records.checksum import KEY as CHECKSUM
 from benchmark_runner.records.raw_data import RawRecord, read_record, value_at, write_raw
-from benchmark_runner.records.record_head import record_head
+from benchmark_runner.records.whole import record_head
 
 SCHEMA_VERSION: Final = 1
 
@@ -175,15 +175,13 @@ def other_identities(plan: Mapping[str, Any], engine: str, engine_folder: Path) 
 
 def main(argv: Sequence[str]) -> int:
     """Write raw_data/<engine>.json."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.records.collect", description=__doc__)
-    parser.add_argument("--plan", type=Path, required=True, help="plan.json")
+    parser = command("records.collect", __doc__, "plan", out="raw_data/<engine>.json")
     parser.add_argument("--engine", required=True, help="engine whose records are collected")
     parser.add_argument("--fidelity", type=Path, nargs="?", help="fidelity/<engine>.json, where there is one")
     parser.add_argument("--records", type=Path, nargs="*", default=[], help="record.json of each launch")
     parser.add_argument(
         "--launches", type=Path, help="launches/<engine>: the plan's records that are there to their end"
     )
-    parser.add_argument("--out", type=Path, required=True, help="raw_data/<engine>.json")
     args = parser.parse_args(argv)
     plan = read_json(args.plan)
     fidelity = read_json(args.fidelity) if args.fidelity else None

@@ -6,7 +6,6 @@ engine does; the others stay in raw_data. Warm-ups are in it and flagged.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmark_runner.commands import command
 from benchmark_runner.configuration.flags import bounded_number
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import written_whole
@@ -187,13 +187,11 @@ def write_iterations(raw_files: Sequence[Path], out: Path, outlier_threshold: fl
 
 def main(argv: Sequence[str]) -> int:
     """Write iterations.parquet."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.records.tabulate", description=__doc__)
-    parser.add_argument("--raw", type=Path, nargs="+", required=True, help="raw_data/<engine>.json of all engines")
+    parser = command("records.tabulate", __doc__, "raw", out="iterations.parquet")
     threshold = bounded_number("--outlier-threshold", "analysis.outlier_threshold")
     parser.add_argument(
         "--outlier-threshold", type=threshold, required=True, help="distance from the mean, in standard deviations"
     )
-    parser.add_argument("--out", type=Path, required=True, help="iterations.parquet")
     args = parser.parse_args(argv)
     rows = write_iterations(args.raw, args.out, args.outlier_threshold)
     print(f"{rows} iterations of {len(args.raw)} engines tabulated")

@@ -1,12 +1,17 @@
-"""Is a file there to its end? Told by its first and last bytes, so that ten thousand of them cost little."""
+"""Is a file there to its end, and what does a record say there? By first and last bytes: ten thousand cost little."""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.jsonio import read_json
+from benchmark_runner.status import Status
 
 _ENDS: Final[Mapping[str, bytes]] = {
     ".json": b"}\n",
@@ -17,6 +22,8 @@ _ENDS: Final[Mapping[str, bytes]] = {
 """Last bytes by suffix; every other file that the workflow makes is text, whose last line has an end."""
 
 _HEAD_BYTES: Final = 4096
+_ATTEMPT: Final = re.compile(rb'"attempt": (\d+)')
+_STATUS: Final = re.compile(rb'"status": "(\w+)"')
 
 
 class Ends(NamedTuple):
@@ -49,3 +56,32 @@ def is_cut(path: Path) -> bool:
     """Whether there is a file without its end: emptied, cut, or something else in its place."""
     ends = ends_of(path)
     return ends is not None and not ends.whole
+
+
+class RecordHead(NamedTuple):
+    """The two facts of a record that decide whether it is owed again."""
+
+    attempt: int
+    status: str
+
+
+def record_head(record: Path) -> RecordHead | None:
+    """Head of a record by its ends, without reading its token times; None where there is none, or a broken one."""
+    ends = ends_of(record)
+    if ends is None:
+        return None
+    attempt, status = _ATTEMPT.search(ends.head), _STATUS.search(ends.head)
+    if attempt is None or status is None:
+        return None
+    found = RecordHead(int(attempt[1]), status[1].decode())
+    # A sound record that somebody wrote anew may end otherwise; one of an unavailable engine is short.
+    doubtful = not ends.whole or found.status == Status.UNAVAILABLE
+    return None if doubtful and not _is_json(record) else found
+
+
+def _is_json(record: Path) -> bool:
+    try:
+        read_json(record)
+    except BenchmarkError:
+        return False
+    return True

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from benchmark_runner.display import milliseconds, plural, significant
 from benchmark_runner.report.inputs import Document, ReportInputs
-from benchmark_runner.summary.recommendation import QUICK, headline_advice
+from benchmark_runner.summary.document import QUICK, headline_advice
 
 DOUBTS_SHOWN: Final = 3  # more would push the figures off the first screen; the section below has all
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.schemas import require_valid
@@ -28,13 +28,8 @@ def count_look(inputs: Measurements, file: Path) -> Looks:
 
 def main(argv: Sequence[str]) -> int:
     """Read the inputs, judge, write."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.statistics", description=__doc__)
-    parser.add_argument("--plan", type=Path, required=True, help="plan.json")
-    parser.add_argument("--raw", type=Path, nargs="+", required=True, help="raw_data/<engine>.json of all engines")
-    parser.add_argument("--iterations", type=Path, required=True, help="iterations.parquet")
+    parser = command("statistics", __doc__, "plan", "raw", "iterations", "looks", out="statistical_summary.json")
     parser.add_argument("--fidelity", type=Path, nargs="*", default=[], help="fidelity/<engine>.json of all engines")
-    parser.add_argument("--looks", type=Path, required=True, help="looks.json, which remembers earlier analyses")
-    parser.add_argument("--out", type=Path, required=True, help="statistical_summary.json")
     args = parser.parse_args(argv)
     inputs = read_inputs(args.plan, args.raw, args.fidelity)
     summary = summarise(inputs, args.iterations, count_look(inputs, args.looks))

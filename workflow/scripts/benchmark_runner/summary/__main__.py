@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_json, write_text_atomic
 from benchmark_runner.statistics.results import Results
@@ -16,13 +15,9 @@ from benchmark_runner.summary.table import comparison_table
 
 def main(argv: Sequence[str]) -> int:
     """Read, put into words, write."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.summary", description=__doc__)
-    parser.add_argument("--plan", type=Path, required=True, help="plan.json")
-    parser.add_argument("--statistics", type=Path, required=True, help="statistical_summary.json")
-    parser.add_argument("--performance", type=Path, required=True, help="performance_analysis.json")
-    parser.add_argument("--out", type=Path, required=True, help="summary.json")
-    parser.add_argument("--table", type=Path, required=True, help="comparison_table.md")
-    args = parser.parse_args(argv)
+    args = command(
+        "summary", __doc__, "plan", "statistics", "performance", out="summary.json", table="comparison_table.md"
+    ).parse_args(argv)
     plan, results = read_json(args.plan), Results(read_json(args.statistics))
     document = summary_document(plan, results, read_json(args.performance))
     recommendation = document["summary"]["recommendation"]

@@ -1,19 +1,54 @@
-"""summary.json: the figures that people and programs ask for first."""
+"""summary.json: the figures that people and programs ask for first, and the recommendation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from benchmark_runner.performance.ranking import headline_cell
 from benchmark_runner.statistics.results import Results
-from benchmark_runner.summary.recommendation import recommend
 
 SCHEMA_VERSION: Final = 1
+NO_SPREAD: Final = "fewer than two ranked engines with a measured spread"
 NO_FASTEST: Final = "the data do not separate the engines, or fewer than two finished all their launches"
+QUICK: Final = (
+    "This is a quick look; the comprehensive campaign (--configfile config/comprehensive.yaml) adds launches, "
+    "workloads and tail percentiles."
+)
+SYNTHETIC: Final = (
+    "The model's weights are synthetic: random numbers in the shape of {shape}. Speed and memory are those of a model "
+    "of that shape; the text it generates means nothing."
+)
 
 
-def _consistency_reason(performance: Mapping[str, Any]) -> str | None:
-    return None if performance["most_consistent"] else "fewer than two ranked engines with a measured spread"
+def headline_advice(performance: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The advice on the cell that gives the headline latency."""
+    cell = headline_cell(performance["headline"], "latency")
+    found: Mapping[str, Any] = next(
+        one for one in performance["advice"] if (one["workload"], one["case"]) == (cell.workload, cell.case)
+    )
+    return found
+
+
+def _throughput(performance: Mapping[str, Any]) -> str:
+    """Names the engine with the highest throughput where another is the fastest."""
+    best, fastest = performance["best_throughput"], performance["fastest_engine"]
+    if best is None or fastest in (None, best["engine"]):
+        return ""
+    place = performance["headline"]["throughput"]["workload"]
+    return f"In {place} the highest throughput was seen with {best['engine']}."
+
+
+def recommend(results: Results, performance: Mapping[str, Any], model: Mapping[str, Any]) -> str:
+    """The recommendation of summary.json; model is its entry in the plan."""
+    advice = headline_advice(performance)
+    left_out = " ".join(f"{entry['engine']} is left out: {entry['reason']}." for entry in performance["unranked"])
+    parts = [advice["sentence"], _throughput(performance), left_out]
+    if model["source"]["kind"] == "synthetic":
+        parts.append(SYNTHETIC.format(shape=model["source"]["shape"]))
+    if results.summary["campaign"]["quick"]:
+        parts.append(QUICK)
+    return " ".join(part if part.endswith(".") else f"{part[0].upper()}{part[1:]}." for part in parts if part)
 
 
 def summary_document(plan: Mapping[str, Any], results: Results, performance: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,7 +74,7 @@ def summary_document(plan: Mapping[str, Any], results: Results, performance: Map
             "best_latency_engine": candidate,
             "best_latency_reason": no_figure,
             "most_consistent": consistent["engine"] if consistent else None,
-            "most_consistent_reason": _consistency_reason(performance),
+            "most_consistent_reason": None if consistent else NO_SPREAD,
             "best_gpu_utilization": gpu["percent"] if gpu else None,
             "best_gpu_utilization_engine": gpu["engine"] if gpu else None,
             "best_gpu_utilization_reason": performance["best_gpu_utilization_reason"],
