@@ -12,8 +12,10 @@ import pytest
 
 from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.foreign import read_foreign, require_consistent, require_plain
-from benchmark_runner.campaign.recorded import load_recorded
+from benchmark_runner.campaign.parts import part_files
+from benchmark_runner.campaign.recorded import load_given, load_recorded
 from benchmark_runner.errors import BenchmarkError
+from finished import make_environment
 from tiny_model import make_tiny_model
 
 
@@ -116,3 +118,23 @@ def test_a_folder_is_refused_before_its_plan_is_believed(tmp_path, plan):
         (folder / name).write_text(json.dumps(content))
     with pytest.raises(BenchmarkError, match="engines"):
         load_recorded(folder, {})
+
+
+def test_what_an_analysis_before_left_is_looked_at_before_any_stage_reads_it(plan):
+    folder = Path("results/x")
+    manifest = {"schema_version": 1, "name": "m", "identity": "m-1", "source": {"kind": "folder"}, "architecture": {}}
+    manifest |= {"weights": "model.safetensors", "weights_dtype": "F32", "weights_bytes": 1, "files": {}}
+    for name, content in (("plan", plan), ("environment", make_environment()), ("model/manifest", manifest)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.json").write_text(json.dumps(content) + "\n")
+    campaign = load_given({"output_dir": str(folder)})
+    part = part_files(campaign.plan(), recorded=True)[0]
+    for name in ("summary.json", "looks.json", f"plan/{part}", "raw_data/mine.json", "analysis/iterations.parquet"):
+        file = folder / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"PAR1 PAR1" if file.suffix == ".parquet" else b'{"another": "shape"}\n')
+        with pytest.raises(BenchmarkError, match=str(file)):
+            load_given({"output_dir": str(folder)})
+        file.unlink()
+    (folder / "summary.json").write_bytes(b"")  # cut: made again as everywhere
+    load_given({"output_dir": str(folder)})

@@ -14,10 +14,15 @@ import simdjson
 from benchmark_runner.errors import DISK_IS_FULL, BenchmarkError, unwritable
 
 
+def refuse_constant(name: str) -> None:
+    """For json's parse_constant: ValueError for NaN and Infinity, which JSON has not."""
+    raise ValueError(f"{name} is no number of JSON")
+
+
 def read_json(path: Path) -> Any:
     """Content of a JSON file; raises BenchmarkError that names the file where it is absent or broken."""
     try:
-        return json.loads(read_bytes(path).decode("utf-8"))
+        return json.loads(read_bytes(path).decode("utf-8"), parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:  # RecursionError: lists within lists without end
         raise BenchmarkError(f"{path} is not valid JSON ({error}); move it away and run again") from error
 
@@ -28,6 +33,8 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError as error:
         raise BenchmarkError(f"{path} is missing; run the stage that makes it again") from error
+    except OSError as error:
+        raise BenchmarkError(f"{path} cannot be read ({error.strerror}); move it away and run again") from error
 
 
 def parse_bulk(path: Path, text: bytes | memoryview, parser: simdjson.Parser) -> Any:
@@ -49,12 +56,25 @@ def plain(value: Any) -> Any:
     return value.as_list() if isinstance(value, simdjson.Array) else value
 
 
-def read_json_lines(path: Path) -> Iterator[Any]:
-    """Objects of a JSON-lines file, in order; a last line cut short by a killed writer is left out."""
-    with path.open(encoding="utf-8", newline="\n") as lines:  # parted at \n alone
-        for line in lines:
-            if line.endswith("\n"):
-                yield json.loads(line)
+def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Objects of a JSON-lines file, in order; a last line cut short by a killed writer is left out.
+
+    Raises BenchmarkError that names file and line for one that is no object.
+    """
+    with path.open("rb") as lines:  # parted at \n alone
+        for number, line in enumerate(lines, start=1):
+            if line.endswith(b"\n"):
+                yield _object(path, number, line)
+
+
+def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BenchmarkError(f"{path}: line {number} is not valid JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise BenchmarkError(f"{path}: line {number} is no JSON object")
+    return content
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.jsonio import refuse_constant
 from benchmark_runner.namedfile import read_named_bytes
 from benchmark_runner.schemas import first_violation
 from benchmark_runner.terminal import printable
@@ -26,21 +27,17 @@ _LEFT_BEHIND: Final = "events.jsonl"
 _REMEDY: Final = "this is not as a campaign leaves its folder: copy it again from where it was measured"
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
-
-
-def read_foreign(path: Path, schema: str) -> dict[str, Any]:
+def read_foreign(path: Path, schema: str, remedy: str = _REMEDY) -> dict[str, Any]:
     """A JSON file of the folder; raises BenchmarkError that names it where it is not as its schema says."""
     try:
-        content = json.loads(read_named_bytes(path, LARGEST_BYTES), parse_constant=_refuse_constant)
+        content = json.loads(read_named_bytes(path, LARGEST_BYTES), parse_constant=refuse_constant)
         wrong = first_violation(schema, content)
     except (BenchmarkError, ValueError) as error:
         wrong = str(error)
     except RecursionError:
         wrong = "lists within lists without end"
     if wrong is not None:
-        raise BenchmarkError(f"{path}: {printable(wrong)}; {_REMEDY}")
+        raise BenchmarkError(f"{path}: {printable(wrong)}; {remedy}")
     found: dict[str, Any] = content
     return found
 

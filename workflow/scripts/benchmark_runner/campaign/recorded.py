@@ -13,7 +13,7 @@ from benchmark_runner.campaign.campaign import Campaign, PlannedLaunch
 from benchmark_runner.campaign.engines import Engine
 from benchmark_runner.campaign.foreign import read_foreign, require_consistent, require_plain
 from benchmark_runner.campaign.model import Model
-from benchmark_runner.campaign.parts import plan_part
+from benchmark_runner.campaign.parts import part_files, plan_part
 from benchmark_runner.campaign.paths import unusable
 from benchmark_runner.commands import command
 from benchmark_runner.configuration.messages import problems_of
@@ -21,14 +21,28 @@ from benchmark_runner.configuration.plain import plain_copy
 from benchmark_runner.configuration.positions import Positions
 from benchmark_runner.configuration.resolve import require_sound, with_defaults
 from benchmark_runner.configuration.shortcuts import with_typed_overrides
-from benchmark_runner.errors import BenchmarkError, exit_status
+from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
+from benchmark_runner.hashes import fingerprint
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.model.derived import format_of
-from benchmark_runner.records.whole import record_head
+from benchmark_runner.records.raw_data import require_raw_data
+from benchmark_runner.records.table import require_table
+from benchmark_runner.records.whole import is_cut, record_head
 from benchmark_runner.schemas import schema, violations
+from benchmark_runner.statistics.looks import read_history
 
 REQUIRED: Final = {"plan.json": "plan", "environment.json": "environment", "model/manifest.json": "manifest"}
 """What only the machine that measured could tell, with its schema; written before its first launch."""
+
+MADE: Final = {
+    "summary.json": "summary",
+    "analysis/statistical_summary.json": "statistical_summary",
+    "analysis/performance_analysis.json": "performance_analysis",
+    "analysis/business_recommendations.json": "business_recommendations",
+}
+"""What an analysis before may have left, with its schema: read where nothing asks to make it again."""
+
+LOOKS: Final = "looks.json"
 
 REPLACEABLE: Final = ("analysis", "business", "comparison")
 """Sections of the configuration that change no measurement, so that a folder can be analysed anew with others."""
@@ -130,14 +144,44 @@ def load_recorded(output_dir: Path, overrides: Mapping[str, Any]) -> RecordedCam
     return RecordedCampaign(plan, config)
 
 
+def require_made(campaign: RecordedCampaign) -> None:
+    """Raise BenchmarkError that names the first file, made from others of the folder, that is not as it was written.
+
+    Files that are cut or empty are made again, as everywhere, and not looked at.
+    """
+    folder, plan = Path(campaign.output_dir), campaign.plan()
+    read_history(folder / LOOKS)
+    for name, kind in MADE.items():
+        if _is_whole(folder / name):
+            read_foreign(folder / name, kind, MADE_AGAIN)
+    for part in part_files(plan, recorded=True):
+        written = folder / "plan" / part
+        if _is_whole(written) and fingerprint(read_json(written)) != part.split(".")[-2]:
+            raise BenchmarkError(f"{written}: holds another content than its name says; {MADE_AGAIN}")
+    for engine in campaign.engines:
+        if _is_whole(raw := folder / "raw_data" / f"{engine}.json"):
+            require_raw_data(raw)
+    if _is_whole(table := folder / "analysis" / "iterations.parquet"):
+        require_table(table)
+
+
+def _is_whole(path: Path) -> bool:
+    return path.is_file() and not is_cut(path)
+
+
 def overrides_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """What of a command line's configuration replaces what the folder tells: all but the folder."""
     return {key: value for key, value in given.items() if key != "output_dir"}
 
 
 def load_given(given: Mapping[str, Any]) -> RecordedCampaign:
-    """Campaign in the folder that a configuration's output_dir names, with its other keys; raises as load_recorded."""
-    return load_recorded(results_folder(given.get("output_dir"), "output_dir"), overrides_of(given))
+    """Campaign in the folder that a configuration's output_dir names, with its other keys; raises as load_recorded.
+
+    BenchmarkError too for what an analysis before left there, where it is not as it was written.
+    """
+    campaign = load_recorded(results_folder(given.get("output_dir"), "output_dir"), overrides_of(given))
+    require_made(campaign)
+    return campaign
 
 
 def main(argv: Sequence[str]) -> int:

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json_lines
 from benchmark_runner.launch import preflight
 from benchmark_runner.launch.arrival import doubt
@@ -57,10 +58,10 @@ ALTERED_REMEDY: Final = "Run the same command again, which plans with the files 
 def read_metrics(path: Path) -> tuple[Metrics, str | None]:
     """What the monitor wrote; no samples, and what is wrong, where the file no longer holds all of it."""
     lines: list[dict[str, Any]] = []
-    with contextlib.suppress(ValueError):  # a line that is none: then the last one is not the monitor's last
+    with contextlib.suppress(BenchmarkError):  # a line that is none: then the last one is not the monitor's last
         lines.extend(read_json_lines(path))
-    told = lines[-1] if lines and isinstance(lines[-1], dict) else {}
-    if told.get("event") == "end" and told["samples"] == sum(line["event"] == "sample" for line in lines):
+    told = lines[-1] if lines else {}
+    if told.get("event") == "end" and told.get("samples") == sum(line.get("event") == "sample" for line in lines):
         return take_apart(lines), None
     return take_apart([]), "metrics.jsonl, the monitor's file, was cut or changed while the engine ran"
 

@@ -16,12 +16,19 @@ from typing import IO, Any, Final
 
 import simdjson
 
-from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
 from benchmark_runner.jsonio import parse_bulk, plain, read_bytes, written_whole
 from benchmark_runner.records import checksum
 from benchmark_runner.records.parsed_iterations import Iterations, read_ids, read_iterations, read_plain
-from benchmark_runner.records.soundness import REMEDY, UnsoundRecordError, require_sound
-from benchmark_runner.schemas import require_valid
+from benchmark_runner.records.soundness import (
+    REMEDY,
+    UnsoundRecordError,
+    require_sound,
+    wrong_head,
+    wrong_iterations,
+)
+from benchmark_runner.schemas import first_violation, require_valid
+from benchmark_runner.terminal import printable
 
 FIRST_LINE: Final = b'{"launches": ['
 HEAD_ENDS: Final = b', "iterations":'
@@ -196,14 +203,63 @@ def read_heads(path: Path) -> dict[str, Any]:
     raise _broken(path, "its end is missing")
 
 
+def _columns(path: Path, head: Head, iterations: Any) -> Iterations:
+    """Columns of a launch's parsed iterations; BenchmarkError where they are of another shape than the launch's spec
+    asks for."""
+    try:
+        columns = read_iterations(iterations)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise _broken(path, f"iterations of another shape: {error}") from error
+    if head.get("status") == "ok" and (wrong := wrong_iterations(head["spec"], columns)) is not None:
+        raise _broken(path, f"a launch {wrong}")
+    return columns
+
+
 def each_launch(path: Path) -> Iterator[tuple[Head, Iterations]]:
     """Head and iterations of the launches, one at a time; raises BenchmarkError as read_json does."""
     parser = simdjson.Parser()
     if not _is_in_lines(path):
         for record in parse_bulk(path, read_bytes(path), parser)["launches"]:
-            yield without_iterations(record), read_iterations(record["iterations"])
+            head = without_iterations(record)
+            yield head, _columns(path, head, record["iterations"])
         return
     for text, iterations in _lines(path):
         if iterations is not None:
             head = plain(parse_bulk(path, text, parser))
-            yield head, read_iterations(parse_bulk(path, iterations, parser))
+            yield head, _columns(path, head, parse_bulk(path, iterations, parser))
+
+
+def _wrong_launch(engine: str, cases: Mapping[str, int], head: Any) -> str | None:
+    """In which way an entry of raw data is no head of a launch of the engine; cases has their number by workload."""
+    if (found := first_violation("record", {**head, "iterations": []} if isinstance(head, dict) else head)) is not None:
+        return found
+    if head["engine"] != engine or head["workload"] not in cases:
+        return f"is of {head['engine']} on {head['workload']}"
+    if head["status"] != "ok":
+        return None
+    return wrong_head(head) or (
+        None if len(head["spec"]["cases"]) == cases[head["workload"]] else "has other test cases than its workload"
+    )
+
+
+def require_raw_data(path: Path) -> None:
+    """Raise BenchmarkError that names the file and what in it is not as collect writes it; looks at heads alone."""
+    try:
+        content = read_heads(path)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise BenchmarkError(f"{path}: has no launches; {MADE_AGAIN}") from error
+    wrong = first_violation("raw_data", content)
+    if wrong is None and content["fidelity"] is not None:
+        wrong = first_violation("fidelity", content["fidelity"])
+    if wrong is None and content["engine"] != path.stem:
+        wrong = f"engine: is {content['engine']}"
+    if wrong is None:
+        cases = {entry["name"]: len(entry["cases"]) for entry in content["workloads"]}
+        told = (
+            f"launches.{index}: {what}"
+            for index, head in enumerate(content["launches"])
+            if (what := _wrong_launch(content["engine"], cases, head)) is not None
+        )
+        wrong = next(told, None)
+    if wrong is not None:
+        raise BenchmarkError(f"{path}: {printable(wrong):.600}; {MADE_AGAIN}")

@@ -85,17 +85,27 @@ def _wrong_ids(head: Mapping[str, Any], iterations: Iterations, ids: IntArray) -
     return None
 
 
-def what_is_wrong(head: Mapping[str, Any], iterations: Iterations, ids: IntArray) -> str | None:
-    """In which way a record says ok and does not hold what its own spec asks for; None where it does."""
+def wrong_head(head: Mapping[str, Any]) -> str | None:
+    """In which way a record says ok and its spec or hello is none; None where they are."""
     spec = head["spec"]
     for part in ("spec", "hello", "load"):
         if head[part] is None:
             return f"has no {part}"
     if (found := first_violation("spec", _outline(spec)) or first_violation("event.hello", head["hello"])) is not None:
         return f"holds a spec or a hello that is none ({found})"
+    return None
+
+
+def wrong_iterations(spec: Mapping[str, Any], iterations: Iterations) -> str | None:
+    """In which way iterations are not those that a sound spec asks for; None where they are."""
+    return _wrong_rounds(spec, iterations) or _wrong_counts(spec, iterations)
+
+
+def what_is_wrong(head: Mapping[str, Any], iterations: Iterations, ids: IntArray) -> str | None:
+    """In which way a record says ok and does not hold what its own spec asks for; None where it does."""
     return (
-        _wrong_rounds(spec, iterations)
-        or _wrong_counts(spec, iterations)
+        wrong_head(head)
+        or wrong_iterations(head["spec"], iterations)
         or _wrong_times(head, iterations)
         or _wrong_ids(head, iterations, ids)
     )

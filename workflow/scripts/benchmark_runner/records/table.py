@@ -1,8 +1,12 @@
-"""Reading iterations.parquet launch by launch, which its row groups are, so that memory holds the iterations of two."""
+"""What iterations.parquet holds, and reading it launch by launch, which its row groups are.
+
+So memory holds the iterations of two.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,16 +16,78 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
 from benchmark_runner.records.read_ahead import read_ahead
+from benchmark_runner.terminal import printable
 
 _NAMES: Final = ("engine", "workload", "block")
 
 
-def _names(file: pq.ParquetFile, group: int) -> tuple[Any, ...]:
-    """Engine, workload and block of a row group, by its statistics."""
+def _column(name: str, kind: pa.DataType, unit: str, description: str) -> pa.Field:
+    return pa.field(name, kind, metadata={"unit": unit, "description": description})
+
+
+SCHEMA: Final = pa.schema(
+    [
+        _column("engine", pa.string(), "", "Name of the engine"),
+        _column("control_of", pa.string(), "", "Engine whose duplicate this is; null for all but the control"),
+        _column("workload", pa.string(), "", "Name of the workload"),
+        _column("case", pa.string(), "", "Name of the test case"),
+        _column("block", pa.int32(), "", "Number of the launch, from 1"),
+        _column("position", pa.int32(), "", "Place of the launch in the campaign's order, from 1"),
+        _column("warmup", pa.bool_(), "", "Whether this iteration is a warm-up"),
+        _column("index", pa.int32(), "", "Round, from 0; warm-ups and measured rounds count separately"),
+        _column(
+            "prompt_tokens",
+            pa.int32(),
+            "tokens",
+            "Prompt ids computed: the spec's, or used_prompt_ids",
+        ),
+        _column("tokens", pa.int32(), "tokens", "Tokens generated"),
+        _column("start_ns", pa.int64(), "ns", "CLOCK_MONOTONIC before the first work for the prompt"),
+        _column("ttft_ms", pa.float64(), "ms", "token_ns[0] - start_ns; null without a token"),
+        _column("e2e_ms", pa.float64(), "ms", "end_ns - start_ns"),
+        _column("tpot_ms", pa.float64(), "ms", "(token_ns[-1] - token_ns[0]) / (tokens - 1); null below two tokens"),
+        _column("itl_ms", pa.list_(pa.float64()), "ms", "Gaps between consecutive tokens"),
+        _column("decode_tokens_per_s", pa.float64(), "tokens/s", "1000 / tpot_ms; null where tpot_ms is null or 0"),
+        _column("prefill_tokens_per_s", pa.float64(), "tokens/s", "1000 prompt_tokens / ttft_ms"),
+        _column("total_tokens_per_s", pa.float64(), "tokens/s", "1000 tokens / e2e_ms"),
+        _column("finish", pa.string(), "", "Why it ended: length or eos"),
+        _column("outlier", pa.bool_(), "", "e2e_ms lies further from its launch's mean than the threshold allows"),
+    ]
+)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """The table; BenchmarkError names file and column where it, or what is read of it, is not as SCHEMA says."""
+    try:
+        with pq.ParquetFile(path) as file:
+            found = {field.name: field.type for field in file.schema_arrow}
+            for field in SCHEMA:
+                if found.get(field.name) != field.type:
+                    told = f"{found[field.name]} instead of {field.type}" if field.name in found else "missing"
+                    raise BenchmarkError(f"{path}: column {field.name} is {told}; {MADE_AGAIN}")
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        raise BenchmarkError(f"{path}: {printable(error):.300}; {MADE_AGAIN}") from error
+
+
+def _names(path: Path, file: pq.ParquetFile, group: int) -> tuple[Any, ...]:
+    """Engine, workload and block of a row group, by its statistics; BenchmarkError where it is no one launch."""
     columns = file.metadata.row_group(group)
     places = {columns.column(index).path_in_schema: index for index in range(columns.num_columns)}
-    return tuple(columns.column(places[name]).statistics.min for name in _NAMES)
+    told = [columns.column(places[name]).statistics for name in _NAMES]
+    if not all(one is not None and one.has_min_max and one.min == one.max for one in told):
+        raise BenchmarkError(f"{path}: row group {group} is not one launch; {MADE_AGAIN}")
+    return tuple(one.min for one in told)
+
+
+def require_table(path: Path) -> None:
+    """Raise BenchmarkError, which names the file, where it is no table as tabulate writes it; reads its end alone."""
+    with _opened(path) as file:
+        for group in range(file.num_row_groups):
+            _names(path, file, group)
 
 
 def rows_where(table: pa.Table, condition: pa.ChunkedArray) -> pa.Table:
@@ -33,9 +99,9 @@ def rows_where(table: pa.Table, condition: pa.ChunkedArray) -> pa.Table:
 
 
 def _tables(path: Path, engine: str, workload: str, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
-    with pq.ParquetFile(path) as file:
+    with _opened(path) as file:
         for group in range(file.num_row_groups):
-            found_engine, found_workload, block = _names(file, group)
+            found_engine, found_workload, block = _names(path, file, group)
             if (found_engine, found_workload) == (engine, workload):
                 table = file.read_row_group(group, columns=[*columns, "warmup"])
                 yield block, rows_where(table, pc.invert(table.column("warmup"))).drop_columns("warmup")
@@ -51,14 +117,16 @@ def launch_tables(path: Path, engine: str, workload: str, columns: Sequence[str]
 
 def read_measured(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """Measured iterations, without warm-ups, of iterations.parquet."""
-    table = pd.read_parquet(path, columns=list(columns))
+    with _opened(path):
+        table = pd.read_parquet(path, columns=list(columns))
     return table[~table["warmup"]]
 
 
 def _measured_tokens(iterations: Path, keys: Sequence[str], sums: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     """Token counts of the measured iterations, put together by these keys."""
     columns = [*keys, *dict.fromkeys(column for column, _ in sums)]
-    table = pq.read_table(iterations, columns=columns, filters=[("warmup", "==", False)])
+    with _opened(iterations):
+        table = pq.read_table(iterations, columns=columns, filters=[("warmup", "==", False)])
     found: list[dict[str, Any]] = table.group_by(list(keys)).aggregate(list(sums)).to_pylist()
     return found
 

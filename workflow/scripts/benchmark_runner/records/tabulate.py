@@ -23,6 +23,7 @@ from benchmark_runner.jsonio import written_whole
 from benchmark_runner.records.parsed_iterations import IntArray, Iterations
 from benchmark_runner.records.raw_data import Head, each_launch, read_heads
 from benchmark_runner.records.read_ahead import read_ahead
+from benchmark_runner.records.table import SCHEMA
 from benchmark_runner.units import MS_PER_S, NS_PER_MS, ROUNDING
 
 FEWEST_FOR_OUTLIERS: Final = 3
@@ -38,41 +39,6 @@ faster to read back than the values themselves."""
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-
-
-def _column(name: str, kind: pa.DataType, unit: str, description: str) -> pa.Field:
-    return pa.field(name, kind, metadata={"unit": unit, "description": description})
-
-
-SCHEMA: Final = pa.schema(
-    [
-        _column("engine", pa.string(), "", "Name of the engine"),
-        _column("control_of", pa.string(), "", "Engine whose duplicate this is; null for all but the control"),
-        _column("workload", pa.string(), "", "Name of the workload"),
-        _column("case", pa.string(), "", "Name of the test case"),
-        _column("block", pa.int32(), "", "Number of the launch, from 1"),
-        _column("position", pa.int32(), "", "Place of the launch in the campaign's order, from 1"),
-        _column("warmup", pa.bool_(), "", "Whether this iteration is a warm-up"),
-        _column("index", pa.int32(), "", "Round, from 0; warm-ups and measured rounds count separately"),
-        _column(
-            "prompt_tokens",
-            pa.int32(),
-            "tokens",
-            "Prompt ids computed: the spec's, or used_prompt_ids",
-        ),
-        _column("tokens", pa.int32(), "tokens", "Tokens generated"),
-        _column("start_ns", pa.int64(), "ns", "CLOCK_MONOTONIC before the first work for the prompt"),
-        _column("ttft_ms", pa.float64(), "ms", "token_ns[0] - start_ns; null without a token"),
-        _column("e2e_ms", pa.float64(), "ms", "end_ns - start_ns"),
-        _column("tpot_ms", pa.float64(), "ms", "(token_ns[-1] - token_ns[0]) / (tokens - 1); null below two tokens"),
-        _column("itl_ms", pa.list_(pa.float64()), "ms", "Gaps between consecutive tokens"),
-        _column("decode_tokens_per_s", pa.float64(), "tokens/s", "1000 / tpot_ms; null where tpot_ms is null or 0"),
-        _column("prefill_tokens_per_s", pa.float64(), "tokens/s", "1000 prompt_tokens / ttft_ms"),
-        _column("total_tokens_per_s", pa.float64(), "tokens/s", "1000 tokens / e2e_ms"),
-        _column("finish", pa.string(), "", "Why it ended: length or eos"),
-        _column("outlier", pa.bool_(), "", "e2e_ms lies further from its launch's mean than the threshold allows"),
-    ]
-)
 
 
 def outlier_flags(values: FloatArray, threshold: float) -> BoolArray:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from benchmark_runner.commands import command
 from benchmark_runner.display import bytes_text, milliseconds, plural
-from benchmark_runner.errors import exit_status
+from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, read_json_lines, write_text_atomic
 from benchmark_runner.records.parsed_iterations import Iterations
 from benchmark_runner.records.raw_data import Head, each_launch
@@ -168,13 +168,15 @@ def system_metrics_log(metrics: Iterable[tuple[Mapping[str, Any], Path]]) -> Ite
     for record, path in metrics:
         launch = f"{record['engine']}/{record['workload']}/{record['block']}"
         for entry in read_json_lines(path):
-            absent = entry.get("absent")
+            absent = entry.get("absent") or {}
+            if not isinstance(absent, dict) or not isinstance(entry.get("time_ns", 0), int):
+                raise BenchmarkError(f"{path}: holds a line that is no reading of the monitor; move it away")
             if absent:
                 when = _moment(record, entry.get("time_ns"))
-                told = "; ".join(f"{name}: {_one_line(reason)}" for name, reason in absent.items())
+                told = "; ".join(f"{name}: {_one_line(str(reason))}" for name, reason in absent.items())
                 yield f"{when} {launch} absent {told}"
-            if entry["event"] == "sample":
-                yield f"{_moment(record, entry['time_ns'])} {launch} {_values(entry)}"
+            if entry.get("event") == "sample":
+                yield f"{_moment(record, entry.get('time_ns'))} {launch} {_values(entry)}"
 
 
 def _values(sample: Mapping[str, Any]) -> str:
