@@ -21,7 +21,7 @@ from benchmark_runner.configuration.plain import plain_copy
 from benchmark_runner.configuration.positions import Positions
 from benchmark_runner.configuration.resolve import require_sound, with_defaults
 from benchmark_runner.configuration.shortcuts import with_typed_overrides
-from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
+from benchmark_runner.errors import MADE_AGAIN, BenchmarkError, exit_status
 from benchmark_runner.hashes import fingerprint
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.model.derived import format_of
