@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark_runner.configuration.resolve import ConfigurationError, resolve
+from benchmark_runner.configuration.resolve import ConfigurationError, examine, resolve
 
 MINIMAL = {
     "benchmark": {"output_dir": "results/x", "model_path": "models/m"},
@@ -64,6 +64,13 @@ def test_only_engines_refuses_a_name_that_is_not_there_with_the_nearest():
     assert "did you mean 'candle'?" in problems({**changed(engines__0__name="candle"), "only_engines": "candel"})
 
 
+@pytest.mark.parametrize(("typed", "read"), [("false", False), ("true", True), ("b", "b"), ("cheapest", "cheapest")])
+def test_a_control_on_the_command_line_is_a_truth_value_or_a_name(typed, read):
+    given = {"benchmark": {"control": typed}}
+    examined = examine({**MINIMAL, "benchmark": {**MINIMAL["benchmark"], **given["benchmark"]}}, given)
+    assert examined.problems == [] and examined.chosen()["benchmark"]["control"] == read
+
+
 def test_shortcuts_set_the_keys_behind_them():
     config = resolve({**MINIMAL, "output_dir": "elsewhere", "model_path": "models/n", "device": "cpu"}, [])
     assert config["benchmark"]["output_dir"] == "elsewhere"
@@ -96,6 +103,8 @@ def test_engines_that_are_not_enabled_are_left_out():
         (changed(workloads=[]), "not empty"),
         (changed(engines={}), "a list"),
         (changed(benchmark__baseline="c"), "is no enabled engine"),
+        (changed(benchmark__control="c"), "is no enabled engine"),
+        (changed(benchmark__control=2), "true or false or text"),
         (changed(benchmark__headline={"latency_workload": "v"}), "is no workload"),
         (changed(system__cpu_affinity=[1, 1]), "names something twice"),
         ({}, "key 'benchmark' is missing"),

@@ -100,7 +100,7 @@ def test_the_plan_file_is_the_same_each_time(arguments, tmp_path):
 
 def test_the_forecast_tells_launches_time_reach_and_the_first_block(plan):
     owed = {row["position"] for row in plan["order"]} - {1}
-    words = forecast.in_words(plan, owed, Expected(6.0, 5.8, None, 1))
+    words = forecast.in_words(plan, owed, Expected(6.0, 5.8, None, 1), {})
     assert "30 launches = 5 blocks of 3 engines (slow, fast, slow_control) x 2 workloads; 29 owed" in " ".join(
         words.split()
     )
@@ -121,7 +121,7 @@ def test_a_time_that_is_not_known_has_its_reason(arguments, capsys):
 
 
 def test_a_finished_campaign_owes_nothing(plan):
-    words = forecast.in_words(plan, set(), Expected(6.0, 0.0, None, 30))
+    words = forecast.in_words(plan, set(), Expected(6.0, 0.0, None, 30), {})
     assert "none owed" in " ".join(words.split())
     assert "for those owed" not in words
 
@@ -130,3 +130,16 @@ def test_the_two_lines_of_a_run_name_campaign_and_reach(plan):
     first, second = in_words(plan).splitlines()
     assert first.startswith("Tiny campaign: 30 launches")
     assert second.startswith("smallest difference found")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        ({}, "slow_control, slow a second time; which engine's launches are cheapest is not known, since none was"),
+        ({"slow": 12.0, "fast": 3.0}, "slow a second time: 10 s a block; cheapest is fast: 3 s a block"),
+        ({"slow": 3.0, "fast": 12.0}, "slow a second time: 3 s a block, the cheapest"),
+    ],
+)
+def test_the_forecast_names_the_control_and_what_it_costs(plan, seconds, expected):
+    words = forecast.in_words(plan, set(), Expected(6.0, 0.0, None, 30), seconds)
+    assert expected in " ".join(words.split())

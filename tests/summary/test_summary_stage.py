@@ -97,6 +97,16 @@ def test_a_control_that_differs_is_the_first_thing_to_cure(tmp_path: Path) -> No
     assert "Chance does this in one quiet campaign of 20. Add launches; if it stays, look for a cause." in words
 
 
+def test_the_control_of_another_engine_than_the_baseline_is_compared_with_its_own_twin(tmp_path: Path) -> None:
+    twin = ScriptedEngine("candle_control", control_of="candle", ttft_ms=10.0, itl_ms=5.0, **SPREAD)
+    answer = _answer(tmp_path, [TORCH, CANDLE, twin])
+    assert (answer["control"]["engine"], answer["control"]["twin"]) == ("candle_control", "candle")
+    row = next(line for line in _table(tmp_path).splitlines() if "(control)" in line)
+    ratio, verdict = (cell.strip() for cell in row.strip("|").split("|")[6:8])
+    assert ratio.endswith("(to candle)") and ratio.startswith(("0.99", "1.0"))
+    assert "torch" not in verdict
+
+
 def test_an_absent_engine_is_named_in_words_and_table(tmp_path: Path) -> None:
     answer = _answer(tmp_path, [TORCH, ScriptedEngine("candle", unavailable="cargo is missing")])
     assert "Only torch was measured" in answer["summary"]["recommendation"]

@@ -14,11 +14,20 @@ from benchmark_runner.build.source import cuda_request
 from benchmark_runner.campaign.attempts import attempts_made, is_owed, set_aside
 from benchmark_runner.campaign.checks import campaign_problems, underpowered
 from benchmark_runner.campaign.continued import iterations_per_launch
-from benchmark_runner.campaign.engines import Engine, brought_notices, campaign_engines, engine_is_back, is_stale
+from benchmark_runner.campaign.control import cheapest_control
+from benchmark_runner.campaign.engines import (
+    Engine,
+    brought_notices,
+    campaign_engines,
+    engine_is_back,
+    is_stale,
+    with_control,
+)
 from benchmark_runner.campaign.machine import notice, this_machine
 from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import balanced_blocks
 from benchmark_runner.campaign.weights import REFERENCE_ADAPTER, CampaignWeights
+from benchmark_runner.configuration.names import CHEAPEST
 from benchmark_runner.configuration.positions import Positions
 from benchmark_runner.configuration.resolve import Examined, examine, require_sound
 from benchmark_runner.errors import BenchmarkError
@@ -292,7 +301,10 @@ def examine_whole(raw: Mapping[str, Any], engines_folder: Path, overrides: Mappi
 
 
 def campaign_of(examined: Examined, engines_folder: Path) -> Campaign:
-    """Campaign of a configuration without problems; launches go on as those that were measured began."""
+    """Campaign of a configuration without problems; launches go on as those that were measured began.
+
+    Its configuration names the engine that runs twice, so that no job decides that anew.
+    """
     config = examined.chosen()
     # Weights are hashed only now: of a large model that takes longer than all checks together.
     benchmark = config["benchmark"]
@@ -307,7 +319,14 @@ def campaign_of(examined: Examined, engines_folder: Path) -> Campaign:
         return _workload(entry, launches, iterations_per_launch(entry["iterations"], launches, records_with))
 
     workloads = [continued(entry) for entry in config["workloads"]]
-    return Campaign(config, engines, workloads, model, engines_folder)
+    if benchmark["control"] == CHEAPEST:
+        cells = [
+            {"engine": engine.name, "workload": workload["name"], "identity": counting.identity(engine, workload)}
+            for engine in engines
+            for workload in workloads
+        ]
+        benchmark["control"] = cheapest_control(cells, Path(counting.output_dir), benchmark["baseline"])
+    return Campaign(config, with_control(engines, benchmark), workloads, model, engines_folder)
 
 
 def load_campaign(

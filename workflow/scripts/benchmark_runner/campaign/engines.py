@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,13 +114,19 @@ def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engi
 
 
 def campaign_engines(config: Mapping[str, Any], engines_folder: Path) -> list[Engine]:
-    """Engines of a resolved configuration in its order, the control last."""
-    engines = [_engine(entry, engines_folder, config["system"]["device"]) for entry in config["engines"]]
-    if config["benchmark"]["control"]:
-        baseline = next(engine for engine in engines if engine.name == config["benchmark"]["baseline"])
-        twin = {**baseline.__dict__, "name": f"{baseline.name}{CONTROL_SUFFIX}", "control_of": baseline.name}
-        engines.append(Engine(**twin))
-    return engines
+    """Engines of a resolved configuration in its order, without the control."""
+    return [_engine(entry, engines_folder, config["system"]["device"]) for entry in config["engines"]]
+
+
+def with_control(engines: Sequence[Engine], benchmark: Mapping[str, Any]) -> list[Engine]:
+    """The engines, and last the control where there is one: a twin of the baseline, or of the engine it names."""
+    wanted = benchmark["baseline"] if benchmark["control"] is True else benchmark["control"]
+    twins = [
+        replace(engine, name=f"{wanted}{CONTROL_SUFFIX}", control_of=wanted)
+        for engine in engines
+        if engine.name == wanted
+    ]
+    return [*engines, *twins]
 
 
 def brought_notices(engines: Iterable[Engine], engines_folder: Path) -> Iterator[str]:

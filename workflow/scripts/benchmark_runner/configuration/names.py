@@ -13,6 +13,8 @@ from benchmark_runner.configuration.positions import Problem
 from benchmark_runner.configuration.shortcuts import ONLY_ENGINES
 
 CONTROL_SUFFIX: Final = "_control"
+CHEAPEST: Final = "cheapest"
+"""What benchmark.control says for the engine whose launches take the least time."""
 
 
 def entries(config: Mapping[str, Any], section: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -69,9 +71,10 @@ def unknown_references(config: Mapping[str, Any], only_engines: Sequence[str] | 
     for name in only_engines or []:
         if name not in enabled:
             yield [ONLY_ENGINES], f"{name!r} is no enabled engine; {nearest(name, enabled)}"
-    baseline = _section(config, "benchmark").get("baseline")
-    if isinstance(baseline, str) and baseline not in enabled:
-        yield ["benchmark", "baseline"], f"{baseline!r} is no enabled engine; {nearest(baseline, enabled)}"
+    for key, words in (("baseline", enabled), ("control", [*enabled, CHEAPEST])):
+        named = _section(config, "benchmark").get(key)
+        if isinstance(named, str) and named not in words:
+            yield ["benchmark", key], f"{named!r} is no enabled engine; {nearest(named, words)}"
     for key, name in _section(config, "benchmark", "headline").items():
         if isinstance(name, str) and workloads and name not in workloads:
             yield ["benchmark", "headline", key], f"{shown(name)} is no workload; {nearest(name, workloads)}"

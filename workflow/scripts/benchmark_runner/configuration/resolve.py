@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmark_runner.configuration.messages import problems_of
-from benchmark_runner.configuration.names import duplicate_names, unknown_references
+from benchmark_runner.configuration.names import CHEAPEST, duplicate_names, unknown_references
 from benchmark_runner.configuration.plain import plain_copy, require_bounded
 from benchmark_runner.configuration.positions import Positions, Problem
 from benchmark_runner.configuration.shortcuts import ONLY_ENGINES, SHORTCUTS, named_engines, with_typed_overrides
@@ -43,12 +43,17 @@ class Examined(NamedTuple):
         return engine.get("enabled") is not False and chosen
 
     def chosen(self) -> dict[str, Any]:
-        """The configuration with the engines that take part, one of which is the baseline; it must have no problems."""
+        """The configuration with the engines that take part, one of which is the baseline; it must have no problems.
+
+        A control that does not take part is the baseline's.
+        """
         config = copy.deepcopy(self.config)
         config["engines"] = [engine for engine in config["engines"] if self.takes_part(engine)]
         names = [engine["name"] for engine in config["engines"]]
         if config["benchmark"]["baseline"] not in names:
             config["benchmark"]["baseline"] = names[0]
+        if config["benchmark"]["control"] not in (True, False, CHEAPEST, *names):
+            config["benchmark"]["control"] = True
         return config
 
 

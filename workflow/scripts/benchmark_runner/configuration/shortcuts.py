@@ -121,7 +121,8 @@ def _typed(content: Any, rules: Mapping[str, Any]) -> Any:
         return {key: _typed(value, keys.get(key, {})) for key, value in content.items()}
     if isinstance(content, list):
         return [_typed(item, rules.get("items", {})) for item in content]
-    wants_text = "string" in rules.get("type", ()) or "oneOf" in rules
+    types = rules.get("type", ())
+    wants_text = ("string" in types and "boolean" not in types) or "oneOf" in rules
     if not isinstance(content, str) or (wants_text and content != "null"):
         return content
     try:

@@ -9,6 +9,9 @@ from typing import Any, Final, NamedTuple
 
 REASON_CHARACTERS: Final = 100
 
+Row = Mapping[str, Any]
+"""A launch as plan.json's `order` has it."""
+
 
 def median(values: Sequence[float]) -> float:
     """Middle of the values, of which there is at least one; the module statistics takes 6 ms to import."""
@@ -29,13 +32,27 @@ class Finished(NamedTuple):
         return max(0.0, self.end - self.start) if self.start is not None else 0.0
 
 
-def finished_launches(order: Sequence[Mapping[str, Any]]) -> dict[int, Finished]:
+def finished_launches(order: Sequence[Row]) -> dict[int, Finished]:
     """Launches with a record, by position: spec.json is written first, record.json last. Reads no file."""
     found = {}
     for entry in order:
         folder = Path(entry["folder"])
         if (end := _written(folder / "record.json")) is not None:
             found[entry["position"]] = Finished(_written(folder / "spec.json"), end)
+    return found
+
+
+def finished_rows(order: Sequence[Row], output_dir: Path) -> list[dict[str, Any]]:
+    """A row for each finished launch of a cell's identity, in output_dir and in the folders beside it.
+
+    An identity says what is measured and not by which name, so a control finds its twin's launches. Launches that
+    started no engine (no spec.json) took no time and tell none.
+    """
+    found: list[dict[str, Any]] = []
+    for engine, workload, identity in dict.fromkeys((row["engine"], row["workload"], row["identity"]) for row in order):
+        for spec in output_dir.parent.glob(f"*/launches/*/*.{identity}/*/spec.json"):
+            row = {"engine": engine, "workload": workload, "folder": str(spec.parent)}
+            found.append({**row, "position": -1 - len(found)})
     return found
 
 

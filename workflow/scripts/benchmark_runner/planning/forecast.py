@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.continued import equal_share
+from benchmark_runner.campaign.control import seconds_a_block
 from benchmark_runner.commands import command
 from benchmark_runner.display import plural
 from benchmark_runner.errors import exit_status
@@ -58,6 +59,21 @@ def _first_block(plan: Mapping[str, Any], owed: Collection[int]) -> Iterator[str
         yield f"    {row['position']:>3}  {row['engine']:<{width}}  {row['workload']}  ({state})"
 
 
+def _control(plan: Mapping[str, Any], seconds: Mapping[str, float]) -> str:
+    """Which engine runs twice, and what that costs; seconds is what a block of an engine's launches takes."""
+    name = next((entry["control_of"] for entry in plan["engines"] if entry["control_of"] is not None), None)
+    if name is None:
+        return "none, so nothing will show how large a difference this machine makes by itself"
+    words = f"{plan['campaign']['control']}, {name} a second time"
+    if not seconds:
+        return f"{words}; which engine's launches are cheapest is not known, since none was measured here"
+    times = {engine: f"{progress.in_words(value)} a block" for engine, value in seconds.items()}
+    own = f": {times[name]}" if name in times else ""
+    cheapest = min(seconds, key=lambda engine: seconds[engine])
+    other = f"; cheapest is {cheapest}: {times[cheapest]}" if cheapest != name else ", the cheapest"
+    return f"{words}{own}{other}"
+
+
 def _line(label: str, text: str) -> str:
     margin = " " * LABEL_WIDTH
     return textwrap.fill(
@@ -65,8 +81,11 @@ def _line(label: str, text: str) -> str:
     )
 
 
-def in_words(plan: Mapping[str, Any], owed: Collection[int], forecast: Expected) -> str:
-    """The forecast for the terminal: launches, iterations, time, what can be found, the order of the first block."""
+def in_words(plan: Mapping[str, Any], owed: Collection[int], forecast: Expected, seconds: Mapping[str, float]) -> str:
+    """The forecast for the terminal: launches, iterations, time, what can be found, the order of the first block.
+
+    seconds is what the launches of an engine take in a block, where that is known.
+    """
     campaign, power = plan["campaign"], plan["power"]
     blocks = campaign["launches"]
     launches = plural(power["fewest_launches"], "launch")
@@ -78,6 +97,7 @@ def in_words(plan: Mapping[str, Any], owed: Collection[int], forecast: Expected)
         _line(
             "time", f"{time_in_words(forecast, len(owed))}{_gpu_hours(plan)}; builds, checks and analysis come on top"
         ),
+        _line("control", _control(plan, seconds)),
         _line("can find", findable(power)),
         _line("needs", f"{launches} or more of each engine and workload for a verdict{spare}"),
         _line("order", f"block 1 of {blocks}, drawn with seed {campaign['seed']}:"),
@@ -94,10 +114,12 @@ def main(argv: Sequence[str]) -> int:
     plan = read_json(arguments.plan)
     campaign = load_campaign(read_json(arguments.config)["config"], [], arguments.engines_folder)
     owed = {launch.position for launch in campaign.owed_launches.values()}
+    own = {entry["name"] for entry in plan["engines"] if entry["control_of"] is None}
     output_dir = Path(campaign.output_dir)
     # plan.json reckons with what was measured when it was written; since then more may have been.
     plan["power"] = power_of(plan, measured_spread(plan["order"], output_dir, os.uname().nodename))
-    print(in_words(plan, owed, expected(plan["order"], owed, output_dir)))
+    seconds = seconds_a_block([row for row in plan["order"] if row["engine"] in own], output_dir)
+    print(in_words(plan, owed, expected(plan["order"], owed, output_dir), seconds))
     return os.EX_OK
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from benchmark_runner.launch.progress import finished_launches, seconds_left
+from benchmark_runner.launch.progress import Row, finished_launches, finished_rows, seconds_left
 
 NOTHING_FINISHED: Final = "no launch of this campaign has finished yet"
 S_PER_MIN: Final = 60.0
-
-Row = Mapping[str, Any]
-"""A launch as plan.json's `order` has it."""
 
 
 class Expected(NamedTuple):
@@ -25,25 +22,6 @@ class Expected(NamedTuple):
     reason: str | None
     known: int
     """Finished launches that this rests on."""
-
-
-def _cells(order: Iterable[Row]) -> Iterator[tuple[str, str, str]]:
-    """Engine, workload and identity of each cell, once."""
-    yield from dict.fromkeys((row["engine"], row["workload"], row["identity"]) for row in order)
-
-
-def finished_rows(order: Sequence[Row], output_dir: Path) -> list[dict[str, Any]]:
-    """A row for each finished launch of a cell's identity, in output_dir and in the folders beside it.
-
-    An identity says what is measured and not by which name, so a control finds its twin's launches. Launches that
-    started no engine (no spec.json) took no time and tell none.
-    """
-    found: list[dict[str, Any]] = []
-    for engine, workload, identity in _cells(order):
-        for spec in output_dir.parent.glob(f"*/launches/*/*.{identity}/*/spec.json"):
-            row = {"engine": engine, "workload": workload, "folder": str(spec.parent)}
-            found.append({**row, "position": -1 - len(found)})
-    return found
 
 
 def expected(order: Sequence[Row], owed: Iterable[int], output_dir: Path) -> Expected:

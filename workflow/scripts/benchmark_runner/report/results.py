@@ -59,14 +59,18 @@ def comparison(inputs: ReportInputs) -> Table:
 def _comparison_row(inputs: ReportInputs, engine: Document, workload: Document, case: str) -> list[TableCell]:
     name, baseline = engine["name"], inputs.plan["campaign"]["baseline"]
     place, whole_launch = Cell(workload["name"], case), Cell(workload["name"], None)
-    against = _against_baseline(inputs, name, place)
+    reference = engine["control_of"] or baseline
+    against = _compared(inputs, name, reference, place)
+    to_twin = None if reference == baseline else f"to {reference}"
     numbers = inputs.results.metric(name, place, PRIMARY_METRIC)
     spread = numbers["cv_between"]
     return [
         TableCell(name, _standing(engine), colour=inputs.colours[name]),
         TableCell(workload["name"] if len(workload["cases"]) == 1 else f"{workload['name']}, {case}"),
         *(_estimate_cell(inputs, name, place, metric.name) for metric in TABLE_METRICS),
-        TableCell(f"1{TIMES}", "the baseline", 1.0) if name == baseline else _ratio_cell(against and against["ratio"]),
+        TableCell(f"1{TIMES}", "the baseline", 1.0)
+        if name == baseline
+        else _ratio_cell(against and against["ratio"], to_twin),
         TableCell(ABSENT) if against is None else verdict_cell(against, against["footnote"]),
         _estimate_cell(inputs, name, whole_launch, "peak_rss_bytes"),
         _fidelity_cell(engine["fidelity"]["result"]),
@@ -92,16 +96,17 @@ def _estimate_cell(inputs: ReportInputs, engine: str, place: Cell, metric: str) 
     return TableCell(text, numbers["reason"] if estimate["low"] is None else span, estimate["point"])
 
 
-def _ratio_cell(ratio: Document | None) -> TableCell:
+def _ratio_cell(ratio: Document | None, to: str | None = None) -> TableCell:
     if ratio is None:
         return TableCell(ABSENT)
-    below = None if ratio["low"] is None else f"{significant(ratio['low'])} to {significant(ratio['high'])}"
+    span = None if ratio["low"] is None else f"{significant(ratio['low'])} to {significant(ratio['high'])}"
+    below = ", ".join(part for part in (to, span) if part) or None
     return TableCell(f"{significant(ratio['point'])}{TIMES}", below, ratio["point"])
 
 
-def _against_baseline(inputs: ReportInputs, engine: str, place: Cell) -> Document | None:
-    """The comparison of an engine with the baseline on the primary metric, the control's included."""
-    wanted = (place.workload, place.case, PRIMARY_METRIC, engine, inputs.plan["campaign"]["baseline"])
+def _compared(inputs: ReportInputs, engine: str, reference: str, place: Cell) -> Document | None:
+    """The comparison of two engines on the primary metric."""
+    wanted = (place.workload, place.case, PRIMARY_METRIC, engine, reference)
     keys = ("workload", "case", "metric", "engine", "reference")
     return next((one for one in inputs.statistics["comparisons"] if tuple(one[key] for key in keys) == wanted), None)
 

@@ -1,4 +1,4 @@
-"""The control: the baseline under a second name, so that any difference from its twin is the machine's doing.
+"""The control: one engine under a second name, so that any difference from its twin is the machine's doing.
 
 When it is told from its twin, doubt acts by its size: every comparison allows for the difference that the control
 showed in its cell. docs/method.md has the rule and what simulations say of it.

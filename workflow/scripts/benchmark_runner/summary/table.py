@@ -31,19 +31,22 @@ def _case_value(results: Results, name: str, cell: Cell, metric: str) -> str:
     return estimate_text(estimate, unit)
 
 
-def _verdict(results: Results, name: str, cell: Cell) -> tuple[str, str, str | None]:
-    """(ratio, verdict, footnote) of an engine against the baseline; the control is compared with its twin."""
+def _verdict(results: Results, name: str, other: str, cell: Cell) -> tuple[str, str, str | None]:
+    """(ratio, verdict, footnote) of an engine against another."""
     own = [
         one
         for one in results.summary["comparisons"]
         if (one["workload"], one["case"], one["metric"]) == (cell.workload, cell.case, LATENCY)
-        and {one["engine"], one["reference"]} == {name, results.baseline}
+        and {one["engine"], one["reference"]} == {name, other}
     ]
     if not own:
         return ABSENT, ABSENT, None
     one = own[0]
     note = "; ".join(part for part in (one["sentence"], one["footnote"]) if part)
-    return ratio_text(one["ratio"]), VERDICTS[one["verdict"]].of_pair.format(faster=one["faster"]), note
+    ratio = ratio_text(one["ratio"])
+    if other != results.baseline:
+        ratio = f"{ratio} (to {other})"
+    return ratio, VERDICTS[one["verdict"]].of_pair.format(faster=one["faster"]), note
 
 
 def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: list[str]) -> list[str]:
@@ -59,7 +62,7 @@ def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: list[str
     if name == results.baseline:
         ratio, verdict = "1 (baseline)", ABSENT
     else:
-        ratio, verdict, note = _verdict(results, name, cell)
+        ratio, verdict, note = _verdict(results, name, entry["control_of"] or results.baseline, cell)
         if note is not None:
             notes.append(note)
             verdict = Markdown(f"{markdown(verdict)} [{len(notes)}]")
