@@ -18,8 +18,8 @@ from benchmark_runner.build.adapter import load_adapter
 from benchmark_runner.model.checkpoint import read_checkpoint
 from benchmark_runner.model.derive import make_derived
 from benchmark_runner.model.formats import SAFETENSORS
+from benchmark_runner.model.recipes import synthetic_models
 from benchmark_runner.model.safetensors_data import as_float32
-from benchmark_runner.model.shapes import synthetic_models
 from benchmark_runner.model.synthetic import make_model
 from benchmark_runner.schemas import require_valid
 from llama_numpy import Llama, greedy, logits, of_checkpoint

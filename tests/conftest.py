@@ -17,8 +17,7 @@ import yaml
 
 from adapter_launch import Outcome, Serve, make_spec, run_adapter
 from benchmark_runner.build.adapter import load_adapter
-from benchmark_runner.model.derived import MANIFEST, derived_folder
-from benchmark_runner.model.formats import DERIVED, SAFETENSORS
+from benchmark_runner.model.formats import DERIVED, MANIFEST, SAFETENSORS, derived_folder
 from benchmark_runner.model.recipes import RECIPES
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from benchmark_runner.build.tools import install_program
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import write_json, write_text_atomic, written_whole
-from benchmark_runner.model.whole_folder import made_whole
+from benchmark_runner.model.source import made_whole
 from benchmark_runner.plots.style import save_png
 from benchmark_runner.records.raw_data import RawRecord, write_raw
 from benchmark_runner.records.tabulate import write_iterations

@@ -68,19 +68,19 @@ def test_an_nvcc_that_tells_no_version_is_refused(without_toolkit, text, words):
 
 
 def test_the_variables_name_the_toolkit_and_the_gpu(tmp_path):
-    variables = Toolkit(tmp_path, "13.0.88", {}).variables("90")
+    variables = Toolkit(tmp_path, "13.0.88", {}, "90").variables
     assert variables == {
         "CUDA_HOME": str(tmp_path),
         "CUDA_PATH": str(tmp_path),
         "NVCC": str(tmp_path / "bin" / "nvcc"),
         "CUDA_COMPUTE_CAP": "90",
     }
-    assert "CUDA_COMPUTE_CAP" not in Toolkit(tmp_path, "13.0.88", {}).variables(None)
+    assert "CUDA_COMPUTE_CAP" not in Toolkit(tmp_path, "13.0.88", {}).variables
 
 
 @pytest.mark.parametrize(("version", "said"), [("13.4.92", None), ("13.5.37", "13040"), ("14.0.1", "13040")])
 def test_a_toolkit_newer_than_cudarc_knows_is_called_the_newest_that_it_knows(tmp_path, version, said):
-    assert Toolkit(tmp_path, version, {}).variables("90").get("CUDARC_CUDA_VERSION") == said
+    assert Toolkit(tmp_path, version, {}, "90").variables.get("CUDARC_CUDA_VERSION") == said
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_the_packages_of_the_lock_become_a_toolkit(tmp_path, lock, log, lacking)
         lacking("cc is missing; install a C compiler")
     toolkit = locked_toolkit(tmp_path / "cache", lock, log)
     assert (toolkit.version, toolkit.packages) == ("13.0.88", {"nvidia-cuda-nvcc": "13.0.88"})
-    assert toolkit.describe("90")["origin"] == "lock"
+    assert toolkit.describe()["origin"] == "lock"
     links = {path.name: path.readlink().name for path in toolkit.libraries.iterdir() if path.is_symlink()}
     assert links == {"libcublas.so": "libcublas.so.13", "libnvrtc.so": "libnvrtc.so.13"}
     stub = ctypes.CDLL(str(toolkit.libraries / "stubs" / "libcuda.so"))

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark_runner.business.hardware import Hardware, mismatch
-from benchmark_runner.business.prices import Entry
+from benchmark_runner.business.prices import Entry, Hardware, mismatch
 
 GIB = 2**30
 

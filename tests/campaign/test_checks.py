@@ -7,8 +7,7 @@ import pytest
 from benchmark_runner.campaign.checks import campaign_problems, fetched_context, missing_binaries, model_context
 from benchmark_runner.configuration.resolve import examine
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.model.hub_id import HubModel
-from benchmark_runner.model.recipes import RECIPES
+from benchmark_runner.model.recipes import RECIPES, HubModel
 from benchmark_runner.model.source import write_source
 from tiny_model import make_tiny_model
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark_runner.configuration.flags import bounded_number
+from benchmark_runner.configuration.messages import bounded_number
 from benchmark_runner.conformance.__main__ import main as conformance
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.imported.__main__ import main as imported

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark_runner.configuration.positions import Positions
+from benchmark_runner.configuration.files import Positions
 from benchmark_runner.configuration.resolve import examine
 
 SOUND = {

@@ -12,8 +12,7 @@ import pytest
 
 from benchmark_runner.conformance.__main__ import main
 from benchmark_runner.conformance.checks import CHECKS, REFUSALS, judge
-from benchmark_runner.conformance.evidence import gather
-from benchmark_runner.conformance.outcome import run_for_checks
+from benchmark_runner.conformance.evidence import gather, run_for_checks
 from benchmark_runner.conformance.specs import Setup
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.derive import make_derived

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmark_runner.environment.gpu import gpu_facts, gpu_name
+from benchmark_runner.environment.machine import gpu_facts, gpu_name
 
 
 class NVMLError(Exception):

@@ -8,7 +8,7 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch.inputs import LaunchInputs, build_spec, read_inputs
 from benchmark_runner.launch.program import Missing, why_missing
 from benchmark_runner.launch.record import Stopwatch, new_record
-from benchmark_runner.model.derived import derived_folder
+from benchmark_runner.model.formats import derived_folder
 from benchmark_runner.schemas import require_valid
 from launch_case import IDENTITY, MANIFEST, LaunchCase
 

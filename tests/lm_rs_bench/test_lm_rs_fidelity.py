@@ -17,7 +17,7 @@ from benchmark_runner.fidelity.check import Check
 from benchmark_runner.fidelity.probe import Answer, joined
 from benchmark_runner.fidelity.reference import ask_reference, describe
 from benchmark_runner.model.derive import make_derived
-from benchmark_runner.model.derived import derived_folder
+from benchmark_runner.model.formats import derived_folder
 from benchmark_runner.processes.watch import Watch
 from benchmark_runner.protocol.events import EventReport
 from benchmark_runner.schemas import require_valid

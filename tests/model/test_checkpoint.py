@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model import checkpoint
-from benchmark_runner.model.llama_config import eos_ids, special_ids
+from benchmark_runner.model.llama_config import special_ids
 from tiny_model import CONFIG, SHARDS, drawn, llama_tensors, make_tiny_llama, tensor_shapes
 
 EMBEDDING = "model.embed_tokens.weight"
@@ -297,11 +297,11 @@ def test_a_configuration_that_is_no_object_is_refused(model_dir: Path, content: 
 
 
 def test_ids_of_special_tokens_come_from_the_generation_config_first(model_dir: Path) -> None:
-    assert eos_ids(model_dir) == [1]
+    assert special_ids(model_dir, "eos") == [1]
     edit(model_dir / "config.json", pad_token_id=-1)
     assert special_ids(model_dir, "pad") == []
     (model_dir / "generation_config.json").write_text('{"eos_token_id": [9, 3, 9]}')
-    assert eos_ids(model_dir) == [3, 9]
+    assert special_ids(model_dir, "eos") == [3, 9]
 
 
 def test_a_file_that_cannot_be_read_is_named(model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

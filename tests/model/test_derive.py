@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.model import derive, derived
+from benchmark_runner.model import derive, formats
 from benchmark_runner.model.manifest import file_sha256
 from tiny_model import make_tiny_llama
 
@@ -29,7 +29,7 @@ def source(tmp_path, monkeypatch):
 
 def test_the_manifest_proves_the_files_and_names_their_source(source):
     before = {path.name: path.stat().st_mtime_ns for path in source.iterdir()}
-    out = derived.derived_folder(MODEL, "gguf", "f16")
+    out = formats.derived_folder(MODEL, "gguf", "f16")
     assert str(out) == "models/derived/m.0123456789ab/gguf-f16.v1"
     manifest = derive_gguf(source, out, "f16")
     assert (manifest["status"], manifest["format"], manifest["dtype"]) == ("ok", "gguf", "f16")
@@ -50,10 +50,10 @@ def test_the_same_model_gives_the_same_bytes(source, tmp_path):
 def test_a_model_that_cannot_be_converted_leaves_reason_and_remedy(source):
     config = json.loads((source / "config.json").read_text())
     (source / "config.json").write_text(json.dumps(config | {"rope_scaling": {"rope_type": "yarn"}}))
-    out = derived.derived_folder(MODEL, "gguf", "f32")
+    out = formats.derived_folder(MODEL, "gguf", "f32")
     manifest = derive_gguf(source, out)
     assert manifest["status"] == "unavailable"
-    found = derived.read_derived(MODEL, "gguf", "f32")
+    found = formats.read_derived(MODEL, "gguf", "f32")
     assert found is not None
     assert found.refusal == ("the model has rope scaling 'yarn'; only linear and llama3 are written", derive_remedy())
     assert not (out / "model.gguf").exists()
@@ -77,21 +77,21 @@ def test_a_broken_folder_leaves_what_was_there(source, tmp_path):
 
 def test_an_altered_file_is_noticed_and_a_touched_one_is_not(source, tmp_path):
     out, cache = tmp_path / "out", tmp_path / "hashes.json"
-    derived.require_unaltered(out, cache)
+    formats.require_unaltered(out, cache)
     derive_gguf(source, out)
     (out / "model.gguf").touch()
-    derived.require_unaltered(out, cache)
+    formats.require_unaltered(out, cache)
     content = bytearray((out / "model.gguf").read_bytes())
     content[-1] ^= 1
     (out / "model.gguf").write_bytes(bytes(content))
     with pytest.raises(BenchmarkError, match=r"model\.gguf is not the file .* delete"):
-        derived.require_unaltered(out, cache)
+        formats.require_unaltered(out, cache)
     (out / "model.gguf").unlink()
     with pytest.raises(BenchmarkError, match=r"model\.gguf is not the file"):
-        derived.require_unaltered(out, cache)
+        formats.require_unaltered(out, cache)
 
 
 def test_weights_that_were_not_made_are_named(source):  # noqa: ARG001  sets the current folder
     with pytest.raises(BenchmarkError, match="is missing"):
-        derived.read_derived(MODEL, "gguf", "f32")
-    assert derived.read_derived(MODEL, "safetensors", "f32") is None
+        formats.read_derived(MODEL, "gguf", "f32")
+    assert formats.read_derived(MODEL, "safetensors", "f32") is None

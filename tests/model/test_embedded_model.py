@@ -8,9 +8,9 @@ import pytest
 from tokenizers import Tokenizer
 
 from benchmark_runner.model.chat import render
-from benchmark_runner.model.counted_text import text_of
 from benchmark_runner.model.manifest import build_manifest
 from benchmark_runner.model.recipes import RECIPES
+from benchmark_runner.model.texts import text_of
 
 pytestmark = pytest.mark.real_engine
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmark_runner.campaign.campaign import hottest_sampling
-from benchmark_runner.model.fidelity_prompts import (
+from benchmark_runner.model.texts import (
     DEFAULT_PROMPTS,
     LONG_PROMPTS,
     SHORT_PROMPTS,

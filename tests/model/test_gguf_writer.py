@@ -25,7 +25,7 @@ def written(source: Path, dtype: str = "f32") -> GGUFReader:
 
 
 def read_back(reader: GGUFReader, path: Path) -> dict[str, np.ndarray]:
-    gguf_llama.write_weights(reader, gguf_llama.metadata(reader), path, lambda *_: None)
+    gguf_llama.write_weights(reader, gguf_llama.metadata(reader), path)
     return load_file(path)
 
 

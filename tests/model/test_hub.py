@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from benchmark_runner.campaign.model import locate_model
-from benchmark_runner.model.hub_id import HubModel
 from benchmark_runner.model.manifest import build_manifest, file_sha256
+from benchmark_runner.model.recipes import HubModel
 from hub_server import COMMIT, GATED, REPOSITORY, TOKEN, serving
 from tiny_model import make_tiny_llama
 

@@ -11,9 +11,8 @@ import pytest
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import file_sha256
 from benchmark_runner.model import prompts
-from benchmark_runner.model.counted_text import text_of
-from benchmark_runner.model.fidelity_prompts import DEFAULT_PROMPTS
 from benchmark_runner.model.manifest import build_manifest
+from benchmark_runner.model.texts import DEFAULT_PROMPTS, text_of
 
 
 def plan_of(*kinds: dict[str, Any], max_new_tokens: int = 4) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from benchmark_runner.campaign.model import locate_model
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.fidelity.compare import TOLERANCES
 from benchmark_runner.model import synthetic
+from benchmark_runner.model.byte_level import tokenizer
 from benchmark_runner.model.chat import render
 from benchmark_runner.model.checkpoint import read_checkpoint
-from benchmark_runner.model.counted_text import text_of
 from benchmark_runner.model.manifest import build_manifest, file_sha256
+from benchmark_runner.model.recipes import TABLE, synthetic_models
 from benchmark_runner.model.safetensors_data import as_float32
-from benchmark_runner.model.shapes import TABLE, synthetic_models
-from benchmark_runner.model.synthetic_tokenizer import tokenizer
+from benchmark_runner.model.texts import text_of
 from llama_numpy import logits, of_checkpoint
 from tiny_model import LLAMA_3_2_SCALING
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from benchmark_runner.model.checkpoint import SHARDED_WEIGHTS, SINGLE_WEIGHTS, files_that_matter, stored_tensors
+from benchmark_runner.model.recipes import synthetic_models
 from benchmark_runner.model.safetensors_data import NUMPY_TYPES, write_file
-from benchmark_runner.model.shapes import synthetic_models
 from benchmark_runner.model.synthetic import make_model
 
 pytestmark = pytest.mark.real_engine

@@ -11,9 +11,7 @@ import pytest
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.derive import make_derived
 from benchmark_runner.model.formats import CannotConvertError
-from benchmark_runner.model.lmrs.convert import convert
-from benchmark_runner.model.lmrs.header import Q8_0, blocks
-from benchmark_runner.model.lmrs.weights import quantise_q8
+from benchmark_runner.model.lmrs.convert import Q8_0, blocks, convert, quantise_q8
 from llama_numpy import greedy, logits, of_checkpoint, read_lmrs
 from lm_rs_bench.model_file import read_model_file
 from lmrs_case import (
@@ -132,7 +130,7 @@ def test_q8_values_lie_within_half_a_step(tmp_path):
         "num_hidden_layers": 1,
     }
     draw = np.random.default_rng(1)
-    weights = {block.name: draw.normal(size=block.shape).astype(np.float32) for block in blocks(shape_of(config))}
+    weights = {name: draw.normal(size=shape).astype(np.float32) for name, shape in blocks(shape_of(config))}
     source = make_checkpoint(tmp_path / "hf", config, weights)
     made = make_derived(source, tmp_path / "q8", "lmrs-q8_0", "f32", {"name": "m", "identity": "0" * 12})
     assert made["status"] == "ok"

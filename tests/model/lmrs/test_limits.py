@@ -6,7 +6,7 @@ import pytest
 
 from benchmark_runner.model.formats import CannotConvertError
 from benchmark_runner.model.lmrs.limits import broken_rules, longest_wavelength, require_computable
-from benchmark_runner.model.shapes import synthetic_models
+from benchmark_runner.model.recipes import synthetic_models
 from benchmark_runner.model.synthetic import model_config
 from lmrs_case import CONFIG, shape_of
 from tiny_model import LLAMA_3_2_SCALING

@@ -18,6 +18,7 @@ from benchmark_runner.build.rust import build_rust
 from benchmark_runner.build.source import source_hash
 from benchmark_runner.build.tools import BuildError, end_with_parent
 from benchmark_runner.errors import exit_status
+from benchmark_runner.hashes import file_sha256
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.schemas import require_valid
 from benchmark_runner.terminal import say
@@ -49,17 +50,9 @@ def _built(adapter: Adapter, options: argparse.Namespace, log: IO[str]) -> dict[
     source = source_hash(adapter)
     try:
         if adapter.language == "rust":
-            rust = build_rust(adapter, options.device, options.cache.absolute(), options.binary, log)
-            parts = {
-                "compiler": rust.compiler,
-                "flags": rust.flags,
-                "packages": rust.packages,
-                "cuda_toolkit": rust.cuda_toolkit,
-            }
+            parts = build_rust(adapter, options.device, options.cache.absolute(), options.binary, log)
         else:
-            made = build_python(adapter, options.environment_root, options.binary, log)
-            parts = {"python": made.python, "packages": made.packages}
-            parts |= {"sources": made.sources, "environment": made.environment}
+            parts = build_python(adapter, options.environment_root, options.binary, log)
         content = options.binary.read_bytes()
     except OSError as error:
         raise BuildError(
@@ -76,17 +69,6 @@ def _built(adapter: Adapter, options: argparse.Namespace, log: IO[str]) -> dict[
     }
 
 
-def _unavailable(error: BuildError, binary: Path) -> dict[str, Any]:
-    """The same for a build that failed; a program of an older source must not be measured in its place."""
-    binary.unlink(missing_ok=True)
-    return {
-        "status": "unavailable",
-        "reason": error.reason,
-        "remedy": error.remedy,
-        "missing_tool": error.missing_tool,
-    }
-
-
 def main(argv: Sequence[str]) -> int:
     """Build an adapter. A failed build is a result too: status 0, and the record says why."""
     end_with_parent()
@@ -100,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
         "adapter": adapter.name,
         "language": adapter.language,
         "device": options.device,
-        "lock_sha256": hashlib.sha256(adapter.lock.read_bytes()).hexdigest(),
+        "lock_sha256": file_sha256(adapter.lock),
         "source_sha256": source_hash(adapter),
         "packages": {},
     }
@@ -111,7 +93,8 @@ def main(argv: Sequence[str]) -> int:
             record |= _built(adapter, options, log)
         except BuildError as error:
             say(f"{adapter.name} is unavailable: {error.reason}\n{error.remedy}")
-            record |= _unavailable(error, options.binary)
+            record |= {"status": "unavailable", **vars(error)}
+            options.binary.unlink(missing_ok=True)  # of an older source, which must not be measured in its place
     record["built_at"] = datetime.now(UTC).isoformat(timespec="seconds")
     record["duration_ms"] = int((time.monotonic_ns() - began_ns) / NS_PER_MS)
     require_valid("build", record, str(options.record))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -10,13 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import IO, Any, Final
 
 from benchmark_runner.build.adapter import CAPABILITY_VARIABLE, REMEDIES, find_tool
-from benchmark_runner.build.environment import STAMP, run_uv
-from benchmark_runner.build.tools import BuildError, alone, reason_of, run_tool
+from benchmark_runner.build.environment import STAMP, installed_packages, run_uv
+from benchmark_runner.build.tools import BuildError, alone, reason_of, required_tool, run_tool
+from benchmark_runner.hashes import IDENTITY_DIGITS, file_sha256
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.terminal import say
 
@@ -35,8 +34,6 @@ _DRIVER_FUNCTION: Final = re.compile(r"\bcu[A-Z]\w*")
 _STUB_STATUS: Final = 34
 """CUDA_ERROR_STUB_LIBRARY (cuda.h), which NVIDIA's own stubs answer too."""
 
-_HASH_CHARACTERS: Final = 12
-
 
 @dataclass(frozen=True)
 class Toolkit:
@@ -47,6 +44,8 @@ class Toolkit:
     """By nvcc's own words."""
     packages: Mapping[str, str]
     """Packages of the lock that it was installed from, with versions; empty for the machine's."""
+    capability: str | None = None
+    """Compute capability that kernels are compiled for; None where the engine compiles them when it runs."""
 
     @property
     def libraries(self) -> Path:
@@ -54,23 +53,24 @@ class Toolkit:
         lib64, lib = self.folder / "lib64", self.folder / "lib"
         return lib if lib.is_dir() and not lib64.is_dir() else lib64
 
-    def variables(self, capability: str | None) -> dict[str, str]:
+    @property
+    def variables(self) -> dict[str, str]:
         """Variables by which cudarc and candle's build find it and know for which GPU to compile."""
         found = {name: str(self.folder) for name in ("CUDA_HOME", "CUDA_PATH")}
         found["NVCC"] = str(self.folder / "bin" / "nvcc")
-        if capability is not None:
-            found[CAPABILITY_VARIABLE] = capability
+        if self.capability is not None:
+            found[CAPABILITY_VARIABLE] = self.capability
         if tuple(map(int, self.version.split(".")[:2])) > NEWEST_KNOWN:
             found["CUDARC_CUDA_VERSION"] = f"{NEWEST_KNOWN[0]}0{NEWEST_KNOWN[1]}0"
         return found
 
-    def describe(self, capability: str | None) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """The build record's field `cuda_toolkit`."""
         return {
             "origin": "lock" if self.packages else "machine",
             "version": self.version,
             "folder": str(self.folder),
-            "compute_capability": capability,
+            "compute_capability": self.capability,
             "packages": dict(self.packages),
         }
 
@@ -129,9 +129,7 @@ def _link_plain_names(libraries: Path) -> None:
 
 def _make_driver_stub(toolkit: Path, log: IO[str]) -> None:
     """A libcuda to link with: the driver brings the real one. Each function of cuda.h is there and answers an error."""
-    compiler = find_tool("cc")
-    if compiler is None:
-        raise BuildError("cc is not installed, the stub of libcuda is made with it", REMEDIES["cc"], "cc")
+    compiler = required_tool("cc", "the stub of libcuda is made")
     functions = sorted(set(_DRIVER_FUNCTION.findall((toolkit / "include" / "cuda.h").read_text(encoding="utf-8"))))
     stubs = toolkit / "lib64" / "stubs"
     stubs.mkdir()
@@ -169,13 +167,10 @@ def locked_toolkit(cache: Path, lock: Path, log: IO[str]) -> Toolkit:
 
     Raises BuildError where uv is missing or fails, or the packages do not make a toolkit.
     """
-    uv = find_tool("uv")
-    if uv is None:
-        raise BuildError("uv is not installed, the CUDA toolkit is installed with it", REMEDIES["uv"], "uv")
-    folder = cache / f"cuda-toolkit-{hashlib.sha256(lock.read_bytes()).hexdigest()[:_HASH_CHARACTERS]}"
+    uv = required_tool("uv", "the CUDA toolkit is installed")
+    folder = cache / f"cuda-toolkit-{file_sha256(lock)[:IDENTITY_DIGITS]}"
     with alone(cache / f".{folder.name}.making", "CUDA toolkit"):
         if not (folder / STAMP).is_file():
             _install(uv, folder, lock, log)
-    packages = {found.metadata["Name"]: found.version for found in metadata.distributions(path=[str(folder)])}
     toolkit = folder / _PACKAGED
-    return Toolkit(toolkit, _version(toolkit / "bin" / "nvcc"), dict(sorted(packages.items())))
+    return Toolkit(toolkit, _version(toolkit / "bin" / "nvcc"), installed_packages([folder]))

@@ -8,29 +8,29 @@ import platform
 import shlex
 import shutil
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any, Final
 
-from benchmark_runner.build.adapter import REMEDIES, Adapter, find_tool
+from benchmark_runner.build.adapter import Adapter
 from benchmark_runner.build.source import copy_sources
 from benchmark_runner.build.tools import (
     BuildError,
     alone,
     install_program,
-    is_network_trouble,
     reason_of,
+    remedy_of,
+    required_tool,
     run_tool,
 )
+from benchmark_runner.hashes import IDENTITY_DIGITS
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.launch.identity import installed_names
 from benchmark_runner.terminal import say
 
 STAMP: Final = "complete.json"
 """Written last: an environment without it was left half-made."""
-
-_HASH_CHARACTERS: Final = 12
 
 _LAUNCHER: Final = """\
 #!/bin/sh
@@ -44,20 +44,10 @@ exec "$here"/{python} -I "$here"/{main} "$@"
 """
 
 
-@dataclass(frozen=True)
-class PythonBuild:
-    """What uv made."""
-
-    python: str
-    packages: dict[str, str]
-    sources: dict[str, Any]
-    environment: dict[str, Any]
-
-
 def environment_folder(root: Path, adapter: Adapter) -> Path:
     """Folder of the adapter's environment: one for each lock and Python, so that a changed lock never alters one."""
     key = hashlib.sha256(adapter.lock.read_bytes() + platform.python_version().encode()).hexdigest()
-    return root / f"{adapter.name}-{key[:_HASH_CHARACTERS]}"
+    return root / f"{adapter.name}-{key[:IDENTITY_DIGITS]}"
 
 
 def launcher(adapter: Adapter, environment: Path, sources: Path, binary: Path) -> str:
@@ -73,10 +63,10 @@ def launcher(adapter: Adapter, environment: Path, sources: Path, binary: Path) -
     return _LAUNCHER.format(name=adapter.name, python=relative(environment / "bin" / "python"), main=relative(main))
 
 
-def installed_packages(environment: Path) -> dict[str, str]:
-    """Packages of an environment with their versions, by name."""
-    folders = [str(folder) for folder in environment.glob("lib/python*/site-packages")]
-    found = {package.metadata["Name"]: package.version for package in metadata.distributions(path=folders)}
+def installed_packages(folders: Iterable[Path]) -> dict[str, str]:
+    """Packages in folders of Python packages with their versions, by name."""
+    listed = metadata.distributions(path=[str(folder) for folder in folders])
+    found = {package.metadata["Name"]: package.version for package in listed}
     return dict(sorted(found.items()))
 
 
@@ -86,14 +76,8 @@ def run_uv(uv: Path, arguments: list[str | Path], what: str, log: IO[str]) -> No
     environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
     environment.pop("VIRTUAL_ENV", None)
     status, words = run_tool([uv, *arguments], log=log, environment=environment, folder=Path(log.name).parent)
-    if status == 0:
-        return
-    remedy = (
-        "connect this machine to the network for the first build, then run again"
-        if is_network_trouble(words)
-        else f"read {log.name}, and run again once its cause is gone"
-    )
-    raise BuildError(f"uv failed to make {what}: {reason_of(words)}", remedy)
+    if status != 0:
+        raise BuildError(f"uv failed to make {what}: {reason_of(words)}", remedy_of(words, log))
 
 
 def _make_environment(uv: Path, adapter: Adapter, folder: Path, log: IO[str]) -> None:
@@ -119,13 +103,12 @@ def _is_complete(folder: Path) -> bool:
     return (folder / STAMP).is_file() and os.access(folder / "bin" / "python", os.X_OK)
 
 
-def build_python(adapter: Adapter, root: Path, binary: Path, log: IO[str]) -> PythonBuild:
-    """Make the environment unless it is there, and the launcher; raises BuildError where uv is missing or fails."""
-    uv = find_tool("uv")
-    if uv is None:
-        raise BuildError(
-            f"uv is not installed, the environment of {adapter.name} is made with it", REMEDIES["uv"], "uv"
-        )
+def build_python(adapter: Adapter, root: Path, binary: Path, log: IO[str]) -> dict[str, Any]:
+    """Make the environment unless it is there, and the launcher; gives the build record's fields of it.
+
+    Raises BuildError where uv is missing or fails.
+    """
+    uv = required_tool("uv", f"the environment of {adapter.name} is made")
     folder = environment_folder(root, adapter)
     with alone(root / f".{folder.name}.making", adapter.name):
         if not _is_complete(folder):
@@ -135,4 +118,9 @@ def build_python(adapter: Adapter, root: Path, binary: Path, log: IO[str]) -> Py
     # Told from the program's own folder, so that the record holds in whichever folder a campaign works.
     sources["folder"] = os.path.relpath(sources["folder"], binary.parent)
     environment = {"folder": os.path.relpath(folder, binary.parent), "installed": installed_names(folder)}
-    return PythonBuild(platform.python_version(), installed_packages(folder), sources, environment)
+    return {
+        "python": platform.python_version(),
+        "packages": installed_packages(folder.glob("lib/python*/site-packages")),
+        "sources": sources,
+        "environment": environment,
+    }

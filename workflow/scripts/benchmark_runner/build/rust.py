@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import subprocess
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -22,9 +21,11 @@ from benchmark_runner.build.tools import (
     install_program,
     is_network_trouble,
     reason_of,
+    remedy_of,
     run_tool,
 )
-from benchmark_runner.environment.gpu import gpu_facts
+from benchmark_runner.environment.machine import gpu_facts
+from benchmark_runner.hashes import text_identity
 from benchmark_runner.terminal import say
 
 _FOREIGN_SETTINGS: Final = re.compile(r"^(CARGO_ENCODED_RUSTFLAGS|CARGO_(BUILD|PROFILE|TARGET)_.*|RUSTFLAGS)$")
@@ -32,32 +33,6 @@ _FOREIGN_SETTINGS: Final = re.compile(r"^(CARGO_ENCODED_RUSTFLAGS|CARGO_(BUILD|P
 
 _OLD_COMPILER: Final = re.compile(r"requires rustc|edition ?2024|lock file version|is not supported by the following")
 """What cargo says when a manifest or a lock is newer than itself."""
-
-_HASH_CHARACTERS: Final = 12
-
-
-@dataclass(frozen=True)
-class RustBuild:
-    """What cargo made."""
-
-    compiler: str
-    flags: str
-    packages: dict[str, str]
-    cuda_toolkit: dict[str, Any] | None
-
-
-@dataclass(frozen=True)
-class CudaBuild:
-    """What a build for a GPU has beside one for the CPU."""
-
-    toolkit: Toolkit
-    capability: str | None
-    """Compute capability of the kernels; None where the engine compiles them when it runs."""
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """Variables of the build."""
-        return self.toolkit.variables(self.capability)
 
 
 def _cpu() -> str:
@@ -70,7 +45,7 @@ def _cpu() -> str:
     return "\n".join(line for line in lines if line.startswith(wanted))
 
 
-def target_folder(cache: Path, adapter: Adapter, compiler: str, cuda: CudaBuild | None = None) -> Path:
+def target_folder(cache: Path, adapter: Adapter, compiler: str, cuda: Toolkit | None = None) -> Path:
     """Folder for cargo's files: one for each adapter, compiler, processor, set of flags, toolkit and kind of GPU.
 
     cargo itself does not see that `native` means another processor, as on a shared home folder.
@@ -79,8 +54,8 @@ def target_folder(cache: Path, adapter: Adapter, compiler: str, cuda: CudaBuild 
     parts = [compiler, _cpu(), adapter.cargo.flags]
     if cuda is not None:
         parts += [f"{name}={value}" for name, value in sorted(cuda.variables.items())]
-    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    return cache / "cargo" / f"{adapter.name}-{key[:_HASH_CHARACTERS]}"
+    key = text_identity("\n".join(parts))
+    return cache / "cargo" / f"{adapter.name}-{key}"
 
 
 def locked_packages(lock: Path) -> dict[str, str]:
@@ -92,13 +67,13 @@ def locked_packages(lock: Path) -> dict[str, str]:
     return found
 
 
-def _environment(flags: str, cuda: CudaBuild | None) -> dict[str, str]:
+def _environment(flags: str, cuda: Toolkit | None) -> dict[str, str]:
     """The user's environment with the tools on its PATH, without what would build another program."""
     kept = {key: value for key, value in os.environ.items() if not _FOREIGN_SETTINGS.match(key)}
     cargo = find_tool("cargo")
     folders = [str(cargo.parent)] if cargo else []
     if cuda is not None:
-        folders.append(str(cuda.toolkit.folder / "bin"))
+        folders.append(str(cuda.folder / "bin"))
         kept |= cuda.variables
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *folders])
     return {**kept, "PATH": path, "RUSTFLAGS": flags, "CARGO_TERM_COLOR": "never"}
@@ -117,7 +92,7 @@ def _compiler(environment: Mapping[str, str], folder: Path) -> str:
     return done.stdout.strip()
 
 
-def cargo_environment(adapter: Adapter, cache: Path, cuda: CudaBuild | None = None) -> dict[str, str]:
+def cargo_environment(adapter: Adapter, cache: Path, cuda: Toolkit | None = None) -> dict[str, str]:
     """Variables under which cargo builds the adapter; raises BuildError where there is no compiler."""
     assert adapter.cargo is not None
     environment = _environment(adapter.cargo.flags, cuda)
@@ -125,8 +100,8 @@ def cargo_environment(adapter: Adapter, cache: Path, cuda: CudaBuild | None = No
     return {**environment, "CARGO_TARGET_DIR": str(target_folder(cache, adapter, compiler, cuda))}
 
 
-def _cuda_build(adapter: Adapter, cache: Path, log: IO[str]) -> CudaBuild | None:
-    """Toolkit and compute capability of a build for a GPU; None for an engine that needs no toolkit."""
+def _cuda_toolkit(adapter: Adapter, cache: Path, log: IO[str]) -> Toolkit | None:
+    """Toolkit of a build for a GPU, with the compute capability; None for an engine that needs none."""
     assert adapter.cargo is not None
     lock, compiles_kernels = adapter.cargo.cuda_toolkit, "nvcc" in adapter.cargo.cuda_tools
     if lock is None and not compiles_kernels:
@@ -140,7 +115,7 @@ def _cuda_build(adapter: Adapter, cache: Path, log: IO[str]) -> CudaBuild | None
     if toolkit is None:
         assert lock is not None  # missing_tool has refused a machine without nvcc and lock
         toolkit = locked_toolkit(cache, lock, log)
-    return CudaBuild(toolkit, capability)
+    return replace(toolkit, capability=capability)
 
 
 class _Artifacts:
@@ -163,13 +138,10 @@ class _Artifacts:
             self._progress.tell(f"{self._compiled} crates compiled")
 
 
-def _failure(words: str, log_path: str) -> BuildError:
-    if is_network_trouble(words):
-        remedy = "connect this machine to the network for the first build, then run again"
-    elif _OLD_COMPILER.search(words):
+def _failure(words: str, log: IO[str]) -> BuildError:
+    remedy = remedy_of(words, log)
+    if _OLD_COMPILER.search(words) and not is_network_trouble(words):
         remedy = "this Rust is too old: install the current one from https://rustup.rs (or `rustup update stable`)"
-    else:
-        remedy = f"read {log_path}, and run again once its cause is gone"
     return BuildError(f"cargo build failed: {reason_of(words)}", remedy)
 
 
@@ -183,14 +155,14 @@ def _linker_flags(libraries: Path) -> list[str]:
     return [word for argument in arguments for word in ("-C", "link-arg=-Xlinker", "-C", f"link-arg={argument}")]
 
 
-def _command(adapter: Adapter, cargo: Path, features: Sequence[str], cuda: CudaBuild | None) -> list[str | Path]:
+def _command(adapter: Adapter, cargo: Path, features: Sequence[str], cuda: Toolkit | None) -> list[str | Path]:
     return [
         *(cargo, "rustc" if cuda else "build", "--release", "--locked"),
         *("--manifest-path", adapter.folder.resolve() / "Cargo.toml"),
         *("--message-format", "json-render-diagnostics"),
         *(("--features", ",".join(features)) if features else ()),
         # Flags for the program alone: in RUSTFLAGS they would count for every crate and build script.
-        *(("--bin", adapter.name, "--", *_linker_flags(cuda.toolkit.libraries)) if cuda else ()),
+        *(("--bin", adapter.name, "--", *_linker_flags(cuda.libraries)) if cuda else ()),
     ]
 
 
@@ -201,14 +173,17 @@ def _lacking(tool: str, adapter: Adapter) -> BuildError:
     return BuildError(reason, REMEDIES[tool], tool)
 
 
-def build_rust(adapter: Adapter, device: str, cache: Path, binary: Path, log: IO[str]) -> RustBuild:
-    """Build the adapter and put the program at binary; raises BuildError where a tool is missing or cargo fails."""
+def build_rust(adapter: Adapter, device: str, cache: Path, binary: Path, log: IO[str]) -> dict[str, Any]:
+    """Build the adapter and put the program at binary; gives the build record's fields of it.
+
+    Raises BuildError where a tool is missing or cargo fails.
+    """
     assert adapter.cargo is not None
     missing, cargo = missing_tool(adapter, device), find_tool("cargo")
     if missing or cargo is None:
         raise _lacking(missing or "cargo", adapter)
     features = adapter.cargo.cuda_features if device == "cuda" else ()
-    cuda = _cuda_build(adapter, cache, log) if device == "cuda" else None
+    cuda = _cuda_toolkit(adapter, cache, log) if device == "cuda" else None
     environment = cargo_environment(adapter, cache, cuda)
     target = Path(environment["CARGO_TARGET_DIR"])
     is_first = not target.is_dir()
@@ -224,13 +199,15 @@ def build_rust(adapter: Adapter, device: str, cache: Path, binary: Path, log: IO
             on_line=artifacts.read,
         )
         if status != 0:
-            raise _failure(words, log.name)
+            raise _failure(words, log)
         if artifacts.executable is None:
             raise BuildError(
                 f"cargo made no program called {adapter.name}", f"name it so in {adapter.folder}/Cargo.toml"
             )
         install_program(artifacts.executable.read_bytes(), binary)
-    compiler = _compiler(environment, adapter.folder).splitlines()[0]
-    flags = f"{adapter.cargo.flags}; profile release; features {', '.join(features) or 'none'}"
-    described = cuda.toolkit.describe(cuda.capability) if cuda else None
-    return RustBuild(compiler, flags, locked_packages(adapter.lock), described)
+    return {
+        "compiler": _compiler(environment, adapter.folder).splitlines()[0],
+        "flags": f"{adapter.cargo.flags}; profile release; features {', '.join(features) or 'none'}",
+        "packages": locked_packages(adapter.lock),
+        "cuda_toolkit": cuda.describe() if cuda else None,
+    }

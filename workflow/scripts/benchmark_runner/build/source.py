@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.build.adapter import Adapter
-from benchmark_runner.hashes import fingerprint
+from benchmark_runner.hashes import file_sha256, fingerprint
 
 _UNBUILT_FOLDERS: Final = frozenset({"target", "tests", "__pycache__"})
 """Folders whose content never becomes part of the program; those with a leading dot are caches of tools too."""
@@ -65,20 +65,15 @@ def _settings(adapter: Adapter) -> str:
     )
 
 
-def _content_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def source_hash(adapter: Adapter) -> str:
     """SHA-256 over the adapter's source, its lock, the settings of its build and the shared code that it uses.
 
     It depends on names and content alone: not on where the checkout lies, times of files, or what a build left.
     """
-    lines = [f"settings {_settings(adapter)}", f"lock {_content_hash(adapter.lock)}"]
+    lines = [f"settings {_settings(adapter)}", f"lock {file_sha256(adapter.lock)}"]
     for folder in (adapter.folder, *adapter.shared):
         lines.extend(
-            f"{folder.name}/{path.relative_to(folder).as_posix()} {_content_hash(path)}"
+            f"{folder.name}/{path.relative_to(folder).as_posix()} {file_sha256(path)}"
             for path in _source_files(folder)
             if path != adapter.folder / "adapter.yaml"
         )
@@ -93,4 +88,4 @@ def cuda_request(adapter: Adapter, device: str, asked: str | None) -> str | None
     """
     if device != "cuda" or adapter.cargo is None or adapter.cargo.cuda_toolkit is None:
         return None
-    return f"{_content_hash(adapter.cargo.cuda_toolkit)} {asked or ''}"
+    return f"{file_sha256(adapter.cargo.cuda_toolkit)} {asked or ''}"

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
+from benchmark_runner.build.adapter import REMEDIES, find_tool
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import written_whole
 from benchmark_runner.terminal import say
@@ -55,6 +56,21 @@ def reason_of(output: str) -> str:
     errors = [index for index, line in enumerate(lines) if _ERROR_LINE.match(line)]
     start = errors[-1] if errors else max(len(lines) - REASON_LINES, 0)
     return "\n".join(lines[start : start + REASON_LINES]) or "it said nothing"
+
+
+def required_tool(name: str, use: str) -> Path:
+    """The program of this name; raises BuildError that tells what it is for where this machine lacks it."""
+    found = find_tool(name)
+    if found is None:
+        raise BuildError(f"{name} is not installed, {use} with it", REMEDIES[name], name)
+    return found
+
+
+def remedy_of(output: str, log: IO[str]) -> str:
+    """What would help a tool that failed with this output."""
+    if is_network_trouble(output):
+        return "connect this machine to the network for the first build, then run again"
+    return f"read {log.name}, and run again once its cause is gone"
 
 
 def is_network_trouble(output: str) -> bool:

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from benchmark_runner.business.cost import Rate, cost, energy_usd_per_million_tokens, owned_usd_per_hour
 from benchmark_runner.business.facts import risk_facts
-from benchmark_runner.business.hardware import Hardware, mismatch
-from benchmark_runner.business.prices import AgedPrice, Catalogue, Entry, aged
+from benchmark_runner.business.prices import AgedPrice, Catalogue, Entry, Hardware, aged, mismatch
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.wording import QUALIFIERS
 
@@ -46,7 +45,7 @@ class BusinessInputs:
 class Offer:
     """A price that applies to the machine that was measured."""
 
-    id: str
+    price_id: str
     label: str
     purchase: str
     usd_per_hour: tuple[float, float, float]  # point, low, high
@@ -57,18 +56,11 @@ class Offer:
     owned: dict[str, float] | None
 
     def document(self) -> dict[str, Any]:
-        """The offer as JSON content."""
-        point, low, high = self.usd_per_hour
-        return {
-            "price_id": self.id,
-            "label": self.label,
-            "purchase": self.purchase,
-            "usd_per_hour": {"point": point, "low": low, "high": high},
-            "as_of": self.as_of,
-            "age_days": self.age_days,
-            "note": self.note,
-            "sources": list(self.sources),
-        }
+        """The offer as JSON content, without what an owner paid."""
+        price = dict(zip(("point", "low", "high"), self.usd_per_hour, strict=True))
+        content = {**vars(self), "usd_per_hour": price, "sources": list(self.sources)}
+        del content["owned"]
+        return content
 
 
 def business_document(inputs: BusinessInputs) -> dict[str, Any]:
@@ -144,8 +136,8 @@ def _offers(inputs: BusinessInputs, hardware: Hardware, ages: dict[str, AgedPric
     offers = []
     stated = inputs.settings.get("usd_per_hour")
     if stated is not None:
-        label, price = "this machine, as the configuration states its price", (float(stated),) * 3
-        offers.append(Offer(USERS_OWN_ID, label, "user", (price[0], price[1], price[2]), None, None, None, (), None))
+        label = "this machine, as the configuration states its price"
+        offers.append(Offer(USERS_OWN_ID, label, "user", (float(stated),) * 3, None, None, None, (), None))
     for entry in inputs.catalogue.entries:
         if mismatch(entry, hardware, device) is None and ages[entry.id].state in ("current", "widened"):
             offers.append(_offer(entry, ages[entry.id]))
@@ -154,13 +146,12 @@ def _offers(inputs: BusinessInputs, hardware: Hardware, ages: dict[str, AgedPric
 
 def _offer(entry: Entry, age: AgedPrice) -> Offer:
     if entry.owned is not None:
-        hourly = owned_usd_per_hour(entry.owned)
-        price = (hourly, hourly, hourly)
+        price = (owned_usd_per_hour(entry.owned),) * 3
     else:
         assert age.usd_per_hour is not None and age.low is not None and age.high is not None
         price = (age.usd_per_hour, age.low, age.high)
     return Offer(
-        id=entry.id,
+        price_id=entry.id,
         label=f"{entry.provider} {entry.instance}" + (f", {entry.region}" if entry.region else ""),
         purchase=entry.purchase,
         usd_per_hour=price,
@@ -207,14 +198,7 @@ def rate_of(estimate: Mapping[str, Any] | None, launches: int, level: float) -> 
 
 
 def _rate_document(rate: Rate) -> dict[str, Any]:
-    return {
-        "point": rate.point,
-        "low": rate.low,
-        "high": rate.high,
-        "level": rate.level,
-        "launches": rate.launches,
-        "unit": "tokens/s",
-    }
+    return {**vars(rate), "unit": "tokens/s"}
 
 
 def _unknown_cost(rate: Rate | None, reason: str, remedy: str | None) -> dict[str, Any]:

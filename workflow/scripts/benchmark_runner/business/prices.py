@@ -1,34 +1,45 @@
-"""The price catalogue: read, checked against the faults that such catalogues have, and judged by its age."""
+"""The price catalogue: read, checked against the faults that such catalogues have, judged by its age, and whether a
+machine in it is the kind of machine that was measured."""
 
 from __future__ import annotations
 
 import datetime
+import math
+import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from benchmark_runner.business.datafile import parse_date, read_data_file
+from benchmark_runner.business.facts import parse_date, read_data_file
 from benchmark_runner.errors import BenchmarkError
 
-# Memory of each part that is sold, in GB; a row with another figure took another part's price (A100-SXM is sold with
-# two sizes, B200 is listed with 179, 180 and 192).
-GPU_MEMORY_GB: Final[dict[str, tuple[float, ...]]] = {
-    "T4": (16,),
-    "A10": (24,),
-    "A10G": (24,),
-    "L4": (24,),
-    "L40S": (48,),
-    "A100-SXM": (40, 80),
-    "A100-PCIe": (40, 80),
-    "H100-SXM": (80,),
-    "H100-PCIe": (80,),
-    "H100-NVL": (94,),
-    "H200": (141,),
-    "B200": (179, 180, 192),
-    "GH200": (96,),
-    "RTX-4090": (24,),
+
+class Part(NamedTuple):
+    """A GPU as it is sold."""
+
+    memory_gb: tuple[float, ...]
+    """A row with another figure took another part's price (A100-SXM has two sizes; B200 is listed with three)."""
+    driver_name: str
+    """Names under which NVIDIA's driver reports it, as a pattern (general knowledge of nvidia-smi's names)."""
+
+
+GPUS: Final[Mapping[str, Part]] = {
+    "T4": Part((16,), r"(NVIDIA |Tesla )T4"),
+    "A10": Part((24,), r"NVIDIA A10"),
+    "A10G": Part((24,), r"NVIDIA A10G"),
+    "L4": Part((24,), r"NVIDIA L4"),
+    "L40S": Part((48,), r"NVIDIA L40S"),
+    "A100-SXM": Part((40, 80), r"(NVIDIA )?A100-SXM4-(40|80)GB"),
+    "A100-PCIe": Part((40, 80), r"(NVIDIA )?A100(-PCIE-40GB| 80GB PCIe)"),
+    "H100-SXM": Part((80,), r"NVIDIA H100 80GB HBM3"),
+    "H100-PCIe": Part((80,), r"NVIDIA H100 PCIe"),
+    "H100-NVL": Part((94,), r"NVIDIA H100 NVL"),
+    "H200": Part((141,), r"NVIDIA H200"),
+    "B200": Part((179, 180, 192), r"NVIDIA B200"),
+    "GH200": Part((96,), r"NVIDIA GH200 .*"),
+    "RTX-4090": Part((24,), r"NVIDIA GeForce RTX 4090"),
 }
 WHOLE_GPU_COUNTS: Final = (1, 2, 4, 8, 16)  # sizes that providers sell; a catalogue once listed 12 for a node of 8
 # A price in one region that is 1.10 times that in another to four digits was met in many cells of one catalogue: the
@@ -94,37 +105,24 @@ def read_catalogue(path: Path) -> Catalogue:
 
 
 def _entry(raw: dict[str, Any], path: Path) -> Entry:
-    price = raw.get("price", {})
     as_of = parse_date(raw["as_of"], f"{path}: {raw['id']}: as_of")
-    return Entry(
-        id=raw["id"],
-        provider=raw["provider"],
-        provider_kind=raw["provider_kind"],
-        instance=raw["instance"],
-        region=raw["region"],
-        purchase=raw["purchase"],
-        gpu=raw.get("gpu"),
-        cpu=raw["cpu"],
-        usd_per_hour=price.get("usd_per_hour"),
-        low=price.get("low"),
-        high=price.get("high"),
-        as_of=as_of,
-        max_age_days=raw["max_age_days"],
-        sources=tuple(raw["sources"]),
-        owned=raw.get("owned"),
-    )
+    given: dict[str, Any] = dict.fromkeys(field.name for field in fields(Entry)) | raw | raw.get("price", {})
+    given |= {"as_of": as_of, "sources": tuple(raw["sources"])}
+    return Entry(**{field.name: given[field.name] for field in fields(Entry)})
 
 
 def quarantine(entries: Sequence[Entry]) -> dict[str, str]:
     """Why an entry cannot be right, by id; each rule is a fault that was met in a published catalogue."""
-    reasons: dict[str, str] = {}
-    for entry in entries:
-        reason = (
-            _price_fault(entry) or _gpu_fault(entry) or _spot_fault(entry, entries) or _region_fault(entry, entries)
+    return {
+        entry.id: reason
+        for entry in entries
+        if (
+            reason := _price_fault(entry)
+            or _gpu_fault(entry)
+            or _spot_fault(entry, entries)
+            or _region_fault(entry, entries)
         )
-        if reason:
-            reasons[entry.id] = reason
-    return reasons
+    }
 
 
 def _price_fault(entry: Entry) -> str | None:
@@ -141,12 +139,12 @@ def _gpu_fault(entry: Entry) -> str | None:
     if entry.gpu is None:
         return None
     model, count, vram_gb = entry.gpu["model"], entry.gpu["count"], entry.gpu["vram_gb"]
-    if model not in GPU_MEMORY_GB:
-        return f"the GPU {model!r} is not one of {', '.join(GPU_MEMORY_GB)}, so its memory cannot be checked"
+    if model not in GPUS:
+        return f"the GPU {model!r} is not one of {', '.join(GPUS)}, so its memory cannot be checked"
     if count >= 1 and count not in WHOLE_GPU_COUNTS:
         return f"{count:g} GPUs is no size that is sold; a shared GPU is a fraction below 1"
-    if count >= 1 and vram_gb not in GPU_MEMORY_GB[model]:
-        known = " or ".join(f"{size:g}" for size in GPU_MEMORY_GB[model])
+    if count >= 1 and vram_gb not in GPUS[model].memory_gb:
+        known = " or ".join(f"{size:g}" for size in GPUS[model].memory_gb)
         return f"{model} has {known} GB, not {vram_gb:g}: the row took another part's price"
     return None
 
@@ -166,12 +164,8 @@ def _region_fault(entry: Entry, entries: Sequence[Entry]) -> str | None:
     if entry.usd_per_hour is None:
         return None
     for other in entries:
-        same_machine = (other.provider, other.instance, other.purchase) == (
-            entry.provider,
-            entry.instance,
-            entry.purchase,
-        )
-        if not same_machine or other.region == entry.region or not other.usd_per_hour or other.usd_per_hour <= 0:
+        same = all(getattr(other, key) == getattr(entry, key) for key in ("provider", "instance", "purchase"))
+        if not same or other.region == entry.region or not other.usd_per_hour or other.usd_per_hour <= 0:
             continue
         ratio = entry.usd_per_hour / other.usd_per_hour
         if abs(ratio - TENANCY_RATIO) <= TENANCY_TOLERANCE:
@@ -200,3 +194,86 @@ def aged(entry: Entry, widening: dict[str, float], today: datetime.date) -> Aged
     share = widening[entry.provider_kind] * age_days / WIDENING_PERIOD_DAYS
     note = f"{age_days} days old, more than the {entry.max_age_days} allowed: range widened by {share:.0%}"
     return AgedPrice("widened", age_days, entry.usd_per_hour, entry.low * (1 - share), entry.high * (1 + share), note)
+
+
+# The driver reports GiB-based and reserved-memory figures, the catalogue round GB: 80 GB reads as 85.5, 16 as 16.1.
+MEMORY_TOLERANCE: Final = 0.12
+BYTES_PER_GB: Final = 1e9
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What the engines ran on, as environment.json tells it; None where it could not be read."""
+
+    cpu_model: str | None
+    logical_cores: int | None
+    architecture: str | None
+    cloud_instance: str | None
+    gpus: tuple[dict[str, Any], ...]
+    quota_cpus: float | None = None
+    """What a control group allowed of the processor's time; None for all of it."""
+
+    @classmethod
+    def from_environment(cls, environment: dict[str, Any]) -> Hardware:
+        """Hardware of an environment.json document."""
+        cpu = environment["cpu"]
+        gpu = environment["gpu"] or {"devices": []}
+        return cls(
+            cpu_model=cpu["model"],
+            logical_cores=cpu["logical_cores"],
+            architecture=environment["operating_system"]["architecture"],
+            cloud_instance=environment["virtualisation"]["cloud_instance"],
+            gpus=tuple(gpu["devices"]),
+            quota_cpus=cpu.get("control_group_quota_cpus"),
+        )
+
+
+def mismatch(entry: Entry, hardware: Hardware, device: str) -> str | None:
+    """Why the entry's price does not apply to a measurement on device (cpu or cuda:N); None where it does.
+
+    An owned machine is the measured one by its owner's word. A price is never scaled from one size to another.
+    """
+    if entry.purchase == "owned":
+        return None
+    if device == "cpu":
+        return _cpu_mismatch(entry, hardware)
+    number = re.fullmatch(r"cuda:?(\d*)", device)
+    if number is None:
+        return f"the launches ran on {device}, which is no one machine of the catalogue"
+    return _gpu_mismatch(entry, hardware, int(number[1] or 0))
+
+
+def _cpu_mismatch(entry: Entry, hardware: Hardware) -> str | None:
+    if entry.gpu is not None:
+        return f"{entry.instance} is paid for its GPU, the measurement used the CPU"
+    if hardware.quota_cpus is not None and hardware.quota_cpus < (hardware.logical_cores or math.inf):
+        return f"measured within a CPU quota of {hardware.quota_cpus:g} CPUs, and a price is never divided"
+    offered = f"{entry.provider}/{entry.instance}"
+    if hardware.cloud_instance is not None:
+        return (
+            None if hardware.cloud_instance == offered else f"measured on {hardware.cloud_instance}, not on {offered}"
+        )
+    wanted = entry.cpu.get("model")
+    if wanted is None:
+        return f"the catalogue does not say which processor {entry.instance} has"
+    if hardware.cpu_model is None or wanted not in hardware.cpu_model:
+        return f"measured on {hardware.cpu_model or 'an unknown processor'}, not on {wanted}"
+    cores = entry.cpu["vcpu"]
+    same_size = hardware.logical_cores == cores
+    return None if same_size else f"measured with {hardware.logical_cores} logical cores, {entry.instance} has {cores}"
+
+
+def _gpu_mismatch(entry: Entry, hardware: Hardware, index: int) -> str | None:
+    if entry.gpu is None:
+        return f"{entry.instance} has no GPU, the measurement used one"
+    device = next((gpu for gpu in hardware.gpus if gpu["index"] == index), None)
+    if device is None or None in (device["name"], device["memory_bytes"]):
+        return f"environment.json names no GPU {index} with its memory"
+    if re.fullmatch(GPUS[entry.gpu["model"]].driver_name, device["name"]) is None:
+        return f"measured on {device['name']}, not on {entry.gpu['model']}"
+    memory_gb = device["memory_bytes"] / BYTES_PER_GB
+    if abs(memory_gb / entry.gpu["vram_gb"] - 1) > MEMORY_TOLERANCE:
+        return f"measured with {memory_gb:.0f} GB of GPU memory, {entry.instance} has {entry.gpu['vram_gb']:g}"
+    if entry.gpu["count"] != 1:
+        return f"{entry.instance} has {entry.gpu['count']:g} GPUs, one was measured, and a price is never divided"
+    return None

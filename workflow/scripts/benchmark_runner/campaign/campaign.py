@@ -27,15 +27,15 @@ from benchmark_runner.campaign.machine import notice, this_machine
 from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import balanced_blocks
 from benchmark_runner.campaign.weights import REFERENCE_ADAPTER, CampaignWeights
+from benchmark_runner.configuration.files import Positions
 from benchmark_runner.configuration.names import CHEAPEST
-from benchmark_runner.configuration.positions import Positions
 from benchmark_runner.configuration.resolve import Examined, examine, require_sound
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import file_sha256, fingerprint
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.record import MEASURE_VERSION
-from benchmark_runner.model.fidelity_prompts import DEFAULT_PROMPTS
 from benchmark_runner.model.manifest import HASHES
+from benchmark_runner.model.texts import DEFAULT_PROMPTS
 
 _UNMEASURED_SYSTEM_KEYS = ("launch_timeout_seconds", "load_timeout_seconds", "iteration_timeout_seconds", "strict")
 """Keys of `system` that decide how long the runner waits and whether it begins, not what a launch measured."""

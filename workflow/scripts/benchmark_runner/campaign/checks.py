@@ -10,16 +10,14 @@ from typing import Any, Final
 from benchmark_runner.campaign.context import Context, prompt_problems
 from benchmark_runner.campaign.machine import refused, this_machine
 from benchmark_runner.campaign.paths import OUTPUT_DIR, path_problems
+from benchmark_runner.configuration.files import Problem
 from benchmark_runner.configuration.messages import closest
 from benchmark_runner.configuration.names import entries
-from benchmark_runner.configuration.positions import Problem
 from benchmark_runner.configuration.resolve import Examined
 from benchmark_runner.display import plural
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.checkpoint import read_checkpoint
-from benchmark_runner.model.hub_id import HubModel
-from benchmark_runner.model.recipes import RECIPES
-from benchmark_runner.model.shapes import PREFIX, synthetic_models
+from benchmark_runner.model.recipes import PREFIX, RECIPES, HubModel, synthetic_models
 from benchmark_runner.model.source import read_source
 from benchmark_runner.namedfile import read_named_text
 from benchmark_runner.statistics.design import design_of

@@ -12,10 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from benchmark_runner.configuration.files import Problem
 from benchmark_runner.configuration.names import entries
-from benchmark_runner.configuration.positions import Problem
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.model.fidelity_prompts import SHORT_PROMPTS
+from benchmark_runner.model.texts import SHORT_PROMPTS
 from benchmark_runner.namedfile import read_named_text
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import yaml
 
 from benchmark_runner.campaign.campaign import Campaign, campaign_of, examine_whole
-from benchmark_runner.configuration.positions import Positions
+from benchmark_runner.configuration.files import Positions
 from benchmark_runner.configuration.resolve import Examined, examine
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.manifest import HASHES

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchmark_runner.configuration.positions import Problem
+from benchmark_runner.configuration.files import Problem
 from benchmark_runner.display import BYTES_PER_GB, bytes_text
 from benchmark_runner.launch.device import find_gpu
 from benchmark_runner.processes.cgroup import Quota, read_quota

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark_runner.model.hub_id import HubModel
-from benchmark_runner.model.recipes import RECIPES
-from benchmark_runner.model.shapes import synthetic_models
+from benchmark_runner.model.recipes import RECIPES, HubModel, synthetic_models
 
 
 @dataclass(frozen=True)

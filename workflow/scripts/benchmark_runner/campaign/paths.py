@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.configuration.files import Problem
 from benchmark_runner.configuration.names import entries
-from benchmark_runner.configuration.positions import Problem
 from benchmark_runner.errors import BenchmarkError
 
 OUTPUT_DIR: Final = ("benchmark", "output_dir")

@@ -16,15 +16,15 @@ from benchmark_runner.campaign.model import Model
 from benchmark_runner.campaign.parts import part_files, plan_part
 from benchmark_runner.campaign.paths import unusable
 from benchmark_runner.commands import command
+from benchmark_runner.configuration.files import Positions
 from benchmark_runner.configuration.messages import problems_of
 from benchmark_runner.configuration.plain import plain_copy
-from benchmark_runner.configuration.positions import Positions
 from benchmark_runner.configuration.resolve import require_sound, with_defaults
 from benchmark_runner.configuration.shortcuts import with_typed_overrides
 from benchmark_runner.errors import MADE_AGAIN, BenchmarkError, exit_status
 from benchmark_runner.hashes import fingerprint
 from benchmark_runner.jsonio import read_json, write_json
-from benchmark_runner.model.derived import format_of
+from benchmark_runner.model.formats import format_of
 from benchmark_runner.records.raw_data import require_raw_data
 from benchmark_runner.records.table import require_table
 from benchmark_runner.records.whole import is_cut, record_head

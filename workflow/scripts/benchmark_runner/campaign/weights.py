@@ -9,8 +9,7 @@ from typing import Final, NamedTuple
 
 from benchmark_runner.campaign.engines import Engine
 from benchmark_runner.campaign.model import Model
-from benchmark_runner.model import derived
-from benchmark_runner.model.formats import SAFETENSORS
+from benchmark_runner.model.formats import MANIFEST, SAFETENSORS, derived_folder, read_derived, require_unaltered
 
 REFERENCE_ADAPTER: Final = "pytorch-baseline"
 """transformers' own model code, from which the others are written."""
@@ -35,7 +34,7 @@ class CampaignWeights:
         self.reference = reference
 
     def _folder(self, engine: Engine, dtype: str) -> Path:
-        return derived.derived_folder(self.model.describe(), engine.weights_format, dtype)
+        return derived_folder(self.model.describe(), engine.weights_format, dtype)
 
     @cached_property
     def derivations(self) -> dict[str, Derivation]:
@@ -51,14 +50,14 @@ class CampaignWeights:
     @property
     def manifests(self) -> list[str]:
         """Manifests of all derived weights."""
-        return [f"{folder}/{derived.MANIFEST}" for folder in self.derivations]
+        return [f"{folder}/{MANIFEST}" for folder in self.derivations]
 
     def manifest_of(self, name: str, dtype: str | None = None) -> list[str]:
         """Manifest of what an engine opens, in its own dtype by default; none where that is the model itself."""
         engine = self.engines[name]
         if engine.weights_format == SAFETENSORS:
             return []
-        return [f"{self._folder(engine, dtype or engine.dtype)}/{derived.MANIFEST}"]
+        return [f"{self._folder(engine, dtype or engine.dtype)}/{MANIFEST}"]
 
     def opened_by(self, name: str) -> str:
         """Folder that an engine is told to open, whether or not it is there yet."""
@@ -69,10 +68,10 @@ class CampaignWeights:
         """Whether the model is known not to be had in the engine's format."""
         if engine.weights_format == SAFETENSORS or not Path(self.manifest_of(engine.name)[0]).is_file():
             return False
-        found = derived.read_derived(self.model.describe(), engine.weights_format, engine.dtype)
+        found = read_derived(self.model.describe(), engine.weights_format, engine.dtype)
         return found is not None and found.refusal is not None
 
     def require_unaltered(self, cache_file: Path) -> None:
         """Raise BenchmarkError where a derived file is not what its manifest says."""
         for folder in self.derivations:
-            derived.require_unaltered(Path(folder), cache_file)
+            require_unaltered(Path(folder), cache_file)

@@ -1,17 +1,21 @@
-"""Schema violations in words that say what is allowed and what to do."""
+"""Schema violations in words that say what is allowed and what to do; numbers on command lines are bounded alike."""
 
 from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, Final, cast
 
+from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from benchmark_runner.configuration.positions import KeyPath, Problem
+from benchmark_runner.configuration.files import KeyPath, Problem
 from benchmark_runner.configuration.shortcuts import COMMAND_LINE_KEYS, meant_key, to_type
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.schemas import schema
 
 _TYPE_WORDS: Final = {
     "string": "text",
@@ -121,11 +125,8 @@ def _bad_prompt(error: ValidationError) -> Iterator[Problem]:
 
 def _bad_form(error: ValidationError) -> str:
     """Text that does not match its pattern: the schema says in words what form it has, or it is a name."""
-    form = _rule(error).get("form")
-    return f"{shown(error.instance)} is not allowed; write {form}" if form else _bad_name(error)
-
-
-def _bad_name(error: ValidationError) -> str:
+    if form := _rule(error).get("form"):
+        return f"{shown(error.instance)} is not allowed; write {form}"
     text = str(error.instance)
     better = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")[:64]
     hint = f"; for example {better!r}" if better else ""
@@ -185,3 +186,26 @@ def problems_of(errors: Sequence[ValidationError]) -> list[Problem]:
     """Each violation as a key and what is wrong with it; one message for each thing to be mended."""
     meant = _meant(errors)
     return [problem for error in errors for problem in _explain(error, meant)]
+
+
+def bounded_number(flag: str, key: str) -> Callable[[str], Any]:
+    """An argparse type for the flag: a number that the configuration's key, as `section.name`, would take.
+
+    What it returns raises BenchmarkError that names the flag, what is allowed and a share typed as per cent.
+    """
+    rules: Mapping[str, Any] = schema("config")
+    for part in key.split("."):
+        rules = rules["properties"][part]
+
+    def parse(text: str) -> Any:
+        try:
+            value = float(text)
+        except ValueError:
+            raise BenchmarkError(f"{flag}: {text!r} is no number") from None
+        if not math.isfinite(value):
+            raise BenchmarkError(f"{flag}: {text} is not finite; write a finite number")
+        for _, message in problems_of(list(Draft202012Validator(rules).iter_errors(value))):
+            raise BenchmarkError(f"{flag}: {message}")
+        return int(value) if "integer" in rules["type"] else value
+
+    return parse

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from benchmark_runner.configuration.files import Problem
 from benchmark_runner.configuration.messages import nearest, shown
-from benchmark_runner.configuration.positions import Problem
 from benchmark_runner.configuration.shortcuts import ONLY_ENGINES
 
 CONTROL_SUFFIX: Final = "_control"

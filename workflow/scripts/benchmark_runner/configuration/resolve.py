@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmark_runner.configuration.files import Positions, Problem
 from benchmark_runner.configuration.messages import problems_of
 from benchmark_runner.configuration.names import CHEAPEST, duplicate_names, unknown_references
 from benchmark_runner.configuration.plain import plain_copy, require_bounded
-from benchmark_runner.configuration.positions import Positions, Problem
 from benchmark_runner.configuration.shortcuts import ONLY_ENGINES, SHORTCUTS, named_engines, with_typed_overrides
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.schemas import schema, violations

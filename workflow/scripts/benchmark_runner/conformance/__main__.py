@@ -10,10 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark_runner.configuration.flags import bounded_number
+from benchmark_runner.configuration.messages import bounded_number
 from benchmark_runner.conformance.checks import CheckResult, judge
-from benchmark_runner.conformance.evidence import Evidence, gather
-from benchmark_runner.conformance.outcome import Outcome, run_for_checks
+from benchmark_runner.conformance.evidence import Evidence, Outcome, gather, run_for_checks
 from benchmark_runner.conformance.specs import Setup
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
@@ -21,7 +20,7 @@ from benchmark_runner.launch.cores import divide_cores, read_topology
 from benchmark_runner.launch.device import ONLY_GPU, VISIBLE, visible_gpu
 from benchmark_runner.launch.program import missing_program, read_build
 from benchmark_runner.model.checkpoint import weights_name
-from benchmark_runner.model.derived import derived_manifest
+from benchmark_runner.model.formats import derived_manifest
 from benchmark_runner.monitor.gpu import HIDDEN
 from benchmark_runner.processes.engine import engine_environment
 from benchmark_runner.processes.guard import guarded
@@ -72,11 +71,10 @@ def _environment(device: str, threads: int) -> dict[str, str]:
 
 def _table(findings: Sequence[CheckResult]) -> str:
     width = max(len(finding.check) for finding in findings)
-    lines = [
+    return "\n".join(
         printable(f"{finding.check:<{width}}  {finding.outcome:<7}  {finding.detail or finding.rule}")
         for finding in findings
-    ]
-    return "\n".join(lines)
+    )
 
 
 def _summary(engine: str, findings: Sequence[CheckResult]) -> str:

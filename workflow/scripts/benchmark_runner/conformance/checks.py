@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from benchmark_runner.conformance.evidence import Evidence
-from benchmark_runner.conformance.outcome import Outcome
+from benchmark_runner.conformance.evidence import Evidence, Outcome
 from benchmark_runner.conformance.specs import FORCED_PLACES, SEED
 from benchmark_runner.protocol.logits import LogitsError, read_logits
 
@@ -110,11 +110,8 @@ def check_rounds(evidence: Evidence) -> None:
     rounds += [(False, index) for index in range(spec["iterations"])]
     wanted = [(*entry, case) for entry in rounds for case in range(len(spec["cases"]))]
     seen = [(event["warmup"], event["index"], event["case"]) for event in _iterations(evidence.first)]
-    differing = next((pair for pair in zip(wanted, seen, strict=False) if pair[0] != pair[1]), None)
-    require(
-        differing is None,
-        "" if differing is None else f"(warmup, index, case) is {differing[1]} where {differing[0]} is due",
-    )
+    for due, found in zip(wanted, seen, strict=False):
+        require(found == due, f"(warmup, index, case) is {found} where {due} is due")
     require(len(seen) == len(wanted), f"{len(seen)} iterations instead of {len(wanted)}")
 
 
@@ -300,18 +297,12 @@ def check_unknown_key(evidence: Evidence) -> None:
     _refused(evidence.probe, "bad_spec", "an unknown key")
 
 
-@dataclass(frozen=True)
-class RefusalCheck:
+def _check_refusal(name: str, evidence: Evidence) -> None:
     """What the adapter says that it can't do, and what the protocol excludes, is refused before loading."""
-
-    name: str
-
-    def __call__(self, evidence: Evidence) -> None:
-        """Look at the run of this name."""
-        refusal, outcome = evidence.refusals[self.name]
-        if outcome is None:
-            raise NotApplicableError("the adapter says that it can do all of it")
-        _refused(outcome, refusal.kind, refusal.asked)
+    refusal, outcome = evidence.refusals[name]
+    if outcome is None:
+        raise NotApplicableError("the adapter says that it can do all of it")
+    _refused(outcome, refusal.kind, refusal.asked)
 
 
 REFUSALS: Final = {
@@ -354,7 +345,7 @@ CHECKS: Final[dict[str, Callable[[Evidence], None]]] = {
     "teacher_forcing": check_teacher_forcing,
     "logits": check_logits,
     "refuses_unknown_key": check_unknown_key,
-    **{name: RefusalCheck(name) for name in REFUSALS},
+    **{name: partial(_check_refusal, name) for name in REFUSALS},
 }
 """All checks by name, in the order of the table."""
 

@@ -68,14 +68,9 @@ class Setup:
         """Number of ids that the model knows; None where its folder does not tell."""
         return known_vocabulary(self.model_dir)
 
-    @property
-    def vocabulary(self) -> int:
-        """Number of ids that the model knows at least."""
-        return self.known_vocabulary or _DEFAULT_VOCABULARY
-
     def prompt(self, length: int, start: int = 17) -> list[int]:
         """A prompt of ids that differ from each other where the vocabulary allows it; plain words where it is known."""
-        ids = plain_ids(self.model_dir / "tokenizer.json") or range(self.vocabulary)
+        ids = plain_ids(self.model_dir / "tokenizer.json") or range(self.known_vocabulary or _DEFAULT_VOCABULARY)
         return [ids[(start + _STRIDE * index) % len(ids)] for index in range(length)]
 
     def spec(
@@ -163,10 +158,6 @@ class Refusal:
     asked: str
 
 
-def _changed(spec: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
-    return {**spec, **changed}
-
-
 def refusals(setup: Setup, capabilities: Mapping[str, Any]) -> dict[str, Refusal]:
     """What the capabilities exclude and what no version of the protocol has, by name of the check."""
     case = setup.case(ignore_eos=bool(capabilities["ignore_eos"]))
@@ -177,51 +168,33 @@ def refusals(setup: Setup, capabilities: Mapping[str, Any]) -> dict[str, Refusal
     drawn = setup.spec([setup.case(temperature=TEMPERATURE, ignore_eos=case["ignore_eos"])])
     past_end = setup.spec([setup.case(eos_ids=[0])])
     forced = setup.spec([{**case, "forced_ids": setup.prompt(case["max_new_tokens"])}])
-    wanted = {
-        "refuses_dtype": (dtype and _changed(plain, dtype=dtype), "unsupported", f"dtype {dtype}"),
-        "refuses_device": (device and _changed(plain, device=device), "unsupported", f"device {device}"),
-        "refuses_load_mode": (
-            _changed(plain, load={"mode": "conformance", "concurrency": 1}),
-            "unsupported",
-            "load.mode conformance",
-        ),
-        "refuses_concurrency": (
-            _changed(plain, load={"mode": "closed", "concurrency": more}),
-            "unsupported",
-            f"load.concurrency {more}",
-        ),
-        "refuses_option": (
-            _changed(plain, options={**setup.options, "conformance_unknown": True}),
-            "unsupported",
-            "an unknown option",
-        ),
-        "refuses_sampling": (
-            None if can_draw(capabilities) else drawn,
-            "unsupported",
-            "sampling at a temperature",
-        ),
-        "refuses_ignore_eos": (None if capabilities["ignore_eos"] else past_end, "unsupported", "ignore_eos"),
-        "refuses_teacher_forcing": (
-            None if capabilities.get("teacher_forcing", False) else forced,
-            "unsupported",
-            "forced_ids",
-        ),
+    cut = {key: value for key, value in plain.items() if key != "cases"}
+    unknown = {**setup.options, "conformance_unknown": True}
+    unsupported: dict[str, tuple[dict[str, Any] | None, str]] = {
+        "refuses_dtype": (plain | {"dtype": dtype} if dtype else None, f"dtype {dtype}"),
+        "refuses_device": (plain | {"device": device} if device else None, f"device {device}"),
+        "refuses_load_mode": (plain | {"load": {"mode": "conformance", "concurrency": 1}}, "load.mode conformance"),
+        "refuses_concurrency": (plain | {"load": {"mode": "closed", "concurrency": more}}, f"load.concurrency {more}"),
+        "refuses_option": (plain | {"options": unknown}, "an unknown option"),
+        "refuses_sampling": (None if can_draw(capabilities) else drawn, "sampling at a temperature"),
+        "refuses_ignore_eos": (None if capabilities["ignore_eos"] else past_end, "ignore_eos"),
+        "refuses_teacher_forcing": (None if capabilities.get("teacher_forcing", False) else forced, "forced_ids"),
         "refuses_logits": (
-            None if capabilities.get("logits", False) else _changed(plain, logits_path=LOGITS),
-            "unsupported",
+            None if capabilities.get("logits", False) else plain | {"logits_path": LOGITS},
             "logits_path",
         ),
-        "refuses_protocol": (_changed(plain, protocol=PROTOCOL + 1), "bad_spec", f"protocol {PROTOCOL + 1}"),
-        "refuses_missing_key": (
-            {key: value for key, value in plain.items() if key != "cases"},
-            "bad_spec",
-            "a spec without cases",
-        ),
-        "refuses_broken_spec": (json.dumps(plain)[:-2], "bad_spec", "a spec that is cut short"),
     }
-    return {name: Refusal(spec or None, kind, asked) for name, (spec, kind, asked) in wanted.items()}
+    bad_spec: dict[str, tuple[dict[str, Any] | str, str]] = {
+        "refuses_protocol": (plain | {"protocol": PROTOCOL + 1}, f"protocol {PROTOCOL + 1}"),
+        "refuses_missing_key": (cut, "a spec without cases"),
+        "refuses_broken_spec": (json.dumps(plain)[:-2], "a spec that is cut short"),
+    }
+    return {
+        **{name: Refusal(spec, "unsupported", asked) for name, (spec, asked) in unsupported.items()},
+        **{name: Refusal(spec, "bad_spec", asked) for name, (spec, asked) in bad_spec.items()},
+    }
 
 
 def unknown_key_spec(setup: Setup) -> dict[str, Any]:
     """A spec with a key that no version has: refused by every adapter, whatever its capabilities."""
-    return _changed(setup.spec([setup.case()]), conformance_unknown=1)
+    return setup.spec([setup.case()]) | {"conformance_unknown": 1}

@@ -13,7 +13,7 @@ from typing import Final
 
 from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.commands import command
-from benchmark_runner.configuration.flags import bounded_number
+from benchmark_runner.configuration.messages import bounded_number
 from benchmark_runner.doctor.examination import conclusion, configuration, examine
 from benchmark_runner.doctor.finding import Finding
 from benchmark_runner.errors import exit_status

@@ -15,8 +15,7 @@ from benchmark_runner.campaign.campaign import Campaign
 from benchmark_runner.display import plural
 from benchmark_runner.doctor import load, processor, sensors, tools
 from benchmark_runner.doctor.finding import Finding, Lack
-from benchmark_runner.environment.gpu import gpu_facts
-from benchmark_runner.environment.machine import MachineFacts
+from benchmark_runner.environment.machine import MachineFacts, gpu_facts
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import ABSENT
 from benchmark_runner.launch import preflight

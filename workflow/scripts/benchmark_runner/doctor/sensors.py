@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, bytes_text, plural
 from benchmark_runner.doctor.finding import PHYSICAL_MACHINE, Finding, Lack
-from benchmark_runner.environment.gpu import NO_DRIVER_REMEDY, gpu_name
+from benchmark_runner.environment.machine import NO_DRIVER_REMEDY, gpu_name
 from benchmark_runner.monitor.counters import COUNTERS
 from benchmark_runner.monitor.gpu import GPU_VALUES, HIDDEN
 from benchmark_runner.monitor.machine import PACKAGE_ENERGY

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 import benchmark_runner
 from benchmark_runner.commands import command
-from benchmark_runner.environment.gpu import gpu_facts
-from benchmark_runner.environment.machine import MachineFacts
+from benchmark_runner.environment.machine import MachineFacts, gpu_facts
 from benchmark_runner.environment.software import (
     WORKFLOW_LOCK_NAME,
     git_facts,

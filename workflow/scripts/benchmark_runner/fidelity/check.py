@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.campaign.weights import REFERENCE_ADAPTER
+from benchmark_runner.commands import command
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.fidelity.compare import (
     NOT_CHECKABLE,
@@ -286,12 +286,9 @@ class Check:
 
 def main(argv: Sequence[str]) -> int:
     """Write fidelity/<engine>.json; whatever the result, the exit status is 0."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.fidelity.check", description=main.__doc__)
-    parser.add_argument("--plan", type=Path, required=True, help="plan.json")
-    parser.add_argument("--prompts", type=Path, required=True, help="prompts.json")
+    made = {"reference": "reference.json, its logits beside it", "out": "fidelity/<engine>.json"}
+    parser = command("fidelity.check", main.__doc__, "plan", "prompts", **made)
     parser.add_argument("--engine", required=True, help="name of the engine in the plan")
-    parser.add_argument("--reference", type=Path, required=True, help="reference.json, its logits beside it")
-    parser.add_argument("--out", type=Path, required=True, help="fidelity/<engine>.json")
     parser.add_argument("--work", type=Path, help="folder for the engine's files; beside --out by default")
     arguments = parser.parse_args(argv)
     plan, prompts, reference = (read_json(getattr(arguments, name)) for name in ("plan", "prompts", "reference"))

@@ -16,7 +16,7 @@ from benchmark_runner.launch.device import choose_place, limits_of
 from benchmark_runner.launch.outcome import Ending, decide
 from benchmark_runner.launch.program import not_executed, read_build, why_missing
 from benchmark_runner.model.checkpoint import weights_name
-from benchmark_runner.model.derived import DerivedWeights, format_of, read_derived
+from benchmark_runner.model.formats import DerivedWeights, format_of, read_derived
 from benchmark_runner.model.llama_config import known_vocabulary
 from benchmark_runner.processes.adapter import CannotExecuteError, run_in_folder
 from benchmark_runner.processes.engine import engine_environment

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.campaign.weights import REFERENCE_DTYPE
+from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.fidelity.probe import LOGITS, Answer, Probe, ask, free_cases, planned_engine
 from benchmark_runner.jsonio import read_json, write_json
@@ -74,11 +74,9 @@ def describe(plan: Mapping[str, Any], prompts: Mapping[str, Any], answer: Answer
 
 def main(argv: Sequence[str]) -> int:
     """Compute the reference's greedy ids in f32; a reference that cannot be had is said in the file."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.fidelity.reference", description=main.__doc__)
-    parser.add_argument("--plan", type=Path, required=True, help="plan.json")
-    parser.add_argument("--prompts", type=Path, required=True, help="prompts.json")
+    made = {"out": "reference.json; the engine's files lie beside it"}
+    parser = command("fidelity.reference", main.__doc__, "plan", "prompts", **made)
     parser.add_argument("--manifest", type=Path, help="the model's manifest.json, which must exist by now")
-    parser.add_argument("--out", type=Path, required=True, help="reference.json; the engine's files lie beside it")
     arguments = parser.parse_args(argv)
     plan, prompts = read_json(arguments.plan), read_json(arguments.prompts)
     count, tokens = len(prompts["fidelity"]), plan["fidelity"]["max_new_tokens"]

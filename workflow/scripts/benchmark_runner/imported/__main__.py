@@ -21,7 +21,7 @@ from benchmark_runner.comparison.differences import Difference, unlike
 from benchmark_runner.comparison.document import comparison_document
 from benchmark_runner.comparison.output import write_comparison
 from benchmark_runner.comparison.terms import Terms
-from benchmark_runner.configuration.flags import bounded_number
+from benchmark_runner.configuration.messages import bounded_number
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.imported.files import read_files
 from benchmark_runner.imported.sample import TIME, ImportedFile, ImportedSample

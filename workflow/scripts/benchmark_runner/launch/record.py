@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.launch.inputs import LaunchInputs
-from benchmark_runner.model.derived import format_of
+from benchmark_runner.model.formats import format_of
 from benchmark_runner.processes.files import HeldFile, own_folder, remove
 from benchmark_runner.status import Status
 

@@ -8,18 +8,23 @@ original context of Llama 3's rope scaling, without which the engine computes wi
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.model.formats import DERIVED, CannotConvertError
 from benchmark_runner.model.llama_config import Architecture
-from benchmark_runner.model.plain_llama import OTHER_ENGINE, PlainLlama, read_plain_llama, rope_settings
+from benchmark_runner.model.plain_llama import (
+    ORIGINAL_CONTEXT,
+    OTHER_ENGINE,
+    PlainLlama,
+    read_plain_llama,
+    rope_settings,
+)
 from benchmark_runner.model.safetensors_data import as_float32
 from benchmark_runner.model.safetensors_header import StoredTensor
 from benchmark_runner.model.tensor_set import OUTPUT
@@ -35,7 +40,7 @@ TYPE_IDS: Final = {"float32": 0, "int8": 1, "int16": 2, "int32": 3}
 SWISH: Final = 2
 """enum ActivationType in the engine's activation.h."""
 
-LINEAR, LLAMA3 = 0, 2
+SCALING_TYPES: Final = {"linear": 0, "llama3": 2}
 """enum RotaryScalingType in the engine's attention.h."""
 
 LARGEST_BYTES: Final = (1 << 32) - 1
@@ -95,20 +100,13 @@ def rotary_numbers(config: Mapping[str, Any], architecture: Architecture) -> dic
         "rotary_interleave": np.int8(0),
         "rotary_base": np.float32(architecture.rope_theta),
     }
-    settings = rope_settings(config)
-    kind = settings.get("rope_type")
-    if kind is None:
-        return numbers
-    numbers["rotary_scaling_factor"] = np.float32(settings["factor"])
-    if kind == "linear":
-        return {**numbers, "rotary_scaling_type": np.int8(LINEAR)}
-    return {
-        **numbers,
-        "rotary_scaling_type": np.int8(LLAMA3),
-        "rotary_low_freq_factor": np.float32(settings["low_freq_factor"]),
-        "rotary_high_freq_factor": np.float32(settings["high_freq_factor"]),
-        "original_max_position_embeddings": np.int32(settings["original_max_position_embeddings"]),
-    }
+    if settings := rope_settings(config):
+        numbers["rotary_scaling_factor"] = np.float32(settings["factor"])
+        numbers["rotary_scaling_type"] = np.int8(SCALING_TYPES[settings["rope_type"]])
+    if settings.get("rope_type") == "llama3":
+        numbers |= {f"rotary_{key}": np.float32(settings[key]) for key in ("low_freq_factor", "high_freq_factor")}
+        numbers[ORIGINAL_CONTEXT] = np.int32(settings[ORIGINAL_CONTEXT])
+    return numbers
 
 
 def attention_numbers(config: Mapping[str, Any], architecture: Architecture) -> dict[str, Number]:
@@ -166,14 +164,6 @@ def _header(name: str, shape: tuple[int, ...], type_name: str, size_bytes: int) 
     return _text(name) + sizes + struct.pack("<BI", TYPE_IDS[type_name], size_bytes)
 
 
-def _parts(variable: Rows | Number) -> Iterator[NDArray[Any]]:
-    if isinstance(variable, Rows):
-        for tensor in variable.tensors:
-            yield np.ascontiguousarray(as_float32(tensor), dtype="<f4")
-    else:
-        yield np.asarray(variable, dtype=variable.dtype.newbyteorder("<"))
-
-
 def write_variables(file: BinaryIO, variables: Mapping[str, Rows | Number], aliases: Mapping[str, str]) -> None:
     """Write the whole model.bin, variables in the order of their names, one tensor in memory at a time."""
     name, revision = SPECIFICATION
@@ -181,10 +171,11 @@ def write_variables(file: BinaryIO, variables: Mapping[str, Rows | Number], alia
     for name, variable in sorted(variables.items()):
         if isinstance(variable, Rows):
             file.write(_header(name, variable.shape, "float32", variable.size_bytes))
+            for tensor in variable.tensors:
+                file.write(np.ascontiguousarray(as_float32(tensor), dtype="<f4").data.cast("B"))
         else:
             file.write(_header(name, (), variable.dtype.name, variable.nbytes))
-        for values in _parts(variable):
-            file.write(values.tobytes() if values.ndim == 0 else values.data.cast("B"))
+            file.write(np.asarray(variable, dtype=variable.dtype.newbyteorder("<")).tobytes())
     file.write(struct.pack("<I", len(aliases)))
     for name, other in aliases.items():
         file.write(_text(name) + _text(other))

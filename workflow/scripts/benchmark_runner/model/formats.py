@@ -7,10 +7,14 @@ at a time, and raises CannotConvertError for a model that the format or its engi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.jsonio import read_json
+from benchmark_runner.model.manifest import altered
 
 SAFETENSORS: Final = "safetensors"
 """The format of the model's own folder, which nothing is derived for."""
@@ -49,3 +53,72 @@ DERIVED: Final = {
 
 FORMATS: Final = (SAFETENSORS, *DERIVED)
 """Names that weights.format of an adapter.yaml may have."""
+
+
+ROOT: Final = Path("models") / "derived"
+"""Below the current folder: a folder of the user's is never written to."""
+
+MANIFEST: Final = "manifest.json"
+
+
+class DerivedWeights(NamedTuple):
+    """A folder of derived weights that has been made."""
+
+    folder: Path
+    """Absolute."""
+    manifest: dict[str, Any]
+
+    @property
+    def refusal(self) -> tuple[str, str] | None:
+        """Reason and remedy where the model cannot be had in this format; None where the weights are there."""
+        if self.manifest["status"] == "ok":
+            return None
+        return self.manifest["reason"], self.manifest["remedy"]
+
+
+def derived_folder(model: Mapping[str, Any], weights_format: str, dtype: str) -> Path:
+    """Folder of derived weights, relative to the current one; model is its entry in the plan.
+
+    The name holds all that determines the bytes, so that what lies there is never out of date.
+    """
+    version = DERIVED[weights_format].version
+    return ROOT / f"{model['name']}.{model['identity']}" / f"{weights_format}-{dtype}.v{version}"
+
+
+def format_of(engine: Mapping[str, Any]) -> str:
+    """Format that an engine of the plan opens; plans made before there were others do not name it."""
+    return str(engine.get("weights_format", SAFETENSORS))
+
+
+def read_derived(model: Mapping[str, Any], weights_format: str, dtype: str) -> DerivedWeights | None:
+    """What an engine opens instead of the model's own folder; None for SAFETENSORS.
+
+    Raises BenchmarkError where it has not been made.
+    """
+    if weights_format == SAFETENSORS:
+        return None
+    folder = derived_folder(model, weights_format, dtype).absolute()
+    return DerivedWeights(folder, read_json(folder / MANIFEST))
+
+
+def derived_manifest(folder: Path) -> dict[str, Any] | None:
+    """Manifest of a folder of derived weights; None for any other folder, such as a model of the user's."""
+    path = folder / MANIFEST
+    content = read_json(path) if path.is_file() else None
+    return content if isinstance(content, dict) and content.get("format") in DERIVED else None
+
+
+def require_unaltered(folder: Path, cache_file: Path) -> None:
+    """Raise BenchmarkError where a file of a derived folder is not what its manifest says; one not made yet passes.
+
+    Hashes are remembered in cache_file as those of a user's folder are.
+    """
+    if not (folder / MANIFEST).is_file():
+        return
+    files = read_json(folder / MANIFEST)["files"]
+    changed = altered(folder, {name: entry["sha256"] for name, entry in files.items()}, cache_file)
+    if changed:
+        raise BenchmarkError(
+            f"{changed[0]} is not the file that {MANIFEST} beside it describes: it was changed or removed; "
+            f"delete {folder} and run again, which makes it anew"
+        )

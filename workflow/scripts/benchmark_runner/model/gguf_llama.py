@@ -1,8 +1,8 @@
-"""A Llama in a GGUF file read as Hugging Face tensors and configuration, without torch."""
+"""A Llama in a GGUF file read as the files of a Hugging Face folder, without torch; the tokenizer as SmolLM has it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,9 @@ from gguf.quants import dequantize
 from numpy.typing import NDArray
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.model.byte_level import added_token, byte_level_tokenizer
 from benchmark_runner.model.safetensors_data import write_file
+from benchmark_runner.terminal import say
 
 TOP_LEVEL_NAMES: Final = {
     "token_embd.weight": "model.embed_tokens.weight",
@@ -31,6 +33,9 @@ LAYER_NAMES: Final = {
     "ffn_down": "mlp.down_proj",
 }
 """llama.cpp's names of a layer's tensors and those of transformers' LlamaForCausalLM."""
+
+CONTROL_TOKEN: Final = 3
+"""tokenizer.ggml.token_type of special tokens (gguf.TokenType.CONTROL)."""
 
 
 def metadata(reader: GGUFReader) -> dict[str, Any]:
@@ -96,6 +101,57 @@ def config(content: dict[str, Any], *, tied_embeddings: bool) -> dict[str, Any]:
     }
 
 
+def _require_smollm(content: dict[str, Any]) -> None:
+    kind = (content.get("tokenizer.ggml.model"), content.get("tokenizer.ggml.pre"))
+    if kind != ("gpt2", "smollm"):
+        raise BenchmarkError(f"the GGUF file's tokenizer is {kind}; only ('gpt2', 'smollm') can be converted")
+
+
+def _special_ids(content: dict[str, Any]) -> list[int]:
+    return [index for index, kind in enumerate(content["tokenizer.ggml.token_type"]) if kind == CONTROL_TOKEN]
+
+
+def tokenizer(content: dict[str, Any]) -> dict[str, Any]:
+    """tokenizer.json of the file; it splits digits as the model was trained."""
+    _require_smollm(content)
+    tokens: list[str] = content["tokenizer.ggml.tokens"]
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    special = {index: tokens[index] for index in _special_ids(content)}
+    return byte_level_tokenizer(vocabulary, content["tokenizer.ggml.merges"], special)
+
+
+def tokenizer_config(content: dict[str, Any]) -> dict[str, Any]:
+    """tokenizer_config.json: the special tokens' names and the chat template."""
+    tokens: list[str] = content["tokenizer.ggml.tokens"]
+
+    def token(role: str) -> str:
+        return tokens[int(content[f"tokenizer.ggml.{role}_token_id"])]
+
+    return {
+        "add_bos_token": False,
+        "add_prefix_space": False,
+        "added_tokens_decoder": {str(index): added_token(tokens[index]) for index in _special_ids(content)},
+        "bos_token": token("bos"),
+        "chat_template": content["tokenizer.chat_template"],
+        "clean_up_tokenization_spaces": False,
+        "eos_token": token("eos"),
+        "model_max_length": int(content["llama.context_length"]),
+        "pad_token": token("padding"),
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "unk_token": token("unknown"),
+    }
+
+
+def generation_config(content: dict[str, Any]) -> dict[str, Any]:
+    """generation_config.json: the ids that begin, end and pad a sequence."""
+    return {
+        "_from_model_config": True,
+        "bos_token_id": int(content["tokenizer.ggml.bos_token_id"]),
+        "eos_token_id": int(content["tokenizer.ggml.eos_token_id"]),
+        "pad_token_id": int(content["tokenizer.ggml.padding_token_id"]),
+    }
+
+
 def _as_float32(tensor: ReaderTensor, content: dict[str, Any]) -> NDArray[np.float32]:
     values: NDArray[np.float32] = dequantize(tensor.data, tensor.tensor_type)
     if tensor.name.endswith("attn_q.weight"):
@@ -105,21 +161,15 @@ def _as_float32(tensor: ReaderTensor, content: dict[str, Any]) -> NDArray[np.flo
     return np.ascontiguousarray(values, dtype="<f4")
 
 
-def _named_tensors(reader: GGUFReader) -> Iterator[tuple[str, ReaderTensor]]:
-    yield from sorted(((hugging_face_name(tensor.name), tensor) for tensor in reader.tensors), key=lambda pair: pair[0])
-
-
-def write_weights(reader: GGUFReader, content: dict[str, Any], path: Path, progress: Callable[[int, int], None]) -> str:
-    """Write all tensors as f32 in the safetensors format, sorted by name; returns the file's SHA-256.
-
-    progress is called with (tensors written, tensors in all).
-    """
-    named = list(_named_tensors(reader))
+def write_weights(reader: GGUFReader, content: dict[str, Any], path: Path) -> str:
+    """Write all tensors as f32 in the safetensors format, sorted by name; returns the file's SHA-256."""
+    named = sorted(((hugging_face_name(tensor.name), tensor) for tensor in reader.tensors), key=lambda pair: pair[0])
 
     def values() -> Iterator[NDArray[np.float32]]:
         for begun, (_, tensor) in enumerate(named, start=1):
             yield _as_float32(tensor, content)
-            progress(begun, len(named))
+            if begun % 68 == 0 or begun == len(named):
+                say(f"  {begun} of {len(named)} tensors as f32")
 
     shapes = [(name, "F32", [int(size) for size in reversed(tensor.shape)]) for name, tensor in named]
     return write_file(path, shapes, values())

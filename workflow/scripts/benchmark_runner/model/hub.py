@@ -5,7 +5,6 @@ The hub's address is HF_ENDPOINT where that is set, the token for gated and priv
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import sys
@@ -23,6 +22,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from benchmark_runner.commands import command
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.model.checkpoint import (
     NAMED_TEMPLATES,
@@ -32,19 +32,13 @@ from benchmark_runner.model.checkpoint import (
     SINGLE_WEIGHTS,
     read_checkpoint,
 )
-from benchmark_runner.model.hub_id import HubModel
 from benchmark_runner.model.manifest import describe_files
-from benchmark_runner.model.source import write_source
-from benchmark_runner.model.whole_folder import made_whole
+from benchmark_runner.model.recipes import HubModel
+from benchmark_runner.model.source import made_whole, write_source
 from benchmark_runner.terminal import say
 
 TOKEN_VARIABLE: Final = "HF_TOKEN"
 WEIGHTS_ENDING: Final = ".safetensors"
-
-
-def is_named_template(name: str) -> bool:
-    """Whether a repository's file is a chat template beside the default one."""
-    return Path(name).parent == Path(NAMED_TEMPLATES) and name.endswith(".jinja")
 
 
 def wanted_files(model: HubModel, names: Collection[str]) -> list[str]:
@@ -55,7 +49,8 @@ def wanted_files(model: HubModel, names: Collection[str]) -> list[str]:
     for name in REQUIRED_FILES:
         if name not in names:
             raise BenchmarkError(f"{model} holds no {name}; name a repository with a model in Hugging Face's format")
-    kept = [name for name in names if name in (*REQUIRED_FILES, *OPTIONAL_FILES) or is_named_template(name)]
+    templates = [name for name in names if Path(name).parent == Path(NAMED_TEMPLATES) and name.endswith(".jinja")]
+    kept = [*templates, *(name for name in names if name in (*REQUIRED_FILES, *OPTIONAL_FILES))]
     if SINGLE_WEIGHTS in names:
         return sorted([*kept, SINGLE_WEIGHTS])
     if SHARDED_WEIGHTS in names:
@@ -137,10 +132,9 @@ def fetch(model: HubModel, out: Path, token: str | None) -> None:
 
 def main(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Fetch the model --id at --revision into the folder --out."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.model.hub", description=main.__doc__)
+    parser = command("model.hub", main.__doc__, out="folder to make")
     parser.add_argument("--id", required=True, help="owner/name on the hub")
     parser.add_argument("--revision", required=True, help="commit of the repository")
-    parser.add_argument("--out", type=Path, required=True, help="folder to make")
     arguments = parser.parse_args(argv)
     fetch(HubModel(arguments.id, arguments.revision), arguments.out, environment.get(TOKEN_VARIABLE))
     return 0

@@ -92,18 +92,18 @@ def known_vocabulary(folder: Path) -> int | None:
     return size if type(size) is int and size > 0 else None
 
 
+@dataclass(frozen=True)
 class _Reader:
     """Values of config.json by key; each that is absent or impossible raises BenchmarkError that names it."""
 
-    def __init__(self, content: Mapping[str, Any], place: Path) -> None:
-        self._content = content
-        self._place = place
+    content: Mapping[str, Any]
+    place: Path
 
     def refuse(self, what: str) -> BenchmarkError:
-        return BenchmarkError(f"{self._place}: {what}")
+        return BenchmarkError(f"{self.place}: {what}")
 
     def count(self, key: str, default: int | None = None) -> int:
-        value = self._content.get(key)
+        value = self.content.get(key)
         if value is None:
             if default is None:
                 raise self.refuse(f"it names no {key}; take the config.json that was published with the weights")
@@ -120,7 +120,7 @@ class _Reader:
         return float(value)
 
     def flag(self, key: str) -> bool:
-        value = self._content.get(key)
+        value = self.content.get(key)
         if value is not None and not isinstance(value, bool):
             raise self.refuse(f"{key} is {shown(value)}; it must be true or false")
         return bool(value)
@@ -128,14 +128,14 @@ class _Reader:
     def rope(self) -> float:
         """The base of the rotary frequencies, of whichever of its two places names it."""
         for key in ("rope_scaling", "rope_parameters"):
-            found = self._content.get(key)
+            found = self.content.get(key)
             if found is not None and not isinstance(found, dict):
                 raise self.refuse(f"{key} is {shown(found)}; it must be an object or null")
             kind = (found or {}).get("rope_type") or (found or {}).get("type")
             if kind is not None and not isinstance(kind, str):
                 raise self.refuse(f"{key} has the type {shown(kind)}; it must be a name such as llama3")
         # transformers 5 writes rope_parameters, earlier versions a key of the top level.
-        above, nested = (held.get("rope_theta") for held in (self._content, self._content.get("rope_parameters") or {}))
+        above, nested = (held.get("rope_theta") for held in (self.content, self.content.get("rope_parameters") or {}))
         if above is not None and nested is not None and above != nested:
             raise self.refuse(
                 f"rope_theta is {shown(above)} and rope_parameters.rope_theta {shown(nested)}, and engines differ in "
@@ -208,13 +208,11 @@ def token_ids(content: Mapping[str, Any], key: str, place: Path) -> list[int]:
     return sorted({entry for entry in listed if entry >= 0})
 
 
-def eos_ids(folder: Path) -> list[int]:
-    """Ids that end a sequence, sorted; generation_config.json goes before config.json, as in transformers."""
-    return special_ids(folder, "eos")
-
-
 def special_ids(folder: Path, role: str) -> list[int]:
-    """Ids of a role such as bos, of the first file that names one; raises BenchmarkError as token_ids does."""
+    """Ids of a role such as bos, sorted; generation_config.json goes before config.json, as in transformers.
+
+    Raises BenchmarkError as token_ids does.
+    """
     key = f"{role}_token_id"
     for name in ("generation_config.json", "config.json"):
         content = optional_object(folder, name)

@@ -38,6 +38,10 @@ class PlainLlama:
     """By their Hugging Face names; OUTPUT only where it is not tied."""
 
 
+def _refusal(reason: str) -> CannotConvertError:
+    return CannotConvertError(reason, OTHER_ENGINE)
+
+
 def read_plain_llama(source: Path) -> PlainLlama:
     """The model in the folder source.
 
@@ -46,15 +50,13 @@ def read_plain_llama(source: Path) -> PlainLlama:
     checkpoint = read_checkpoint(source)
     config, architecture = json_object(source / "config.json"), checkpoint.architecture
     if biased := [key for key in ("attention_bias", "mlp_bias") if config.get(key)]:
-        raise CannotConvertError(f"the model has biases ({biased[0]}), which a plain Llama has not", OTHER_ENGINE)
+        raise _refusal(f"the model has biases ({biased[0]}), which a plain Llama has not")
     activation = config.get("hidden_act", ACTIVATIONS[0])
     if activation not in ACTIVATIONS:
-        raise CannotConvertError(f"the model's activation is {shown(activation)}; only silu is written", OTHER_ENGINE)
+        raise _refusal(f"the model's activation is {shown(activation)}; only silu is written")
     rotated = config.get("partial_rotary_factor") or (config.get("rope_parameters") or {}).get("partial_rotary_factor")
     if rotated not in (None, 1):
-        raise CannotConvertError(
-            f"the model rotates a part of each head ({shown(rotated)}); all is written", OTHER_ENGINE
-        )
+        raise _refusal(f"the model rotates a part of each head ({shown(rotated)}); all is written")
     rope_settings(config)
     tied = architecture.tied_embeddings
     kept = [tensor for tensor in checkpoint.tensors if not is_harmless(tensor.name)]
@@ -73,17 +75,12 @@ def rope_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "default":
         return {}
     if kind not in SCALING_NUMBERS:
-        raise CannotConvertError(
-            f"the model has rope scaling {shown(kind)}; only linear and llama3 are written", OTHER_ENGINE
-        )
+        raise _refusal(f"the model has rope scaling {shown(kind)}; only linear and llama3 are written")
     for key in SCALING_NUMBERS[kind]:
         if not is_positive(found.get(key)) or (key == ORIGINAL_CONTEXT and found[key] > LARGEST_COUNT):
-            raise CannotConvertError(
-                f"the model's rope scaling {kind} has {key} {shown(found.get(key))}, which engines cannot hold or lack",
-                OTHER_ENGINE,
+            raise _refusal(
+                f"the model's rope scaling {kind} has {key} {shown(found.get(key))}, which engines cannot hold or lack"
             )
     if kind == "llama3" and found["high_freq_factor"] <= found["low_freq_factor"]:
-        raise CannotConvertError(
-            "the model's rope scaling has its high_freq_factor at or below the low one", OTHER_ENGINE
-        )
+        raise _refusal("the model's rope scaling has its high_freq_factor at or below the low one")
     return {**found, "rope_type": kind}

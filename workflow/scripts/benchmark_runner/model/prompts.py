@@ -17,9 +17,8 @@ from benchmark_runner.commands import command
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.model.chat import render
-from benchmark_runner.model.counted_text import WORDS, text_of
-from benchmark_runner.model.fidelity_prompts import DEFAULT_PROMPTS
-from benchmark_runner.model.llama_config import eos_ids
+from benchmark_runner.model.llama_config import special_ids
+from benchmark_runner.model.texts import DEFAULT_PROMPTS, WORDS, text_of
 from benchmark_runner.namedfile import read_named_text
 
 SCHEMA_VERSION: Final = 2
@@ -57,7 +56,9 @@ class PromptEncoder:
         """Ids of a plan's prompt of any kind; raises BenchmarkError for one that cannot be encoded."""
         kind = prompt["kind"]
         if kind == "text":
-            return self.encode(_not_empty(prompt["text"]))
+            if not prompt["text"]:
+                raise BenchmarkError("the prompt is empty; give it a text")
+            return self.encode(prompt["text"])
         if kind == "messages":
             # The template writes the special tokens itself.
             return self.encode(render(self.folder, prompt["messages"]), special=False)
@@ -83,12 +84,6 @@ class PromptEncoder:
                 f"tokenizer.json and config.json in {self.folder} do not belong together"
             )
         return ids
-
-
-def _not_empty(text: str) -> str:
-    if not text:
-        raise BenchmarkError("the prompt is empty; give it a text")
-    return text
 
 
 def _file_text(path: Path, sha256: str | None) -> str:
@@ -158,7 +153,7 @@ def build_prompts(plan: dict[str, Any], manifest: dict[str, Any], folder: Path, 
     return {
         "schema_version": SCHEMA_VERSION,
         "model_identity": manifest["identity"],
-        "eos_ids": eos_ids(folder),
+        "eos_ids": special_ids(folder, "eos"),
         "context_length": encoder.context_length,
         "workloads": workloads,
         "fidelity": [*fidelity, *added],

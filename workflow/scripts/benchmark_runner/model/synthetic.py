@@ -8,25 +8,24 @@ out. What is generated is a fixed, meaningless text.
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_json
+from benchmark_runner.model.byte_level import tokenizer, tokenizer_config
 from benchmark_runner.model.checkpoint import files_that_matter
 from benchmark_runner.model.manifest import describe_files
+from benchmark_runner.model.recipes import SEED, Synthetic, synthetic_models
 from benchmark_runner.model.safetensors_data import write_file
-from benchmark_runner.model.shapes import SEED, Synthetic, synthetic_models
-from benchmark_runner.model.source import write_source
-from benchmark_runner.model.synthetic_tokenizer import tokenizer, tokenizer_config
-from benchmark_runner.model.whole_folder import made_whole
+from benchmark_runner.model.source import made_whole, write_source
 from benchmark_runner.terminal import say
 
 DTYPE: Final = "BF16"
@@ -95,11 +94,8 @@ def write_model(model: Synthetic, folder: Path) -> None:
     write_json(folder / "tokenizer.json", tokenizer(int(model.config["vocab_size"]), bos, eos), indent=None)
     write_json(folder / "tokenizer_config.json", tokenizer_config(bos, eos, model.context_length))
     tensors = list(model.tensors())
-
-    def values() -> Iterator[NDArray[np.uint16]]:
-        yield from (drawn(shape, place) for place, (_, shape) in enumerate(tensors))
-
-    write_file(folder / "model.safetensors", [(name, DTYPE, shape) for name, shape in tensors], values())
+    values = (drawn(shape, place) for place, (_, shape) in enumerate(tensors))
+    write_file(folder / "model.safetensors", [(name, DTYPE, shape) for name, shape in tensors], values)
     write_source(folder, model.identity, model.source(), describe_files(folder, files_that_matter(folder)))
 
 
@@ -113,9 +109,8 @@ def make_model(model: Synthetic, out: Path) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Make the model's folder at --out."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.model.synthetic", description=main.__doc__)
+    parser = command("model.synthetic", main.__doc__, out="folder to make")
     parser.add_argument("--name", choices=sorted(synthetic_models()), required=True, help="name of the model")
-    parser.add_argument("--out", type=Path, required=True, help="folder to make")
     arguments = parser.parse_args(argv)
     make_model(synthetic_models()[arguments.name], arguments.out)
     return 0

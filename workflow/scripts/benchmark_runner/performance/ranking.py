@@ -12,19 +12,11 @@ THROUGHPUT: Final = "total_tokens_per_s"
 GPU_METRIC: Final = "gpu_utilization_percent"
 
 
-def _choose(plan: Mapping[str, Any], key: str, usual: str) -> tuple[Cell, str]:
-    workloads = {entry["name"]: entry for entry in plan["workloads"]}
-    wanted = (plan["campaign"].get("headline") or {}).get(key)
-    if wanted is not None and wanted in workloads:
-        name, rule = str(wanted), f"the configuration's benchmark.headline.{key}"
-    elif usual in workloads:
-        name, rule = usual, f"the workload called {usual}"
-    else:
-        name, rule = next(iter(workloads)), f"the first workload, as none is called {usual}"
-    cases = workloads[name]["cases"]
-    if len(cases) > 1:
-        rule += f", its first test case of {len(cases)}"
-    return Cell(name, cases[0]["name"]), rule
+_HEADLINE: Final = {
+    "latency": ("latency_test", LATENCY, "ms"),
+    "throughput": ("throughput_test", THROUGHPUT, "tokens/s"),
+}
+"""By headline figure: the workload that usually gives it, metric and unit."""
 
 
 def choose_headline(plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,24 +25,27 @@ def choose_headline(plan: Mapping[str, Any]) -> dict[str, Any]:
     The configured workload, else latency_test and throughput_test, else the first; of it the first test case, since an
     average over unlike requests is the time of none.
     """
-    latency, latency_rule = _choose(plan, "latency_workload", "latency_test")
-    throughput, throughput_rule = _choose(plan, "throughput_workload", "throughput_test")
-    return {
-        "latency": {
-            "workload": latency.workload,
-            "case": latency.case,
-            "metric": LATENCY,
-            "unit": "ms",
-            "choice_rule": latency_rule,
-        },
-        "throughput": {
-            "workload": throughput.workload,
-            "case": throughput.case,
-            "metric": THROUGHPUT,
-            "unit": "tokens/s",
-            "choice_rule": throughput_rule,
-        },
-    }
+    workloads = {entry["name"]: entry for entry in plan["workloads"]}
+    found = {}
+    for figure, (usual, metric, unit) in _HEADLINE.items():
+        key = f"{figure}_workload"
+        name = (plan["campaign"].get("headline") or {}).get(key)
+        rule = f"the configuration's benchmark.headline.{key}"
+        if name not in workloads:
+            name, rule = usual, f"the workload called {usual}"
+        if name not in workloads:
+            name, rule = next(iter(workloads)), f"the first workload, as none is called {usual}"
+        cases = workloads[name]["cases"]
+        if len(cases) > 1:
+            rule += f", its first test case of {len(cases)}"
+        found[figure] = {
+            "workload": name,
+            "case": cases[0]["name"],
+            "metric": metric,
+            "unit": unit,
+            "choice_rule": rule,
+        }
+    return found
 
 
 def headline_cell(headline: Mapping[str, Any], figure: str) -> Cell:

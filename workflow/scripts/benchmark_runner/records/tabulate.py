@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark_runner.commands import command
-from benchmark_runner.configuration.flags import bounded_number
+from benchmark_runner.configuration.messages import bounded_number
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import written_whole
 from benchmark_runner.records.parsed_iterations import IntArray, Iterations

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, bytes_text, milliseconds, plural
-from benchmark_runner.environment.gpu import gpu_name
+from benchmark_runner.environment.machine import gpu_name
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import engine_cell
 from benchmark_runner.report.tables import Table, TableCell, heads, number, prose, text_or_absent

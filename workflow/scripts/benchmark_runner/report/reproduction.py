@@ -12,7 +12,7 @@ import yaml
 
 from benchmark_runner.commands import command
 from benchmark_runner.display import estimate_text, fenced, markdown, markdown_code
-from benchmark_runner.environment.gpu import gpu_name
+from benchmark_runner.environment.machine import gpu_name
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_text_atomic
 from benchmark_runner.statistics.results import Cell, Results

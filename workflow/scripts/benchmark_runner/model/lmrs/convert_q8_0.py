@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark_runner.model.lmrs import convert as lmrs
-from benchmark_runner.model.lmrs.header import Q8_0
+from benchmark_runner.model.lmrs.convert import Q8_0
 
 
 def convert(source: Path, out: Path, dtype: str) -> None:

@@ -1,19 +1,19 @@
-"""A tokenizer for models of random weights: byte-level, so that it takes any text, and as large as the model says.
+"""tokenizer.json of byte-level tokenizers, and those of models with random weights.
 
-Each of the 256 bytes is a token, as is each of some hundred common English words with the space before it and each
-beginning of one, so that English prose takes about as many tokens as with a trained tokenizer; the rest of the
-vocabulary are reserved tokens that no text becomes. They have a text, so that an answer of random ids can be printed.
+The latter take any text and are as large as the model says: each of the 256 bytes is a token, as is each of some
+hundred common English words with the space before it and each beginning of one, so that English prose takes about as
+many tokens as with a trained tokenizer; the rest of the vocabulary are reserved tokens that no text becomes. They have
+a text, so that an answer of random ids can be printed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tokenizers import pre_tokenizers
 
-from benchmark_runner.model.counted_text import WORDS
-from benchmark_runner.model.tokenizer_files import byte_level_tokenizer
+from benchmark_runner.model.texts import WORDS
 
 COMMON: Final = (
     "about after again all also always an and any are as at back be because been before being between big both "
@@ -37,6 +37,50 @@ TEMPLATE: Final = (
     "{{ bos_token }}{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'assistant:' }}{% endif %}"
 )
+
+
+def added_token(text: str) -> dict[str, Any]:
+    """A special token's entry in tokenizer files, without its id."""
+    return {
+        "content": text,
+        "single_word": False,
+        "lstrip": False,
+        "rstrip": False,
+        "normalized": False,
+        "special": True,
+    }
+
+
+def byte_level_tokenizer(
+    vocabulary: Mapping[str, int], merges: Sequence[Any], special: Mapping[int, str]
+) -> dict[str, Any]:
+    """tokenizer.json: byte-level BPE with the special tokens by id; digits are split one by one before."""
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [{"id": index, **added_token(text)} for index, text in special.items()],
+        "normalizer": None,
+        "pre_tokenizer": {
+            "type": "Sequence",
+            "pretokenizers": [{"type": "Digits", "individual_digits": True}, byte_level],
+        },
+        "post_processor": None,
+        "decoder": byte_level | {"add_prefix_space": True},
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": False,
+            "vocab": dict(vocabulary),
+            "merges": list(merges),
+        },
+    }
 
 
 def _beginnings() -> Iterator[tuple[str, str]]:
