@@ -31,6 +31,7 @@ class ScriptedEngine:
     iteration_spread: float = 0.0
     """Standard deviation of the logarithm of each iteration's own factor."""
     control_of: str | None = None
+    version: str = "1.0"
     device: str = "cpu"
     threads: int = 1
     dtype: str = "f32"
@@ -154,7 +155,7 @@ def _hello(engine: ScriptedEngine) -> dict[str, Any]:
     return {
         "event": "hello",
         "engine": engine.name,
-        "version": "1.0",
+        "version": engine.version,
         "protocol": 1,
         "build": {},
         "capabilities": {

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from benchmark_runner.statistics.metrics import METRICS
-from comparison_case import engine
+from comparison_case import changed, engine, primary
 from finished import make_environment
 from scripted_launch import ScriptedWorkload
-
-
-def primary(document, name: str = "candle"):
-    return next(one for one in document["comparisons"] if one["engine"] == name and one["metric"] == "e2e_ms")
 
 
 @pytest.mark.parametrize(
@@ -21,7 +18,8 @@ def primary(document, name: str = "candle"):
     [(11.0, "regression", "regression"), (10.0, "no_regression", "no_regression"), (9.0, "improved", "no_regression")],
 )
 def test_a_slower_engine_is_a_regression_and_a_faster_one_is_none(compared, itl_ms, verdict, outcome):
-    document = compared({"engines": [engine()]}, {"engines": [engine(itl_ms=itl_ms)]})
+    known = engine("burn", version="3.0"), engine("burn_control", version="3.0", control_of="burn")
+    document = compared({"engines": [*known, engine()]}, {"engines": [*known, changed(itl_ms=itl_ms)]})
     found = primary(document)
     assert (found["verdict"], document["outcome"]["verdict"]) == (verdict, outcome)
     # 20 ms to the first token and 10 gaps.
@@ -39,23 +37,23 @@ def test_an_engine_that_loses_more_of_its_launches_is_no_pass(compared):
     assert "lost_launches" in found["qualifiers"]
     same = primary(compared({"engines": [engine(statuses=lost)]}, {"engines": [engine(statuses=lost)]}))
     assert same["verdict"] == "no_regression"
-    slower = primary(compared({"engines": [engine()]}, {"engines": [engine(itl_ms=12.0, statuses=lost)]}))
+    slower = primary(compared({"engines": [engine()]}, {"engines": [changed(itl_ms=12.0, statuses=lost)]}))
     assert slower["verdict"] == "regression"
 
 
 def test_every_sentence_says_that_the_two_did_not_run_side_by_side(compared):
-    document = compared({"engines": [engine()]}, {"engines": [engine(itl_ms=11.0)]})
+    document = compared({"engines": [engine()]}, {"engines": [changed(itl_ms=11.0)]})
     assert all("did not run side by side" in one["sentence"] for one in document["comparisons"])
     assert "regression in latency_test, case_1: candle after answers 0.9" in primary(document)["sentence"]
     assert "worse by more than 2 %: both tests agree at the 95 % level" in primary(document)["sentence"]
 
 
 def test_every_metric_is_compared_and_only_those_of_the_terms_decide(compared):
-    document = compared({"engines": [engine()]}, {"engines": [engine(itl_ms=11.0)]}, metrics=["ttft_ms"])
+    document = compared({"engines": [engine()]}, {"engines": [changed(itl_ms=11.0)]}, metrics=["ttft_ms"])
     assert Counter(one["metric"] for one in document["comparisons"]) == dict.fromkeys((one.name for one in METRICS), 1)
     assert [one["metric"] for one in document["comparisons"] if one["gates"]] == ["ttft_ms"]
     assert primary(document)["verdict"] == "regression"
-    assert document["outcome"]["verdict"] == "no_regression"
+    assert document["outcome"]["verdict"] == "cannot_tell"
 
 
 def test_the_margin_of_the_terms_counts(compared):
@@ -76,9 +74,9 @@ def test_differences_stand_first_in_both_files_and_in_the_sentences(compared, tm
 
 
 def test_the_table_names_each_verdict_and_its_sentence(compared, tmp_path):
-    document = compared({"engines": [engine()]}, {"engines": [engine(itl_ms=11.0)]})
+    document = compared({"engines": [engine()]}, {"engines": [changed(itl_ms=11.0)]})
     page = (tmp_path / "comparison.md").read_text()
-    assert "Nothing that was recorded differs." in page
+    assert "| engine version | candle | 1.0 | 2.0 |" in page
     assert "| regression (1) |" in page
     assert f"1. {primary(document)['sentence']}" in page
     assert document["outcome"]["words"] in page
@@ -90,13 +88,16 @@ def test_the_control_is_no_engine_of_the_comparison(compared):
     assert {one["engine"] for one in document["comparisons"]} == {"candle"}
 
 
-def test_a_control_that_differs_from_its_twin_withholds_the_verdicts_of_its_workload(compared):
-    engines = [engine(), engine("candle_control", itl_ms=12.0, control_of="candle")]
-    document = compared({"engines": [engine()]}, {"engines": [*engines[:1], engines[1]]})
-    found = primary(document)
-    assert found["verdict"] == "cannot_tell"
-    assert "the control differs from its twin in latency_test of the campaign after" in found["reason"]
-    assert "control_differs" in found["qualifiers"]
+@pytest.mark.parametrize(("itl_ms", "verdict"), [(10.4, "cannot_tell"), (20.0, "regression")])
+def test_a_control_that_differs_takes_its_size_from_every_verdict(compared, itl_ms, verdict):
+    known = [engine("burn", version="3.0"), engine("burn_control", version="3.0", control_of="burn")]
+    biased = [known[0], replace(known[1], itl_ms=11.0)]
+    found = primary(compared({"engines": [*known, engine()]}, {"engines": [*biased, changed(itl_ms=itl_ms)]}))
+    assert found["verdict"] == verdict
+    # 20 ms to the first token and 10 gaps.
+    assert found["allowance"] == pytest.approx(10 / 120, rel=0.1)
+    assert "by which the control differed from its twin in the campaign after" in found["sentence"]
+    assert ("control_differs" in found["qualifiers"]) == (verdict == "cannot_tell")
 
 
 def test_answers_that_became_shorter_are_no_improvement(compared):
@@ -190,8 +191,10 @@ def test_other_weights_are_compared_and_called_two_models(compared):
     after = {"engines": [engine()], "edit": other_weights, "environment": make_environment(model=model)}
     document = compared({"engines": [engine()]}, after)
     assert [one["fact"] for one in document["differences"]] == ["model.identity", "model.weights_sha256"]
-    assert primary(document)["verdict"] == "no_regression"
-    assert "this is about two models" in primary(document)["sentence"]
+    found = primary(document)
+    assert (found["verdict"], found["qualifiers"]) == ("cannot_tell", ["unpaired", "no_common_reference"])
+    assert found["ratio"]["point"] == pytest.approx(1.0, rel=0.01)
+    assert "this is about two models" in found["sentence"]
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
@@ -213,7 +216,7 @@ def test_another_device_is_listed_and_each_side_must_have_one(compared):
 
 def test_comparing_again_with_more_launches_spends_another_share_of_alpha(compared):
     def look(launches: int):
-        found = primary(compared({"engines": [engine()]}, {"engines": [engine(itl_ms=11.0)], "launches": launches}))
+        found = primary(compared({"engines": [engine()]}, {"engines": [changed(itl_ms=11.0)], "launches": launches}))
         return found["look"], found["alpha"], found["verdict"]
 
     assert look(8) == (1, pytest.approx(0.04), "regression")

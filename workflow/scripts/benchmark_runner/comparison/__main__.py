@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_runner.commands import command
-from benchmark_runner.comparison.campaigns import candidates, losing_more, under_control
+from benchmark_runner.comparison.campaigns import candidates, held
 from benchmark_runner.comparison.decision import Candidate, judge_all
 from benchmark_runner.comparison.differences import all_differences
 from benchmark_runner.comparison.document import comparison_document
@@ -75,7 +75,7 @@ def compare(before: Side, after: Side, terms: Terms, looks: Path) -> dict[str, A
     """Content of comparison.json of two campaigns; looks is the file that remembers how often they were compared."""
     made = count_look(candidates(before, after), [*before.launches, *after.launches], terms, looks)
     judged = judge_all(made, terms.metrics, margin=terms.margin, level=terms.level)
-    findings = [losing_more(before, after, under_control(before, after, one)) for one in judged]
+    findings = [held(before, after, one) for one in judged]
     sides = (_side_json(before), _side_json(after))
     return comparison_document("campaigns", sides, all_differences(before, after), findings, terms)
 

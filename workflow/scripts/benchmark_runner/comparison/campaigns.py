@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
-from benchmark_runner.comparison.decision import SHOWN_NO_WORSE, Candidate, Decision, withheld
+from benchmark_runner.comparison.decision import SHOWN_NO_WORSE, Candidate, Decision, Doubt, withheld
+from benchmark_runner.comparison.references import References, Relative
 from benchmark_runner.comparison.side import LaunchValues, Side
+from benchmark_runner.statistics.estimates import from_log
 from benchmark_runner.statistics.inputs import EngineData
 from benchmark_runner.statistics.losses import loss_words
 from benchmark_runner.statistics.metrics import CASE_METRICS, LAUNCH_METRICS, Metric
+from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import CellKey
+from benchmark_runner.statistics.wording import percent_or_times
 from benchmark_runner.statistics.work import apart, work_words
 
 NOTHING = np.empty(0)
+
+DAY_SHIFT: Final = 0.05
+"""Chosen: what a machine's speed may differ by from one day to another where nothing that did not change tells; 3 % is
+usual."""
 
 
 def _absent(side: Side, engine: str, workload: str, case: str | None) -> str | None:
@@ -77,21 +88,55 @@ def _unequal_work(before: Side, after: Side, cell: CellKey, metric: Metric) -> s
     return f"{work_words(names, done, parts)}, so times of unequal work would be compared" if parts else None
 
 
-def _candidate(before: Side, after: Side, cell: CellKey, metric: Metric, excluded: str | None) -> Candidate:
-    blank = LaunchValues(NOTHING, NOTHING, None)
-    own, other = (side.values.get((cell, metric.name), blank) for side in (before, after))
+def _doubts(before: Side, after: Side, cell: CellKey, metric: Metric) -> list[Doubt]:
+    """What a verdict has to hold in spite of, each by its size: the larger difference of either control, and the
+    coarser clock."""
+    place, found = Cell(cell[1], cell[2]), []
+    control = max((side.control_difference(place, metric.name), side.word) for side in (before, after))
+    if control[0]:
+        size = percent_or_times(from_log(control[0]))
+        words = f"the {size} by which the control differed from its twin in the campaign {control[1]}"
+        found.append(Doubt("control_differs", control[0], words))
+    if step := max(side.resolution(cell, metric.name) for side in (before, after)):
+        found.append(Doubt("coarse_clock", step, f"the clock's steps, {100 * step:.2g} % of these times"))
+    return found
+
+
+def _day(references: References, engine: str, relative: Relative | None) -> list[Doubt]:
+    """The doubt about the day where nothing tells its shift."""
+    unchanged = references.unchanged(engine)
+    if relative is not None or (unchanged and references.same_surroundings):
+        return []
+    what = "its program did not change" if unchanged else "nothing that did not change ran beside it both times"
+    words = f"a shift of {100 * DAY_SHIFT:g} % from one day to another, since {what}"
+    return [Doubt("no_common_reference", math.log1p(DAY_SHIFT), words)]
+
+
+def candidate(sides: Sequence[Side], references: References, cell: CellKey, metric: Metric) -> Candidate:
+    """One metric of a cell that may be compared; of an unchanged engine only where its surroundings did not change
+    either is the day's shift taken out, since it would be all that the change of the surroundings did."""
+    before, after = sides
+    blank = LaunchValues({}, {}, None)
+    own, other = (side.values.get((cell, metric.name), blank) for side in sides)
     told = ((before.word, own), (after.word, other))
     reasons = [f"{metric.label} {word}: {one.reason}" for word, one in told if one.reason]
     marks = [*before.qualifiers(cell, metric.name), *after.qualifiers(cell, metric.name)]
+    unchanged = references.unchanged(cell[0])
+    relative = None
+    if not reasons and (references.same_surroundings or not unchanged):
+        relative = references.relative(cell[0], Cell(cell[1], cell[2]), metric, after.inputs.level)
     return Candidate(
         *cell,
         metric,
-        before=own.values,
-        after=other.values,
-        kept_before=own.kept,
-        kept_after=other.kept,
-        excluded=excluded or ("; ".join(reasons) or None),
+        before=own.medians(),
+        after=other.medians(),
+        kept_before=own.medians(kept=True),
+        kept_after=other.medians(kept=True),
+        excluded="; ".join(reasons) or None,
         qualifiers=tuple(dict.fromkeys(marks)),
+        relative=relative,
+        unchanged=unchanged and references.same_surroundings,
+        doubts=(*_doubts(before, after, cell, metric), *_day(references, cell[0], relative)),
     )
 
 
@@ -107,41 +152,39 @@ def _cells(before: Side, after: Side) -> Iterator[tuple[str, str, str | None]]:
 
 def candidates(before: Side, after: Side) -> list[Candidate]:
     """Every metric of every cell that either campaign has; what one of them lacks is excluded with its reason."""
-    found = []
+    references, found = References(before, after), []
     for cell in _cells(before, after):
         excluded, meaningful = obstacle(before, after, *cell)
         for metric in LAUNCH_METRICS if cell[2] is None else CASE_METRICS:
             unequal = None if excluded else _unequal_work(before, after, cell, metric)
-            one = _candidate(before, after, cell, metric, excluded or unequal)
-            found.append(one if meaningful and unequal is None else _without_values(one))
+            if not meaningful or unequal:
+                found.append(Candidate(*cell, metric, NOTHING, NOTHING, excluded=excluded or unequal))
+                continue
+            one = candidate((before, after), references, cell, metric)
+            found.append(replace(one, excluded=excluded or one.excluded))
     return found
 
 
-def _without_values(one: Candidate) -> Candidate:
-    """The candidate without numbers that would be those of different things."""
-    return Candidate(one.engine, one.workload, one.case, one.metric, NOTHING, NOTHING, excluded=one.excluded)
-
-
-def under_control(before: Side, after: Side, finding: Decision) -> Decision:
-    """The finding, withheld where either campaign told its control from its twin in this workload."""
-    workload = finding.candidate.workload
-    for side in (before, after):
-        if workload is not None and side.control_differs(workload):
-            reason = f"the control differs from its twin in {workload} of the campaign {side.word}"
-            return withheld(finding, f"{reason}, so a difference between campaigns proves nothing", "control_differs")
-    return finding
-
-
-def losing_more(before: Side, after: Side, finding: Decision) -> Decision:
+def losing_more(before: EngineData, after: EngineData, finding: Decision) -> Decision:
     """The finding, withheld where it says that nothing became worse and the engine lost more of its launches after."""
     if finding.verdict not in SHOWN_NO_WORSE:
         return finding
     own, other = (
-        [one for one in side.engines[finding.candidate.engine].launches if one.workload == finding.candidate.workload]
-        for side in (before, after)
+        [one for one in side.launches if one.workload == finding.candidate.workload] for side in (before, after)
     )
     shares = [sum(one.status != "ok" for one in launches) / len(launches) for launches in (own, other)]
     if shares[1] <= shares[0]:
         return finding
     words = f"before it {loss_words(own) or 'lost none'}"
     return withheld(finding, f"{finding.candidate.engine} {loss_words(other)} after, {words}", "lost_launches")
+
+
+def held(before: Side, after: Side, finding: Decision) -> Decision:
+    """The finding, withheld where what surrounds it does not bear it: the engine lost more launches, or became worse
+    although nothing that is recorded changed."""
+    engine = finding.candidate.engine
+    if engine in before.engines and engine in after.engines:
+        finding = losing_more(before.engines[engine], after.engines[engine], finding)
+    if not finding.candidate.unchanged or finding.verdict != "regression":
+        return finding
+    return withheld(finding, "neither its program nor anything recorded of the machine changed", "unchanged")

@@ -190,14 +190,15 @@ def configuration_differences(before: Mapping[str, Any], after: Mapping[str, Any
     return found
 
 
-def _told(engine: EngineData, key: str) -> Any:
+def told(engine: EngineData, key: str) -> Any:
+    """What an engine's launches tell of themselves under a key; all of it where they differ."""
     return joined(plain(value_at(launch.record, key)) for launch in engine.ok() or engine.launches)
 
 
 def engine_differences(name: str, before: EngineData, after: EngineData, workloads: Sequence[str]) -> list[Difference]:
     """Differences between what an engine's launches tell of themselves, settings by workload."""
-    told = ((key, label, _told(before, key), _told(after, key), kind) for key, label, kind in LAUNCH_FACTS)
-    found = list(unlike(told, engine=name))
+    facts = ((key, label, told(before, key), told(after, key), kind) for key, label, kind in LAUNCH_FACTS)
+    found = list(unlike(facts, engine=name))
     for workload in workloads:
         for entry in compared_settings([before, after], workload):
             if entry["differs"]:
@@ -225,13 +226,17 @@ def request_differences(before: Side, after: Side) -> list[Difference]:
     return found
 
 
-def all_differences(before: Side, after: Side) -> list[Difference]:
-    """All that differs between two campaigns, what forbids a comparison first."""
-    found = [
-        *request_differences(before, after),
+def surrounding_differences(before: Side, after: Side) -> list[Difference]:
+    """What differs of machine, system and configuration, which surround every engine."""
+    return [
         *environment_differences(before.environment, after.environment),
         *configuration_differences(before.inputs.plan, after.inputs.plan),
     ]
+
+
+def all_differences(before: Side, after: Side) -> list[Difference]:
+    """All that differs between two campaigns, what forbids a comparison first."""
+    found = [*request_differences(before, after), *surrounding_differences(before, after)]
     for name, engine in before.engines.items():
         if name in after.engines:
             shared = [workload for workload in before.workloads if workload in after.workloads]

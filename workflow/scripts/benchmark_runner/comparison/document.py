@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from benchmark_runner.comparison.decision import Decision, beyond, outcome
 from benchmark_runner.comparison.differences import Difference
+from benchmark_runner.comparison.references import Relative
 from benchmark_runner.comparison.terms import Terms
 from benchmark_runner.comparison.words import outcome_words, sentence
 from benchmark_runner.statistics.estimates import FloatArray, typical_estimate
@@ -17,6 +19,9 @@ from benchmark_runner.statistics.power import MANN_WHITNEY
 from benchmark_runner.statistics.verdicts import Judgement
 
 SCHEMA_VERSION: Final = 1
+
+Kind = Literal["campaigns", "engines", "files"]
+"""What is compared: two campaigns, two engines of one campaign, two files of another tool."""
 
 
 def _side_json(values: FloatArray, level: float) -> dict[str, Any]:
@@ -36,12 +41,27 @@ def _test_json(test: TestResult | None, corrected: float | None) -> dict[str, An
 
 
 def _tests_json(judgement: Judgement) -> dict[str, Any]:
-    comparison = judgement.comparison
+    comparison, scheme = judgement.comparison, judgement.scheme
+    second = scheme.second or MANN_WHITNEY
     return {
-        "welch_t": _test_json(comparison.test if comparison else None, judgement.p_holm),
-        "mann_whitney_u": _test_json(
-            judgement.evidence.seconds.get(MANN_WHITNEY), judgement.p_bonferroni.get(MANN_WHITNEY)
+        "welch_t": None,
+        "mann_whitney_u": None,
+        scheme.first(paired=judgement.pair.paired): _test_json(
+            comparison.test if comparison else None, judgement.p_holm
         ),
+        second: _test_json(judgement.evidence.seconds.get(second), judgement.p_bonferroni.get(second)),
+    }
+
+
+def _machine_json(relative: Relative | None) -> dict[str, Any] | None:
+    """What the programs that did not change show of the machine."""
+    if relative is None:
+        return None
+    return {
+        "ratio": relative.machine.to_json(),
+        "names": list(relative.names),
+        "programs": relative.programs,
+        "own_shift_sd": math.sqrt(relative.variance) if relative.df else None,
     }
 
 
@@ -69,6 +89,9 @@ def finding_json(finding: Decision, differences: Sequence[Difference], level: fl
         "qualifiers": list(finding.qualifiers),
         "before": _side_json(candidate.before, level),
         "after": _side_json(candidate.after, level),
+        "machine": _machine_json(candidate.relative),
+        "unchanged": candidate.unchanged,
+        "allowance": math.expm1(judgement.pair.doubt),
         "ratio": judgement.ratio.to_json() if judgement.ratio else None,
         "simultaneous": comparison.simultaneous.to_json() if comparison else None,
         "look": candidate.look,
@@ -85,7 +108,7 @@ def finding_json(finding: Decision, differences: Sequence[Difference], level: fl
 
 
 def comparison_document(
-    kind: Literal["campaigns", "files"],
+    kind: Kind,
     sides: tuple[Mapping[str, Any], Mapping[str, Any]],
     differences: Sequence[Difference],
     findings: Sequence[Decision],

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.records.table import tokens_an_iteration
+from benchmark_runner.statistics.clock import STAMPED, resolution, step_ns
 from benchmark_runner.statistics.estimates import FloatArray
+from benchmark_runner.statistics.families import CampaignPairs
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, read_inputs
+from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import CellKey, each_sample
 from benchmark_runner.statistics.work import Work
 
@@ -21,12 +27,16 @@ Word = Literal["before", "after"]
 
 @dataclass(frozen=True)
 class LaunchValues:
-    """One value a launch of a metric in a cell, with all iterations and without flagged ones; reason says why there are
-    none."""
+    """One value a launch of a metric in a cell by block, with all iterations and without flagged ones; reason says why
+    there are none."""
 
-    values: FloatArray
-    kept: FloatArray
+    values: Mapping[int, float]
+    kept: Mapping[int, float]
     reason: str | None
+
+    def medians(self, *, kept: bool = False) -> FloatArray:
+        """The values in the order of their blocks."""
+        return np.array(list((self.kept if kept else self.values).values()), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -80,13 +90,31 @@ class Side:
         return {}
 
     @cached_property
+    def pairs(self) -> CampaignPairs:
+        """Which launches of the campaign ran side by side."""
+        return CampaignPairs(self.inputs)
+
+    @cached_property
+    def _measured(self) -> tuple[dict[tuple[CellKey, str], LaunchValues], dict[CellKey, int]]:
+        """(launch medians by cell and metric, steps of the clock in ns by cell), the control's among them; raw values
+        are let go one engine and workload after the other."""
+        values: dict[tuple[CellKey, str], LaunchValues] = {}
+        steps: dict[CellKey, int] = {}
+        for key, metric, sample in each_sample(self.inputs.engines, self.inputs.plan["workloads"], self.iterations):
+            values[key, metric.name] = LaunchValues(sample.by_block(), sample.cleaned.by_block(), sample.reason)
+            if metric.name in STAMPED:
+                steps[key] = step_ns(sample.values, steps.get(key, 0))
+        return values, steps
+
+    @property
     def values(self) -> dict[tuple[CellKey, str], LaunchValues]:
-        """Launch medians by cell and metric; raw values are let go one engine and workload after the other."""
-        measured = {name: self.inputs.engines[name] for name in self.engines}
-        return {
-            (key, metric.name): LaunchValues(sample.launch_medians, sample.cleaned.launch_medians, sample.reason)
-            for key, metric, sample in each_sample(measured, self.inputs.plan["workloads"], self.iterations)
-        }
+        """Launch medians by cell and metric."""
+        return self._measured[0]
+
+    def resolution(self, cell: CellKey, metric: str) -> float:
+        """The step of the clock over the times that a metric rests on; 0 where that is fine or nothing is known."""
+        step = self._measured[1].get(cell, 0)
+        return resolution(metric, self._described[cell], step) if step and cell in self._described else 0.0
 
     @cached_property
     def work(self) -> dict[CellKey, Work]:
@@ -110,10 +138,23 @@ class Side:
         }
         return [mark for mark, holds in marks.items() if holds]
 
-    def control_differs(self, workload: str) -> bool:
-        """Whether the control was told from its twin in this workload."""
+    def control_difference(self, place: Cell, metric: str) -> float:
+        """Size (of logarithms) of the difference that the control showed in a place, where it was told from its twin in
+        any place of this metric or of the primary one; else 0.
+
+        Where it has none in the place it is the largest of all places, as within a campaign.
+        """
         control = self.statistics["control"]
-        return control is not None and workload in control["differs_in"]
+        own = [one for one in self.statistics["comparisons"] if one["metric"] == metric]
+        alarm = control is not None and any(cell["differs"] for cell in control["cells"])
+        if not alarm and not any(one["control_allowance"] for one in own):
+            return 0.0
+        sizes = {
+            Cell(one["workload"], one["case"]): abs(math.log(one["ratio"]["point"]))
+            for one in own
+            if one["kind"] == "control" and one["ratio"]
+        }
+        return sizes.get(place, max(sizes.values(), default=0.0))
 
 
 def read_side(word: Word, files: SideFiles) -> Side:

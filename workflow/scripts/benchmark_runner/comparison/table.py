@@ -56,6 +56,9 @@ def comparison_page(document: Mapping[str, Any]) -> str:
     told = [one for one in others if one["ratio"]]
     level, margin = f"{100 * settings['confidence_level']:g} %", f"{100 * settings['margin']:g} %"
     tests, metrics = plural(settings["tests_in_family"], "test"), markdown(", ".join(settings["metrics"]))
+    where, both = APART, "Welch t on log launch medians and exact Mann-Whitney"
+    if document["kind"] == "engines":
+        where, both = "two engines in the blocks of one campaign", "paired t on log launch medians and sign flips"
     lines = [
         f"# After ({markdown(document['after']['folder'])}) against before ({markdown(document['before']['folder'])})",
         "",
@@ -77,10 +80,9 @@ def comparison_page(document: Mapping[str, Any]) -> str:
     lines += [
         "---",
         "",
-        f"Before and after: {APART}. Ratios above 1 mean that after is better; ranges are {level} intervals over "
-        f"launches. The answer rests on {metrics}, one family of {tests}: Welch t on log launch "
-        f"medians and exact Mann-Whitney must agree, each against a loss of {margin}. Each other metric is a family of "
-        "its own, and they are uncorrected for being many.",
+        f"Before and after: {where}. Ratios above 1 mean that after is better; ranges are {level} intervals over "
+        f"launches. The answer rests on {metrics}, one family of {tests}: {both} must agree, each against a loss of "
+        f"{margin}. Each other metric is a family of its own, and they are uncorrected for being many.",
         "",
     ]
     return "\n".join(lines)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -66,6 +66,13 @@ class LogRatio:
     n: int
     method: str
     equivalence_method: str
+
+    def less_sure(self, variance: float, df: float) -> LogRatio:
+        """The same with a further variance of the mean, which was estimated with so many degrees of freedom
+        (Satterthwaite 1946)."""
+        own = self.standard_error**2
+        total = (own + variance) ** 2 / (own**2 / self.df + variance**2 / df)
+        return replace(self, standard_error=math.sqrt(own + variance), df=total)
 
     def test(self) -> TestResult:
         """Two-sided test of a ratio of 1."""
