@@ -9,14 +9,14 @@ import sys
 
 import pytest
 
-from benchmark_runner.campaign.lock import hold_folder
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.locks import hold_folder
 from launch_case import WAIT_SECONDS, killed_at_last
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from benchmark_runner.campaign.lock import hold_folder
+from benchmark_runner.locks import hold_folder
 held = hold_folder(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)

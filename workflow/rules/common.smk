@@ -21,13 +21,13 @@ sys.path.insert(0, str(SCRIPTS))
 
 from benchmark_runner.campaign.examinable import load_examinable
 from benchmark_runner.campaign.frozen import freeze, frozen_file
-from benchmark_runner.campaign.lock import hold_folder
 from benchmark_runner.campaign.parts import part_file, part_files
 from benchmark_runner.campaign.paths import require_usable_root
 from benchmark_runner.campaign.recorded import load_given, overrides_of
 from benchmark_runner.configuration.files import read_document
 from benchmark_runner.configuration.shortcuts import as_given
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.locks import hold_folder
 from benchmark_runner.terminal import visible, say
 
 

@@ -10,6 +10,7 @@ import fcntl
 import os
 import re
 import stat
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -71,3 +72,21 @@ def holder_of(lock: int) -> str:
     """Who holds it, by its own word."""
     text = os.pread(lock, _HOLDER_BYTES, 0).decode(errors="replace").strip()
     return printable(text) if _HOLDER.fullmatch(text.encode()) else "another process"
+
+
+def hold_folder(path: Path) -> FileIO:
+    """Let one Snakemake alone work in a folder, for as long as the returned file stays open.
+
+    Raises BenchmarkError that names the holder. Snakemake's own lock is a file, which a killed Snakemake leaves behind;
+    the default profile therefore switches it off.
+    """
+    lock = open_lock(path)
+    if not take(lock):
+        holder = holder_of(lock)
+        os.close(lock)
+        raise BenchmarkError(
+            f"another Snakemake ({holder}) holds {path}; two would disturb each other's measurements. "
+            "Wait until it ends, or end it"
+        )
+    sign(lock, this_process())
+    return FileIO(lock, "r+")

@@ -44,15 +44,20 @@ _WORDS: Final = "by the engine's account: only the writing of an event and the e
 Samples = Sequence[Mapping[str, Any]]
 
 
-def lags_ns(iterations: Sequence[Mapping[str, Any]], ends: Sequence[int], samples: Samples) -> Iterator[int]:
-    """For each iteration, for how long after its end its event was certainly not there yet; 0 where no sample tells."""
-    seen = [(sample["time_ns"], sample[EVENTS_BYTES]) for sample in samples if EVENTS_BYTES in sample]
+def _seen(ends: Sequence[int], samples: Samples, clock: str) -> Iterator[tuple[int | None, int | None]]:
+    """For each event the last time at which it was certainly not there yet, and the first at which it was."""
+    seen = [(sample[clock], sample[EVENTS_BYTES]) for sample in samples if {clock, EVENTS_BYTES} <= sample.keys()]
     place = 0
-    for event, end_bytes in zip(iterations, ends, strict=False):
+    for end_bytes in ends:
         while place < len(seen) and seen[place][1] < end_bytes:
             place += 1
-        last_absent_ns = seen[place - 1][0] if place else 0
-        yield max(0, last_absent_ns - event["end_ns"])
+        yield seen[place - 1][0] if place else None, seen[place][0] if place < len(seen) else None
+
+
+def lags_ns(iterations: Sequence[Mapping[str, Any]], ends: Sequence[int], samples: Samples) -> Iterator[int]:
+    """For each iteration, for how long after its end its event was certainly not there yet; 0 where no sample tells."""
+    for event, (absent_ns, _) in zip(iterations, _seen(ends, samples, "time_ns"), strict=False):
+        yield max(0, (absent_ns or 0) - event["end_ns"])
 
 
 def late_events(iterations: Sequence[Mapping[str, Any]], ends: Sequence[int], samples: Samples) -> str | None:
@@ -69,16 +74,11 @@ def late_events(iterations: Sequence[Mapping[str, Any]], ends: Sequence[int], sa
 
 def early_events(iterations: Sequence[Mapping[str, Any]], ends: Sequence[int], samples: Samples) -> str | None:
     """What is wrong where an event was there before its iteration had ended; None where none was."""
-    seen = [(sample[READ_NS], sample[EVENTS_BYTES]) for sample in samples if READ_NS in sample]
-    place = 0
-    for number, (event, end_bytes) in enumerate(zip(iterations, ends, strict=False)):
-        while place < len(seen) and seen[place][1] < end_bytes:
-            place += 1
-        if place < len(seen) and event["end_ns"] > seen[place][0]:
-            early_ms = (event["end_ns"] - seen[place][0]) / 1e6
-            return (
-                f"the event of iteration {number} was there {early_ms:.1f} ms before it ended, by the engine's account"
-            )
+    found = zip(iterations, _seen(ends, samples, READ_NS), strict=False)
+    for number, (event, (_, there_ns)) in enumerate(found):
+        if there_ns is not None and event["end_ns"] > there_ns:
+            early = f"was there {(event['end_ns'] - there_ns) / 1e6:.1f} ms before it ended"
+            return f"the event of iteration {number} {early}, by the engine's account"
     return None
 
 

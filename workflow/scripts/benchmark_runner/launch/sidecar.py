@@ -15,13 +15,20 @@ from benchmark_runner.launch.device import Place
 from benchmark_runner.launch.inputs import LaunchInputs
 from benchmark_runner.launch.workplace import Workplace
 from benchmark_runner.monitor.engine_tree import STOPPED_STATES, EngineProbe
-from benchmark_runner.monitor.probe import SWITCHES, Alert, Limits, Sample, exceeded
+from benchmark_runner.monitor.probe import SWITCHES, Limits, Sample, exceeded
 from benchmark_runner.processes.cgroup import read_quota
 from benchmark_runner.processes.engine import python_command
 from benchmark_runner.processes.files import HeldFile
 from benchmark_runner.processes.orphans import END_LIMIT_SECONDS, Members
 from benchmark_runner.processes.procfs import read_process
-from benchmark_runner.processes.watch import EXIT_MONITOR_DIED, LOOK_SECONDS, InterruptedLaunchError, Watch, readable
+from benchmark_runner.processes.watch import (
+    EXIT_MONITOR_DIED,
+    LOOK_SECONDS,
+    Alert,
+    InterruptedLaunchError,
+    Watch,
+    readable,
+)
 
 # Chosen: it takes a tenth of a second on an idle machine; a driver that must be loaded first takes some seconds.
 READY_LIMIT_SECONDS: Final = 60.0

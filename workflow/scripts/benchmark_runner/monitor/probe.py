@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any, Final, NamedTuple, Protocol
 
+from benchmark_runner.processes.watch import Alert
+
 # A sample is one flat dict of JSON values; every name ends in its unit.
 Sample = dict[str, Any]
 
@@ -48,13 +50,6 @@ class Limits(NamedTuple):
 
     engine_rss_bytes: int | None = None
     temperature_celsius: float | None = None
-
-
-class Alert(NamedTuple):
-    """A limit that a sample exceeds; kind is the status that the launch gets."""
-
-    kind: str
-    message: str
 
 
 def exceeded(sample: Sample, limits: Limits) -> Alert | None:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, Protocol
 from benchmark_runner.processes.engine import EngineExit, ask_to_end, collect_exit, start_engine
 from benchmark_runner.processes.files import HeldFile, own_folder, remove
 from benchmark_runner.processes.orphans import MARKER_VARIABLE, below_process, end_all, of_launch
-from benchmark_runner.processes.watch import Watch
+from benchmark_runner.processes.watch import Alert, Watch
 from benchmark_runner.processes.words import Words
 
 ENGINE: Final = "engine"
@@ -59,18 +59,6 @@ class Limits(NamedTuple):
     whole: Limit
     load: Limit
     silence: Limit
-
-
-class Alert(Protocol):
-    """Why a companion wants the engine ended."""
-
-    @property
-    def kind(self) -> str:
-        """The cause."""
-
-    @property
-    def message(self) -> str:
-        """In words."""
 
 
 class Companion(Protocol):

@@ -12,7 +12,7 @@ import selectors
 import signal
 import time
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from benchmark_runner.units import MS_PER_S
 
@@ -31,6 +31,13 @@ HELD_UP_SECONDS: Final = 1.0
 
 _SIGNAL_KEY: Final = "signal"
 _PARENT_KEY: Final = "parent"
+
+
+class Alert(NamedTuple):
+    """Why an engine is to be ended by who looks after it; kind is the status that the launch gets."""
+
+    kind: str
+    message: str
 
 
 class InterruptedLaunchError(Exception):

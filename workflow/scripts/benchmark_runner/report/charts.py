@@ -31,6 +31,7 @@ MOST_MARKS: Final = 12_000
 LOG_FROM_RATIO: Final = 6.0  # as in the plots
 ENGINE_HEIGHT_PIXELS: Final = 64
 LINES_HEIGHT_PIXELS: Final = 300
+RANGE: Final = tuple(alt.Tooltip(f"{name}:Q", format=",.4~r") for name in ("point", "low", "high"))
 INK: Final = "currentColor"  # the page's text colour, light or dark
 CONFIG: Final[dict[str, Any]] = {
     "font": "system-ui, sans-serif",
@@ -65,7 +66,8 @@ def distribution_chart(inputs: ReportInputs) -> tuple[dict[str, Any], bool]:
     x = alt.X("value:Q", scale=scale, title=None, axis=alt.Axis(format=",.4~r", tickCount=6))
     y = alt.Y("engine:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False))
     colour = alt.Color("engine:N", scale=_colours(inputs, order), legend=None)
-    base = alt.Chart(_data(marks)).transform_filter("datum.where === where && datum.metric === metric")
+    chosen = "datum.where === where && datum.metric === metric"
+    base = alt.Chart(_data(marks)).transform_filter(chosen)
     points = base.mark_point(filled=True, size=34, opacity=0.75).encode(
         x=x,
         y=y,
@@ -74,15 +76,13 @@ def distribution_chart(inputs: ReportInputs) -> tuple[dict[str, Any], bool]:
         shape=alt.Shape("outlier:N", scale=alt.Scale(domain=["no", "yes"], range=["circle", "cross"]), legend=None),
         tooltip=["engine:N", "launch:O", "iteration:O", alt.Tooltip("value:Q", format=",.4~r"), "outlier:N"],
     )
-    estimates = alt.Chart(_data(_estimates(inputs))).transform_filter(
-        "datum.where === where && datum.metric === metric"
-    )
+    estimates = alt.Chart(_data(_estimates(inputs))).transform_filter(chosen)
     rules = estimates.mark_rule(color=INK, strokeWidth=2).encode(x=alt.X("low:Q"), x2="high:Q", y=y)
     ticks = estimates.mark_point(shape="diamond", size=110, filled=True, stroke=INK, strokeWidth=1, opacity=1).encode(
         x=alt.X("point:Q"),
         y=y,
         color=colour,
-        tooltip=["engine:N", *(alt.Tooltip(f"{name}:Q", format=",.4~r") for name in ("point", "low", "high"))],
+        tooltip=["engine:N", *RANGE],
     )
     title = alt.Title(text=alt.ExprRef("[metric, where]"))
     chart = alt.layer(points, rules, ticks).add_params(pick_where, pick_metric)
@@ -96,11 +96,10 @@ def _marks(inputs: ReportInputs) -> tuple[pd.DataFrame, bool]:
     each_iteration = len(table) * len(METRIC_LABELS) <= MOST_MARKS
     if each_iteration:
         table = table.assign(outlier=table["outlier"].map({True: "yes", False: "no"}))
-        keys += ["iteration", "outlier"]
     else:
         table = table.groupby(keys, as_index=False)[list(METRIC_LABELS)].median()
         table = table.assign(iteration="median", outlier="no")
-        keys += ["iteration", "outlier"]
+    keys += ["iteration", "outlier"]
     long = table.melt(id_vars=keys, value_vars=list(METRIC_LABELS), var_name="metric")
     long["metric"] = long["metric"].map(METRIC_LABELS)
     long["value"] = long["value"].map(lambda value: float(f"{value:.6g}"))
@@ -141,11 +140,8 @@ def decode_chart(inputs: ReportInputs) -> dict[str, Any] | None:
     table = pd.DataFrame(rows)
     where = sorted(table["where"].unique())
     order = [engine["name"] for engine in inputs.engines if engine["name"] in set(table["engine"])]
-    colour = alt.Color(
-        "engine:N",
-        scale=_colours(inputs, order),
-        legend=alt.Legend(title=None, orient="bottom", columns=2, labelLimit=260),
-    )
+    legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=260)
+    colour = alt.Color("engine:N", scale=_colours(inputs, order), legend=legend)
     x = alt.X("place:Q", title="place of the token in the answer", axis=alt.Axis(tickMinStep=1, grid=False))
     base = alt.Chart(_data(table)).transform_filter("datum.where === where")
     y_title = "decode rate, tokens/s"
@@ -154,11 +150,7 @@ def decode_chart(inputs: ReportInputs) -> dict[str, Any] | None:
         x=x,
         y=alt.Y("point:Q", title=y_title),
         color=colour,
-        tooltip=[
-            "engine:N",
-            "place:Q",
-            *(alt.Tooltip(f"{name}:Q", format=",.4~r") for name in ("point", "low", "high")),
-        ],
+        tooltip=["engine:N", "place:Q", *RANGE],
     )
     title = alt.Title(text=alt.ExprRef("['Decode rate by place of the token', where]"))
     chart = alt.layer(bands, lines).add_params(_dropdown("where", "Where", where, where[0]))
@@ -167,9 +159,8 @@ def decode_chart(inputs: ReportInputs) -> dict[str, Any] | None:
 
 def _data(table: pd.DataFrame) -> Any:
     """The rows as values of the chart; NaN is null."""
-    return alt.Data(  # type: ignore[no-untyped-call]
-        values=table.astype(object).where(table.notna(), None).to_dict("records")
-    )
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return alt.Data(values=rows)  # type: ignore[no-untyped-call]
 
 
 def _dropdown(name: str, label: str, options: list[str], value: str) -> Any:
