@@ -175,6 +175,15 @@ def make_raw_data(
     return raw, plan
 
 
+def slow_down(launch: dict[str, Any], factor: float) -> None:
+    """Make a launch take so many times as long from its first iteration on."""
+    begin = launch["iterations"][0]["start_ns"]
+    for one in launch["iterations"]:
+        for name in ("start_ns", "end_ns"):
+            one[name] = begin + round((one[name] - begin) * factor)
+        one["token_ns"] = [begin + round((time - begin) * factor) for time in one["token_ns"]]
+
+
 def make_fidelity(engine: ScriptedEngine, reference: str) -> dict[str, Any]:
     """Content of fidelity/<engine>.json with the scripted result."""
     content = {

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from benchmark_runner.statistics.losses import hidden
 from benchmark_runner.summary.answer import in_words
 from records import ScriptedEngine, ScriptedWorkload, write_results
 
@@ -62,6 +65,26 @@ def test_an_engine_that_lost_launches_is_told_so_in_verdict_and_answer(
     assert performance["advice"][0]["engine"] is None and f"candle {words}" in performance["advice"][0]["sentence"]
     terminal = in_words(json.loads((tmp_path / "summary.json").read_text()), tmp_path / "report.html")
     assert words in next(line for line in terminal.splitlines() if line.startswith("  candle"))
+
+
+def test_survivors_are_not_confirmed_by_what_their_lost_launches_may_hide(tmp_path: Path) -> None:
+    """candle is 2 % faster where it survived; that its slower half is missing would make as much of a difference."""
+    lost = {("latency_test", block): "timeout" for block in (1, 3, 5, 8)}
+    slightly = {"ttft_ms": 20 / 1.02, "itl_ms": 10 / 1.02}
+    kept, _, _ = _results(tmp_path / "kept", [TORCH, _lossy({}, **slightly), BURN])
+    assert _primary(kept, "candle", "torch")["verdict"] == "confirmed_faster"
+    comparisons, _, _ = _results(tmp_path / "lost", [TORCH, _lossy(lost, **slightly), BURN])
+    one = _primary(comparisons, "candle", "torch")
+    assert one["verdict"] not in ("confirmed_faster", "meaningfully_faster", "equivalent")
+    assert one["loss_allowance"] > 0.003 and "lost 4 of 8 launches" in one["sentence"]
+    assert _primary(comparisons, "burn", "torch")["loss_allowance"] == 0.0
+
+
+def test_what_the_worst_that_are_missing_hide_is_the_mean_of_a_cut_normal_distribution() -> None:
+    assert hidden(0.5) == pytest.approx(2 / math.sqrt(2 * math.pi))
+    values = np.sort(np.random.default_rng(1).standard_normal(200_000))[: 200_000 * 4 // 5]
+    assert hidden(0.2) == pytest.approx(-float(values.mean()), abs=0.01)
+    assert hidden(0.0) == hidden(1.0) == 0.0
 
 
 def test_the_fastest_is_found_among_those_that_lost_nothing(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from benchmark_runner.display import plural
@@ -365,9 +365,16 @@ def all_cautions(
     cells: Sequence[Mapping[str, Any]],
     comparisons: Sequence[Mapping[str, Any]],
     control: Mapping[str, Any] | None,
-) -> list[dict[str, Any]]:
-    """All warnings of a campaign, the serious ones first."""
-    found = [*campaign_cautions(inputs), *comparability_cautions(engine_settings), *recorded_cautions(inputs)]
+    of_launches: Iterable[Mapping[str, Any]],
+) -> list[Mapping[str, Any]]:
+    """All warnings of a campaign, the serious ones first; of_launches are those that follow from how its launches
+    depend on each other and on chance."""
+    found: list[Mapping[str, Any]] = [
+        *of_launches,
+        *campaign_cautions(inputs),
+        *comparability_cautions(engine_settings),
+        *recorded_cautions(inputs),
+    ]
     for engine in inputs.engines.values():
         found += [
             *launch_cautions(inputs, engine),

@@ -75,8 +75,8 @@ def _located(centre: Centre, level: float) -> dict[str, Any]:
     }
 
 
-def _in_order(sample: Sample, level: float) -> dict[str, Any]:
-    """What is read off the values in ascending order."""
+def _in_order(sample: Sample, level: float, effective: float | None) -> dict[str, Any]:
+    """What is read off the values in ascending order; effective is how many independent ones they are worth."""
     ordered = sample.ordered()
     mean, median = _mean(sample.values), ordered_quantile(ordered, 0.5)
     return {
@@ -85,7 +85,7 @@ def _in_order(sample: Sample, level: float) -> dict[str, Any]:
         "mad": median_deviation(ordered, median),
         "min": float(ordered[0]),
         "max": float(ordered[-1]),
-        **{name: percentile(sample.values, ordered, share, level) for name, share in PERCENTILES.items()},
+        **{name: percentile(sample.values, ordered, share, level, effective) for name, share in PERCENTILES.items()},
     }
 
 
@@ -97,12 +97,13 @@ def describe(metric: Metric, sample: Sample, level: float) -> dict[str, Any]:
     within = diagnostics.cv_within(sample.values)
     between = diagnostics.cv_between(medians)
     several = metric.level != "launch"
+    intraclass = diagnostics.intraclass_correlation(sample.values) if several else None
     return {
         "unit": metric.unit,
         "better": metric.better,
         "launches": len(sample.values),
         "iterations": sample.count,
-        **_in_order(sample, level),
+        **_in_order(sample, level, intraclass["effective_n"] if intraclass else None),
         "cv_within": within,
         "cv_between": between,
         "noisy": diagnostics.noisy(within, between),
@@ -113,7 +114,7 @@ def describe(metric: Metric, sample: Sample, level: float) -> dict[str, Any]:
         ],
         "normality": diagnostics.normality(medians),
         "autocorrelation": diagnostics.ljung_box(sample.values) if several else None,
-        "intraclass": diagnostics.intraclass_correlation(sample.values) if several else None,
+        "intraclass": intraclass,
         "drift": diagnostics.drift(medians, sample.starts),
         "steady_state": diagnostics.steady_state(sample.values) if metric.level == "iteration" else None,
         "reason": None if len(sample.values) > 1 else "one launch: no interval",

@@ -174,21 +174,20 @@ def _against_baseline(member: Member, tests: int) -> dict[str, Any] | None:
 class Writer:
     """Writes the comparisons of one campaign."""
 
-    def __init__(self, inputs: Measurements, measured: Measured, compared: Compared) -> None:
+    def __init__(self, inputs: Measurements, measured: Measured, compared: Compared, *, carried: bool) -> None:
         self._inputs = inputs
         self._measured = measured
         self._compared = compared
+        self._carried = carried
 
     def _marks(self, family: Family, member: Member, changed_by: Sequence[str], settings: bool) -> dict[str, str]:
         """Qualifiers of a comparison with their words; settings says whether some differ."""
         judgement, place = member.judgement, member.place
         pair = judgement.pair
         engines = [self._inputs.engines[name] for name in (pair.engine, pair.reference)]
-        lost = [
-            f"{one.name} {words}"
-            for one in engines
-            if (words := loss_words(launch for launch in one.launches if launch.workload == place.workload))
-        ]
+        lost = [f"{one.name} {words}" for one in engines if (words := loss_words(one.of(place.workload)))]
+        seen_modes = self._compared.modes[family.metric.name]
+        modes = [one.words(name) for name, one in seen_modes.items() if name in (pair.engine, pair.reference)]
         done = self._measured.work_of(place, (pair.engine, pair.reference))
         parts = unequal(*done) if done else []
         calm = member.without_events
@@ -196,6 +195,8 @@ class Writer:
         cell = _cell_qualifiers(self._measured, family.metric, place, pair)
         held = {
             "control_differs": judgement.doubted and pair.doubt > 0.0,
+            "slow_mode": bool(modes),
+            "carry_over": self._carried,
             "lost_launches": bool(lost),
             "unequal_work": bool(parts),
             "coarse_clock": pair.resolution > 0.0,
@@ -208,6 +209,7 @@ class Writer:
         seen = {
             "control_differs": percent_or_times(from_log(pair.doubt)),
             "lost_launches": "; ".join(lost),
+            "slow_mode": "; ".join(modes),
             "coarse_clock": f"{100 * pair.resolution:.2g} %",
         }
         if done:
@@ -240,6 +242,8 @@ class Writer:
             "qualifiers": list(marks),
             "qualifier_words": marks,
             "control_allowance": math.expm1(pair.doubt),
+            "mode_allowance": math.expm1(pair.modes),
+            "loss_allowance": math.expm1(pair.losses),
             "settings": differing,
             "footnote": footnote(differing),
             "against_baseline": _against_baseline(member, family.baseline_tests),

@@ -3,7 +3,7 @@ again under what could change its verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -16,7 +16,9 @@ from benchmark_runner.statistics.control import Control, heed
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.families import CampaignPairs, LaunchValues
 from benchmark_runner.statistics.inputs import MeasuredLaunch, Measurements
+from benchmark_runner.statistics.losses import hidden, lost_share
 from benchmark_runner.statistics.metrics import METRICS, PRIMARY, Metric
+from benchmark_runner.statistics.modes import STEPS_APART, Modes, Seen, find_modes, widest
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.schemes import SCHEMES, Scheme
@@ -130,6 +132,37 @@ class Judge:
         self._measured = measured
         self._pairing = pairing
         self._scheme = SCHEMES[inputs.settings["significance_test"]]
+        self._modes: dict[tuple[str, int], Mapping[str, Seen]] = {}
+
+    def modes(self, metric: Metric, values: LaunchValues) -> Mapping[str, Seen]:
+        """By engine the two groups into which these values of its launches fall; looked for once."""
+        key = metric.name, id(values)
+        if key not in self._modes:
+            self._modes[key] = widest(self._modes_in(metric, values))
+        return self._modes[key]
+
+    def _modes_in(self, metric: Metric, values: LaunchValues) -> Iterator[tuple[Cell, str, Modes]]:
+        """Modes in each place that no rounding of the clock makes."""
+        for place in families.places(self._inputs, metric):
+            launches = {
+                name: values.get(((name, place.workload, place.case), metric.name), {}) for name in self._inputs.engines
+            }
+            for name, modes in find_modes(launches).items():
+                if modes.apart > STEPS_APART * self._measured.resolution(place, (name,), metric.name):
+                    yield place, name, modes
+
+    def _weighed(
+        self, metric: Metric, where: Where, values: LaunchValues, doubts: Doubts
+    ) -> tuple[list[Pair], list[Evidence]]:
+        """Pairs with all that they have to allow for, and the evidence of each."""
+        pairs, seen = self._pairs(metric, where, values, doubts), self.modes(metric, values)
+        evidence = [weigh(pair, self._inputs.level) for pair in pairs]
+        allowing = []
+        for pair, (place, names), found in zip(pairs, where, evidence, strict=True):
+            modes = sum(seen[name].modes.apart for name in names if name in seen)
+            lost = max(lost_share(self._inputs.engines[name].of(place.workload)) for name in names)
+            allowing.append(replace(pair, modes=modes, losses=hidden(lost) * (found.sd_of_log_ratios or 0.0)))
+        return allowing, evidence
 
     def _pairs(self, metric: Metric, where: Where, values: LaunchValues, doubts: Doubts) -> list[Pair]:
         """Pairs of launch values, each with the doubt of its place and the reason where a side has no values."""
@@ -174,8 +207,7 @@ class Judge:
 
     def _judged_again(self, metric: Metric, where: Where, values: LaunchValues, doubts: Doubts) -> list[Judgement]:
         """The same comparisons on other launch values."""
-        pairs = self._pairs(metric, where, values, doubts)
-        return self._judged(pairs, [weigh(pair, self._inputs.level) for pair in pairs])
+        return self._judged(*self._weighed(metric, where, values, doubts))
 
     def _without_events(
         self, metric: Metric, where: Where, pairs: Sequence[Pair], doubts: Doubts
@@ -191,8 +223,7 @@ class Judge:
     def family(self, metric: Metric, kind: Kind, names: Sequence[tuple[str, str]], doubts: Doubts) -> Family:
         """Judge one family and each of its members under the alternatives, all of them with the same doubts."""
         where = [(place, pair) for place in families.places(self._inputs, metric) for pair in names]
-        pairs = self._pairs(metric, where, self._measured.values, doubts)
-        evidence = [weigh(pair, self._inputs.level) for pair in pairs]
+        pairs, evidence = self._weighed(metric, where, self._measured.values, doubts)
         judged = self._judged(pairs, evidence)
         others = {name: self._judged(pairs, evidence, scheme) for name, scheme in SCHEMES.items()}
         without_outliers: Sequence[Judgement | None] = (
@@ -221,11 +252,12 @@ class Judge:
 
 @dataclass(frozen=True)
 class Compared:
-    """All families of a campaign by metric, and what the control showed in each."""
+    """All families of a campaign by metric, what the control showed in each, and the engines with modes in it."""
 
     engines: Mapping[str, Family]
     controls: Mapping[str, Family]
     heeded: Mapping[str, Control]
+    modes: Mapping[str, Mapping[str, Seen]]
 
     @property
     def primary(self) -> Family:
@@ -251,4 +283,5 @@ def compare_all(inputs: Measurements, measured: Measured, pairing: CampaignPairs
         alarm = own.alarm or heeded[PRIMARY].alarm
         doubts = {place: own.doubt(place) for place in families.places(inputs, metric)} if alarm else {}
         engines[metric.name] = judge.family(metric, kind, pairs, doubts)
-    return Compared(engines, controls, heeded)
+    seen = {metric.name: judge.modes(metric, measured.values) for metric in METRICS}
+    return Compared(engines, controls, heeded, seen)

@@ -71,7 +71,7 @@ def normality(launch_medians: FloatArray) -> dict[str, Any]:
     return blank | {"statistic": float(found.statistic), "p": p, "normal": p > NORMALITY_ALPHA, "reason": None}
 
 
-def _lag_one(values: FloatArray) -> float | None:
+def lag_one(values: FloatArray) -> float | None:
     """Autocorrelation at lag 1; None where the values are equal, or would be but for rounding."""
     mean = float(np.mean(values))
     centred = values - mean
@@ -84,7 +84,7 @@ def _lag_one(values: FloatArray) -> float | None:
 def ljung_box(launches: Sequence[FloatArray]) -> dict[str, Any]:
     """Ljung-Box at lag 1 over launches: each launch's n (n + 2) r^2 / (n - 1) is chi-square with 1 degree of freedom,
     and independent launches add up (Ljung & Box 1978, Biometrika 65, 297-303)."""
-    pairs = [(len(values), _lag_one(values)) for values in launches if len(values) >= FEWEST_FOR_STEADY]
+    pairs = [(len(values), lag_one(values)) for values in launches if len(values) >= FEWEST_FOR_STEADY]
     usable = [(n, r) for n, r in pairs if r is not None]
     blank = {"method": "Ljung-Box at lag 1, summed over launches", "n": len(usable), "lag1": None, "p": None}
     if not usable:

@@ -70,6 +70,10 @@ class EngineData:
         """Launches that ended well, of one workload or of all."""
         return [launch for launch in self.launches if launch.ok and workload in (None, launch.workload)]
 
+    def of(self, workload: str) -> list[MeasuredLaunch]:
+        """Launches of one workload, however they ended."""
+        return [launch for launch in self.launches if launch.workload == workload]
+
     @property
     def fidelity_failed(self) -> bool:
         """Whether the engine was seen to compute something else than the reference."""

@@ -1,13 +1,17 @@
 """Launches that an engine lost: what the others show is the time of those that survived.
 
 A launch is lost when it has a record and did not end ok, for whatever reason; one that is not in the results folder
-counts neither way. An engine that lost some ranks behind those that lost none.
+counts neither way. An engine that lost some ranks behind those that lost none, and verdicts on it have to hold as if it
+had lost its slowest launches.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
+
+from scipy.special import ndtri
 
 from benchmark_runner.display import plural
 from benchmark_runner.statistics.inputs import MeasuredLaunch
@@ -24,3 +28,18 @@ def loss_words(launches: Iterable[MeasuredLaunch]) -> str | None:
     if set(lost) == {Status.FAILED}:
         return f"failed in {share}"
     return f"lost {share} ({', '.join(f'{count} {Status(status).words}' for status, count in lost.most_common())})"
+
+
+def lost_share(launches: Iterable[MeasuredLaunch]) -> float:
+    """Share of launches that did not end ok; 0 without launches."""
+    ended = [launch.ok for launch in launches]
+    return ended.count(False) / len(ended) if ended else 0.0
+
+
+def hidden(share: float) -> float:
+    """By how many standard deviations the mean of normal values seems better when this share of them, the worst, is
+    missing."""
+    if not 0.0 < share < 1.0:
+        return 0.0
+    cut = float(ndtri(1.0 - share))
+    return math.exp(-0.5 * cut * cut) / math.sqrt(2.0 * math.pi) / (1.0 - share)

@@ -104,8 +104,13 @@ def _order_statistic(ordered: FloatArray, rank: int) -> float | None:
     return float(ordered[rank - 1]) if 1 <= rank <= len(ordered) else None
 
 
-def percentile(values: Sequence[FloatArray], ordered: FloatArray, share: float, level: float) -> dict[str, Any]:
+def percentile(
+    values: Sequence[FloatArray], ordered: FloatArray, share: float, level: float, effective: float | None = None
+) -> dict[str, Any]:
     """One percentile of raw values (a list of launches, and the same values in ascending order) with its interval.
+
+    effective is how many independent values they are worth: where these are too few for a percentile of the tail, the
+    value stands without an interval.
 
     The value is linear between order statistics. The interval of the share, share +- t s with launches - 1 degrees of
     freedom, is turned into order statistics, rounded outwards: simulated, that covers 94 to 99 % where
@@ -119,6 +124,9 @@ def percentile(values: Sequence[FloatArray], ordered: FloatArray, share: float, 
     launches = [launch for launch in values if len(launch)]
     if len(launches) < 2:
         return _undefined("no interval: one launch cannot show how launches vary", level, n, value)
+    if share > 0.5 and effective is not None and effective < least:
+        worth = f"{n} values of {len(launches)} launches are worth {effective:.0f} independent ones, needs {least}"
+        return _undefined(f"no interval: {worth}", level, n, value)
     half = t_quantile(len(launches) - 1, level) * share_standard_error(launches, value, share)
     low = _order_statistic(ordered, math.floor((share - half) * n))
     high = _order_statistic(ordered, math.ceil((share + half) * n) + 1)

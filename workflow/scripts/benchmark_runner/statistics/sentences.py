@@ -59,9 +59,11 @@ def claim(judgement: Judgement, metric: Metric, subject: str) -> str:
 
 
 def _allowing(judgement: Judgement) -> str:
-    """Says of a verdict that stands that it does so in spite of the control's difference."""
-    doubt = judgement.pair.doubt
-    return f", also allowing for the control's {percent_or_times(from_log(doubt))}" if doubt else ""
+    """Says of a verdict that stands what it stands in spite of."""
+    pair = judgement.pair
+    allowed = {"the control's": pair.doubt, "the slow mode's": pair.modes, "what lost launches may hide:": pair.losses}
+    told = [f"{what} {percent_or_times(from_log(size))}" for what, size in allowed.items() if size]
+    return f", also allowing for {' and '.join(told)}" if told else ""
 
 
 def _alone(ratio: Estimate | None) -> list[str]:

@@ -10,23 +10,26 @@ from typing import Any, Final
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.records.table import tokens_an_iteration
 from benchmark_runner.statistics import absences
+from benchmark_runner.statistics.carry_over import carry_over, carry_over_cautions
 from benchmark_runner.statistics.cautions import all_cautions
 from benchmark_runner.statistics.cells import describe
 from benchmark_runner.statistics.clock import STAMPED, step_ns
 from benchmark_runner.statistics.comparison_document import Writer, families_json
 from benchmark_runner.statistics.comparisons import Measured, compare_all, undisturbed
+from benchmark_runner.statistics.dependence import widen
 from benchmark_runner.statistics.families import CampaignPairs
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
 from benchmark_runner.statistics.losses import loss_words
-from benchmark_runner.statistics.metrics import METRICS
+from benchmark_runner.statistics.metrics import METRICS, PRIMARY
+from benchmark_runner.statistics.modes import mode_cautions
 from benchmark_runner.statistics.samples import CellKey, each_sample
 from benchmark_runner.statistics.settings import joined, settings_by_workload
 from benchmark_runner.statistics.work import Work
 
 SCHEMA_VERSION: Final = 2
-ANALYSIS_VERSION: Final = 3
+ANALYSIS_VERSION: Final = 4
 """Goes up when the same measurements would give other numbers or verdicts."""
 
 
@@ -124,6 +127,9 @@ def measure(inputs: Measurements, iterations: Path) -> tuple[list[dict[str, Any]
         cell["launches"] = max(cell["launches"], numbers["launches"])
         if metric.level == "iteration":
             cell["iterations"] = max(cell["iterations"], numbers["iterations"])
+    for place, name in {(key[1:], name) for key, name in values}:
+        alike = [(key, name) for key in cells if key[1:] == place]
+        widen((described[one], values[one]) for one in alike if described[one]["launches"])
     work = {key: Work(*tokens) for key, tokens in tokens_an_iteration(iterations).items()}
     for (engine, workload, case), cell in cells.items():
         done = work.get((engine, workload, case or ""))
@@ -147,7 +153,9 @@ def summarise(inputs: Measurements, iterations: Path, looks: Looks = FIRST_LOOK)
     """Content of statistical_summary.json; looks says how often these launches were looked at before."""
     cells, measured = measure(inputs, iterations)
     compared = compare_all(inputs, measured, CampaignPairs(inputs, looks))
-    writer = Writer(inputs, measured, compared)
+    carried = carry_over(inputs.launches, measured.values)
+    of_launches = [*mode_cautions(compared.modes[PRIMARY], cells), *carry_over_cautions(carried)]
+    writer = Writer(inputs, measured, compared, carried=bool(carried["carried"]))
     comparisons = list(writer.comparisons())
     control = writer.control(comparisons)
     engine_settings = [{"workload": name, "settings": entries} for name, entries in measured.settings.items()]
@@ -163,6 +171,7 @@ def summarise(inputs: Measurements, iterations: Path, looks: Looks = FIRST_LOOK)
         "families": families_json(inputs, compared.primary, looks),
         "comparisons": comparisons,
         "control": control,
-        "warnings": all_cautions(inputs, engine_settings, cells, comparisons, control),
+        "carry_over": carried,
+        "warnings": all_cautions(inputs, engine_settings, cells, comparisons, control, of_launches),
         "undefined": {} if control else {"control": "benchmark.control is false"},
     }

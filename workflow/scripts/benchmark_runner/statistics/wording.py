@@ -77,6 +77,7 @@ QUALIFIERS: Final[Mapping[str, Qualifier]] = {
     "lost_launches": Qualifier("{seen}", True),
     "unequal_work": Qualifier("{seen}", True),
     "control_differs": Qualifier("the control differed by {seen}, so this may be the machine", True),
+    "slow_mode": Qualifier("{seen}", True),
     "unpaired": Qualifier(
         "they did not run side by side, so a change of the machine in between may be the cause", True
     ),
@@ -88,6 +89,7 @@ QUALIFIERS: Final[Mapping[str, Qualifier]] = {
     "coarse_clock": Qualifier("the clock advances in steps of {seen} of these times, so nothing finer is known", True),
     "fidelity_fail": Qualifier("one of the two does not compute the same model as the reference", False),
     "fidelity_unchecked": Qualifier("nobody knows whether both compute the same model", False),
+    "carry_over": Qualifier("times depend on which engine ran just before", False),
     "noisy": Qualifier("times vary by 10 % or more", False),
     "drift": Qualifier("times drift over the campaign", False),
     "not_steady": Qualifier("most launches still change level after the warm-up", False),

@@ -1,0 +1,202 @@
+"""Launches of one engine that fall into two groups: a slow mode, or single launches that stand apart.
+
+An engine may be slower in one launch of three: where its memory came to lie, which cores its threads got. A mean over
+few launches then says little of the next launch, so what is said of such an engine has to hold in either mode.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+from scipy.special import fdtrc
+
+from benchmark_runner.display import plural
+from benchmark_runner.statistics.cautions import caution
+from benchmark_runner.statistics.estimates import FloatArray, negligible_spread
+from benchmark_runner.statistics.results import Cell
+
+FEWEST_FOR_MODES: Final = 5
+"""Chosen: of fewer launches none lies far enough from the others' mean to be told from chance."""
+
+SPLIT_ALPHA: Final = 0.1
+EXCESS_ALPHA: Final = 0.01
+"""Chosen: together a quiet engine is said to have modes in one campaign of a thousand (simulated)."""
+
+SPLIT_ALONE_ALPHA: Final = 0.002
+"""Chosen: for engines that all have modes, and where one engine stands alone."""
+
+UNSEEN_CHANCE: Final = 0.05
+"""Chosen: a mode that shows in none of the launches with at least this chance could have been missed."""
+
+STEPS_APART: Final = 2.0
+"""Chosen: groups that lie no further apart than this many steps of the clock are made by its rounding."""
+
+_DRAWS: Final = 10_000
+_SEED: Final = 20_261_129
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Launches of an engine as two groups: `higher` of them have the larger values, and the groups' means are `apart`
+    (of logarithms)."""
+
+    higher: int
+    launches: int
+    apart: float
+
+    def words(self, engine: str, workload: str) -> str:
+        """ "2 of 8 launches of candle on latency_test lie 15 % above its others"."""
+        few, factor, side = min(
+            (self.higher, math.expm1(self.apart), "above"),
+            (self.launches - self.higher, -math.expm1(-self.apart), "below"),
+        )
+        lie = "lies" if few == 1 else "lie"
+        return (
+            f"{few} of {self.launches} launches of {engine} on {workload} {lie} {100 * factor:.2g} % {side} its others"
+        )
+
+
+def unseen_share(launches: int) -> float:
+    """Share of launches below which a mode shows in none of so many with a chance above UNSEEN_CHANCE."""
+    return 1.0 - math.pow(UNSEEN_CHANCE, 1.0 / launches)
+
+
+def _separations(ordered: FloatArray) -> FloatArray:
+    """For each split of ascending rows into the first k and the rest: log of the squares between over those within."""
+    n = ordered.shape[-1]
+    centred = ordered - ordered.mean(axis=-1, keepdims=True)
+    left = np.arange(1, n)
+    between = np.cumsum(centred, axis=-1)[..., :-1] ** 2 * (1.0 / left + 1.0 / (n - left))
+    total = np.sum(centred**2, axis=-1, keepdims=True)
+    tiny = np.finfo(np.float64).tiny
+    separations: FloatArray = np.log(np.maximum(between, tiny) / np.maximum(total - between, 1e-12 * total + tiny))
+    return separations
+
+
+@lru_cache(maxsize=64)
+def _by_chance(n: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(mean and standard deviation of each split's separation, ascending largest standardised ones) of normal
+    values."""
+    drawn = _separations(np.sort(np.random.default_rng(_SEED).standard_normal((_DRAWS, n)), axis=1))
+    mean, sd = drawn.mean(axis=0), drawn.std(axis=0)
+    return mean, sd, np.sort(np.max((drawn - mean) / sd, axis=1))
+
+
+def best_split(logs: FloatArray) -> tuple[Modes, float]:
+    """The split of values into two groups that would surprise most among normal ones, and its p.
+
+    Squares between the groups over those within, standardised for each size of the groups by what normal values give,
+    so that one launch far apart (Grubbs 1969, Technometrics 11, 1-21) counts as much as two halves (Engelman &
+    Hartigan 1969, JASA 64, 1647-1648). p is the share of seeded normal samples that split as well or better.
+    """
+    n, ordered = len(logs), np.sort(logs)
+    mean, sd, largest = _by_chance(n)
+    standardised = (_separations(ordered) - mean) / sd
+    lower = int(np.argmax(standardised)) + 1
+    beyond = _DRAWS - int(np.searchsorted(largest, standardised[lower - 1], side="left"))
+    apart = float(np.mean(ordered[lower:]) - np.mean(ordered[:lower]))
+    return Modes(n - lower, n, apart), (beyond + 1) / (_DRAWS + 1)
+
+
+def _aligned(name: str, rows: Mapping[str, FloatArray]) -> FloatArray:
+    """An engine's logarithms by block less what the block did to the others (the median of their distances from their
+    own medians); without blocks that no other has."""
+    own, others = rows[name], np.array([row for other, row in rows.items() if other != name])
+    shared = ~np.isnan(own) & ~np.isnan(others).all(axis=0)
+    moved = others[:, shared] - np.nanmedian(others, axis=1, keepdims=True)
+    aligned: FloatArray = own[shared] - np.nanmedian(moved, axis=0)
+    return aligned
+
+
+def _excess_p(values: FloatArray, others: list[FloatArray]) -> float:
+    """p of an F test that an engine's launches vary more than those of the others together."""
+    others = [one for one in others if len(one) > 1]
+    free, pooled = len(values) - 1, sum(len(one) - 1 for one in others)
+    squares = sum(float(np.sum((one - np.mean(one)) ** 2)) for one in others)
+    return float(fdtrc(free, pooled, float(np.var(values, ddof=1)) * pooled / squares)) if squares > 0.0 else 1.0
+
+
+def find_modes(launches: Mapping[str, Mapping[int, float]]) -> dict[str, Modes]:
+    """The engines of one place whose launches fall into two groups, from positive values by engine and block.
+
+    Values are aligned by block, so that a slow block is no mode. The engine that stands out most is found first and
+    then helps to align no other. Where only two engines ran, a mode of either shows in both: then the values as they
+    are must split too.
+    """
+    blocks = sorted({block for values in launches.values() for block in values})
+    rows = {
+        name: np.log([values.get(block, math.nan) for block in blocks])
+        for name, values in launches.items()
+        if len(values) >= FEWEST_FOR_MODES and all(value > 0.0 for value in values.values())
+    }
+    found: dict[str, Modes] = {}
+    while len(left := {name: row for name, row in rows.items() if name not in found}) > 1:
+        told = [(*one, name) for name in left if (one := _stands_out(name, left)) is not None]
+        if not told:
+            break
+        _, modes, name = min(told, key=lambda one: one[0])
+        found[name] = modes
+    return found
+
+
+def _stands_out(name: str, rows: Mapping[str, FloatArray]) -> tuple[float, Modes] | None:
+    """(how surprising, the modes) of one engine among those that have a row; None where chance may have made them."""
+    values = _aligned(name, rows)
+    if len(values) < FEWEST_FOR_MODES or negligible_spread(values):
+        return None
+    modes, p = best_split(values)
+    if len(rows) == 2:
+        p = max(p, best_split(rows[name][~np.isnan(rows[name])])[1])
+    if p > SPLIT_ALPHA:
+        return None
+    others = {other: row for other, row in rows.items() if other != name}
+    excess = _excess_p(values, [_aligned(other, others) for other in others]) if len(others) > 1 else 1.0
+    return (p * excess, modes) if p <= SPLIT_ALONE_ALPHA or excess <= EXCESS_ALPHA else None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Modes of an engine in one metric, in the place in which they lie furthest apart."""
+
+    place: Cell
+    modes: Modes
+
+    def words(self, engine: str) -> str:
+        """The modes in words, with the workload."""
+        return self.modes.words(engine, self.place.workload)
+
+
+def widest(found: Iterable[tuple[Cell, str, Modes]]) -> dict[str, Seen]:
+    """By engine its widest modes: what was seen in one place holds in all, since few launches may miss it elsewhere."""
+    seen: dict[str, Seen] = {}
+    for place, name, modes in found:
+        if name not in seen or modes.apart > seen[name].modes.apart:
+            seen[name] = Seen(place, modes)
+    return seen
+
+
+def mode_cautions(seen: Mapping[str, Seen], cells: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Engines with modes in the primary metric, and which modes the launches of any could have missed."""
+    for name, one in seen.items():
+        yield caution(
+            "slow_mode",
+            "warning",
+            f"{one.words(name)}, too many or too far for chance; its verdicts hold in either mode or are unconfirmed",
+            "See what those launches have in common (cores, memory, warnings in their records); more launches show how "
+            "often it happens",
+            engine=name,
+        )
+    fewest = min((cell["launches"] for cell in cells if cell["case"] is not None and cell["launches"]), default=0)
+    if fewest:
+        yield caution(
+            "unseen_modes",
+            "note",
+            f"{plural(fewest, 'launch')}: a slow mode in fewer than {100 * unseen_share(fewest):.0f} % of launches "
+            f"could have been missed (with a chance above {100 * UNSEEN_CHANCE:g} %)",
+            "Raise benchmark.launches where rare slow launches matter",
+        )
