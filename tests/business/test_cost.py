@@ -24,16 +24,16 @@ def test_a_machine_used_half_of_the_time_makes_tokens_twice_as_dear():
 
 def test_ranges_of_price_and_rate_are_shown_apart_and_together():
     found = cost((3.6, 1.8, 7.2), Rate(100.0, 80.0, 125.0, 0.95, 5), 1.0)
-    assert found.point == pytest.approx(10.0)
-    assert found.from_price == (pytest.approx(5.0), pytest.approx(20.0))
-    assert found.from_measurement == (pytest.approx(8.0), pytest.approx(12.5))
-    assert (found.low, found.high) == (pytest.approx(4.0), pytest.approx(25.0))
+    assert found["point"] == pytest.approx(10.0)
+    assert found["from_price"] == [pytest.approx(5.0), pytest.approx(20.0)]
+    assert found["from_measurement"] == [pytest.approx(8.0), pytest.approx(12.5)]
+    assert (found["low"], found["high"]) == (pytest.approx(4.0), pytest.approx(25.0))
 
 
 def test_a_rate_without_an_interval_leaves_the_range_to_the_price():
     found = cost((3.6, 1.8, 7.2), Rate(100.0, None, None, None, 1), 1.0)
-    assert found.from_measurement is None
-    assert (found.low, found.high) == found.from_price
+    assert found["from_measurement"] is None
+    assert [found["low"], found["high"]] == found["from_price"]
 
 
 def test_a_rate_of_zero_is_no_rate():

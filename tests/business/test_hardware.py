@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import replace
 
 import pytest
 
-from benchmark_runner.business.prices import Entry, Hardware, mismatch
+from benchmark_runner.business.prices import Entry, mismatch
 
 GIB = 2**30
 
@@ -19,8 +18,9 @@ def entry(provider="X", instance="one", gpu=None, vcpu=4, model=None, purchase="
     return Entry("id", provider, "hyperscaler", instance, None, purchase, gpu, cpu, *price, day, 90, (), None)
 
 
-def hardware(cpu_model="AMD EPYC", cores=4, cloud=None, gpus=()):
-    return Hardware(cpu_model, cores, "x86_64", cloud, gpus)
+def hardware(cpu_model="AMD EPYC", cores=4, cloud=None, gpus=(), quota_cpus=None):
+    cpu = {"model": cpu_model, "logical_cores": cores, "control_group_quota_cpus": quota_cpus}
+    return {"cpu": cpu, "virtualisation": {"cloud_instance": cloud}, "gpu": {"devices": gpus} if gpus else None}
 
 
 def gpu(name="NVIDIA H100 80GB HBM3", memory_bytes=81559 * 2**20, index=0):
@@ -47,9 +47,9 @@ def test_the_cloud_s_own_name_of_the_size_decides():
 
 
 def test_a_part_of_a_machine_is_not_priced_as_the_whole():
-    part = replace(hardware(), quota_cpus=1.5)
+    part = hardware(quota_cpus=1.5)
     assert "within a CPU quota of 1.5 CPUs" in mismatch(entry(model="EPYC"), part, "cpu")
-    assert mismatch(entry(model="EPYC"), replace(part, quota_cpus=4.0), "cpu") is None
+    assert mismatch(entry(model="EPYC"), hardware(quota_cpus=4.0), "cpu") is None
     assert mismatch(entry(purchase="owned"), part, "cpu") is None
 
 

@@ -37,7 +37,7 @@ def test_numbers_of_a_folder_are_read(model_dir: Path) -> None:
     found = checkpoint.read_checkpoint(model_dir)
     assert (found.dtype, found.data_bytes, found.architecture.parameters) == ("f16", 6000, 3000)
     assert (found.architecture.head_dim, found.architecture.rope_theta) == (4, 5000.0)
-    assert found.architecture.as_json()["context_length"] == 64
+    assert found.architecture.context_length == 64
 
 
 def test_rope_theta_is_found_where_newer_checkpoints_put_it(model_dir: Path) -> None:

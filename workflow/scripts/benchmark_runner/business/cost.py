@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 TOKENS_PER_MILLION: Final = 1e6
@@ -26,31 +26,14 @@ class Rate:
             raise ValueError(f"a rate is above 0, not {self.point}")
 
 
-@dataclass(frozen=True)
-class Cost:
-    """USD per million output tokens: point, widest range, and the share of the range that each cause brings alone."""
-
-    point: float
-    low: float
-    high: float
-    from_price: tuple[float, float]
-    from_measurement: tuple[float, float] | None
-
-    def document(self) -> dict[str, Any]:
-        """The cost as JSON content."""
-        return asdict(self) | {
-            "from_price": list(self.from_price),
-            "from_measurement": None if self.from_measurement is None else list(self.from_measurement),
-        }
-
-
 def usd_per_million_tokens(usd_per_hour: float, tokens_per_s: float, utilisation: float) -> float:
     """Price / (3600 * rate * utilisation) * 1e6: what the hour costs over the tokens that it yields."""
     return usd_per_hour * TOKENS_PER_MILLION / (SECONDS_PER_HOUR * tokens_per_s * utilisation)
 
 
-def cost(price: tuple[float, float, float], rate: Rate, utilisation: float) -> Cost:
-    """Cost from a price (point, low, high) and a rate.
+def cost(price: tuple[float, float, float], rate: Rate, utilisation: float) -> dict[str, Any]:
+    """USD per million output tokens from a price (point, low, high) and a rate: point, widest range, and the share of
+    the range that each cause brings alone.
 
     The two uncertainties are of different kinds, a range of prices and a confidence interval of the rate, so they are
     shown apart, and low and high are merely their extremes together; nothing is added in quadrature.
@@ -58,22 +41,18 @@ def cost(price: tuple[float, float, float], rate: Rate, utilisation: float) -> C
     point, low, high = price
     slow = rate.low if rate.low is not None and rate.low > 0 else rate.point
     fast = rate.high if rate.high is not None else rate.point
-    measured = None
-    if rate.low is not None and rate.low > 0 and rate.high is not None:
-        measured = (
-            usd_per_million_tokens(point, fast, utilisation),
-            usd_per_million_tokens(point, slow, utilisation),
-        )
-    return Cost(
-        point=usd_per_million_tokens(point, rate.point, utilisation),
-        low=usd_per_million_tokens(low, fast, utilisation),
-        high=usd_per_million_tokens(high, slow, utilisation),
-        from_price=(
-            usd_per_million_tokens(low, rate.point, utilisation),
-            usd_per_million_tokens(high, rate.point, utilisation),
-        ),
-        from_measurement=measured,
-    )
+    is_measured = rate.low is not None and rate.low > 0 and rate.high is not None
+
+    def at(usd_per_hour: float, tokens_per_s: float) -> float:
+        return usd_per_million_tokens(usd_per_hour, tokens_per_s, utilisation)
+
+    return {
+        "point": at(point, rate.point),
+        "low": at(low, fast),
+        "high": at(high, slow),
+        "from_price": [at(low, rate.point), at(high, rate.point)],
+        "from_measurement": [at(point, fast), at(point, slow)] if is_measured else None,
+    }
 
 
 def owned_usd_per_hour(owned: dict[str, float]) -> float:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from benchmark_runner.business.cost import Rate, cost, energy_usd_per_million_tokens, owned_usd_per_hour
 from benchmark_runner.business.facts import risk_facts
-from benchmark_runner.business.prices import AgedPrice, Catalogue, Entry, Hardware, aged, mismatch
+from benchmark_runner.business.prices import AgedPrice, Catalogue, Entry, aged, mismatch
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.wording import QUALIFIERS
 
@@ -65,17 +65,16 @@ class Offer:
 
 def business_document(inputs: BusinessInputs) -> dict[str, Any]:
     """The whole document; every figure in it is measured, dated with its source, or null with its reason."""
-    hardware = Hardware.from_environment(inputs.environment)
     today = inputs.now.date()
     ages = {entry.id: aged(entry, inputs.catalogue.widening, today) for entry in inputs.catalogue.entries}
     measured = [engine for engine in inputs.statistics["engines"] if engine["control_of"] is None]
-    costs = [row for engine in measured for row in _costs(inputs, engine, hardware, ages)]
+    costs = [row for engine in measured for row in _costs(inputs, engine, ages)]
     return {
         "schema_version": SCHEMA_VERSION,
         "campaign": inputs.statistics["campaign"],
         "computed_at": inputs.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "basis": _basis(inputs),
-        "prices": _prices(inputs, hardware, ages, sorted({str(e["device"]) for e in measured if e["device"]})),
+        "prices": _prices(inputs, ages, sorted({str(e["device"]) for e in measured if e["device"]})),
         "costs": costs,
         "break_even": _break_even(inputs),
         "risk": [_risk(inputs, engine, today) for engine in measured],
@@ -107,14 +106,12 @@ def _no_utilisation_reason(utilisation: float | None) -> str:
     return "business.utilisation is 0: a machine that never generates has no cost per token"
 
 
-def _prices(
-    inputs: BusinessInputs, hardware: Hardware, ages: dict[str, AgedPrice], devices: list[str]
-) -> dict[str, Any]:
+def _prices(inputs: BusinessInputs, ages: dict[str, AgedPrice], devices: list[str]) -> dict[str, Any]:
     """What became of each catalogue entry, so that no price is used or left out unseen."""
     entries = []
     for entry in inputs.catalogue.entries:
         age = ages[entry.id]
-        misfits = {device: mismatch(entry, hardware, device) for device in devices}
+        misfits = {device: mismatch(entry, inputs.environment, device) for device in devices}
         entries.append(
             {
                 "price_id": entry.id,
@@ -132,14 +129,14 @@ def _prices(
     return {"currency": "USD", "entries": entries, "quarantined": quarantined}
 
 
-def _offers(inputs: BusinessInputs, hardware: Hardware, ages: dict[str, AgedPrice], device: str) -> list[Offer]:
+def _offers(inputs: BusinessInputs, ages: dict[str, AgedPrice], device: str) -> list[Offer]:
     offers = []
     stated = inputs.settings.get("usd_per_hour")
     if stated is not None:
         label = "this machine, as the configuration states its price"
         offers.append(Offer(USERS_OWN_ID, label, "user", (float(stated),) * 3, None, None, None, (), None))
     for entry in inputs.catalogue.entries:
-        if mismatch(entry, hardware, device) is None and ages[entry.id].state in ("current", "widened"):
+        if mismatch(entry, inputs.environment, device) is None and ages[entry.id].state in ("current", "widened"):
             offers.append(_offer(entry, ages[entry.id]))
     return offers
 
@@ -163,9 +160,7 @@ def _offer(entry: Entry, age: AgedPrice) -> Offer:
     )
 
 
-def _costs(
-    inputs: BusinessInputs, engine: dict[str, Any], hardware: Hardware, ages: dict[str, AgedPrice]
-) -> list[dict[str, Any]]:
+def _costs(inputs: BusinessInputs, engine: dict[str, Any], ages: dict[str, AgedPrice]) -> list[dict[str, Any]]:
     """Rows of one engine: every case under every price that applies, or a row that says why there is none."""
     rows, results = [], Results(inputs.statistics)
     for cell in inputs.statistics["cells"]:
@@ -179,7 +174,7 @@ def _costs(
             reason = engine["reason"] or numbers["reason"] or "no throughput was measured"
             rows.append(where | _unknown_cost(None, reason, engine["remedy"]))
             continue
-        offers = _offers(inputs, hardware, ages, engine["device"] or "cpu")
+        offers = _offers(inputs, ages, engine["device"] or "cpu")
         if not offers:
             rows.append(where | _unknown_cost(rate, "no price is known for the machine that was measured", HOW_TO_KNOW))
         rows += [where | _known_cost(inputs, rate, offer, engine["name"], cell["workload"]) for offer in offers]
@@ -220,8 +215,8 @@ def _known_cost(inputs: BusinessInputs, rate: Rate, offer: Offer, engine: str, w
         "tokens_per_s": _rate_document(rate),
         "price": offer.document(),
         "usd_per_million_output_tokens": {
-            "full_utilisation": cost(offer.usd_per_hour, rate, FULL_UTILISATION).document(),
-            "user_utilisation": cost(offer.usd_per_hour, rate, utilisation).document() if utilisation else None,
+            "full_utilisation": cost(offer.usd_per_hour, rate, FULL_UTILISATION),
+            "user_utilisation": cost(offer.usd_per_hour, rate, utilisation) if utilisation else None,
             "user_utilisation_reason": None if utilisation else _no_utilisation_reason(utilisation),
         },
         "energy_usd_per_million_output_tokens": energy,
@@ -256,13 +251,8 @@ def _break_even(inputs: BusinessInputs) -> list[dict[str, Any]]:
             continue
         ratio = comparison["ratio"]
         rows.append(
-            {
-                "engine": comparison["engine"],
-                "reference": baseline,
-                "workload": headline["workload"],
-                "case": headline["case"],
-                "ratio": ratio,
-                "verdict": comparison["verdict"],
+            {key: comparison[key] for key in ("engine", "reference", "workload", "case", "ratio", "verdict")}
+            | {
                 "sentence": _break_even_sentence(comparison),
                 "reason": None if ratio else comparison["reason"] or "no ratio could be computed",
             }

@@ -201,72 +201,46 @@ MEMORY_TOLERANCE: Final = 0.12
 BYTES_PER_GB: Final = 1e9
 
 
-@dataclass(frozen=True)
-class Hardware:
-    """What the engines ran on, as environment.json tells it; None where it could not be read."""
-
-    cpu_model: str | None
-    logical_cores: int | None
-    architecture: str | None
-    cloud_instance: str | None
-    gpus: tuple[dict[str, Any], ...]
-    quota_cpus: float | None = None
-    """What a control group allowed of the processor's time; None for all of it."""
-
-    @classmethod
-    def from_environment(cls, environment: dict[str, Any]) -> Hardware:
-        """Hardware of an environment.json document."""
-        cpu = environment["cpu"]
-        gpu = environment["gpu"] or {"devices": []}
-        return cls(
-            cpu_model=cpu["model"],
-            logical_cores=cpu["logical_cores"],
-            architecture=environment["operating_system"]["architecture"],
-            cloud_instance=environment["virtualisation"]["cloud_instance"],
-            gpus=tuple(gpu["devices"]),
-            quota_cpus=cpu.get("control_group_quota_cpus"),
-        )
-
-
-def mismatch(entry: Entry, hardware: Hardware, device: str) -> str | None:
+def mismatch(entry: Entry, environment: Mapping[str, Any], device: str) -> str | None:
     """Why the entry's price does not apply to a measurement on device (cpu or cuda:N); None where it does.
 
-    An owned machine is the measured one by its owner's word. A price is never scaled from one size to another.
+    environment is the content of environment.json. An owned machine is the measured one by its owner's word. A price is
+    never scaled from one size to another.
     """
     if entry.purchase == "owned":
         return None
     if device == "cpu":
-        return _cpu_mismatch(entry, hardware)
+        return _cpu_mismatch(entry, environment)
     number = re.fullmatch(r"cuda:?(\d*)", device)
     if number is None:
         return f"the launches ran on {device}, which is no one machine of the catalogue"
-    return _gpu_mismatch(entry, hardware, int(number[1] or 0))
+    return _gpu_mismatch(entry, environment, int(number[1] or 0))
 
 
-def _cpu_mismatch(entry: Entry, hardware: Hardware) -> str | None:
+def _cpu_mismatch(entry: Entry, environment: Mapping[str, Any]) -> str | None:
     if entry.gpu is not None:
         return f"{entry.instance} is paid for its GPU, the measurement used the CPU"
-    if hardware.quota_cpus is not None and hardware.quota_cpus < (hardware.logical_cores or math.inf):
-        return f"measured within a CPU quota of {hardware.quota_cpus:g} CPUs, and a price is never divided"
-    offered = f"{entry.provider}/{entry.instance}"
-    if hardware.cloud_instance is not None:
-        return (
-            None if hardware.cloud_instance == offered else f"measured on {hardware.cloud_instance}, not on {offered}"
-        )
+    model, cores = environment["cpu"]["model"], environment["cpu"]["logical_cores"]
+    quota = environment["cpu"].get("control_group_quota_cpus")
+    if quota is not None and quota < (cores or math.inf):
+        return f"measured within a CPU quota of {quota:g} CPUs, and a price is never divided"
+    cloud, offered = environment["virtualisation"]["cloud_instance"], f"{entry.provider}/{entry.instance}"
+    if cloud is not None:
+        return None if cloud == offered else f"measured on {cloud}, not on {offered}"
     wanted = entry.cpu.get("model")
     if wanted is None:
         return f"the catalogue does not say which processor {entry.instance} has"
-    if hardware.cpu_model is None or wanted not in hardware.cpu_model:
-        return f"measured on {hardware.cpu_model or 'an unknown processor'}, not on {wanted}"
-    cores = entry.cpu["vcpu"]
-    same_size = hardware.logical_cores == cores
-    return None if same_size else f"measured with {hardware.logical_cores} logical cores, {entry.instance} has {cores}"
+    if model is None or wanted not in model:
+        return f"measured on {model or 'an unknown processor'}, not on {wanted}"
+    same_size = cores == entry.cpu["vcpu"]
+    return None if same_size else f"measured with {cores} logical cores, {entry.instance} has {entry.cpu['vcpu']}"
 
 
-def _gpu_mismatch(entry: Entry, hardware: Hardware, index: int) -> str | None:
+def _gpu_mismatch(entry: Entry, environment: Mapping[str, Any], index: int) -> str | None:
     if entry.gpu is None:
         return f"{entry.instance} has no GPU, the measurement used one"
-    device = next((gpu for gpu in hardware.gpus if gpu["index"] == index), None)
+    devices = environment["gpu"]["devices"] if environment["gpu"] else ()
+    device = next((gpu for gpu in devices if gpu["index"] == index), None)
     if device is None or None in (device["name"], device["memory_bytes"]):
         return f"environment.json names no GPU {index} with its memory"
     if re.fullmatch(GPUS[entry.gpu["model"]].driver_name, device["name"]) is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,10 +53,6 @@ class Architecture:
     def kv_width(self) -> int:
         """Rows of the key and of the value projection."""
         return self.kv_heads * self.head_dim
-
-    def as_json(self) -> dict[str, Any]:
-        """The same as JSON content."""
-        return asdict(self)
 
 
 def _no_number(name: str) -> float:

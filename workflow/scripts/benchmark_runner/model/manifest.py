@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -105,7 +106,7 @@ def build_manifest(folder: Path, name: str, identity: str, maker: str = "folder"
         "name": name,
         "identity": identity,
         "source": _source(folder, name, identity, maker, files),
-        "architecture": checkpoint.architecture.as_json(),
+        "architecture": asdict(checkpoint.architecture),
         "weights": weights_name(folder),
         "weights_dtype": checkpoint.dtype,
         "weights_bytes": checkpoint.data_bytes,

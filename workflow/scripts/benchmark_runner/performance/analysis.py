@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,8 +30,7 @@ def phases(results: Results, plan: Mapping[str, Any]) -> dict[str, dict[str, Any
                 share = min(1.0, first / whole)
                 cases.append(
                     {
-                        "workload": cell.workload,
-                        "case": cell.case,
+                        **asdict(cell),
                         "prefill_ms": first,
                         "decode_ms": max(0.0, whole - first),
                         "prefill_share": share,
@@ -74,13 +74,9 @@ def findings(results: Results, headline: Mapping[str, Any]) -> list[dict[str, An
     return [
         {
             "kind": kind,
-            "workload": cell.workload,
-            "case": cell.case,
+            **asdict(cell),
             "metric": metric,
-            "engine": one["engine"],
-            "reference": one["reference"],
-            "verdict": one["verdict"],
-            "sentence": one["sentence"],
+            **{key: one[key] for key in ("engine", "reference", "verdict", "sentence")},
         }
         for kind, cell, metric in wanted
         for one in results.comparisons(cell, metric)
