@@ -4,43 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from benchmark_runner.monitor.probe import Sample
 from benchmark_runner.processes.engine import EngineUsage
 from benchmark_runner.protocol.events import Window
-
-# Field of the record: name in the samples. A field that is null takes its reason from there.
-SOURCES: Final = {
-    "longest_gap_ms": "machine_busy_seconds",
-    "stopped_ms": "machine_busy_seconds",
-    "cores_beyond_given": "machine_busy_seconds",
-    "priorities_raised": "machine_busy_seconds",
-    "engine_peak_rss_bytes": "engine_rss_bytes",
-    "engine_mean_rss_bytes": "engine_rss_bytes",
-    "engine_threads_max": "engine_threads",
-    "engine_busy_threads": "engine_busy_threads",
-    "machine_cpu_percent_mean": "machine_busy_seconds",
-    "foreign_cpu_percent_mean": "machine_busy_seconds",
-    "stolen_cpu_percent_mean": "machine_stolen_seconds",
-    "memory_available_min_bytes": "memory_available_bytes",
-    "cpu_frequency_mhz_mean": "cpu_frequency_mhz_per_core",
-    "cpu_frequency_mhz_min": "cpu_frequency_mhz_per_core",
-    "cpu_temperature_celsius_max": "cpu_temperature_celsius",
-    "package_energy_joules": "package_energy_joules",
-    "counters": "instructions",
-    "gpu": "gpu_utilization_percent",
-}
-GPU_SOURCES: Final = {
-    "utilization_percent_mean": "gpu_utilization_percent",
-    "utilization_percent_max": "gpu_utilization_percent",
-    "memory_peak_bytes": "gpu_memory_used_bytes",
-    "power_watts_mean": "gpu_power_watts",
-    "energy_joules": "gpu_energy_joules",
-    "temperature_celsius_max": "gpu_temperature_celsius",
-    "clock_sm_mhz_mean": "gpu_clock_sm_mhz",
-    "throttle_reasons": "gpu_throttle_reasons",
-}
 
 
 class Metrics(NamedTuple):
@@ -98,10 +66,6 @@ def _within(samples: Sequence[Sample], window: Window | None) -> list[Sample]:
     return [] if window is None else [one for one in samples if window.start_ns <= one["time_ns"] <= window.end_ns]
 
 
-def _median_high(values: Sequence[int]) -> int | None:
-    return sorted(values)[len(values) // 2] if values else None
-
-
 def _mean(values: Sequence[float]) -> float | None:
     return round(sum(values) / len(values), 3) if values else None
 
@@ -140,32 +104,42 @@ def _union(samples: Sequence[Sample], name: str) -> list[Any]:
     return sorted({value for values in _values(samples, name) for value in values})
 
 
-def _gpu(metrics: Metrics, inside: Sequence[Sample], window: Window, absent: dict[str, str]) -> dict[str, Any] | None:
-    if not _values(metrics.samples, "gpu_utilization_percent"):
-        return None
-    utilization = _values(inside, "gpu_utilization_percent")
-    memory = _values(metrics.samples, "gpu_memory_used_bytes")
-    reasons = "gpu_throttle_reasons"
-    gpu = {
-        "utilization_percent_mean": _mean(utilization),
-        "utilization_percent_max": max(utilization, default=None),
-        # Above what was in use before the engine started, which is the driver's and other processes'.
-        "memory_peak_bytes": max(memory) - memory[0] if memory else None,
-        "power_watts_mean": _mean(_values(inside, "gpu_power_watts")),
-        "energy_joules": _joules(metrics.samples, "gpu_energy_joules", window),
-        "temperature_celsius_max": max(_values(inside, "gpu_temperature_celsius"), default=None),
-        "clock_sm_mhz_mean": _mean(_values(inside, "gpu_clock_sm_mhz")),
-        "throttle_reasons": _union(inside, reasons) if _values(inside, reasons) else None,
-    }
-    for name, value in gpu.items():
-        if value is None:
-            absent[f"gpu.{name}"] = _reason(metrics, GPU_SOURCES[name])
-    return gpu
+Fields = Mapping[str, tuple[Any, str | None]]
+"""By name a field's value, and the name in the samples from which one that is null has its reason."""
 
 
-def _reason(metrics: Metrics, source: str) -> str:
+def _told(fields: Fields, metrics: Metrics, absent: dict[str, str], prefix: str = "") -> dict[str, Any]:
+    """The fields' values; why one is null is added to absent."""
     between = f"no sample fell into the time in which the engine ran (one every {metrics.interval_ms} ms)"
-    return metrics.absent.get(source, between)
+    for name, (value, source) in fields.items():
+        if value is None and source is not None:
+            absent[f"{prefix}{name}"] = metrics.absent.get(source, between)
+    return {name: value for name, (value, _) in fields.items()}
+
+
+def _gpu(metrics: Metrics, inside: Sequence[Sample], window: Window, absent: dict[str, str]) -> dict[str, Any] | None:
+    use, temperature, clock = "gpu_utilization_percent", "gpu_temperature_celsius", "gpu_clock_sm_mhz"
+    used, power, energy, reasons = (
+        "gpu_memory_used_bytes",
+        "gpu_power_watts",
+        "gpu_energy_joules",
+        "gpu_throttle_reasons",
+    )
+    if not _values(metrics.samples, use):
+        return None
+    memory = _values(metrics.samples, used)
+    fields: Fields = {
+        "utilization_percent_mean": (_mean(_values(inside, use)), use),
+        "utilization_percent_max": (max(_values(inside, use), default=None), use),
+        # Above what was in use before the engine started, which is the driver's and other processes'.
+        "memory_peak_bytes": (max(memory) - memory[0] if memory else None, used),
+        "power_watts_mean": (_mean(_values(inside, power)), power),
+        "energy_joules": (_joules(metrics.samples, energy, window), energy),
+        "temperature_celsius_max": (max(_values(inside, temperature), default=None), temperature),
+        "clock_sm_mhz_mean": (_mean(_values(inside, clock)), clock),
+        "throttle_reasons": (_union(inside, reasons) if _values(inside, reasons) else None, reasons),
+    }
+    return _told(fields, metrics, absent, "gpu.")
 
 
 def _counters(samples: Sequence[Sample]) -> dict[str, int] | None:
@@ -202,38 +176,41 @@ def summarise(
     foreign = None if busy_seconds is None else busy_seconds - engine_seconds - monitor_seconds
     all_cores_seconds = window.seconds * len(metrics.cores)
     frequencies = _frequencies(inside, metrics.cores, engine_cores)
+    busy_threads = sorted(_values(_within(samples, measured), "engine_busy_threads"))
+    busy, stolen, free = "machine_busy_seconds", "machine_stolen_seconds", "memory_available_bytes"
+    clock, temperature, energy = "cpu_frequency_mhz_per_core", "cpu_temperature_celsius", "package_energy_joules"
+    peak = None if "engine_rss_bytes" in metrics.absent else max([*rss, usage.peak_rss_bytes])
     absent: dict[str, str] = {}
-    summary: dict[str, Any] = {
-        "samples": len(inside),
-        "missed_samples": metrics.missed,
-        "longest_gap_ms": _longest_gap_ms(samples, window),
-        "stopped_ms": _stopped(inside) if inside else None,
-        "cores_beyond_given": _union(inside, "cores_beyond_given") if inside else None,
-        "priorities_raised": _union(inside, "priorities_raised") if inside else None,
-        "interval_ms": metrics.interval_ms,
-        "duration_ms": round(window.seconds * 1e3, 3),
+    gpu = _gpu(metrics, inside, window, absent)
+    fields: Fields = {
+        "samples": (len(inside), None),
+        "missed_samples": (metrics.missed, None),
+        "longest_gap_ms": (_longest_gap_ms(samples, window), busy),
+        "stopped_ms": (_stopped(inside) if inside else None, busy),
+        "cores_beyond_given": (_union(inside, "cores_beyond_given") if inside else None, busy),
+        "priorities_raised": (_union(inside, "priorities_raised") if inside else None, busy),
+        "interval_ms": (metrics.interval_ms, None),
+        "duration_ms": (round(window.seconds * 1e3, 3), None),
         # The kernel's high-water mark misses no peak between samples, but knows of each process alone.
-        "engine_peak_rss_bytes": None if "engine_rss_bytes" in metrics.absent else max([*rss, usage.peak_rss_bytes]),
-        "engine_mean_rss_bytes": round(sum(rss) / len(rss)) if rss else None,
-        "engine_cpu_percent_mean": _percent(engine_seconds, window.seconds),
-        "engine_threads_max": max(_values(inside, "engine_threads"), default=None),
-        "engine_busy_threads": _median_high(_values(_within(samples, measured), "engine_busy_threads")),
-        "machine_cpu_percent_mean": _percent(busy_seconds, all_cores_seconds),
-        "foreign_cpu_percent_mean": _percent(foreign, window.seconds),
-        "stolen_cpu_percent_mean": _percent(increase(samples, "machine_stolen_seconds", window), all_cores_seconds),
-        "memory_available_min_bytes": min(_values(inside, "memory_available_bytes"), default=None),
-        "cpu_frequency_mhz_mean": _mean(frequencies),
-        "cpu_frequency_mhz_min": min(frequencies, default=None),
-        "cpu_temperature_celsius_max": max(_values(inside, "cpu_temperature_celsius"), default=None),
-        "package_energy_joules": _joules(samples, "package_energy_joules", window),
-        "counters": _counters(samples),
-        "gpu": _gpu(metrics, inside, window, absent),
-        "measured": energy_of(metrics, measured) if measured is not None else None,
-        "absent": absent,
+        "engine_peak_rss_bytes": (peak, "engine_rss_bytes"),
+        "engine_mean_rss_bytes": (round(sum(rss) / len(rss)) if rss else None, "engine_rss_bytes"),
+        "engine_cpu_percent_mean": (_percent(engine_seconds, window.seconds), None),
+        "engine_threads_max": (max(_values(inside, "engine_threads"), default=None), "engine_threads"),
+        # The higher one of two in the middle.
+        "engine_busy_threads": (busy_threads[len(busy_threads) // 2] if busy_threads else None, "engine_busy_threads"),
+        "machine_cpu_percent_mean": (_percent(busy_seconds, all_cores_seconds), busy),
+        "foreign_cpu_percent_mean": (_percent(foreign, window.seconds), busy),
+        "stolen_cpu_percent_mean": (_percent(increase(samples, stolen, window), all_cores_seconds), stolen),
+        "memory_available_min_bytes": (min(_values(inside, free), default=None), free),
+        "cpu_frequency_mhz_mean": (_mean(frequencies), clock),
+        "cpu_frequency_mhz_min": (min(frequencies, default=None), clock),
+        "cpu_temperature_celsius_max": (max(_values(inside, temperature), default=None), temperature),
+        "package_energy_joules": (_joules(samples, energy, window), energy),
+        "counters": (_counters(samples), "instructions"),
+        "gpu": (gpu, "gpu_utilization_percent"),
+        "measured": (energy_of(metrics, measured) if measured is not None else None, None),
     }
-    for name, source in SOURCES.items():
-        if summary[name] is None:
-            absent[name] = _reason(metrics, source)
+    summary = _told(fields, metrics, absent)
     if measured is None:
         absent["measured"] = "no measured iteration was finished"
-    return summary
+    return {**summary, "absent": absent}

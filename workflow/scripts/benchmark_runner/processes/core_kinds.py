@@ -12,10 +12,6 @@ HYBRID: Final = {"cpu_core": "performance", "cpu_atom": "efficiency", "cpu_lowpo
 ALIKE: Final = 0.9
 
 
-def _speed(path: Path) -> int:
-    return int(path.read_text()) if path.is_file() else 0
-
-
 def _core_list(text: str) -> set[int]:
     """Cores of a list as the kernel writes it: 0-3,8."""
     ends = [part.partition("-") for part in text.strip().split(",") if part.strip()]
@@ -29,16 +25,14 @@ def read_kinds(devices: Path = Path("/sys/devices")) -> dict[str, list[int]]:
     clocks, where one is a tenth or more below another.
     """
     allowed = sorted(os.sched_getaffinity(0))
-    hybrid = {
-        kind: _core_list((devices / name / "cpus").read_text())
-        for name, kind in HYBRID.items()
-        if (devices / name / "cpus").is_file()
-    }
+    lists = {kind: devices / name / "cpus" for name, kind in HYBRID.items()}
+    hybrid = {kind: _core_list(path.read_text()) for kind, path in lists.items() if path.is_file()}
     kinds = {kind: [core for core in allowed if core in cores] for kind, cores in hybrid.items()}
     if len(found := {kind: members for kind, members in kinds.items() if members}) > 1:
         return found
     for file, words in (("cpu_capacity", "capacity {}"), ("cpufreq/cpuinfo_max_freq", "up to {} kHz")):
-        speeds = {core: _speed(devices / "system/cpu" / f"cpu{core}" / file) for core in allowed}
+        paths = {core: devices / "system/cpu" / f"cpu{core}" / file for core in allowed}
+        speeds = {core: int(path.read_text()) if path.is_file() else 0 for core, path in paths.items()}
         by_kind: dict[int, list[int]] = {}
         for core, speed in sorted(speeds.items(), key=lambda entry: (-entry[1], entry[0])):
             kind = next((known for known in by_kind if speed >= ALIKE * known), speed)

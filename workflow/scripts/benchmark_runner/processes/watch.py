@@ -54,10 +54,6 @@ def heeded(number: signal.Signals) -> bool:
     return signal.getsignal(number) is not signal.SIG_IGN
 
 
-def _no_action(_number: int, _frame: object) -> None:
-    """Handler that keeps a signal from ending the process; the wakeup descriptor tells which one came."""
-
-
 def readable(descriptors: Iterable[int], seconds: float | None = None) -> list[int]:
     """Those that are readable, or whose other end is gone; empty when the time is up. None waits without end.
 
@@ -80,7 +76,8 @@ class Watch:
         os.set_blocking(wakeup_writer, False)
         signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
         taken = (CALLER_DIED, *filter(heeded, SIGNALS))
-        self._before = {number: signal.signal(number, _no_action) for number in taken}
+        # A handler keeps a signal from ending the process; the wakeup descriptor tells which one came.
+        self._before = {number: signal.signal(number, lambda _number, _frame: None) for number in taken}
         self._held_up_seconds = 0.0
         self._look: Callable[[], set[str]] | None = None
         self.add(self._wakeup, _SIGNAL_KEY)

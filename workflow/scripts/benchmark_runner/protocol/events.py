@@ -209,10 +209,9 @@ class _Reader:
             return
         if kind == "hello":
             self._take_hello(event, line)
-            return
-        if self.hello is None:
+        elif self.hello is None:
             raise BrokenEventsError(f"{kind} before hello")
-        if kind == "load_start":
+        elif kind == "load_start":
             self._take_load_start(event)
         elif kind == "load_end":
             self._take_load_end(event, line)

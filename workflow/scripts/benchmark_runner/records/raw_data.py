@@ -12,7 +12,7 @@ import mmap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import simdjson
 
@@ -130,23 +130,19 @@ def read_record(path: Path, parser: simdjson.Parser) -> RawRecord:
         raise BenchmarkError(f"{error}; {REMEDY}") from None
 
 
-def _write(file: IO[bytes], records: Iterable[RawRecord], describe: Callable[[list[Head]], Mapping[str, Any]]) -> int:
-    heads: list[Head] = []
-    file.write(FIRST_LINE)
-    for record in records:
-        separator = b"," if heads else b""
-        file.write(separator + b"\n" + _text(record.head)[:-1] + HEAD_ENDS + b"\n")
-        file.write(record.iterations)
-        file.write(b"}")
-        heads.append(record.head)
-    file.write(b"\n" + LAST_LINE + _text(describe(heads))[1:] + b"\n")
-    return len(heads)
-
-
 def write_raw(path: Path, records: Iterable[RawRecord], describe: Callable[[list[Head]], Mapping[str, Any]]) -> int:
     """Write the launches as they come, and what describe says of their heads; atomically. Number of launches."""
+    heads: list[Head] = []
     with written_whole(path) as partial, partial.open("xb") as file:
-        return _write(file, records, describe)
+        file.write(FIRST_LINE)
+        for record in records:
+            separator = b"," if heads else b""
+            file.write(separator + b"\n" + _text(record.head)[:-1] + HEAD_ENDS + b"\n")
+            file.write(record.iterations)
+            file.write(b"}")
+            heads.append(record.head)
+        file.write(b"\n" + LAST_LINE + _text(describe(heads))[1:] + b"\n")
+    return len(heads)
 
 
 def _broken(path: Path, what: str) -> BenchmarkError:

@@ -76,12 +76,9 @@ def record_head(record: Path) -> RecordHead | None:
     found = RecordHead(int(attempt[1]), status[1].decode())
     # A sound record that somebody wrote anew may end otherwise; one of an unavailable engine is short.
     doubtful = not ends.whole or found.status == Status.UNAVAILABLE
-    return None if doubtful and not _is_json(record) else found
-
-
-def _is_json(record: Path) -> bool:
-    try:
-        read_json(record)
-    except BenchmarkError:
-        return False
-    return True
+    if doubtful:
+        try:
+            read_json(record)
+        except BenchmarkError:
+            return None
+    return found

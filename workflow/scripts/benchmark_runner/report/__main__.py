@@ -32,6 +32,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--comprehensive", type=Path, help="configuration that a quick look points to")
     options = parser.parse_args(argv)
     documents: dict[str, Any] = {name: read_json(getattr(options, name)) for name in DOCUMENTS}
+    named = options.comprehensive
     inputs = ReportInputs(
         **documents,
         iterations=read_measured(options.iterations, CHART_COLUMNS),
@@ -39,14 +40,10 @@ def main(argv: Sequence[str]) -> int:
         raw=tuple(read_heads(path) for path in options.raw),
         plots={path.stem: path.read_bytes() for path in options.plots},
         reproduction=options.reproduction.read_text(encoding="utf-8"),
-        comprehensive=_resolved(options.comprehensive),
+        comprehensive=None if named is None else resolve(yaml.safe_load(named.read_text(encoding="utf-8")), [named]),
     )
     write_text_atomic(options.out, render(inputs))
     return os.EX_OK
-
-
-def _resolved(path: Path | None) -> dict[str, Any] | None:
-    return None if path is None else resolve(yaml.safe_load(path.read_text(encoding="utf-8")), [path])
 
 
 if __name__ == "__main__":

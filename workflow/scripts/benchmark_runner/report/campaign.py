@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, bytes_text, milliseconds, plural
@@ -74,17 +74,17 @@ def launches(inputs: ReportInputs) -> Table:
             TableCell(record["status"], tone="sure" if record["status"] == "ok" else "bad"),
             TableCell(str(record["started_at"])[:19].replace("T", " ")),
             TableCell(milliseconds(record["timing"]["total_ms"]), value=record["timing"]["total_ms"]),
-            TableCell(_remarks(record)),
+            TableCell("; ".join(_remarks(record)) or ABSENT),
         ]
         for record in inputs.records
     ]
     return Table("All launches of this campaign", columns, rows, sortable=True, empty="No launch has ended yet.")
 
 
-def _remarks(record: Document) -> str:
-    told = [str(record["reason"])] if record["reason"] else []
-    told += [f"{warning['kind'].replace('_', ' ')}: {warning['message']}" for warning in record["warnings"]]
-    return "; ".join(told) or ABSENT
+def _remarks(record: Document) -> Iterator[str]:
+    if record["reason"]:
+        yield str(record["reason"])
+    yield from (f"{warning['kind'].replace('_', ' ')}: {warning['message']}" for warning in record["warnings"])
 
 
 def not_part(inputs: ReportInputs) -> Table:

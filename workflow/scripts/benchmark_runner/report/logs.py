@@ -180,25 +180,17 @@ def system_metrics_log(metrics: Iterable[tuple[Mapping[str, Any], Path]]) -> Ite
 
 
 def _values(sample: Mapping[str, Any]) -> str:
-    parts = []
-    for name, value in sample.items():
-        if name in ("event", "time_ns"):
-            continue
-        unit = next((unit for ending, unit in UNITS.items() if name.endswith(ending)), None)
-        parts.append(f"{name}={_value(value)}" + (f" {unit}" if unit else ""))
-    return " ".join(parts)
+    units = {name: next((f" {unit}" for ending, unit in UNITS.items() if name.endswith(ending)), "") for name in sample}
+    told = sample.keys() - {"event", "time_ns"}
+    return " ".join(f"{name}={_value(value)}{units[name]}" for name, value in sample.items() if name in told)
 
 
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(map(_value, value)) or "none"
     if isinstance(value, dict):
-        return ",".join(f"{_word(key)}:{_value(item)}" for key, item in value.items()) or "none"
-    return _word(str(value))
-
-
-def _word(text: str) -> str:
-    return text.replace(" ", "_")
+        return ",".join(f"{_value(key)}:{_value(item)}" for key, item in value.items()) or "none"
+    return str(value).replace(" ", "_")
 
 
 def _moment(record: Mapping[str, Any], time_ns: int | None) -> str:
