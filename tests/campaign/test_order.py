@@ -72,13 +72,13 @@ def test_within_a_workload_each_engine_follows_each_and_itself_about_equally_oft
 def test_each_engine_has_each_place_of_the_row_about_equally_often(engines, workloads, blocks):
     for seed in range(3):
         found = places(order(engines, workloads, blocks, seed), engines, workloads)
-        assert all(astray(counts, engines, blocks / engines) <= MOST_ASTRAY + 0.5 for counts in found)
+        assert all(astray(counts, engines, blocks / engines) <= MOST_ASTRAY + 1 for counts in found)
 
 
-def test_an_engine_follows_itself_from_one_row_to_the_next():
+def test_a_row_begins_with_the_engine_that_ended_the_row_before():
     launches = order(5, 2, 20)
     itself = sum(a == b for (_, _, a), (_, _, b) in pairwise(launches))
-    assert 30 <= itself <= 39
+    assert itself == 39
 
 
 def test_rows_are_random_and_the_seed_decides():

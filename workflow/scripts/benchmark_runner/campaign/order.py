@@ -3,8 +3,8 @@
 Engines are compared within a workload, so in each block the engines of one workload run in a row and a pair is minutes
 apart, not a block. What an engine leaves behind (a hot chip, a lowered clock) slows whoever comes next: within each
 workload, every engine follows every engine about equally often. Itself it can follow only from one row to the next, so
-a row mostly begins with the engine that ended the one before. Serially balanced sequences: Finney & Outhwaite 1956,
-Biometrika 43, 76-84; constrained randomisation: Bailey & Rowley 1987, Biometrika 74, 757-768.
+a row begins with the engine that ended the one before. Serially balanced sequences: Finney & Outhwaite 1956,
+Proc. R. Soc. B 145, 493-507; restricted randomisation: Bailey 1987, J. Am. Stat. Assoc. 82, 712-719.
 """
 
 from __future__ import annotations
@@ -73,16 +73,16 @@ class _Counts:
             before = engine
 
 
-def _walk(drawn: Row, begin: list[int], following: list[list[int]], placing: list[list[int]], ending: list[int]) -> Row:
-    """A row that goes on with the cheapest engine at each place; among equal ones the first that was drawn."""
-    left = list(drawn)
+def _walk(drawn: Row, following: list[list[int]], placing: list[list[int]], ending: list[int]) -> Row:
+    """A row that begins as drawn, ends with the cheapest engine and goes on with the cheapest at each place between;
+    among equal ones with the first that was drawn."""
+    row, left = drawn[:1], drawn[1:]
 
     def take(costs: Sequence[int], place: int) -> int:
         cheapest = min(left, key=lambda engine: costs[engine] + placing[place][engine])
         left.remove(cheapest)
         return cheapest
 
-    row = [take(begin, 0)]
     last = [take(ending, len(left))] if left else []
     while left:
         row.append(take(following[row[-1]], len(row)))
@@ -100,18 +100,20 @@ def _next_row(
 ) -> tuple[Row, int]:
     """Row of the engines in a workload, and which of the coming workloads has the turn behind it."""
     following, placing = counts.following(workload), counts.placing(workload)
-    begin = [0] * counts.engines if before is None else following[before]
     ends = {then: counts.ending(then, turn) for then in coming}
 
     def cost(row: Row, ending: list[int]) -> int:
         places = sum(placing[place][engine] for place, engine in enumerate(row))
         pairs = sum(following[one][other] for one, other in pairwise(row))
-        return begin[row[0]] + places + pairs + ending[row[-1]]
+        return places + pairs + ending[row[-1]]
 
     found = []
     for _ in range(DRAWS):
         then, drawn = rng.choice(coming), rng.sample(engines, len(engines))
-        for row in (drawn, _walk(drawn, begin, following, placing, ends[then])):
+        if before in drawn:
+            drawn.remove(before)
+            drawn.insert(0, before)
+        for row in (drawn, _walk(drawn, following, placing, ends[then])):
             found.append((cost(row, ends[then]), row, then))
     _, row, then = min(found, key=lambda candidate: candidate[0])
     return row, then
