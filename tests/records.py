@@ -257,10 +257,9 @@ def run_analysis(folder: Path, engines: Sequence[ScriptedEngine], plan: Mapping[
     raw_files = [str(folder / "raw_data" / f"{engine.name}.json") for engine in engines]
     fidelity_files = [str(folder / "fidelity" / f"{engine.name}.json") for engine in engines]
     for engine, raw_file, fidelity_file in zip(engines, raw_files, fidelity_files, strict=True):
-        slots = [slot for slot in plan["order"] if slot["engine"] == engine.name]
-        records = [str(path) for path in (record_path_of(folder, slot) for slot in slots) if path.is_file()]
+        launches = str(folder / "launches" / engine.name)
         inputs = ["--plan", plan_file, "--engine", engine.name, "--fidelity", fidelity_file]
-        assert collect.main([*inputs, "--out", raw_file, "--records", *records]) == 0
+        assert collect.main([*inputs, "--out", raw_file, "--launches", launches]) == 0
     analysis = folder / "analysis"
     iterations_file = str(analysis / "iterations.parquet")
     statistics_file = str(analysis / "statistical_summary.json")

@@ -117,7 +117,18 @@ def stages(folder: Path, records: dict[str, list[Path]]) -> Iterator[tuple[str, 
     raw = [folder / "raw_data" / f"{name}.json" for name in records]
     fidelity = [folder / "fidelity" / f"{name}.json" for name in records]
     collecting = [
-        ["--plan", plan, "--engine", name, "--fidelity", checked, "--out", out, "--records", *records[name]]
+        [
+            "--plan",
+            plan,
+            "--engine",
+            name,
+            "--fidelity",
+            checked,
+            "--out",
+            out,
+            "--launches",
+            folder / "launches" / name,
+        ]
         for name, out, checked in zip(records, raw, fidelity, strict=True)
     ]
     yield "collect", run("records.collect", *collecting)

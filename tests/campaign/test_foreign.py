@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmark_runner.campaign.campaign import load_campaign
-from benchmark_runner.campaign.foreign import read_foreign, require_consistent, require_plain
+from benchmark_runner.campaign.foreign import read_foreign, require_configuration, require_consistent, require_plain
 from benchmark_runner.campaign.parts import part_files
 from benchmark_runner.campaign.recorded import load_given, load_recorded
 from benchmark_runner.errors import BenchmarkError
@@ -118,6 +118,17 @@ def test_a_folder_is_refused_before_its_plan_is_believed(tmp_path, plan):
         (folder / name).write_text(json.dumps(content))
     with pytest.raises(BenchmarkError, match="engines"):
         load_recorded(folder, {})
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong"), [("workloads", 3), ("workloads", [{"name": "w"}]), ("analysis", []), ("system", {"threads": {}})]
+)
+def test_a_plan_whose_configuration_is_none_is_named(tmp_path, plan, key, wrong):
+    file = tmp_path / "plan.json"
+    require_configuration(plan["config"], file)
+    with pytest.raises(BenchmarkError, match=f"{file}: config.{key}") as refused:
+        require_configuration(plan["config"] | {key: wrong}, file)
+    assert "\n" not in str(refused.value)
 
 
 def test_what_an_analysis_before_left_is_looked_at_before_any_stage_reads_it(plan):

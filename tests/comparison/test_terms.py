@@ -51,7 +51,9 @@ def test_the_folder_is_named_by_the_path_before(against, name):
 
 def test_the_terms_are_written_as_they_are(tmp_path):
     content = terms(CONFIG, "old", RECORDS)
-    assert main(["--content", json.dumps(content), "--out", str(tmp_path / "terms.json")]) == 0
+    given = tmp_path / "given.json"
+    given.write_text(json.dumps(content))
+    assert main(["--content", str(given), "--out", str(tmp_path / "terms.json")]) == 0
     assert json.loads((tmp_path / "terms.json").read_text()) == content
 
 

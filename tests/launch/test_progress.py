@@ -5,7 +5,14 @@ import os
 
 import pytest
 
-from benchmark_runner.launch.progress import Finished, finished_launches, in_words, progress_line, seconds_left
+from benchmark_runner.launch.progress import (
+    Finished,
+    finished_launches,
+    in_words,
+    progress_line,
+    read_owed,
+    seconds_left,
+)
 
 
 def order(*cells: tuple[str, str]):
@@ -52,6 +59,24 @@ def test_finished_launches_are_told_by_their_files_times_alone(tmp_path):
     spec.touch()
     os.utime(spec, (0, 1000))
     assert finished_launches(planned) == {1: Finished(1000, 1010), 2: Finished(None, 1010)}
+
+
+def test_a_launch_that_is_measured_again_counts_once_it_has_its_new_record(tmp_path):
+    planned = order(("a", "x"), ("b", "x"), ("b", "x"))
+    for entry in planned:
+        folder = tmp_path / entry["folder"]
+        folder.mkdir()
+        entry["folder"] = str(folder)
+        (folder / "record.json").touch()
+        os.utime(folder / "record.json", (0, 1000))
+    call = tmp_path / "call.json"
+    call.write_text('{"owed": [2, 3]}')
+    os.utime(call, (0, 2000))
+    os.utime(tmp_path / "b-x-2" / "record.json", (0, 2010))
+    finished = finished_launches(planned, read_owed(call))
+    assert sorted(finished) == [1, 2]
+    line = progress_line(record(), planned, finished)
+    assert line.startswith("[2/3]") and "all launches are done" not in line
 
 
 def record(**changes):

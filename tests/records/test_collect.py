@@ -125,10 +125,10 @@ def test_launches_beyond_the_number_that_the_plan_has_now_are_listed(tmp_path: P
     assert found == [{"workload": "latency_test", "identity": identity, "launches": 2}]
 
 
-def _arguments(folder: Path, records: list[Path]) -> list[str]:
+def _arguments(folder: Path) -> list[str]:
     files = {"plan": "plan.json", "fidelity": "fidelity/alpha.json", "out": "raw_data/alpha.json"}
     options = [word for name, file in files.items() for word in (f"--{name}", str(folder / file))]
-    return ["--engine", "alpha", *options, "--records", *map(str, records)]
+    return ["--engine", "alpha", *options, "--launches", str(folder / "launches" / "alpha")]
 
 
 def test_an_engine_s_folder_stands_for_its_whole_records_of_the_plan(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_an_engine_s_folder_stands_for_its_whole_records_of_the_plan(tmp_path: P
     cut, gone = (record_path_of(tmp_path, record) for record in raw["alpha"]["launches"][1:3])
     cut.write_bytes(cut.read_bytes()[:-40])
     gone.unlink()
-    assert collect.main([*_arguments(tmp_path, [])[:-1], "--launches", str(tmp_path / "launches" / "alpha")]) == 0
+    assert collect.main(_arguments(tmp_path)) == 0
     collected = json.loads((tmp_path / "raw_data" / "alpha.json").read_text(encoding="utf-8"))["launches"]
     assert [launch["block"] for launch in collected] == [1, 4]
 
@@ -146,20 +146,18 @@ def test_a_record_that_breaks_the_schema_is_refused_with_its_key_and_no_file_is_
     raw, plan = make_raw_data([ENGINE], launches=2)
     raw["alpha"]["launches"][1]["iterations"][0]["start_ns"] = "soon"
     write_inputs(tmp_path, [ENGINE], raw, plan)
-    paths = [record_path_of(tmp_path, record) for record in raw["alpha"]["launches"]]
     with pytest.raises(BenchmarkError, match=r"record\.json: iterations\.0\.start_ns"):
-        collect.main(_arguments(tmp_path, paths))
+        collect.main(_arguments(tmp_path))
     assert list((tmp_path / "raw_data").iterdir()) == []
 
 
 def test_the_command_writes_the_file_and_lists_other_identities(tmp_path: Path) -> None:
     raw, plan = make_raw_data([ENGINE], launches=2)
     write_inputs(tmp_path, [ENGINE], raw, plan)
-    paths = [record_path_of(tmp_path, record) for record in raw["alpha"]["launches"]]
     stranger = tmp_path / "launches" / "alpha" / "latency_test.aaaaaaaaaaaa" / "1" / "record.json"
     stranger.parent.mkdir(parents=True)
     stranger.write_text("{}")
-    assert collect.main(_arguments(tmp_path, paths)) == 0
+    assert collect.main(_arguments(tmp_path)) == 0
     written = json.loads((tmp_path / "raw_data" / "alpha.json").read_text())
     assert len(written["launches"]) == 2
     assert written["fidelity"]["result"] == "pass"

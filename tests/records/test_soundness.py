@@ -123,7 +123,7 @@ def test_records_without_checksum_are_read_and_said_to_be_that(tmp_path: Path, c
     for path, record in zip(paths[:2], raw["a"]["launches"], strict=False):
         write_record(path, record)
     out = tmp_path / "a.json"
-    arguments = ["--plan", tmp_path / "plan.json", "--engine", "a", "--out", out, "--records", *paths]
+    arguments = ["--plan", tmp_path / "plan.json", "--engine", "a", "--out", out, "--launches", tmp_path / "launches/a"]
     assert collect.main(list(map(str, arguments))) == 0
     assert capsys.readouterr().out == "a: 3 launches collected, 1 of them without checksum\n"
     assert json.loads(out.read_text(encoding="utf-8"))["without_checksum"] == 1

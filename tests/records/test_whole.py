@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
 
 from benchmark_runner.jsonio import write_json
-from benchmark_runner.records.whole import is_cut
+from benchmark_runner.records.checksum import write_record
+from benchmark_runner.records.whole import damaged_records, is_cut
 
 
 @pytest.mark.parametrize(
@@ -39,3 +41,35 @@ def test_what_is_not_there_is_not_cut_and_what_is_no_file_is(tmp_path):
     assert is_cut(tmp_path / "folder.json") and is_cut(tmp_path / "pipe.json")
     write_json(tmp_path / "file.json", {"a": 1})
     assert not is_cut(tmp_path / "file.json" / "below.json")
+
+
+def test_a_record_that_is_broken_between_its_ends_is_damaged_and_one_that_was_edited_or_laid_out_anew_is_not(tmp_path):
+    memory, record = tmp_path / "memory.json", tmp_path / "record.json"
+    content = {"attempt": 1, "status": "ok", "iterations": [{"token_ns": list(range(2000))}], "timing": {}}
+    write_record(record, content)
+    sound = record.read_bytes()
+    missing = str(tmp_path / "none" / "record.json")
+    assert damaged_records([str(record), missing], memory) == frozenset()
+    breaks = {b" 900,": b" 9\x000,", b" 901,": b" 901 ", b"timing": b"tim\xffng", b"[0, 1": b"(0, 1"}
+    for old, new in breaks.items():
+        record.write_bytes(sound.replace(old, new))
+        assert damaged_records([str(record)], memory) == {str(record)}, new
+    record.write_bytes(sound.replace(b" 900,", b" 800,"))  # edited: whoever collects it says so
+    assert damaged_records([str(record)], memory) == frozenset()
+    record.write_text(json.dumps(json.loads(sound), indent=1) + "\n")
+    assert damaged_records([str(record)], memory) == frozenset()
+    record.write_bytes(sound)
+    assert damaged_records([str(record)], memory) == frozenset()
+
+
+def test_a_record_is_read_again_only_where_it_changed(tmp_path, monkeypatch):
+    memory, record = tmp_path / "memory.json", tmp_path / "record.json"
+    write_record(record, {"attempt": 1, "status": "ok"})
+    damaged_records([str(record)], memory)
+    asked = []
+    monkeypatch.setattr("benchmark_runner.records.whole.is_damaged", asked.append)
+    damaged_records([str(record)], memory)
+    assert asked == []
+    record.write_bytes(record.read_bytes().replace(b"ok", b"no"))
+    damaged_records([str(record)], memory)
+    assert asked == [record]

@@ -18,6 +18,9 @@ def test_what_was_cut_moved_or_deleted_is_owed_by_the_targets_that_show_it_and_h
     campaign = finished.copy_to(tmp_path / "copy")
     record = next((campaign.out / "launches" / "slow").glob("latency_test.*/3/record.json"))
     cut(record)
+    damaged = next((campaign.out / "launches" / "slow").glob("throughput_test.*/4/record.json"))
+    text = damaged.read_bytes()
+    damaged.write_bytes(text[: len(text) // 2] + bytes(512) + text[len(text) // 2 + 512 :])
     shutil.move(next((campaign.out / "launches" / "fast").glob("throughput_test.*/2")), tmp_path / "away")
     for name in ("analysis/iterations.parquet", "plots/memory_usage.png", "fidelity/fast.json", "logs/benchmark.log"):
         cut(campaign.out / name)
@@ -25,8 +28,8 @@ def test_what_was_cut_moved_or_deleted_is_owed_by_the_targets_that_show_it_and_h
         (campaign.out / name).unlink()
 
     owed = campaign.owed("launches")
-    assert owed["run_launch"] == 2 and "write_logs" not in owed and "check_fidelity" not in owed
-    assert campaign.owed("plots")["run_launch"] == 2
+    assert owed["run_launch"] == 3 and "write_logs" not in owed and "check_fidelity" not in owed
+    assert campaign.owed("plots")["run_launch"] == 3
     assert "write_logs" not in campaign.owed("report")
     assert record.stat().st_size > 0  # a dry run moves nothing
 
@@ -34,6 +37,7 @@ def test_what_was_cut_moved_or_deleted_is_owed_by_the_targets_that_show_it_and_h
     assert healed.status == 0, healed.words
     assert "record.json.broken" in healed.words
     assert (record.parent / "record.json.broken").is_file()
+    assert (damaged.parent / "record.json.broken").is_file()
     assert len(list(campaign.out.glob("launches/*/*/*/record.json"))) == 30
     for name in ("environment.json", "comparison_table.md", "reproduction.md", "plan.json", "report.html"):
         assert (campaign.out / name).is_file()

@@ -94,7 +94,7 @@ NOTHING = "(?!)"  # as a wildcard constraint: matches no file
 # Priority of what should run before the first launch.
 ABOVE_LAUNCHES = len(CAMPAIGN.launches) + 2
 ANSWER = f"python -m benchmark_runner.summary.answer --output-dir {shlex.quote(OUT)}"
-HELD = []
+HELD, FREEZES = [], [FROZEN]
 
 
 onstart:
@@ -104,7 +104,7 @@ onstart:
         CAMPAIGN.require_owed()
     except BenchmarkError as error:
         raise WorkflowError(str(error)) from None
-    for content in FROZEN, *CAMPAIGN.options():
+    for content in *FREEZES, CAMPAIGN.owed(), *CAMPAIGN.options():
         freeze(content)
     # Else Snakemake 9.27 looks at all open jobs once a second for each that has ended, beside the engine measured.
     workflow.scheduler.job_rate_limiter = None

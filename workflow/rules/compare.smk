@@ -8,8 +8,6 @@ OUTPUTS
     <output_dir>/comparison/<against>/comparison.json, <output_dir>/comparison/<against>/comparison.md
 """
 
-import json
-
 from snakemake.io import temp
 
 from benchmark_runner.campaign.recorded import load_before
@@ -30,6 +28,7 @@ else:
         EARLIER,
         [record for engine in BEFORE.engines for record in BEFORE.records(engine)],
     )
+    FREEZES.append(TERMS)
     BEFORE_RAW = [
         f"{COMPARED}/before/raw_data/{engine}.json" for engine in BEFORE.engines
     ]
@@ -56,7 +55,7 @@ else:
             "../../envs/workflow.yaml"
         params:
             # The name holds the hash of the content, as in write_part.
-            content=lambda wildcards, output: json.dumps(TERMS),
+            content=lambda wildcards, output: str(frozen_file(TERMS)),
         shell:
             "python -m benchmark_runner.comparison.terms"
             " --content {params.content:q}"

@@ -48,6 +48,7 @@ rule run_launch:
         identity=lambda wildcards: CAMPAIGN.owed_launches[wildcards.launch].identity,
         block=lambda wildcards: CAMPAIGN.owed_launches[wildcards.launch].block,
         attempt=lambda wildcards: CAMPAIGN.attempt(wildcards.launch),
+        owed=str(frozen_file(CAMPAIGN.owed())),
     shell:
         "exec python -m benchmark_runner.launch"
         " --plan {input.plan:q}"
@@ -58,5 +59,6 @@ rule run_launch:
         " --identity {params.identity:q}"
         " --block {params.block:q}"
         " --attempt {params.attempt:q}"
+        " --owed {params.owed:q}"
         " --out-dir {params.folder:q}"
         " --log {log:q}"

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Final
 
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.records.whole import record_head
+from benchmark_runner.records.whole import is_damaged, record_head
 from benchmark_runner.status import Status
 
 _REFUSED: Final = 3
 """Exit status of an adapter that refuses what the spec asks for (docs/protocol.md)."""
 
 
-def set_aside(record: Path) -> Path | None:
-    """Give a broken record another name, which is returned; None where there is no record or a whole one."""
-    if record_head(record) is not None or not os.path.lexists(record):
+def set_aside(record: Path, *, damaged: bool = False) -> Path | None:
+    """Give a broken record another name, which is returned; None where there is no record or a whole one.
+
+    damaged is what was seen of it earlier; meanwhile another campaign may have measured the launch.
+    """
+    if not os.path.lexists(record) or (record_head(record) is not None and not (damaged and is_damaged(record))):
         return None
     names = (record.with_name(f"{record.name}.broken{f'-{n}' if n else ''}") for n in itertools.count())
     aside = next(name for name in names if not os.path.lexists(name))

@@ -36,6 +36,8 @@ from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.record import MEASURE_VERSION
 from benchmark_runner.model.manifest import HASHES
 from benchmark_runner.model.texts import DEFAULT_PROMPTS
+from benchmark_runner.records.whole import damaged_records
+from benchmark_runner.remembered import FOLDER
 
 _UNMEASURED_SYSTEM_KEYS = ("launch_timeout_seconds", "load_timeout_seconds", "iteration_timeout_seconds", "strict")
 """Keys of `system` that decide how long the runner waits and whether it begins, not what a launch measured."""
@@ -170,8 +172,14 @@ class Campaign:
         return {
             launch.key: launch
             for launch in self.launches
-            if is_owed(Path(launch.record), engine_is_back=self._is_back[launch.engine])
+            if launch.record in self.damaged
+            or is_owed(Path(launch.record), engine_is_back=self._is_back[launch.engine])
         }
+
+    @cached_property
+    def damaged(self) -> frozenset[str]:
+        """Records that are there to both ends and broken in between."""
+        return damaged_records((launch.record for launch in self.launches), FOLDER / "records.json")
 
     @cached_property
     def _is_back(self) -> dict[str, bool]:
@@ -201,16 +209,23 @@ class Campaign:
     def require_owed(self) -> None:
         """Raise BenchmarkError where another Snakemake has meanwhile measured a launch that was owed."""
         for launch in self.owed_launches.values():
-            if not is_owed(Path(launch.record), engine_is_back=self._is_back[launch.engine]):
+            back = self._is_back[launch.engine]
+            if launch.record not in self.damaged and not is_owed(Path(launch.record), engine_is_back=back):
                 raise BenchmarkError(
                     f"another Snakemake has measured {launch.record} while this one planned; run the same command "
                     "again, which measures what is owed now"
                 )
 
+    def owed(self) -> dict[str, Any]:
+        """Positions of the launches that are to be run, for those that tell how far the campaign is."""
+        return {"owed": [launch.position for launch in self.owed_launches.values()]}
+
     def set_aside(self) -> list[str]:
         """Keep broken records of the campaign under another name; a line for each. Their launches are owed."""
-        kept = ((launch.record, set_aside(Path(launch.record))) for launch in self.launches)
-        return [f"note: {record} is no whole record; it is kept as {aside}" for record, aside in kept if aside]
+        records = [launch.record for launch in self.launches]
+        kept = ((record, set_aside(Path(record), damaged=record in self.damaged)) for record in records)
+        words = "is no whole record, so its launch is measured again; it is kept as"
+        return [f"note: {record} {words} {aside}" for record, aside in kept if aside]
 
     def options(self) -> list[dict[str, Any]]:
         """Options of each engine."""

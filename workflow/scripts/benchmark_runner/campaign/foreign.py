@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.configuration.resolve import with_defaults
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import refuse_constant
 from benchmark_runner.namedfile import read_named_bytes
-from benchmark_runner.schemas import first_violation
+from benchmark_runner.schemas import first_violation, schema
 from benchmark_runner.terminal import printable
 
 LARGEST_BYTES: Final = 256 * 1024 * 1024
@@ -71,6 +72,12 @@ def _is_place(row: Any, engines: set[str], workloads: set[str]) -> bool:
         and all(type(row.get(key)) is int and 0 < row[key] <= _MOST_LAUNCHES for key in ("position", "block"))
         and _IDENTITY.fullmatch(row["identity"]) is not None
     )
+
+
+def require_configuration(config: Mapping[str, Any], path: Path) -> None:
+    """Raise BenchmarkError that names key and file where the configuration in a plan is none."""
+    if (wrong := first_violation("config", with_defaults(config, schema("config")))) is not None:
+        raise BenchmarkError(f"{path}: config.{printable(wrong):.400}; {_REMEDY}")
 
 
 def require_consistent(plan: Mapping[str, Any], path: Path) -> None:

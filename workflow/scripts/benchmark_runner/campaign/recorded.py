@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from benchmark_runner.campaign.campaign import Campaign, PlannedLaunch
 from benchmark_runner.campaign.engines import Engine
-from benchmark_runner.campaign.foreign import read_foreign, require_consistent, require_plain
+from benchmark_runner.campaign.foreign import read_foreign, require_configuration, require_consistent, require_plain
 from benchmark_runner.campaign.model import Model
 from benchmark_runner.campaign.parts import part_files, plan_part
 from benchmark_runner.campaign.paths import unusable
@@ -81,6 +81,11 @@ class RecordedCampaign(Campaign):
         return [file] if Path(file).is_file() else []
 
     @cached_property
+    def damaged(self) -> frozenset[str]:
+        """None that would be measured again: collecting refuses them by name."""
+        return frozenset()
+
+    @cached_property
     def owed_launches(self) -> dict[str, PlannedLaunch]:
         """None: nothing is measured here."""
         return {}
@@ -138,6 +143,7 @@ def load_recorded(output_dir: Path, overrides: Mapping[str, Any]) -> RecordedCam
             f"leave out --configfile, or give one with {', '.join(REPLACEABLE)} alone"
         )
     stored = {**plan["config"], "benchmark": {**plan["config"]["benchmark"], "output_dir": str(output_dir)}}
+    require_configuration(stored, output_dir / "plan.json")
     typed, unplain = plain_copy(with_typed_overrides({**stored, **overrides}, overrides, schema("config")))
     config: dict[str, Any] = with_defaults(typed, schema("config"))
     require_sound(Positions([]).lines([*problems_of(violations("config", config)), *unplain]))

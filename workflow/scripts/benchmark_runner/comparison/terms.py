@@ -6,8 +6,6 @@ sees as an input, in a folder without its notes as well.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.hashes import fingerprint
-from benchmark_runner.jsonio import write_json
+from benchmark_runner.jsonio import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -53,11 +52,10 @@ def folder_name(against: str) -> str:
 
 def main(argv: Sequence[str]) -> int:
     """Write the terms."""
-    parser = argparse.ArgumentParser(prog="benchmark_runner.comparison.terms", description=__doc__)
-    parser.add_argument("--content", type=json.loads, required=True, help="the terms as JSON")
-    parser.add_argument("--out", type=Path, required=True)
+    parser = command("comparison.terms", __doc__, out="the terms")
+    parser.add_argument("--content", type=Path, required=True, help="file with the terms")
     arguments = parser.parse_args(argv)
-    write_json(arguments.out, arguments.content)
+    write_json(arguments.out, read_json(arguments.content))
     return os.EX_OK
 
 

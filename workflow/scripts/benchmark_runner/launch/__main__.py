@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.launch.inputs import read_inputs
-from benchmark_runner.launch.progress import finished_launches, progress_line
+from benchmark_runner.launch.progress import NOTHING_OWED, finished_launches, progress_line, read_owed
 from benchmark_runner.launch.record import Stopwatch, opened_log
 from benchmark_runner.launch.run import MeasuredAlreadyError, RunningLaunch
 from benchmark_runner.launch.workplace import clear_left_behind
@@ -34,6 +34,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--identity", required=True, help="the launch's identity in the plan")
     parser.add_argument("--block", type=int, required=True, help="number of the launch, from 1")
     parser.add_argument("--attempt", type=int, default=1, help="how often this launch has been tried, from 1")
+    parser.add_argument("--owed", type=Path, help="file with the positions that this call of the workflow runs")
     return parser.parse_args(argv)
 
 
@@ -66,8 +67,8 @@ def main(argv: Sequence[str]) -> int:
             print(printable(f"stopped: {interruption.reason}; see {arguments.log}"), file=sys.stderr)
             return interruption.exit_status
         write_record(arguments.out_dir / "record.json", record)
-        order = inputs.plan["order"]
-        print(printable(progress_line(record, order, finished_launches(order))), flush=True)
+        order, owed = inputs.plan["order"], read_owed(arguments.owed) if arguments.owed else NOTHING_OWED
+        print(printable(progress_line(record, order, finished_launches(order, owed))), flush=True)
     return 0
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from benchmark_runner.jsonio import read_json
+
 REASON_CHARACTERS: Final = 100
 
 Row = Mapping[str, Any]
@@ -32,12 +34,30 @@ class Finished(NamedTuple):
         return max(0.0, self.end - self.start) if self.start is not None else 0.0
 
 
-def finished_launches(order: Sequence[Row]) -> dict[int, Finished]:
-    """Launches with a record, by position: spec.json is written first, record.json last. Reads no file."""
+class Owed(NamedTuple):
+    """Positions of the launches that a call of the workflow runs, and when it began, in seconds of the files' clock."""
+
+    positions: frozenset[int]
+    began: float
+
+
+NOTHING_OWED: Final = Owed(frozenset(), 0.0)
+
+
+def read_owed(file: Path) -> Owed:
+    """What a call wrote as it began."""
+    return Owed(frozenset(read_json(file)["owed"]), file.stat().st_mtime)
+
+
+def finished_launches(order: Sequence[Row], owed: Owed = NOTHING_OWED) -> dict[int, Finished]:
+    """Launches with a record, by position: spec.json is written first, record.json last. Reads no record.
+
+    A launch that is owed again, since its engine has come back, keeps its record of before until it runs.
+    """
     found = {}
     for entry in order:
-        folder = Path(entry["folder"])
-        if (end := _written(folder / "record.json")) is not None:
+        folder, again = Path(entry["folder"]), entry["position"] in owed.positions
+        if (end := _written(folder / "record.json")) is not None and not (again and end < owed.began):
             found[entry["position"]] = Finished(_written(folder / "spec.json"), end)
     return found
 

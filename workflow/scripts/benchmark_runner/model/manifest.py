@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -16,38 +15,20 @@ from benchmark_runner.jsonio import write_json
 from benchmark_runner.model.checkpoint import files_that_matter, read_checkpoint, weights_name
 from benchmark_runner.model.recipes import RECIPES
 from benchmark_runner.model.source import carried_source, require_made
+from benchmark_runner.remembered import FOLDER, remembered
 
 SCHEMA_VERSION: Final = 1
 
-HASHES: Final = Path(".benchmark_runner") / "hashes.json"
+HASHES: Final = FOLDER / "hashes.json"
 """Remembers the hashes of large files, relative to the current folder."""
 
 MAKERS: Final = ("folder", "embedded", "synthetic", "hugging_face")
 """Kinds of source; a folder is the user's own."""
 
 
-def _read_cache(cache_file: Path) -> dict[str, str]:
-    try:
-        content = json.loads(cache_file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
-        return {}  # only a shortcut: without it the files are hashed again
-    return content if isinstance(content, dict) else {}
-
-
-def remembered_hashes(folder: Path, names: Sequence[str], cache_file: Path) -> dict[str, str]:
-    """SHA-256 of each file, by name; read only where cache_file does not know its name, size, times and inode."""
-    cache = _read_cache(cache_file)
-    known, hashes = dict(cache), {}
-    for name in names:
-        status = (folder / name).stat()
-        # The time of change is the kernel's own: a file that was written and given its old time back is read again.
-        key = f"{name}:{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_dev}:{status.st_ino}"
-        if key not in known:
-            known[key] = file_sha256(folder / name)
-        hashes[name] = known[key]
-    if known != cache:
-        write_json(cache_file, known)
-    return hashes
+def remembered_hashes(folder: Path, names: Sequence[str], memory: Path) -> dict[str, str]:
+    """SHA-256 of each file, by name; read only where it changed since memory was told."""
+    return remembered({name: folder / name for name in names}, memory, file_sha256)
 
 
 def altered(folder: Path, expected: Mapping[str, str], cache_file: Path) -> list[Path]:

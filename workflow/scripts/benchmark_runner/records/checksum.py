@@ -38,13 +38,19 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
     write_text_atomic(path, sealed_text(record).decode("utf-8"))
 
 
+def is_as_written(text: bytes) -> bool:
+    """Whether a record's text is, byte for byte, what its checksum was made of."""
+    end = _END.search(text, max(0, len(text) - _END_BYTES))
+    if end is None:
+        return False
+    written = hashlib.sha256(memoryview(text)[: end.start()])
+    written.update(b"}")
+    return written.hexdigest().encode() == end[1]
+
+
 def is_unchanged(text: bytes) -> bool:
     """Whether a record's text, which has a checksum, is what was written but for its layout."""
-    end = _END.search(text, max(0, len(text) - _END_BYTES))
-    if end is not None:
-        written = hashlib.sha256(memoryview(text)[: end.start()])
-        written.update(b"}")
-        if written.hexdigest().encode() == end[1]:
-            return True
+    if is_as_written(text):
+        return True
     record = json.loads(text)  # laid out anew, or changed: as a rule neither
     return bool(hashlib.sha256(canonical_text(record)).hexdigest() == record[KEY])

@@ -178,16 +178,13 @@ def main(argv: Sequence[str]) -> int:
     parser = command("records.collect", __doc__, "plan", out="raw_data/<engine>.json")
     parser.add_argument("--engine", required=True, help="engine whose records are collected")
     parser.add_argument("--fidelity", type=Path, nargs="?", help="fidelity/<engine>.json, where there is one")
-    parser.add_argument("--records", type=Path, nargs="*", default=[], help="record.json of each launch")
-    parser.add_argument(
-        "--launches", type=Path, help="launches/<engine>: the plan's records that are there to their end"
-    )
+    words = "launches/<engine>: the plan's records that are there to their end"
+    parser.add_argument("--launches", type=Path, required=True, help=words)
     args = parser.parse_args(argv)
     plan = read_json(args.plan)
     fidelity = read_json(args.fidelity) if args.fidelity else None
-    files = [*args.records, *(records_below(plan, args.engine, args.launches) if args.launches else ())]
-    engine_folders = {path.parents[2] for path in files if len(path.parents) > 3}
-    others = [entry for folder in sorted(engine_folders) for entry in other_identities(plan, args.engine, folder)]
+    files = records_below(plan, args.engine, args.launches)
+    others = other_identities(plan, args.engine, args.launches)
     json_parser = simdjson.Parser()  # one for all, since its memory for a long record takes time to get
     records = planned(plan, args.engine, ((str(path), read_record(path, json_parser)) for path in files))
 

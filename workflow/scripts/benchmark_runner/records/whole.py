@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import simdjson
+
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.jsonio import read_json
+from benchmark_runner.jsonio import parse_bulk, read_bytes, read_json
+from benchmark_runner.records.checksum import is_as_written
+from benchmark_runner.remembered import remembered
 from benchmark_runner.status import Status
 
 _ENDS: Final[Mapping[str, bytes]] = {
@@ -82,3 +86,25 @@ def record_head(record: Path) -> RecordHead | None:
         except BenchmarkError:
             return None
     return found
+
+
+def is_damaged(record: Path) -> bool:
+    """Whether a record is broken between its ends: neither what its checksum was made of nor JSON at all."""
+    text = read_bytes(record)
+    if is_as_written(text):
+        return False
+    try:
+        parse_bulk(record, text, simdjson.Parser())
+    except BenchmarkError:
+        return True
+    return False
+
+
+def damaged_records(records: Iterable[str], memory: Path) -> frozenset[str]:
+    """Those of the records that are damaged; one that memory knows unchanged is not read again."""
+
+    def verdict(record: Path) -> str:
+        return "damaged" if is_damaged(record) else "whole"
+
+    present = {record: path for record in records if (path := Path(record)).is_file()}
+    return frozenset(record for record, said in remembered(present, memory, verdict).items() if said == "damaged")
