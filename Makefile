@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= config/config.yaml
 # Targets go first: --configfile and --quiet take every word that follows.
-SETTINGS := --quiet rules progress host reason --cores $(shell nproc 2>/dev/null || echo 1) --resources gpu=1 --configfile $(CONFIG)
+# The cores that a control group leaves this process, which nproc does not know; asked when there is an environment to ask with.
+CORES = $(shell PYTHONPATH=workflow/scripts $(BIN)/python -m benchmark_runner.processes.cgroup || echo 1)
+SETTINGS = --quiet rules progress host reason --cores $(CORES) --resources gpu=1 --configfile $(CONFIG)
 PYTEST_FLAGS ?=
 
 # Snakemake's words without two lines that repeat for every launch; Ctrl-C goes to Snakemake, which then ends the rest.

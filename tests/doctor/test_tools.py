@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark_runner.build.adapter import load_adapter
+from benchmark_runner.build.adapter import BroughtFile, load_adapter
 from benchmark_runner.doctor import tools
-from benchmark_runner.doctor.tools import Tool, ask_version
+from benchmark_runner.doctor.tools import Tool, ask_version, complaint_about
+from benchmark_runner.launch.program import missing_program
 from build_case import write_adapter
 
 HERE = Path("/usr/bin/tool")
@@ -28,6 +29,17 @@ def program(tmp_path):
         return path
 
     return make
+
+
+def test_a_brought_program_that_cannot_be_started_is_told_as_a_launch_tells_it(program):
+    path = program("echo usage: --seed")
+    wanted = BroughtFile("chat", "a chat program", "build it", ("--seed",))
+    assert complaint_about(wanted, str(path)) is None
+    path.chmod(0o644)
+    for gone in (False, True):
+        if gone:
+            path.unlink()
+        assert complaint_about(wanted, str(path)) == missing_program(str(path), None, None).reason
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from benchmark_runner.processes.cgroup import usable_cores
+
 
 def commands(repository, target: str) -> str:
     made = subprocess.run(["make", "-n", target], cwd=repository, capture_output=True, text=True, check=True)
@@ -24,3 +26,4 @@ def test_run_makes_everything_with_one_launch_at_a_time(repository):
     text = commands(repository, "run")
     assert "--resources gpu=1" in text
     assert "--configfile config/config.yaml" in text
+    assert f"--cores {usable_cores()} " in text

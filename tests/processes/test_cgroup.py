@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark_runner.processes.cgroup import Quota, read_quota
+from benchmark_runner.processes.cgroup import Quota, read_quota, usable_cores
 
 GIB = 2**30
 
@@ -33,6 +33,13 @@ def test_without_limits_nothing_binds(tmp_path):
 def test_the_smallest_quota_on_the_way_up_counts(tmp_path, outer, inner, cpus):
     files = {"pod/cpu.max": outer, "pod/box/cpu.max": inner, "other/cpu.max": "1 100000", "cpu.max": "9000 1000"}
     assert read_quota(machine(tmp_path, "0::/pod/box\n", **files)).cpus == cpus
+
+
+def test_the_cores_for_a_workflow_are_those_of_the_affinity_within_the_quota(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)))
+    assert usable_cores(tmp_path / "nothing") == 16
+    assert usable_cores(machine(tmp_path / "pod", "0::/\n", **{"cpu.max": "350000 100000"})) == 3
+    assert usable_cores(machine(tmp_path / "half", "0::/\n", **{"cpu.max": "50000 100000"})) == 1
 
 
 def test_version_1_has_a_hierarchy_for_each_controller(tmp_path):

@@ -112,3 +112,14 @@ def test_a_fresh_checkout_makes_nothing_owed(built, tmp_path, rerun_effects):
     jobs = campaign.owed()
     rerun_effects.append(("all files of the project written anew", jobs_by_stage(jobs)))
     assert jobs == {}
+
+
+def test_a_build_asked_for_by_name_is_of_the_present_source_whatever_snakemake_remembers(built, tmp_path):
+    campaign = built.copy_to(tmp_path / "copy")
+    shutil.rmtree(campaign.folder / ".snakemake")
+    record = "target/release/fast-bench.build.json"
+    assert "build_engine" not in campaign.owed(record)
+    with (campaign.folder / "engines/fast-bench/fake_core.py").open("a", encoding="utf-8") as source:
+        source.write("# edited\n")
+    assert campaign.owed(record)["build_engine"] == 1
+    assert campaign.owed("engines")["build_engine"] == 1

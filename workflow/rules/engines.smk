@@ -9,12 +9,25 @@ OUTPUTS
 import re
 
 
+def renewed(records):
+    """The build records, asked for by name: those of other source are made again, whether or not a launch is owed."""
+    workflow.dag.forcefiles.update(set(records).intersection(CAMPAIGN.stale_builds()))
+    return records
+
+
 rule engines:
     input:
-        build_records,
+        lambda wildcards: renewed(build_records()),
+
+
+def renewed_target(wildcards):
+    renewed({f"{wildcards.binary}.build.json"} & workflow.dag.targetfiles)
+    return []
 
 
 rule build_engine:
+    input:
+        renewed_target,
     output:
         "{binary}.build.json",
     log:

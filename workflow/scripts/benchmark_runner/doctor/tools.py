@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from benchmark_runner.build.adapter import REMEDIES, Adapter, BroughtFile
 from benchmark_runner.doctor.finding import Finding, Lack
+from benchmark_runner.launch.program import missing_program
 
 CHROMIUM_NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 VERSION_TIMEOUT_S: Final = 20
@@ -122,6 +123,8 @@ def uv(tool: Tool, adapters: Sequence[Adapter]) -> Finding:
 
 def complaint_about(file: BroughtFile, path: str) -> str | None:
     """Why a program that is there is not the one that is wanted, by its answer to --help; None where it is."""
+    if (unusable := missing_program(path, None, None)) is not None:
+        return unusable.reason
     if not file.help_words:
         return None
     try:
@@ -129,7 +132,7 @@ def complaint_about(file: BroughtFile, path: str) -> str | None:
     except subprocess.TimeoutExpired:
         return f"{path} does not answer --help within {VERSION_TIMEOUT_S} s"
     except OSError as error:
-        return f"{path} cannot be executed ({error.strerror})"
+        return f"{path} cannot be executed: {error.strerror}"
     if done.returncode != 0:
         return f"{path} --help ends with status {done.returncode}"
     missing = [word for word in file.help_words if word not in done.stdout]

@@ -1,7 +1,11 @@
-"""What the control groups of this process allow: processor time and memory, the smallest on the way up to the root."""
+"""What the control groups of this process allow: processor time and memory, the smallest on the way up to the root.
+
+As a command it prints the cores that may be kept busy at once.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,3 +122,12 @@ def read_quota(root: Path = Path("/")) -> Quota:
     quotas = {folder: cpus for folder in _folders(root, "cpu") if (cpus := _cpus(folder)) is not None}
     memory = [group for folder in _folders(root, "memory") if (group := _memory(folder)) is not None]
     return Quota(min(quotas.values(), default=None), tuple(memory), tuple(folder / "cpu.stat" for folder in quotas))
+
+
+def usable_cores(root: Path = Path("/")) -> int:
+    """Cores that this process may keep busy at once: those of its affinity, within the quota."""
+    return read_quota(root).most_threads(len(os.sched_getaffinity(0)))
+
+
+if __name__ == "__main__":
+    print(usable_cores())
