@@ -100,7 +100,7 @@ def test_weights_that_do_not_fit_the_configuration_are_refused(tmp_path, change,
 
 
 def test_the_order_of_the_tensors_is_the_format_s():
-    names = [block.name.removeprefix("model.") for block in blocks(shape_of(CONFIG))]
+    names = [name.removeprefix("model.") for name, _ in blocks(shape_of(CONFIG))]
     assert names[:4] == [
         "embed_tokens.weight",
         "layers.0.input_layernorm.weight",

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from benchmark_runner.build.__main__ import default_cache
 from benchmark_runner.build.__main__ import main as build
@@ -33,13 +33,6 @@ class CheckError(BenchmarkError):
     """A program that was built and is not what the check wants."""
 
 
-class Start(NamedTuple):
-    """What a program says when it starts beside the stub of the driver."""
-
-    hello: dict[str, Any]
-    stderr: str
-
-
 def gpu_adapters(engines: Path) -> list[Path]:
     """Folders of the adapters that cargo builds for a GPU; raises BenchmarkError where there are none."""
     folders = [path.parent for path in sorted(engines.glob("*/adapter.yaml"))]
@@ -55,10 +48,11 @@ def needed_libraries(program: Path) -> list[str]:
     return _NEEDED.findall(done.stdout)
 
 
-def start(program: Path, stub: Path, scratch: Path) -> Start:
-    """Start a program with an empty spec and every symbol bound; raises CheckError where it says no hello.
+def start(program: Path, stub: Path, scratch: Path) -> tuple[dict[str, Any], str]:
+    """Start a program with an empty spec and every symbol bound; gives its hello and what it says on stderr.
 
-    The stub stands in for the driver, so that the loader succeeds: each call of it answers an error.
+    The stub stands in for the driver, so that the loader succeeds: each call of it answers an error. Raises
+    CheckError where there is no hello.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     link, spec, events = scratch / DRIVER_LIBRARY, scratch / "spec.json", scratch / "events.jsonl"
@@ -77,7 +71,7 @@ def start(program: Path, stub: Path, scratch: Path) -> Start:
     hello = next(iter(read_json_lines(events)), None) if events.is_file() else None
     if hello is None or hello["event"] != "hello":
         raise CheckError(f"{program} does not start (status {done.returncode}): {done.stderr.strip()}")
-    return Start(hello, done.stderr.strip())
+    return hello, done.stderr.strip()
 
 
 def check(folder: Path, out: Path, cache: Path) -> list[str]:
@@ -94,11 +88,11 @@ def check(folder: Path, out: Path, cache: Path) -> list[str]:
     if record["status"] != "built":
         raise CheckError(f"{name} was not built: {record['reason']}; {record['remedy']}")
     toolkit = record["cuda_toolkit"]
-    started = start(binary, Path(toolkit["folder"]) / "lib64" / "stubs" / "libcuda.so", out / f"{name}.start")
-    if started.hello["build"].get("cuda") is not True:
-        raise CheckError(f"{name} says in hello that it was not built for cuda: {started.hello['build']}")
-    if "not found" in started.stderr:
-        raise CheckError(f"{name} does not find all of its libraries: {started.stderr}")
+    hello, said = start(binary, Path(toolkit["folder"]) / "lib64" / "stubs" / "libcuda.so", out / f"{name}.start")
+    if hello["build"].get("cuda") is not True:
+        raise CheckError(f"{name} says in hello that it was not built for cuda: {hello['build']}")
+    if "not found" in said:
+        raise CheckError(f"{name} does not find all of its libraries: {said}")
     capability = toolkit["compute_capability"] or "any (its kernels are compiled when it runs)"
     return [
         f"{name}: built in {record['duration_ms'] / MS_PER_MINUTE:.1f} minutes, "
@@ -106,7 +100,7 @@ def check(folder: Path, out: Path, cache: Path) -> list[str]:
         f"  CUDA {toolkit['version']} ({toolkit['origin']}) in {toolkit['folder']}; compute capability {capability}",
         f"  needs {', '.join(needed_libraries(binary))}",
         # The second line is what it says of the empty spec.
-        f"  starts beside a stub of the driver and says: {started.stderr.partition(chr(10))[0] or 'nothing'}",
+        f"  starts beside a stub of the driver and says: {said.partition(chr(10))[0] or 'nothing'}",
     ]
 
 

@@ -70,9 +70,7 @@ def engine_documents(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
         engines.append(
             {
                 "engine": engine["name"],
-                "control_of": engine["control_of"],
-                "adapter": engine["adapter"],
-                "options": engine["options"],
+                **{key: engine[key] for key in ("control_of", "adapter", "options")},
                 "build": build,
                 "build_reason": reason,
             }
