@@ -118,17 +118,20 @@ def in_words(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def _three(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
 def _speed(iterations: Sequence[Mapping[str, Any]]) -> list[str]:
     """Median decode speed and time to first token over the measured iterations."""
     measured = [event for event in iterations if not event["warmup"] and event["token_ns"]]
     if not measured:
         return []
     ttft_ms = median([(event["token_ns"][0] - event["start_ns"]) / 1e6 for event in measured])
-    spans = [event["token_ns"][-1] - event["token_ns"][0] for event in measured if len(event["token_ns"]) > 1]
-    steps = [len(event["token_ns"]) - 1 for event in measured if len(event["token_ns"]) > 1]
-    rates = [count / (span / 1e9) for count, span in zip(steps, spans, strict=True) if span > 0]
-    speed = [f"{median(rates):.3g} tok/s" if median(rates) < 100 else f"{median(rates):.0f} tok/s"] if rates else []
-    return [*speed, f"TTFT {ttft_ms:.3g} ms" if ttft_ms < 100 else f"TTFT {ttft_ms:.0f} ms"]
+    spans = [(len(event["token_ns"]) - 1, event["token_ns"][-1] - event["token_ns"][0]) for event in measured]
+    rates = [steps / (span / 1e9) for steps, span in spans if steps and span > 0]
+    return [*([f"{_three(median(rates))} tok/s"] if rates else []), f"TTFT {_three(ttft_ms)} ms"]
 
 
 def _place(record: Mapping[str, Any]) -> str:

@@ -12,14 +12,6 @@ from benchmark_runner.summary.document import QUICK, headline_advice
 
 DOUBTS_SHOWN: Final = 3  # more would push the figures off the first screen; the section below has all
 
-# Where summary.json says why a figure is null.
-REASONS: Final = {
-    "fastest_engine": "fastest_engine_reason",
-    "best_latency_ms": "best_latency_reason",
-    "best_throughput": "best_throughput_reason",
-    "most_consistent": "most_consistent_reason",
-    "best_gpu_utilization": "best_gpu_utilization_reason",
-}
 NOTHING: Final = {"fastest_engine": "not decided", "best_gpu_utilization": "none measured"}
 
 
@@ -106,7 +98,7 @@ def key_figures(inputs: ReportInputs) -> list[Figure]:
 
 def _figure(summary: Mapping[str, Any], key: str, label: str, shown: Callable[[Any], str], note: str) -> Figure:
     if summary[key] is None:
-        return Figure(label, NOTHING.get(key, "not known"), str(summary[REASONS[key]]))
+        return Figure(label, NOTHING.get(key, "not known"), str(summary[f"{key.removesuffix('_ms')}_reason"]))
     return Figure(label, shown(summary[key]), note)
 
 

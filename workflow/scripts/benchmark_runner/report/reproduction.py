@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 
 from benchmark_runner.commands import command
-from benchmark_runner.display import estimate_text, fenced, markdown, markdown_code
+from benchmark_runner.display import Markdown, estimate_text, fenced, markdown, markdown_code, markdown_table
 from benchmark_runner.environment.machine import gpu_name
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_text_atomic
@@ -120,11 +120,9 @@ def _what_must_match(
         "A launch's identity is the hash of all that determines it in software; the same identity means the same "
         "program, model, workload and settings.\n"
     )
-    yield "| engine | workload | identity |"
-    yield "| --- | --- | --- |"
     identities = {(launch["engine"], launch["workload"], launch["identity"]) for launch in plan["order"]}
-    for engine_name, workload, identity in sorted(identities):
-        yield f"| {markdown(engine_name)} | {markdown(workload)} | {markdown_code(identity)} |"
+    rows = [(engine_name, workload, markdown_code(identity)) for engine_name, workload, identity in sorted(identities)]
+    yield from markdown_table(("engine", "workload", "identity"), rows)
     yield ""
 
 
@@ -155,17 +153,15 @@ def _what_to_expect(statistics: Mapping[str, Any]) -> Iterator[str]:
         "machine; that of an equal repeat has an error of its own and lies within a 95 % interval in about "
         f"{CAPTURE_PERCENT} % of cases.\n"
     )
-    yield "| engine | workload | case | metric | here |"
-    yield "| --- | --- | --- | --- | --- |"
+    rows = []
     for cell in statistics["cells"]:
         for name in EXPECTED_METRICS if cell["case"] is not None else ():
             numbers = cell["metrics"][name]
             estimate = results.estimate(cell["engine"], Cell(cell["workload"], cell["case"]), name)
-            shown = f"not known: {markdown(numbers['reason'])}"
-            if estimate is not None:
-                shown = estimate_text(estimate, numbers["unit"])
-            where = " | ".join(markdown(cell[key]) for key in ("engine", "workload", "case"))
-            yield f"| {where} | {name} | {shown} |"
+            unknown = f"not known: {markdown(numbers['reason'])}"
+            shown = Markdown(unknown if estimate is None else estimate_text(estimate, numbers["unit"]))
+            rows.append((cell["engine"], cell["workload"], cell["case"], name, shown))
+    yield from markdown_table(("engine", "workload", "case", "metric", "here"), rows)
     yield ""
 
 
