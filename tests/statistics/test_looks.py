@@ -11,7 +11,16 @@ import pytest
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.statistics.inputs import MeasuredLaunch
-from benchmark_runner.statistics.looks import FIRST_LOOK, NO_HISTORY, Looks, look_at, read_history
+from benchmark_runner.statistics.looks import (
+    FIRST_LOOK,
+    NO_HISTORY,
+    History,
+    Looks,
+    look_at,
+    looks_until_decided,
+    read_history,
+)
+from benchmark_runner.statistics.planned import PlannedLook
 from benchmark_runner.statistics.power import share_of_alpha
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -112,3 +121,51 @@ def test_a_pipe_in_place_of_a_history_is_refused_and_never_waited_for(tmp_path):
     os.mkfifo(tmp_path / "looks.json")
     with pytest.raises(BenchmarkError, match="looked at"):
         read_history(tmp_path / "looks.json")
+
+
+PLANNED = (PlannedLook(5, 0.2), PlannedLook(10, 0.6))
+
+
+def shares_of(blocks: int, history: History = NO_HISTORY, *, day: int = 0) -> tuple[list[float], History]:
+    """What each look at so many launches may spend, and the history with them."""
+    reached: list[PlannedLook | None] = [look for look in PLANNED if look.launches <= blocks]
+    if blocks not in (5, 10):
+        reached.append(None)
+    looks, history = looks_until_decided(launches(blocks, day=day), reached, PLANNED, history)
+    return [look.share("fast", "slow", "chat") for look in looks], history
+
+
+def test_planned_looks_spend_their_shares_however_often_they_are_analysed() -> None:
+    first, history = shares_of(5)
+    second, after = shares_of(10, history)
+    again, unchanged = shares_of(10, after)
+    assert first == pytest.approx([0.2]) and second == again == pytest.approx([0.2, 0.6])
+    assert unchanged == after
+
+
+def test_a_look_between_the_planned_ones_spends_of_the_part_that_is_kept_for_it() -> None:
+    between, history = shares_of(7)
+    assert between == pytest.approx([0.2, share_of_alpha(2)])
+    assert shares_of(10, history)[0] == pytest.approx([0.2, 0.6])
+    assert shares_of(8, history)[0][1] == pytest.approx(share_of_alpha(3))
+
+
+def test_other_launches_up_to_the_same_block_are_no_planned_look_any_more() -> None:
+    _, history = shares_of(5)
+    assert shares_of(5, history, day=3)[0] == pytest.approx([share_of_alpha(2)])
+
+
+def test_who_looked_before_the_plan_has_only_the_rest() -> None:
+    _, history = look_at(launches(4), 4)
+    assert shares_of(5, history)[0] == pytest.approx([share_of_alpha(2)])
+
+
+def test_going_on_with_a_fixed_number_after_planned_looks_spends_no_more_than_alpha() -> None:
+    planned, history = shares_of(10)
+    fixed, _ = look_at(launches(14), 4, history)
+    assert sum(planned) + fixed.share("fast", "slow", "chat") <= 1.0
+
+
+def test_a_pair_may_spend_what_its_side_with_less_may() -> None:
+    looks, _ = looks_until_decided([*launches(10), *launches(5, engine="slow")], PLANNED, PLANNED, NO_HISTORY)
+    assert [look.share("fast", "slow", "chat") for look in looks] == pytest.approx([0.2, 0.2])

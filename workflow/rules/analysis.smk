@@ -4,7 +4,7 @@ REQUIRED INPUTS
     <output_dir>/plan.json, <output_dir>/launches/**/record.json, <output_dir>/fidelity/<engine>.json,
     <output_dir>/environment.json, <output_dir>/model/manifest.json
 OUTPUTS
-    <output_dir>/raw_data/<engine>.json, <output_dir>/analysis/*,
+    <output_dir>/raw_data/<engine>.json, <output_dir>/analysis/*, <output_dir>/until/<plan of looks>.<launches>.json,
     <output_dir>/summary.json, <output_dir>/comparison_table.md
 """
 
@@ -85,6 +85,24 @@ rule summarise_statistics:
         " --looks {params.looks:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"
+
+
+rule decide:
+    input:
+        f"{OUT}/analysis/statistical_summary.json",
+    output:
+        f"{OUT}/until/{{look}}.json",
+    log:
+        f"{OUT}/logs/stages/decide/{{look}}.log",
+    wildcard_constraints:
+        look=r"[0-9a-f]{12}\.[0-9]+",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.statistics.decide"
+        " --statistics {input:q}"
+        " --out {output:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule analyse_performance:

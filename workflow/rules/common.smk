@@ -112,10 +112,6 @@ onstart:
         say(line)
 
 
-onsuccess:
-    shell(f"{ANSWER} {shlex.join(workflow.dag_settings.targets)}")
-
-
 wildcard_constraints:
     engine="|".join(CAMPAIGN.engines),
 

@@ -8,6 +8,7 @@ OUTPUTS
 
 from snakemake.io import temp
 
+from benchmark_runner.campaign.again import call_again
 from benchmark_runner.records.whole import is_cut
 
 
@@ -38,15 +39,26 @@ ANALYSED = [
 def whole(*files):
     """Input function of a target that owes the files: those that were cut are made again, as if they were missing."""
 
+    # Until that is made, what a campaign until decided owes is not known: onsuccess calls again.
+    look = [CAMPAIGN.owed_look] if CAMPAIGN.owed_look else []
+
     def owed(wildcards):
         # Snakemake asks only the targets of the command, and does so before it looks which jobs are forced.
         made = [*files, f"{OUT}/prompts.json"]  # these only where a launch needs them
         workflow.dag.forcefiles.update(
             file for file in made if file in CAMPAIGN.damaged or is_cut(Path(file))
         )
-        return files
+        workflow.dag.forcefiles.update(look)
+        return [*look, f"{OUT}/environment.json"] if look else files
 
     return owed
+
+
+onsuccess:
+    if or_refuse(CAMPAIGN.has_moved_on):
+        call_again(workflow.workdir_init)
+    else:
+        shell(f"{ANSWER} {shlex.join(workflow.dag_settings.targets)}")
 
 
 def kept_if_exported(path):

@@ -23,6 +23,7 @@ from benchmark_runner.campaign.engines import (
     is_stale,
     with_control,
 )
+from benchmark_runner.campaign.groups import Cell, Groups
 from benchmark_runner.campaign.machine import notice, this_machine
 from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import balanced_blocks
@@ -38,6 +39,8 @@ from benchmark_runner.model.manifest import HASHES
 from benchmark_runner.model.texts import DEFAULT_PROMPTS
 from benchmark_runner.records.whole import damaged_records
 from benchmark_runner.remembered import FOLDER
+from benchmark_runner.statistics.design import design_of
+from benchmark_runner.statistics.planned import at_most
 
 _UNMEASURED_SYSTEM_KEYS = ("launch_timeout_seconds", "load_timeout_seconds", "iteration_timeout_seconds", "strict")
 """Keys of `system` that decide how long the runner waits and whether it begins, not what a launch measured."""
@@ -144,16 +147,43 @@ class Campaign:
         )
         return sum(1 for folder in folders for _ in folder.glob("*/record.json"))
 
-    @cached_property
-    def launches(self) -> list[PlannedLaunch]:
-        """All launches in the order in which they run."""
-        cells = [
+    @property
+    def _cells(self) -> list[Cell]:
+        return [
             (engine.name, name, self.identity(engine, workload))
             for engine in self.engines.values()
             for name, workload in self.workloads.items()
         ]
+
+    @cached_property
+    def groups(self) -> Groups | None:
+        """The groups of a campaign until decided; None where the number of launches is fixed."""
+        engines = sum(engine.control_of is None for engine in self.engines.values())
+        cases = sum(len(workload["cases"]) for workload in self.workloads.values())
+        looks = design_of(engines, cases, self.config["benchmark"]["launches"], self.config["analysis"]).looks
+        return Groups(looks, self._cells, self.config["analysis"], self.output_dir) if looks else None
+
+    @property
+    def until(self) -> dict[str, Any] | None:
+        """The plan's `until`; None where the number of launches is fixed."""
+        alpha = round(1.0 - self.config["analysis"]["confidence_level"], 12)
+        return self.groups.describe(alpha) if self.groups else None
+
+    @property
+    def owed_look(self) -> str | None:
+        """File of the look that decides how a campaign until decided goes on; None where none is to be made."""
+        return self.groups.owed_look if self.groups else None
+
+    def has_moved_on(self) -> bool:
+        """Whether a look was made since this was planned: the next call owes something else."""
+        return self.groups is not None and self.groups.reread().owed_look != self.groups.owed_look
+
+    @cached_property
+    def launches(self) -> list[PlannedLaunch]:
+        """All launches in the order in which they run, of a campaign until decided those of the groups so far."""
         benchmark = self.config["benchmark"]
-        order = balanced_blocks([cells] * benchmark["launches"], benchmark["seed"])
+        blocks = self.groups.blocks if self.groups else [self._cells] * benchmark["launches"]
+        order = balanced_blocks(blocks, benchmark["seed"])
         return [
             PlannedLaunch(position, block, *cell, output_dir=self.output_dir)
             for position, (block, cell) in enumerate(order, start=1)
@@ -273,6 +303,7 @@ class Campaign:
         """The campaign as plan.json holds it, without what needs statistics."""
         benchmark = self.config["benchmark"]
         control = next((engine.name for engine in self.engines.values() if engine.control_of), None)
+        blocks = max(launch.block for launch in self.launches)
         return {
             "schema_version": 1,
             "config": self.config,
@@ -281,13 +312,17 @@ class Campaign:
                 "quick": benchmark["quick"],
                 "baseline": benchmark["baseline"],
                 "control": control,
-                "launches": benchmark["launches"],
+                "launches": blocks,
+                "until": self.until,
                 "seed": benchmark["seed"],
                 "headline": benchmark["headline"],
             },
             "model": self.model.describe(),
             "engines": [engine.describe() for engine in self.engines.values()],
-            "workloads": list(self.workloads.values()),
+            "workloads": [
+                {**workload, "iterations_total": workload["iterations_per_launch"] * blocks}
+                for workload in self.workloads.values()
+            ],
             "order": [
                 {
                     "position": launch.position,
@@ -324,7 +359,7 @@ def campaign_of(examined: Examined, engines_folder: Path) -> Campaign:
     # Weights are hashed only now: of a large model that takes longer than all checks together.
     benchmark = config["benchmark"]
     model = locate_model(Path(benchmark["model_path"]), benchmark["hugging_face"], HASHES)
-    engines, launches = campaign_engines(config, engines_folder), benchmark["launches"]
+    engines, launches = campaign_engines(config, engines_folder), at_most(benchmark["launches"])
     counting = Campaign(config, engines, [], model, engines_folder)
 
     def continued(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -147,10 +147,11 @@ def underpowered(examined: Examined) -> Iterator[Problem]:
     design = design_of(engines, cells, benchmark["launches"], config["analysis"])
     if not design.can_answer:
         family = f"{plural(design.tests, 'comparison')} ({plural(engines, 'engine')} in {plural(cells, 'test case')})"
+        key = "at_most" if design.until_decided else "launches"
         yield (
-            ["benchmark", "launches"],
+            ["benchmark", "launches", *(["at_most"] if design.until_decided else [])],
             f"{plural(design.launches, 'launch')} cannot tell anything apart: over {family} a verdict needs "
-            f"{design.needed} or more. Set launches to {design.advised} (one to spare, so that a lost launch costs no "
+            f"{design.needed} or more. Set {key} to {design.advised} (one to spare, so that a lost launch costs no "
             "verdict), leave engines out (--config only_engines=…), or set benchmark.allow_underpowered: true to run "
             "it for its estimates, with every verdict untestable",
         )

@@ -64,6 +64,17 @@ class RecordedCampaign(Campaign):
         engines = [_engine(entry) for entry in plan["engines"]]
         super().__init__(config, engines, plan["workloads"], _model(plan["model"]), Path())
         self._order = plan["order"]
+        self._until = plan["campaign"].get("until")
+
+    @property
+    def until(self) -> dict[str, Any] | None:
+        """The looks that were planned, whatever the configuration says now."""
+        found: dict[str, Any] | None = self._until
+        return found
+
+    @cached_property
+    def groups(self) -> None:
+        """None: no group is measured here."""
 
     @cached_property
     def launches(self) -> list[PlannedLaunch]:

@@ -51,8 +51,9 @@ def _rows(name: str, rule: Mapping[str, Any], required: bool, reruns: str) -> It
         yield f"| `{name}` | a list of maps | {needed} | {_cell(rule['description'])} | {reruns} |"
         name, rule = f"{name}[]", rule["items"]
         children = rule["properties"]
-    if children is not None and "null" in rule["type"]:
-        yield f"| `{name}` | a map of keys or null | `null` | {_cell(rule['description'])} | {reruns} |"
+    if children is not None and isinstance(rule["type"], list):
+        default = json.dumps(rule["default"])
+        yield f"| `{name}` | {allowed(rule)} | `{default}` | {_cell(rule['description'])} | {reruns} |"
     if children is not None:
         for key, child in children.items():
             yield from _rows(f"{name}.{key}", child, key in rule.get("required", []), reruns)

@@ -77,7 +77,9 @@ def named_engines(value: Any) -> list[str] | None:
 def _leaves(rules: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Keys of the schema that stand in no list."""
     for key, rule in rules.get("properties", {}).items():
-        yield from _leaves(rule, (*above, key)) if "properties" in rule else [(*above, key)]
+        if "properties" not in rule or "integer" in rule["type"]:
+            yield (*above, key)
+        yield from _leaves(rule, (*above, key))
 
 
 def meant_key(key: str) -> tuple[str, ...] | None:

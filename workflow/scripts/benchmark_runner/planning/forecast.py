@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +17,11 @@ from benchmark_runner.display import plural
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch import progress
+from benchmark_runner.planning.groups import group_lines
 from benchmark_runner.planning.minutes import S_PER_MIN, Expected, expected
 from benchmark_runner.planning.plan import findable, launches_in_words, power_of
 from benchmark_runner.planning.spread import measured_spread
+from benchmark_runner.statistics.planned import at_most, wanted_launches
 
 LABEL_WIDTH: Final = 14
 WIDTH: Final = 100
@@ -45,7 +47,7 @@ def _iterations(plan: Mapping[str, Any]) -> Iterator[str]:
     for workload in plan["workloads"]:
         name, each = workload["name"], workload["iterations_per_launch"]
         as_before = ""
-        if each > equal_share(wanted[name], plan["campaign"]["launches"]):
+        if each > equal_share(wanted[name], at_most(wanted_launches(plan["campaign"]))):
             as_before = f", as in the launches that are there, {workload['iterations_total']} in all"
         yield f"{name}: {each} and {workload['warmup_iterations']} to warm up{as_before}"
 
@@ -81,15 +83,22 @@ def _line(label: str, text: str) -> str:
     )
 
 
-def in_words(plan: Mapping[str, Any], owed: Collection[int], forecast: Expected, seconds: Mapping[str, float]) -> str:
+def in_words(
+    plan: Mapping[str, Any],
+    owed: Collection[int],
+    forecast: Expected,
+    seconds: Mapping[str, float],
+    groups: Iterable[tuple[str, str]] = (),
+) -> str:
     """The forecast for the terminal: launches, iterations, time, what can be found, the order of the first block.
 
-    seconds is what the launches of an engine take in a block, where that is known.
+    seconds is what the launches of an engine take in a block, where that is known; groups are the lines of a campaign
+    until decided.
     """
     campaign, power = plan["campaign"], plan["power"]
     blocks = campaign["launches"]
     launches = plural(power["fewest_launches"], "launch")
-    spare = "; none is to spare, so a lost one costs verdicts" if blocks == power["fewest_launches"] else ""
+    spare = "; none is to spare, so a lost one costs verdicts" if power["launches"] == power["fewest_launches"] else ""
     lines = [
         campaign["name"],
         _line("launches", f"{launches_in_words(plan)}; {len(owed) or 'none'} owed"),
@@ -98,6 +107,7 @@ def in_words(plan: Mapping[str, Any], owed: Collection[int], forecast: Expected,
             "time", f"{time_in_words(forecast, len(owed))}{_gpu_hours(plan)}; builds, checks and analysis come on top"
         ),
         _line("control", _control(plan, seconds)),
+        *(_line(label, text) for label, text in groups),
         _line("can find", findable(power)),
         _line("needs", f"{launches} or more of each engine and workload for a verdict{spare}"),
         _line("order", f"block 1 of {blocks}, drawn with seed {campaign['seed']}:"),
@@ -119,7 +129,8 @@ def main(argv: Sequence[str]) -> int:
     # plan.json reckons with what was measured when it was written; since then more may have been.
     plan["power"] = power_of(plan, measured_spread(plan["order"], output_dir, os.uname().nodename))
     seconds = seconds_a_block([row for row in plan["order"] if row["engine"] in own], output_dir)
-    print(in_words(plan, owed, expected(plan["order"], owed, output_dir), seconds))
+    forecast = expected(plan["order"], owed, output_dir)
+    print(in_words(plan, owed, forecast, seconds, group_lines(plan, output_dir)))
     return os.EX_OK
 
 

@@ -14,10 +14,12 @@ from benchmark_runner.commands import command
 from benchmark_runner.display import plural
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.planning.groups import minutes_at_most
 from benchmark_runner.planning.minutes import expected
 from benchmark_runner.planning.spread import Spread, measured_spread
 from benchmark_runner.statistics import power
 from benchmark_runner.statistics.design import design_of
+from benchmark_runner.statistics.planned import wanted_launches
 
 ASSUMED_CV: Final = 0.04
 """Spread of an engine's launch medians where nothing was measured on this machine before (reference recipe)."""
@@ -32,8 +34,8 @@ def power_of(plan: Mapping[str, Any], spread: Spread | None) -> dict[str, Any]:
     """
     engines = sum(engine["control_of"] is None for engine in plan["engines"])
     cells = sum(len(workload["cases"]) for workload in plan["workloads"])
-    launches = plan["campaign"]["launches"]
-    design = design_of(engines, cells, launches, plan["config"]["analysis"])
+    design = design_of(engines, cells, wanted_launches(plan["campaign"]), plan["config"]["analysis"])
+    launches = design.launches
     cv, tests = ASSUMED_CV if spread is None else spread.cv, max(design.tests, 1)
     return {
         "tests": design.tests,
@@ -96,10 +98,11 @@ def launches_in_words(plan: Mapping[str, Any]) -> str:
     """How many launches there are, and of what."""
     engines, workloads = plan["engines"], plan["workloads"]
     names = ", ".join(engine["name"] for engine in engines)
-    return (
-        f"{plural(len(plan['order']), 'launch')} = {plural(plan['campaign']['launches'], 'block')} of "
-        f"{plural(len(engines), 'engine')} ({names}) x {plural(len(workloads), 'workload')}"
-    )
+    blocks, until = plural(plan["campaign"]["launches"], "block"), plan["campaign"].get("until")
+    what = f"{plural(len(engines), 'engine')} ({names}) x {plural(len(workloads), 'workload')}"
+    if until:
+        return f"{plural(len(plan['order']), 'launch')} so far, {blocks} of at most {until['at_most']}, of {what}"
+    return f"{plural(len(plan['order']), 'launch')} = {blocks} of {what}"
 
 
 def in_words(plan: Mapping[str, Any]) -> str:
@@ -115,6 +118,8 @@ def main(argv: Sequence[str]) -> int:
     plan["power"] = power_of(plan, measured_spread(plan["order"], output_dir, os.uname().nodename))
     has_gpu = system["device"] != "cpu" and this_machine(system).gpu_absent_reason is None
     plan["expected"] = expected_of(plan, output_dir, has_gpu=has_gpu)
+    if plan["campaign"]["until"]:
+        plan["expected"]["minutes_at_most"] = minutes_at_most(plan, output_dir)
     write_json(arguments.out, plan)
     print(in_words(plan))
     return os.EX_OK

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmark_runner.display import milliseconds, plural, significant
+from benchmark_runner.display import milliseconds, significant
 from benchmark_runner.report.inputs import Document, ReportInputs
+from benchmark_runner.statistics.planned import each_in_words
 from benchmark_runner.summary.document import QUICK, headline_advice
 
 DOUBTS_SHOWN: Final = 3  # more would push the figures off the first screen; the section below has all
@@ -41,7 +42,7 @@ def quick_look(inputs: ReportInputs) -> str | None:
         return None
     totals = _counts(workload["iterations_total"] for workload in inputs.plan["workloads"])
     text = (
-        f"{plural(campaign['launches'], 'launch')} of each engine and {totals} measurements a test case: enough to see "
+        f"{each_in_words(campaign)} of each engine and {totals} measurements a test case: enough to see "
         "large differences, not small ones or rare slow answers."
     )
     if inputs.comprehensive is None:

@@ -13,14 +13,20 @@ from benchmark_runner.jsonio import write_json
 from benchmark_runner.schemas import require_valid
 from benchmark_runner.statistics.families import family_launches
 from benchmark_runner.statistics.inputs import Measurements, read_inputs
-from benchmark_runner.statistics.looks import Looks, look_at, read_history
+from benchmark_runner.statistics.looks import Looks, look_at, looks_until_decided, read_history
+from benchmark_runner.statistics.planned import looks_of_plan
 from benchmark_runner.statistics.summary import summarise
+from benchmark_runner.statistics.until import reached_looks
 
 
-def count_look(inputs: Measurements, file: Path) -> Looks:
-    """Number of this look; the file remembers the looks before it and from now on this one."""
-    history = read_history(file)
-    looks, remembered = look_at(inputs.launches, family_launches(inputs), history)
+def count_looks(inputs: Measurements, file: Path) -> list[Looks]:
+    """The present look, with all planned ones before it; the file remembers them and from now on this one."""
+    history, plan = read_history(file), looks_of_plan(inputs.plan["campaign"])
+    if plan:
+        looks, remembered = looks_until_decided(inputs.launches, reached_looks(inputs), plan, history)
+    else:
+        look, remembered = look_at(inputs.launches, family_launches(inputs), history)
+        looks = [look]
     if remembered != history:
         write_json(file, remembered)
     return looks
@@ -32,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--fidelity", type=Path, nargs="*", default=[], help="fidelity/<engine>.json of all engines")
     args = parser.parse_args(argv)
     inputs = read_inputs(args.plan, args.raw, args.fidelity)
-    summary = summarise(inputs, args.iterations, count_look(inputs, args.looks))
+    summary = summarise(inputs, args.iterations, count_looks(inputs, args.looks))
     require_valid("statistical_summary", summary, str(args.out))
     write_json(args.out, summary)
     verdicts = Counter(one["verdict"] for one in summary["comparisons"] if one["kind"] == "primary")

@@ -105,8 +105,7 @@ def what_it_takes(judgement: Judgement, tests: int) -> tuple[float | None, int |
     if pair.excluded is not None:
         return None, None
     could_decide = pair.fewest >= fewest_launches(family, judgement.alpha, second)
-    share = share_of_alpha(pair.look + 1) / share_of_alpha(pair.look) if could_decide else 1.0
-    next_alpha = judgement.alpha * share
+    next_alpha = judgement.alpha * (pair.next_share / pair.share if could_decide else 1.0)
     if pair.fewest == 1:
         return None, fewest_launches(family, next_alpha, second)
     spread = judgement.evidence.sd_of_log_ratios
@@ -295,6 +294,7 @@ def families_json(inputs: Measurements, primary: Family, looks: Looks) -> dict[s
     """Both families of the primary metric: what was planned and what corrections count."""
     engines = sum(engine.control_of is None for engine in inputs.engines.values())
     baseline, cells, look = inputs.plan["campaign"]["baseline"], len(inputs.cells), looks.last
+    share = looks.planned.share if looks.planned else share_of_alpha(look)
     questions = (
         ("all_pairs", primary.tests, f"all pairs of {engines} engines (without the control)", False),
         ("against_baseline", primary.baseline_tests, f"every other engine against {baseline}", True),
@@ -308,7 +308,7 @@ def families_json(inputs: Measurements, primary: Family, looks: Looks) -> dict[s
             "planned": planned,
             "alpha": inputs.alpha,
             "look": look,
-            "alpha_of_look": round(inputs.alpha * share_of_alpha(look), 12),
+            "alpha_of_look": round(inputs.alpha * share, 12),
             "description": (
                 f"{what} in {plural(cells, 'test case')} on {PRIMARY}: {plural(planned, 'comparison')} planned, "
                 f"{tests} measured and comparable; these are what corrections count"

@@ -17,13 +17,13 @@ from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.families import CampaignPairs, LaunchValues
 from benchmark_runner.statistics.inputs import MeasuredLaunch, Measurements
 from benchmark_runner.statistics.losses import hidden, lost_share
-from benchmark_runner.statistics.metrics import METRICS, PRIMARY, Metric
+from benchmark_runner.statistics.metrics import BY_NAME, METRICS, PRIMARY, Metric
 from benchmark_runner.statistics.modes import STEPS_APART, Modes, Seen, find_modes, widest
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.schemes import SCHEMES, Scheme
 from benchmark_runner.statistics.settings import Entry
-from benchmark_runner.statistics.verdicts import Judgement, family_tests, judge_evidence
+from benchmark_runner.statistics.verdicts import CERTAIN, SHOWN, Judgement, Verdict, family_tests, judge_evidence
 from benchmark_runner.statistics.work import Work, WorkDone, apart, work_words
 
 Kind = Literal["primary", "exploratory", "control"]
@@ -61,6 +61,14 @@ class Measured:
     settings: Mapping[str, Sequence[Entry]]
     work: WorkDone
     steps_ns: Mapping[CellKey, int]
+
+    def up_to(self, block: int) -> Measured:
+        """The same with the launches up to a block alone."""
+        values, kept, calm = (
+            {key: {at: value for at, value in found.items() if at <= block} for key, found in some.items()}
+            for some in (self.values, self.kept, self.undisturbed)
+        )
+        return replace(self, values=values, kept=kept, undisturbed=calm)
 
     def resolution(self, place: Cell, names: Sequence[str], metric: str) -> float:
         """The coarser of two engines' clocks, relative to the times that a metric rests on; 0 where it is fine."""
@@ -102,6 +110,17 @@ class Member:
     without_outliers: Judgement | None
     without_events: Judgement | None
     against_baseline: Judgement | None
+
+    def after(self, before: Member) -> Member:
+        """This look at a comparison after the one before, whose verdicts stand where they showed something."""
+        if _shown(before.judgement) is not None:
+            return before
+        return replace(self, against_baseline=before.against_baseline) if _shown(before.against_baseline) else self
+
+
+def _shown(judgement: Judgement | None) -> Verdict | None:
+    """The verdict of a comparison by which something was shown; None where nothing was."""
+    return judgement.verdict if judgement is not None and judgement.verdict in SHOWN else None
 
 
 @dataclass(frozen=True)
@@ -220,11 +239,22 @@ class Judge:
         left = [(len(one.pair.values), len(one.pair.reference_values)) for one in again]
         return [None if size == now else one for one, size, now in zip(again, sizes, left, strict=True)]
 
-    def family(self, metric: Metric, kind: Kind, names: Sequence[tuple[str, str]], doubts: Doubts) -> Family:
-        """Judge one family and each of its members under the alternatives, all of them with the same doubts."""
+    def family(
+        self,
+        metric: Metric,
+        kind: Kind,
+        names: Sequence[tuple[str, str]],
+        doubts: Doubts,
+        standing: Sequence[Member] = (),
+    ) -> Family:
+        """Judge one family and each of its members under the alternatives, all of them with the same doubts.
+
+        standing are the family's members as the look before left them: verdicts that showed something stay.
+        """
         where = [(place, pair) for place in families.places(self._inputs, metric) for pair in names]
         pairs, evidence = self._weighed(metric, where, self._measured.values, doubts)
-        judged = self._judged(pairs, evidence)
+        told = {row for row, one in enumerate(standing) if one.judgement.verdict in CERTAIN}
+        judged = self._judged([replace(pair, settled=row in told) for row, pair in enumerate(pairs)], evidence)
         others = {name: self._judged(pairs, evidence, scheme) for name, scheme in SCHEMES.items()}
         without_outliers: Sequence[Judgement | None] = (
             [None] * len(pairs)
@@ -234,7 +264,8 @@ class Judge:
         without_events = self._without_events(metric, where, pairs, doubts)
         baseline = self._inputs.plan["campaign"]["baseline"]
         rows = [row for row, pair in enumerate(pairs) if kind != "control" and pair.reference == baseline]
-        own = self._judged([pairs[row] for row in rows], [evidence[row] for row in rows])
+        told = {row for row in rows if standing and _shown(standing[row].against_baseline) in CERTAIN}
+        own = self._judged([replace(pairs[row], settled=row in told) for row in rows], [evidence[row] for row in rows])
         against = dict(zip(rows, own, strict=True))
         members = tuple(
             Member(
@@ -247,6 +278,8 @@ class Judge:
             )
             for row, (place, _) in enumerate(where)
         )
+        if standing:
+            members = tuple(now.after(before) for now, before in zip(members, standing, strict=True))
         return Family(metric, kind, family_tests(pairs), family_tests([pairs[row] for row in rows]), members)
 
 
@@ -265,12 +298,27 @@ class Compared:
         return self.engines[PRIMARY]
 
 
-def compare_all(inputs: Measurements, measured: Measured, pairing: CampaignPairs) -> Compared:
+def _standing(inputs: Measurements, measured: Measured, earlier: Sequence[CampaignPairs]) -> tuple[Member, ...]:
+    """The primary family as the planned looks before the present one left it, each by the launches up to its block."""
+    members: tuple[Member, ...] = ()
+    for pairing in earlier:
+        judge = Judge(inputs, measured.up_to(pairing.last_block), pairing)
+        metric = BY_NAME[PRIMARY]
+        control = judge.family(metric, "control", families.control_pairs(inputs), {})
+        found = heed([(member.place, member.judgement) for member in control.members])
+        doubts = {place: found.doubt(place) for place in families.places(inputs, metric)} if found.alarm else {}
+        members = judge.family(metric, "primary", families.engine_pairs(inputs), doubts, members).members
+    return members
+
+
+def compare_all(inputs: Measurements, measured: Measured, pairings: Sequence[CampaignPairs]) -> Compared:
     """Judge the control against its twin in every metric, and every pair of engines in spite of what that showed.
 
-    An alarm in the metric itself or in the primary one casts doubt on all its verdicts.
+    An alarm in the metric itself or in the primary one casts doubt on all its verdicts. pairings has the looks in turn,
+    of a campaign until decided all planned ones: what an earlier one has shown in the primary metric stands.
     """
-    judge = Judge(inputs, measured, pairing)
+    judge = Judge(inputs, measured, pairings[-1])
+    standing = _standing(inputs, measured, pairings[:-1])
     controls = {metric.name: judge.family(metric, "control", families.control_pairs(inputs), {}) for metric in METRICS}
     heeded = {
         name: heed([(member.place, member.judgement) for member in family.members]) for name, family in controls.items()
@@ -282,6 +330,7 @@ def compare_all(inputs: Measurements, measured: Measured, pairing: CampaignPairs
         own = heeded[metric.name]
         alarm = own.alarm or heeded[PRIMARY].alarm
         doubts = {place: own.doubt(place) for place in families.places(inputs, metric)} if alarm else {}
-        engines[metric.name] = judge.family(metric, kind, pairs, doubts)
+        before = standing if kind == "primary" else ()
+        engines[metric.name] = judge.family(metric, kind, pairs, doubts, before)
     seen = {metric.name: judge.modes(metric, measured.values) for metric in METRICS}
     return Compared(engines, controls, heeded, seen)

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from benchmark_runner.statistics.planned import PlannedLook, at_most, planned_looks
 from benchmark_runner.statistics.power import family_size, fewest_launches, share_of_alpha
 from benchmark_runner.statistics.schemes import SCHEMES, Scheme
 
 
 class Design(NamedTuple):
-    """The primary family and what it takes: all pairs of engines (control excluded) in each test case."""
+    """The primary family and what it takes: all pairs of engines (control excluded) in each test case.
+
+    launches is the number of each engine, or the most of a campaign until decided, whose looks are planned.
+    """
 
     engines: int
     cells: int
     launches: int
     alpha: float
     scheme: Scheme
+    until_decided: bool
 
     @property
     def tests(self) -> int:
@@ -25,8 +30,15 @@ class Design(NamedTuple):
 
     @property
     def alpha_of_look(self) -> float:
-        """What the first look may spend."""
-        return round(self.alpha * share_of_alpha(1), 12)
+        """What the look that has all launches may spend: the first, or of a campaign until decided the last."""
+        return round(self.alpha * (self.looks[-1].share if self.until_decided else share_of_alpha(1)), 12)
+
+    @property
+    def looks(self) -> tuple[PlannedLook, ...]:
+        """The looks of a campaign until decided; none of another."""
+        if not self.until_decided:
+            return ()
+        return planned_looks(self.tests, self.launches, self.alpha, self.scheme.second)
 
     @property
     def needed(self) -> int:
@@ -44,7 +56,9 @@ class Design(NamedTuple):
         return self.tests == 0 or self.launches >= self.needed
 
 
-def design_of(engines: int, cells: int, launches: int, analysis: Mapping[str, Any]) -> Design:
-    """Design of so many engines (without the control) in so many test cases under a configuration's `analysis`."""
+def design_of(engines: int, cells: int, launches: int | Mapping[str, Any], analysis: Mapping[str, Any]) -> Design:
+    """Design of so many engines (without the control) in so many test cases under `benchmark.launches` and
+    `analysis`."""
     alpha = round(1.0 - analysis["confidence_level"], 12)
-    return Design(engines, cells, launches, alpha, SCHEMES[analysis["significance_test"]])
+    scheme, until_decided = SCHEMES[analysis["significance_test"]], not isinstance(launches, int)
+    return Design(engines, cells, at_most(launches), alpha, scheme, until_decided)

@@ -18,7 +18,7 @@ from benchmark_runner.statistics.hypotheses import (
     welch_log_ratio,
 )
 from benchmark_runner.statistics.permutation import label_exchange, sign_flip
-from benchmark_runner.statistics.power import FEWEST_LAUNCHES, MANN_WHITNEY, PERMUTATION, SecondTest
+from benchmark_runner.statistics.power import FEWEST_LAUNCHES, MANN_WHITNEY, PERMUTATION, SecondTest, share_of_alpha
 from benchmark_runner.statistics.schemes import PAIRED_T, WELCH_T, FirstTest
 
 
@@ -44,6 +44,8 @@ class Pair:
     excluded: str | None = None
     look: int = 1
     share: float = 1.0
+    next_share: float = share_of_alpha(2)
+    settled: bool = False
     doubt: float = 0.0
     modes: float = 0.0
     losses: float = 0.0

@@ -95,6 +95,12 @@ class CampaignPairs:
         self._longest_idle_s = LONGEST_IDLE_S + cool_down_s
         self.shared_blocks = cache(self._shared_blocks)
 
+    @property
+    def last_block(self) -> int:
+        """Block up to which launches are looked at, of a planned look."""
+        assert self._looks.planned is not None
+        return self._looks.planned.launches
+
     def _shared_blocks(self, engine: str, reference: str, workload: str) -> tuple[int, ...]:
         engines = self._inputs.engines
         own, other = engines[engine].ok(workload), engines[reference].ok(workload)
@@ -118,6 +124,7 @@ class CampaignPairs:
         if not paired and excluded is None and not same_machine([*a.ok(place.workload), *b.ok(place.workload)]):
             excluded = "their launches ran on different machines"
         look = self._looks.at(engine, reference, place.workload)
+        share = self._looks.share(engine, reference, place.workload)
         return Pair(
             engine=engine,
             reference=reference,
@@ -127,5 +134,6 @@ class CampaignPairs:
             paired=paired,
             excluded=excluded,
             look=look,
-            share=share_of_alpha(look),
+            share=share,
+            next_share=share if self._looks.planned else share_of_alpha(look + 1),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from benchmark_runner.statistics.metrics import METRICS, PRIMARY
 from benchmark_runner.statistics.modes import mode_cautions
 from benchmark_runner.statistics.samples import CellKey, each_sample
 from benchmark_runner.statistics.settings import joined, settings_by_workload
+from benchmark_runner.statistics.until import until_json
 from benchmark_runner.statistics.work import Work
 
 SCHEMA_VERSION: Final = 2
@@ -149,10 +150,11 @@ def _metrics() -> dict[str, Any]:
     return {metric.name: {key: getattr(metric, key) for key in told} for metric in METRICS}
 
 
-def summarise(inputs: Measurements, iterations: Path, looks: Looks = FIRST_LOOK) -> dict[str, Any]:
-    """Content of statistical_summary.json; looks says how often these launches were looked at before."""
+def summarise(inputs: Measurements, iterations: Path, looks: Sequence[Looks] = (FIRST_LOOK,)) -> dict[str, Any]:
+    """Content of statistical_summary.json; looks says how often these launches were looked at before, with all planned
+    ones in turn."""
     cells, measured = measure(inputs, iterations)
-    compared = compare_all(inputs, measured, CampaignPairs(inputs, looks))
+    compared = compare_all(inputs, measured, [CampaignPairs(inputs, look) for look in looks])
     carried = carry_over(inputs.launches, measured.values)
     of_launches = [*mode_cautions(compared.modes[PRIMARY], cells), *carry_over_cautions(carried)]
     writer = Writer(inputs, measured, compared, carried=bool(carried["carried"]))
@@ -168,10 +170,11 @@ def summarise(inputs: Measurements, iterations: Path, looks: Looks = FIRST_LOOK)
         "engines": [engine_json(inputs, engine) for engine in inputs.engines.values()],
         "engine_settings": engine_settings,
         "cells": cells,
-        "families": families_json(inputs, compared.primary, looks),
+        "families": families_json(inputs, compared.primary, looks[-1]),
         "comparisons": comparisons,
         "control": control,
         "carry_over": carried,
+        "until": until_json(inputs, compared.primary, looks[-1]),
         "warnings": all_cautions(inputs, engine_settings, cells, comparisons, control, of_launches),
         "undefined": {} if control else {"control": "benchmark.control is false"},
     }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from benchmark_runner.performance.ranking import headline_cell
+from benchmark_runner.statistics.planned import words_of
 from benchmark_runner.statistics.results import Results
 
 SCHEMA_VERSION: Final = 1
@@ -44,6 +45,8 @@ def recommend(results: Results, performance: Mapping[str, Any], model: Mapping[s
     advice = headline_advice(performance)
     left_out = " ".join(f"{entry['engine']} is left out: {entry['reason']}." for entry in performance["unranked"])
     parts = [advice["sentence"], _throughput(performance), left_out]
+    if (until := results.summary["until"]) is not None:
+        parts += words_of(until)
     if model["source"]["kind"] == "synthetic":
         parts.append(SYNTHETIC.format(shape=model["source"]["shape"]))
     if results.summary["campaign"]["quick"]:
@@ -88,5 +91,6 @@ def summary_document(plan: Mapping[str, Any], results: Results, performance: Map
             "best_gpu_utilization": "%",
         },
         "control": results.summary["control"],
+        "until": results.summary["until"],
         "warnings": [one for one in results.summary["warnings"] if one["severity"] != "note"],
     }

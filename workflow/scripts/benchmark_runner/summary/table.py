@@ -8,6 +8,7 @@ from typing import Any, Final
 from benchmark_runner.display import ABSENT, Markdown, estimate_text, markdown, markdown_table, plural, ratio_text
 from benchmark_runner.performance.ranking import LATENCY, THROUGHPUT
 from benchmark_runner.statistics.cautions import median_is_mean
+from benchmark_runner.statistics.planned import each_in_words
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.settings import alike_workloads, shown
 from benchmark_runner.statistics.wording import VERDICTS
@@ -75,11 +76,11 @@ def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: list[str
     ]
 
 
-def _request(case: Mapping[str, Any], workload: Mapping[str, Any], launches: int) -> str:
+def _request(case: Mapping[str, Any], workload: Mapping[str, Any], campaign: Mapping[str, Any]) -> str:
     iterations, warmups = workload["iterations_per_launch"], workload["warmup_iterations"]
     return (
         f"{plural(case['max_new_tokens'], 'token')} asked for; {plural(iterations, 'iteration')} in each of "
-        f"{plural(launches, 'launch')} after {plural(warmups, 'warm-up')}."
+        f"{each_in_words(campaign)} after {plural(warmups, 'warm-up')}."
     )
 
 
@@ -113,7 +114,7 @@ def comparison_table(plan: Mapping[str, Any], results: Results, recommendation: 
             rows = [_row(results, entry, cell, notes) for entry in summary["engines"]]
             header = [column.format(baseline=results.baseline) for column in COLUMNS]
             lines += [f"## {markdown(f'{cell.workload}, {cell.case}')}", ""]
-            lines += [_request(case, workload, plan["campaign"]["launches"]), ""]
+            lines += [_request(case, workload, plan["campaign"]), ""]
             lines += [*markdown_table(header, rows), ""]
             lines += [f"{number}. {markdown(note)}" for number, note in enumerate(notes, start=1)]
             lines += [""] if notes else []

@@ -1,0 +1,63 @@
+"""What a campaign until decided will take: its looks, the launches that a difference takes, and the most of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark_runner.display import plural
+from benchmark_runner.launch import progress
+from benchmark_runner.planning.minutes import S_PER_MIN, expected
+from benchmark_runner.statistics.planned import PlannedLook, looks_of_plan
+from benchmark_runner.statistics.power import paired_t_power, sd_of_log_ratios
+
+DIFFERENCES: Final = (1.20, 1.10, 1.05)
+"""Ratios for which the plan says how many launches they take (chosen)."""
+
+
+def expected_launches(ratio: float, spread: float, looks: Sequence[PlannedLook], tests: int, alpha: float) -> float:
+    """Launches after which a pair that differs by this ratio is decided, on average over campaigns.
+
+    spread is the standard deviation of log ratios. Each look counts with its own power by the paired t test, which is
+    less than that of all looks up to it together, so that this errs to the long side.
+    """
+    told = [
+        paired_t_power(math.log(ratio), spread, look.launches, alpha * look.share / max(tests, 1)) for look in looks
+    ]
+    undecided = [1.0, *(1.0 - chance for chance in itertools.accumulate(told[:-1], max))]
+    steps = [after - before for before, after in itertools.pairwise([0, *(look.launches for look in looks)])]
+    return sum(step * share for step, share in zip(steps, undecided, strict=True))
+
+
+def minutes_at_most(plan: Mapping[str, Any], output_dir: Path) -> float | None:
+    """Minutes of all launches that are allowed, by finished ones of the same kind; None where none is known."""
+    block = [row for row in plan["order"] if row["block"] == 1]
+    minutes = expected(block, [], output_dir).total_minutes
+    return None if minutes is None else minutes * plan["campaign"]["until"]["at_most"]
+
+
+def group_lines(plan: Mapping[str, Any], output_dir: Path) -> Iterator[tuple[str, str]]:
+    """(label, text) for each line of the forecast that only a campaign until decided has."""
+    until, power = plan["campaign"]["until"], plan["power"]
+    if not until:
+        return
+    looks, spread = looks_of_plan(plan["campaign"]), sd_of_log_ratios(power["cv"])
+    after = ", ".join(str(look.launches) for look in looks)
+    yield (
+        "groups",
+        f"looks after {after} launches of each engine; what is decided is left out of the next group, and what "
+        f"{until['at_most']} launches would decide with a chance below {until['give_up_below']:.0%} is given up",
+    )
+    if power["tests"]:
+        takes = (
+            f"{ratio - 1:.0%} {expected_launches(ratio, spread, looks, power['tests'], power['alpha']):.0f}"
+            for ratio in DIFFERENCES
+        )
+        yield "expected", f"launches until a difference is decided, on average: of {', of '.join(takes)}"
+    rows = sum(row["block"] == 1 for row in plan["order"]) * until["at_most"]
+    minutes = minutes_at_most(plan, output_dir)
+    time = "" if minutes is None else f", about {progress.in_words(minutes * S_PER_MIN)}"
+    yield "at most", f"{plural(rows, 'launch')}{time}"
