@@ -95,6 +95,22 @@ def test_a_finished_campaign_owes_nothing_but_the_comparison(finished, tmp_path)
     assert owed == {**JUDGING, "write_terms": 1}
 
 
+def test_two_engines_of_one_campaign_are_compared_in_its_blocks(finished, tmp_path):
+    campaign = finished.copy_to(tmp_path / "copy")
+    result = campaign.snakemake("compare", "--config", "before=fast", "after=slow")
+    assert result.status == 0, result.words
+    assert "run_launch" not in result.jobs()
+    file = campaign.out / "comparison" / "slow-against-fast" / "comparison.json"
+    document = read_json(file)
+    assert document["kind"] == "engines"
+    # Five blocks are one too few for sign flips.
+    assert {one["reason"] for one in document["comparisons"] if one["gates"]} == {
+        "too few launches: 5 cannot reach significance over 2 comparisons, 7 can"
+    }
+    assert gate([str(file)]) == 2
+    assert "Nothing to be done" in campaign.snakemake("compare", "--config", "before=fast", "after=slow").words
+
+
 def test_the_quick_look_can_be_compared_without_naming_its_configuration(tmp_path):
     command = [SNAKEMAKE, "compare", "-n", "-s", REPOSITORY / "Snakefile", "--directory", tmp_path, "--cores", "1"]
     status, words = run([*map(str, command), "--config", "against=results/gone"])
@@ -110,12 +126,16 @@ def test_the_quick_look_can_be_compared_without_naming_its_configuration(tmp_pat
             ("--config", "against=models/tiny"),
             "error: against: models/tiny is no results folder of a campaign: plan.json",
         ),
+        (
+            ("--config", "before=slow", "after=gone"),
+            "error: after: gone is none of its engines; name them with --config before=… after=…, of slow, fast",
+        ),
     ],
 )
 def test_without_a_campaign_to_compare_with_nothing_begins(campaign, arguments, message):
     result = campaign.snakemake("compare", *arguments)
     assert result.status != 0
     assert message in result.words
-    assert "--config against=results/…" in result.words
+    assert "--config against=results/…" in result.words or "before=… after=…" in result.words
     assert "Traceback" not in result.words and "rule " not in result.words
     assert not campaign.out.exists()

@@ -1,19 +1,75 @@
-"""This campaign against one before it, in the results folder that --config against=FOLDER names.
+"""This campaign against one before it, in the results folder that --config against=FOLDER names, or two of its engines
+against each other, which --config before=ENGINE after=ENGINE name.
 
 REQUIRED INPUTS
     <against>/{plan,environment}.json, <against>/launches/**/record.json, <against>/fidelity/<engine>.json,
     <output_dir>/{plan,environment}.json, <output_dir>/raw_data/<engine>.json, <output_dir>/fidelity/<engine>.json,
     <output_dir>/analysis/iterations.parquet, <output_dir>/analysis/statistical_summary.json
 OUTPUTS
-    <output_dir>/comparison/<against>/comparison.json, <output_dir>/comparison/<against>/comparison.md
+    <output_dir>/comparison/<against>/comparison.json, <output_dir>/comparison/<against>/comparison.md; of two engines in
+    <output_dir>/comparison/<after>-against-<before>
 """
+
+import os
 
 from snakemake.io import temp
 
-from benchmark_runner.campaign.recorded import load_before
+from benchmark_runner.campaign.recorded import engines_to_compare, load_before
 from benchmark_runner.comparison.terms import folder_name, terms, terms_file
 
-if GIVEN.against is None:
+TERMS = None
+
+if GIVEN.engines != (None, None):
+    BEFORE_ENGINE, AFTER_ENGINE = or_refuse(engines_to_compare, GIVEN.engines, CAMPAIGN)
+    COMPARED = f"{OUT}/comparison/{AFTER_ENGINE}-against-{BEFORE_ENGINE}"
+    TERMS = terms(CAMPAIGN.config, f"{BEFORE_ENGINE} in {OUT}", [])
+
+    rule compare:
+        input:
+            whole(
+                *MEASURED,
+                *ANALYSED,
+                f"{COMPARED}/comparison.json",
+                f"{COMPARED}/comparison.md",
+            ),
+
+    rule compare_engines:
+        input:
+            terms=f"{COMPARED}/{terms_file(TERMS)}",
+            plan=f"{OUT}/plan.json",
+            environment=f"{OUT}/environment.json",
+            raw=raw_data,
+            iterations=f"{OUT}/analysis/iterations.parquet",
+            statistics=f"{OUT}/analysis/statistical_summary.json",
+            fidelity=fidelity_of_all,
+        output:
+            comparison=f"{COMPARED}/comparison.json",
+            table=f"{COMPARED}/comparison.md",
+        log:
+            f"{OUT}/logs/stages/compare_engines/{AFTER_ENGINE}-against-{BEFORE_ENGINE}.log",
+        conda:
+            "../../envs/workflow.yaml"
+        params:
+            looks=f"{COMPARED}/looks.json",
+            before=BEFORE_ENGINE,
+            after=AFTER_ENGINE,
+        shell:
+            "python -m benchmark_runner.comparison.engines"
+            " --plan {input.plan:q}"
+            " --environment {input.environment:q}"
+            " --raw {input.raw:q}"
+            " --iterations {input.iterations:q}"
+            " --statistics {input.statistics:q}"
+            " --fidelity {input.fidelity:q}"
+            " --before {params.before:q}"
+            " --after {params.after:q}"
+            " --terms {input.terms:q}"
+            " --looks {params.looks:q}"
+            " --out {output.comparison:q}"
+            " --table {output.table:q}"
+            " 2>&1 | tee {log:q}"
+
+elif GIVEN.against is None:
 
     rule compare:
         input:
@@ -28,7 +84,6 @@ else:
         EARLIER,
         [record for engine in BEFORE.engines for record in BEFORE.records(engine)],
     )
-    FREEZES.append(TERMS)
     BEFORE_RAW = [
         f"{COMPARED}/before/raw_data/{engine}.json" for engine in BEFORE.engines
     ]
@@ -45,22 +100,6 @@ else:
                 f"{COMPARED}/comparison.json",
                 f"{COMPARED}/comparison.md",
             ),
-
-    rule write_terms:
-        output:
-            f"{COMPARED}/{terms_file(TERMS)}",
-        log:
-            f"{OUT}/logs/stages/write_terms/{folder_name(EARLIER)}.log",
-        conda:
-            "../../envs/workflow.yaml"
-        params:
-            # The name holds the hash of the content, as in write_part.
-            content=lambda wildcards, output: str(frozen_file(TERMS)),
-        shell:
-            "python -m benchmark_runner.comparison.terms"
-            " --content {params.content:q}"
-            " --out {output:q}"
-            " > {log:q} 2>&1"
 
     rule collect_before:
         input:
@@ -172,3 +211,23 @@ else:
             " --out {output.comparison:q}"
             " --table {output.table:q}"
             " 2>&1 | tee {log:q}"
+
+
+if TERMS is not None:
+    FREEZES.append(TERMS)
+
+    rule write_terms:
+        output:
+            f"{COMPARED}/{terms_file(TERMS)}",
+        log:
+            f"{OUT}/logs/stages/write_terms/{os.path.basename(COMPARED)}.log",
+        conda:
+            "../../envs/workflow.yaml"
+        params:
+            # The name holds the hash of the content, as in write_part.
+            content=lambda wildcards, output: str(frozen_file(TERMS)),
+        shell:
+            "python -m benchmark_runner.comparison.terms"
+            " --content {params.content:q}"
+            " --out {output:q}"
+            " > {log:q} 2>&1"

@@ -127,12 +127,28 @@ def load_before(against: object, output_dir: str) -> RecordedCampaign:
     """
     remedy = "name the folder of the campaign before with --config against=results/…"
     if against is None or not str(against).strip():
-        raise BenchmarkError(f"against: compare needs a campaign to compare with; {remedy}")
+        engines = "two engines of this one with before=… after=…"
+        raise BenchmarkError(f"against: compare needs a campaign to compare with; {remedy}, or {engines}")
     folder = results_folder(against, "against")
     require_results(folder, "against", remedy)
     if Path(output_dir).exists() and folder.samefile(output_dir):
         raise BenchmarkError(f"against: {folder} is the campaign that is compared itself; {remedy}")
     return load_recorded(folder, {})
+
+
+def engines_to_compare(named: tuple[object, object], campaign: Campaign) -> tuple[str, str]:
+    """Names of the two engines of a campaign that the keys `before` and `after` give.
+
+    Raises BenchmarkError that names the key where one is absent, no engine of the campaign, or both are the same.
+    """
+    names = [name for name, engine in campaign.engines.items() if engine.control_of is None]
+    for key, name in zip(("before", "after"), named, strict=True):
+        if name not in names:
+            what = "compare needs two engines of this campaign" if name is None else f"{name} is none of its engines"
+            raise BenchmarkError(f"{key}: {what}; name them with --config before=… after=…, of {', '.join(names)}")
+    if named[0] == named[1]:
+        raise BenchmarkError(f"after: {named[1]} is the engine before; name another of {', '.join(names)}")
+    return str(named[0]), str(named[1])
 
 
 def load_recorded(output_dir: Path, overrides: Mapping[str, Any]) -> RecordedCampaign:

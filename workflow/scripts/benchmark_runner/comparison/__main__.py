@@ -6,24 +6,19 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmark_runner.commands import command
 from benchmark_runner.comparison.campaigns import candidates, held
-from benchmark_runner.comparison.decision import Candidate, judge_all
+from benchmark_runner.comparison.decision import judge_all
 from benchmark_runner.comparison.differences import all_differences
 from benchmark_runner.comparison.document import comparison_document
+from benchmark_runner.comparison.look import count_look
 from benchmark_runner.comparison.output import write_comparison
 from benchmark_runner.comparison.side import Side, SideFiles, Word, read_side
-from benchmark_runner.comparison.terms import Terms
+from benchmark_runner.comparison.terms import Terms, read_terms
 from benchmark_runner.errors import exit_status
-from benchmark_runner.jsonio import read_json, write_json
-from benchmark_runner.statistics.inputs import MeasuredLaunch
-from benchmark_runner.statistics.looks import look_at, read_history
-from benchmark_runner.statistics.power import fewest_launches, share_of_alpha
-from benchmark_runner.statistics.verdicts import family_tests
 
 
 def _flags(parser: argparse.ArgumentParser, word: Word) -> None:
@@ -51,26 +46,6 @@ def _side_json(side: Side) -> dict[str, Any]:
     }
 
 
-def count_look(
-    made: Sequence[Candidate], launches: Sequence[MeasuredLaunch], terms: Terms, file: Path
-) -> list[Candidate]:
-    """The candidates with the number of this look at their launches; the file remembers the looks before it."""
-    gating = [one for one in made if one.metric.name in terms.metrics]
-    tests = family_tests([one.pair() for one in gating])
-    history = read_history(file)
-    looks, remembered = look_at(launches, launches_for(tests, terms.level), history)
-    if remembered != history:
-        write_json(file, remembered)
-    return [
-        replace(one, look=looks.at(f"{one.engine} after", f"{one.engine} before", one.workload or "")) for one in made
-    ]
-
-
-def launches_for(tests: int, level: float) -> int:
-    """Fewest launches each from which a family of this size can have a verdict at its first look."""
-    return fewest_launches(max(tests, 1), (1.0 - level) * share_of_alpha(1))
-
-
 def compare(before: Side, after: Side, terms: Terms, looks: Path) -> dict[str, Any]:
     """Content of comparison.json of two campaigns; looks is the file that remembers how often they were compared."""
     made = count_look(candidates(before, after), [*before.launches, *after.launches], terms, looks)
@@ -87,8 +62,7 @@ def main(argv: Sequence[str]) -> int:
     _flags(parser, "after")
     parser.add_argument("--terms", type=Path, required=True, help="terms of the comparison, as terms.py writes them")
     arguments = parser.parse_args(argv)
-    agreed = read_json(arguments.terms)
-    terms = Terms(agreed["confidence_level"], agreed["margin"], tuple(agreed["metrics"]))
+    terms = read_terms(arguments.terms)
     before, after = (read_side(word, _files(arguments, word)) for word in ("before", "after"))
     write_comparison(compare(before, after, terms, arguments.looks), arguments.out, arguments.table)
     return os.EX_OK

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark_runner.comparison.decision import SHOWN_NO_WORSE, Candidate, Decision, Doubt, withheld
 from benchmark_runner.comparison.references import References, Relative
-from benchmark_runner.comparison.side import LaunchValues, Side
+from benchmark_runner.comparison.side import Side
 from benchmark_runner.statistics.estimates import from_log
 from benchmark_runner.statistics.inputs import EngineData
 from benchmark_runner.statistics.losses import loss_words
@@ -80,24 +80,28 @@ def obstacle(before: Side, after: Side, engine: str, workload: str, case: str | 
     return None, True
 
 
-def _unequal_work(before: Side, after: Side, cell: CellKey, metric: Metric) -> str | None:
+Measured = tuple[Side, CellKey]
+"""One of the two that are compared: a cell of a campaign."""
+
+
+def unequal_work(both: Sequence[Measured], metric: Metric) -> str | None:
     """Why a metric's values are times of unequal work; None where they are not."""
-    done = [work for side in (before, after) if (work := side.work.get(cell)) is not None]
-    parts = [part for part in apart(*done) if part in metric.work] if len(done) == len((before, after)) else []
-    names = [f"{cell[0]} {side.word}" for side in (before, after)]
+    done = [work for side, cell in both if (work := side.work.get(cell)) is not None]
+    parts = [part for part in apart(*done) if part in metric.work] if len(done) == len(both) else []
+    names = [f"{cell[0]} {side.word}".rstrip() for side, cell in both]
     return f"{work_words(names, done, parts)}, so times of unequal work would be compared" if parts else None
 
 
-def _doubts(before: Side, after: Side, cell: CellKey, metric: Metric) -> list[Doubt]:
+def doubts(both: Sequence[Measured], metric: Metric) -> list[Doubt]:
     """What a verdict has to hold in spite of, each by its size: the larger difference of either control, and the
     coarser clock."""
-    place, found = Cell(cell[1], cell[2]), []
-    control = max((side.control_difference(place, metric.name), side.word) for side in (before, after))
-    if control[0]:
-        size = percent_or_times(from_log(control[0]))
-        words = f"the {size} by which the control differed from its twin in the campaign {control[1]}"
-        found.append(Doubt("control_differs", control[0], words))
-    if step := max(side.resolution(cell, metric.name) for side in (before, after)):
+    found = []
+    size, word = max((side.control_difference(Cell(*cell[1:]), metric.name), side.word) for side, cell in both)
+    if size:
+        where = f" in the campaign {word}" if word else ""
+        words = f"the {percent_or_times(from_log(size))} by which the control differed from its twin{where}"
+        found.append(Doubt("control_differs", size, words))
+    if step := max(side.resolution(cell, metric.name) for side, cell in both):
         found.append(Doubt("coarse_clock", step, f"the clock's steps, {100 * step:.2g} % of these times"))
     return found
 
@@ -116,8 +120,7 @@ def candidate(sides: Sequence[Side], references: References, cell: CellKey, metr
     """One metric of a cell that may be compared; of an unchanged engine only where its surroundings did not change
     either is the day's shift taken out, since it would be all that the change of the surroundings did."""
     before, after = sides
-    blank = LaunchValues({}, {}, None)
-    own, other = (side.values.get((cell, metric.name), blank) for side in sides)
+    own, other = (side.measured(cell, metric.name) for side in sides)
     told = ((before.word, own), (after.word, other))
     reasons = [f"{metric.label} {word}: {one.reason}" for word, one in told if one.reason]
     marks = [*before.qualifiers(cell, metric.name), *after.qualifiers(cell, metric.name)]
@@ -136,7 +139,7 @@ def candidate(sides: Sequence[Side], references: References, cell: CellKey, metr
         qualifiers=tuple(dict.fromkeys(marks)),
         relative=relative,
         unchanged=unchanged and references.same_surroundings,
-        doubts=(*_doubts(before, after, cell, metric), *_day(references, cell[0], relative)),
+        doubts=(*doubts([(side, cell) for side in sides], metric), *_day(references, cell[0], relative)),
     )
 
 
@@ -156,7 +159,7 @@ def candidates(before: Side, after: Side) -> list[Candidate]:
     for cell in _cells(before, after):
         excluded, meaningful = obstacle(before, after, *cell)
         for metric in LAUNCH_METRICS if cell[2] is None else CASE_METRICS:
-            unequal = None if excluded else _unequal_work(before, after, cell, metric)
+            unequal = None if excluded else unequal_work([(before, cell), (after, cell)], metric)
             if not meaningful or unequal:
                 found.append(Candidate(*cell, metric, NOTHING, NOTHING, excluded=excluded or unequal))
                 continue

@@ -20,8 +20,8 @@ from benchmark_runner.comparison.references import Relative
 from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.metrics import Metric
-from benchmark_runner.statistics.power import MANN_WHITNEY, PERMUTATION, launches_to_detect_ratio, share_of_alpha
-from benchmark_runner.statistics.schemes import DEFAULT_SCHEME, SCHEMES, Scheme
+from benchmark_runner.statistics.power import MANN_WHITNEY, launches_to_detect_ratio, share_of_alpha
+from benchmark_runner.statistics.schemes import SCHEMES, Scheme
 from benchmark_runner.statistics.verdicts import Judgement, family_tests, judge_evidence
 
 Verdict = Literal["regression", "no_regression", "improved", "cannot_tell"]
@@ -47,8 +47,8 @@ class Candidate:
     workload and case are None where the metric knows none. kept are the same launches without flagged iterations, None
     where nothing is ever flagged. excluded says why the two must not be compared. look counts how often these launches
     were compared, this time included; None where nobody counts, so that this look spends all of alpha. Where paired,
-    the two sides are aligned by block. relative is what the references of another day make of the values. unchanged
-    says that nothing that is recorded changed.
+    the two sides are aligned by block. scheme names the tests that must agree, the same in a family. relative is what
+    the references of another day make of the values. unchanged says that nothing that is recorded changed.
     """
 
     engine: str
@@ -65,6 +65,7 @@ class Candidate:
     names: tuple[str, str] | None = None
     """What sentences call before and after, where the two have names of their own."""
     paired: bool = False
+    scheme: Scheme = SCHEMES[MANN_WHITNEY]
     relative: Relative | None = None
     unchanged: bool = False
     doubts: tuple[Doubt, ...] = ()
@@ -73,11 +74,6 @@ class Candidate:
     def allowances(self) -> str:
         """All doubts in words."""
         return " and for ".join(doubt.words for doubt in self.doubts)
-
-    @property
-    def scheme(self) -> Scheme:
-        """The tests that must agree: Mann-Whitney knows no blocks, so sign flips stand beside a paired t test."""
-        return SCHEMES[PERMUTATION if self.paired else MANN_WHITNEY]
 
     def pair(self, *, kept: bool = False) -> Pair:
         """The two sides for the judgement."""
@@ -150,7 +146,7 @@ def _against(candidates: Sequence[Candidate], bound: float, level: float, *, kep
     pairs = [candidate.pair(kept=kept) for candidate in candidates]
     moved = [replace(pair, reference_values=pair.reference_values * bound**pair.sign) for pair in pairs]
     evidence = [_weighed(one, pair, level) for one, pair in zip(candidates, moved, strict=True)]
-    scheme = candidates[0].scheme if candidates else DEFAULT_SCHEME
+    scheme = next((one.scheme for one in candidates), SCHEMES[MANN_WHITNEY])
     return judge_evidence(moved, evidence, level, scheme)
 
 

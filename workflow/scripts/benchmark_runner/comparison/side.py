@@ -22,7 +22,8 @@ from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import CellKey, each_sample
 from benchmark_runner.statistics.work import Work
 
-Word = Literal["before", "after"]
+Word = Literal["before", "after", ""]
+"""What names a side; nothing where both are engines of one campaign."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Side:
     def engines(self) -> dict[str, EngineData]:
         """Engines by their own name, with the side's word in the name that sentences use."""
         return {
-            name: replace(engine, name=f"{name} {self.word}")
+            name: replace(engine, name=f"{name} {self.word}".rstrip())
             for name, engine in self.inputs.engines.items()
             if engine.control_of is None
         }
@@ -110,6 +111,10 @@ class Side:
     def values(self) -> dict[tuple[CellKey, str], LaunchValues]:
         """Launch medians by cell and metric."""
         return self._measured[0]
+
+    def measured(self, cell: CellKey, metric: str) -> LaunchValues:
+        """The launch values of a metric in a cell; none where there are none."""
+        return self.values.get((cell, metric), LaunchValues({}, {}, None))
 
     def resolution(self, cell: CellKey, metric: str) -> float:
         """The step of the clock over the times that a metric rests on; 0 where that is fine or nothing is known."""

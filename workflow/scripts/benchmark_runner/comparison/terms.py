@@ -28,6 +28,12 @@ class Terms:
     metrics: tuple[str, ...]
 
 
+def read_terms(file: Path) -> Terms:
+    """Terms from the file that this module writes."""
+    agreed = read_json(file)
+    return Terms(agreed["confidence_level"], agreed["margin"], tuple(agreed["metrics"]))
+
+
 def terms(config: Mapping[str, Any], against: str, records: Sequence[str]) -> dict[str, Any]:
     """Terms of comparing the campaign of a resolved configuration with these records of the campaign before."""
     return {

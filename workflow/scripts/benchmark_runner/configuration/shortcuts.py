@@ -22,11 +22,13 @@ SHORTCUTS: Final[Mapping[str, tuple[str, str]]] = {
 ONLY_ENGINES: Final = "only_engines"
 ANALYZE_ONLY: Final = "analyze_only"
 AGAINST: Final = "against"
+BEFORE: Final = "before"
+AFTER: Final = "after"
 
 KEY_SIMILARITY: Final = 0.75
 """Of difflib's ratio: two letters off in a key of ten (chosen)."""
 
-COMMAND_LINE_KEYS: Final = (*SHORTCUTS, ONLY_ENGINES, ANALYZE_ONLY, AGAINST)
+COMMAND_LINE_KEYS: Final = (*SHORTCUTS, ONLY_ENGINES, ANALYZE_ONLY, AGAINST, BEFORE, AFTER)
 """What a top-level key may be beside the sections of the schema."""
 
 
@@ -52,6 +54,8 @@ class Given(NamedTuple):
     config: dict[str, Any]
     analyze_only: bool
     against: Any
+    engines: tuple[Any, Any]
+    """What `before` and `after` say."""
 
 
 def as_given(merged: Mapping[str, Any], entries: Iterable[str]) -> Given:
@@ -63,7 +67,8 @@ def as_given(merged: Mapping[str, Any], entries: Iterable[str]) -> Given:
     texts = {key: text.strip("'\"") for key, _, text in (entry.partition("=") for entry in entries)}
     taken = [key for key in COMMAND_LINE_KEYS if key in texts and isinstance(merged.get(key), (int, float))]
     config = {**merged, **{key: texts[key] for key in taken}}
-    return Given(config, _analyze_only(config.pop(ANALYZE_ONLY, None)), config.pop(AGAINST, None))
+    analyze_only, against = _analyze_only(config.pop(ANALYZE_ONLY, None)), config.pop(AGAINST, None)
+    return Given(config, analyze_only, against, (config.pop(BEFORE, None), config.pop(AFTER, None)))
 
 
 def named_engines(value: Any) -> list[str] | None:
