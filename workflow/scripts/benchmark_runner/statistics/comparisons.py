@@ -16,7 +16,7 @@ from benchmark_runner.statistics.control import Control, heed
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.families import CampaignPairs, LaunchValues
 from benchmark_runner.statistics.inputs import MeasuredLaunch, Measurements
-from benchmark_runner.statistics.losses import hidden, lost_share
+from benchmark_runner.statistics.losses import loss_allowance, lost_share
 from benchmark_runner.statistics.metrics import BY_NAME, METRICS, PRIMARY, Metric
 from benchmark_runner.statistics.modes import STEPS_APART, Modes, Seen, find_modes, widest
 from benchmark_runner.statistics.results import Cell
@@ -180,7 +180,9 @@ class Judge:
         for pair, (place, names), found in zip(pairs, where, evidence, strict=True):
             modes = sum(seen[name].modes.apart for name in names if name in seen)
             lost = max(lost_share(self._inputs.engines[name].of(place.workload)) for name in names)
-            allowing.append(replace(pair, modes=modes, losses=hidden(lost) * (found.sd_of_log_ratios or 0.0)))
+            allowing.append(
+                replace(pair, modes=modes, losses=loss_allowance(lost, found.sd_of_log_ratios or 0.0, pair.fewest))
+            )
         return allowing, evidence
 
     def _pairs(self, metric: Metric, where: Where, values: LaunchValues, doubts: Doubts) -> list[Pair]:

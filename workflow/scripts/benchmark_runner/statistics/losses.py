@@ -10,12 +10,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
-from scipy.special import ndtri
+from scipy.special import chdtri, ndtri
 
 from benchmark_runner.display import plural
 from benchmark_runner.statistics.inputs import MeasuredLaunch
 from benchmark_runner.status import Status
+
+SPREAD_CHANCE: Final = 0.1
+"""Chosen: chance that the true spread is larger than the one allowed for; few survivors show little of it."""
 
 
 def loss_words(launches: Iterable[MeasuredLaunch]) -> str | None:
@@ -43,3 +47,12 @@ def hidden(share: float) -> float:
         return 0.0
     cut = float(ndtri(1.0 - share))
     return math.exp(-0.5 * cut * cut) / math.sqrt(2.0 * math.pi) / (1.0 - share)
+
+
+def loss_allowance(share: float, sd: float, pairs: int) -> float:
+    """What lost launches may hide of a log ratio: `hidden` deviations of the spread, taken at the upper limit that so
+    many pairs leave open; 0 where nothing was lost or fewer than two pairs show a spread."""
+    if share == 0.0 or pairs < 2:
+        return 0.0
+    free = pairs - 1
+    return hidden(share) * sd * math.sqrt(free / float(chdtri(free, 1.0 - SPREAD_CHANCE)))

@@ -1,0 +1,113 @@
+"""Intervals of an engine's own times where launches depend on each other, and the test of carry-over.
+
+300 campaigns by default; BENCHMARK_RUNNER_CAMPAIGNS=2000 is the full check. docs/method.md states what that found.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmark_runner.campaign.order import balanced_blocks
+from benchmark_runner.statistics.carry_over import carry_over
+from benchmark_runner.statistics.dependence import widen
+from benchmark_runner.statistics.diagnostics import intraclass_correlation
+from benchmark_runner.statistics.estimates import typical_estimate
+from benchmark_runner.statistics.inputs import MeasuredLaunch
+from benchmark_runner.statistics.percentiles import percentile
+from benchmark_runner.statistics.samples import CellKey
+from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, FloatArray, quiet, told
+
+LEVEL = 1.0 - ALPHA
+FEWEST_COVERED = int(stats.binom.ppf(0.005, CAMPAIGNS, LEVEL))
+ENGINES, LAUNCHES = 6, 10
+
+
+def _resembling(rng: np.random.Generator, correlation: float) -> FloatArray:
+    """Logarithms by campaign, engine and launch, each launch resembling the one before."""
+    values = rng.standard_normal((CAMPAIGNS, ENGINES, LAUNCHES))
+    for launch in range(1, LAUNCHES):
+        fresh = math.sqrt(1.0 - correlation**2) * values[..., launch]
+        values[..., launch] = correlation * values[..., launch - 1] + fresh
+    return 0.04 * values
+
+
+@pytest.mark.parametrize(("correlation", "before"), [(0.0, None), (0.3, 0.9), (0.7, 0.65)])
+def test_typical_values_are_covered_where_launches_resemble_the_one_before(
+    correlation: float, before: float | None
+) -> None:
+    """before is what the same intervals reach without widening: the negative control."""
+    plain = wide = 0
+    for campaign in _resembling(np.random.default_rng(301), correlation):
+        place = []
+        for logs in campaign:
+            found = typical_estimate(np.exp(logs), LEVEL)
+            assert found is not None
+            numbers = {"median_interval": found.to_json(), "mean_interval": None, "without_outliers": None}
+            place.append((numbers, dict(enumerate(np.exp(logs).tolist()))))
+        first = place[0][0]["median_interval"]
+        plain += first is not None and first["low"] <= 1.0 <= first["high"]
+        widen(place)
+        last = place[0][0]["median_interval"]
+        wide += last is not None and last["low"] <= 1.0 <= last["high"]
+    told(f"typical values covered as they are, launches correlated by {correlation}", plain)
+    told("… widened", wide)
+    # Ten launches show a correlation of 0.3 in half of the campaigns only.
+    assert wide >= FEWEST_COVERED - 0.02 * CAMPAIGNS
+    assert before is None or plain <= before * CAMPAIGNS
+
+
+@pytest.mark.parametrize("between", [0.0, 0.02, 0.2])
+def test_a_percentile_of_the_tail_is_covered_or_has_no_interval(between: float) -> None:
+    """p99 of 20 launches of 40 iterations that vary by 10 %; where launches vary by 20 % they alone decide it."""
+    rng = np.random.default_rng(307)
+    truth = math.exp(float(stats.norm.ppf(0.99)) * math.hypot(between, 0.1))
+    plain = told_of = given = 0
+    for _ in range(CAMPAIGNS):
+        launches = list(np.exp(rng.normal(0.0, between, (20, 1)) + rng.normal(0.0, 0.1, (20, 40))))
+        ordered = np.sort(np.concatenate(launches))
+        effective = intraclass_correlation(launches)["effective_n"]
+        for worth in (None, effective):
+            found = percentile(launches, ordered, 0.99, LEVEL, worth)
+            covers = (found["low"] is None or found["low"] <= truth) and (
+                found["high"] is None or truth <= found["high"]
+            )
+            plain += worth is None and covers
+            told_of += worth is not None and covers
+            given += worth is not None and not (found["reason"] or "").startswith("no interval")
+    told(f"p99 covered as it is, launches varying by {between}", plain)
+    told(f"… or without an interval (given in {given / CAMPAIGNS:.0%})", told_of)
+    assert told_of >= FEWEST_COVERED
+    assert between < 0.2 or plain <= 0.92 * CAMPAIGNS, "the check has no teeth"
+
+
+def _carried(rng: np.random.Generator, size: float, launches: int) -> float:
+    """p of the test in one campaign of six engines and two workloads, in which who follows the first is slower."""
+    engines, workloads = [f"e{number}" for number in range(ENGINES)], ["chat", "batch"]
+    cells = [(engine, workload) for engine in engines for workload in workloads]
+    order = balanced_blocks([cells] * launches, int(rng.integers(1 << 30)))
+    logs = quiet(rng, (1, 1, len(order)))[0, 0]
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    measured: list[MeasuredLaunch] = []
+    values: dict[tuple[CellKey, str], dict[int, float]] = {}
+    for place, (block, (engine, workload)) in enumerate(order):
+        hot = size if measured and measured[-1].engine == engines[0] else 0.0
+        begin = start + timedelta(minutes=place)
+        end = begin + timedelta(seconds=30)
+        measured.append(MeasuredLaunch(engine, workload, block, place, "ok", "host", "boot", begin, end, {}))
+        values.setdefault(((engine, workload, "case"), "e2e_ms"), {})[block] = math.exp(logs[place] + hot)
+    return float(carry_over(measured, values)["p"])
+
+
+def test_carry_over_is_seen_no_more_often_than_stated_where_there_is_none_and_mostly_where_it_is() -> None:
+    rng = np.random.default_rng(311)
+    false = sum(_carried(rng, 0.0, 10) <= ALPHA for _ in range(CAMPAIGNS))
+    told("carry-over in campaigns without any", false)
+    found = {launches: sum(_carried(rng, 0.03, launches) <= ALPHA for _ in range(100)) for launches in (10, 20)}
+    print(f"carry-over of 3 % seen in 100 campaigns, by launches: {found}")
+    assert false <= MOST_FALSE_POSITIVES
+    assert found[20] >= 60
