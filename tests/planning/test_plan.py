@@ -48,7 +48,9 @@ def test_a_spread_that_was_measured_here_is_told_with_its_launches():
 
 def test_too_few_launches_are_told_with_the_remedy():
     words = findable(power(can_reach_significance=False, launches=1))
-    assert words.startswith("1 launch cannot reach significance in 2 tests; 5 can: set benchmark.launches")
+    assert words.startswith(
+        "1 launch cannot reach significance in 2 tests; 5 can: set benchmark.launches to 6, so that"
+    )
     assert "untestable" in words
 
 

@@ -18,7 +18,7 @@ from benchmark_runner.planning.groups import minutes_at_most
 from benchmark_runner.planning.minutes import expected
 from benchmark_runner.planning.spread import Spread, measured_spread
 from benchmark_runner.statistics import power
-from benchmark_runner.statistics.design import design_of
+from benchmark_runner.statistics.design import SPARE, design_of
 from benchmark_runner.statistics.planned import wanted_launches
 
 ASSUMED_CV: Final = 0.04
@@ -85,7 +85,8 @@ def findable(found: Mapping[str, Any]) -> str:
     if not found["can_reach_significance"]:
         return (
             f"{plural(found['launches'], 'launch')} cannot reach significance in {tests}; "
-            f"{found['fewest_launches']} can: set benchmark.launches. Verdicts will read `untestable`"
+            f"{found['fewest_launches']} can: set benchmark.launches to {found['fewest_launches'] + SPARE}, so that "
+            "one is to spare. Verdicts will read `untestable`"
         )
     if found["smallest_detectable_ratio"] is None:
         return f"no difference up to 100 times is found with {found['power']:.0%} power: set benchmark.launches higher"

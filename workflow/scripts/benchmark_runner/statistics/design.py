@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from benchmark_runner.statistics.planned import PlannedLook, at_most, planned_looks
 from benchmark_runner.statistics.power import family_size, fewest_launches, share_of_alpha
 from benchmark_runner.statistics.schemes import SCHEMES, Scheme
+
+SPARE: Final = 1
+"""Launches beyond the fewest wherever a number is advised."""
 
 
 class Design(NamedTuple):
@@ -48,7 +51,7 @@ class Design(NamedTuple):
     @property
     def advised(self) -> int:
         """Launches with one to spare, so that a lost one costs no verdict."""
-        return self.needed + 1
+        return self.needed + SPARE
 
     @property
     def can_answer(self) -> bool:
