@@ -52,6 +52,18 @@ def test_other_launches_of_the_machine_serve_where_none_are_alike(tmp_path):
     assert spread(tmp_path).cv == pytest.approx(0.01)
 
 
+@pytest.mark.parametrize(
+    "other", ["[]", "7", "{}", '{"status": "ok", "host": []}', '{"status": "ok", "host": {"hostname": "here"}}', "link"]
+)
+def test_a_record_of_another_shape_beside_the_campaign_tells_nothing(tmp_path, other):
+    cell(tmp_path, "now", [99, 100, 101])
+    known = spread(tmp_path)
+    stranger = tmp_path / "old" / "launches" / "fast" / "chat.abcabcabcabc" / "1" / "record.json"
+    stranger.parent.mkdir(parents=True)
+    stranger.symlink_to("nowhere") if other == "link" else stranger.write_text(other)
+    assert spread(tmp_path) == known
+
+
 def test_other_machines_failures_and_pairs_tell_nothing(tmp_path):
     cell(tmp_path, "elsewhere", [90, 100, 110], host="there")
     cell(tmp_path, "failed", [90, 100, 110], status="failed")

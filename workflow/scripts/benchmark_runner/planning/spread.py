@@ -37,7 +37,7 @@ def _medians(record: Mapping[str, Any]) -> dict[int, float]:
 
 def _newest(output_dir: Path, identities: Iterable[str]) -> list[Path]:
     """Records in output_dir and the folders beside it: those of these identities, or all where there are none."""
-    here = list(output_dir.parent.glob("*/launches/*/*/*/record.json"))
+    here = [path for path in output_dir.parent.glob("*/launches/*/*/*/record.json") if path.is_file()]
     wanted = set(identities)
     alike = [path for path in here if path.parents[1].name.rpartition(".")[2] in wanted]
     return sorted(alike or here, key=lambda path: path.stat().st_mtime)[-MOST_RECORDS:]
@@ -53,12 +53,13 @@ def measured_spread(order: Sequence[Mapping[str, Any]], output_dir: Path, hostna
     for path in _newest(output_dir, (row["identity"] for row in order)):
         try:
             record = read_json(path)
-        except BenchmarkError:
-            continue  # one of many; whoever needs this one says what is wrong with it
-        if record["status"] == "ok" and record["host"]["hostname"] == hostname:
-            for case, median in _medians(record).items():
-                cells.setdefault((path.parents[1], case), []).append(median)
-    groups = [medians for medians in cells.values() if len(medians) >= FEWEST_LAUNCHES]
+            counts = record["status"] == "ok" and record["host"]["hostname"] == hostname
+            medians = _medians(record) if counts else {}
+        except (BenchmarkError, KeyError, TypeError):
+            continue  # one of many, in folders of others too; whoever needs this one says what is wrong with it
+        for case, median in medians.items():
+            cells.setdefault((path.parents[1], case), []).append(median)
+    groups = [medians for medians in cells.values() if len(medians) >= FEWEST_LAUNCHES and sum(medians) > 0]
     if not groups:
         return None
     squares = [(statistics.stdev(medians) / statistics.fmean(medians)) ** 2 for medians in groups]

@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
         fidelity=tuple(read_json(path) for path in options.fidelity),
         raw=tuple(read_heads(path) for path in options.raw),
         plots={path.stem: path.read_bytes() for path in options.plots},
-        reproduction=options.reproduction.read_text(encoding="utf-8"),
+        reproduction=options.reproduction.read_text(encoding="utf-8", errors="replace"),
         comprehensive=None if named is None else resolve(yaml.safe_load(named.read_text(encoding="utf-8")), [named]),
     )
     write_text_atomic(options.out, render(inputs))
