@@ -65,8 +65,12 @@ def named_keys(text: str) -> set[str]:
 
 
 def messages(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+    """Texts of a module but the names of commands, which are those of modules."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    calls = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args]
+    commands = [call.args[0] for call in calls if call.func.id == "command"]
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in commands:
             yield node.value
 
 
