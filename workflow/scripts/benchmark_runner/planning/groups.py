@@ -51,13 +51,18 @@ def group_lines(plan: Mapping[str, Any], output_dir: Path) -> Iterator[tuple[str
         f"looks after {after} launches of each engine; what is decided is left out of the next group, and what "
         f"{until['at_most']} launches would decide with a chance below {until['give_up_below']:.0%} is given up",
     )
-    if power["tests"]:
-        takes = (
-            f"{ratio - 1:.0%} {expected_launches(ratio, spread, looks, power['tests'], power['alpha']):.0f}"
-            for ratio in DIFFERENCES
-        )
-        yield "expected", f"launches until a difference is decided, on average: of {', of '.join(takes)}"
-    rows = sum(row["block"] == 1 for row in plan["order"]) * until["at_most"]
     minutes = minutes_at_most(plan, output_dir)
-    time = "" if minutes is None else f", about {progress.in_words(minutes * S_PER_MIN)}"
-    yield "at most", f"{plural(rows, 'launch')}{time}"
+
+    def with_time(count: str, launches: float) -> str:
+        if minutes is None:
+            return count
+        return f"{count} ({progress.in_words(minutes * S_PER_MIN * launches / until['at_most'])})"
+
+    if power["tests"]:
+        means = {
+            ratio: expected_launches(ratio, spread, looks, power["tests"], power["alpha"]) for ratio in DIFFERENCES
+        }
+        takes = (f"of {ratio - 1:.0%} {with_time(f'{launches:.0f}', launches)}" for ratio, launches in means.items())
+        yield "expected", f"launches until a difference is decided, on average: {', '.join(takes)}"
+    rows = sum(row["block"] == 1 for row in plan["order"]) * until["at_most"]
+    yield "at most", with_time(plural(rows, "launch"), until["at_most"])
