@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,12 @@ def looked_at(
     folder: Path,
     launches: int,
     *,
-    near: ScriptedEngine = NEAR,
+    engines: Sequence[ScriptedEngine] = (TORCH, NEAR, FAR, TWIN),
     dropped: str = "",
     after: int = 0,
     absent: Collection[int] = (),
 ) -> Any:
     """statistical_summary.json after so many launches; an engine may be left out after some, and records be absent."""
-    engines = [TORCH, near, FAR, TWIN]
     raw, plan = make_raw_data(
         engines, launches=launches, output_dir=str(folder), analysis={"significance_test": "paired_t"}
     )
@@ -93,6 +92,23 @@ def test_a_campaign_ends_when_all_is_decided_and_says_what_was_not_needed(tmp_pa
     assert "Decided after 9 of at most 13 launches: 20 of 52 launches not needed." in said
 
 
+def test_an_alarm_of_the_control_at_a_later_look_takes_certainty_from_what_stood(tmp_path: Path) -> None:
+    even: dict[str, Any] = {"launch_spread": 0.003, "iteration_spread": 0.001}
+    torch, near = ScriptedEngine("torch", **even), ScriptedEngine("near", ttft_ms=20.9, itl_ms=10.45, **even)
+    later = {(block, index): 1.10 if block > 5 else 1.02 for block in range(1, 10) for index in range(5)}
+    twin = ScriptedEngine("twin", control_of="torch", slow_iterations=later, launch_spread=0.015)
+    engines = (torch, near, ScriptedEngine("far", ttft_ms=8.0, itl_ms=4.0, **even), twin)
+    assert pair(looked_at(tmp_path / "first", 5, engines=engines), "near", "torch")["verdict"] == "meaningfully_faster"
+    summary = looked_at(tmp_path / "second", 9, engines=engines)
+    assert summary["control"]["differs_in"]
+    one = pair(summary, "near", "torch")
+    assert one["verdict"] == "significant_unconfirmed" and "control_differs" in one["qualifiers"]
+    assert one["launches"]["engine"] == 9
+    assert (
+        pair(summary, "far", "torch")["launches"]["engine"] == 5
+    )  # twice as fast is more than the control's difference
+
+
 def test_between_two_looks_nothing_is_decided_for_good(tmp_path: Path) -> None:
     summary = looked_at(tmp_path, 9, absent=[8])
     assert summary["until"]["look"] is None and summary["until"]["ended"] is None
@@ -135,7 +151,7 @@ def test_a_pair_that_the_launches_allowed_would_not_decide_is_given_up_with_the_
     tmp_path: Path,
 ) -> None:
     alike = ScriptedEngine("near", ttft_ms=20.0, itl_ms=10.0, launch_spread=0.06)
-    until = looked_at(tmp_path, 9, near=alike, dropped="far", after=5)["until"]
+    until = looked_at(tmp_path, 9, engines=(TORCH, alike, FAR, TWIN), dropped="far", after=5)["until"]
     assert until["ended"] == "given_up" and until["open"][0]["given_up"]
     assert "more launches will" in until["open"][0]["words"]
     assert "for the others the chance is below 5%" in until["sentence"]

@@ -23,7 +23,7 @@ from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.schemes import SCHEMES, Scheme
 from benchmark_runner.statistics.settings import Entry
-from benchmark_runner.statistics.verdicts import CERTAIN, SHOWN, Judgement, Verdict, family_tests, judge_evidence
+from benchmark_runner.statistics.verdicts import CERTAIN, SHOWN, Judgement, beyond_margin, family_tests, judge_evidence
 from benchmark_runner.statistics.work import Work, WorkDone, apart, work_words
 
 Kind = Literal["primary", "exploratory", "control"]
@@ -111,16 +111,27 @@ class Member:
     without_events: Judgement | None
     against_baseline: Judgement | None
 
-    def after(self, before: Member) -> Member:
+    def after(self, before: Member, doubt: float) -> Member:
         """This look at a comparison after the one before, whose verdicts stand where they showed something."""
-        if _shown(before.judgement) is not None:
+        if _stands(before.judgement, doubt):
             return before
-        return replace(self, against_baseline=before.against_baseline) if _shown(before.against_baseline) else self
+        return (
+            replace(self, against_baseline=before.against_baseline) if _stands(before.against_baseline, doubt) else self
+        )
 
 
-def _shown(judgement: Judgement | None) -> Verdict | None:
-    """The verdict of a comparison by which something was shown; None where nothing was."""
-    return judgement.verdict if judgement is not None and judgement.verdict in SHOWN else None
+def _stands(judgement: Judgement | None, doubt: float) -> bool:
+    """Whether a comparison showed something at an earlier look that holds in spite of what the control shows now: an
+    alarm only takes certainty away, at whichever look."""
+    if judgement is None or judgement.verdict not in SHOWN or judgement.comparison is None:
+        return False
+    more = doubt - judgement.pair.doubt
+    if more <= 0.0:
+        return True
+    widened = judgement.comparison.simultaneous.widened(judgement.pair.allowance + more)
+    if judgement.verdict == "meaningfully_faster":
+        return beyond_margin(widened)
+    return judgement.verdict in CERTAIN and not widened.holds_1
 
 
 @dataclass(frozen=True)
@@ -255,7 +266,12 @@ class Judge:
         """
         where = [(place, pair) for place in families.places(self._inputs, metric) for pair in names]
         pairs, evidence = self._weighed(metric, where, self._measured.values, doubts)
-        told = {row for row, one in enumerate(standing) if one.judgement.verdict in CERTAIN}
+        doubt = [doubts.get(place, 0.0) for place, _ in where]
+        told = {
+            row
+            for row, one in enumerate(standing)
+            if one.judgement.verdict in CERTAIN and _stands(one.judgement, doubt[row])
+        }
         judged = self._judged([replace(pair, settled=row in told) for row, pair in enumerate(pairs)], evidence)
         others = {name: self._judged(pairs, evidence, scheme) for name, scheme in SCHEMES.items()}
         without_outliers: Sequence[Judgement | None] = (
@@ -266,7 +282,7 @@ class Judge:
         without_events = self._without_events(metric, where, pairs, doubts)
         baseline = self._inputs.plan["campaign"]["baseline"]
         rows = [row for row, pair in enumerate(pairs) if kind != "control" and pair.reference == baseline]
-        told = {row for row in rows if standing and _shown(standing[row].against_baseline) in CERTAIN}
+        told &= {row for row in rows if standing and _stands(standing[row].against_baseline, doubt[row])}
         own = self._judged([replace(pairs[row], settled=row in told) for row in rows], [evidence[row] for row in rows])
         against = dict(zip(rows, own, strict=True))
         members = tuple(
@@ -281,7 +297,7 @@ class Judge:
             for row, (place, _) in enumerate(where)
         )
         if standing:
-            members = tuple(now.after(before) for now, before in zip(members, standing, strict=True))
+            members = tuple(map(Member.after, members, standing, doubt))
         return Family(metric, kind, family_tests(pairs), family_tests([pairs[row] for row in rows]), members)
 
 

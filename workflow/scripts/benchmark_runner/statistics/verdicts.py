@@ -112,7 +112,8 @@ def decide(
     return "inconclusive"
 
 
-def _beyond_margin(interval: Estimate) -> bool:
+def beyond_margin(interval: Estimate) -> bool:
+    """Whether the interval of a ratio lies beyond the margin of equivalence."""
     margin = 1.0 + EQUIVALENCE_MARGIN
     return interval.low > margin or interval.high < 1.0 / margin
 
@@ -166,7 +167,7 @@ def _verdict(
         t_significant=t_significant,
         u_significant=t_significant if second is None else bonferroni(second.p, tests) <= one.alpha,
         same_direction=same_direction and not (doubt and widened.holds_1),
-        beyond_margin=_beyond_margin(widened),
+        beyond_margin=beyond_margin(widened),
         equivalent=bonferroni(comparison.equivalence_p, tests) <= one.alpha,
     )
 
