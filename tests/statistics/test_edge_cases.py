@@ -1,6 +1,6 @@
 """Samples that cannot answer, through the whole stage: 0 to 2 launches, no spread, ties, complete separation, crashes.
 
-Nothing raises, warns (pytest turns warnings into errors) or claims, whichever of the four significance tests is asked:
+Nothing raises, warns (pytest turns warnings into errors) or claims, whichever of the five significance tests is asked:
 a summary holds the verdict of each.
 """
 
@@ -73,7 +73,7 @@ def assert_no_claim(folder: Path, summary: dict[str, Any]) -> None:
     judged = [node for node in _nodes(summary) if "verdict" in node]
     assert {node["verdict"] for node in judged} <= SILENT
     assert {node.get("faster") for node in judged} == {None}
-    assert all(len(one["sensitivity"]["other_tests"]) == 3 for one in _timed(summary) if one["ratio"])
+    assert all(len(one["sensitivity"]["other_tests"]) == 4 for one in _timed(summary) if one["ratio"])
     assert json.loads((folder / "summary.json").read_text())["summary"]["fastest_engine"] is None
 
 
@@ -137,11 +137,12 @@ def test_one_engine_that_never_varies_is_compared_by_the_others_spread(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "fewest"), [("mann_whitney_u", 4), ("permutation", 6), ("paired_t", 3), ("welch_t", 3)]
+    ("scheme", "fewest"),
+    [("moderated_t", 5), ("mann_whitney_u", 4), ("permutation", 6), ("paired_t", 3), ("welch_t", 3)],
 )
 def test_complete_separation_is_believed_from_the_fewest_launches_on(tmp_path: Path, scheme: str, fewest: int) -> None:
     """At 0.04, which a first look may spend: 2 of C(8, 4) = 70 orders, 2 of 2^6 signs; a t test has no such limit, but
-    two launches are no sample."""
+    two launches are no sample, and the moderated one keeps its error from five on."""
     asked = {"analysis": {"significance_test": scheme}}
     short = _summary(tmp_path / "short", [TORCH, CANDLE], launches=fewest - 1, **asked)
     assert {one["verdict"] for one in short["comparisons"]} == {"untestable"}

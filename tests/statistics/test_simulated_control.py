@@ -16,10 +16,12 @@ from benchmark_runner.statistics.control import Control, heed
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.power import FIRST_SHARE
 from benchmark_runner.statistics.results import Cell
+from benchmark_runner.statistics.schemes import SCHEMES
 from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, judge_family
 from simulated_campaigns import ALPHA, CAMPAIGNS, FloatArray, campaign
 
 RUNS = CAMPAIGNS if CAMPAIGNS >= 2000 else 100
+SCHEME = SCHEMES["mann_whitney_u"]
 ENGINES, LAUNCHES = 6, 7
 PLACES = (Cell("latency", "case_1"), Cell("throughput", "case_1"))
 
@@ -53,9 +55,8 @@ def judged(rng: np.random.Generator, *, ratio: float = 1.0, twin: float = 1.0, h
         times[ENGINES - 1] *= ratio
         medians.append(times)
     twins = [_pair("control", "0", times[ENGINES], times[0]) for times in medians]
-    control = heed(
-        list(zip(PLACES, judge_family([replace(one, share=1.0) for one in twins], 1.0 - ALPHA), strict=True))
-    )
+    told_apart = judge_family([replace(one, share=1.0) for one in twins], 1.0 - ALPHA)
+    control = heed(list(zip(PLACES, told_apart, strict=True)), SCHEME.control_alpha)
     doubts = [control.doubt(place) if control.alarm and heeding else 0.0 for place in PLACES]
     pairs = [
         _pair(str(b), str(a), times[b], times[a], doubt)
@@ -63,7 +64,7 @@ def judged(rng: np.random.Generator, *, ratio: float = 1.0, twin: float = 1.0, h
         for a in range(ENGINES)
         for b in range(a + 1, ENGINES)
     ]
-    return Judged(control, tuple(judge_family(pairs, 1.0 - ALPHA)))
+    return Judged(control, tuple(judge_family(pairs, 1.0 - ALPHA, SCHEME)))
 
 
 def campaigns(seed: int, runs: int = RUNS, **options: float) -> list[Judged]:

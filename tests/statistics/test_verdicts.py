@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmark_runner.statistics.evidence import Pair
+from benchmark_runner.statistics.schemes import SCHEMES
 from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, decide, family_tests, judge_family
 
 
@@ -19,6 +20,10 @@ def _pair(values: Sequence[float], reference: Sequence[float], **options: object
 
 def _judge(values: Sequence[float], reference: Sequence[float], **options: object) -> Judgement:
     return judge_family([_pair(values, reference, **options)], 0.95)[0]
+
+
+def _judge_by(scheme: str, *pairs: Pair, level: float = 0.95) -> list[Judgement]:
+    return judge_family(pairs, level, SCHEMES[scheme])
 
 
 BASE = [100.0, 102.0, 99.0, 101.0, 100.5, 98.5, 101.5, 100.2]
@@ -64,10 +69,14 @@ def test_engines_within_the_margin_are_equivalent() -> None:
     assert (found.verdict, found.faster, found.equivalent) == ("equivalent", None, True)
 
 
-def test_a_difference_that_only_pairs_show_is_not_confirmed() -> None:
-    # Blocks vary by half, the engine gains 3 % in each: pairs see it, ranks do not.
-    reference = [100.0 * 1.5 ** (number % 4) for number in range(8)]
-    found = _judge([value / 1.03 * wobble for value, wobble in zip(reference, WOBBLE, strict=True)], reference)
+def test_a_difference_that_only_pairs_show_is_confirmed_where_the_level_of_blocks_is_known() -> None:
+    # Blocks vary by half, the engine gains 3 % in each: pairs see it, ranks only without what blocks have in common.
+    blocks = np.array([1.5 ** (number % 4) for number in range(8)])
+    pair = _pair(100.0 * blocks / 1.03 * np.array(WOBBLE), 100.0 * blocks * np.array(WOBBLE[::-1]))
+    (known,) = _judge_by("mann_whitney_u", replace(pair, block_levels=np.log(blocks)))
+    assert (known.verdict, known.faster) == ("meaningfully_faster", "fast")
+    assert known.p_bonferroni["mann_whitney_u"] == pytest.approx(2 / math.comb(16, 8))
+    (found,) = _judge_by("mann_whitney_u", pair)
     assert (found.verdict, found.faster) == ("significant_unconfirmed", "fast")
     assert found.p_holm is not None and found.p_holm < 0.05
     assert found.p_bonferroni["mann_whitney_u"] > 0.05
@@ -86,20 +95,21 @@ def test_hardly_any_launches_are_untestable(launches: int) -> None:
 
 
 def test_three_launches_cannot_reach_significance_but_have_an_interval() -> None:
-    found = _judge(_times(2.0, 3), BASE[:3])
+    (found,) = _judge_by("mann_whitney_u", _pair(_times(2.0, 3), BASE[:3]))
     assert found.verdict == "untestable"
     assert found.reason == "too few launches: 3 cannot reach significance over 1 comparison, 4 can"
     assert found.ratio is not None and found.ratio.low > 1.5
 
 
 def test_four_launches_are_the_fewest_for_one_pair() -> None:
-    assert _judge(_times(2.0, 4), BASE[:4]).verdict == "meaningfully_faster"
+    (found,) = _judge_by("mann_whitney_u", _pair(_times(2.0, 4), BASE[:4]))
+    assert found.verdict == "meaningfully_faster"
 
 
 def test_a_larger_family_needs_more_launches() -> None:
     pairs = [_pair(_times(2.0, 5), BASE[:5]) for _ in range(10)]
-    assert {one.verdict for one in judge_family(pairs, 0.95)} == {"untestable"}
-    assert {one.verdict for one in judge_family(pairs[:2], 0.95)} == {"meaningfully_faster"}
+    assert {one.verdict for one in _judge_by("mann_whitney_u", *pairs)} == {"untestable"}
+    assert {one.verdict for one in _judge_by("mann_whitney_u", *pairs[:2])} == {"meaningfully_faster"}
 
 
 @pytest.mark.parametrize("paired", [True, False])
@@ -159,7 +169,7 @@ def test_unequal_numbers_of_launches_are_compared_unpaired() -> None:
 def test_the_level_of_confidence_decides() -> None:
     reference, values = BASE[:5], [100.2, 99.0, 98.0, 99.5, 98.0]
     pair = _pair(values, reference)
-    strict, lax = judge_family([pair], 0.999)[0], judge_family([pair], 0.5)[0]
+    strict, lax = (_judge_by("mann_whitney_u", pair, level=level)[0] for level in (0.999, 0.5))
     assert strict.verdict == "untestable"
     assert lax.verdict in (*CERTAIN, "significant_unconfirmed", "equivalent")
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from benchmark_runner.display import plural, significant
 from benchmark_runner.performance.ranking import LATENCY, Standing, standing
-from benchmark_runner.statistics.cautions import CHANCE_OF_ALARM
+from benchmark_runner.statistics.control import chance_of_alarm
 from benchmark_runner.statistics.results import Cell, Json, Results
 from benchmark_runner.statistics.wording import QUALIFIERS
 
@@ -98,18 +98,19 @@ def _certain(results: Results, now: Standing, cell: Cell) -> Advice:
     return Advice(fastest, "provisional" if doubts else "firm", answer, words, pairs)
 
 
-def _what_it_takes(pairs: Sequence[Json], launches: int) -> str:
+def _what_it_takes(results: Results, pairs: Sequence[Json]) -> str:
     """What would separate engines that are not: more launches, another setting, or nothing since they are equal."""
     if all(one["verdict"] == "equivalent" for one in pairs):
         return "They are the same within the margin, so choose by memory, cost or features."
     open_pairs = [one for one in pairs if one["verdict"] != "equivalent"]
     needed = [one["launches_needed"] for one in open_pairs if one["launches_needed"] is not None]
     if any("control_differs" in one["qualifiers"] for one in pairs):
-        return f"{CHANCE_OF_ALARM}."
+        return f"{chance_of_alarm(results.summary['control']['alpha'])}."
     if any(_is_excluded(one) for one in open_pairs):
         return "More launches would not change that."
     if not needed:
         return "No affordable number of launches would separate a difference as small as the one seen."
+    launches = int(results.summary["campaign"]["launches"])
     about = f"About {plural(max(*needed, launches + 1), 'launch')} each instead of {launches} would separate"
     if len(needed) < len(open_pairs):
         return f"{about} the larger of the differences seen with 80 % power, but no affordable number the smallest."
@@ -134,7 +135,7 @@ def _undecided(results: Results, now: Standing, cell: Cell) -> Advice:
         f"{', '.join(rivals)}."
     )
     equal = not beaten and bool(pairs) and all(one["verdict"] == "equivalent" for one in pairs)
-    takes = _what_it_takes(pairs, int(results.summary["campaign"]["launches"]))
+    takes = _what_it_takes(results, pairs)
     words = f"{ahead}{doubt} {takes}{_losers(results, now, cell)}"
     return Advice(None, "firm" if equal else "none", answer, words, pairs)
 

@@ -18,6 +18,7 @@ SECOND_TESTS: Final = {"mann_whitney_u": "Mann-Whitney", "permutation": "permuta
 ALTERNATIVES: Final = {
     "without_outliers": "without outliers",
     "without_events": "without disturbed launches",
+    "moderated_t": "by the moderated t test, which learns the spread from all pairs",
     "mann_whitney_u": "with Mann-Whitney beside the t test",
     "permutation": "with a permutation test beside the t test",
     "paired_t": "by the t test of blocks alone",

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from benchmark_runner.display import plural
 from benchmark_runner.records.raw_data import value_at
-from benchmark_runner.statistics.control import CONTROL_ALPHA
+from benchmark_runner.statistics.control import chance_of_alarm
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
 from benchmark_runner.statistics.metrics import PRIMARY
 from benchmark_runner.statistics.settings import DEVICE, KEYS, WORK_SETTINGS, alike_workloads, shown
@@ -295,10 +295,6 @@ def _quality_cautions(cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, 
 
 _QUIETER: Final = "Close what else ran (the warnings name it), move the disturbed launches' folders away, and run again"
 
-CHANCE_OF_ALARM: Final = (
-    f"Chance does this in one quiet campaign of {1 / CONTROL_ALPHA:.0f}. Add launches; if it stays, look for a cause"
-)
-
 _SENSITIVE: Final = {
     "outlier_sensitive": (
         "without_outliers",
@@ -348,13 +344,15 @@ def verdict_cautions(
                 engine=one["engine"],
                 workload=one["workload"],
             )
-    for cell in (control or {}).get("cells", ()):
+    if control is None:
+        return
+    for cell in control["cells"]:
         if cell["differs"]:
             yield caution(
                 "control_differs",
                 "serious",
                 f"{cell['workload']} {cell['case']}: {cell['sentence']}",
-                CHANCE_OF_ALARM,
+                chance_of_alarm(control["alpha"]),
                 workload=cell["workload"],
             )
 

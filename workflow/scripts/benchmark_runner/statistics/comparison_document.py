@@ -9,7 +9,7 @@ from typing import Any
 from benchmark_runner.display import plural
 from benchmark_runner.statistics import absences, families
 from benchmark_runner.statistics.comparisons import Compared, Family, Measured, Member
-from benchmark_runner.statistics.control import CONTROL_ALPHA, control_sentence
+from benchmark_runner.statistics.control import control_sentence
 from benchmark_runner.statistics.estimates import from_log
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.hypotheses import TestResult
@@ -19,7 +19,6 @@ from benchmark_runner.statistics.losses import loss_words
 from benchmark_runner.statistics.metrics import METRICS, PRIMARY, Metric
 from benchmark_runner.statistics.power import (
     detectable_ratio,
-    fewest_launches,
     launches_to_detect_ratio,
     share_of_alpha,
 )
@@ -53,7 +52,12 @@ def _tests(judgement: Judgement) -> dict[str, Any]:
     """All tests of a pair; those of the scheme, and Mann-Whitney and the permutation test always, with corrected p."""
     evidence, first = judgement.evidence, judgement.scheme.first(paired=judgement.pair.paired)
     t_tests = {
-        str(name): {**_test(found.test()), "p_holm": judgement.p_holm if name == first else None}
+        str(name): {
+            **_test(found.test()),
+            "df": found.df,
+            "standard_error": found.standard_error,
+            "p_holm": judgement.p_holm if name == first else None,
+        }
         for name, found in evidence.t.items()
     }
     exact = {
@@ -101,19 +105,21 @@ def what_it_takes(judgement: Judgement, tests: int) -> tuple[float | None, int |
     More launches make the next look, which may spend less of alpha; launches from which no verdict could come spent
     none.
     """
-    pair, second, family = judgement.pair, judgement.scheme.second, max(tests, 1)
+    pair, scheme, family = judgement.pair, judgement.scheme, max(tests, 1)
     if pair.excluded is not None:
         return None, None
-    could_decide = pair.fewest >= fewest_launches(family, judgement.alpha, second)
+    could_decide = pair.fewest >= scheme.fewest_launches(family, judgement.alpha, paired=pair.paired)
     next_alpha = judgement.alpha * (pair.next_share / pair.share if could_decide else 1.0)
+    least = scheme.fewest_launches(family, next_alpha, paired=pair.paired)
     if pair.fewest == 1:
-        return None, fewest_launches(family, next_alpha, second)
+        return None, least
     spread = judgement.evidence.sd_of_log_ratios
     if judgement.comparison is None or spread is None:
         return None, None
     detectable = detectable_ratio(pair.fewest, spread, family, judgement.alpha)
     ratio = judgement.comparison.ratio.point
-    return detectable, launches_to_detect_ratio(ratio, spread, family, next_alpha, second=second)
+    needed = launches_to_detect_ratio(ratio, spread, family, next_alpha, second=None)
+    return detectable, None if needed is None else max(needed, least)
 
 
 def _outcome(judgement: Judgement) -> dict[str, Any]:
@@ -158,7 +164,7 @@ def _against_baseline(member: Member, tests: int) -> dict[str, Any] | None:
     judgement = member.against_baseline
     if judgement is None:
         return None
-    second = judgement.scheme.second
+    second = judgement.scheme.beside(paired=judgement.pair.paired)
     return {
         "tests": tests,
         "p_holm": judgement.p_holm,
@@ -279,7 +285,7 @@ class Writer:
         return {
             "engine": names[0][0],
             "twin": names[0][1],
-            "alpha": CONTROL_ALPHA,
+            "alpha": found.alpha,
             "differs_in": sorted(differing),
             "cells": cells,
         }

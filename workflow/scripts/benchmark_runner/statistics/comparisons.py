@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from benchmark_runner.statistics.families import CampaignPairs, LaunchValues
 from benchmark_runner.statistics.inputs import MeasuredLaunch, Measurements
 from benchmark_runner.statistics.losses import loss_allowance, lost_share
 from benchmark_runner.statistics.metrics import BY_NAME, METRICS, PRIMARY, Metric
+from benchmark_runner.statistics.moderated import Prior, prior_from
 from benchmark_runner.statistics.modes import STEPS_APART, Modes, Seen, find_modes, widest
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import CellKey
@@ -154,22 +156,37 @@ Doubts = Mapping[Cell, float]
 """What verdicts have to allow for (of logarithms), by place; empty without an alarm of the control."""
 
 
+@dataclass(frozen=True)
+class _Weighed:
+    """Pairs of one kind and metric by the same launch values, and what was found of each."""
+
+    where: Where
+    pairs: Sequence[Pair]
+    evidence: Sequence[Evidence]
+
+    def doubting(self, doubts: Doubts) -> list[Pair]:
+        """The pairs, each with the doubt of its place."""
+        return [
+            replace(pair, doubt=doubts.get(place, 0.0)) for pair, (place, _) in zip(self.pairs, self.where, strict=True)
+        ]
+
+
 class Judge:
-    """Judges families of one campaign."""
+    """Judges families of one campaign. Launch values are named "all", "kept" (without flagged iterations) and
+    "undisturbed"; what was found by them is looked for once."""
 
     def __init__(self, inputs: Measurements, measured: Measured, pairing: CampaignPairs) -> None:
         self._inputs = inputs
         self._measured = measured
         self._pairing = pairing
         self._scheme = SCHEMES[inputs.settings["significance_test"]]
-        self._modes: dict[tuple[str, int], Mapping[str, Seen]] = {}
+        self._values = {"all": measured.values, "kept": measured.kept, "undisturbed": measured.undisturbed}
+        self._engines, self._controls = families.engine_pairs(inputs), families.control_pairs(inputs)
+        self._weighed, self._prior, self.modes = cache(self._weigh), cache(self._prior_of), cache(self._find_modes)
 
-    def modes(self, metric: Metric, values: LaunchValues) -> Mapping[str, Seen]:
-        """By engine the two groups into which these values of its launches fall; looked for once."""
-        key = metric.name, id(values)
-        if key not in self._modes:
-            self._modes[key] = widest(self._modes_in(metric, values))
-        return self._modes[key]
+    def _find_modes(self, metric: Metric, values: str) -> Mapping[str, Seen]:
+        """By engine the two groups into which these values of its launches fall."""
+        return widest(self._modes_in(metric, self._values[values]))
 
     def _modes_in(self, metric: Metric, values: LaunchValues) -> Iterator[tuple[Cell, str, Modes]]:
         """Modes in each place that no rounding of the clock makes."""
@@ -181,28 +198,31 @@ class Judge:
                 if modes.apart > STEPS_APART * self._measured.resolution(place, (name,), metric.name):
                     yield place, name, modes
 
-    def _weighed(
-        self, metric: Metric, where: Where, values: LaunchValues, doubts: Doubts
-    ) -> tuple[list[Pair], list[Evidence]]:
-        """Pairs with all that they have to allow for, and the evidence of each."""
-        pairs, seen = self._pairs(metric, where, values, doubts), self.modes(metric, values)
+    def _weigh(self, metric: Metric, values: str, *, control: bool) -> _Weighed:
+        """All pairs of engines, or of the control, with the evidence of each and what it has to allow for itself."""
+        names = self._controls if control else self._engines
+        where = [(place, pair) for place in families.places(self._inputs, metric) for pair in names]
+        pairs, seen = self._pairs(metric, where, self._values[values]), self.modes(metric, values)
         evidence = [weigh(pair, self._inputs.level) for pair in pairs]
         allowing = []
-        for pair, (place, names), found in zip(pairs, where, evidence, strict=True):
-            modes = sum(seen[name].modes.apart for name in names if name in seen)
-            lost = max(lost_share(self._inputs.engines[name].of(place.workload)) for name in names)
-            allowing.append(
-                replace(pair, modes=modes, losses=loss_allowance(lost, found.sd_of_log_ratios or 0.0, pair.fewest))
-            )
-        return allowing, evidence
+        for pair, (place, both), found in zip(pairs, where, evidence, strict=True):
+            modes = sum(seen[name].modes.apart for name in both if name in seen)
+            lost = max(lost_share(self._inputs.engines[name].of(place.workload)) for name in both)
+            losses = loss_allowance(lost, found.sd_of_log_ratios or 0.0, pair.fewest)
+            allowing.append(replace(pair, modes=modes, losses=losses))
+        return _Weighed(where, allowing, evidence)
 
-    def _pairs(self, metric: Metric, where: Where, values: LaunchValues, doubts: Doubts) -> list[Pair]:
-        """Pairs of launch values, each with the doubt of its place and the reason where a side has no values."""
+    def _prior_of(self, metric: Metric, values: str) -> Prior:
+        """What all pairs of the campaign, the control's among them, say of the variance of one."""
+        both = [self._weighed(metric, values, control=control) for control in (False, True)]
+        return prior_from([one for weighed in both for one in weighed.evidence])
+
+    def _pairs(self, metric: Metric, where: Where, values: LaunchValues) -> list[Pair]:
+        """Pairs of launch values, each with the reason where a side has no values."""
         pairs = []
         for place, names in where:
             pair = replace(
                 self._pairing.pair(metric, place, *names, values),
-                doubt=doubts.get(place, 0.0),
                 resolution=self._measured.resolution(place, names, metric.name),
             )
             pairs.append(self._with_reason(self._of_equal_work(pair, place, metric), place, metric))
@@ -233,57 +253,53 @@ class Judge:
         return pair
 
     def _judged(
-        self, pairs: Sequence[Pair], evidence: Sequence[Evidence], scheme: Scheme | None = None
+        self, pairs: Sequence[Pair], evidence: Sequence[Evidence], prior: Prior, scheme: Scheme | None = None
     ) -> list[Judgement]:
-        return judge_evidence(pairs, evidence, self._inputs.level, scheme or self._scheme)
+        return judge_evidence(pairs, evidence, self._inputs.level, scheme or self._scheme, prior)
 
-    def _judged_again(self, metric: Metric, where: Where, values: LaunchValues, doubts: Doubts) -> list[Judgement]:
-        """The same comparisons on other launch values."""
-        return self._judged(*self._weighed(metric, where, values, doubts))
+    def _judged_by(self, metric: Metric, values: str, doubts: Doubts, *, control: bool) -> list[Judgement]:
+        """A family's comparisons by some of the launch values."""
+        weighed = self._weighed(metric, values, control=control)
+        return self._judged(weighed.doubting(doubts), weighed.evidence, self._prior(metric, values))
 
     def _without_events(
-        self, metric: Metric, where: Where, pairs: Sequence[Pair], doubts: Doubts
+        self, metric: Metric, judged: Sequence[Judgement], doubts: Doubts, *, control: bool
     ) -> list[Judgement | None]:
         """Judged without disturbed launches, where a pair loses any by that."""
         if self._measured.undisturbed == self._measured.values:
-            return [None] * len(pairs)
-        again = self._judged_again(metric, where, self._measured.undisturbed, doubts)
-        sizes = [(len(pair.values), len(pair.reference_values)) for pair in pairs]
+            return [None] * len(judged)
+        again = self._judged_by(metric, "undisturbed", doubts, control=control)
+        sizes = [(len(one.pair.values), len(one.pair.reference_values)) for one in judged]
         left = [(len(one.pair.values), len(one.pair.reference_values)) for one in again]
         return [None if size == now else one for one, size, now in zip(again, sizes, left, strict=True)]
 
-    def family(
-        self,
-        metric: Metric,
-        kind: Kind,
-        names: Sequence[tuple[str, str]],
-        doubts: Doubts,
-        standing: Sequence[Member] = (),
-    ) -> Family:
+    def family(self, metric: Metric, kind: Kind, doubts: Doubts, standing: Sequence[Member] = ()) -> Family:
         """Judge one family and each of its members under the alternatives, all of them with the same doubts.
 
         standing are the family's members as the look before left them: verdicts that showed something stay.
         """
-        where = [(place, pair) for place in families.places(self._inputs, metric) for pair in names]
-        pairs, evidence = self._weighed(metric, where, self._measured.values, doubts)
-        doubt = [doubts.get(place, 0.0) for place, _ in where]
+        control = kind == "control"
+        weighed, prior = self._weighed(metric, "all", control=control), self._prior(metric, "all")
+        pairs, evidence = weighed.doubting(doubts), weighed.evidence
+        doubt = [pair.doubt for pair in pairs]
         told = {
             row
             for row, one in enumerate(standing)
             if one.judgement.verdict in CERTAIN and _stands(one.judgement, doubt[row])
         }
-        judged = self._judged([replace(pair, settled=row in told) for row, pair in enumerate(pairs)], evidence)
-        others = {name: self._judged(pairs, evidence, scheme) for name, scheme in SCHEMES.items()}
+        judged = self._judged([replace(pair, settled=row in told) for row, pair in enumerate(pairs)], evidence, prior)
+        others = {name: self._judged(pairs, evidence, prior, scheme) for name, scheme in SCHEMES.items()}
         without_outliers: Sequence[Judgement | None] = (
             [None] * len(pairs)
             if metric.level == "launch"
-            else self._judged_again(metric, where, self._measured.kept, doubts)
+            else self._judged_by(metric, "kept", doubts, control=control)
         )
-        without_events = self._without_events(metric, where, pairs, doubts)
+        without_events = self._without_events(metric, judged, doubts, control=control)
         baseline = self._inputs.plan["campaign"]["baseline"]
-        rows = [row for row, pair in enumerate(pairs) if kind != "control" and pair.reference == baseline]
+        rows = [row for row, pair in enumerate(pairs) if not control and pair.reference == baseline]
         told &= {row for row in rows if standing and _stands(standing[row].against_baseline, doubt[row])}
-        own = self._judged([replace(pairs[row], settled=row in told) for row in rows], [evidence[row] for row in rows])
+        asked = [replace(pairs[row], settled=row in told) for row in rows]
+        own = self._judged(asked, [evidence[row] for row in rows], prior)
         against = dict(zip(rows, own, strict=True))
         members = tuple(
             Member(
@@ -294,7 +310,7 @@ class Judge:
                 without_events[row],
                 against.get(row),
             )
-            for row, (place, _) in enumerate(where)
+            for row, (place, _) in enumerate(weighed.where)
         )
         if standing:
             members = tuple(map(Member.after, members, standing, doubt))
@@ -319,13 +335,14 @@ class Compared:
 def _standing(inputs: Measurements, measured: Measured, earlier: Sequence[CampaignPairs]) -> tuple[Member, ...]:
     """The primary family as the planned looks before the present one left it, each by the launches up to its block."""
     members: tuple[Member, ...] = ()
+    alpha = SCHEMES[inputs.settings["significance_test"]].control_alpha
     for pairing in earlier:
         judge = Judge(inputs, measured.up_to(pairing.last_block), pairing)
         metric = BY_NAME[PRIMARY]
-        control = judge.family(metric, "control", families.control_pairs(inputs), {})
-        found = heed([(member.place, member.judgement) for member in control.members])
+        control = judge.family(metric, "control", {})
+        found = heed([(member.place, member.judgement) for member in control.members], alpha)
         doubts = {place: found.doubt(place) for place in families.places(inputs, metric)} if found.alarm else {}
-        members = judge.family(metric, "primary", families.engine_pairs(inputs), doubts, members).members
+        members = judge.family(metric, "primary", doubts, members).members
     return members
 
 
@@ -337,11 +354,12 @@ def compare_all(inputs: Measurements, measured: Measured, pairings: Sequence[Cam
     """
     judge = Judge(inputs, measured, pairings[-1])
     standing = _standing(inputs, measured, pairings[:-1])
-    controls = {metric.name: judge.family(metric, "control", families.control_pairs(inputs), {}) for metric in METRICS}
+    controls = {metric.name: judge.family(metric, "control", {}) for metric in METRICS}
+    alpha = SCHEMES[inputs.settings["significance_test"]].control_alpha
     heeded = {
-        name: heed([(member.place, member.judgement) for member in family.members]) for name, family in controls.items()
+        name: heed([(member.place, member.judgement) for member in family.members], alpha)
+        for name, family in controls.items()
     }
-    pairs = families.engine_pairs(inputs)
     engines = {}
     for metric in METRICS:
         kind: Kind = "primary" if metric.name == PRIMARY else "exploratory"
@@ -349,6 +367,6 @@ def compare_all(inputs: Measurements, measured: Measured, pairings: Sequence[Cam
         alarm = own.alarm or heeded[PRIMARY].alarm
         doubts = {place: own.doubt(place) for place in families.places(inputs, metric)} if alarm else {}
         before = standing if kind == "primary" else ()
-        engines[metric.name] = judge.family(metric, kind, pairs, doubts, before)
-    seen = {metric.name: judge.modes(metric, measured.values) for metric in METRICS}
+        engines[metric.name] = judge.family(metric, kind, doubts, before)
+    seen = {metric.name: judge.modes(metric, "all") for metric in METRICS}
     return Compared(engines, controls, heeded, seen)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.statistics.planned import PlannedLook, at_most, planned_looks
-from benchmark_runner.statistics.power import family_size, fewest_launches, share_of_alpha
+from benchmark_runner.statistics.power import family_size, share_of_alpha
 from benchmark_runner.statistics.schemes import SCHEMES, Scheme
 
 SPARE: Final = 1
@@ -41,12 +41,12 @@ class Design(NamedTuple):
         """The looks of a campaign until decided; none of another."""
         if not self.until_decided:
             return ()
-        return planned_looks(self.tests, self.launches, self.alpha, self.scheme.second)
+        return planned_looks(self.tests, self.launches, self.alpha, self.scheme.second, self.scheme.fewest)
 
     @property
     def needed(self) -> int:
         """Fewest launches from which a verdict can come."""
-        return fewest_launches(max(self.tests, 1), self.alpha_of_look, self.scheme.second)
+        return self.scheme.fewest_launches(self.tests, self.alpha_of_look)
 
     @property
     def advised(self) -> int:

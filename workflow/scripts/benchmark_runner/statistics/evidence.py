@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -15,11 +16,15 @@ from benchmark_runner.statistics.hypotheses import (
     TestResult,
     mann_whitney,
     paired_log_ratio,
+    pairs_won,
     welch_log_ratio,
 )
 from benchmark_runner.statistics.permutation import label_exchange, sign_flip
 from benchmark_runner.statistics.power import FEWEST_LAUNCHES, MANN_WHITNEY, PERMUTATION, SecondTest, share_of_alpha
 from benchmark_runner.statistics.schemes import PAIRED_T, WELCH_T, FirstTest
+
+_DIGITS_KEPT: Final = 12
+"""Of logarithms; a double's rounding lies beyond."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Pair:
     told from its twin anywhere, modes the distance between the two groups into which launches of the engines fall, and
     losses what the launches that one of them lost may hide (both of logarithms too): a verdict has to hold in spite of
     all three. resolution is the step of the clock over what it measured, where that is coarse enough to matter.
+    block_levels are the logarithms of what paired launches have in common with the others of their block, where that is
+    known.
     """
 
     engine: str
@@ -50,6 +57,7 @@ class Pair:
     modes: float = 0.0
     losses: float = 0.0
     resolution: float = 0.0
+    block_levels: FloatArray | None = None
 
     @property
     def allowance(self) -> float:
@@ -120,6 +128,20 @@ def _spread(own: FloatArray, other: FloatArray, *, paired: bool) -> float:
     return math.sqrt(sum(float(np.var(side, ddof=1)) for side in (own, other)))
 
 
+def _mann_whitney(pair: Pair) -> TestResult:
+    """Mann-Whitney on the launch values, those of blocks less the level of their block: the exact test compares
+    launches of different blocks too, and would take what these differ by for noise.
+
+    What is left is rounded, so that what was tied stays tied.
+    """
+    if pair.block_levels is None:
+        return mann_whitney(pair.sign * pair.values, pair.sign * pair.reference_values)
+    sides = (pair.values, pair.reference_values)
+    own, other = (np.round(pair.sign * (np.log(side) - pair.block_levels), _DIGITS_KEPT) for side in sides)
+    found = mann_whitney(own, other)
+    return replace(found, method=found.method.replace("medians", "medians less the mean of their block (logarithms)"))
+
+
 def weigh(pair: Pair, level: float) -> Evidence:
     """All statistics of a pair that need no other pair; level is that of the ratio where nothing varies."""
     obstacle = _unmeasurable(pair)
@@ -141,7 +163,8 @@ def weigh(pair: Pair, level: float) -> Evidence:
     t: dict[FirstTest, LogRatio] = {WELCH_T: welch_log_ratio(own, other)}
     if pair.paired:
         t[PAIRED_T] = paired_log_ratio(own - other)
-    u_test = mann_whitney(pair.sign * pair.values, pair.sign * pair.reference_values)
     exchanged = sign_flip(own - other) if pair.paired else label_exchange(own, other)
-    delta = effects.cliffs_delta(u_test.statistic, len(pair.values), len(pair.reference_values))
-    return replace(sizes, t=t, seconds={MANN_WHITNEY: u_test, PERMUTATION: exchanged}, cliffs_delta=delta)
+    seconds: dict[SecondTest, TestResult] = {MANN_WHITNEY: _mann_whitney(pair), PERMUTATION: exchanged}
+    u = sum(pairs_won(pair.sign * pair.values, pair.sign * pair.reference_values)) / 2.0
+    delta = effects.cliffs_delta(u, len(pair.values), len(pair.reference_values))
+    return replace(sizes, t=t, seconds=seconds, cliffs_delta=delta)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 import numpy as np
 
+from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, paired_blocks, same_machine
-from benchmark_runner.statistics.power import FEWEST_LAUNCHES, fewest_launches, share_of_alpha
+from benchmark_runner.statistics.power import FEWEST_LAUNCHES, share_of_alpha
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.schemes import SCHEMES
@@ -43,7 +44,7 @@ def family_launches(inputs: Measurements) -> int:
     look."""
     tests = len(engine_pairs(inputs)) * len(inputs.cells)
     scheme = SCHEMES[inputs.settings["significance_test"]]
-    return fewest_launches(max(tests, 1), inputs.alpha * share_of_alpha(1), scheme.second)
+    return scheme.fewest_launches(tests, inputs.alpha * share_of_alpha(1))
 
 
 def places(inputs: Measurements, metric: Metric) -> list[Cell]:
@@ -94,6 +95,7 @@ class CampaignPairs:
         cool_down_s = float(inputs.plan["config"].get("system", {}).get("cool_down_seconds") or 0.0)
         self._longest_idle_s = LONGEST_IDLE_S + cool_down_s
         self.shared_blocks = cache(self._shared_blocks)
+        self._alike = cache(self._engines_alike)
 
     @property
     def last_block(self) -> int:
@@ -106,14 +108,40 @@ class CampaignPairs:
         own, other = engines[engine].ok(workload), engines[reference].ok(workload)
         return tuple(paired_blocks(own, other, self._inputs.launches, self._longest_idle_s))
 
+    def _engines_alike(self, engine: str, reference: str, workload: str) -> list[str]:
+        """Two engines and those that may be compared with the first in a workload."""
+        engines = self._inputs.engines
+        others = (name for name in engines if name not in (engine, reference))
+        alike = (name for name in others if exclusion(engines[engine], engines[name], workload) is None)
+        return [engine, reference, *alike]
+
+    def _block_levels(
+        self, place: Cell, names: tuple[str, str], blocks: Sequence[int], of: Callable[[str], Mapping[int, float]]
+    ) -> FloatArray | None:
+        """Logarithm of what the engines in each block have in common: the mean over those with a value in all of these
+        blocks, on the occasion of the first. None where a value has no logarithm."""
+        engine, wanted = names[0], set(blocks)
+        beside = (
+            name
+            for name in self._alike(*names, place.workload)
+            if name in names or wanted <= set(self.shared_blocks(engine, name, place.workload))
+        )
+        table = np.array(
+            [[found[block] for block in blocks] for name in beside if wanted <= (found := of(name)).keys()]
+        )
+        return np.mean(np.log(table), axis=0) if bool(np.all(table > 0.0)) else None
+
     def pair(self, metric: Metric, place: Cell, engine: str, reference: str, values: LaunchValues) -> Pair:
         """The launch values of two engines in one cell.
 
         Blocks are used as pairs where at least three, and at least half of the launches of the side with fewer, have
         their partner; else all launches are compared unpaired, which needs them to come from one machine.
         """
-        own = values.get(((engine, place.workload, place.case), metric.name), {})
-        other = values.get(((reference, place.workload, place.case), metric.name), {})
+
+        def of(name: str) -> Mapping[int, float]:
+            return values.get(((name, place.workload, place.case), metric.name), {})
+
+        own, other = of(engine), of(reference)
         a, b = self._inputs.engines[engine], self._inputs.engines[reference]
         excluded = exclusion(a, b, place.workload)
         shared = self.shared_blocks(engine, reference, place.workload)
@@ -136,4 +164,5 @@ class CampaignPairs:
             look=look,
             share=share,
             next_share=share if self._looks.planned else share_of_alpha(look + 1),
+            block_levels=self._block_levels(place, (engine, reference), blocks, of) if paired and blocks else None,
         )

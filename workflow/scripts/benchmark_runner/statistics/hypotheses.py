@@ -67,6 +67,11 @@ class LogRatio:
     method: str
     equivalence_method: str
 
+    @property
+    def variance(self) -> float:
+        """Of one launch pair's log ratio; paired launches only."""
+        return self.n * self.standard_error**2
+
     def less_sure(self, variance: float, df: float) -> LogRatio:
         """The same with a further variance of the mean, which was estimated with so many degrees of freedom
         (Satterthwaite 1946)."""
@@ -148,6 +153,13 @@ def chance_of_u_at_most(few: int, many: int) -> FloatArray:
     return np.cumsum(chance)
 
 
+def pairs_won(a: FloatArray, b: FloatArray) -> tuple[int, int]:
+    """Of all pairs of a value of a and one of b, those in which a is larger, and those in which it is not smaller."""
+    order = np.sort(b)
+    below, not_above = (int(np.sum(np.searchsorted(order, a, side=side))) for side in ("left", "right"))
+    return below, not_above
+
+
 def mann_whitney(a: FloatArray, b: FloatArray) -> TestResult:
     """Exact two-sided Mann-Whitney test of a against b; the statistic is U of a (pairs in which a is larger).
 
@@ -155,8 +167,7 @@ def mann_whitney(a: FloatArray, b: FloatArray) -> TestResult:
     the tied values gives on their side of the middle. Without ties this is scipy's exact test, which takes a minute for
     300 launches a side. Beyond MOST_PAIRS_COUNTED the normal distribution takes over, as the method then says.
     """
-    order = np.sort(b)
-    below, not_above = (int(np.sum(np.searchsorted(order, a, side=side))) for side in ("left", "right"))
+    below, not_above = pairs_won(a, b)
     u, pairs = (below + not_above) / 2.0, len(a) * len(b)
     # Smaller U of the two sides, all ties counted on that side.
     smaller = min(pairs - below, not_above)

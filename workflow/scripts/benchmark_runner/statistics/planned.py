@@ -44,16 +44,19 @@ def spent(launches: int, at_most: int) -> float:
     return FIRST_SHARE * (launches / at_most) ** 2
 
 
-def planned_looks(tests: int, at_most: int, alpha: float, second: SecondTest | None) -> tuple[PlannedLook, ...]:
+def planned_looks(
+    tests: int, at_most: int, alpha: float, second: SecondTest | None, fewest: int = FIRST_GROUP
+) -> tuple[PlannedLook, ...]:
     """All looks of a campaign of at most so many launches; the last one is at at_most.
 
-    The first group has the fewest launches from which a verdict over so many tests can come at its look.
+    The first group has the fewest launches from which a verdict over so many tests can come at its look, and no fewer
+    than `fewest`.
     """
 
     def can_decide(launches: int) -> bool:
         return fewest_launches(max(tests, 1), alpha * spent(launches, at_most), second) <= launches
 
-    first = next((n for n in range(FIRST_GROUP, at_most) if can_decide(n)), at_most)
+    first = next((n for n in range(max(fewest, FIRST_GROUP), at_most) if can_decide(n)), at_most)
     ends = [*range(first, at_most - 1, STEP), at_most]  # no last group of one launch
     shares = [spent(end, at_most) - spent(before, at_most) for before, end in itertools.pairwise([0, *ends])]
     return tuple(itertools.starmap(PlannedLook, zip(ends, shares, strict=True)))

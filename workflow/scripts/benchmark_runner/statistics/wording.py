@@ -25,10 +25,10 @@ class VerdictWords(NamedTuple):
 VERDICTS: Final[Mapping[Verdict, VerdictWords]] = {
     "confirmed_faster": VerdictWords(
         "confirmed faster",
-        "{faster} is faster: both tests agree",
+        "{faster} is faster: confirmed",
         "sure",
-        "Both tests (or the one that significance_test names alone), each corrected for the number of comparisons, "
-        "call the same engine faster.",
+        "What significance_test names calls the same engine faster, corrected for the number of comparisons: by "
+        "default the moderated t test, together with the pair's own t test.",
     ),
     "meaningfully_faster": VerdictWords(
         "meaningfully faster",
