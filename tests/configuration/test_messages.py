@@ -36,7 +36,7 @@ def hub(text: str) -> str:
     ("text", "expected"),
     [
         ("sistem: {threads: 1}", "sistem: unknown key 'sistem'; did you mean 'system'?"),
-        ("zzz: 1", "known here: against, analysis, analyze_only, benchmark"),
+        ("zzz: 1", "known here: after, against, analysis, analyze_only, before, benchmark"),
         ("benchmark: {output_dri: x, model_path: y}", "did you mean 'output_dir'?"),
         ("benchmrk: {}\nbenchmark: [a]", 'benchmark: ["a"] is not allowed; write a map of keys'),
         ("engines: {name: a}", "is not allowed; write a list, not empty"),

@@ -6,7 +6,7 @@ import pytest
 
 from benchmark_runner.configuration.files import require_readable
 from benchmark_runner.configuration.resolve import examine
-from benchmark_runner.configuration.shortcuts import as_given, entry_problem, named_engines
+from benchmark_runner.configuration.shortcuts import as_given, entry_problem, named_engines, share
 from benchmark_runner.errors import BenchmarkError
 
 
@@ -96,7 +96,7 @@ def test_a_key_that_snakemake_takes_is_left_to_the_workflow(entry):
         ("thread", "unknown key 'thread'; system.threads is one (--config 'system={threads: …}')"),
         ("benchmark.seed", "benchmark.seed is one (--config 'benchmark={seed: …}')"),
         ("workload", "unknown key 'workload'; did you mean 'workloads'?"),
-        ("colour", "unknown key 'colour'; known here: against, "),
+        ("colour", "unknown key 'colour'; known here: after, against, "),
     ],
 )
 def test_a_key_that_belongs_into_a_section_is_told_where(key, words):
@@ -116,3 +116,14 @@ def test_a_command_line_with_such_words_ends_with_one_line():
 def test_per_cent_typed_for_a_share_is_named(value, words):
     ((_, message),) = [found for found in examine({"comparison": {"margin": value}}).problems if "margin" in found[0]]
     assert words in message
+
+
+@pytest.mark.parametrize(("text", "value"), [("", None), ("5%", 0.05), (" 2.5 % ", 0.025), ("0.1", 0.1), ("100%", 1.0)])
+def test_a_share_is_typed_as_a_percentage_or_a_number(text, value):
+    assert share(text, "wanted_difference") == (None if value is None else pytest.approx(value))
+
+
+@pytest.mark.parametrize("text", ["5", "a lot", "0", "-3%", "nan", "0.05%"])
+def test_a_share_that_is_none_is_told_with_the_key(text):
+    with pytest.raises(BenchmarkError, match=r"wanted_difference: '.*' is no difference between 0\.1% and 100%"):
+        share(text, "wanted_difference")

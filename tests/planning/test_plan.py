@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -71,9 +72,9 @@ def test_one_engine_has_no_pair_and_still_a_plan():
 
 
 def test_the_plan_takes_the_spread_of_past_records_and_what_the_first_look_may_spend(plan):
-    assumed, measured = power_of(plan, None), power_of(plan, Spread(0.01, 10, 2))
-    assert (assumed["cv"], assumed["cv_source"], assumed["cv_launches"]) == (0.04, "assumed", 0)
-    assert (measured["cv"], measured["cv_launches"]) == (0.01, 10)
+    assumed, measured = power_of(plan, None), power_of(plan, Spread(math.sqrt(2) * 0.01, 10, 2))
+    assert (assumed["cv"], assumed["cv_source"], assumed["cv_launches"]) == (pytest.approx(0.04), "assumed", 0)
+    assert (measured["cv"], measured["cv_launches"]) == (pytest.approx(0.01, rel=1e-3), 10)
     assert measured["smallest_detectable_ratio"] < assumed["smallest_detectable_ratio"]
     assert (assumed["alpha"], assumed["alpha_of_look"]) == (0.05, 0.04)
 
@@ -145,3 +146,12 @@ def test_the_two_lines_of_a_run_name_campaign_and_reach(plan):
 def test_the_forecast_names_the_control_and_what_it_costs(plan, seconds, expected):
     words = forecast.in_words(plan, set(), Expected(6.0, 0.0, None, 30), seconds)
     assert expected in " ".join(words.split())
+
+
+@pytest.mark.parametrize(("wanted", "words"), [("50%", "50 % with 80% power: "), ("0.02", "2 % with 80% power: ")])
+@pytest.mark.usefixtures("plan")
+def test_a_wanted_difference_is_told_with_the_launches_that_it_takes(arguments, capsys, wanted, words):
+    assert forecast.main(["--plan", "plan.json", *arguments, "--wanted-difference", wanted]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert words in told
+    assert "launches of each engine and workload (benchmark.launches), minutes not known" in told

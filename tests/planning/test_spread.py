@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmark_runner.planning.spread import measured_spread
@@ -26,9 +28,9 @@ def record(folder: Path, times_ms, *, status="ok", host=HOST, cases=1):
     (folder / "record.json").write_text(json.dumps(content))
 
 
-def cell(results: Path, name: str, medians_ms, identity="abcabcabcabc", **options):
+def cell(results: Path, name: str, medians_ms, engine="fast", identity="abcabcabcabc", **options):
     for block, median in enumerate(medians_ms, start=1):
-        folder = results / name / "launches" / "fast" / f"chat.{identity}" / str(block)
+        folder = results / name / "launches" / engine / f"chat.{identity}" / str(block)
         record(folder, [median - 1, median, median + 50], **options)
 
 
@@ -36,27 +38,22 @@ def spread(results: Path):
     return measured_spread(ORDER, results / "now", HOST)
 
 
-def test_launch_medians_of_this_identity_are_pooled(tmp_path):
-    cell(tmp_path, "now", [99, 100, 101])
-    cell(tmp_path, "before", [198, 200, 202, 200], cases=2)
-    found = spread(tmp_path)
-    first, second = 0.01, ((2**2 + 2**2) / 3) ** 0.5 / 200
-    assert found.cv == pytest.approx(((first**2 + 2 * second**2) / 3) ** 0.5)
-    assert (found.launches, found.cells) == (7, 3)
+FACTORS = [1.0, 1.02, 0.97, 1.01]
+SD = float(np.std(np.log(FACTORS), ddof=1))
 
 
-def test_other_launches_of_the_machine_serve_where_none_are_alike(tmp_path):
-    cell(tmp_path, "before", [90, 100, 110], identity="defdefdefdef")
-    assert spread(tmp_path).cv == pytest.approx(0.1)
-    cell(tmp_path, "now", [99, 100, 101])
-    assert spread(tmp_path).cv == pytest.approx(0.01)
+def pair(results: Path, name: str, factors=tuple(FACTORS), **options):
+    """Two engines whose blocks vary by a lot, and their ratio by `factors`."""
+    levels = [100.0, 150.0, 80.0, 120.0][: len(factors)]
+    cell(results, name, levels, "slow", **options)
+    cell(results, name, [level * factor for level, factor in zip(levels, factors, strict=True)], "fast", **options)
 
 
 @pytest.mark.parametrize(
     "other", ["[]", "7", "{}", '{"status": "ok", "host": []}', '{"status": "ok", "host": {"hostname": "here"}}', "link"]
 )
 def test_a_record_of_another_shape_beside_the_campaign_tells_nothing(tmp_path, other):
-    cell(tmp_path, "now", [99, 100, 101])
+    pair(tmp_path, "now")
     known = spread(tmp_path)
     stranger = tmp_path / "old" / "launches" / "fast" / "chat.abcabcabcabc" / "1" / "record.json"
     stranger.parent.mkdir(parents=True)
@@ -64,20 +61,36 @@ def test_a_record_of_another_shape_beside_the_campaign_tells_nothing(tmp_path, o
     assert spread(tmp_path) == known
 
 
-def test_other_machines_failures_and_pairs_tell_nothing(tmp_path):
-    cell(tmp_path, "elsewhere", [90, 100, 110], host="there")
-    cell(tmp_path, "failed", [90, 100, 110], status="failed")
-    cell(tmp_path, "two", [90, 110])
+def test_the_differences_within_blocks_are_pooled_over_pairs_and_cases(tmp_path):
+    pair(tmp_path, "now")
+    assert spread(tmp_path) == (pytest.approx(SD), 8, 1)
+    pair(tmp_path, "before", [1.0, 1.0, 1.0], cases=2)
+    assert spread(tmp_path) == (pytest.approx(math.sqrt(SD**2 / 3)), 14, 3)
+
+
+def test_other_launches_of_the_machine_serve_where_no_pair_is_alike(tmp_path):
+    pair(tmp_path, "before", identity="defdefdefdef")
+    cell(tmp_path, "now", [90, 100, 110])
+    assert spread(tmp_path).of_differences == pytest.approx(SD)
+    pair(tmp_path, "alike", [1.0, 1.0, 1.0])
+    assert spread(tmp_path).of_differences == 0.0
+
+
+def test_other_machines_failures_single_engines_and_pairs_of_blocks_tell_nothing(tmp_path):
+    pair(tmp_path, "elsewhere", host="there")
+    pair(tmp_path, "failed", status="failed")
+    pair(tmp_path, "two", [1.0, 1.1])
+    cell(tmp_path, "alone", [90, 100, 110])
     assert spread(tmp_path) is None
 
 
 def test_only_the_newest_records_are_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmark_runner.planning.spread.MOST_RECORDS", 3)
-    cell(tmp_path, "old", [50, 100, 150])
+    monkeypatch.setattr("benchmark_runner.planning.spread.MOST_RECORDS", 8)
+    pair(tmp_path, "old", [1.0, 3.0, 1.0])
     for path in tmp_path.rglob("record.json"):
         os.utime(path, (1000, 1000))
-    cell(tmp_path, "new", [99, 100, 101])
-    assert spread(tmp_path).launches == 3 and spread(tmp_path).cv == pytest.approx(0.01)
+    pair(tmp_path, "new")
+    assert spread(tmp_path) == (pytest.approx(SD), 8, 1)
 
 
 def test_nothing_measured_is_nothing_known(tmp_path):

@@ -18,10 +18,12 @@ rule plan:
         "../../envs/workflow.yaml"
     params:
         config=str(frozen_file(FROZEN)),
+        wanted=GIVEN.wanted_difference,
     shell:
         "python -m benchmark_runner.planning.forecast"
         " --plan {input.plan:q}"
         " --config {params.config:q}"
+        " --wanted-difference {params.wanted:q}"
         ' --engines-folder "$BENCHMARK_RUNNER_ROOT"/engines'
         " 2>&1 | tee {log:q}"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_runner.configuration.messages import allowed
-from benchmark_runner.configuration.shortcuts import AFTER, AGAINST, BEFORE, ONLY_ENGINES, SHORTCUTS
+from benchmark_runner.configuration.shortcuts import AFTER, AGAINST, BEFORE, ONLY_ENGINES, SHORTCUTS, WANTED_DIFFERENCE
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_text_atomic
 from benchmark_runner.schemas import schema
@@ -71,6 +71,7 @@ def page() -> str:
     text += f"| `{ONLY_ENGINES}=a,b` | runs only these of the enabled engines |\n"
     text += f"| `{AGAINST}=FOLDER` | the results folder that the target `compare` takes as the campaign before |\n"
     two = "two engines of this campaign, such as two builds, that `compare` holds against each other in its blocks"
+    text += f"| `{WANTED_DIFFERENCE}=5%` | a difference, of which the target `plan` tells launches and minutes |\n"
     text += f"| `{BEFORE}=ENGINE {AFTER}=ENGINE` | {two} |\n"
     for name, section in schema("config")["properties"].items():
         text += f"\n## {name}\n\n{section['description']}.\n{TABLE_HEAD}"

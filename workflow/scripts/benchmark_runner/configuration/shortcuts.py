@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -24,11 +25,15 @@ ANALYZE_ONLY: Final = "analyze_only"
 AGAINST: Final = "against"
 BEFORE: Final = "before"
 AFTER: Final = "after"
+WANTED_DIFFERENCE: Final = "wanted_difference"
+
+SMALLEST_SHARE: Final = 0.001
+"""Chosen: no campaign of this machine's kind finds less."""
 
 KEY_SIMILARITY: Final = 0.75
 """Of difflib's ratio: two letters off in a key of ten (chosen)."""
 
-COMMAND_LINE_KEYS: Final = (*SHORTCUTS, ONLY_ENGINES, ANALYZE_ONLY, AGAINST, BEFORE, AFTER)
+COMMAND_LINE_KEYS: Final = (*SHORTCUTS, ONLY_ENGINES, ANALYZE_ONLY, AGAINST, BEFORE, AFTER, WANTED_DIFFERENCE)
 """What a top-level key may be beside the sections of the schema."""
 
 
@@ -48,6 +53,20 @@ def _analyze_only(value: Any) -> bool:
     return truth
 
 
+def share(text: str, key: str) -> float | None:
+    """A share that is typed as 5%, 5 % or 0.05; None where nothing is. Raises BenchmarkError that names the key."""
+    if not text.strip():
+        return None
+    number, percent = text.strip().removesuffix("%").strip(), text.strip().endswith("%")
+    try:
+        value = float(number) / (100.0 if percent else 1.0)
+    except ValueError:
+        value = math.nan
+    if not SMALLEST_SHARE <= value <= 1.0:
+        raise BenchmarkError(f"{key}: {text!r} is no difference between 0.1% and 100%; write 5% or 0.05")
+    return value
+
+
 class Given(NamedTuple):
     """What files and command line gave: the configuration without the keys that are none of its own, and these."""
 
@@ -56,6 +75,8 @@ class Given(NamedTuple):
     against: Any
     engines: tuple[Any, Any]
     """What `before` and `after` say."""
+    wanted_difference: str
+    """What that key says; empty where it is not there."""
 
 
 def as_given(merged: Mapping[str, Any], entries: Iterable[str]) -> Given:
@@ -68,7 +89,9 @@ def as_given(merged: Mapping[str, Any], entries: Iterable[str]) -> Given:
     taken = [key for key in COMMAND_LINE_KEYS if key in texts and isinstance(merged.get(key), (int, float))]
     config = {**merged, **{key: texts[key] for key in taken}}
     analyze_only, against = _analyze_only(config.pop(ANALYZE_ONLY, None)), config.pop(AGAINST, None)
-    return Given(config, analyze_only, against, (config.pop(BEFORE, None), config.pop(AFTER, None)))
+    wanted = str(config.pop(WANTED_DIFFERENCE, ""))
+    share(wanted, WANTED_DIFFERENCE)
+    return Given(config, analyze_only, against, (config.pop(BEFORE, None), config.pop(AFTER, None)), wanted)
 
 
 def named_engines(value: Any) -> list[str] | None:

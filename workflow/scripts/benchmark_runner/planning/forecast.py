@@ -13,15 +13,18 @@ from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.continued import equal_share
 from benchmark_runner.campaign.control import seconds_a_block
 from benchmark_runner.commands import command
+from benchmark_runner.configuration.shortcuts import WANTED_DIFFERENCE, share
 from benchmark_runner.display import plural
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch import progress
 from benchmark_runner.planning.groups import group_lines
-from benchmark_runner.planning.minutes import S_PER_MIN, Expected, expected
-from benchmark_runner.planning.plan import findable, launches_in_words, power_of
+from benchmark_runner.planning.minutes import S_PER_MIN, Expected, expected, minutes_of_blocks
+from benchmark_runner.planning.plan import findable, launches_in_words, plan_design, power_of
+from benchmark_runner.planning.promise import launches_for
 from benchmark_runner.planning.spread import measured_spread
 from benchmark_runner.statistics.planned import at_most, wanted_launches
+from benchmark_runner.statistics.power import MOST_LAUNCHES_SEARCHED, sd_of_log_ratios
 
 LABEL_WIDTH: Final = 14
 WIDTH: Final = 100
@@ -76,6 +79,20 @@ def _control(plan: Mapping[str, Any], seconds: Mapping[str, float]) -> str:
     return f"{words}{own}{other}"
 
 
+def _wanted(plan: Mapping[str, Any], difference: float, output_dir: Path) -> str:
+    """What it takes to find a difference (0.05 is 5 %): launches and minutes."""
+    known = plan["power"]
+    if known["tests"] == 0:
+        return "there is no pair of engines to compare"
+    needed = launches_for(plan_design(plan), sd_of_log_ratios(known["cv"]), 1.0 + difference, known["power"])
+    percent = f"{100 * difference:g} % with {known['power']:.0%} power"
+    if needed is None:
+        return f"{percent}: more than {MOST_LAUNCHES_SEARCHED} launches, which this machine's spread does not allow for"
+    minutes = minutes_of_blocks(plan["order"], needed, output_dir)
+    time = f"about {progress.in_words(minutes * S_PER_MIN)}" if minutes is not None else "minutes not known"
+    return f"{percent}: {plural(needed, 'launch')} of each engine and workload (benchmark.launches), {time}"
+
+
 def _line(label: str, text: str) -> str:
     margin = " " * LABEL_WIDTH
     return textwrap.fill(
@@ -88,12 +105,12 @@ def in_words(
     owed: Collection[int],
     forecast: Expected,
     seconds: Mapping[str, float],
-    groups: Iterable[tuple[str, str]] = (),
+    more: Iterable[tuple[str, str]] = (),
 ) -> str:
     """The forecast for the terminal: launches, iterations, time, what can be found, the order of the first block.
 
-    seconds is what the launches of an engine take in a block, where that is known; groups are the lines of a campaign
-    until decided.
+    seconds is what the launches of an engine take in a block, where that is known; more are further lines, as of a
+    campaign until decided.
     """
     campaign, power = plan["campaign"], plan["power"]
     blocks = campaign["launches"]
@@ -107,7 +124,7 @@ def in_words(
             "time", f"{time_in_words(forecast, len(owed))}{_gpu_hours(plan)}; builds, checks and analysis come on top"
         ),
         _line("control", _control(plan, seconds)),
-        *(_line(label, text) for label, text in groups),
+        *(_line(label, text) for label, text in more),
         _line("can find", findable(power)),
         _line("needs", f"{launches} or more of each engine and workload for a verdict{spare}"),
         _line("order", f"block 1 of {blocks}, drawn with seed {campaign['seed']}:"),
@@ -120,7 +137,10 @@ def in_words(
 
 def main(argv: Sequence[str]) -> int:
     """Print the forecast of a plan.json. It changes with every finished launch, so no file holds it."""
-    arguments = command("planning.forecast", main.__doc__, "plan", "config", "engines-folder").parse_args(argv)
+    parser = command("planning.forecast", main.__doc__, "plan", "config", "engines-folder")
+    parser.add_argument("--wanted-difference", default="", help="difference to be found, as 5% or 0.05")
+    arguments = parser.parse_args(argv)
+    wanted = share(arguments.wanted_difference, WANTED_DIFFERENCE)
     plan = read_json(arguments.plan)
     campaign = load_campaign(read_json(arguments.config)["config"], [], arguments.engines_folder)
     owed = {launch.position for launch in campaign.owed_launches.values()}
@@ -130,7 +150,10 @@ def main(argv: Sequence[str]) -> int:
     plan["power"] = power_of(plan, measured_spread(plan["order"], output_dir, os.uname().nodename))
     seconds = seconds_a_block([row for row in plan["order"] if row["engine"] in own], output_dir)
     forecast = expected(plan["order"], owed, output_dir)
-    print(in_words(plan, owed, forecast, seconds, group_lines(plan, output_dir)))
+    lines = [*group_lines(plan, output_dir)]
+    if wanted is not None:
+        lines.append(("to find", _wanted(plan, wanted, output_dir)))
+    print(in_words(plan, owed, forecast, seconds, lines))
     return os.EX_OK
 
 

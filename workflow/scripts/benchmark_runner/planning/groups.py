@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from benchmark_runner.display import plural
 from benchmark_runner.launch import progress
-from benchmark_runner.planning.minutes import S_PER_MIN, expected
+from benchmark_runner.planning.minutes import S_PER_MIN, minutes_of_blocks
 from benchmark_runner.statistics.planned import PlannedLook, looks_of_plan
 from benchmark_runner.statistics.power import paired_t_power, sd_of_log_ratios
 
@@ -32,13 +32,6 @@ def expected_launches(ratio: float, spread: float, looks: Sequence[PlannedLook],
     return sum(step * share for step, share in zip(steps, undecided, strict=True))
 
 
-def minutes_at_most(plan: Mapping[str, Any], output_dir: Path) -> float | None:
-    """Minutes of all launches that are allowed, by finished ones of the same kind; None where none is known."""
-    block = [row for row in plan["order"] if row["block"] == 1]
-    minutes = expected(block, [], output_dir).total_minutes
-    return None if minutes is None else minutes * plan["campaign"]["until"]["at_most"]
-
-
 def group_lines(plan: Mapping[str, Any], output_dir: Path) -> Iterator[tuple[str, str]]:
     """(label, text) for each line of the forecast that only a campaign until decided has."""
     until, power = plan["campaign"]["until"], plan["power"]
@@ -51,7 +44,7 @@ def group_lines(plan: Mapping[str, Any], output_dir: Path) -> Iterator[tuple[str
         f"looks after {after} launches of each engine; what is decided is left out of the next group, and what "
         f"{until['at_most']} launches would decide with a chance below {until['give_up_below']:.0%} is given up",
     )
-    minutes = minutes_at_most(plan, output_dir)
+    minutes = minutes_of_blocks(plan["order"], until["at_most"], output_dir)
 
     def with_time(count: str, launches: float) -> str:
         if minutes is None:

@@ -40,3 +40,9 @@ def expected(order: Sequence[Row], owed: Iterable[int], output_dir: Path) -> Exp
     left = minutes([row for row in order if row["position"] in wanted])
     launches = {row["folder"] for row in known}
     return Expected(total, left, NOTHING_FINISHED if total is None else None, len(launches))
+
+
+def minutes_of_blocks(order: Sequence[Row], blocks: int, output_dir: Path) -> float | None:
+    """Minutes of so many blocks like the plan's first one; None where no launch of the kind was ever measured."""
+    minutes = expected([row for row in order if row["block"] == 1], [], output_dir).total_minutes
+    return None if minutes is None else minutes * blocks

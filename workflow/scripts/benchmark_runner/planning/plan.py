@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,29 +15,36 @@ from benchmark_runner.commands import command
 from benchmark_runner.display import plural
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_json
-from benchmark_runner.planning.groups import minutes_at_most
-from benchmark_runner.planning.minutes import expected
+from benchmark_runner.planning.minutes import expected, minutes_of_blocks
+from benchmark_runner.planning.promise import smallest_ratio
 from benchmark_runner.planning.spread import Spread, measured_spread
 from benchmark_runner.statistics import power
-from benchmark_runner.statistics.design import SPARE, design_of
+from benchmark_runner.statistics.design import SPARE, Design, design_of
 from benchmark_runner.statistics.planned import wanted_launches
 
 ASSUMED_CV: Final = 0.04
-"""Spread of an engine's launch medians where nothing was measured on this machine before (reference recipe)."""
+"""Spread of an engine's launch medians, blocks apart, where nothing was measured on this machine before (reference
+recipe)."""
 
 POWER: Final = power.DEFAULT_POWER
+
+
+def plan_design(plan: Mapping[str, Any]) -> Design:
+    """The primary family of a plan and what it takes."""
+    engines = sum(engine["control_of"] is None for engine in plan["engines"])
+    cells = sum(len(workload["cases"]) for workload in plan["workloads"])
+    return design_of(engines, cells, wanted_launches(plan["campaign"]), plan["config"]["analysis"])
 
 
 def power_of(plan: Mapping[str, Any], spread: Spread | None) -> dict[str, Any]:
     """What the design can find: family of tests, fewest launches, smallest detectable ratio.
 
-    spread is how much launches varied on this machine before; None assumes ASSUMED_CV.
+    spread is how much launches differed from those of their block on this machine before; None assumes ASSUMED_CV. cv
+    is the same as the coefficient of variation of one engine's launches, were those of a block independent.
     """
-    engines = sum(engine["control_of"] is None for engine in plan["engines"])
-    cells = sum(len(workload["cases"]) for workload in plan["workloads"])
-    design = design_of(engines, cells, wanted_launches(plan["campaign"]), plan["config"]["analysis"])
+    design = plan_design(plan)
     launches = design.launches
-    cv, tests = ASSUMED_CV if spread is None else spread.cv, max(design.tests, 1)
+    differences = power.sd_of_log_ratios(ASSUMED_CV) if spread is None else spread.of_differences
     return {
         "tests": design.tests,
         "family": "all pairs of engines without the control, in each test case, on end-to-end latency",
@@ -46,11 +54,11 @@ def power_of(plan: Mapping[str, Any], spread: Spread | None) -> dict[str, Any]:
         "launches": launches,
         "fewest_launches": design.needed,
         "can_reach_significance": design.can_answer,
-        "cv": cv,
+        "cv": math.sqrt(math.expm1(differences**2 / 2.0)),
         "cv_source": "assumed" if spread is None else "past records of this machine",
         "cv_launches": 0 if spread is None else spread.launches,
         "power": POWER,
-        "smallest_detectable_ratio": power.smallest_detectable_ratio(launches, cv, tests, design.alpha_of_look, POWER),
+        "smallest_detectable_ratio": smallest_ratio(design, differences, POWER),
     }
 
 
@@ -120,7 +128,9 @@ def main(argv: Sequence[str]) -> int:
     has_gpu = system["device"] != "cpu" and this_machine(system).gpu_absent_reason is None
     plan["expected"] = expected_of(plan, output_dir, has_gpu=has_gpu)
     if plan["campaign"]["until"]:
-        plan["expected"]["minutes_at_most"] = minutes_at_most(plan, output_dir)
+        plan["expected"]["minutes_at_most"] = minutes_of_blocks(
+            plan["order"], plan["campaign"]["until"]["at_most"], output_dir
+        )
     write_json(arguments.out, plan)
     print(in_words(plan))
     return os.EX_OK

@@ -1,7 +1,11 @@
-"""How much launches vary on this machine, by the launches that were measured here before."""
+"""How much launches differ from their neighbours on this machine, by those that were measured here before.
+
+What a campaign finds hangs on the differences within blocks: what blocks vary by is taken out of every comparison.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,19 +15,23 @@ from typing import Any, Final, NamedTuple
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
 
-FEWEST_LAUNCHES: Final = 3
-"""Chosen: the spread of two launches has one degree of freedom and says next to nothing."""
+FEWEST_BLOCKS: Final = 3
+"""Chosen: the spread of two differences has one degree of freedom and says next to nothing."""
 
 MOST_RECORDS: Final = 300
 """Chosen: the newest ones; reading each takes milliseconds."""
 
+Blocks = dict[int, float]
+"""Logarithm of a launch's median by block."""
+
 
 class Spread(NamedTuple):
-    """Coefficient of variation of launch medians, pooled over cells, and what it rests on."""
+    """Standard deviation of the log differences of two engines within blocks, pooled over pairs, and what it rests
+    on."""
 
-    cv: float
+    of_differences: float
     launches: int
-    cells: int
+    pairs: int
 
 
 def _medians(record: Mapping[str, Any]) -> dict[int, float]:
@@ -35,34 +43,40 @@ def _medians(record: Mapping[str, Any]) -> dict[int, float]:
     return {case: statistics.median(values) for case, values in times.items()}
 
 
-def _newest(output_dir: Path, identities: Iterable[str]) -> list[Path]:
-    """Records in output_dir and the folders beside it: those of these identities, or all where there are none."""
-    here = [path for path in output_dir.parent.glob("*/launches/*/*/*/record.json") if path.is_file()]
-    wanted = set(identities)
-    alike = [path for path in here if path.parents[1].name.rpartition(".")[2] in wanted]
-    return sorted(alike or here, key=lambda path: path.stat().st_mtime)[-MOST_RECORDS:]
+def _measured(paths: Iterable[Path], hostname: str) -> dict[tuple[Path, str, int], dict[str, Blocks]]:
+    """Launches that ended ok on this machine, by results folder, workload and test case, then by engine."""
+    found: dict[tuple[Path, str, int], dict[str, Blocks]] = {}
+    for path in sorted(paths, key=lambda one: one.stat().st_mtime)[-MOST_RECORDS:]:
+        try:
+            record, block = read_json(path), int(path.parent.name)
+            counts = record["status"] == "ok" and record["host"]["hostname"] == hostname
+            logs = {case: math.log(median) for case, median in _medians(record).items()} if counts else {}
+        except (BenchmarkError, KeyError, TypeError, ValueError):
+            continue  # one of many, in folders of others too; whoever needs this one says what is wrong with it
+        for case, value in logs.items():
+            engines = found.setdefault((path.parents[4], path.parents[1].name.rpartition(".")[0], case), {})
+            engines.setdefault(path.parents[2].name, {})[block] = value
+    return found
+
+
+def _spread(paths: Iterable[Path], hostname: str) -> Spread | None:
+    variances, launches = [], set()
+    for (folder, workload, _), engines in _measured(paths, hostname).items():
+        for (name, own), (other_name, other) in itertools.combinations(engines.items(), 2):
+            shared = own.keys() & other.keys()
+            if len(shared) >= FEWEST_BLOCKS:
+                variances.append(statistics.variance(own[block] - other[block] for block in shared))
+                launches |= {(folder, workload, one, block) for one in (name, other_name) for block in shared}
+    return Spread(math.sqrt(statistics.fmean(variances)), len(launches), len(variances)) if variances else None
 
 
 def measured_spread(order: Sequence[Mapping[str, Any]], output_dir: Path, hostname: str) -> Spread | None:
-    """Spread of launches that ended ok on this machine; order is the plan's. None where too few were measured.
+    """Root mean square of the spreads of all pairs of engines that shared at least FEWEST_BLOCKS blocks of a workload,
+    in output_dir or a folder beside it; order is the plan's. None where there is no such pair.
 
-    Root mean square of the cells' coefficients of variation. A cell is one engine, workload and test case of one
-    results folder, with at least FEWEST_LAUNCHES launches.
+    Launches of the plan's identities serve where there are pairs of them, else all of this machine.
     """
-    cells: dict[tuple[Path, int], list[float]] = {}
-    for path in _newest(output_dir, (row["identity"] for row in order)):
-        try:
-            record = read_json(path)
-            counts = record["status"] == "ok" and record["host"]["hostname"] == hostname
-            medians = _medians(record) if counts else {}
-        except (BenchmarkError, KeyError, TypeError):
-            continue  # one of many, in folders of others too; whoever needs this one says what is wrong with it
-        for case, median in medians.items():
-            cells.setdefault((path.parents[1], case), []).append(median)
-    groups = [medians for medians in cells.values() if len(medians) >= FEWEST_LAUNCHES and sum(medians) > 0]
-    if not groups:
-        return None
-    squares = [(statistics.stdev(medians) / statistics.fmean(medians)) ** 2 for medians in groups]
-    launches = {path for (path, _), medians in cells.items() if len(medians) >= FEWEST_LAUNCHES}
-    counted = sum(max(len(medians) for (path, _), medians in cells.items() if path == one) for one in launches)
-    return Spread(math.sqrt(statistics.fmean(squares)), counted, len(groups))
+    here = [path for path in output_dir.parent.glob("*/launches/*/*/*/record.json") if path.is_file()]
+    wanted = {row["identity"] for row in order}
+    alike = [path for path in here if path.parents[1].name.rpartition(".")[2] in wanted]
+    return _spread(alike, hostname) or _spread(here, hostname)
