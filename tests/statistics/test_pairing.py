@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from benchmark_runner.campaign.order import balanced_blocks
 from benchmark_runner.statistics.inputs import MeasuredLaunch, device_of
 from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, one_occasion, paired_blocks, same_machine
 
@@ -58,6 +59,17 @@ def test_launches_of_another_boot_do_not_bridge_a_pause() -> None:
     a, b = _launch("a", 0, 60), _launch("b", 2000, 2060)
     other = _launch("c", 70, 1990, boot_id="another")
     assert not one_occasion(a, b, [a, other, b])
+
+
+def test_a_break_between_the_rows_of_a_block_parts_no_pair() -> None:
+    cells, clock, launches, before = [(engine, workload) for engine in "abc" for workload in "vw"], 0.0, [], None
+    for block, (engine, workload) in balanced_blocks([cells] * 4, seed=5):
+        clock += 5.0 if workload == before else 2 * LONGEST_IDLE_S
+        launches.append(_launch(engine, clock, clock + 60, block, workload=workload))
+        clock, before = clock + 60, workload
+    for workload in "vw":
+        a, b, c = ([one for one in launches if (one.engine, one.workload) == (name, workload)] for name in "abc")
+        assert paired_blocks(a, b, launches) == paired_blocks(c, a, launches) == [1, 2, 3, 4]
 
 
 def test_an_engine_that_joins_at_once_has_no_pairs_although_the_machine_was_never_idle() -> None:
