@@ -16,7 +16,7 @@ LOOKS = [PlannedLook(5, 0.05), PlannedLook(10, 0.15), PlannedLook(20, 0.6)]
 SPREAD = sd_of_log_ratios(0.04)
 
 
-def lines(tmp_path, until, tests=10) -> dict[str, str]:
+def lines(tmp_path, until, tests=10, test="paired_t") -> dict[str, str]:
     rows = [
         {
             "position": n,
@@ -30,7 +30,7 @@ def lines(tmp_path, until, tests=10) -> dict[str, str]:
     ]
     plan = {
         "campaign": {"launches": 5, "until": until},
-        "power": {"tests": tests, "alpha": 0.05, "cv": 0.04},
+        "power": {"tests": tests, "alpha": 0.05, "cv": 0.04, "significance_test": test},
         "order": rows,
     }
     return dict(group_lines(plan, tmp_path))
@@ -48,6 +48,7 @@ def test_the_plan_says_groups_expected_launches_and_the_most(tmp_path):
     assert re.fullmatch(
         r"launches until a difference is decided, on average: of 20% \d+, of 10% \d+, of 5% \d+", told["expected"]
     )
+    assert "of 20% 5," in lines(tmp_path, until, test="moderated_t")["expected"]  # the other pairs tell the spread
     assert told["at most"] == "100 launches"
     assert "expected" not in lines(tmp_path, until, tests=0)
 

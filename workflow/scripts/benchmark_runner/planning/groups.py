@@ -11,21 +11,27 @@ from typing import Any, Final
 from benchmark_runner.display import plural
 from benchmark_runner.launch import progress
 from benchmark_runner.planning.minutes import S_PER_MIN, minutes_of_blocks
+from benchmark_runner.statistics.moderated import MOST_DF
 from benchmark_runner.statistics.planned import PlannedLook, looks_of_plan
 from benchmark_runner.statistics.power import paired_t_power, sd_of_log_ratios
+from benchmark_runner.statistics.schemes import MODERATED_T
 
 DIFFERENCES: Final = (1.20, 1.10, 1.05)
 """Ratios for which the plan says how many launches they take (chosen)."""
 
 
-def expected_launches(ratio: float, spread: float, looks: Sequence[PlannedLook], tests: int, alpha: float) -> float:
+def expected_launches(
+    ratio: float, spread: float, looks: Sequence[PlannedLook], tests: int, alpha: float, further_df: float = 0.0
+) -> float:
     """Launches after which a pair that differs by this ratio is decided, on average over campaigns.
 
-    spread is the standard deviation of log ratios. Each look counts with its own power by the paired t test, which is
-    less than that of all looks up to it together, so that this errs to the long side.
+    spread is the standard deviation of log ratios, further_df what other pairs add to what is known of it. Each look
+    counts with its own power by the t test, which is less than that of all looks up to it together, so that this errs
+    to the long side.
     """
     told = [
-        paired_t_power(math.log(ratio), spread, look.launches, alpha * look.share / max(tests, 1)) for look in looks
+        paired_t_power(math.log(ratio), spread, look.launches, alpha * look.share / max(tests, 1), further_df)
+        for look in looks
     ]
     undecided = [1.0, *(1.0 - chance for chance in itertools.accumulate(told[:-1], max))]
     steps = [after - before for before, after in itertools.pairwise([0, *(look.launches for look in looks)])]
@@ -52,8 +58,10 @@ def group_lines(plan: Mapping[str, Any], output_dir: Path) -> Iterator[tuple[str
         return f"{count} ({progress.in_words(minutes * S_PER_MIN * launches / until['at_most'])})"
 
     if power["tests"]:
+        others = MOST_DF if power["significance_test"] == MODERATED_T and power["tests"] > 1 else 0.0
         means = {
-            ratio: expected_launches(ratio, spread, looks, power["tests"], power["alpha"]) for ratio in DIFFERENCES
+            ratio: expected_launches(ratio, spread, looks, power["tests"], power["alpha"], others)
+            for ratio in DIFFERENCES
         }
         takes = (f"of {ratio - 1:.0%} {with_time(f'{launches:.0f}', launches)}" for ratio, launches in means.items())
         yield "expected", f"launches until a difference is decided, on average: {', '.join(takes)}"

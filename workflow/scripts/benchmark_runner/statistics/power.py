@@ -114,8 +114,12 @@ def log_sd(cv: float) -> float:
     return math.sqrt(math.log1p(cv * cv))
 
 
-def paired_t_power(log_ratio: float, sd_of_differences: float, launches: int, alpha: float) -> float:
+def paired_t_power(
+    log_ratio: float, sd_of_differences: float, launches: int, alpha: float, further_df: float = 0.0
+) -> float:
     """Power of a two-sided paired t test on log ratios, by quadrature over the normal numerator.
+
+    further_df are degrees of freedom of its variance beside those of the launches, as other pairs give them.
 
     P(|Z + d| > t s) with s^2 chi-square over its degrees of freedom, so it is the mean over Z of the
     chi-square distribution function at df (Z + d)^2 / t^2. The same quantity as statsmodels' TTestPower (a
@@ -124,7 +128,7 @@ def paired_t_power(log_ratio: float, sd_of_differences: float, launches: int, al
     import numpy as np
     from scipy.special import chdtr, stdtrit
 
-    df = launches - 1
+    df = launches - 1 + further_df
     critical = float(stdtrit(df, 1.0 - alpha / 2.0))
     noncentrality = log_ratio / sd_of_differences * math.sqrt(launches)
     z = np.linspace(-NORMAL_REACH, NORMAL_REACH, QUADRATURE_POINTS)
