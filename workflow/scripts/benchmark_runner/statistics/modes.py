@@ -103,14 +103,20 @@ def best_split(logs: FloatArray) -> tuple[Modes, float]:
     return Modes(n - lower, n, apart), (beyond + 1) / (_DRAWS + 1)
 
 
+def _medians(rows: FloatArray) -> FloatArray:
+    """Median of each column's numbers, NaN where it has none; numpy's nanmedian takes ten times as long."""
+    ordered, counts = np.sort(rows, axis=0), np.sum(~np.isnan(rows), axis=0)
+    middle = np.stack([np.maximum(counts - 1, 0) // 2, np.minimum(counts // 2, len(rows) - 1)])
+    medians: FloatArray = np.mean(np.take_along_axis(ordered, middle, axis=0), axis=0)
+    return medians
+
+
 def _aligned(name: str, rows: Mapping[str, FloatArray]) -> FloatArray:
-    """An engine's logarithms by block less what the block did to the others (the median of their distances from their
-    own medians); without blocks that no other has."""
-    own, others = rows[name], np.array([row for other, row in rows.items() if other != name])
-    shared = ~np.isnan(own) & ~np.isnan(others).all(axis=0)
-    moved = others[:, shared] - np.nanmedian(others, axis=1, keepdims=True)
-    aligned: FloatArray = own[shared] - np.nanmedian(moved, axis=0)
-    return aligned
+    """An engine's logarithms by block less what the block did to the others (their median); without blocks that no
+    other has."""
+    aligned = rows[name] - _medians(np.array([row for other, row in rows.items() if other != name]))
+    kept: FloatArray = aligned[~np.isnan(aligned)]
+    return kept
 
 
 def _excess_p(values: FloatArray, others: list[FloatArray]) -> float:
@@ -130,7 +136,7 @@ def find_modes(launches: Mapping[str, Mapping[int, float]]) -> dict[str, Modes]:
     """
     blocks = sorted({block for values in launches.values() for block in values})
     rows = {
-        name: np.log([values.get(block, math.nan) for block in blocks])
+        name: np.log([values.get(block, math.nan) for block in blocks]) - math.log(np.median(list(values.values())))
         for name, values in launches.items()
         if len(values) >= FEWEST_FOR_MODES and all(value > 0.0 for value in values.values())
     }
