@@ -41,7 +41,8 @@ VERDICTS: Final[Mapping[Verdict, VerdictWords]] = {
         "significant, unconfirmed",
         "{faster} may be faster: not confirmed",
         "perhaps",
-        "Only one of the two tests calls a difference, or the control differed by as much. Take it as a hint and "
+        "Only one of the two tests calls a difference, or the control, a slow mode or lost launches could make as much "
+        "of it. Take it as a hint and "
         "measure more launches.",
     ),
     "equivalent": VerdictWords(
