@@ -23,7 +23,7 @@ rule plan:
         "python -m benchmark_runner.planning.forecast"
         " --plan {input.plan:q}"
         " --config {params.config:q}"
-        " --wanted-difference {params.wanted:q}"
+        " --wanted-difference={params.wanted:q}"
         ' --engines-folder "$BENCHMARK_RUNNER_ROOT"/engines'
         " 2>&1 | tee {log:q}"
 
