@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use crate::failure::Failure;
 use crate::spec::Device;
+use crate::words::tell;
 
 /// GPUs that an adapter found, or why none can be used.
 pub type Gpus = Result<usize, String>;
@@ -24,7 +25,7 @@ pub fn device_kinds(gpus: &Gpus) -> Vec<&'static str> {
         Ok(0) => vec!["cpu"],
         Ok(_) => vec!["cpu", "cuda"],
         Err(reason) => {
-            eprintln!("no GPU can be used: {reason}");
+            tell(format_args!("no GPU can be used: {reason}"));
             vec!["cpu"]
         }
     }

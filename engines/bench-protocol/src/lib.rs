@@ -36,6 +36,7 @@ mod spec;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod timings;
+mod words;
 
 pub use clock::now_ns;
 pub use decode::decode;
@@ -46,3 +47,4 @@ pub use run::run;
 pub use sampler::Sampler;
 pub use spec::{Case, Device, Dtype, Launch, Load, Sampling, Spec};
 pub use timings::Timings;
+pub use words::tell;

@@ -14,6 +14,7 @@ use crate::logits::LogitsFile;
 use crate::refusals;
 use crate::spec::{self, Case, PROTOCOL, Spec};
 use crate::timings::Timings;
+use crate::words::tell;
 
 /// Serve one launch with the engine `E` as the command line asks; the body of an adapter's `main`.
 #[must_use]
@@ -21,14 +22,16 @@ pub fn run<E: Engine>() -> ExitCode {
     let arguments = match args::parse(std::env::args_os().skip(1)) {
         Ok(arguments) => arguments,
         Err(why) => {
-            eprintln!("{why}\nusage: <adapter> --spec spec.json --events events.jsonl");
+            tell(format_args!(
+                "{why}\nusage: <adapter> --spec spec.json --events events.jsonl"
+            ));
             return ExitCode::from(Kind::BadSpec.exit_status());
         }
     };
     match EventLog::open(&arguments.events) {
         Ok(mut events) => ExitCode::from(serve::<E>(&arguments.spec, &mut events)),
         Err(error) => {
-            eprintln!("{}: {error}", arguments.events.display());
+            tell(format_args!("{}: {error}", arguments.events.display()));
             ExitCode::from(Kind::Internal.exit_status())
         }
     }
@@ -43,7 +46,7 @@ fn serve<E: Engine>(spec: &Path, events: &mut EventLog) -> u8 {
     let Err(failure) = outcome else {
         return 0;
     };
-    eprintln!("{}", failure.message);
+    tell(&failure.message);
     let message = if failure.message.is_empty() {
         "no message"
     } else {
@@ -51,7 +54,7 @@ fn serve<E: Engine>(spec: &Path, events: &mut EventLog) -> u8 {
     };
     let kind = failure.kind;
     if let Err(second) = events.write(&Event::Error { kind, message }) {
-        eprintln!("{}", second.message);
+        tell(&second.message);
     }
     kind.exit_status()
 }

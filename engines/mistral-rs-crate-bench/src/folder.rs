@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{env, fs, io, process};
 
-use bench_protocol::Failure;
 use bench_protocol::checkpoint::LlamaConfig;
+use bench_protocol::{Failure, tell};
 use serde_json::{Map, Value, json};
 
 /// Tells apart the folders of one process.
@@ -55,7 +55,10 @@ impl ModelFolder {
 impl Drop for ModelFolder {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("{} cannot be removed: {error}", self.0.display());
+            tell(format_args!(
+                "{} cannot be removed: {error}",
+                self.0.display()
+            ));
         }
     }
 }
