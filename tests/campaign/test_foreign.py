@@ -140,12 +140,17 @@ def test_what_an_analysis_before_left_is_looked_at_before_any_stage_reads_it(pla
         (folder / f"{name}.json").write_text(json.dumps(content) + "\n")
     campaign = load_given({"output_dir": str(folder)})
     part = part_files(campaign.plan(), recorded=True)[0]
-    for name in ("summary.json", "looks.json", f"plan/{part}", "raw_data/mine.json", "analysis/iterations.parquet"):
+    for name in ("summary.json", f"plan/{part}", "raw_data/mine.json", "analysis/iterations.parquet"):
         file = folder / name
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(b"PAR1 PAR1" if file.suffix == ".parquet" else b'{"another": "shape"}\n')
-        with pytest.raises(BenchmarkError, match=str(file)):
-            load_given({"output_dir": str(folder)})
+        changed = load_given({"output_dir": str(folder)})
+        assert changed.damaged == {str(file)}
+        assert [line.count(str(file)) for line in changed.notices()] == [2]
         file.unlink()
+    (folder / "looks.json").write_text("[]\n")  # nothing can make it again
+    with pytest.raises(BenchmarkError, match=r"results/x/looks\.json"):
+        load_given({"output_dir": str(folder)})
+    (folder / "looks.json").unlink()
     (folder / "summary.json").write_bytes(b"")  # cut: made again as everywhere
-    load_given({"output_dir": str(folder)})
+    assert load_given({"output_dir": str(folder)}).damaged == frozenset()

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import write_json
+from benchmark_runner.schemas import schema
 from benchmark_runner.summary.answer import main
 
 ROW = {"latency_ms": 28.0, "throughput": 40.0, "speedup": 2.0}
+RULES = schema("summary")
 SUMMARY = {
-    "summary": {"recommendation": "fast is faster."},
+    **{name: {} for name in ("campaign", "model", "units")},
+    **dict.fromkeys(("control", "until")),
+    "schema_version": 1,
+    "headline": {"latency": {}, "throughput": {}},
+    "summary": {**dict.fromkeys(RULES["properties"]["summary"]["required"]), "recommendation": "fast is faster."},
     "comparison_matrix": {"fast": ROW, "gone": dict.fromkeys(ROW)},
+    "warnings": [],
 }
 
 
@@ -38,3 +46,10 @@ def test_targets_that_print_an_answer_of_their_own_end_without_another(folder, c
 def test_a_folder_without_a_report_has_no_answer(tmp_path, capsys):
     assert main(["--output-dir", str(tmp_path)]) == 0
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("other", [{}, {**SUMMARY, "comparison_matrix": []}, {**SUMMARY, "summary": None}])
+def test_a_summary_of_another_shape_is_named(folder, other):
+    write_json(folder / "summary.json", other)
+    with pytest.raises(BenchmarkError, match=r"summary\.json: "):
+        main(["--output-dir", str(folder)])

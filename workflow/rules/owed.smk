@@ -45,9 +45,8 @@ def whole(*files):
     def owed(wildcards):
         # Snakemake asks only the targets of the command, and does so before it looks which jobs are forced.
         made = [*files, f"{OUT}/prompts.json"]  # these only where a launch needs them
-        workflow.dag.forcefiles.update(
-            file for file in made if file in CAMPAIGN.damaged or is_cut(Path(file))
-        )
+        workflow.dag.forcefiles.update(CAMPAIGN.damaged)
+        workflow.dag.forcefiles.update(file for file in made if is_cut(Path(file)))
         workflow.dag.forcefiles.update(look)
         return [*look, f"{OUT}/environment.json"] if look else files
 

@@ -14,7 +14,7 @@ from benchmark_runner.terminal import secure_output
 DISK_IS_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Numbers of the errors of a disk, of a user's share of it, or of a limit on files (ulimit -f), that takes no more."""
 
-MADE_AGAIN: Final = "this is not as a campaign leaves it: move it away and run again, which makes it again"
+MADE_AGAIN: Final = "move it away and run again, which makes it again"
 """What helps where a file that a stage makes from others is another than the stage wrote."""
 
 _SHORT: Final = reprlib.Repr()

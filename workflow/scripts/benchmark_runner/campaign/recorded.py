@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,6 +64,8 @@ class RecordedCampaign(Campaign):
         engines = [_engine(entry) for entry in plan["engines"]]
         super().__init__(config, engines, plan["workloads"], _model(plan["model"]), Path())
         self._order = plan["order"]
+        self.changed: Mapping[str, str] = {}
+        """What is wrong with files that were made of others, by their path."""
         self._until = plan["campaign"].get("until")
 
     @property
@@ -93,8 +95,12 @@ class RecordedCampaign(Campaign):
 
     @cached_property
     def damaged(self) -> frozenset[str]:
-        """None that would be measured again: collecting refuses them by name."""
-        return frozenset()
+        """What is made again since it changed; no record, which collecting refuses by name."""
+        return frozenset(self.changed)
+
+    def notices(self) -> list[str]:
+        """A line for each file that is made again."""
+        return [f"note: {why}; {path} is made again" for path, why in self.changed.items()]
 
     @cached_property
     def owed_launches(self) -> dict[str, PlannedLaunch]:
@@ -177,25 +183,33 @@ def load_recorded(output_dir: Path, overrides: Mapping[str, Any]) -> RecordedCam
     return RecordedCampaign(plan, config)
 
 
-def require_made(campaign: RecordedCampaign) -> None:
-    """Raise BenchmarkError that names the first file, made from others of the folder, that is not as it was written.
+def changed_files(campaign: RecordedCampaign) -> dict[str, str]:
+    """Files made from others of the folder that are not as the stages write them now, each with what is wrong.
 
-    Files that are cut or empty are made again, as everywhere, and not looked at.
+    An older version may have written them, or somebody else. Those that are cut are made again as everywhere. Raises
+    BenchmarkError for the looks, which nothing can make again.
     """
-    folder, plan = Path(campaign.output_dir), campaign.plan()
-    read_history(folder / LOOKS)
-    for name, kind in MADE.items():
-        if _is_whole(folder / name):
-            read_foreign(folder / name, kind, MADE_AGAIN)
-    for part in part_files(plan, recorded=True):
-        written = folder / "plan" / part
-        if _is_whole(written) and fingerprint(read_json(written)) != part.split(".")[-2]:
-            raise BenchmarkError(f"{written}: holds another content than its name says; {MADE_AGAIN}")
-    for engine in campaign.engines:
-        if _is_whole(raw := folder / "raw_data" / f"{engine}.json"):
-            require_raw_data(raw)
-    if _is_whole(table := folder / "analysis" / "iterations.parquet"):
-        require_table(table)
+    folder, plan = campaign.output_dir, campaign.plan()
+    read_history(Path(folder, LOOKS))
+
+    def require_part(path: Path) -> None:
+        if fingerprint(read_json(path)) != path.name.split(".")[-2]:
+            raise BenchmarkError(f"{path}: holds another content than its name says")
+
+    checks: dict[str, Callable[[Path], Any]] = {
+        **{name: partial(read_foreign, schema=kind, remedy=MADE_AGAIN) for name, kind in MADE.items()},
+        **{f"plan/{part}": require_part for part in part_files(plan, recorded=True)},
+        **{f"raw_data/{engine}.json": require_raw_data for engine in campaign.engines},
+        "analysis/iterations.parquet": require_table,
+    }
+    found = {}
+    for name, check in checks.items():
+        if _is_whole(path := Path(folder, name)):
+            try:
+                check(path)
+            except BenchmarkError as error:
+                found[f"{folder}/{name}"] = str(error).removesuffix(f"; {MADE_AGAIN}")
+    return found
 
 
 def _is_whole(path: Path) -> bool:
@@ -210,10 +224,10 @@ def overrides_of(given: Mapping[str, Any]) -> dict[str, Any]:
 def load_given(given: Mapping[str, Any]) -> RecordedCampaign:
     """Campaign in the folder that a configuration's output_dir names, with its other keys; raises as load_recorded.
 
-    BenchmarkError too for what an analysis before left there, where it is not as it was written.
+    What an analysis before left there is made again where it is not as the stages write it.
     """
     campaign = load_recorded(results_folder(given.get("output_dir"), "output_dir"), overrides_of(given))
-    require_made(campaign)
+    campaign.changed = changed_files(campaign)
     return campaign
 
 

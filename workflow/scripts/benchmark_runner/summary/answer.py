@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.schemas import require_valid
 
 ASIDE: Final = frozenset({"plan", "doctor", "fidelity", "compare"})
 """Targets whose own output is what was asked for."""
@@ -42,7 +43,9 @@ def main(argv: Sequence[str]) -> int:
     report = arguments.output_dir / "report.html"
     asked_aside = arguments.targets and ASIDE.issuperset(arguments.targets)
     if report.is_file() and not asked_aside:
-        print(in_words(read_json(arguments.output_dir / "summary.json"), report))
+        summary = read_json(file := arguments.output_dir / "summary.json")
+        require_valid("summary", summary, str(file))
+        print(in_words(summary, report))
     return os.EX_OK
 
 
