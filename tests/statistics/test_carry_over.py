@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,16 @@ def test_the_test_is_the_analysis_of_variance_with_engine_and_block(seed: int) -
 def test_a_hot_engine_is_noticed_and_a_quiet_campaign_is_not() -> None:
     assert carry_over(*_drawn(1, 0.08)[:2])["carried"] is True
     assert carry_over(*_drawn(1, 0.0)[:2])["carried"] is False
+
+
+def test_what_could_not_start_leaves_nothing_behind() -> None:
+    launches, values, rows = _drawn(1, 0.0)
+    absent = [replace(one, engine="none", status="unavailable", record={}) for one in launches]
+    both = [one for two in zip(launches, absent, strict=True) for one in two]
+    assert carry_over(both, values) == carry_over(launches, values)
+    failed = [replace(one, status="failed") for one in absent]
+    between = [one for two in zip(launches, failed, strict=True) for one in two]
+    assert carry_over(between, values)["reason"] is not None and len(rows) == len(launches)
 
 
 def test_what_cannot_be_tested_says_why() -> None:

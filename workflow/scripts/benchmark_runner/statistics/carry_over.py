@@ -20,6 +20,7 @@ from benchmark_runner.statistics.inputs import MeasuredLaunch
 from benchmark_runner.statistics.metrics import PRIMARY
 from benchmark_runner.statistics.pairing import LONGEST_IDLE_S
 from benchmark_runner.statistics.samples import CellKey
+from benchmark_runner.status import Status
 
 CARRY_OVER_ALPHA: Final = 0.05
 """Chosen: one quiet campaign in twenty is said to carry something over; it takes no verdict away."""
@@ -52,7 +53,8 @@ def _followers(
         if before is not None and own and min(own) > 0.0 and _soon_after(before, launch):
             value = sum(map(math.log, own)) / len(own)
             yield launch.workload, _Follower(launch.engine, launch.block, before.engine, value)
-        before = launch
+        # What could not start left nothing behind.
+        before = before if launch.status == Status.UNAVAILABLE else launch
 
 
 def _soon_after(before: MeasuredLaunch, launch: MeasuredLaunch) -> bool:
