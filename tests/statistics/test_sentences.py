@@ -11,7 +11,7 @@ import pytest
 from benchmark_runner.statistics.estimates import Estimate
 from benchmark_runner.statistics.evidence import Evidence, Pair
 from benchmark_runner.statistics.metrics import BY_NAME
-from benchmark_runner.statistics.schemes import DEFAULT_SCHEME
+from benchmark_runner.statistics.schemes import DEFAULT_SCHEME, SCHEMES
 from benchmark_runner.statistics.sentences import interval_words, number_pair, sentence
 from benchmark_runner.statistics.verdicts import Judgement
 from benchmark_runner.statistics.wording import qualifier_words
@@ -70,13 +70,19 @@ def test_the_faster_reference_becomes_the_subject_and_the_ratio_turns() -> None:
     assert sentence(slower, E2E, {}, None).startswith("torch answers 2.3 to 2.6 times as fast as candle;")
 
 
+@pytest.mark.parametrize(("p_holm", "whose"), [(0.01, "these launches alone"), (0.2, "the spread of all pairs")])
+def test_a_moderated_test_alone_or_its_guard_alone_says_which(p_holm: float, whose: str) -> None:
+    one = replace(JUDGEMENT, verdict="significant_unconfirmed", scheme=SCHEMES["moderated_t"], p_holm=p_holm)
+    assert f"; by {whose} it may be chance; " in sentence(one, E2E, {}, None)
+
+
 def test_memory_is_told_as_a_share() -> None:
     words = sentence(JUDGEMENT, BY_NAME["peak_rss_bytes"], {}, None)
     assert words.startswith("candle needs 0.39 to 0.43 times the memory of torch;")
 
 
 def test_one_test_alone_is_a_perhaps() -> None:
-    found = replace(JUDGEMENT, verdict="significant_unconfirmed")
+    found = replace(JUDGEMENT, verdict="significant_unconfirmed", scheme=SCHEMES["mann_whitney_u"])
     assert sentence(found, E2E, {}, None) == (
         "perhaps candle answers 2.3 to 2.6 times as fast as torch; only one of the two tests calls it a difference; "
         "5 launches each"

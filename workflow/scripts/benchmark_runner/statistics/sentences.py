@@ -73,6 +73,16 @@ def _alone(ratio: Estimate | None) -> list[str]:
     return ["this interval is uncorrected; after correction the difference may be chance"]
 
 
+def _unconfirmed(judgement: Judgement) -> str:
+    """Which test does not call a difference that another one calls."""
+    if judgement.faster is None:
+        return "the two tests point in opposite directions"
+    if not (judgement.scheme.guarded and judgement.pair.paired) or judgement.p_holm is None:
+        return "only one of the two tests calls it a difference"
+    whose = "these launches alone" if judgement.p_holm <= judgement.alpha else "the spread of all pairs"
+    return f"by {whose} it may be chance"
+
+
 def sentence(judgement: Judgement, metric: Metric, marks: Mapping[str, str], detectable: float | None) -> str:
     """The verdict in one sentence; marks are its qualifiers with their words, detectable is the smallest ratio that
     would have been found with 80 % power."""
@@ -91,9 +101,7 @@ def sentence(judgement: Judgement, metric: Metric, marks: Mapping[str, str], det
         small = [f"a difference within {MARGIN}"] if judgement.equivalent else []
         return "; ".join([claim(judgement, metric, subject) + _allowing(judgement), sure, *small, *tail])
     if judgement.verdict == "significant_unconfirmed":
-        doubt = [] if judgement.doubted else ["only one of the two tests calls it a difference"]
-        if judgement.faster is None:
-            doubt = ["the two tests point in opposite directions"]
+        doubt = [] if judgement.doubted else [_unconfirmed(judgement)]
         return "; ".join([f"perhaps {claim(judgement, metric, subject)}", *doubt, *tail])
     if judgement.verdict == "equivalent":
         same = f"{pair.engine} and {pair.reference} are the same within {MARGIN} in {metric.label}"
