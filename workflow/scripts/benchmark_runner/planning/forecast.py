@@ -20,7 +20,7 @@ from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch import progress
 from benchmark_runner.planning.groups import group_lines
 from benchmark_runner.planning.minutes import S_PER_MIN, Expected, expected, minutes_of_blocks
-from benchmark_runner.planning.plan import findable, launches_in_words, plan_design, power_of
+from benchmark_runner.planning.plan import controls_of, findable, launches_in_words, plan_design, power_of
 from benchmark_runner.planning.promise import launches_for
 from benchmark_runner.planning.spread import measured_spread
 from benchmark_runner.statistics.planned import at_most, wanted_launches
@@ -84,7 +84,8 @@ def _wanted(plan: Mapping[str, Any], difference: float, output_dir: Path) -> str
     known = plan["power"]
     if known["tests"] == 0:
         return "there is no pair of engines to compare"
-    needed = launches_for(plan_design(plan), sd_of_log_ratios(known["cv"]), 1.0 + difference, known["power"])
+    spread = sd_of_log_ratios(known["cv"])
+    needed = launches_for(plan_design(plan), spread, 1.0 + difference, known["power"], controls_of(plan))
     percent = f"{100 * difference:g} % with {known['power']:.0%} power"
     if needed is None:
         return f"{percent}: more than {MOST_LAUNCHES_SEARCHED} launches, which this machine's spread does not allow for"

@@ -36,6 +36,11 @@ def plan_design(plan: Mapping[str, Any]) -> Design:
     return design_of(engines, cells, wanted_launches(plan["campaign"]), plan["config"]["analysis"])
 
 
+def controls_of(plan: Mapping[str, Any]) -> int:
+    """How many controls a plan has, whose pairs count for the spread of all."""
+    return sum(engine["control_of"] is not None for engine in plan["engines"])
+
+
 def power_of(plan: Mapping[str, Any], spread: Spread | None) -> dict[str, Any]:
     """What the design can find: family of tests, fewest launches, smallest detectable ratio.
 
@@ -58,7 +63,7 @@ def power_of(plan: Mapping[str, Any], spread: Spread | None) -> dict[str, Any]:
         "cv_source": "assumed" if spread is None else "past records of this machine",
         "cv_launches": 0 if spread is None else spread.launches,
         "power": POWER,
-        "smallest_detectable_ratio": smallest_ratio(design, differences, POWER),
+        "smallest_detectable_ratio": smallest_ratio(design, differences, POWER, controls_of(plan)),
     }
 
 

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from scipy.special import digamma, zeta
 
+from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.evidence import Evidence
 from benchmark_runner.statistics.hypotheses import LogRatio
 from benchmark_runner.statistics.schemes import MODERATED_T, PAIRED_T
@@ -66,14 +67,18 @@ def prior_of(pairs: Sequence[LogRatio]) -> Prior:
     pooled variance: limma takes that only where the variances differ by no more than chance. Taken always it is the
     larger one, which costs no power and keeps the error of engines that vary unequally.
     """
-    if len(pairs) < 2:
+    return prior_of_variances(np.array([pair.variance for pair in pairs]), np.array([pair.df for pair in pairs]))
+
+
+def prior_of_variances(seen: FloatArray, df: FloatArray) -> Prior:
+    """The same from the variances of pairs and their degrees of freedom."""
+    if len(seen) < 2:
         return NOTHING_KNOWN
-    seen = np.array([pair.variance for pair in pairs])
-    halves = np.array([pair.df / 2.0 for pair in pairs])
+    halves = df / 2.0
     logs = np.log(np.maximum(seen, LEAST_OF_MEDIAN * np.median(seen))) - digamma(halves) + np.log(halves)
     beyond_chance = float(np.var(logs, ddof=1) - np.mean(zeta(2.0, halves)))
-    df = 2.0 * trigamma_inverse(beyond_chance) if beyond_chance > 0.0 else math.inf
-    return Prior(float(np.average(seen, weights=halves)), min(df, MOST_DF))
+    known = 2.0 * trigamma_inverse(beyond_chance) if beyond_chance > 0.0 else math.inf
+    return Prior(float(np.average(seen, weights=halves)), min(known, MOST_DF))
 
 
 def moderate(own: LogRatio, prior: Prior) -> LogRatio:
