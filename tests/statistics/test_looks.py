@@ -169,3 +169,11 @@ def test_going_on_with_a_fixed_number_after_planned_looks_spends_no_more_than_al
 def test_a_pair_may_spend_what_its_side_with_less_may() -> None:
     looks, _ = looks_until_decided([*launches(10), *launches(5, engine="slow")], PLANNED, PLANNED, NO_HISTORY)
     assert [look.share("fast", "slow", "chat") for look in looks] == pytest.approx([0.2, 0.2])
+
+
+def test_a_plan_of_more_launches_goes_on_with_what_the_one_before_has_left() -> None:
+    _, history = shares_of(5)
+    longer = (PlannedLook(5, 0.05), PlannedLook(10, 0.15), PlannedLook(20, 0.6))
+    looks, _ = looks_until_decided(launches(20), longer, longer, history)
+    shares = [look.share("fast", "slow", "chat") for look in looks]
+    assert shares == pytest.approx([0.2, share_of_alpha(2), 0.6]) and sum(shares) <= 1.0

@@ -114,7 +114,8 @@ def _what_it_takes(results: Results, pairs: Sequence[Json]) -> str:
     about = f"About {plural(max(*needed, launches + 1), 'launch')} each instead of {launches} would separate"
     if len(needed) < len(open_pairs):
         return f"{about} the larger of the differences seen with 80 % power, but no affordable number the smallest."
-    return f"{about} a difference of the size seen with 80 % power: raise benchmark.launches."
+    key = "at_most in benchmark.launches" if results.summary["campaign"].get("until") else "benchmark.launches"
+    return f"{about} a difference of the size seen with 80 % power: raise {key}."
 
 
 def _is_excluded(pair: Json) -> bool:

@@ -84,9 +84,9 @@ class _Open:
         pair, place = self.member.judgement.pair, self.member.place
         who = f"{pair.engine} against {pair.reference} ({place.workload}, {place.case})"
         if self.launches_needed is None or self.hours is None:
-            return f"{who}: more launches will hardly decide this"
+            return f"more launches will hardly decide {who}"
         launches = plural(self.launches_needed, "launch")
-        return f"{who}: more launches will not decide this below {self.hours:.2g} hours ({launches} of each)"
+        return f"more launches will not decide {who} below {self.hours:.2g} hours ({launches} of each)"
 
     def to_json(self) -> dict[str, Any]:
         """As the section `until` has it."""
