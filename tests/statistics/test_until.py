@@ -109,6 +109,11 @@ def test_an_alarm_of_the_control_at_a_later_look_takes_certainty_from_what_stood
     )  # twice as fast is more than the control's difference
 
 
+def test_one_engine_has_nothing_to_decide_and_ends_after_its_first_group(tmp_path: Path) -> None:
+    until = looked_at(tmp_path, 5, engines=(TORCH, TWIN))["until"]
+    assert (until["ended"], until["sentence"]) == ("decided", "there is no pair of engines to decide about")
+
+
 def test_between_two_looks_nothing_is_decided_for_good(tmp_path: Path) -> None:
     summary = looked_at(tmp_path, 9, absent=[8])
     assert summary["until"]["look"] is None and summary["until"]["ended"] is None

@@ -207,6 +207,8 @@ class Until:
             decided += f" and {impossible} that cannot be made"
         if look is None:
             return f"{decided}; launches of the present group are missing, which the same command measures"
+        if not members:
+            return "there is no pair of engines to decide about"
         after = f"after {look.launches} of at most {plural(self.at_most, 'launch')}"
         saved, allowed = self.not_needed
         spared = f"{saved} of {plural(allowed, 'launch')} not needed"
