@@ -25,7 +25,7 @@ FEWEST_FOR_MODES: Final = 5
 
 SPLIT_ALPHA: Final = 0.1
 EXCESS_ALPHA: Final = 0.01
-"""Chosen: together a quiet engine is said to have modes in one campaign of a thousand (simulated)."""
+"""Chosen: with SPLIT_ALONE_ALPHA, 4 of 1,000 quiet engines are said to have modes (simulated)."""
 
 SPLIT_ALONE_ALPHA: Final = 0.002
 """Chosen: for engines that all have modes, and where one engine stands alone."""
