@@ -113,13 +113,25 @@ def what_it_takes(judgement: Judgement, tests: int) -> tuple[float | None, int |
     least = scheme.fewest_launches(family, next_alpha, paired=pair.paired)
     if pair.fewest == 1:
         return None, least
-    spread = judgement.evidence.sd_of_log_ratios
+    spread, further = _spread(judgement)
     if judgement.comparison is None or spread is None:
         return None, None
-    detectable = detectable_ratio(pair.fewest, spread, family, judgement.alpha)
+    detectable = detectable_ratio(pair.fewest, spread, family, judgement.alpha, further_df=further)
     ratio = judgement.comparison.ratio.point
-    needed = launches_to_detect_ratio(ratio, spread, family, next_alpha, second=None)
+    needed = launches_to_detect_ratio(ratio, spread, family, next_alpha, second=None, further_df=further)
+    if further and detectable is not None and needed is not None:  # the guard must find it too
+        level = 1.0 - judgement.level
+        detectable = max(detectable, detectable_ratio(pair.fewest, spread, 1, level) or detectable)
+        needed = max(needed, launches_to_detect_ratio(ratio, spread, 1, level, second=None) or needed)
     return detectable, None if needed is None else max(needed, least)
+
+
+def _spread(judgement: Judgement) -> tuple[float | None, float]:
+    """Standard deviation of log ratios that a pair is judged by, and the degrees of freedom that others add to it."""
+    t = judgement.evidence.t.get(judgement.scheme.first(paired=judgement.pair.paired))
+    if t is None or not judgement.scheme.guarded or not judgement.pair.paired:
+        return judgement.evidence.sd_of_log_ratios, 0.0
+    return math.sqrt(t.variance), t.df - (t.n - 1)
 
 
 def _outcome(judgement: Judgement) -> dict[str, Any]:

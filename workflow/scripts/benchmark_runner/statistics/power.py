@@ -142,6 +142,7 @@ def detectable_ratio(
     tests: int = 1,
     alpha: float = DEFAULT_ALPHA,
     power: float = DEFAULT_POWER,
+    further_df: float = 0.0,
 ) -> float | None:
     """Smallest ratio that a paired t test finds with this power when log ratios of blocks vary with this deviation.
 
@@ -157,7 +158,7 @@ def detectable_ratio(
     level = alpha / max(tests, 1)
 
     def shortfall(log_ratio: float) -> float:
-        return paired_t_power(log_ratio, sd_of_log_ratios, launches, level) - power
+        return paired_t_power(log_ratio, sd_of_log_ratios, launches, level, further_df) - power
 
     if not shortfall(LARGEST_LOG_RATIO) > 0.0:
         return None
@@ -171,6 +172,7 @@ def launches_to_detect_ratio(
     alpha: float = DEFAULT_ALPHA,
     power: float = DEFAULT_POWER,
     second: SecondTest | None = MANN_WHITNEY,
+    further_df: float = 0.0,
 ) -> int | None:
     """Fewest launches at which the exact test can reach alpha and paired t has the power for this ratio.
 
@@ -185,7 +187,7 @@ def launches_to_detect_ratio(
     level = alpha / max(tests, 1)
 
     def enough(launches: int) -> bool:
-        return paired_t_power(effect, sd_of_log_ratios, launches, level) >= power
+        return paired_t_power(effect, sd_of_log_ratios, launches, level, further_df) >= power
 
     low, high = least, MOST_LAUNCHES_SEARCHED
     if enough(low):
