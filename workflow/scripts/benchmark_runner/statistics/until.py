@@ -220,7 +220,7 @@ class Until:
             return f"{decided if impossible else 'decided'} {after}: {spared}"
         if self.ended == "given_up":
             why = f"for the others the chance is below {GIVE_UP_BELOW:.0%} each"
-            return f"{decided}, {why}: stopped {after}: {spared}"
+            return f"{decided}, {why}; stopped {after}: {spared}"
         return f"{decided} {after}, which is all that is allowed: {spared}"
 
 
