@@ -22,6 +22,7 @@ from simulated_campaigns import ALPHA, CAMPAIGNS, FloatArray, campaign
 
 RUNS = CAMPAIGNS if CAMPAIGNS >= 2000 else 100
 RECIPES = ("moderated_t", "mann_whitney_u")
+WORST_UNDER_BIAS = {"moderated_t": 0.075, "mann_whitney_u": 0.06}
 ENGINES, LAUNCHES = 6, 7
 PLACES = (Cell("latency", "case_1"), Cell("throughput", "case_1"))
 
@@ -101,7 +102,7 @@ def test_a_biased_baseline_makes_hardly_any_false_claim(scheme: str, bias: float
     told(f"{scheme}, a bias of {bias:.0%} of the baseline: alarms", alarms)
     told(f"{scheme}, a bias of {bias:.0%} of the baseline: campaigns with a verdict that is certain", false)
     # Some are claimed before the control notices: worst near 3 %, where it notices half.
-    assert false <= int(stats.binom.ppf(0.99, RUNS, 0.06))
+    assert false <= int(stats.binom.ppf(0.99, RUNS, WORST_UNDER_BIAS[scheme]))
 
 
 def test_without_heeding_the_control_the_same_bias_fails_the_check() -> None:
