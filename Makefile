@@ -48,7 +48,8 @@ test-quick: $(VENV)/test.stamp  ## the tests that need no engine, no workflow ru
 	@$(BIN)/python -m pytest -m "not workflow and not real_engine and not browser and not lint" $(PYTEST_FLAGS)
 
 test-statistics: $(VENV)/test.stamp  ## the simulations with 2,000 campaigns each, and what they found (minutes)
-	@BENCHMARK_RUNNER_CAMPAIGNS=2000 $(BIN)/python -m pytest -rP tests/*/test_simul*.py $(PYTEST_FLAGS)
+	@printf '%s\n' tests/*/test_simul*.py | BENCHMARK_RUNNER_CAMPAIGNS=2000 \
+	  xargs -P "$$(getconf _NPROCESSORS_ONLN)" -n 1 $(BIN)/python -m pytest -rP $(PYTEST_FLAGS)
 
 format: $(VENV)/test.stamp  ## format Python, Snakemake and Rust as `make lint` wants them
 	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .
