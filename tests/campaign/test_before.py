@@ -8,13 +8,14 @@ from benchmark_runner.campaign.recorded import REQUIRED, load_before
 from benchmark_runner.errors import BenchmarkError
 
 REMEDY = "name the folder of the campaign before with --config against=results/…"
+OR_ENGINES = ", or two engines of this one with before=… after=…"
 
 
 @pytest.mark.parametrize("absent", [None, "", "  "])
 def test_without_a_folder_the_key_and_the_remedy_are_named(absent, tmp_path):
     with pytest.raises(BenchmarkError) as refused:
         load_before(absent, str(tmp_path))
-    assert str(refused.value) == f"against: compare needs a campaign to compare with; {REMEDY}"
+    assert str(refused.value) == f"against: compare needs a campaign to compare with; {REMEDY}{OR_ENGINES}"
 
 
 def test_a_folder_without_results_is_refused_with_what_it_lacks(tmp_path):

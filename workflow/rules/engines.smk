@@ -9,25 +9,14 @@ OUTPUTS
 import re
 
 
-def renewed(records):
-    """The build records, asked for by name: those of other source are made again, whether or not a launch is owed."""
-    workflow.dag.forcefiles.update(set(records).intersection(CAMPAIGN.stale_builds()))
-    return records
-
-
 rule engines:
     input:
         lambda wildcards: renewed(build_records()),
 
 
-def renewed_target(wildcards):
-    renewed({f"{wildcards.binary}.build.json"} & workflow.dag.targetfiles)
-    return []
-
-
 rule build_engine:
     input:
-        renewed_target,
+        lambda wildcards: renewed_target(f"{wildcards.binary}.build.json"),
     output:
         "{binary}.build.json",
     log:

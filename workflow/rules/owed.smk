@@ -53,6 +53,18 @@ def whole(*files):
     return owed
 
 
+def renewed(records):
+    """The build records, asked for by name: those of other source are made again, whether or not a launch is owed."""
+    workflow.dag.forcefiles.update(set(records).intersection(CAMPAIGN.stale_builds()))
+    return records
+
+
+def renewed_target(record):
+    """Makes a record that is a target of the command again where it is of other source; asks for nothing beside it."""
+    renewed({record} & workflow.dag.targetfiles)
+    return []
+
+
 onsuccess:
     if or_refuse(CAMPAIGN.has_moved_on):
         call_again(workflow.workdir_init)

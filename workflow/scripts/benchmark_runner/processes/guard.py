@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import Final
 
 from benchmark_runner.processes.engine import become_subreaper
 from benchmark_runner.processes.orphans import below_process, end_all
@@ -17,6 +18,9 @@ from benchmark_runner.processes.watch import (
     heeded,
     readable,
 )
+
+LONGEST_WAIT_SECONDS: Final = 1.0
+"""A signal that comes just before a wait is passed on after it: Python runs handlers only between its own calls."""
 
 
 def _run(stage: Callable[[], int]) -> int:
@@ -53,8 +57,9 @@ def guarded(stage: Callable[[], int]) -> int:
     if os.getppid() != caller:
         os.kill(child, CALLER_DIED)
     ended = os.pidfd_open(child)
-    while ended not in (ready := readable([ended, *watched])):
-        os.kill(child, CALLER_DIED)
+    while ended not in (ready := readable([ended, *watched], LONGEST_WAIT_SECONDS)):
+        if ready:
+            os.kill(child, CALLER_DIED)
         watched = [descriptor for descriptor in watched if descriptor not in ready]
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     end_all(below_process(os.getpid()))
