@@ -71,7 +71,7 @@ def check(models: Path, tmp_path: Path, program: Callable[..., Path], monkeypatc
         }
         reference = describe(plan, prompts, ask_reference(plan, prompts, tmp_path / "reference", Watch()))
         assert reference["status"] == "ok", reference["reason"]
-        folders = {"reference_folder": tmp_path / "reference", "folder": tmp_path / "work"}
+        folders = {"logits_folder": tmp_path / "reference", "folder": tmp_path / "work"}
         content = Check(plan, prompts, reference, lm_rs, **folders, watch=Watch()).run()
         require_valid("fidelity", content, "fidelity of lm_rs")
         return content

@@ -109,11 +109,29 @@ def test_a_verdict_that_hangs_on_disturbed_launches_is_marked(tmp_path: Path) ->
     assert "the two tests point in opposite directions" in one["sentence"]
     calm = one["sensitivity"]["without_events"]
     assert (calm["verdict"], calm["faster"]) == ("meaningfully_faster", "candle")
-    assert calm["launches_left_out"] == {"engine": 1, "reference": 1}
+    assert calm["launches_left_out"] == {"engine": 1, "reference": 0}
     assert "event_sensitive" in one["qualifiers"] and "without_events" in one["sensitivity"]["changed_by"]
     assert "other programs disturbed the verdict is another" in one["sentence"]
     (told,) = [found for found in summary["warnings"] if found["kind"] == "event_sensitive"]
     assert "meaningfully_faster without events" in told["message"]
+
+
+def test_launches_that_are_unpaired_once_the_disturbed_ones_are_left_out_are_counted_all_the_same(
+    tmp_path: Path,
+) -> None:
+    """One of three pairs was disturbed: two are too few for pairs, so that the launches without a partner count too."""
+    engines = [TORCH, ScriptedEngine("candle", ttft_ms=19.0, itl_ms=9.5, **SPREAD)]
+    raw, plan = make_raw_data(engines, launches=6, output_dir=str(tmp_path))
+    for record in raw["candle"]["launches"]:
+        if record["block"] == 1:
+            record["warnings"] = [{"kind": "foreign_load", "message": "a compiler ran", "remedy": "End it"}]
+        if record["block"] > 3:
+            record["host"] = {**record["host"], "boot_id": "after a restart"}
+    write_inputs(tmp_path, engines, raw, plan)
+    run_analysis(tmp_path, engines, plan)
+    one = _primary(_read(tmp_path))
+    assert one["launches"] == {"engine": 3, "reference": 3}
+    assert one["sensitivity"]["without_events"]["launches_left_out"] == {"engine": 1, "reference": 0}
 
 
 def test_a_verdict_without_enough_undisturbed_launches_is_marked_as_that(tmp_path: Path) -> None:

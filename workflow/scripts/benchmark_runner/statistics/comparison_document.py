@@ -155,13 +155,10 @@ def _sensitivity(member: Member) -> dict[str, Any]:
     changed = [name for name, one in alternatives.items() if one is not None and one.outcome != judgement.outcome]
     events = None
     if member.without_events is not None:
-        before, after = judgement.pair, member.without_events.pair
+        engine, reference = member.disturbed
         events = {
             **_outcome(member.without_events),
-            "launches_left_out": {
-                "engine": len(before.values) - len(after.values),
-                "reference": len(before.reference_values) - len(after.reference_values),
-            },
+            "launches_left_out": {"engine": engine, "reference": reference},
         }
     return {
         "without_outliers": None if member.without_outliers is None else _outcome(member.without_outliers),

@@ -103,7 +103,8 @@ class Member:
     """One comparison of a family: where, how it was judged, and how it would be otherwise.
 
     without_outliers is None for metrics of a whole launch, without_events where no launch was disturbed,
-    against_baseline where neither engine is the baseline.
+    against_baseline where neither engine is the baseline. disturbed counts the launches of engine and reference that
+    were.
     """
 
     place: Cell
@@ -111,6 +112,7 @@ class Member:
     other_tests: Mapping[str, Judgement]
     without_outliers: Judgement | None
     without_events: Judgement | None
+    disturbed: tuple[int, int]
     against_baseline: Judgement | None
 
     def after(self, before: Member, doubt: float) -> Member:
@@ -262,16 +264,11 @@ class Judge:
         weighed = self._weighed(metric, values, control=control)
         return self._judged(weighed.doubting(doubts), weighed.evidence, self._prior(metric, values))
 
-    def _without_events(
-        self, metric: Metric, judged: Sequence[Judgement], doubts: Doubts, *, control: bool
-    ) -> list[Judgement | None]:
-        """Judged without disturbed launches, where a pair loses any by that."""
-        if self._measured.undisturbed == self._measured.values:
-            return [None] * len(judged)
-        again = self._judged_by(metric, "undisturbed", doubts, control=control)
-        sizes = [(len(one.pair.values), len(one.pair.reference_values)) for one in judged]
-        left = [(len(one.pair.values), len(one.pair.reference_values)) for one in again]
-        return [None if size == now else one for one, size, now in zip(again, sizes, left, strict=True)]
+    def _disturbed(self, metric: Metric, place: Cell, names: Sequence[str]) -> list[int]:
+        """How many values of each engine in a place come from disturbed launches."""
+        cells = [((name, place.workload, place.case), metric.name) for name in names]
+        every, calm = self._measured.values, self._measured.undisturbed
+        return [len(every.get(cell, ())) - len(calm.get(cell, ())) for cell in cells]
 
     def family(self, metric: Metric, kind: Kind, doubts: Doubts, standing: Sequence[Member] = ()) -> Family:
         """Judge one family and each of its members under the alternatives, all of them with the same doubts.
@@ -294,7 +291,8 @@ class Judge:
             if metric.level == "launch"
             else self._judged_by(metric, "kept", doubts, control=control)
         )
-        without_events = self._without_events(metric, judged, doubts, control=control)
+        disturbed = [self._disturbed(metric, place, names) for place, names in weighed.where]
+        calm = self._judged_by(metric, "undisturbed", doubts, control=control) if any(map(any, disturbed)) else judged
         baseline = self._inputs.plan["campaign"]["baseline"]
         rows = [row for row, pair in enumerate(pairs) if not control and pair.reference == baseline]
         told &= {row for row in rows if standing and _stands(standing[row].against_baseline, doubt[row])}
@@ -307,7 +305,8 @@ class Judge:
                 judged[row],
                 {name: found[row] for name, found in others.items() if name != self._scheme.name},
                 without_outliers[row],
-                without_events[row],
+                calm[row] if any(disturbed[row]) else None,
+                (disturbed[row][0], disturbed[row][1]),
                 against.get(row),
             )
             for row, (place, _) in enumerate(weighed.where)
