@@ -71,7 +71,7 @@ def _control(plan: Mapping[str, Any], seconds: Mapping[str, float]) -> str:
         return "none, so nothing will show how large a difference this machine makes by itself"
     words = f"{plan['campaign']['control']}, {name} a second time"
     if not seconds:
-        return f"{words}; which engine's launches are cheapest is not known, since none was measured here"
+        return words
     times = {engine: f"{progress.in_words(value)} a block" for engine, value in seconds.items()}
     own = f": {times[name]}" if name in times else ""
     cheapest = min(seconds, key=lambda engine: seconds[engine])
