@@ -8,8 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark_runner.business.document import BusinessInputs, business_document
+from benchmark_runner.business.document import business_document
 from benchmark_runner.business.facts import read_facts
+from benchmark_runner.business.inputs import BusinessInputs
 from benchmark_runner.business.prices import read_catalogue
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json

@@ -1,0 +1,244 @@
+"""What a token costs: every engine and case under every price that applies, and the break-even that needs none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from benchmark_runner.business.cost import Rate, cost, energy_usd_per_million_tokens, owned_usd_per_hour
+from benchmark_runner.business.inputs import BusinessInputs
+from benchmark_runner.business.prices import AgedPrice, Entry, aged, mismatch
+from benchmark_runner.statistics.results import Cell, Results
+from benchmark_runner.statistics.wording import QUALIFIERS
+
+RATE_METRIC: Final = "total_tokens_per_s"
+FULL_UTILISATION: Final = 1.0
+USERS_OWN_ID: Final = "business.usd_per_hour"
+HOW_TO_KNOW: Final = (
+    "set business.usd_per_hour to what an hour of this machine costs, or measure on a machine of the price catalogue"
+)
+FORMULA: Final = "USD per million output tokens = USD per hour x 1e6 / (3600 x output tokens per second x utilisation)"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A price that applies to the machine that was measured."""
+
+    price_id: str
+    label: str
+    purchase: str
+    usd_per_hour: tuple[float, float, float]  # point, low, high
+    as_of: str | None
+    age_days: int | None
+    note: str | None
+    sources: tuple[dict[str, str], ...]
+    owned: dict[str, float] | None
+
+    def document(self) -> dict[str, Any]:
+        """The offer as JSON content, without what an owner paid."""
+        price = dict(zip(("point", "low", "high"), self.usd_per_hour, strict=True))
+        content = {**vars(self), "usd_per_hour": price, "sources": list(self.sources)}
+        del content["owned"]
+        return content
+
+
+def ages_of(inputs: BusinessInputs) -> dict[str, AgedPrice]:
+    """The catalogue's prices as they can be used on the day of the analysis, by id."""
+    today = inputs.now.date()
+    return {entry.id: aged(entry, inputs.catalogue.widening, today) for entry in inputs.catalogue.entries}
+
+
+def basis(inputs: BusinessInputs) -> dict[str, Any]:
+    """How costs are computed."""
+    utilisation = inputs.settings.get("utilisation")
+    return {
+        "formula": FORMULA,
+        "token_basis": "only output tokens count; the work on the prompt is in the time",
+        "metric": RATE_METRIC,
+        "requests_in_flight": 1,
+        "latency_objective": None,
+        "latency_objective_reason": "no latency objective is set, so slow answers count like fast ones",
+        "utilisation": {
+            "full": FULL_UTILISATION,
+            "user": utilisation or None,
+            "reason": None if utilisation else _no_utilisation_reason(utilisation),
+        },
+        "headline": inputs.performance["headline"]["throughput"],
+    }
+
+
+def _no_utilisation_reason(utilisation: float | None) -> str:
+    if utilisation is None:
+        return "business.utilisation is not set: the share of paid hours in which the machine generates is unknown"
+    return "business.utilisation is 0: a machine that never generates has no cost per token"
+
+
+def price_states(inputs: BusinessInputs, ages: dict[str, AgedPrice]) -> dict[str, Any]:
+    """What became of each catalogue entry, so that no price is used or left out unseen."""
+    devices = sorted({str(engine["device"]) for engine in inputs.engines if engine["device"]})
+    entries = []
+    for entry in inputs.catalogue.entries:
+        age = ages[entry.id]
+        misfits = {device: mismatch(entry, inputs.environment, device) for device in devices}
+        entries.append(
+            {
+                "price_id": entry.id,
+                "as_of": entry.as_of.isoformat(),
+                "age_days": age.age_days,
+                "state": age.state,
+                "note": age.note,
+                "applies": age.state in ("current", "widened") and any(reason is None for reason in misfits.values()),
+                "mismatch": {device: reason for device, reason in misfits.items() if reason is not None},
+            }
+        )
+    quarantined = [
+        {"price_id": name, "reason": reason} for name, reason in sorted(inputs.catalogue.quarantined.items())
+    ]
+    return {"currency": "USD", "entries": entries, "quarantined": quarantined}
+
+
+def offers_for(inputs: BusinessInputs, ages: dict[str, AgedPrice], device: str) -> list[Offer]:
+    """Prices of the machine that was measured on device: the stated one, then those of the catalogue."""
+    offers = []
+    stated = inputs.settings.get("usd_per_hour")
+    if stated is not None:
+        label = "this machine, as the configuration states its price"
+        offers.append(Offer(USERS_OWN_ID, label, "user", (float(stated),) * 3, None, None, None, (), None))
+    for entry in inputs.catalogue.entries:
+        if mismatch(entry, inputs.environment, device) is None and ages[entry.id].state in ("current", "widened"):
+            offers.append(_offer(entry, ages[entry.id]))
+    return offers
+
+
+def _offer(entry: Entry, age: AgedPrice) -> Offer:
+    if entry.owned is not None:
+        price = (owned_usd_per_hour(entry.owned),) * 3
+    else:
+        assert age.usd_per_hour is not None and age.low is not None and age.high is not None
+        price = (age.usd_per_hour, age.low, age.high)
+    return Offer(
+        price_id=entry.id,
+        label=f"{entry.provider} {entry.instance}" + (f", {entry.region}" if entry.region else ""),
+        purchase=entry.purchase,
+        usd_per_hour=price,
+        as_of=entry.as_of.isoformat(),
+        age_days=age.age_days,
+        note=age.note,
+        sources=entry.sources,
+        owned=entry.owned,
+    )
+
+
+def cost_rows(inputs: BusinessInputs, engine: dict[str, Any], ages: dict[str, AgedPrice]) -> list[dict[str, Any]]:
+    """Rows of one engine: every case under every price that applies, or a row that says why there is none."""
+    rows, results = [], Results(inputs.statistics)
+    for cell in inputs.statistics["cells"]:
+        if cell["engine"] != engine["name"] or cell["case"] is None:
+            continue
+        where = {"engine": engine["name"], "workload": cell["workload"], "case": cell["case"]}
+        numbers = cell["metrics"][RATE_METRIC]
+        estimate = results.estimate(engine["name"], Cell(cell["workload"], cell["case"]), RATE_METRIC)
+        rate = rate_of(estimate, numbers["launches"], inputs.statistics["settings"]["confidence_level"])
+        if rate is None:
+            reason = engine["reason"] or numbers["reason"] or "no throughput was measured"
+            rows.append(where | _unknown_cost(None, reason, engine["remedy"]))
+            continue
+        offers = offers_for(inputs, ages, engine["device"] or "cpu")
+        if not offers:
+            rows.append(where | _unknown_cost(rate, "no price is known for the machine that was measured", HOW_TO_KNOW))
+        rows += [where | _known_cost(inputs, rate, offer, engine["name"], cell["workload"]) for offer in offers]
+    if not rows:
+        reason = engine["reason"] or "it was not measured"
+        where = {"engine": engine["name"], "workload": None, "case": None}
+        rows.append(where | _unknown_cost(None, reason, engine["remedy"]))
+    return rows
+
+
+def rate_of(estimate: Mapping[str, Any] | None, launches: int, level: float) -> Rate | None:
+    """The rate of an estimate {point, low, high} of the results; None where it was not measured."""
+    if estimate is None or estimate["point"] <= 0:
+        return None
+    return Rate(estimate["point"], estimate["low"], estimate["high"], level if estimate["low"] else None, launches)
+
+
+def _rate_document(rate: Rate) -> dict[str, Any]:
+    return {**vars(rate), "unit": "tokens/s"}
+
+
+def _unknown_cost(rate: Rate | None, reason: str, remedy: str | None) -> dict[str, Any]:
+    return {
+        "tokens_per_s": None if rate is None else _rate_document(rate),
+        "price": None,
+        "usd_per_million_output_tokens": None,
+        "energy_usd_per_million_output_tokens": None,
+        "energy_reason": "no price is known",
+        "reason": reason,
+        "remedy": remedy,
+    }
+
+
+def _known_cost(inputs: BusinessInputs, rate: Rate, offer: Offer, engine: str, workload: str) -> dict[str, Any]:
+    utilisation = inputs.settings.get("utilisation")
+    energy, energy_reason = _energy_cost(inputs, offer, engine, workload)
+    return {
+        "tokens_per_s": _rate_document(rate),
+        "price": offer.document(),
+        "usd_per_million_output_tokens": {
+            "full_utilisation": cost(offer.usd_per_hour, rate, FULL_UTILISATION),
+            "user_utilisation": cost(offer.usd_per_hour, rate, utilisation) if utilisation else None,
+            "user_utilisation_reason": None if utilisation else _no_utilisation_reason(utilisation),
+        },
+        "energy_usd_per_million_output_tokens": energy,
+        "energy_reason": energy_reason,
+        "reason": None,
+        "remedy": None,
+    }
+
+
+def _energy_cost(inputs: BusinessInputs, offer: Offer, engine: str, workload: str) -> tuple[float | None, str | None]:
+    if offer.owned is None:
+        return None, "a rent or a stated price holds the electricity already"
+    for cell in inputs.statistics["cells"]:
+        metric = cell["metrics"].get("energy_joules_per_token")
+        if cell["engine"] == engine and cell["workload"] == workload and metric is not None:
+            if metric["median"] is None:
+                return None, metric["reason"] or "energy was not measured"
+            owned = offer.owned
+            return energy_usd_per_million_tokens(metric["median"], owned["pue"], owned["usd_per_kwh"]), None
+    return None, "energy was not measured"
+
+
+def break_even(inputs: BusinessInputs) -> list[dict[str, Any]]:
+    """How many times the reference's price an engine's machine may cost for equal cost per token; needs no price."""
+    headline = inputs.performance["headline"]["throughput"]
+    baseline = inputs.statistics["campaign"]["baseline"]
+    rows = []
+    for comparison in inputs.statistics["comparisons"]:
+        same_cell = (comparison["workload"], comparison["case"]) == (headline["workload"], headline["case"])
+        wanted = comparison["metric"] == RATE_METRIC and comparison["reference"] == baseline
+        if not (same_cell and wanted) or comparison["kind"] == "control":
+            continue
+        ratio = comparison["ratio"]
+        rows.append(
+            {key: comparison[key] for key in ("engine", "reference", "workload", "case", "ratio", "verdict")}
+            | {
+                "sentence": _break_even_sentence(comparison),
+                "reason": None if ratio else comparison["reason"] or "no ratio could be computed",
+            }
+        )
+    return rows
+
+
+def _break_even_sentence(comparison: dict[str, Any]) -> str | None:
+    """The ratio as a price, with what limits the verdict on it."""
+    ratio = comparison["ratio"]
+    if ratio is None:
+        return None
+    span = "" if ratio["low"] is None else f" ({ratio['level']:.0%} interval {ratio['low']:.3g} to {ratio['high']:.3g})"
+    limits = [words for name, words in comparison["qualifier_words"].items() if QUALIFIERS[name].in_sentence]
+    price = (
+        f"A token of {comparison['engine']} costs as much as one of {comparison['reference']} when its machine costs "
+        f"{ratio['point']:.3g} times as much an hour{span}"
+    )
+    return "; ".join([price, *limits]) + "."

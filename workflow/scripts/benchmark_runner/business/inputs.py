@@ -1,0 +1,32 @@
+"""What the business document is made from, read once for all of its parts."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark_runner.business.prices import Catalogue
+
+
+@dataclass(frozen=True)
+class BusinessInputs:
+    """All that the document is made from; facts are the projects of the engine facts file."""
+
+    plan: dict[str, Any]
+    statistics: dict[str, Any]
+    performance: dict[str, Any]
+    environment: dict[str, Any]
+    catalogue: Catalogue
+    facts: list[dict[str, Any]]
+    now: datetime.datetime
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The configuration's business section."""
+        return dict(self.plan["config"].get("business") or {})
+
+    @property
+    def engines(self) -> list[dict[str, Any]]:
+        """Engines of the statistics without the control, in the plan's order."""
+        return [engine for engine in self.statistics["engines"] if engine["control_of"] is None]
