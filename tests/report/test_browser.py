@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from benchmark_runner.display import TIMES, significant
 from benchmark_runner.doctor.tools import find_chromium
+from benchmark_runner.statistics.results import Cell, Results
+from finished import read
 
 pytestmark = pytest.mark.browser
 
@@ -57,7 +60,7 @@ class Visit:
         )
 
     def column(self, place):
-        cells = self.page.locator(f"table.sortable >> nth=0 >> tbody tr >> td:nth-child({place})")
+        cells = self.page.locator(f"table.sortable >> nth=0 >> tbody tr:not([hidden]) >> td:nth-child({place})")
         return [text.split("\n")[0] for text in cells.all_inner_texts()]
 
 
@@ -120,18 +123,57 @@ def test_sorting_works_from_the_keyboard_and_is_announced(visit):
     button.focus()
     found.page.keyboard.press("Enter")
     assert found.page.locator("#sort-status").inner_text() == "Sorted by Engine, ascending"
-    names = found.page.locator("table.sortable >> nth=0 >> tbody th").all_inner_texts()
+    names = found.page.locator("table.sortable >> nth=0 >> tbody tr:not([hidden]) >> th").all_inner_texts()
     assert [name.split("\n")[0] for name in names] == sorted(name.split("\n")[0] for name in names)
 
 
-def test_the_distributions_follow_the_choice(visit):
+def test_what_is_below_follows_the_filters_and_the_address_keeps_them(visit):
     found = visit()
-    chart = found.page.locator(".chart").first
-    chart.locator("select").nth(1).select_option(label="Time to first token, ms")
-    found.page.wait_for_function(
-        "document.querySelector('.chart svg').textContent.includes('Time to first token, ms')", timeout=10_000
-    )
+    page = found.page
+    page.get_by_label("Metric").select_option(label="time to first token")
+    page.get_by_label("Workload").select_option(label="throughput_test, case_2")
+    page.get_by_role("button", name="burn_cuda").first.click()
+
+    def looks_chosen():
+        page.wait_for_function("document.querySelector('.chart svg').textContent.includes('Time to first token, ms')")
+        assert page.locator("#matrix caption").inner_text().startswith("time to first token, throughput_test, case_2")
+        assert page.locator("#matrix tbody th").all_inner_texts() == ["pytorch_baseline", "candle_cuda"]
+        rows = page.locator("tr[data-engine]:visible")
+        assert {row.get_attribute("data-where") for row in rows.all()} == {"throughput_test, case_2"}
+        assert rows.count() == 3
+        assert page.locator("#token-timeline svg").get_attribute("aria-label").count("first token") == 3
+
+    looks_chosen()
+    page.reload()
+    looks_chosen()
+    page.locator("nav.contents a[href='#warnings']").click()
+    assert "where=throughput_test" in page.url and "at=warnings" in page.url
+    looks_chosen()
     assert found.problems == []
+
+
+def test_the_matrix_shows_the_ratios_of_the_statistics_both_ways_round_and_tells_the_sentence(visit, campaign):
+    page = visit().page
+    results = Results(read(campaign, "analysis/statistical_summary.json"))
+    one = results.between("candle_cuda", "pytorch_baseline", Cell("latency_test", "case_1"), "e2e_ms")
+    low, point, high = (one["ratio"][key] for key in ("low", "point", "high"))
+
+    def cell(first, second):
+        return page.get_by_role("button", name=f"{first} against {second}")
+
+    there, back = cell("candle_cuda", "pytorch_baseline"), cell("pytorch_baseline", "candle_cuda")
+    shown = [button.inner_text().split("\n") for button in (there, back)]
+    assert shown[0] == [f"▲ {significant(point)}{TIMES}", f"{significant(low)} to {significant(high)}"]
+    assert shown[1] == [f"▼ {significant(1 / point)}{TIMES}", f"{significant(1 / high)} to {significant(1 / low)}"]
+    back.focus()
+    page.keyboard.press("Enter")
+    assert one["sentence"] in page.locator("#pair-sentence").inner_text()
+    assert back.get_attribute("aria-pressed") == "true"
+
+
+def test_every_launch_is_in_the_timeline(visit):
+    page = visit().page
+    assert page.locator("#launch-timeline rect > title").count() == 6 * 4 * 2
 
 
 def test_hostile_names_run_nothing(visit):

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import html
+import io
 import itertools
 import json
 import re
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from benchmark_runner.display import STRUCK, estimate_parts, milliseconds, significant
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.report import overview
+from benchmark_runner.report import charts, overview
+from benchmark_runner.report.events import events
 from benchmark_runner.report.inputs import wording
 from benchmark_runner.report.page import plots_with_words
+from benchmark_runner.statistics.cautions import caution
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.wording import VERDICTS
 from finished import ENGINES, WORKLOADS, finish, make_environment, read
@@ -130,19 +135,89 @@ def test_nothing_is_fetched_and_the_policy_forbids_it(page):
     (sources,) = re.findall(r'http-equiv="Content-Security-Policy" content="[^"]*script-src ([^;"]*);', page.text)
     scripts = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-    assert len(scripts) == 3 and "unsafe-inline" not in sources
+    assert len(scripts) == 6 and "unsafe-inline" not in sources
     assert sources.split() == [*(f"'sha256-{one}'" for one in hashes), "'unsafe-eval'"]
     assert not re.search(r"url\(|@import", page.text.partition("</style>")[0])
 
 
-def test_the_data_in_the_page_are_valid_json(page):
-    specifications = re.findall(r'<script type="application/json" id="([a-z-]+)">(.*?)</script>', page.text, re.DOTALL)
-    names = [name for name, _ in specifications]
-    assert names == ["distribution-chart", "decode-chart"]
-    chart = json.loads(specifications[0][1])
-    values = chart["layer"][0]["data"]["values"]
-    # 3 measured engines x (6 launches x 4 iterations + 2 cases x 6 launches x 3 iterations) x 4 metrics
-    assert len(values) == 3 * (24 + 36) * 4
+def data_of(page, name):
+    """Content of the JSON that the page's scripts read."""
+    (found,) = re.findall(rf'<script type="application/json" id="{name}">(.*?)</script>', page.text, re.DOTALL)
+    return json.loads(found)
+
+
+def drawn(page):
+    """Rows of each layer of the distributions."""
+    chart = data_of(page, "distribution-chart")
+    texts = [chart["datasets"][layer["data"]["name"]] for layer in chart["layer"]]
+    return [list(csv.DictReader(io.StringIO(text))) for text in texts]
+
+
+def test_the_distributions_hold_each_iteration_and_the_launches_of_what_no_iteration_has(page):
+    launches, iterations, estimates, _ = drawn(page)
+    # 3 measured engines x (6 launches x 4 iterations + 2 cases x 6 launches x 3 iterations)
+    assert len(iterations) == 3 * (24 + 36)
+    assert "e2e_ms" not in {row["metric"] for row in launches}
+    memory = [row for row in launches if (row["metric"], row["where"]) == ("peak_rss_bytes", "throughput_test, case_2")]
+    assert len(memory) == 3 * 6
+    assert {"e2e_ms", "peak_rss_bytes"} <= {row["metric"] for row in estimates}
+
+
+def test_too_many_iterations_are_drawn_by_launch_and_the_page_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(charts, "MOST_ITERATIONS", 5)
+    folder = finish(tmp_path, [ScriptedEngine("base"), ScriptedEngine("other")], WORKLOADS[:1], plots=False)
+    found = Page((folder / "report.html").read_text())
+    assert "every mark is the median of one launch" in found.text
+    launches, *_ = drawn(found)
+    assert len([row for row in launches if row["metric"] == "e2e_ms"]) == 2 * 6
+
+
+def test_the_matrix_has_every_pair_of_every_metric_that_was_measured(page, campaign):
+    told = data_of(page, "page-data")
+    names = [engine["name"] for engine in told["engines"]]
+    comparisons = {
+        (one["workload"], one["case"], one["metric"], one["engine"], one["reference"]): one
+        for one in read(campaign, "analysis/statistical_summary.json")["comparisons"]
+        if one["kind"] != "control"
+    }
+    seen = set()
+    for group in told["groups"]:
+        for engine, reference, point, low, high, verdict, faster, _ in group["pairs"]:
+            key = (group["workload"], group["case"], group["metric"], names[engine], names[reference])
+            one = comparisons[key]
+            ratio = one["ratio"] or dict.fromkeys(("point", "low", "high"))
+            assert [point, low, high] == [
+                value and pytest.approx(value, rel=1e-5) for value in list(ratio.values())[:3]
+            ]
+            assert (verdict, faster and names[faster]) == (one["verdict"], one["faster"])
+            seen.add(key)
+    assert {key for key, one in comparisons.items() if one["ratio"] is not None} <= seen
+    assert {metric["name"] for metric in told["metrics"]} == {key[2] for key in seen}
+
+
+def test_the_timeline_has_every_launch_in_order_with_its_latency_against_its_engines_own(page, results):
+    told = data_of(page, "page-data")
+    launches = told["time"]["launches"]
+    assert len(launches) == 6 * len(ENGINES) * len(WORKLOADS)
+    assert [launch[3] for launch in launches] == sorted(launch[3] for launch in launches)
+    place = [engine["name"] for engine in told["engines"]].index("candle_cuda")
+    third = next(launch for launch in launches if launch[:3] == [place, "latency_test", 3])
+    numbers = results.metric("candle_cuda", Cell("latency_test", "case_1"), "e2e_ms")
+    (value,) = [one["value"] for one in numbers["launch_medians"] if one["block"] == 3]
+    assert third[8] == [["case_1", pytest.approx(value / numbers["median"], rel=1e-5)]]
+
+
+def test_the_tokens_are_those_of_the_first_measured_request(page, campaign):
+    told = data_of(page, "page-data")
+    table = pd.read_parquet(campaign / "analysis" / "iterations.parquet")
+    for request in told["requests"]:
+        name = told["engines"][request["engine"]]["name"]
+        rows = table[(table["engine"] == name) & (table["workload"] == request["workload"]) & ~table["warmup"]]
+        first = rows[(rows["case"] == request["case"]) & (rows["block"] == request["block"])].iloc[0]
+        assert request["count"] == first["tokens"] == len(request["at"])
+        assert request["at"][0] == pytest.approx(first["ttft_ms"], rel=1e-5)
+        assert request["at"][-1] == pytest.approx(first["ttft_ms"] + sum(first["itl_ms"]), rel=1e-5)
+    assert len(told["requests"]) == 3 * 3
 
 
 def test_the_four_plots_are_inside_with_words_for_those_who_do_not_see_them(page):
@@ -179,11 +254,20 @@ def test_every_link_within_the_page_leads_somewhere(page):
     assert set(re.findall(r'href="#([a-z-]+)"', page.text)) <= set(page.ids)
 
 
-def test_what_could_be_wrong_is_listed_whole(page, campaign):
+def test_what_could_be_wrong_is_grouped_by_kind_and_keeps_every_sentence(page, campaign):
     warnings = read(campaign, "analysis/statistical_summary.json")["warnings"]
-    rows = page.table("What could be wrong")
-    assert [row[0] for row in rows] == [warning["severity"] for warning in warnings]
-    assert all(warning["remedy"][1:].rstrip(".") in row[2] for row, warning in zip(rows, warnings, strict=True))
+    kinds = list(dict.fromkeys((warning["kind"].replace("_", " "), warning["severity"]) for warning in warnings))
+    rows = page.table(f"{len(warnings)} remarks of {len(kinds)} kinds")
+    assert [(row[0], row[1]) for row in rows] == kinds
+    assert sum(int(row[2]) for row in rows) == len(warnings)
+    text = html.unescape(page.text)
+    assert all(warning["message"][1:] in text and warning["remedy"][1:].rstrip(".") in text for warning in warnings)
+
+
+def test_a_remedy_of_many_remarks_is_told_once():
+    warnings = [caution("fidelity_unchecked", "warning", f"{name} is not known", "Run it") for name in "abc"]
+    (kind,) = events(SimpleNamespace(statistics={"warnings": warnings}, colours={}))
+    assert (len(kind.sentences), kind.remedies) == (3, ["Run it."])
 
 
 def test_control_fidelity_launches_and_environment_are_there(page):

@@ -1,8 +1,18 @@
-// Draws the interactive charts from the specifications in the page; words for a browser that cannot.
+// Draws the interactive charts from the specifications in the page, and draws them again as the filters choose.
 "use strict";
-for (const place of document.querySelectorAll(".chart")) {
-  const specification = JSON.parse(document.getElementById(place.dataset.specification).textContent);
-  vegaEmbed(place, specification, { actions: false, renderer: "svg", ast: false }).catch((error) => {
-    place.textContent = `This chart could not be drawn: ${error.message}`;
+for (const part of document.querySelectorAll(".chart")) {
+  const specification = JSON.parse(document.getElementById(part.dataset.specification).textContent);
+  // Errors only: that a filter leaves a layer without a mark is no news.
+  vegaEmbed(part, specification, { actions: false, renderer: "svg", ast: false, logLevel: 1 }).then(({ view }) => {
+    const signals = Object.keys(view.getState().signals);
+    const chosen = () => {
+      const values = { where: place().label, metric: shown.metric, without: [...shown.without] };
+      for (const name of Object.keys(values)) if (signals.includes(name)) view.signal(name, values[name]);
+      return view.runAsync();
+    };
+    drawers.push(chosen);
+    return chosen();
+  }).catch((error) => {
+    part.textContent = `This chart could not be drawn: ${error.message}`;
   });
 }

@@ -19,6 +19,7 @@ from benchmark_runner.records.table import read_measured
 from benchmark_runner.report.charts import CHART_COLUMNS
 from benchmark_runner.report.inputs import ReportInputs
 from benchmark_runner.report.page import render
+from benchmark_runner.report.timeline import first_requests
 
 DOCUMENTS = ("plan", "summary", "statistics", "performance", "business", "environment")
 
@@ -36,6 +37,7 @@ def main(argv: Sequence[str]) -> int:
     inputs = ReportInputs(
         **documents,
         iterations=read_measured(options.iterations, CHART_COLUMNS),
+        first_requests=first_requests(options.iterations, documents["plan"]),
         fidelity=tuple(read_json(path) for path in options.fidelity),
         raw=tuple(read_heads(path) for path in options.raw),
         plots={path.stem: path.read_bytes() for path in options.plots},

@@ -1,14 +1,21 @@
-"""The interactive charts: Vega-Lite specifications whose data lie in the page, drawn without a network."""
+"""The interactive charts: Vega-Lite specifications whose data lie in the page, drawn without a network.
+
+The page's filters set their parameters where, metric and without.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import altair as alt
 import pandas as pd
 
-from benchmark_runner.report.inputs import ReportInputs
-from benchmark_runner.statistics.metrics import BY_NAME
+from benchmark_runner.display import BYTES_PER_MB
+from benchmark_runner.plots.rows import LOG_FROM_RATIO
+from benchmark_runner.report.inputs import Document, ReportInputs
+from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY
 from benchmark_runner.statistics.results import Cell
 
 CHART_COLUMNS: Final = (
@@ -25,13 +32,16 @@ CHART_COLUMNS: Final = (
     "total_tokens_per_s",
     "prompt_tokens",
 )
-METRIC_LABELS: Final = {name: BY_NAME[name].axis for name in ("e2e_ms", "ttft_ms", "tpot_ms", "total_tokens_per_s")}
+ITERATION_METRICS: Final = ("e2e_ms", "ttft_ms", "tpot_ms", "total_tokens_per_s")
+"""Metrics of which each iteration is drawn; of all others the value of each launch."""
 # A page with more marks takes seconds to draw; the launches' medians stand in for them then, and the page says so.
-MOST_MARKS: Final = 12_000
-LOG_FROM_RATIO: Final = 6.0  # as in the plots
+MOST_ITERATIONS: Final = 3_000
+BYTES_UNIT: Final = (1 / BYTES_PER_MB, "MB")
 ENGINE_HEIGHT_PIXELS: Final = 64
 LINES_HEIGHT_PIXELS: Final = 300
-RANGE: Final = tuple(alt.Tooltip(f"{name}:Q", format=",.4~r") for name in ("point", "low", "high"))
+RANGE_KEYS: Final = ("point", "low", "high")
+RANGE: Final = tuple(alt.Tooltip(f"{name}:Q", format=",.4~r") for name in RANGE_KEYS)
+VALUE: Final = alt.Tooltip("value:Q", format=",.4~r")
 INK: Final = "currentColor"  # the page's text colour, light or dark
 CONFIG: Final[dict[str, Any]] = {
     "font": "system-ui, sans-serif",
@@ -56,72 +66,86 @@ CONFIG: Final[dict[str, Any]] = {
 
 def distribution_chart(inputs: ReportInputs) -> tuple[dict[str, Any], bool]:
     """(specification, whether each mark is an iteration rather than a launch's median)."""
-    marks, each_iteration = _marks(inputs)
-    where = sorted(marks["where"].unique())
-    pick_where = _dropdown("where", "Where", where, where[0])
-    pick_metric = _dropdown("metric", "Metric", list(METRIC_LABELS.values()), METRIC_LABELS["e2e_ms"])
+    each_iteration = len(inputs.iterations) <= MOST_ITERATIONS
+    iterations = _iterations(inputs) if each_iteration else None
+    values = _launch_values(inputs, without=ITERATION_METRICS if each_iteration else ())
     order = [engine["name"] for engine in inputs.engines]
-    far_apart = _largest_ratio(marks) > LOG_FROM_RATIO
+    far_apart = _largest_ratio(values, iterations) > LOG_FROM_RATIO
     scale = alt.Scale(type="log", nice=False, padding=12) if far_apart else alt.Scale(zero=False)
     x = alt.X("value:Q", scale=scale, title=None, axis=alt.Axis(format=",.4~r", tickCount=6))
     y = alt.Y("engine:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False))
     colour = alt.Color("engine:N", scale=_colours(inputs, order), legend=None)
-    chosen = "datum.where === where && datum.metric === metric"
-    base = alt.Chart(_data(marks)).transform_filter(chosen)
-    points = base.mark_point(filled=True, size=34, opacity=0.75).encode(
-        x=x,
-        y=y,
-        yOffset=alt.YOffset("launch:O"),
-        color=colour,
-        shape=alt.Shape("outlier:N", scale=alt.Scale(domain=["no", "yes"], range=["circle", "cross"]), legend=None),
-        tooltip=["engine:N", "launch:O", "iteration:O", alt.Tooltip("value:Q", format=",.4~r"), "outlier:N"],
-    )
-    estimates = alt.Chart(_data(_estimates(inputs))).transform_filter(chosen)
-    rules = estimates.mark_rule(color=INK, strokeWidth=2).encode(x=alt.X("low:Q"), x2="high:Q", y=y)
-    ticks = estimates.mark_point(shape="diamond", size=110, filled=True, stroke=INK, strokeWidth=1, opacity=1).encode(
-        x=alt.X("point:Q"),
-        y=y,
-        color=colour,
-        tooltip=["engine:N", *RANGE],
-    )
-    title = alt.Title(text=alt.ExprRef("[metric, where]"))
-    chart = alt.layer(points, rules, ticks).add_params(pick_where, pick_metric)
+    marks = {"filled": True, "size": 34, "opacity": 0.75}
+    offset = alt.YOffset("launch:O")
+    by_launch = _chosen(values).transform_filter("datum.metric === metric").mark_point(**marks)
+    layers = [by_launch.encode(x=x, y=y, yOffset=offset, color=colour, tooltip=["engine:N", "launch:O", VALUE])]
+    if iterations is not None:
+        one = _chosen(iterations).transform_calculate(value="datum[metric]").transform_filter("isValid(datum.value)")
+        shape = alt.Shape("outlier:N", scale=alt.Scale(domain=["no", "yes"], range=["circle", "cross"]), legend=None)
+        told = ["engine:N", "launch:O", "iteration:O", VALUE, "outlier:N"]
+        layers.append(one.mark_point(**marks).encode(x=x, y=y, yOffset=offset, color=colour, shape=shape, tooltip=told))
+    estimates = _chosen(_estimates(inputs)).transform_filter("datum.metric === metric")
+    layers.append(estimates.mark_rule(color=INK, strokeWidth=2).encode(x=alt.X("low:Q"), x2="high:Q", y=y))
+    diamond = estimates.mark_point(shape="diamond", size=110, filled=True, stroke=INK, strokeWidth=1, opacity=1)
+    layers.append(diamond.encode(x=alt.X("point:Q"), y=y, color=colour, tooltip=["engine:N", *RANGE]))
+    labels = {name: _unit(name)[1] for name in inputs.statistics["metrics"]}
+    title = alt.Title(text=alt.ExprRef(f"[{json.dumps(labels)}[metric], where]"))
+    chart = alt.layer(*layers).add_params(*_params(inputs), alt.param(name="metric", value=PRIMARY))
     return _finished(chart, title, ENGINE_HEIGHT_PIXELS * len(order)), each_iteration
 
 
-def _marks(inputs: ReportInputs) -> tuple[pd.DataFrame, bool]:
+def _unit(metric: str) -> tuple[float, str]:
+    """(factor to the drawn unit, label with it)."""
+    factor, unit = BYTES_UNIT if BY_NAME[metric].unit == "bytes" else (1.0, BY_NAME[metric].unit)
+    return factor, f"{BY_NAME[metric].title}, {unit}"
+
+
+def _iterations(inputs: ReportInputs) -> pd.DataFrame:
+    """A row an iteration with a column a metric."""
     table = inputs.iterations.rename(columns={"block": "launch", "index": "iteration"})
-    table = table.assign(where=table["workload"] + ", " + table["case"])
-    keys = ["engine", "where", "launch"]
-    each_iteration = len(table) * len(METRIC_LABELS) <= MOST_MARKS
-    if each_iteration:
-        table = table.assign(outlier=table["outlier"].map({True: "yes", False: "no"}))
-    else:
-        table = table.groupby(keys, as_index=False)[list(METRIC_LABELS)].median()
-        table = table.assign(iteration="median", outlier="no")
-    keys += ["iteration", "outlier"]
-    long = table.melt(id_vars=keys, value_vars=list(METRIC_LABELS), var_name="metric")
-    long["metric"] = long["metric"].map(METRIC_LABELS)
-    long["value"] = long["value"].map(lambda value: float(f"{value:.6g}"))
-    return long.dropna(subset=["value"]), each_iteration
+    where = table["workload"] + ", " + table["case"]
+    table = table.assign(where=where, outlier=table["outlier"].map({True: "yes", False: "no"}))
+    return table[["engine", "where", "launch", "iteration", "outlier", *ITERATION_METRICS]]
 
 
-def _largest_ratio(marks: pd.DataFrame) -> float:
+def _cells(inputs: ReportInputs) -> Iterator[tuple[str, Document]]:
+    """(place that the filters name, cell of the statistics); a cell of whole launches comes for each case."""
+    for workload in inputs.plan["workloads"]:
+        for case in workload["cases"]:
+            for cell in inputs.statistics["cells"]:
+                if cell["workload"] == workload["name"] and cell["case"] in (None, case["name"]):
+                    yield f"{workload['name']}, {case['name']}", cell
+
+
+def _launch_values(inputs: ReportInputs, *, without: Sequence[str]) -> pd.DataFrame:
+    """A row a launch and metric."""
+    rows = [
+        (cell["engine"], where, one["block"], metric, one["value"] * _unit(metric)[0])
+        for where, cell in _cells(inputs)
+        for metric, numbers in cell["metrics"].items()
+        if metric not in without
+        for one in numbers["launch_medians"] or ()
+    ]
+    return pd.DataFrame(rows, columns=["engine", "where", "launch", "metric", "value"])
+
+
+def _largest_ratio(values: pd.DataFrame, iterations: pd.DataFrame | None) -> float:
     """Largest over smallest value within one view; 1 where a value of 0 forbids a logarithm."""
-    spans = marks.groupby(["where", "metric"])["value"].agg(["min", "max"])
+    ends = [values.groupby(["where", "metric"])["value"].agg(["min", "max"])]
+    if iterations is not None:
+        ends += [iterations.groupby("where")[metric].agg(["min", "max"]) for metric in ITERATION_METRICS]
+    spans = pd.concat(ends)
     return float((spans["max"] / spans["min"]).max()) if (spans["min"] > 0).all() else 1.0
 
 
 def _estimates(inputs: ReportInputs) -> pd.DataFrame:
-    rows = []
-    for cell in inputs.statistics["cells"]:
-        place = Cell(cell["workload"], cell["case"])
-        for metric, label in METRIC_LABELS.items() if cell["case"] is not None else ():
-            estimate = inputs.results.estimate(cell["engine"], place, metric)
-            if estimate is not None:
-                where = f"{cell['workload']}, {cell['case']}"
-                rows.append({"engine": cell["engine"], "where": where, "metric": label, **estimate})
-    return pd.DataFrame(rows, columns=["engine", "where", "metric", "point", "low", "high"])
+    rows = [
+        (cell["engine"], where, metric, *(end and end * _unit(metric)[0] for end in map(estimate.get, RANGE_KEYS)))
+        for where, cell in _cells(inputs)
+        for metric in cell["metrics"]
+        if (estimate := inputs.results.estimate(cell["engine"], Cell(cell["workload"], cell["case"]), metric))
+    ]
+    return pd.DataFrame(rows, columns=["engine", "where", "metric", *RANGE_KEYS])
 
 
 def decode_chart(inputs: ReportInputs) -> dict[str, Any] | None:
@@ -131,19 +155,18 @@ def decode_chart(inputs: ReportInputs) -> dict[str, Any] | None:
             "engine": entry["engine"],
             "where": f"{entry['workload']}, {entry['case']}",
             "place": entry["position"],
-            **{name: entry["tokens_per_s"][name] for name in ("point", "low", "high")},
+            **{name: entry["tokens_per_s"][name] for name in RANGE_KEYS},
         }
         for entry in inputs.performance["decode_by_position"]
     ]
     if not rows:
         return None
     table = pd.DataFrame(rows)
-    where = sorted(table["where"].unique())
     order = [engine["name"] for engine in inputs.engines if engine["name"] in set(table["engine"])]
     legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=260)
     colour = alt.Color("engine:N", scale=_colours(inputs, order), legend=legend)
     x = alt.X("place:Q", title="place of the token in the answer", axis=alt.Axis(tickMinStep=1, grid=False))
-    base = alt.Chart(_data(table)).transform_filter("datum.where === where")
+    base = _chosen(table)
     y_title = "decode rate, tokens/s"
     bands = base.mark_area(opacity=0.18).encode(x=x, y=alt.Y("low:Q", title=y_title), y2="high:Q", color=colour)
     lines = base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=22)).encode(
@@ -153,18 +176,25 @@ def decode_chart(inputs: ReportInputs) -> dict[str, Any] | None:
         tooltip=["engine:N", "place:Q", *RANGE],
     )
     title = alt.Title(text=alt.ExprRef("['Decode rate by place of the token', where]"))
-    chart = alt.layer(bands, lines).add_params(_dropdown("where", "Where", where, where[0]))
+    chart = alt.layer(bands, lines).add_params(*_params(inputs))
     return _finished(chart, title, LINES_HEIGHT_PIXELS)
 
 
-def _data(table: pd.DataFrame) -> Any:
-    """The rows as values of the chart; NaN is null."""
-    rows = table.astype(object).where(table.notna(), None).to_dict("records")
-    return alt.Data(values=rows)  # type: ignore[no-untyped-call]
+def _chosen(table: pd.DataFrame) -> Any:
+    """The rows of the workload and engines that the filters choose, as text of comma-separated values in the page."""
+    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    numbers = dict.fromkeys(table.select_dtypes("number").columns, "number")
+    data = alt.InlineData(values=text, format=alt.CsvDataFormat(type="csv", parse=numbers))
+    return alt.Chart(data).transform_filter("datum.where === where && indexof(without, datum.engine) < 0")
 
 
-def _dropdown(name: str, label: str, options: list[str], value: str) -> Any:
-    return alt.param(name=name, value=value, bind=alt.binding_select(options=options, name=f"{label} "))
+def _params(inputs: ReportInputs) -> list[Any]:
+    """What the filters set: the place, and names of engines that are left out."""
+    first = inputs.plan["workloads"][0]
+    return [
+        alt.param(name="where", value=f"{first['name']}, {first['cases'][0]['name']}"),
+        alt.param(name="without", value=[]),
+    ]
 
 
 def _colours(inputs: ReportInputs, order: list[str]) -> Any:

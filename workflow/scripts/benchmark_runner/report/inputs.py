@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -37,6 +37,7 @@ class ReportInputs:
     business: Document
     environment: Document
     iterations: pd.DataFrame
+    first_requests: Sequence[Document]
     fidelity: tuple[Document, ...]
     raw: tuple[Document, ...]
     plots: Mapping[str, bytes]

@@ -15,6 +15,8 @@ import vl_convert
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.report import campaign, charts, money, overview, results
+from benchmark_runner.report.below import page_data
+from benchmark_runner.report.events import events
 from benchmark_runner.report.inputs import TEMPLATE_FOLDER, ReportInputs, wording
 from benchmark_runner.report.results import as_sentence
 from benchmark_runner.statistics.wording import VERDICTS
@@ -31,8 +33,9 @@ def chart_library() -> str:
 
 def _scripts(*, with_charts: bool) -> list[str]:
     """The page's own scripts, the only ones that its policy lets run."""
-    table, draw = ((TEMPLATE_FOLDER / name).read_text(encoding="utf-8") for name in ("table.js", "charts.js"))
-    return [table, chart_library(), draw] if with_charts else [table]
+    names = ("table.js", "filters.js", "matrix.js", "timeline.js", "charts.js")
+    table, *drawing, charts = ((TEMPLATE_FOLDER / name).read_text(encoding="utf-8") for name in names)
+    return [table, *drawing, chart_library(), charts] if with_charts else [table]
 
 
 def _source(script: str) -> str:
@@ -55,7 +58,6 @@ def render(inputs: ReportInputs) -> str:
 def context(inputs: ReportInputs) -> dict[str, Any]:
     """What the template shows."""
     grave, number_of_warnings = overview.doubts(inputs)
-    primary, exploratory = results.verdict_tables(inputs)
     control_words, control_table = results.control(inputs)
     scripts = _scripts(with_charts=not inputs.iterations.empty)
     return {
@@ -74,8 +76,8 @@ def context(inputs: ReportInputs) -> dict[str, Any]:
         ],
         "number_of_warnings": number_of_warnings,
         "comparison": results.comparison(inputs),
-        "verdicts": primary,
-        "exploratory": exploratory,
+        "verdicts": results.verdict_tables(inputs),
+        "page_data": page_data(inputs),
         **_charts(inputs),
         "scripts": scripts,
         "script_sources": " ".join(map(_source, scripts)),
@@ -84,7 +86,7 @@ def context(inputs: ReportInputs) -> dict[str, Any]:
         "settings": campaign.settings(inputs),
         "control_words": control_words,
         "control": control_table,
-        "warnings": results.warnings(inputs),
+        "events": events(inputs),
         "cost": money.cost(inputs),
         "cost_words": money.cost_words(inputs),
         "break_even": money.break_even(inputs),

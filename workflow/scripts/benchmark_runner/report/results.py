@@ -42,19 +42,22 @@ def comparison(inputs: ReportInputs) -> Table:
     columns = heads("Engine", "Workload", *(number(metric.short) for metric in TABLE_METRICS))
     columns += heads(number("Ratio", "to the baseline"), "Verdict", number("Memory", "peak"), "Fidelity")
     columns += [number("Spread", "CV"), number("Load"), number("Launches")]
-    rows = [
-        _comparison_row(inputs, engine, workload, case["name"])
+    shown = [
+        (engine, workload, case["name"])
         for workload in inputs.plan["workloads"]
         for case in workload["cases"]
         for engine in inputs.engines
     ]
+    rows = [_comparison_row(inputs, *one) for one in shown]
+    chosen_by = [(engine["name"], f"{workload['name']}, {case}") for engine, workload, case in shown]
     # Flagged iterations are left out of the figures alone; verdicts always come from all of them.
     without = " without flagged outliers" if inputs.statistics["settings"]["remove_outliers"] else ""
     caption = (
         f"Typical values over launches{without}; the softer line is the {inputs.level} interval. The baseline "
         f"is {inputs.plan['campaign']['baseline']}; the ratio is in end-to-end latency. Press a heading to sort."
     )
-    return Table(caption, columns, rows, sortable=True, empty="No engine is part of this campaign.")
+    empty = "No engine is part of this campaign."
+    return Table(caption, columns, rows, sortable=True, empty=empty, chosen_by=chosen_by)
 
 
 def _comparison_row(inputs: ReportInputs, engine: Document, workload: Document, case: str) -> list[TableCell]:
@@ -125,40 +128,33 @@ def _fidelity_cell(result: str) -> TableCell:
     return TableCell(result, tone=FIDELITY_TONES.get(result, "open"))
 
 
-def verdict_tables(inputs: ReportInputs) -> tuple[list[Table], list[Table]]:
-    """(primary, exploratory): a table a workload's case, and one for each other metric."""
+def verdict_tables(inputs: ReportInputs) -> list[Table]:
+    """A table of the primary comparisons for each workload's case; the pair matrix has the other metrics."""
     primary: dict[tuple[str, str], list[Document]] = {}
-    others: dict[str, list[Document]] = {}
     for found in inputs.statistics["comparisons"]:
         if found["kind"] == "primary":
             primary.setdefault((found["workload"], found["case"]), []).append(found)
-        elif found["kind"] == "exploratory":
-            others.setdefault(found["metric"], []).append(found)
-    labels = inputs.statistics["metrics"]
-    captions = {f"{workload}, {case}: end-to-end latency": rows for (workload, case), rows in primary.items()}
-    return (
-        [_verdicts(inputs, caption, rows) for caption, rows in captions.items()],
-        [_verdicts(inputs, labels[metric]["label"], rows, where=True) for metric, rows in others.items()],
-    )
+    return [
+        _verdicts(inputs, f"{workload}, {case}: end-to-end latency", rows) for (workload, case), rows in primary.items()
+    ]
 
 
-def _verdicts(inputs: ReportInputs, caption: str, found: list[Document], *, where: bool = False) -> Table:
+def _verdicts(inputs: ReportInputs, caption: str, found: list[Document]) -> Table:
     columns = heads("Pair", "Verdict", number("Ratio", "times as good"), prose("In words"))
     columns += [prose("What would change it")]
     columns += [number("Corrected p", "t test by Holm; the exact test beside it by Bonferroni")]
-    rows = []
-    for one in found:
-        place = f"{one['workload']}, {one['case']}" if one["case"] is not None else one["workload"]
-        rows.append(
-            [
-                TableCell(f"{one['engine']} against {one['reference']}", place if where else None),
-                verdict_cell(one, _marks(one)),
-                _ratio_cell(one["ratio"]),
-                TableCell(as_sentence(one["sentence"], inputs), one["footnote"]),
-                TableCell(what_would_change(one)),
-                _p_cell(one["tests"], inputs.statistics["settings"]["significance_test"]),
-            ]
-        )
+    second = inputs.statistics["settings"]["significance_test"]
+    rows = [
+        [
+            TableCell(f"{one['engine']} against {one['reference']}"),
+            verdict_cell(one, _marks(one)),
+            _ratio_cell(one["ratio"]),
+            TableCell(as_sentence(one["sentence"], inputs), one["footnote"]),
+            TableCell(what_would_change(one)),
+            _p_cell(one["tests"], second),
+        ]
+        for one in found
+    ]
     return Table(caption, columns, rows, empty="There is no pair to compare.")
 
 
@@ -276,17 +272,3 @@ def _first_difference(found: Document) -> str:
         return f"none in {plural(len(found['prompts']), 'prompt')}"
     first = min(prompt["first_divergence"] for prompt in apart)
     return f"at token {first}, in {len(apart)} of {plural(len(found['prompts']), 'prompt')}"
-
-
-def warnings(inputs: ReportInputs) -> Table:
-    """Everything that could be wrong, the serious first, each with what helps."""
-    columns = heads("How serious", prose("What"), prose("What helps"))
-    rows = [
-        [
-            TableCell(warning["severity"], tone=SEVERITY_TONES[warning["severity"]]),
-            TableCell(as_sentence(warning["message"], inputs)),
-            TableCell(as_sentence(warning["remedy"], inputs)),
-        ]
-        for warning in inputs.statistics["warnings"]
-    ]
-    return Table("What could be wrong", columns, rows, empty="Nothing was found that could be wrong.")

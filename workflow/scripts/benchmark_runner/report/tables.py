@@ -46,13 +46,17 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first cell of each row is its heading. Without rows the template says `empty` instead."""
+    """A table; the first cell of each row is its heading. Without rows the template says `empty` instead.
+
+    chosen_by holds engine and place of each row where the page's filters choose rows.
+    """
 
     caption: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[TableCell]]
     sortable: bool = False
     empty: str = "Nothing to show."
+    chosen_by: Sequence[tuple[str, str]] = ()
 
 
 def text_or_absent(value: object) -> TableCell:

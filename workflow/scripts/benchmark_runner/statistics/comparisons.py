@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -44,10 +44,10 @@ DISTURBANCES: Final = (
 """Kinds of a record's warnings that say that something else used the machine during the launch, or held it up."""
 
 
-def is_disturbed(launch: MeasuredLaunch) -> bool:
+def is_disturbed(record: Mapping[str, Any]) -> bool:
     """Whether an event outside the engine touched the launch: other programs, stolen time, clocks held down."""
-    kinds = {warning["kind"] for warning in launch.record.get("warnings", ())}
-    return bool(kinds.intersection(DISTURBANCES) or value_at(launch.record, "monitor.gpu.throttle_reasons"))
+    kinds = {warning["kind"] for warning in record.get("warnings", ())}
+    return bool(kinds.intersection(DISTURBANCES) or value_at(record, "monitor.gpu.throttle_reasons"))
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Measured:
 
 def undisturbed(values: LaunchValues, launches: Sequence[MeasuredLaunch]) -> LaunchValues:
     """Launch values without those of disturbed launches."""
-    touched = {(one.engine, one.workload, one.block) for one in launches if is_disturbed(one)}
+    touched = {(one.engine, one.workload, one.block) for one in launches if is_disturbed(one.record)}
     return {
         (cell, metric): {block: value for block, value in found.items() if (*cell[:2], block) not in touched}
         for (cell, metric), found in values.items()

@@ -1,0 +1,50 @@
+// The pair matrix: row against column, with the sentence of the pair that is pressed.
+"use strict";
+const SIGNS = { sure: ["▲", "▼"], perhaps: ["△", "▽"] };
+const ALONE = { equivalent: "=", inconclusive: "≈", untestable: "–" };
+
+// The comparison of two engines as the row's engine sees it; undefined where there is none.
+function compared(row, column) {
+  const groups = told.groups.filter((one) => one.workload === place().workload && one.metric === shown.metric);
+  const group = groups.find((one) => one.case === place().case) ?? groups.find((one) => one.case === null);
+  for (const [engine, reference, point, low, high, verdict, faster, sentence] of group?.pairs ?? []) {
+    const sign = () => ALONE[verdict] ?? SIGNS[told.verdicts[verdict].tone][faster === row ? 0 : 1];
+    if (engine === row && reference === column) return { ratio: point, low, high, verdict, sign: sign(), sentence };
+    if (engine !== column || reference !== row) continue;
+    const over = (value) => (value === null ? null : 1 / value);
+    return { ratio: over(point), low: over(high), high: over(low), verdict, sign: sign(), sentence };
+  }
+}
+
+function pairCell(row, column) {
+  const pair = row === column ? undefined : compared(row, column);
+  if (pair === undefined) return made("td", { class: "nothing" }, "·");
+  const words = told.verdicts[pair.verdict];
+  const ratio = pair.ratio === null ? "–" : `${three.format(pair.ratio)}×`;
+  const interval = pair.low === null ? "" : `${three.format(pair.low)} to ${three.format(pair.high)}`;
+  const [first, second] = [told.engines[row].name, told.engines[column].name];
+  const label = `${first} against ${second}: ${ratio}${interval && `, ${interval}`}, ${words.label}`;
+  const sign = pair.ratio === null ? "" : `${pair.sign} `;
+  const button = made("button", { type: "button", "aria-pressed": "false", "aria-label": label },
+    made("b", {}, sign + ratio), " ", made("small", {}, interval));
+  button.addEventListener("click", () => {
+    for (const other of document.querySelectorAll("#matrix button")) other.setAttribute("aria-pressed", "false");
+    button.setAttribute("aria-pressed", "true");
+    document.getElementById("pair-sentence").replaceChildren(
+      made("span", { class: `badge ${words.tone}` }, words.label), ` ${pair.sentence} ${words.meaning}`);
+  });
+  return made("td", { class: words.tone }, button);
+}
+
+drawers.push(() => {
+  const rows = [...told.engines.keys()].filter((engine) => isShown(engine) && told.engines[engine].control === null);
+  const metric = told.metrics.find((one) => one.name === shown.metric);
+  const head = rows.map((engine) => made("th", { scope: "col" }, told.engines[engine].name));
+  const body = rows.map((row) => made("tr", {},
+    made("th", { scope: "row" }, told.engines[row].name), ...rows.map((column) => pairCell(row, column))));
+  document.getElementById("matrix").replaceChildren(
+    made("caption", {}, `${metric.label}, ${place().label}: row against column, times as good`),
+    made("thead", {}, made("tr", {}, made("td"), ...head)), made("tbody", {}, ...body));
+  document.getElementById("pair-sentence").textContent =
+    rows.length > 1 ? "Press a cell for its sentence." : "Choose two engines or more above to compare them.";
+});

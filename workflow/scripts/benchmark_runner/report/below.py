@@ -1,0 +1,39 @@
+"""What the page's own scripts draw below the first screen, as one JSON document; filters choose from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmark_runner.report import timeline
+from benchmark_runner.report.inputs import ReportInputs
+from benchmark_runner.report.pairs import pair_groups
+from benchmark_runner.statistics.wording import VERDICTS
+
+
+def page_data(inputs: ReportInputs) -> dict[str, Any] | None:
+    """Engines, places, metrics, pairs, launches and requests; None where no iteration was measured."""
+    if inputs.iterations.empty:
+        return None
+    groups = pair_groups(inputs)
+    compared = {group["metric"] for group in groups}
+    labels = inputs.statistics["metrics"]
+    return {
+        "engines": [
+            {"name": engine["name"], "colour": inputs.colours[engine["name"]], "control": engine["control_of"]}
+            for engine in inputs.engines
+        ],
+        "places": [
+            {"workload": workload["name"], "case": case["name"], "label": f"{workload['name']}, {case['name']}"}
+            for workload in inputs.plan["workloads"]
+            for case in workload["cases"]
+        ],
+        "metrics": [{"name": name, "label": labels[name]["label"]} for name in labels if name in compared],
+        "verdicts": {
+            name: {"label": words.label, "tone": words.tone, "meaning": words.meaning}
+            for name, words in VERDICTS.items()
+        },
+        "groups": groups,
+        "time": timeline.launches(inputs),
+        "drifts": timeline.drifts(inputs),
+        "requests": timeline.requests(inputs),
+    }
