@@ -83,6 +83,29 @@ def make_environment(**changes: Any) -> dict[str, Any]:
     return environment | changes
 
 
+def report_arguments(folder: Path, engines: Sequence[ScriptedEngine]) -> list[str]:
+    """What the stage that writes report.html is called with, for a results folder that finish has made."""
+    analysis = folder / "analysis"
+    files = {
+        "plan": folder / "plan.json",
+        "summary": folder / "summary.json",
+        "statistics": analysis / "statistical_summary.json",
+        "performance": analysis / "performance_analysis.json",
+        "business": analysis / "business_recommendations.json",
+        "iterations": analysis / "iterations.parquet",
+        "environment": folder / "environment.json",
+        "reproduction": folder / "reproduction.md",
+        "comprehensive": REPOSITORY / "config/comprehensive.yaml",
+        "out": folder / "report.html",
+    }
+    each = {
+        kind: [str(folder / kind_folder / f"{engine.name}.json") for engine in engines]
+        for kind, kind_folder in (("raw", "raw_data"), ("fidelity", "fidelity"))
+    }
+    named = [part for name, path in files.items() for part in (f"--{name}", str(path))]
+    return [*named, *(part for name, paths in each.items() for part in (f"--{name}", *paths))]
+
+
 def finish(
     folder: Path,
     engines: Sequence[ScriptedEngine] = ENGINES,
@@ -123,11 +146,7 @@ def finish(
     written = ["--benchmark-log", str(folder / "logs/benchmark.log")]
     written += ["--system-metrics-log", str(folder / "logs/system_metrics.log")]
     assert logs.main([*plan_flags, *raw, *written]) == 0
-    fidelity = ["--fidelity", *(str(folder / "fidelity" / f"{engine.name}.json") for engine in engines)]
-    documents = ["--summary", str(folder / "summary.json"), "--performance", performance, "--business", business_file]
-    about = ["--comprehensive", str(REPOSITORY / "config/comprehensive.yaml"), "--reproduction", page]
-    files = [*judged, *documents, *iterations, *raw, *fidelity, *about, "--plots", *pictures]
-    assert report_main([*files, "--out", str(folder / "report.html")]) == 0
+    assert report_main([*report_arguments(folder, engines), "--plots", *pictures]) == 0
     return folder
 
 

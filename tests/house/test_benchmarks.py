@@ -12,6 +12,7 @@ ARGUMENTS = {
     "adapter_overhead": (["--tokens", "50", "--iterations", "1"], "Python: push"),
     "analysis_scale": (["--iterations", "200"], "the table's analysis"),
     "launch_overhead": (["--launches", "1"], "monitor, to its first sample"),
+    "report_scale": (["--iterations", "100"], "report.html"),
 }
 """By folder: the arguments, and a line of what is printed."""
 

@@ -171,6 +171,15 @@ def test_the_matrix_shows_the_ratios_of_the_statistics_both_ways_round_and_tells
     assert back.get_attribute("aria-pressed") == "true"
 
 
+def test_a_link_opens_what_its_target_is_folded_in(visit):
+    page = visit().page
+    heading = page.locator("h2#glossary")
+    assert page.locator("dl.legend:visible", has_text="inter-token latency").count() == 0
+    page.evaluate("location.hash = 'glossary'")
+    page.wait_for_function("document.getElementById('glossary').closest('details').open")
+    assert heading.is_visible()
+
+
 def test_every_launch_is_in_the_timeline(visit):
     page = visit().page
     assert page.locator("#launch-timeline rect > title").count() == 6 * 4 * 2

@@ -12,6 +12,20 @@ from benchmark_runner.report.results import engine_cell
 from benchmark_runner.report.tables import Table, TableCell, heads, number, prose, text_or_absent
 from benchmark_runner.statistics.settings import alike_workloads, shown
 
+DOWNLOADS: Final = (
+    ("summary.json", "the answer and its figures"),
+    ("comparison_table.md", "the table, to paste"),
+    ("analysis/statistical_summary.json", "every estimate, test and verdict"),
+    ("analysis/performance_analysis.json", "phases, bottlenecks, ranking"),
+    ("analysis/business_recommendations.json", "cost, risk, advice"),
+    ("analysis/iterations.parquet", "every iteration as a table"),
+    ("plan.json", "what was to be measured"),
+    ("environment.json", "machine and software, whole"),
+    ("reproduction.md", "how to measure it again"),
+    ("logs/benchmark.log", "the story of the campaign"),
+    ("logs/system_metrics.log", "the monitor's samples"),
+    ("plots/", "the pictures, for documents"),
+)
 DIGEST_DIGITS: Final = 12  # of a SHA-256 shown to people; the file has it whole
 
 
@@ -102,6 +116,16 @@ def not_part(inputs: ReportInputs) -> Table:
     ]
     empty = "The results folder holds no launches of other configurations."
     return Table("Launches of other configurations in this results folder", columns, rows, empty=empty)
+
+
+def downloads(inputs: ReportInputs) -> list[tuple[str, str]]:
+    """(path from the page, what it holds) of the results folder's files."""
+    engines = [document["engine"] for document in inputs.raw]
+    return [
+        *DOWNLOADS,
+        *((f"raw_data/{engine}.json", "every launch with every token time") for engine in engines),
+        *((f"fidelity/{engine}.json", "its fidelity check") for engine in engines),
+    ]
 
 
 def machine(inputs: ReportInputs) -> Table:

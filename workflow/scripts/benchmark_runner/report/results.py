@@ -12,6 +12,7 @@ from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.wording import VERDICTS
 
+PROMPT_CHARACTERS: Final = 80  # of a prompt that is shown; the file has it whole
 TABLE_METRICS: Final = tuple(BY_NAME[name] for name in ("e2e_ms", "ttft_ms", "tpot_ms", "total_tokens_per_s"))
 SEVERITY_TONES: Final = {"serious": "bad", "warning": "perhaps", "note": "open"}
 SECOND_TESTS: Final = {"mann_whitney_u": "Mann-Whitney", "permutation": "permutation"}
@@ -246,6 +247,25 @@ def fidelity(inputs: ReportInputs) -> Table:
             ]
         )
     return Table("Greedy tokens against the reference's", columns, rows, empty="No fidelity check has run.")
+
+
+def partings(inputs: ReportInputs) -> Table:
+    """Prompts after which an engine's tokens part from the reference's, with the first token that does."""
+    columns = heads("Engine", prose("Prompt"), number("Agreed"), number("First apart", "token"))
+    columns += [number("The reference's margin", "there, between its two best tokens")]
+    rows = [
+        [
+            engine_cell(inputs, found["engine"]),
+            TableCell(repr(prompt["prompt"][:PROMPT_CHARACTERS])),
+            TableCell(f"{prompt['agreed']} of {prompt['of']}", value=prompt["agreed"]),
+            TableCell(f"{prompt['first_divergence'] + 1}", value=prompt["first_divergence"] + 1),
+            TableCell(ABSENT if (margin := prompt["reference_margin"]) is None else f"{margin:.4g}", value=margin),
+        ]
+        for found in inputs.fidelity
+        for prompt in found["prompts"]
+        if prompt["first_divergence"] is not None
+    ]
+    return Table("Where tokens part first", columns, rows, empty="No engine's tokens part from the reference's.")
 
 
 def _logits_cells(found: Document) -> list[TableCell]:
