@@ -8,6 +8,9 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
+report: "workflow/captions/campaign.rst"
+
+
 # --- the configuration, checked, and the campaign it describes ---
 include: "workflow/rules/common.smk"
 include: "workflow/rules/owed.smk"
@@ -54,4 +57,4 @@ else:
     rule all:
         default_target: True
         input:
-            whole(*MEASURED, *ANALYSED, *PLOTS, *REPORT, *LOGS),
+            whole(*MEASURED, *ANALYSED, *PLOTS, *DRAWINGS, *REPORT, *LOGS),

@@ -145,6 +145,7 @@ def finish(
     assert reproduction.main([*judged, "--out", page]) == 0
     written = ["--benchmark-log", str(folder / "logs/benchmark.log")]
     written += ["--system-metrics-log", str(folder / "logs/system_metrics.log")]
+    written += ["--samples", str(folder / "analysis/metrics.parquet")]
     assert logs.main([*plan_flags, *raw, *written]) == 0
     assert report_main([*report_arguments(folder, engines), "--plots", *pictures]) == 0
     return folder
@@ -163,7 +164,7 @@ def draw_plots(
     pictures = []
     for name, (stage, flags) in extra.items():
         picture = str(folder / "plots" / f"{name}.png")
-        assert stage([*statistics, *flags, "--out", picture]) == 0
+        assert stage([*statistics, *flags, "--out", picture, "--svg", picture.replace(".png", ".svg")]) == 0
         pictures.append(picture)
     return pictures
 

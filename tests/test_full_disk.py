@@ -14,7 +14,7 @@ from benchmark_runner.build.tools import install_program
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import write_json, write_text_atomic, written_whole
 from benchmark_runner.model.source import made_whole
-from benchmark_runner.plots.style import save_png
+from benchmark_runner.plots.style import save
 from benchmark_runner.records.raw_data import RawRecord, write_raw
 from benchmark_runner.records.tabulate import write_iterations
 
@@ -42,7 +42,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "a page": lambda path: write_text_atomic(path, "x" * 2 * LIMIT_BYTES),
     "raw data": lambda path: write_raw(path, [RawRecord({"x": "y" * 2 * LIMIT_BYTES}, b"[]")], lambda _heads: {}),
     "a table": lambda path: write_iterations([], path, 2.0),
-    "a plot": lambda path: save_png(Figure(), path),
+    "a plot": lambda path: save(Figure(), path, "png"),
     "a program": lambda path: install_program(bytes(2 * LIMIT_BYTES), path),
     "a folder": folder_of_files,
 }

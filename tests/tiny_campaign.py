@@ -63,7 +63,7 @@ CONFIG: dict[str, Any] = {
         },
     ],
     "fidelity": {"max_tokens": 4, "prompts": ["Hi"]},
-    "system": {"cool_down_seconds": 0, "device": "cpu"},
+    "system": {"cool_down_seconds": 0, "device": "cpu", "calibration_seconds": 0},
     "monitoring": {"sample_interval_ms": 20},
 }
 

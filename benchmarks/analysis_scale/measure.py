@@ -140,8 +140,10 @@ def stages(folder: Path, records: dict[str, list[Path]]) -> Iterator[tuple[str, 
     judged = ["--statistics", statistics, "--out", analysis / "performance_analysis.json"]
     yield "performance", run("performance", [*measured, *judged])
     logs = ["--benchmark-log", folder / "benchmark.log", "--system-metrics-log", folder / "system_metrics.log"]
+    logs += ["--samples", folder / "metrics.parquet"]
     yield "logs", run("report.logs", ["--plan", plan, "--raw", *raw, *logs])
     drawn = ["--statistics", statistics, "--iterations", table]
+    drawn += ["--svg", folder / "plot.svg"]
     yield "plot latency", run("plots.latency", [*drawn, "--out", folder / "latency.png"])
     shown = ["--performance", analysis / "performance_analysis.json", "--out", folder / "throughput.png"]
     yield "plot throughput", run("plots.throughput", [*drawn, *shown])

@@ -19,6 +19,7 @@ from benchmark_runner.records.whole import damaged_records, is_cut
         ("report.html", b"<html></html>"),
         ("iterations.parquet", b"PAR1 columns PAR1"),
         ("latency.png", b"\x89PNG IEND\xaeB`\x82"),
+        ("latency.svg", b"<svg></svg>\n"),
         ("comparison_table.md", b"| a |\n"),
         ("benchmark.log", b"one\ntwo\n"),
     ],

@@ -120,11 +120,13 @@ def test_samples_have_utc_times_and_units(campaign, tmp_path):
     assert len(lines) == 4
 
 
-def test_both_files_are_written(campaign, tmp_path):
+def test_logs_and_table_are_written(campaign, tmp_path):
     plan, records = campaign
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     (tmp_path / "raw.json").write_text(json.dumps({"launches": records}))
     out = ["--benchmark-log", str(tmp_path / "a.log"), "--system-metrics-log", str(tmp_path / "b.log")]
+    out += ["--samples", str(tmp_path / "c.parquet")]
     assert logs.main(["--plan", str(tmp_path / "plan.json"), "--raw", str(tmp_path / "raw.json"), *out]) == 0
     assert (tmp_path / "a.log").read_text().count("\n") > 8
     assert (tmp_path / "b.log").read_text().startswith("# time_utc")
+    assert (tmp_path / "c.parquet").read_bytes().startswith(b"PAR1")

@@ -15,6 +15,7 @@ from tiny_campaign import FACTORS, PREFILL_MS, TOKEN_MS, fake
 pytestmark = pytest.mark.workflow
 
 TOKENS = {"latency_test": 11, "throughput_test": 21}
+PLOTS = ("latency_comparison", "throughput_scaling", "memory_usage", "gpu_utilization")
 ENGINES = ("slow", "fast", "slow_control")
 
 
@@ -36,8 +37,8 @@ def test_every_file_of_the_output_tree_is_there(finished):
         *(f"fidelity/{engine}.json" for engine in ENGINES),
         *(f"analysis/{name}.json" for name in ("statistical_summary", "performance_analysis")),
         "analysis/business_recommendations.json",
-        *(f"plots/{name}.png" for name in ("latency_comparison", "throughput_scaling", "memory_usage")),
-        *("plots/gpu_utilization.png", "logs/benchmark.log", "logs/system_metrics.log"),
+        *(f"plots/{name}.{kind}" for name in PLOTS for kind in ("png", "svg")),
+        *("analysis/metrics.parquet", "logs/benchmark.log", "logs/system_metrics.log"),
     ]
     assert [name for name in wanted if not (finished.out / name).stat().st_size] == []
     launches = list((finished.out / "launches").glob("*/*/*/record.json"))

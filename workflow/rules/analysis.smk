@@ -2,7 +2,7 @@
 
 REQUIRED INPUTS
     <output_dir>/plan.json, <output_dir>/launches/**/record.json, <output_dir>/fidelity/<engine>.json,
-    <output_dir>/environment.json, <output_dir>/model/manifest.json
+    <output_dir>/environment.json, <output_dir>/calibration.json, <output_dir>/model/manifest.json
 OUTPUTS
     <output_dir>/raw_data/<engine>.json, <output_dir>/analysis/*, <output_dir>/until/<plan of looks>.<launches>.json,
     <output_dir>/summary.json, <output_dir>/comparison_table.md
@@ -69,7 +69,11 @@ rule summarise_statistics:
         iterations=f"{OUT}/analysis/iterations.parquet",
         fidelity=fidelity_of_all,
     output:
-        f"{OUT}/analysis/statistical_summary.json",
+        in_report(
+            f"{OUT}/analysis/statistical_summary.json",
+            "statistical_summary",
+            "Analysis",
+        ),
     log:
         f"{OUT}/logs/stages/summarise_statistics.log",
     conda:
@@ -111,8 +115,13 @@ rule analyse_performance:
         iterations=f"{OUT}/analysis/iterations.parquet",
         statistics=f"{OUT}/analysis/statistical_summary.json",
         manifest=f"{OUT}/model/manifest.json",
+        calibration=CALIBRATION,
     output:
-        f"{OUT}/analysis/performance_analysis.json",
+        in_report(
+            f"{OUT}/analysis/performance_analysis.json",
+            "performance_analysis",
+            "Analysis",
+        ),
     log:
         f"{OUT}/logs/stages/analyse_performance.log",
     conda:
@@ -123,6 +132,7 @@ rule analyse_performance:
         " --statistics {input.statistics:q}"
         " --iterations {input.iterations:q}"
         " --manifest {input.manifest:q}"
+        " --calibration {input.calibration:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"
 
@@ -136,7 +146,11 @@ rule advise_costs:
         prices=PRICES,
         facts=FACTS,
     output:
-        f"{OUT}/analysis/business_recommendations.json",
+        in_report(
+            f"{OUT}/analysis/business_recommendations.json",
+            "business_recommendations",
+            "Analysis",
+        ),
     log:
         f"{OUT}/logs/stages/advise_costs.log",
     conda:
@@ -160,8 +174,8 @@ rule conclude:
         statistics=f"{OUT}/analysis/statistical_summary.json",
         performance=f"{OUT}/analysis/performance_analysis.json",
     output:
-        summary=f"{OUT}/summary.json",
-        table=f"{OUT}/comparison_table.md",
+        summary=in_report(f"{OUT}/summary.json", "summary", "Answer"),
+        table=in_report(f"{OUT}/comparison_table.md", "comparison_table", "Answer"),
     log:
         f"{OUT}/logs/stages/conclude.log",
     conda:

@@ -3,7 +3,7 @@
 REQUIRED INPUTS
     <output_dir>/model/manifest.json, the engines' build records
 OUTPUTS
-    <output_dir>/environment.json
+    <output_dir>/environment.json, <output_dir>/calibration.json
 """
 
 
@@ -13,7 +13,7 @@ rule record_environment:
         manifest=f"{OUT}/model/manifest.json",
         builds=build_records,
     output:
-        f"{OUT}/environment.json",
+        in_report(f"{OUT}/environment.json", "environment", "How it was measured"),
     log:
         f"{OUT}/logs/stages/record_environment.log",
     priority: ABOVE_LAUNCHES
@@ -25,5 +25,32 @@ rule record_environment:
         " --manifest {input.manifest:q}"
         ' --locks "$BENCHMARK_RUNNER_ROOT"/envs/*.txt'
         ' --repository "$BENCHMARK_RUNNER_ROOT"'
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule calibrate:
+    input:
+        plan=ancient(f"{OUT}/plan.json"),
+    output:
+        in_report(f"{OUT}/calibration.json", "calibration", "How it was measured"),
+    log:
+        f"{OUT}/logs/stages/calibrate.log",
+    priority: ABOVE_LAUNCHES
+    conda:
+        "../../envs/workflow.yaml"
+    # Alone on the machine, as a launch.
+    threads: workflow.cores
+    resources:
+        gpu=1,
+    params:
+        # Of the plan it depends on these alone.
+        system=[
+            CAMPAIGN.config["system"][key]
+            for key in ("threads", "cpu_affinity", "calibration_seconds")
+        ],
+    shell:
+        "exec python -m benchmark_runner.performance.calibrate"
+        " --plan {input.plan:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"

@@ -9,6 +9,7 @@ OUTPUTS
 from snakemake.io import temp
 
 from benchmark_runner.campaign.again import call_again
+from benchmark_runner.performance.calibrate import is_elsewhere
 from benchmark_runner.records.whole import is_cut
 
 
@@ -18,6 +19,17 @@ def raw_data(wildcards=None):
 
 EXPORTED = CAMPAIGN.config["analysis"]["export_raw_data"]
 
+# A recorded campaign has it or not.
+CALIBRATION = [
+    file
+    for file in [f"{OUT}/calibration.json"]
+    if (
+        Path(file).is_file()
+        if ANALYZE_ONLY
+        else CAMPAIGN.config["system"]["calibration_seconds"] > 0
+    )
+]
+
 MEASURED = [
     *PARTS,
     f"{OUT}/plan.json",
@@ -26,6 +38,7 @@ MEASURED = [
 ]
 ANALYSED = [
     f"{OUT}/environment.json",
+    *CALIBRATION,
     *fidelity_of_all(),
     *([*raw_data(), f"{OUT}/analysis/iterations.parquet"] if EXPORTED else []),
     f"{OUT}/analysis/statistical_summary.json",
@@ -34,6 +47,16 @@ ANALYSED = [
     f"{OUT}/summary.json",
     f"{OUT}/comparison_table.md",
 ]
+
+
+def in_report(path, caption, category):
+    """The file, which `snakemake --report` shows with that caption in that category."""
+    return report(
+        path,
+        caption=f"../captions/{caption}.rst",
+        category=category,
+        labels={"file": os.path.basename(path)},
+    )
 
 
 def whole(*files):
@@ -48,6 +71,11 @@ def whole(*files):
         workflow.dag.forcefiles.update(CAMPAIGN.damaged)
         workflow.dag.forcefiles.update(file for file in made if is_cut(Path(file)))
         workflow.dag.forcefiles.update(look)
+        if (
+            CAMPAIGN.owed_launches
+        ):  # else the machine here is not the one that is told about
+            moved = (file for file in CALIBRATION if is_elsewhere(Path(file)))
+            workflow.dag.forcefiles.update(moved)
         return [*look, f"{OUT}/environment.json"] if look else files
 
     return owed

@@ -4,7 +4,7 @@ REQUIRED INPUTS
     <output_dir>/analysis/{statistical_summary,performance_analysis}.json, <output_dir>/analysis/iterations.parquet,
     <output_dir>/raw_data/<engine>.json
 OUTPUTS
-    <output_dir>/plots/{latency_comparison,throughput_scaling,memory_usage,gpu_utilization}.png
+    <output_dir>/plots/{latency_comparison,throughput_scaling,memory_usage,gpu_utilization}.{png,svg}
 """
 
 PLOT_NAMES = (
@@ -18,11 +18,12 @@ PLOTS = [
     for name in PLOT_NAMES
     if CAMPAIGN.config["analysis"]["generate_plots"]
 ]
+DRAWINGS = [plot.removesuffix("png") + "svg" for plot in PLOTS]
 
 
 rule plots:
     input:
-        whole(*MEASURED, *ANALYSED, *PLOTS),
+        whole(*MEASURED, *ANALYSED, *PLOTS, *DRAWINGS),
 
 
 rule plot_latency:
@@ -30,7 +31,10 @@ rule plot_latency:
         statistics=f"{OUT}/analysis/statistical_summary.json",
         iterations=f"{OUT}/analysis/iterations.parquet",
     output:
-        f"{OUT}/plots/latency_comparison.png",
+        png=in_report(
+            f"{OUT}/plots/latency_comparison.png", "latency_comparison", "Plots"
+        ),
+        svg=f"{OUT}/plots/latency_comparison.svg",
     log:
         f"{OUT}/logs/stages/plot_latency.log",
     conda:
@@ -39,7 +43,8 @@ rule plot_latency:
         "python -m benchmark_runner.plots.latency"
         " --statistics {input.statistics:q}"
         " --iterations {input.iterations:q}"
-        " --out {output:q}"
+        " --out {output.png:q}"
+        " --svg {output.svg:q}"
         " > {log:q} 2>&1"
 
 
@@ -49,7 +54,10 @@ rule plot_throughput:
         performance=f"{OUT}/analysis/performance_analysis.json",
         iterations=f"{OUT}/analysis/iterations.parquet",
     output:
-        f"{OUT}/plots/throughput_scaling.png",
+        png=in_report(
+            f"{OUT}/plots/throughput_scaling.png", "throughput_scaling", "Plots"
+        ),
+        svg=f"{OUT}/plots/throughput_scaling.svg",
     log:
         f"{OUT}/logs/stages/plot_throughput.log",
     conda:
@@ -59,7 +67,8 @@ rule plot_throughput:
         " --statistics {input.statistics:q}"
         " --performance {input.performance:q}"
         " --iterations {input.iterations:q}"
-        " --out {output:q}"
+        " --out {output.png:q}"
+        " --svg {output.svg:q}"
         " > {log:q} 2>&1"
 
 
@@ -68,7 +77,8 @@ rule plot_memory:
         statistics=f"{OUT}/analysis/statistical_summary.json",
         performance=f"{OUT}/analysis/performance_analysis.json",
     output:
-        f"{OUT}/plots/memory_usage.png",
+        png=in_report(f"{OUT}/plots/memory_usage.png", "memory_usage", "Plots"),
+        svg=f"{OUT}/plots/memory_usage.svg",
     log:
         f"{OUT}/logs/stages/plot_memory.log",
     conda:
@@ -77,7 +87,8 @@ rule plot_memory:
         "python -m benchmark_runner.plots.memory"
         " --statistics {input.statistics:q}"
         " --performance {input.performance:q}"
-        " --out {output:q}"
+        " --out {output.png:q}"
+        " --svg {output.svg:q}"
         " > {log:q} 2>&1"
 
 
@@ -86,7 +97,8 @@ rule plot_gpu:
         statistics=f"{OUT}/analysis/statistical_summary.json",
         raw=raw_data,
     output:
-        f"{OUT}/plots/gpu_utilization.png",
+        png=in_report(f"{OUT}/plots/gpu_utilization.png", "gpu_utilization", "Plots"),
+        svg=f"{OUT}/plots/gpu_utilization.svg",
     log:
         f"{OUT}/logs/stages/plot_gpu.log",
     conda:
@@ -95,5 +107,6 @@ rule plot_gpu:
         "python -m benchmark_runner.plots.gpu"
         " --statistics {input.statistics:q}"
         " --raw {input.raw:q}"
-        " --out {output:q}"
+        " --out {output.png:q}"
+        " --svg {output.svg:q}"
         " > {log:q} 2>&1"

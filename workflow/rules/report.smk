@@ -4,7 +4,8 @@ REQUIRED INPUTS
     <output_dir>/{plan,summary,environment}.json, <output_dir>/analysis/*, <output_dir>/plots/*.png,
     <output_dir>/raw_data/<engine>.json, workflow/report/
 OUTPUTS
-    <output_dir>/report.html, <output_dir>/reproduction.md, <output_dir>/logs/{benchmark,system_metrics}.log
+    <output_dir>/report.html, <output_dir>/reproduction.md, <output_dir>/logs/{benchmark,system_metrics}.log,
+    <output_dir>/analysis/metrics.parquet
 """
 
 TEMPLATES = sorted(
@@ -13,7 +14,11 @@ TEMPLATES = sorted(
     if path.is_file()
 )
 REPORT = [f"{OUT}/report.html", f"{OUT}/reproduction.md"]
-LOGS = [f"{OUT}/logs/benchmark.log", f"{OUT}/logs/system_metrics.log"]
+LOGS = [
+    f"{OUT}/logs/benchmark.log",
+    f"{OUT}/logs/system_metrics.log",
+    f"{OUT}/analysis/metrics.parquet",
+]
 
 
 rule report:
@@ -37,7 +42,7 @@ rule write_report:
         comprehensive=str(FROM_HERE / "config" / "comprehensive.yaml"),
         templates=TEMPLATES,
     output:
-        f"{OUT}/report.html",
+        in_report(f"{OUT}/report.html", "report", "Answer"),
     log:
         f"{OUT}/logs/stages/write_report.log",
     conda:
@@ -66,7 +71,7 @@ rule write_reproduction:
         environment=f"{OUT}/environment.json",
         statistics=f"{OUT}/analysis/statistical_summary.json",
     output:
-        f"{OUT}/reproduction.md",
+        in_report(f"{OUT}/reproduction.md", "reproduction", "How it was measured"),
     log:
         f"{OUT}/logs/stages/write_reproduction.log",
     conda:
@@ -87,6 +92,7 @@ rule write_logs:
     output:
         benchmark=f"{OUT}/logs/benchmark.log",
         metrics=f"{OUT}/logs/system_metrics.log",
+        samples=f"{OUT}/analysis/metrics.parquet",
     log:
         f"{OUT}/logs/stages/write_logs.log",
     conda:
@@ -97,4 +103,5 @@ rule write_logs:
         " --raw {input.raw:q}"
         " --benchmark-log {output.benchmark:q}"
         " --system-metrics-log {output.metrics:q}"
+        " --samples {output.samples:q}"
         " > {log:q} 2>&1"

@@ -42,8 +42,14 @@ from benchmark_runner.remembered import FOLDER
 from benchmark_runner.statistics.design import design_of
 from benchmark_runner.statistics.planned import at_most
 
-_UNMEASURED_SYSTEM_KEYS = ("launch_timeout_seconds", "load_timeout_seconds", "iteration_timeout_seconds", "strict")
-"""Keys of `system` that decide how long the runner waits and whether it begins, not what a launch measured."""
+_UNMEASURED_SYSTEM_KEYS = (
+    "launch_timeout_seconds",
+    "load_timeout_seconds",
+    "iteration_timeout_seconds",
+    "calibration_seconds",
+    "strict",
+)
+"""Keys of `system` that decide how long the runner waits and what it does beside, not what a launch measured."""
 
 
 def hottest_sampling(workloads: Iterable[Mapping[str, Any]]) -> dict[str, float] | None:

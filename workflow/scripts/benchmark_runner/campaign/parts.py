@@ -47,8 +47,9 @@ def plan_part(plan: Mapping[str, Any], name: str) -> dict[str, Any]:
     kept = {key: plan[key] for key in _KEYS[stage]}
     kept["config"] = {section: plan["config"][section] for section in _SECTIONS.get(stage, ())}
     if "system" in kept["config"]:
-        # strict decides whether a campaign begins, not what comes out of it.
-        kept["config"]["system"] = {key: value for key, value in kept["config"]["system"].items() if key != "strict"}
+        # These decide whether a campaign begins and what is measured beside its engines, not what they compute.
+        beside = ("strict", "calibration_seconds")
+        kept["config"]["system"] = {key: value for key, value in kept["config"]["system"].items() if key not in beside}
     if stage == "workloads":
         kept["fidelity"] = {**plan["fidelity"], "prompts": []}
     elif stage == "fidelity_prompts":

@@ -15,10 +15,13 @@ from benchmark_runner.performance.analysis import analyse
 def main(argv: Sequence[str]) -> int:
     """Read, analyse, write."""
     parser = command("performance", __doc__, "plan", "statistics", "iterations", out="performance_analysis.json")
-    parser.add_argument("--manifest", type=Path, help="model/manifest.json, for the size of the weights")
+    parser.add_argument("--manifest", type=Path, help="model/manifest.json, for the numbers of the model")
+    parser.add_argument("--calibration", type=Path, nargs="?", help="calibration.json, where the machine has one")
     args = parser.parse_args(argv)
-    weights = read_json(args.manifest)["weights_bytes"] if args.manifest and args.manifest.is_file() else None
-    analysis = analyse(read_json(args.plan), read_json(args.statistics), args.iterations, weights)
+    manifest, calibration = (
+        read_json(path) if path and path.is_file() else None for path in (args.manifest, args.calibration)
+    )
+    analysis = analyse(read_json(args.plan), read_json(args.statistics), args.iterations, manifest, calibration)
     write_json(args.out, analysis)
     print(f"fastest engine: {analysis['fastest_engine'] or 'not separated by the data'}")
     return 0

@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from benchmark_runner.performance import advice, ranking
 from benchmark_runner.performance.decode import decode_by_position
+from benchmark_runner.performance.efficiency import efficiency, scaling, stability
 from benchmark_runner.performance.ranking import LATENCY
+from benchmark_runner.performance.roofline import NO_CALIBRATION, Roofline
 from benchmark_runner.statistics.results import Cell, Results
 
 SCHEMA_VERSION: Final = 1
@@ -43,9 +45,10 @@ def phases(results: Results, plan: Mapping[str, Any]) -> dict[str, dict[str, Any
     return found
 
 
-def memory(results: Results, plan: Mapping[str, Any], weights_bytes: int | None) -> dict[str, dict[str, Any]]:
+def memory(results: Results, plan: Mapping[str, Any], manifest: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
     """Highest memory that any launch of an engine needed, and the size of the weights."""
     found: dict[str, dict[str, Any]] = {}
+    weights_bytes = manifest["weights_bytes"] if manifest else None
     for name in results.engines:
         entry: dict[str, Any] = {}
         for metric in ("peak_rss_bytes", "peak_vram_bytes"):
@@ -88,7 +91,8 @@ def analyse(
     plan: Mapping[str, Any],
     summary: Mapping[str, Any],
     iterations: Path,
-    weights_bytes: int | None,
+    manifest: Mapping[str, Any] | None,
+    calibration: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Content of performance_analysis.json."""
     results = Results(summary)
@@ -100,6 +104,10 @@ def analyse(
     names = [name for name in now.ranked if name not in now.lost] or now.ranked
     gpu, gpu_reason = ranking.gpu_utilisation(results, names, throughput.workload)
     cells = [(workload["name"], case["name"]) for workload in plan["workloads"] for case in workload["cases"]]
+    found_phases = phases(results, plan)
+    loads = {name: entry["load_ms"] for name, entry in found_phases.items()}
+    level = float(summary["settings"]["confidence_level"])
+    decode = decode_by_position(iterations, [one["name"] for one in summary["engines"]], cells, level)
     return {
         "schema_version": SCHEMA_VERSION,
         "headline": headline,
@@ -114,13 +122,14 @@ def analyse(
         "most_consistent": ranking.most_consistent(results, names, latency),
         "best_gpu_utilization": gpu,
         "best_gpu_utilization_reason": gpu_reason,
-        "phases": phases(results, plan),
-        "decode_by_position": decode_by_position(
-            iterations,
-            [one["name"] for one in summary["engines"]],
-            cells,
-            float(summary["settings"]["confidence_level"]),
-        ),
-        "memory": memory(results, plan, weights_bytes),
+        "phases": found_phases,
+        "calibration": calibration,
+        "calibration_reason": None if calibration else NO_CALIBRATION,
+        "bottlenecks": list(Roofline(results, manifest, calibration).bottlenecks(loads)),
+        "stability": stability(results),
+        "efficiency": efficiency(results),
+        "scaling": scaling(decode),
+        "decode_by_position": decode,
+        "memory": memory(results, plan, manifest),
         "findings": findings(results, headline),
     }

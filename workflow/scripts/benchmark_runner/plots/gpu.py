@@ -1,4 +1,4 @@
-"""Plot gpu_utilization.png: GPU utilisation by launch, or, without a GPU, the reason and the processor's instead."""
+"""Plot gpu_utilization: GPU utilisation by launch, or, without a GPU, the reason and the processor's instead."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmark_runner.display import plural, significant
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.plots.rows import Row, UsagePanel, draw_usage, launch_values, usage_rows
-from benchmark_runner.plots.style import draw_and_save
+from benchmark_runner.plots.style import PICTURES, draw_and_save
 from benchmark_runner.records.raw_data import read_heads
 
 FULL_PERCENT: Final = 100.0
@@ -75,10 +75,10 @@ def _no_gpu_reason(statistics: Mapping[str, Any]) -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Draw gpu_utilization.png."""
-    options = command("plots.gpu", main.__doc__, "statistics", "raw", out="gpu_utilization.png").parse_args(argv)
+    """Draw gpu_utilization, as PNG and SVG."""
+    options = command("plots.gpu", main.__doc__, "statistics", "raw", **PICTURES).parse_args(argv)
     statistics, raw = read_json(options.statistics), [read_heads(path) for path in options.raw]
-    return draw_and_save(lambda: draw(statistics, raw), options.out)
+    return draw_and_save(lambda: draw(statistics, raw), options.out, options.svg)
 
 
 if __name__ == "__main__":

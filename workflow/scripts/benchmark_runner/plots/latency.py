@@ -1,4 +1,4 @@
-"""Plot latency_comparison.png: end-to-end latency and TTFT, every iteration in the lane of its launch."""
+"""Plot latency_comparison: end-to-end latency and TTFT, every iteration in the lane of its launch."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.plots.rows import Estimate, Row, draw_rows, rows_inches
 from benchmark_runner.plots.style import (
+    PICTURES,
     by_workload_and_case,
     draw_and_save,
     headline,
@@ -135,11 +136,11 @@ def _explanation(statistics: Mapping[str, Any]) -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Draw latency_comparison.png."""
-    parser = command("plots.latency", main.__doc__, "statistics", "iterations", out="latency_comparison.png")
+    """Draw latency_comparison, as PNG and SVG."""
+    parser = command("plots.latency", main.__doc__, "statistics", "iterations", **PICTURES)
     options = parser.parse_args(argv)
     statistics, iterations = read_json(options.statistics), read_measured(options.iterations, COLUMNS)
-    return draw_and_save(lambda: draw(statistics, iterations), options.out)
+    return draw_and_save(lambda: draw(statistics, iterations), options.out, options.svg)
 
 
 if __name__ == "__main__":

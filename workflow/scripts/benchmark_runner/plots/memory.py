@@ -1,4 +1,4 @@
-"""Plot memory_usage.png: peak memory of each launch against the size of the weights, and GPU memory."""
+"""Plot memory_usage: peak memory of each launch against the size of the weights, and GPU memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmark_runner.display import BYTES_PER_GB, TIMES, significant
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.plots.rows import Row, UsagePanel, draw_usage, usage_rows
-from benchmark_runner.plots.style import draw_and_save
+from benchmark_runner.plots.style import PICTURES, draw_and_save
 
 RSS_METRIC: Final = "peak_rss_bytes"
 VRAM_METRIC: Final = "peak_vram_bytes"
@@ -74,12 +74,10 @@ def _no_vram_reason(rows: Mapping[str, Sequence[Row]]) -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Draw memory_usage.png."""
-    options = command("plots.memory", main.__doc__, "statistics", "performance", out="memory_usage.png").parse_args(
-        argv
-    )
+    """Draw memory_usage, as PNG and SVG."""
+    options = command("plots.memory", main.__doc__, "statistics", "performance", **PICTURES).parse_args(argv)
     statistics, performance = read_json(options.statistics), read_json(options.performance)
-    return draw_and_save(lambda: draw(statistics, performance), options.out)
+    return draw_and_save(lambda: draw(statistics, performance), options.out, options.svg)
 
 
 if __name__ == "__main__":

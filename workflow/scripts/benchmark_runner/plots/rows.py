@@ -124,7 +124,8 @@ def _draw_lanes(axes: Axes, row: Row, lanes_top: float) -> None:
         kept = [value for value in found if value not in flagged]
         for values, marker, line in ((kept, row.marker, MARK_EDGE), (sorted(flagged), "x", FLAGGED_EDGE)):
             sign: dict[str, Any] = {"marker": marker, "markersize": 4.0, "color": row.colour, "alpha": 0.85}
-            axes.plot(values, [height] * len(values), linestyle="none", **sign, **line)
+            # Pixels inside of the SVG: a hundred thousand marks would be megabytes of it.
+            axes.plot(values, [height] * len(values), linestyle="none", rasterized=True, **sign, **line)
 
 
 def _draw_estimate(axes: Axes, row: Row, height: float) -> None:

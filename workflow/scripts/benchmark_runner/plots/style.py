@@ -7,7 +7,7 @@ import os
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -28,6 +28,9 @@ DOTS_PER_INCH: Final = 110  # 9 pt text is then 14 pixels high, readable at 1x
 WIDTH_INCHES: Final = 11.0
 LABEL_WIDTH_CHARACTERS: Final = 24
 LINE_CHARACTERS: Final = 150  # of 9 pt text over the figure's width
+PICTURES: Final = {"out": "the plot as PNG", "svg": "the plot as SVG"}
+"""What the command of each plot makes."""
+_NO_ORIGIN: Final[Any] = {"png": {"Software": None}, "svg": {"Creator": None, "Date": None}}
 
 RC: Final[Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that each machine draws the same
@@ -41,6 +44,7 @@ RC: Final[Any] = {
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "text.color": INK,
+    "svg.hashsalt": "benchmark_runner",  # else the names of its parts are random
     "text.parse_math": False,  # a name with a dollar sign is a name
     "xtick.color": MUTED,
     "ytick.color": INK,
@@ -135,18 +139,20 @@ def style() -> Any:
     return matplotlib.rc_context(RC)
 
 
-def save_png(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path, kind: Literal["png", "svg"]) -> None:
     """Write the figure atomically, without the library's version and without a date: same data, same bytes."""
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    figure.savefig(content, format=kind, dpi=DOTS_PER_INCH, metadata=_NO_ORIGIN[kind])
     with written_whole(path) as partial:
         partial.write_bytes(content.getvalue())
 
 
-def draw_and_save(draw: Callable[[], Figure], path: Path) -> int:
+def draw_and_save(draw: Callable[[], Figure], png: Path, svg: Path) -> int:
     """What the command of each plot does with its drawing; gives back its exit status."""
     with style():
-        save_png(draw(), path)
+        figure = draw()
+        save(figure, png, "png")
+        save(figure, svg, "svg")
     return os.EX_OK
 
 

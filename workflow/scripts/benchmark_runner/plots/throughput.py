@@ -1,4 +1,4 @@
-"""Plot throughput_scaling.png: decode rate as the context grows, and by prompt length where a workload has several."""
+"""Plot throughput_scaling: decode rate as the context grows, and by prompt length where a workload has several."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from benchmark_runner.jsonio import read_json
 from benchmark_runner.plots.style import (
     INK,
     MUTED,
+    PICTURES,
     by_workload_and_case,
     draw_and_save,
     headline,
@@ -226,13 +227,12 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Draw throughput_scaling.png."""
-    out = "throughput_scaling.png"
-    parser = command("plots.throughput", main.__doc__, "statistics", "performance", "iterations", out=out)
-    options = parser.parse_args(argv)
+    """Draw throughput_scaling, as PNG and SVG."""
+    read = ("statistics", "performance", "iterations")
+    options = command("plots.throughput", main.__doc__, *read, **PICTURES).parse_args(argv)
     statistics, performance = read_json(options.statistics), read_json(options.performance)
     iterations = read_measured(options.iterations, COLUMNS)
-    return draw_and_save(lambda: draw(statistics, performance, iterations), options.out)
+    return draw_and_save(lambda: draw(statistics, performance, iterations), options.out, options.svg)
 
 
 if __name__ == "__main__":

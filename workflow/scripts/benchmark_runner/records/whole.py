@@ -21,6 +21,7 @@ _ENDS: Final[Mapping[str, bytes]] = {
     ".json": b"}\n",
     ".html": b"</html>",
     ".parquet": b"PAR1",
+    ".svg": b"</svg>\n",
     ".png": b"IEND\xaeB`\x82",
 }
 """Last bytes by suffix; every other file that the workflow makes is text, whose last line has an end."""

@@ -1,4 +1,5 @@
-"""Stage logs: benchmark.log tells the campaign a line an event, system_metrics.log the monitor a line a sample."""
+"""Stage logs: benchmark.log tells the campaign a line an event, system_metrics.log the monitor a line a sample, which
+metrics.parquet holds as a table."""
 
 from __future__ import annotations
 
@@ -8,7 +9,6 @@ import statistics
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.commands import command
@@ -17,35 +17,23 @@ from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, read_json_lines, write_text_atomic
 from benchmark_runner.records.parsed_iterations import Iterations
 from benchmark_runner.records.raw_data import Head, each_launch
+from benchmark_runner.records.samples import Metrics, metrics_of_launches, unit_of, write_samples
 from benchmark_runner.units import NS_PER_MS
 
 NS_PER_US: Final = 1000
-# Endings of the monitor's names and the unit that is printed behind the value.
-UNITS: Final = {
-    "_percent": "%",
-    "_percent_per_core": "%",
-    "_celsius": "°C",
-    "_mhz": "MHz",
-    "_mhz_per_core": "MHz",
-    "_watts": "W",
-    "_joules": "J",
-    "_bytes": "B",
-    "_seconds": "s",
-    "_ms": "ms",
-    "_ns": "ns",
-}
 NO_TIME: Final = "-" * 24  # as wide as a time; an event whose time nobody recorded
 
 
 def main(argv: Sequence[str]) -> int:
-    """Write both logs from the plan, the raw data and the launches' metrics.jsonl."""
-    made = {"benchmark_log": "benchmark.log", "system_metrics_log": "system_metrics.log"}
+    """Write both logs, and the samples as a table, from the plan, the raw data and the launches' metrics.jsonl."""
+    made = {"benchmark_log": "benchmark.log", "system_metrics_log": "system_metrics.log", "samples": "metrics.parquet"}
     options = command("report.logs", main.__doc__, "plan", "raw", **made).parse_args(argv)
     plan = read_json(options.plan)
     records = [_without_tokens(*launch) for path in options.raw for launch in each_launch(path)]
     write_text_atomic(options.benchmark_log, "".join(f"{line}\n" for line in benchmark_log(plan, records)))
-    metrics = metrics_of_launches(plan, records)
+    metrics = list(metrics_of_launches(plan, records))
     write_text_atomic(options.system_metrics_log, "".join(f"{line}\n" for line in system_metrics_log(metrics)))
+    print(f"{write_samples(metrics, options.samples)} samples tabulated")
     return os.EX_OK
 
 
@@ -148,21 +136,7 @@ def _closing(plan: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> s
     return f"{time} INFO  {len(records)} of {len(plan['order'])} launches have ended: {told}"
 
 
-def metrics_of_launches(
-    plan: Mapping[str, Any], records: Iterable[Mapping[str, Any]]
-) -> Iterator[tuple[Mapping[str, Any], Path]]:
-    """(record, its metrics.jsonl) in the order in which the launches ran; a launch without the file is left out.
-
-    The plan tells the folders, so that a command line need not name a file a launch (there may be thousands).
-    """
-    folders = {(slot["engine"], slot["workload"], slot["block"]): slot["folder"] for slot in plan["order"]}
-    for record in sorted(records, key=lambda record: _utc(record["started_at"])):
-        path = Path(folders[(record["engine"], record["workload"], record["block"])]) / "metrics.jsonl"
-        if path.is_file():
-            yield record, path
-
-
-def system_metrics_log(metrics: Iterable[tuple[Mapping[str, Any], Path]]) -> Iterator[str]:
+def system_metrics_log(metrics: Metrics) -> Iterator[str]:
     """A line a sample: UTC time, launch, then name=value with its unit; what is absent is told once a launch."""
     yield "# time_utc launch name=value unit ...; lists are per core, in the order of the cores"
     for record, path in metrics:
@@ -180,9 +154,8 @@ def system_metrics_log(metrics: Iterable[tuple[Mapping[str, Any], Path]]) -> Ite
 
 
 def _values(sample: Mapping[str, Any]) -> str:
-    units = {name: next((f" {unit}" for ending, unit in UNITS.items() if name.endswith(ending)), "") for name in sample}
-    told = sample.keys() - {"event", "time_ns"}
-    return " ".join(f"{name}={_value(value)}{units[name]}" for name, value in sample.items() if name in told)
+    readings = ((name, value) for name, value in sample.items() if name not in ("event", "time_ns"))
+    return " ".join(f"{name}={_value(value)} {unit_of(name)}".rstrip() for name, value in readings)
 
 
 def _value(value: Any) -> str:

@@ -1,0 +1,92 @@
+"""What the monitor sampled beside the launches: where it lies, and as one table, metrics.parquet.
+
+A row a sample, a column a reading with its unit; a reading that is a map has a column an entry (`name.entry`). time_ns
+is of the clock of iterations.parquet. Null where a sample lacks the reading; system_metrics.log tells why.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.jsonio import read_json_lines, written_whole
+
+# Endings of the monitor's names and the unit behind them.
+UNITS: Final = {
+    "_percent": "%",
+    "_percent_per_core": "%",
+    "_celsius": "°C",
+    "_mhz": "MHz",
+    "_mhz_per_core": "MHz",
+    "_watts": "W",
+    "_joules": "J",
+    "_bytes": "B",
+    "_seconds": "s",
+    "_ms": "ms",
+    "_ns": "ns",
+}
+_PLACE: Final = {"engine": pa.string(), "workload": pa.string(), "block": pa.int64(), "position": pa.int64()}
+_FIRST: Final = pa.schema([*_PLACE.items(), ("time_ns", pa.int64())])
+
+Metrics = Iterable[tuple[Mapping[str, Any], Path]]
+
+
+def unit_of(name: str) -> str:
+    """Unit of a reading by its name; empty where it has none."""
+    return next((unit for ending, unit in UNITS.items() if name.partition(".")[0].endswith(ending)), "")
+
+
+def metrics_of_launches(
+    plan: Mapping[str, Any], records: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[Mapping[str, Any], Path]]:
+    """(record, its metrics.jsonl) in the order in which the launches ran; a launch without the file is left out.
+
+    The plan tells the folders, so that a command line need not name a file a launch (there may be thousands).
+    """
+    folders = {(slot["engine"], slot["workload"], slot["block"]): slot["folder"] for slot in plan["order"]}
+    for record in sorted(records, key=lambda record: datetime.datetime.fromisoformat(record["started_at"])):
+        path = Path(folders[record["engine"], record["workload"], record["block"]]) / "metrics.jsonl"
+        if path.is_file():
+            yield record, path
+
+
+def _flat(sample: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in sample.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}.{entry}", reading) for entry, reading in value.items())
+        elif name != "event":
+            yield name, value
+
+
+def _launch_table(record: Mapping[str, Any], path: Path) -> pa.Table:
+    """Samples of one launch. Raises BenchmarkError that names the file where a reading is no reading."""
+    samples = [dict(_flat(line)) for line in read_json_lines(path) if line.get("event") == "sample"]
+    names = dict.fromkeys(name for sample in samples for name in sample)
+    place = {name: pa.repeat(pa.scalar(record[name], kind), len(samples)) for name, kind in _PLACE.items()}
+    try:
+        return pa.table(place | {name: pa.array([sample.get(name) for sample in samples]) for name in names})
+    except (pa.ArrowException, OverflowError) as error:
+        raise BenchmarkError(
+            f"{path}: holds a reading of another kind than the others ({error}); move it away"
+        ) from None
+
+
+def write_samples(metrics: Metrics, out: Path) -> int:
+    """Write metrics.parquet; number of rows. Raises BenchmarkError where launches tell unlike kinds of a reading."""
+    tables = [_FIRST.empty_table(), *(_launch_table(*launch) for launch in metrics)]
+    try:
+        table = pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise BenchmarkError(
+            f"metrics.jsonl of two launches hold unlike kinds of one reading ({error}); move the wrong one away"
+        ) from None
+    schema = pa.schema([field.with_metadata({"unit": unit_of(field.name)}) for field in table.schema])
+    with written_whole(out) as partial:
+        pq.write_table(table.cast(schema), partial, compression="zstd")
+    return len(table)
