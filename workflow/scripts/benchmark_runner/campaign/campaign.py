@@ -42,14 +42,8 @@ from benchmark_runner.remembered import FOLDER
 from benchmark_runner.statistics.design import design_of
 from benchmark_runner.statistics.planned import at_most
 
-_UNMEASURED_SYSTEM_KEYS = (
-    "launch_timeout_seconds",
-    "load_timeout_seconds",
-    "iteration_timeout_seconds",
-    "calibration_seconds",
-    "strict",
-)
-"""Keys of `system` that decide how long the runner waits and what it does beside, not what a launch measured."""
+BESIDE_ENGINES = ("strict", "calibration_seconds")
+"""Keys of `system` that decide whether a campaign begins and what is measured beside its engines, not what they do."""
 
 
 def hottest_sampling(workloads: Iterable[Mapping[str, Any]]) -> dict[str, float] | None:
@@ -131,7 +125,8 @@ class Campaign:
 
     def identity(self, engine: Engine, workload: Mapping[str, Any]) -> str:
         """Short hash of all that determines a launch of engine on workload."""
-        system = {key: value for key, value in self.config["system"].items() if key not in _UNMEASURED_SYSTEM_KEYS}
+        given = self.config["system"].items()  # without how long the runner waits
+        system = {k: v for k, v in given if k not in BESIDE_ENGINES and not k.endswith("_timeout_seconds")}
         measured = ("cases", "iterations_per_launch", "warmup_iterations")
         return fingerprint(
             {

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.campaign.campaign import BESIDE_ENGINES, load_campaign
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.hashes import fingerprint
@@ -47,9 +47,8 @@ def plan_part(plan: Mapping[str, Any], name: str) -> dict[str, Any]:
     kept = {key: plan[key] for key in _KEYS[stage]}
     kept["config"] = {section: plan["config"][section] for section in _SECTIONS.get(stage, ())}
     if "system" in kept["config"]:
-        # These decide whether a campaign begins and what is measured beside its engines, not what they compute.
-        beside = ("strict", "calibration_seconds")
-        kept["config"]["system"] = {key: value for key, value in kept["config"]["system"].items() if key not in beside}
+        given = kept["config"]["system"].items()
+        kept["config"]["system"] = {key: value for key, value in given if key not in BESIDE_ENGINES}
     if stage == "workloads":
         kept["fidelity"] = {**plan["fidelity"], "prompts": []}
     elif stage == "fidelity_prompts":
