@@ -75,6 +75,26 @@ def test_cargo_makes_the_program_and_the_record_describes_it(rust, capsys):
     assert capsys.readouterr().err == "building tiny-bench with cargo\n"
 
 
+def test_the_record_tells_a_first_build_from_one_on_what_was_left(rust):
+    first, second = rust.build(), rust.build()
+    assert (first["from_nothing"], second["from_nothing"]) == (True, False)
+    assert first["installed_bytes"] == first["binary_bytes"]
+
+
+def test_the_record_counts_the_adapters_own_lines_without_blank_ones_and_tests(rust):
+    source = rust.root / "engines" / "tiny-bench" / "src"
+    before = rust.build()["adapter_lines"]
+    (source / "more.rs").write_text("// one\n\n   \n// two\n", encoding="utf-8")
+    (source / "more_tests.rs").write_text("// not counted\n", encoding="utf-8")
+    assert rust.build()["adapter_lines"] == before + 2
+
+
+def test_the_record_of_a_python_adapter_holds_the_size_of_its_environment(python):
+    first, second = python.build(), python.build()
+    assert (first["from_nothing"], second["from_nothing"]) == (True, False)
+    assert first["installed_bytes"] > first["binary_bytes"]
+
+
 def test_the_source_folder_stays_clean(rust):
     rust.build()
     assert sorted(path.name for path in (rust.root / "engines" / "tiny-bench").iterdir()) == [

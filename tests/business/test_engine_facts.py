@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
-
 import pytest
 
-from benchmark_runner.business.facts import FACT_NAMES, read_facts, risk_facts
-
-TODAY = datetime.date(2026, 11, 23)
+from benchmark_runner.business.facts import named_facts, project_of, read_facts
+from benchmark_runner.business.migration_paths import LOSABLE
 
 
 @pytest.fixture(scope="module")
@@ -21,25 +18,38 @@ def test_every_campaign_engine_has_facts(projects):
     assert known >= {"pytorch_baseline", "lm_rs", "candle_cuda", "burn_cuda", "mistral_rs", "llama_cpp", "ctranslate2"}
 
 
-def test_days_since_the_release_are_counted_to_today(projects):
-    found = risk_facts(projects, "candle_cuda", None, "0.11.1", TODAY)
-    assert found["measured_version"] == "0.11.1"
-    assert found["facts"]["days_since_release"]["value"] == 150  # from 2026-06-26
-    assert found["facts"]["licence"]["value"] == "MIT or Apache-2.0"
-
-
 def test_the_adapter_finds_the_project_under_another_name(projects):
-    assert risk_facts(projects, "my_candle", "candle-bench", None, TODAY)["project"] == "candle"
+    assert project_of(projects, "my_candle", "candle-bench")["project"] == "candle"
 
 
 def test_an_unknown_engine_has_every_fact_unknown_and_none_scored(projects):
-    found = risk_facts(projects, "home_made", None, None, TODAY)
-    assert found["project"] is None
-    assert set(found["facts"]) == set(FACT_NAMES)
-    assert all(fact["value"] is None and fact["reason"] == "unknown" for fact in found["facts"].values())
+    assert project_of(projects, "home_made", None) is None
+    found = named_facts(None, ("licence", "server"), {})
+    assert all(fact["value"] is None and fact["reason"] == "unknown" for fact in found.values())
 
 
-def test_a_release_without_a_day_has_no_age(projects):
-    found = risk_facts(projects, "pytorch_baseline", None, None, TODAY)
-    assert found["facts"]["latest_known_release"]["value"].startswith("torch 2.15.0")
-    assert found["facts"]["days_since_release"]["value"] is None
+PROJECT = {
+    "facts": {"server": {"value": "none", "as_of": "2026-01-01", "source": "README", "of": {"engine-core": "1.9.0"}}}
+}
+
+
+@pytest.mark.parametrize(
+    ("measured", "note"),
+    [
+        ("1.9.0", None),
+        ("1.9.0+cpu", None),
+        ("1.10.0", "older than what was measured: read of engine-core 1.9.0, measured 1.10.0"),
+        ("1.8.7", "newer than what was measured: read of engine-core 1.9.0, measured 1.8.7"),
+    ],
+)
+def test_a_fact_of_another_version_than_was_measured_is_marked(measured, note):
+    assert named_facts(PROJECT, ["server"], {"engine-core": measured})["server"]["note"] == note
+
+
+def test_a_fact_is_not_marked_where_the_measured_version_is_not_known():
+    assert named_facts(PROJECT, ["server"], {})["server"]["note"] is None
+
+
+def test_the_baseline_s_facts_are_known_in_every_kind_that_a_migration_compares(projects):
+    found = named_facts(project_of(projects, "pytorch_baseline", None), LOSABLE, {})
+    assert all(fact["value"] and fact["items"] for fact in found.values())

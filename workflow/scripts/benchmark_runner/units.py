@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 MS_PER_S: Final = 1e3
+MS_PER_MINUTE: Final = 6e4
 US_PER_MS: Final = 1e3
 NS_PER_MS: Final = 1e6
 

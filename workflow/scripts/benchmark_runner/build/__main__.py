@@ -15,7 +15,7 @@ from typing import IO, Any, Final
 from benchmark_runner.build.adapter import Adapter, load_adapter
 from benchmark_runner.build.environment import build_python
 from benchmark_runner.build.rust import build_rust
-from benchmark_runner.build.source import source_hash
+from benchmark_runner.build.source import own_lines, source_hash
 from benchmark_runner.build.tools import BuildError, end_with_parent
 from benchmark_runner.errors import exit_status
 from benchmark_runner.hashes import file_sha256
@@ -63,6 +63,8 @@ def _built(adapter: Adapter, options: argparse.Namespace, log: IO[str]) -> dict[
     return {
         **parts,
         "status": "built",
+        "installed_bytes": parts.get("installed_bytes", 0) + len(content),
+        "adapter_lines": own_lines(adapter),
         "source_sha256": source,
         "binary_sha256": hashlib.sha256(content).hexdigest(),
         "binary_bytes": len(content),
@@ -79,6 +81,7 @@ def main(argv: Sequence[str]) -> int:
         "schema_version": SCHEMA_VERSION,
         **dict.fromkeys(("reason", "remedy", "missing_tool", "binary_sha256", "binary_bytes")),
         **dict.fromkeys(("compiler", "flags", "python", "cuda_toolkit", "sources", "environment")),
+        **dict.fromkeys(("from_nothing", "installed_bytes", "adapter_lines")),
         "adapter": adapter.name,
         "language": adapter.language,
         "device": options.device,

@@ -17,8 +17,8 @@ from benchmark_runner.build.adapter import load_adapter
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, read_json_lines
 from benchmark_runner.terminal import say
+from benchmark_runner.units import MS_PER_MINUTE
 
-MS_PER_MINUTE: Final = 60_000
 BYTES_PER_MB: Final = 1_000_000
 
 START_TIMEOUT_S: Final = 60

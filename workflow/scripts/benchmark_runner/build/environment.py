@@ -103,6 +103,11 @@ def _is_complete(folder: Path) -> bool:
     return (folder / STAMP).is_file() and os.access(folder / "bin" / "python", os.X_OK)
 
 
+def _folder_bytes(folder: Path) -> int:
+    """Size of all files below a folder, links not followed."""
+    return sum(Path(parent, name).lstat().st_size for parent, _, files in os.walk(folder) for name in files)
+
+
 def build_python(adapter: Adapter, root: Path, binary: Path, log: IO[str]) -> dict[str, Any]:
     """Make the environment unless it is there, and the launcher; gives the build record's fields of it.
 
@@ -111,7 +116,8 @@ def build_python(adapter: Adapter, root: Path, binary: Path, log: IO[str]) -> di
     uv = required_tool("uv", f"the environment of {adapter.name} is made")
     folder = environment_folder(root, adapter)
     with alone(root / f".{folder.name}.making", adapter.name):
-        if not _is_complete(folder):
+        is_first = not _is_complete(folder)
+        if is_first:
             _make_environment(uv, adapter, folder, log)
         sources = copy_sources(adapter, root)
     install_program(launcher(adapter, folder, Path(sources["folder"]), binary).encode(), binary)
@@ -121,6 +127,8 @@ def build_python(adapter: Adapter, root: Path, binary: Path, log: IO[str]) -> di
     return {
         "python": platform.python_version(),
         "packages": installed_packages(folder.glob("lib/python*/site-packages")),
+        "from_nothing": is_first,
+        "installed_bytes": _folder_bytes(folder),
         "sources": sources,
         "environment": environment,
     }

@@ -209,5 +209,6 @@ def build_rust(adapter: Adapter, device: str, cache: Path, binary: Path, log: IO
         "compiler": _compiler(environment, adapter.folder).splitlines()[0],
         "flags": f"{adapter.cargo.flags}; profile release; features {', '.join(features) or 'none'}",
         "packages": locked_packages(adapter.lock),
+        "from_nothing": is_first,
         "cuda_toolkit": cuda.describe() if cuda else None,
     }

@@ -52,6 +52,13 @@ def copy_sources(adapter: Adapter, root: Path) -> dict[str, Any]:
     return {"folder": str(target), "files": hashes}
 
 
+def own_lines(adapter: Adapter) -> int:
+    """Lines of the code in the adapter's own folder that are not blank, without tests: what the integration took."""
+    code = [path for path in _source_files(adapter.folder) if path.suffix in (".rs", ".py")]
+    texts = [path.read_text(encoding="utf-8") for path in code if not path.stem.endswith("_tests")]
+    return sum(bool(line.strip()) for text in texts for line in text.splitlines())
+
+
 def _settings(adapter: Adapter) -> str:
     """The keys of adapter.yaml that change the program; its words do not."""
     cargo = adapter.cargo

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any, Final
 
-from benchmark_runner.business.facts import risk_facts
+from benchmark_runner.business.development_effort import development_effort
+from benchmark_runner.business.engines import MeasuredEngine
 from benchmark_runner.business.infrastructure import ages_of, basis, break_even, cost_rows, price_states
 from benchmark_runner.business.inputs import BusinessInputs
+from benchmark_runner.business.migration_paths import migration_path
+from benchmark_runner.business.operational_overhead import operational_overhead
+from benchmark_runner.business.risk_assessment import risk_assessment
 
 SCHEMA_VERSION: Final = 1
 
@@ -23,12 +26,24 @@ def business_document(inputs: BusinessInputs) -> dict[str, Any]:
         "prices": price_states(inputs, ages),
         "costs": [row for engine in engines for row in cost_rows(inputs, engine, ages)],
         "break_even": break_even(inputs),
-        "risk": [_risk(inputs, engine, inputs.now.date()) for engine in engines],
+        **_project_parts(inputs),
         "recommendations": inputs.performance["advice"],
     }
 
 
-def _risk(inputs: BusinessInputs, engine: dict[str, Any], today: datetime.date) -> dict[str, Any]:
-    planned = next((e for e in inputs.plan["engines"] if e["name"] == engine["name"]), None)
-    adapter = None if planned is None else planned["adapter"]
-    return {"engine": engine["name"]} | risk_facts(inputs.facts, engine["name"], adapter, engine["version"], today)
+def _project_parts(inputs: BusinessInputs) -> dict[str, Any]:
+    """What depends on the engines as projects: effort, operation, risk, and the ways from the baseline to them."""
+    measured = {entry["name"]: MeasuredEngine.of(inputs, entry["name"]) for entry in inputs.engines}
+    baseline = inputs.statistics["campaign"]["baseline"]
+    return {
+        "development_effort": [development_effort(engine) for engine in measured.values()],
+        "operational_overhead": [operational_overhead(engine) for engine in measured.values()],
+        "risk_assessment": [
+            risk_assessment(measured[entry["name"]], entry["version"], inputs.now.date()) for entry in inputs.engines
+        ],
+        "migration_paths": [
+            migration_path(measured[baseline], measured[entry["name"]], entry["fidelity"])
+            for entry in inputs.engines
+            if entry["name"] != baseline
+        ],
+    }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,20 +15,13 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.namedfile import read_named_text
 from benchmark_runner.schemas import require_valid
 
-FACT_NAMES: Final = (
-    "licence",
-    "first_commit",
-    "latest_known_release",
-    "days_since_release",
-    "release_cadence",
-    "authors",
-    "authors_last_12_months",
-    "top_author_share",
-    "backends",
-    "declared_stability",
-    "known_limits",
-)
-UNKNOWN: Final[dict[str, str | None]] = {"value": None, "reason": "unknown", "as_of": None, "source": None}
+UNKNOWN: Final[dict[str, str | None]] = {
+    "value": None,
+    "reason": "unknown",
+    "as_of": None,
+    "source": None,
+    "note": None,
+}
 
 
 class _DatesAsText(yaml.SafeLoader):
@@ -68,28 +63,38 @@ def read_facts(path: Path) -> list[dict[str, Any]]:
     return projects
 
 
-def risk_facts(
-    projects: list[dict[str, Any]], engine: str, adapter: str | None, measured_version: str | None, today: datetime.date
-) -> dict[str, Any]:
-    """Facts of one engine, found by its adapter's folder or else by its name.
+def project_of(projects: Sequence[dict[str, Any]], engine: str, adapter: str | None) -> dict[str, Any] | None:
+    """The project of an engine, found by its adapter's folder or else by its name; None where none is known."""
+    found = next((one for one in projects if adapter is not None and adapter in one["adapters"]), None)
+    return found or next((one for one in projects if engine in one["names"]), None)
 
-    Each fact is {value, as_of, source} or {value: null, reason: "unknown"}. measured_version is what the engine said of
-    itself; it is a measurement and not from the file.
+
+def named_facts(
+    project: Mapping[str, Any] | None, names: Sequence[str], packages: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Facts of a project by name: {value, as_of, source, note} or a null value with the reason "unknown".
+
+    packages are the versions that were measured; the note tells of a fact that was read of another version.
     """
-    project = next((p for p in projects if adapter is not None and adapter in p["adapters"]), None)
-    if project is None:
-        project = next((p for p in projects if engine in p["names"]), None)
-    known = {} if project is None else dict(project["facts"])
-    release = known.get("latest_known_release")
-    if release is not None and "released" in release:
-        released = parse_date(release["released"], f"engine facts: {engine}: released")
-        known["days_since_release"] = {
-            "value": (today - released).days,
-            "as_of": today.isoformat(),
-            "source": f"days from {released.isoformat()} on; a later release may exist",
-        }
+    known = {} if project is None else project["facts"]
     return {
-        "project": None if project is None else project["project"],
-        "measured_version": measured_version,
-        "facts": {name: known.get(name, dict(UNKNOWN)) for name in FACT_NAMES},
+        name: {**known[name], "note": _other_version(known[name].get("of", {}), packages)}
+        if name in known
+        else dict(UNKNOWN)
+        for name in names
     }
+
+
+def _other_version(read_of: Mapping[str, str], packages: Mapping[str, str]) -> str | None:
+    """That a fact is older or newer than what was measured; None where it is of the same version or none is known."""
+    for package, version in read_of.items():
+        measured = packages.get(package, version)
+        if _numbers(measured) != _numbers(version):
+            age = "older" if _numbers(version) < _numbers(measured) else "newer"
+            return f"{age} than what was measured: read of {package} {version}, measured {measured}"
+    return None
+
+
+def _numbers(version: str) -> list[int]:
+    """The version's numbers in order, of the part that a build's own suffix leaves alone."""
+    return [int(digits) for digits in re.findall(r"\d+", version.partition("+")[0])]

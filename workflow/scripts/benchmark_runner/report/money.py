@@ -62,11 +62,11 @@ def risk(inputs: ReportInputs) -> list[Table]:
     """Dated facts about each engine's project."""
     columns = heads("Fact", prose("What is known"), "As of", prose("Source"))
     tables = []
-    for engine in inputs.business["risk"]:
+    for engine in inputs.business["risk_assessment"]:
         rows = [
             [
                 TableCell(name.replace("_", " ")),
-                TableCell(fact.get("reason", "unknown") if fact["value"] is None else str(fact["value"])),
+                TableCell(fact.get("reason", "unknown") if fact["value"] is None else str(fact["value"]), fact["note"]),
                 text_or_absent(fact["as_of"]),
                 text_or_absent(fact["source"]),
             ]
