@@ -9,7 +9,7 @@ from matplotlib.text import Text
 
 from benchmark_runner.display import STRUCK, TIMES, significant
 from benchmark_runner.plots import gpu, latency, memory, throughput
-from benchmark_runner.plots.style import style
+from benchmark_runner.plots.style import save, style
 from benchmark_runner.statistics.results import Cell
 from finished import ENGINES, WEIGHTS_BYTES, draw_plots, finish, read
 from records import ScriptedEngine, ScriptedWorkload
@@ -154,7 +154,7 @@ def test_with_a_gpu_its_utilisation_is_shown(tmp_path):
     found = Campaign(finish(tmp_path, engines, (ScriptedWorkload("latency_test"),)))
     rows = gpu.utilisation_rows(found.statistics, gpu.GPU, {})
     assert {row.name: row.words for row in rows} == {"base": "80.0 %", "other": "95.5 %"}
-    assert "GPU utilisation while an engine ran" in words(gpu.draw(found.statistics, found.raw))
+    assert "GPU utilisation: from 80.0 % (base) to 95.5 % (other)" in words(gpu.draw(found.statistics, found.raw))
     assert "Peak GPU memory, GB" in words(memory.draw(found.statistics, found.performance))
 
 
@@ -202,3 +202,32 @@ def test_every_plot_says_which_engine_is_struck(tmp_path):
     wrong = ScriptedEngine("wrong", ttft_ms=1.0, itl_ms=0.5, fidelity="fail", launch_spread=0.01, iteration_spread=0.01)
     for figure in Campaign(finish(tmp_path, [ENGINES[0], wrong], plots=False)).figures():
         assert words(figure).replace("\n", " ").count(STRUCK) >= 1
+
+
+def test_titles_state_what_was_found(campaign):
+    latencies, rates, peaks, cores = (words(figure).replace("\n", " ") for figure in campaign.figures())
+    assert "Latency, lower is better: candle_cuda answers fastest in latency_test" in latencies
+    assert "candle_cuda is the fastest engine in latency_test" in latencies
+    assert "To the end of an answer engines keep" in rates and "n = 6 launches" in rates
+    assert "Peak memory, lower is better: " in peaks
+    assert "No GPU utilisation; cores kept busy instead: " in cores
+
+
+def test_an_axis_that_does_not_begin_at_0_says_so(campaign):
+    latencies, rates, peaks, _ = campaign.figures()
+    for axes in latencies.axes:
+        assert (
+            axes.get_xlim()[0] == 0
+            or "does not begin at 0" in axes.get_title(loc="left")
+            or "logarithmic" in words(axes)
+        )
+    assert all(axes.get_xlim()[0] == 0 for axes in peaks.axes)
+    assert all(axes.get_ylim()[0] == 0 for axes in rates.axes if axes.lines)
+
+
+def test_the_same_data_make_the_same_svg(campaign, tmp_path):
+    for name in ("a.svg", "b.svg"):
+        with style():
+            save(memory.draw(campaign.statistics, campaign.performance), tmp_path / name, "svg")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert (tmp_path / "a.svg").read_bytes().endswith(b"</svg>\n")

@@ -176,5 +176,9 @@ def _sentence(name: str, phase: Json) -> str:
         return f"{begin}; what bounds it is not known: {phase['reason']}."
     share, by = phase["share_of_roofline"], phase["bound"]
     rate = "bandwidth" if by == "memory" else "arithmetic rate"
-    reached = f"{share['point']:.0%} of what this machine's measured {rate} allows"
-    return f"{begin}, which {by} bounds; it reaches {reached}."
+    span = "" if None in share.values() else f" ({share['low']:.0%} to {share['high']:.0%})"
+    reached = f"it reaches {share['point']:.0%}{span} of what this machine's measured {rate} allows"
+    # Below half, the engine spends more time on something else than its limit asks for.
+    if share["point"] < 0.5:
+        return f"{begin}, which no limit bounds; {reached}, the nearer one."
+    return f"{begin}, which {by} bounds; {reached}."

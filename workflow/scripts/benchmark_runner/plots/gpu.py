@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any, Final
 
 from matplotlib.figure import Figure
@@ -13,7 +14,7 @@ from benchmark_runner.display import plural, significant
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.plots.rows import Row, UsagePanel, draw_usage, launch_values, usage_rows
-from benchmark_runner.plots.style import PICTURES, draw_and_save
+from benchmark_runner.plots.style import PICTURES, draw_and_save, span
 from benchmark_runner.records.raw_data import read_heads
 
 FULL_PERCENT: Final = 100.0
@@ -50,11 +51,11 @@ def draw(statistics: Mapping[str, Any], raw: Sequence[Mapping[str, Any]]) -> Fig
     names = [engine["name"] for engine in statistics["engines"]]
     if any(lane for name in names for lane in launch_values(statistics, name, GPU).values()):
         metric, capacity = GPU, dict.fromkeys(names, FULL_PERCENT)
-        title, axes_title = "GPU utilisation while an engine ran", "GPU utilisation, %"
+        title, axes_title = f"GPU utilisation: {_means(statistics, GPU, 1.0, ' %')}", "GPU utilisation, %"
         words = "Each mark is the mean of one launch, each lane of marks one workload; at the right the mean of all."
     else:
         metric, capacity = PROCESSOR, usable_cores(raw)
-        title = "No GPU utilisation: what was measured instead is the processor's"
+        title = f"No GPU utilisation; cores kept busy instead: {_means(statistics, PROCESSOR, FULL_PERCENT, '')}"
         axes_title = "Cores that the engine kept busy"
         words = (
             f"Why: {_no_gpu_reason(statistics)}. Each mark is the mean of one launch, loading included, each lane of "
@@ -65,6 +66,14 @@ def draw(statistics: Mapping[str, Any], raw: Sequence[Mapping[str, Any]]) -> Fig
     axes = figure.axes[0]
     axes.set_xlim(0, max([axes.get_xlim()[1], *(1.03 * whole for whole in capacity.values())]))
     return figure
+
+
+def _means(statistics: Mapping[str, Any], metric: str, divisor: float, unit: str) -> str:
+    """The engines with the least and the greatest mean over launches."""
+    lanes = {engine["name"]: launch_values(statistics, engine["name"], metric) for engine in statistics["engines"]}
+    values = {name: [value for lane in found.values() for value in lane] for name, found in lanes.items()}
+    means = {name: fmean(found) / divisor for name, found in values.items() if found}
+    return span(means, lambda mean: f"{significant(mean)}{unit}") if means else "nothing was measured"
 
 
 def _no_gpu_reason(statistics: Mapping[str, Any]) -> str:

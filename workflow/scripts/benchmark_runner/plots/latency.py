@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Any, Final
 
 import pandas as pd
@@ -14,6 +16,7 @@ from benchmark_runner.commands import command
 from benchmark_runner.display import STRUCK, plural, significant, time_unit
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.performance.advice import Advice, advise, listed
 from benchmark_runner.plots.rows import Estimate, Row, draw_rows, rows_inches
 from benchmark_runner.plots.style import (
     PICTURES,
@@ -33,8 +36,9 @@ COLUMNS: Final = ["engine", "workload", "case", "block", "warmup", "outlier", "e
 # Shares of the figure's width: names, then twice axes and the figures in words.
 AXES_LEFT: Final = (0.185, 0.61)
 AXES_WIDTH: Final = 0.29
-HEAD_INCHES: Final = 1.0
-PANEL_HEAD_INCHES: Final = 0.62
+HEAD_INCHES: Final = 1.2
+PANEL_HEAD_INCHES: Final = 0.68
+PANEL_TITLE_CHARACTERS: Final = 120
 PANEL_FOOT_INCHES: Final = 0.42
 
 
@@ -84,6 +88,7 @@ class Panel:
     """One workload's case: for each metric its unit (factor from ms, name) and a row an engine."""
 
     title: str
+    """What the workload's case found."""
     units: Mapping[str, tuple[float, str]]
     rows: Mapping[str, list[Row]]
 
@@ -93,11 +98,10 @@ class Panel:
         return max(rows_inches(rows) for rows in self.rows.values())
 
 
-def make_panel(statistics: Mapping[str, Any], iterations: pd.DataFrame, workload: str, case: str, title: str) -> Panel:
+def make_panel(statistics: Mapping[str, Any], iterations: pd.DataFrame, place: Cell, title: str) -> Panel:
     """The panel of one workload's case, in units that fit its middle value."""
-    here = iterations[(iterations["workload"] == workload) & (iterations["case"] == case)]
+    here = iterations[(iterations["workload"] == place.workload) & (iterations["case"] == place.case)]
     units = {metric: time_unit(here[metric].median() if len(here) else 0.0) for metric in METRICS}
-    place = Cell(workload, case)
     return Panel(
         title, units, {metric: latency_rows(statistics, here, place, metric, units[metric]) for metric in units}
     )
@@ -105,18 +109,16 @@ def make_panel(statistics: Mapping[str, Any], iterations: pd.DataFrame, workload
 
 def draw(statistics: Mapping[str, Any], iterations: pd.DataFrame) -> Figure:
     """The whole figure: a pair of axes for each workload's case."""
-    cells = by_workload_and_case(statistics["cells"])
-    several = len({case for _, case in cells}) > 1
-    panels = [
-        make_panel(statistics, iterations, workload, case, f"{workload}, {case}" if several else workload)
-        for workload, case in cells
-    ]
+    results = Results(statistics)
+    found = {place: advise(results, place) for place in starmap(Cell, by_workload_and_case(statistics["cells"]))}
+    panels = [make_panel(statistics, iterations, place, one.answer) for place, one in found.items()]
     height = HEAD_INCHES + sum(panel.inches + PANEL_HEAD_INCHES + PANEL_FOOT_INCHES for panel in panels)
     figure = new_figure(height)
-    headline(figure, "Latency: lower is better", _explanation(statistics))
+    headline(figure, _finding(found), _explanation(statistics))
     top = height - HEAD_INCHES
     for panel in panels:
-        figure.text(0.01, (top - 0.05) / height, panel.title, fontsize=11, fontweight="bold", va="top")
+        title = textwrap.fill(panel.title, PANEL_TITLE_CHARACTERS, max_lines=2, placeholder=" …")
+        figure.text(0.01, (top - 0.05) / height, title, fontsize=10, fontweight="bold", va="top")
         for left, metric in zip(AXES_LEFT, METRICS, strict=True):
             bottom = (top - PANEL_HEAD_INCHES - panel.inches) / height
             axes = figure.add_axes((left, bottom, AXES_WIDTH, panel.inches / height))
@@ -124,6 +126,18 @@ def draw(statistics: Mapping[str, Any], iterations: pd.DataFrame) -> Figure:
             draw_rows(axes, panel.rows[metric], names=metric == METRICS[0])
         top -= panel.inches + PANEL_HEAD_INCHES + PANEL_FOOT_INCHES
     return figure
+
+
+def _finding(found: Mapping[Cell, Advice]) -> str:
+    """Which engine answers fastest in which workload, and where that is not known."""
+    places: dict[str | None, list[str]] = {}
+    for place, one in found.items():
+        places.setdefault(one.engine, []).append(place.workload)
+    open_in = listed(list(dict.fromkeys(places.pop(None, []))) or ["none"])
+    parts = [f"{name} answers fastest in {listed(list(dict.fromkeys(where)))}" for name, where in places.items()]
+    if any(one.engine is None for one in found.values()):
+        parts.append(f"no engine is known to answer fastest in {open_in}")
+    return f"Latency, lower is better: {'; '.join(parts)}" if parts else "Latency: nothing was measured"
 
 
 def _explanation(statistics: Mapping[str, Any]) -> str:

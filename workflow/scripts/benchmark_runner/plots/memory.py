@@ -9,11 +9,11 @@ from typing import Any, Final
 from matplotlib.figure import Figure
 
 from benchmark_runner.commands import command
-from benchmark_runner.display import BYTES_PER_GB, TIMES, significant
+from benchmark_runner.display import BYTES_PER_GB, TIMES, bytes_text, significant
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.plots.rows import Row, UsagePanel, draw_usage, usage_rows
-from benchmark_runner.plots.style import PICTURES, draw_and_save
+from benchmark_runner.plots.style import PICTURES, draw_and_save, span
 
 RSS_METRIC: Final = "peak_rss_bytes"
 VRAM_METRIC: Final = "peak_vram_bytes"
@@ -63,7 +63,14 @@ def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any]) -> Figur
         )
         for metric, found in rows.items()
     ]
-    return draw_usage("Memory: lower is better", words, panels, "#e4e4e4")
+    return draw_usage(_finding(performance), words, panels, "#e4e4e4")
+
+
+def _finding(performance: Mapping[str, Any]) -> str:
+    peaks = {name: one[RSS_METRIC] for name, one in performance["memory"].items() if one[RSS_METRIC] is not None}
+    if not peaks:
+        return "Memory: nothing was measured"
+    return f"Peak memory, lower is better: {span(peaks, bytes_text)}"
 
 
 def _no_vram_reason(rows: Mapping[str, Sequence[Row]]) -> str:

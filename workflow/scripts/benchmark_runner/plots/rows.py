@@ -25,7 +25,7 @@ LOG_FROM_RATIO: Final = 6.0
 LOG_SPARSE_FROM_RATIO: Final = 40.0  # from here on labels at 2 and 5 would run into each other
 MARGIN_SHARE: Final = 0.06
 # A figure of one or two panels: a share of its width, or inches.
-HEAD_INCHES: Final = 1.35
+HEAD_INCHES: Final = 1.4
 FOOT_INCHES: Final = 0.5
 AXES_LEFT: Final = (0.185, 0.62)
 WIDE_AXES: Final = 0.62
@@ -161,6 +161,8 @@ def _scale(axes: Axes, values: Sequence[float], from_zero: bool) -> None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: significant(value, 2)))
         axes.set_title(f"{axes.get_title(loc='left')} (logarithmic scale)")
         return
+    if not from_zero:
+        axes.set_title(f"{axes.get_title(loc='left')} (does not begin at 0)")
     margin = (high - low) * MARGIN_SHARE or abs(high) * MARGIN_SHARE or 1.0
     axes.set_xlim(0 if from_zero else low - margin, high + margin)
 

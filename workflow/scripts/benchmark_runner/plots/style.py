@@ -28,6 +28,8 @@ DOTS_PER_INCH: Final = 110  # 9 pt text is then 14 pixels high, readable at 1x
 WIDTH_INCHES: Final = 11.0
 LABEL_WIDTH_CHARACTERS: Final = 24
 LINE_CHARACTERS: Final = 150  # of 9 pt text over the figure's width
+TITLE_CHARACTERS: Final = 92  # of the title's 13 pt
+TITLE_LINE_INCHES: Final = 0.23
 PICTURES: Final = {"out": "the plot as PNG", "svg": "the plot as SVG"}
 """What the command of each plot makes."""
 _NO_ORIGIN: Final[Any] = {"png": {"Software": None}, "svg": {"Creator": None, "Date": None}}
@@ -129,9 +131,18 @@ def new_figure(height_inches: float) -> Figure:
 def headline(figure: Figure, title: str, words: str) -> None:
     """Title and explanation at the top of a figure, the explanation broken into lines."""
     height_inches = figure.get_size_inches()[1]
-    figure.text(0.01, 1 - 0.16 / height_inches, title, fontsize=14, fontweight="bold", va="top")
+    told = textwrap.fill(title, TITLE_CHARACTERS, max_lines=2, placeholder=" …")
+    figure.text(0.01, 1 - 0.16 / height_inches, told, fontsize=13, fontweight="bold", va="top")
+    below = 0.24 + TITLE_LINE_INCHES * (told.count("\n") + 1)
     lines = "\n".join(textwrap.fill(line, LINE_CHARACTERS) for line in words.splitlines())
-    figure.text(0.01, 1 - 0.48 / height_inches, lines, fontsize=9, color=MUTED, va="top", linespacing=1.3)
+    figure.text(0.01, 1 - below / height_inches, lines, fontsize=9, color=MUTED, va="top", linespacing=1.3)
+
+
+def span(values: Mapping[str, float], in_words: Callable[[float], str]) -> str:
+    """ "from 1 GB (a) to 2 GB (b)", or "1 GB (a)" of a single engine; values by engine, at least one."""
+    least, most = (pick(values, key=lambda name: values[name]) for pick in (min, max))
+    low, high = (f"{in_words(values[name])} ({name})" for name in (least, most))
+    return low if len(values) == 1 else f"from {low} to {high}"
 
 
 def style() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from benchmark_runner.plots.style import (
     headline,
     new_figure,
     shown_name,
+    span,
     with_signs,
     wrapped,
 )
@@ -36,7 +38,7 @@ from benchmark_runner.statistics.results import Cell, Results
 
 RATE_METRICS: Final = ("decode_tokens_per_s", "prefill_tokens_per_s")
 COLUMNS: Final = ["engine", "workload", "case", "warmup", "prompt_tokens"]
-HEAD_INCHES: Final = 0.85
+HEAD_INCHES: Final = 1.1
 PANEL_HEAD_INCHES: Final = 0.42
 PANEL_FOOT_INCHES: Final = 0.58
 LEAST_PANEL_INCHES: Final = 2.3
@@ -122,9 +124,9 @@ def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any], iteratio
     level = statistics["settings"]["confidence_level"]
     words = (
         "Decode rate at each place of the generated answer, over launches; the band is the "
-        f"{level:.0%} interval. The figure at a line's name is its last point."
+        f"{level:.0%} interval. The figure at a line's name is its last point. {_sizes(statistics)}; rates begin at 0."
     )
-    headline(figure, "Throughput as the context grows: higher is better", words)
+    headline(figure, _finding(performance), words)
     first = height - HEAD_INCHES - PANEL_HEAD_INCHES - inches
     bottoms = [(first - panel * place) / height for place in range(len(cells) + len(scaled))]
     for (workload, case), bottom in zip(cells, bottoms, strict=False):
@@ -142,6 +144,23 @@ def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any], iteratio
             draw_lines(axes, prompt_series(statistics, lengths, workload, metric), "prompt tokens", labelled=labelled)
             axes.set_ylabel(f"{words} rate, tokens/s")
     return figure
+
+
+def _finding(performance: Mapping[str, Any]) -> str:
+    """How much of their rate engines keep to the end of an answer: the least that each keeps in any test case."""
+    kept: dict[str, float] = {}
+    for one in performance["scaling"]:
+        kept[one["engine"]] = min(one["speed_kept"], kept.get(one["engine"], math.inf))
+    if not kept:
+        return "Decode rate over the context, one request in flight: no answer was long enough to tell"
+    shares = span(kept, lambda share: f"{share:.0%}")
+    return f"To the end of an answer engines keep {shares} of their first decode rate, with one request in flight"
+
+
+def _sizes(statistics: Mapping[str, Any]) -> str:
+    """How many launches there are of an engine in a test case."""
+    counts = sorted({cell["launches"] for cell in statistics["cells"] if cell["case"] is not None and cell["launches"]})
+    return f"n = {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} launches" if counts else "n = 0"
 
 
 def draw_lines(axes: Axes, series: Sequence[Series], x_label: str, *, labelled: bool = True) -> None:
