@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from types import SimpleNamespace
 
+from benchmark_runner.report.readings import readings
 from benchmark_runner.report.results import partings
 
 
@@ -22,6 +24,38 @@ def test_each_prompt_whose_tokens_part_is_told_with_its_first_token():
     ((engine, prompt, agreed, first, margin),) = table.rows
     assert (engine.text, agreed.text, first.text, margin.text) == ("other", "3 of 8", "4", "0.00125")
     assert len(prompt.text) < 100
+
+
+def test_readings_of_a_launch_are_told_from_its_first_sample_and_the_largest_of_many_is_kept(tmp_path):
+    start_ns = 5_000_000_000
+    samples = [
+        {"event": "sample", "time_ns": start_ns + number * 1_000_000, "engine_rss_bytes": (number % 100) * 1_000_000}
+        for number in range(1_000)
+    ]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in samples))
+    launch = {"engine": "one", "workload": "chat", "block": 2}
+    record = launch | {
+        "status": "ok",
+        "started_at": "2026-11-29T08:00:00.000Z",
+        "load": {"start_ns": start_ns + 2_000_000, "end_ns": start_ns + 3_500_000},
+    }
+    seen = SimpleNamespace(
+        engines=[{"name": "other"}, {"name": "one"}],
+        plan={"order": [launch | {"folder": str(tmp_path)}]},
+        records=[record],
+        first_requests=[launch | {"measured_ns": [start_ns + 4_000_000, start_ns + 9_000_000]}],
+    )
+    told = readings(seen)
+    (drawn,) = told["launches"]
+    assert told["readings"] == [["engine_rss_bytes", "memory, MB"]]
+    assert (drawn["engine"], drawn["load"], drawn["measured"]) == (1, [2.0, 3.5], [4.0, 9.0])
+    series = drawn["series"]["engine_rss_bytes"]
+    assert len(series) == 200
+    assert series[19] == [99.0, 99.0]
+
+
+def test_a_campaign_without_samples_has_no_section_of_them(page):
+    assert 'id="monitor"' not in page.text
 
 
 def test_every_file_that_is_linked_lies_beside_the_page(page, campaign):

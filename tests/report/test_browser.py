@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from benchmark_runner.display import TIMES, significant
 from benchmark_runner.doctor.tools import find_chromium
+from benchmark_runner.report.__main__ import main as report_main
 from benchmark_runner.statistics.results import Cell, Results
-from finished import read
+from finished import finish, read, report_arguments
+from records import ScriptedEngine, ScriptedWorkload
 
 pytestmark = pytest.mark.browser
 
@@ -178,6 +182,28 @@ def test_a_link_opens_what_its_target_is_folded_in(visit):
     page.evaluate("location.hash = 'glossary'")
     page.wait_for_function("document.getElementById('glossary').closest('details').open")
     assert heading.is_visible()
+
+
+def test_readings_are_drawn_by_the_one_that_is_chosen(chromium, tmp_path):
+    engines = [ScriptedEngine("base"), ScriptedEngine("other")]
+    folder = finish(tmp_path, engines, (ScriptedWorkload("chat"),), plots=False)
+    for engine in engines:
+        (path,) = folder.glob(f"launches/{engine.name}/chat.*/1")
+        begin_ns = json.loads((path / "record.json").read_text())["load"]["start_ns"]
+        samples = [
+            {"event": "sample", "time_ns": begin_ns + at, "engine_rss_bytes": 3e8, "gpu_power_watts": 70.5 + at / 1e8}
+            for at in range(0, 500_000_000, 100_000_000)
+        ]
+        (path / "metrics.jsonl").write_text("".join(json.dumps(sample) + "\n" for sample in samples))
+    assert report_main(report_arguments(folder, engines)) == 0
+    found = Visit(chromium, (folder / "report.html").as_uri(), viewport=WIDE)
+    drawing = found.page.locator("#monitor-timeline svg")
+    assert drawing.get_attribute("aria-label") == "base: at most 300; other: at most 300"
+    found.page.locator("#reading").select_option(label="GPU power, W")
+    assert drawing.get_attribute("aria-label") == "base: at most 74.5; other: at most 74.5"
+    assert drawing.locator("polyline").count() == 2
+    assert found.problems == []
+    found.context.close()
 
 
 def test_every_launch_is_in_the_timeline(visit):

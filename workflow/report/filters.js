@@ -9,11 +9,16 @@ const three = new Intl.NumberFormat("en", { minimumSignificantDigits: 3, maximum
 
 // An element with attributes, text and children; of SVG where a drawing asks for it.
 function made(name, attributes = {}, ...children) {
-  const svg = ["svg", "g", "rect", "line", "text", "title", "circle"].includes(name);
+  const svg = ["svg", "g", "rect", "line", "polyline", "text", "title"].includes(name);
   const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.append(...children);
   return element;
+}
+
+// A name that may break after an underscore and nowhere else.
+function breakable(name) {
+  return name.split(/(?<=_)/).flatMap((part, number) => (number ? [made("wbr"), part] : [part]));
 }
 
 function addressed() {

@@ -39,9 +39,9 @@ function pairCell(row, column) {
 drawers.push(() => {
   const rows = [...told.engines.keys()].filter((engine) => isShown(engine) && told.engines[engine].control === null);
   const metric = told.metrics.find((one) => one.name === shown.metric);
-  const head = rows.map((engine) => made("th", { scope: "col" }, told.engines[engine].name));
+  const head = rows.map((engine) => made("th", { scope: "col" }, ...breakable(told.engines[engine].name)));
   const body = rows.map((row) => made("tr", {},
-    made("th", { scope: "row" }, told.engines[row].name), ...rows.map((column) => pairCell(row, column))));
+    made("th", { scope: "row" }, ...breakable(told.engines[row].name)), ...rows.map((column) => pairCell(row, column))));
   document.getElementById("matrix").replaceChildren(
     made("caption", {}, `${metric.label}, ${place().label}: row against column, times as good`),
     made("thead", {}, made("tr", {}, made("td"), ...head)), made("tbody", {}, ...body));

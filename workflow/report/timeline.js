@@ -1,4 +1,4 @@
-// Two drawings over time: every launch of the campaign, and one request of each engine token by token.
+// Drawings over time: every launch of the campaign, one request of each engine, and what the monitor saw.
 "use strict";
 const WIDTH = 1200, LEFT = 210, LANE = 42, BASE = 34, MEDIAN = 16, MAGNIFIED = 80;
 
@@ -99,4 +99,37 @@ drawers.push(() => {
   }, ...axis(x, end, height, "ms"), ...marks));
 });
 
+function drawReadings() {
+  const name = document.getElementById("reading").value;
+  const found = told.monitor.launches.filter((one) =>
+    isShown(one.engine) && one.workload === place().workload && name in one.series);
+  const end = Math.max(1, ...found.flatMap((one) => [one.measured[1], one.series[name].at(-1)[0]]));
+  const largest = Math.max(0, ...found.flatMap((one) => one.series[name].map(([, value]) => value))) || 1;
+  const x = (ms) => LEFT + (Math.max(0, ms) / end) * (WIDTH - LEFT - 20);
+  const height = found.length * LANE + 4;
+  const marks = found.flatMap(({ engine, block, load, measured, series }, number) => {
+    const top = number * LANE;
+    const y = (value) => top + BASE - (value / largest) * (BASE - 4);
+    const peak = Math.max(...series[name].map(([, value]) => value));
+    const phase = ([begin, until], words) => made("rect",
+      { class: "phase", x: x(begin), width: Math.max(1, x(until) - x(begin)), y: top + 2, height: BASE - 2 },
+      made("title", {}, `${told.engines[engine].name}, launch ${block}: ${words}`));
+    const points = series[name].map(([ms, value]) => `${x(ms).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
+    return [
+      ...lane(engine, top, `at most ${three.format(peak)}`), phase(load, "loading"), phase(measured, "measured"),
+      made("line", { class: "grid", x1: LEFT, x2: WIDTH, y1: top + BASE, y2: top + BASE }),
+      made("polyline", { points, style: `--own:${told.engines[engine].colour}`, class: "curve" }),
+    ];
+  });
+  document.getElementById("monitor-timeline").replaceChildren(made("svg", {
+    viewBox: `0 0 ${WIDTH} ${height + 20}`, role: "img",
+    "aria-label": found.map(({ engine, series }) => `${told.engines[engine].name}: at most ` +
+      three.format(Math.max(...series[name].map(([, value]) => value)))).join("; ") || "No samples",
+  }, ...axis(x, end, height, "ms"), ...marks));
+}
+
+if (told.monitor.readings.length > 0) {
+  document.getElementById("reading").addEventListener("change", drawReadings);
+  drawers.push(drawReadings);
+}
 follow();

@@ -7,6 +7,7 @@ from typing import Any
 from benchmark_runner.report import timeline
 from benchmark_runner.report.inputs import ReportInputs
 from benchmark_runner.report.pairs import pair_groups
+from benchmark_runner.report.readings import readings
 from benchmark_runner.statistics.wording import VERDICTS
 
 
@@ -36,4 +37,5 @@ def page_data(inputs: ReportInputs) -> dict[str, Any] | None:
         "time": timeline.launches(inputs),
         "drifts": timeline.drifts(inputs),
         "requests": timeline.requests(inputs),
+        "monitor": readings(inputs),
     }

@@ -19,11 +19,12 @@ DOWNLOADS: Final = (
     ("analysis/performance_analysis.json", "phases, bottlenecks, ranking"),
     ("analysis/business_recommendations.json", "cost, risk, advice"),
     ("analysis/iterations.parquet", "every iteration as a table"),
+    ("analysis/metrics.parquet", "the monitor's samples as a table"),
     ("plan.json", "what was to be measured"),
     ("environment.json", "machine and software, whole"),
     ("reproduction.md", "how to measure it again"),
     ("logs/benchmark.log", "the story of the campaign"),
-    ("logs/system_metrics.log", "the monitor's samples"),
+    ("logs/system_metrics.log", "the monitor's samples, as a log"),
     ("plots/", "the pictures, for documents"),
 )
 DIGEST_DIGITS: Final = 12  # of a SHA-256 shown to people; the file has it whole

@@ -163,7 +163,7 @@ def decode_chart(inputs: ReportInputs) -> dict[str, Any] | None:
         return None
     table = pd.DataFrame(rows)
     order = [engine["name"] for engine in inputs.engines if engine["name"] in set(table["engine"])]
-    legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=260)
+    legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=260, symbolOpacity=1)
     colour = alt.Color("engine:N", scale=_colours(inputs, order), legend=legend)
     x = alt.X("place:Q", title="place of the token in the answer", axis=alt.Axis(tickMinStep=1, grid=False))
     base = _chosen(table)

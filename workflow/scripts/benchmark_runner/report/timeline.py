@@ -13,14 +13,18 @@ from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.pairs import rounded
 from benchmark_runner.statistics.comparisons import is_disturbed
 from benchmark_runner.statistics.metrics import PRIMARY
+from benchmark_runner.units import NS_PER_MS
 
-REQUEST_COLUMNS: Final = ("case", "ttft_ms", "itl_ms")
+REQUEST_COLUMNS: Final = ("case", "start_ns", "e2e_ms", "ttft_ms", "itl_ms")
 MOST_TOKENS: Final = 300  # of a request; of a longer one every second, third, … is drawn, and the page says so
 LONGEST_PAUSE_S: Final = 60.0  # between two launches; a longer one is drawn as this long, and marked
 
 
 def first_requests(iterations: Path, plan: Document) -> list[dict[str, Any]]:
-    """The first measured request of each engine and case: {engine, workload, case, block, ttft_ms, itl_ms}."""
+    """The first measured request of each engine and case: {engine, workload, case, block, measured_ns, …}.
+
+    measured_ns is begin and end of what was measured in its launch; the rest are REQUEST_COLUMNS.
+    """
     return [
         {"engine": engine["name"], "workload": workload["name"], **request}
         for engine in plan["engines"]
@@ -32,10 +36,12 @@ def first_requests(iterations: Path, plan: Document) -> list[dict[str, Any]]:
 def _of_first_launch(iterations: Path, engine: str, workload: str) -> Iterator[dict[str, Any]]:
     for block, table in launch_tables(iterations, engine, workload, REQUEST_COLUMNS):
         cases = table.column("case").to_pylist()
+        last = table.slice(table.num_rows - 1).to_pylist()[0]
+        measured_ns = [table.column("start_ns")[0].as_py(), last["start_ns"] + round(last["e2e_ms"] * NS_PER_MS)]
         for case in dict.fromkeys(cases):
             row = table.slice(cases.index(case), 1).to_pylist()[0]
             if row["ttft_ms"] is not None:
-                yield {"block": block, **row}
+                yield {"block": block, "measured_ns": measured_ns, **row}
         return
 
 
