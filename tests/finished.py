@@ -17,6 +17,11 @@ from records import ScriptedEngine, ScriptedWorkload, write_results
 REPOSITORY = Path(__file__).resolve().parents[1]
 NOW = "2026-11-23T17:00:00Z"
 WEIGHTS_BYTES = 500_000_000
+MANIFEST = {
+    "weights_bytes": WEIGHTS_BYTES,
+    "weights_dtype": "bf16",
+    "architecture": {"layers": 4, "kv_heads": 2, "head_dim": 16, "context_length": 2048},
+}
 
 ENGINES = (
     ScriptedEngine("pytorch_baseline", ttft_ms=120.0, itl_ms=60.0, launch_spread=0.01, iteration_spread=0.005),
@@ -120,7 +125,7 @@ def finish(
     plan = write_results(folder, engines, workloads, **{"launches": 6, **options})
     plan["config"]["business"] = dict(business or {})
     plan_file = _write(folder / "plan.json", plan)
-    manifest = _write(folder / "manifest.json", {"weights_bytes": WEIGHTS_BYTES})
+    manifest = _write(folder / "manifest.json", MANIFEST)
     environment_file = _write(folder / "environment.json", environment or make_environment())
     raw = ["--raw", *(str(folder / "raw_data" / f"{engine.name}.json") for engine in engines)]
     analysis = folder / "analysis"
@@ -139,7 +144,18 @@ def finish(
         "--facts",
         str(REPOSITORY / "config/engine_facts.yaml"),
     ]
-    command = [*judged, "--performance", performance, *catalogues, "--now", NOW, "--out", business_file]
+    command = [
+        *judged,
+        "--performance",
+        performance,
+        "--manifest",
+        manifest,
+        *catalogues,
+        "--now",
+        NOW,
+        "--out",
+        business_file,
+    ]
     assert business_main(command) == 0
     page = str(folder / "reproduction.md")
     assert reproduction.main([*judged, "--out", page]) == 0

@@ -101,8 +101,41 @@ def test_a_gpu_of_the_catalogue_is_priced_with_range_and_source(tmp_path):
     assert found["from_price"] == [pytest.approx(3.49e6 / 36_000), pytest.approx(3.99e6 / 36_000)]
 
 
+def test_each_engine_has_its_memory_and_the_smallest_machines_that_hold_it(without_price):
+    rows = {row["engine"]: row for row in without_price["hardware_requirements"]}
+    assert set(rows) == {"pytorch_baseline", "candle_cuda", "burn_cuda"}
+    row = rows["pytorch_baseline"]
+    # 2 x 4 layers x 2 heads x 16 values of 4 bytes
+    assert row["kv_cache"]["bytes_per_token"] == 1024
+    assert row["kv_cache"]["bytes_per_request"] == {"14": 14 * 1024, "2048": 2048 * 1024}
+    assert row["weights"] == {"bytes": 500_000_000, "dtype": "bf16"}
+    needs = {(m["context_tokens"], m["requests_in_flight"]): m["need_bytes"] for m in row["machines"]}
+    assert needs[2048, 8] - needs[2048, 1] == 7 * 2048 * 1024
+    for machines in row["machines"]:
+        sizes = [machine["memory_bytes"] for machine in machines["smallest"]]
+        assert sizes == sorted(sizes) and all(size >= machines["need_bytes"] for size in sizes)
+    assert rows["burn_cuda"]["machines"] == [] and rows["burn_cuda"]["reason"] == "cargo is missing"
+
+
+def test_each_engine_has_its_costs_or_why_it_has_none(with_price, without_price):
+    row = next(row for row in with_price["infrastructure_costs"] if row["engine"] == "pytorch_baseline")
+    (machine,) = row["machines"]
+    assert (machine["price_id"], machine["basis"], row["requests_in_flight"]) == (
+        "business.usd_per_hour",
+        "measured",
+        1,
+    )
+    assert machine["usd_per_month"]["point"] == pytest.approx(0.36 * 730.5)
+    assert machine["usd_per_million_output_tokens"]["point"] == pytest.approx(10.0)
+    assert row["estimates"] == [] and row["estimates_reason"]
+    unpriced = {row["engine"]: row for row in without_price["infrastructure_costs"]}
+    assert unpriced["pytorch_baseline"]["reason"] == "no price is known for the machine that was measured"
+    assert unpriced["burn_cuda"]["reason"] == "cargo is missing"
+
+
 @pytest.mark.parametrize(("now", "message"), [("2026-11-23T17:00:00", "has no zone"), ("today", "no ISO time")])
 def test_a_time_that_does_not_say_when_is_refused(tmp_path, now, message):
-    flags = [f"--{name}={tmp_path}" for name in ("plan", "statistics", "performance", "environment", "prices", "facts")]
+    inputs = ("plan", "statistics", "performance", "environment", "manifest", "prices", "facts")
+    flags = [f"--{name}={tmp_path}" for name in inputs]
     with pytest.raises(BenchmarkError, match=message):
         main([*flags, f"--out={tmp_path}/x", "--now", now])

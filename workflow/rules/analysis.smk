@@ -143,6 +143,7 @@ rule advise_costs:
         statistics=f"{OUT}/analysis/statistical_summary.json",
         performance=f"{OUT}/analysis/performance_analysis.json",
         environment=f"{OUT}/environment.json",
+        manifest=f"{OUT}/model/manifest.json",
         prices=PRICES,
         facts=FACTS,
     output:
@@ -161,6 +162,7 @@ rule advise_costs:
         " --statistics {input.statistics:q}"
         " --performance {input.performance:q}"
         " --environment {input.environment:q}"
+        " --manifest {input.manifest:q}"
         " --prices {input.prices:q}"
         " --facts {input.facts:q}"
         ' --now "$(date -u +%Y-%m-%dT%H:%M:%SZ)"'

@@ -29,7 +29,7 @@ def _moment(text: str) -> datetime.datetime:
 def main(argv: Sequence[str]) -> int:
     """Write the cost, risk and advice document of one campaign."""
     parser = argparse.ArgumentParser(prog="benchmark_runner.business", description=main.__doc__)
-    for name in ("plan", "statistics", "performance", "environment", "prices", "facts", "out"):
+    for name in ("plan", "statistics", "performance", "environment", "manifest", "prices", "facts", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--now", required=True, help="time by which prices are judged, ISO with a zone")
     options = parser.parse_args(argv)
@@ -39,6 +39,7 @@ def main(argv: Sequence[str]) -> int:
         statistics=read_json(options.statistics),
         performance=read_json(options.performance),
         environment=read_json(options.environment),
+        manifest=read_json(options.manifest),
         catalogue=read_catalogue(options.prices),
         facts=read_facts(options.facts),
         now=now,

@@ -8,6 +8,7 @@ from typing import Any, Final
 TOKENS_PER_MILLION: Final = 1e6
 SECONDS_PER_HOUR: Final = 3600.0
 HOURS_PER_YEAR: Final = 8766.0  # 365.25 days
+HOURS_PER_MONTH: Final = HOURS_PER_YEAR / 12
 JOULES_PER_KWH: Final = 3.6e6
 
 

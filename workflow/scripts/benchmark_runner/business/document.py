@@ -4,28 +4,43 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from benchmark_runner.business.demand import cost_optimization
 from benchmark_runner.business.development_effort import development_effort
 from benchmark_runner.business.engines import MeasuredEngine
-from benchmark_runner.business.infrastructure import ages_of, basis, break_even, cost_rows, price_states
+from benchmark_runner.business.hardware import hardware_requirements
+from benchmark_runner.business.infrastructure import (
+    ages_of,
+    basis,
+    break_even,
+    cost_rows,
+    infrastructure_costs,
+    price_states,
+)
 from benchmark_runner.business.inputs import BusinessInputs
 from benchmark_runner.business.migration_paths import migration_path
 from benchmark_runner.business.operational_overhead import operational_overhead
 from benchmark_runner.business.risk_assessment import risk_assessment
+from benchmark_runner.business.tiers import performance_tiers
 
 SCHEMA_VERSION: Final = 1
 
 
 def business_document(inputs: BusinessInputs) -> dict[str, Any]:
     """The whole document; every figure in it is measured, dated with its source, or null with its reason."""
-    ages, engines = ages_of(inputs), inputs.engines
+    ages = ages_of(inputs)
+    costs = [row for engine in inputs.engines for row in cost_rows(inputs, engine, ages)]
     return {
         "schema_version": SCHEMA_VERSION,
         "campaign": inputs.statistics["campaign"],
         "computed_at": inputs.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "basis": basis(inputs),
         "prices": price_states(inputs, ages),
-        "costs": [row for engine in engines for row in cost_rows(inputs, engine, ages)],
+        "costs": costs,
         "break_even": break_even(inputs),
+        "hardware_requirements": hardware_requirements(inputs, ages),
+        "infrastructure_costs": infrastructure_costs(inputs, costs),
+        "cost_optimization": cost_optimization(inputs, ages),
+        "performance_tiers": performance_tiers(inputs),
         **_project_parts(inputs),
         "recommendations": inputs.performance["advice"],
     }

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmark_runner.business.cost import Rate, cost, energy_usd_per_million_tokens, owned_usd_per_hour
+from benchmark_runner.business.cost import (
+    HOURS_PER_MONTH,
+    Rate,
+    cost,
+    energy_usd_per_million_tokens,
+    owned_usd_per_hour,
+)
 from benchmark_runner.business.inputs import BusinessInputs
 from benchmark_runner.business.prices import AgedPrice, Entry, aged, mismatch
 from benchmark_runner.statistics.results import Cell, Results
@@ -17,6 +23,14 @@ FULL_UTILISATION: Final = 1.0
 USERS_OWN_ID: Final = "business.usd_per_hour"
 HOW_TO_KNOW: Final = (
     "set business.usd_per_hour to what an hour of this machine costs, or measure on a machine of the price catalogue"
+)
+AT_ONE_REQUEST: Final = (
+    "cost with one request in flight: a server that works on several at once makes tokens cheaper, so this is no "
+    "figure to hold beside the prices of hosted models"
+)
+NO_ESTIMATES: Final = (
+    "no estimate for other machines: their memory bandwidth is not in the catalogue, so none can be scaled from what "
+    "was measured here"
 )
 FORMULA: Final = "USD per million output tokens = USD per hour x 1e6 / (3600 x output tokens per second x utilisation)"
 
@@ -207,6 +221,49 @@ def _energy_cost(inputs: BusinessInputs, offer: Offer, engine: str, workload: st
             owned = offer.owned
             return energy_usd_per_million_tokens(metric["median"], owned["pue"], owned["usd_per_kwh"]), None
     return None, "energy was not measured"
+
+
+def infrastructure_costs(inputs: BusinessInputs, costs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each engine the machines that were measured, with the cost in the headline's case; costs are its rows."""
+    headline = inputs.performance["headline"]["throughput"]
+    place = (headline["workload"], headline["case"])
+    return [
+        _engine_costs(engine["name"], [row for row in costs if row["engine"] == engine["name"]], place)
+        for engine in inputs.engines
+    ]
+
+
+def _engine_costs(name: str, rows: Sequence[dict[str, Any]], place: tuple[Any, Any]) -> dict[str, Any]:
+    at_headline = [row for row in rows if (row["workload"], row["case"]) == place]
+    priced = [row for row in at_headline if row["price"] is not None]
+    without = next((row for row in at_headline or rows if row["price"] is None), None)
+    return {
+        "engine": name,
+        "workload": place[0],
+        "case": place[1],
+        "requests_in_flight": 1,
+        "label": AT_ONE_REQUEST,
+        "machines": [_machine_cost(row) for row in priced],
+        "estimates": [],
+        "estimates_reason": NO_ESTIMATES,
+        "reason": None if priced or without is None else without["reason"],
+        "remedy": None if priced or without is None else without["remedy"],
+    }
+
+
+def _machine_cost(row: dict[str, Any]) -> dict[str, Any]:
+    price, usd = row["price"], row["usd_per_million_output_tokens"]
+    month = {key: value * HOURS_PER_MONTH for key, value in price["usd_per_hour"].items()}
+    return {
+        "price_id": price["price_id"],
+        "label": price["label"],
+        "basis": "measured",
+        "as_of": price["as_of"],
+        "note": price["note"],
+        "usd_per_month": month,
+        "usd_per_million_output_tokens": usd["full_utilisation"],
+        "usd_per_million_at_your_utilisation": usd["user_utilisation"],
+    }
 
 
 def break_even(inputs: BusinessInputs) -> list[dict[str, Any]]:

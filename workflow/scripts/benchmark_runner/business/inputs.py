@@ -17,6 +17,7 @@ class BusinessInputs:
     statistics: dict[str, Any]
     performance: dict[str, Any]
     environment: dict[str, Any]
+    manifest: dict[str, Any]
     catalogue: Catalogue
     facts: list[dict[str, Any]]
     now: datetime.datetime
