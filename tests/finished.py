@@ -158,7 +158,7 @@ def finish(
     ]
     assert business_main(command) == 0
     page = str(folder / "reproduction.md")
-    assert reproduction.main([*judged, "--out", page]) == 0
+    assert reproduction.main([*judged, "--out", page, "--configuration", str(folder / "campaign.yaml")]) == 0
     written = ["--benchmark-log", str(folder / "logs/benchmark.log")]
     written += ["--system-metrics-log", str(folder / "logs/system_metrics.log")]
     written += ["--samples", str(folder / "analysis/metrics.parquet")]

@@ -129,4 +129,4 @@ def test_an_engine_without_a_launch_to_show_says_why_there_is_no_verdict(tmp_pat
     lost = {("latency_test", block): "failed" for block in range(1, 9)}
     comparisons, _, summary = _results(tmp_path, [TORCH, BURN, _lossy(lost)])
     assert "candle failed in 8 of 8 launches" in _primary(comparisons, "candle", "torch")["sentence"]
-    assert summary["fastest_engine"] == "burn" and "candle is left out" in summary["recommendation"]
+    assert summary["fastest_engine"] == "burn" and "candle was not measured (failed)" in summary["recommendation"]

@@ -15,8 +15,17 @@ SUMMARY = {
     **{name: {} for name in ("campaign", "model", "units")},
     **dict.fromkeys(("control", "until")),
     "schema_version": 1,
-    "headline": {"latency": {}, "throughput": {}},
-    "summary": {**dict.fromkeys(RULES["properties"]["summary"]["required"]), "recommendation": "fast is faster."},
+    "headline": {"latency": {"workload": "chat"}, "throughput": {}},
+    "answer": {
+        "sentence": "fast is faster.",
+        "not_sure": "In chat it is not sure which of a and b answers fastest.",
+        "decide": {"sentence": "About 9 launches would.", "command": "snakemake --more", "launches": 9, "minutes": 3.0},
+        "baseline": "slow",
+        "failed": [],
+        "measured": True,
+        "workloads": [],
+    },
+    "summary": {**dict.fromkeys(RULES["properties"]["summary"]["required"]), "recommendation": "the same and more."},
     "comparison_matrix": {"fast": ROW, "gone": dict.fromkeys(ROW)},
     "warnings": [],
 }
@@ -33,7 +42,15 @@ def folder(tmp_path):
 def test_the_answer_names_every_engine_and_the_report(folder, capsys, targets):
     assert main(["--output-dir", str(folder), *targets]) == 0
     shown = capsys.readouterr().out
-    for part in ("fast is faster.", "28.0 ms", "2.00 x the baseline", "no measurement", str(folder / "report.html")):
+    for part in (
+        "fast is faster.",
+        "it is not sure which",
+        "  snakemake --more",
+        "28.0 ms",
+        "2.00 x the baseline",
+        "no measurement",
+        str(folder / "report.html"),
+    ):
         assert part in shown
 
 

@@ -6,6 +6,8 @@ OUTPUTS
     MEASURED (what `launches` owes), ANALYSED (what an analysis owes beside it), and whole() by which targets name them
 """
 
+import subprocess
+
 from snakemake.io import temp
 
 from benchmark_runner.campaign.again import call_again
@@ -97,7 +99,10 @@ onsuccess:
     if or_refuse(CAMPAIGN.has_moved_on):
         call_again(workflow.workdir_init)
     else:
-        shell(f"{ANSWER} {shlex.join(workflow.dag_settings.targets)}")
+        try:
+            shell(f"{ANSWER} {shlex.join(workflow.dag_settings.targets)}")
+        except subprocess.CalledProcessError as error:  # its words are told
+            sys.exit(error.returncode)
 
 
 def kept_if_exported(path):

@@ -4,8 +4,8 @@ REQUIRED INPUTS
     <output_dir>/{plan,summary,environment}.json, <output_dir>/analysis/*, <output_dir>/plots/*.png,
     <output_dir>/raw_data/<engine>.json, workflow/report/
 OUTPUTS
-    <output_dir>/report.html, <output_dir>/reproduction.md, <output_dir>/logs/{benchmark,system_metrics}.log,
-    <output_dir>/analysis/metrics.parquet
+    <output_dir>/report.html, <output_dir>/reproduction.md, <output_dir>/campaign.yaml,
+    <output_dir>/logs/{benchmark,system_metrics}.log, <output_dir>/analysis/metrics.parquet
 """
 
 TEMPLATES = sorted(
@@ -13,7 +13,7 @@ TEMPLATES = sorted(
     for path in (FROM_HERE / "workflow" / "report").rglob("*")
     if path.is_file()
 )
-REPORT = [f"{OUT}/report.html", f"{OUT}/reproduction.md"]
+REPORT = [f"{OUT}/report.html", f"{OUT}/reproduction.md", f"{OUT}/campaign.yaml"]
 LOGS = [
     f"{OUT}/logs/benchmark.log",
     f"{OUT}/logs/system_metrics.log",
@@ -71,7 +71,10 @@ rule write_reproduction:
         environment=f"{OUT}/environment.json",
         statistics=f"{OUT}/analysis/statistical_summary.json",
     output:
-        in_report(f"{OUT}/reproduction.md", "reproduction", "How it was measured"),
+        page=in_report(
+            f"{OUT}/reproduction.md", "reproduction", "How it was measured"
+        ),
+        configuration=f"{OUT}/campaign.yaml",
     log:
         f"{OUT}/logs/stages/write_reproduction.log",
     conda:
@@ -81,7 +84,8 @@ rule write_reproduction:
         " --plan {input.plan:q}"
         " --environment {input.environment:q}"
         " --statistics {input.statistics:q}"
-        " --out {output:q}"
+        " --out {output.page:q}"
+        " --configuration {output.configuration:q}"
         " > {log:q} 2>&1"
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from benchmark_runner.display import plural, significant
+from benchmark_runner.display import significant
 from benchmark_runner.performance.ranking import LATENCY, Standing, standing
 from benchmark_runner.statistics.control import chance_of_alarm
 from benchmark_runner.statistics.results import Cell, Json, Results
@@ -29,12 +29,18 @@ class Advice(NamedTuple):
     because: Sequence[Json]
 
 
+MOST_NAMED: Final = 6
+"""Names that a sentence lists; of more it gives three and the number of the others (chosen)."""
+
+
 def listed(names: Sequence[str]) -> str:
-    """ "a, b and c"."""
+    """ "a, b and c"; of many the first three and how many more."""
+    if len(names) > MOST_NAMED:
+        names = [*names[:3], f"{len(names) - 3} more"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _place(results: Results, cell: Cell) -> str:
+def place_of(results: Results, cell: Cell) -> str:
     """The workload, and the test case where it has several."""
     cases = {one["case"] for one in results.summary["cells"] if one["workload"] == cell.workload} - {None}
     return f"{cell.workload}, {cell.case}" if len(cases) > 1 else cell.workload
@@ -50,16 +56,26 @@ def _distance(one: Json) -> float:
     return abs(math.log(one["ratio"]["point"])) if one["ratio"] else 0.0
 
 
-def _lead(fastest: str, one: Json) -> str:
-    """By how much the fastest leads another, with the interval of the ratio."""
-    ratio, other = one["ratio"], one["reference"] if one["engine"] == fastest else one["engine"]
+def oriented(results: Results, name: str, other: str, cell: Cell) -> dict[str, Any] | None:
+    """How many times as fast an engine is as another: {point, low, high, level}; None where that was not compared."""
+    one = results.between(name, other, cell, LATENCY)
+    if one is None or one["ratio"] is None:
+        return None
+    point, low, high = (one["ratio"][key] for key in ("point", "low", "high"))
+    if one["engine"] != name:
+        point = 1 / point
+        low, high = (None, None) if low is None else (1 / high, 1 / low)
+    return {"point": point, "low": low, "high": high, "level": one["ratio"]["level"]}
+
+
+def _lead(results: Results, name: str, other: str, cell: Cell) -> str:
+    """By how much an engine leads another, with the interval of the ratio; empty where that is not known."""
+    ratio = oriented(results, name, other, cell)
     if ratio is None:
         return ""
-    point, low, high = (ratio[key] for key in ("point", "low", "high"))
-    if one["engine"] != fastest:
-        point, low, high = 1 / point, 1 / high, 1 / low
-    span = "" if low == high else f" ({ratio['level']:.0%} interval {significant(low)} to {significant(high)})"
-    return f": {significant(point)} times as fast as {other}{span}"
+    wide = ratio["low"] is not None and ratio["low"] != ratio["high"]
+    span = f" ({significant(ratio['low'])} to {significant(ratio['high'])}, {100 * ratio['level']:g} %)" if wide else ""
+    return f"{significant(ratio['point'])} times as fast as {other}{span}"
 
 
 def _reservations(pairs: Sequence[Json]) -> str:
@@ -69,94 +85,111 @@ def _reservations(pairs: Sequence[Json]) -> str:
     return f" But {', and '.join(words)}." if words else ""
 
 
-def _losers(results: Results, now: Standing, cell: Cell) -> str:
-    """Engines that lost launches, with what they showed where they ended well."""
-    words = []
+def losers(results: Results, now: Standing, cell: Cell) -> dict[str, str]:
+    """Engines that lost launches, each with a sentence: what it lost and what it showed where it ended well."""
+    words = {}
     for name, lost in now.lost.items():
         best = now.ranked[0]
         one = results.between(name, best, cell, LATENCY) if name != best else None
         ahead = one is not None and results.is_faster(name, best, cell, LATENCY)
         seen = f", although {one['sentence'].partition(';')[0]} in those that ended well" if one and ahead else ""
-        words.append(f" {name} {lost}, so it ranks behind engines that lost none{seen}.")
-    return "".join(words)
+        words[name] = f"{name} {lost}, so it ranks behind engines that lost none{seen}."
+    return words
+
+
+def _losers(results: Results, now: Standing, cell: Cell) -> str:
+    return "".join(f" {words}" for words in losers(results, now, cell).values())
 
 
 def _certain(results: Results, now: Standing, cell: Cell) -> Advice:
     """The fastest engine with the verdict against the nearest rival."""
-    place = _place(results, cell)
-    fastest, others = now.ranked[0], [name for name in now.ranked[1:] if name not in now.lost]
-    against = {other: one for other in others if (one := results.between(now.ranked[0], other, cell, LATENCY))}
+    place = place_of(results, cell)
+    fastest, others = now.leading[0], [name for name in now.reliable if name != now.leading[0]]
+    beaten = [name for name in others if results.is_faster(fastest, name, cell, LATENCY)]
+    against = {other: one for other in beaten if (one := results.between(fastest, other, cell, LATENCY))}
     nearest = min(against, key=lambda other: _distance(against[other]))
     words = f"Take {fastest} for the shortest answers in {place}: {_told(against[nearest])}."
-    further = [other for other in others if other != nearest]
+    further = [other for other in beaten if other != nearest]
     if further:
         words += f" Its lead over {listed(further)} is larger and equally certain."
     pairs = list(against.values())
-    doubts = any(one["qualifiers"] for one in pairs)
-    answer = f"{fastest} is the fastest engine in {place}{_lead(fastest, against[nearest])}."
+    doubts = now.fastest is None or any(one["qualifiers"] for one in pairs)
+    lead = _lead(results, fastest, nearest, cell)
+    answer = f"{fastest} answers fastest in {place}{lead and f': {lead}'}."
     words += _reservations(pairs) + _losers(results, now, cell)
     return Advice(fastest, "provisional" if doubts else "firm", answer, words, pairs)
 
 
 def _what_it_takes(results: Results, pairs: Sequence[Json]) -> str:
-    """What would separate engines that are not: more launches, another setting, or nothing since they are equal."""
+    """What would separate engines that are not, where more launches would not; empty where they would."""
     if all(one["verdict"] == "equivalent" for one in pairs):
         return "They are the same within the margin, so choose by memory, cost or features."
     open_pairs = [one for one in pairs if one["verdict"] != "equivalent"]
-    needed = [one["launches_needed"] for one in open_pairs if one["launches_needed"] is not None]
     if any("control_differs" in one["qualifiers"] for one in pairs):
         return f"{chance_of_alarm(results.summary['control']['alpha'])}."
-    if any(_is_excluded(one) for one in open_pairs):
+    if any(is_excluded(one) for one in open_pairs):
         return "More launches would not change that."
-    if not needed:
-        return "No affordable number of launches would separate a difference as small as the one seen."
-    launches = int(results.summary["campaign"]["launches"])
-    about = f"About {plural(max(*needed, launches + 1), 'launch')} each instead of {launches} would separate"
-    if len(needed) < len(open_pairs):
-        return f"{about} the larger of the differences seen with 80 % power, but no affordable number the smallest."
-    key = "at_most in benchmark.launches" if results.summary["campaign"].get("until") else "benchmark.launches"
-    return f"{about} a difference of the size seen with 80 % power: raise {key}."
+    if any(one["launches_needed"] is not None or is_given_up(results, one) for one in open_pairs):
+        return ""  # the answer's `decide` says how many, once
+    return "No affordable number of launches would separate a difference as small as the one seen."
 
 
-def _is_excluded(pair: Json) -> bool:
+def is_given_up(results: Results, pair: Json) -> bool:
+    """Whether a campaign until decided has given a comparison up, so that nothing suggests further launches for it."""
+    until = results.summary.get("until")
+    place = ("workload", "case", "engine", "reference")
+    return until is not None and any(
+        one["given_up"] and all(one[key] == pair[key] for key in place) for one in until["open"]
+    )
+
+
+def is_excluded(pair: Json) -> bool:
     """Whether a pair has no verdict for another reason than too few launches."""
     return pair["reason"] is not None and pair["launches_needed"] is None and pair["detectable_ratio"] is None
 
 
 def _undecided(results: Results, now: Standing, cell: Cell) -> Advice:
-    candidate, rivals, place = now.ranked[0], now.rivals, _place(results, cell)
-    pairs = [one for rival in rivals if (one := results.between(candidate, rival, cell, LATENCY)) is not None]
-    beaten = [name for name in now.ranked[1:] if name not in (*rivals, *now.lost)]
-    ahead = f"{candidate} is faster than {listed(beaten)}. " if beaten else ""
-    # With several rivals their verdicts would fill the page; the table of verdicts has each.
+    """The leading group of a cell in which no engine alone leads."""
+    candidate, place = now.leading[0], place_of(results, cell)
+    pairs = [one for other in now.leading[1:] if (one := results.between(candidate, other, cell, LATENCY)) is not None]
+    behind = [name for name in now.reliable if name not in now.leading]
+    equal = bool(pairs) and all(one["verdict"] == "equivalent" for one in pairs)
+    # With several pairs their verdicts would fill the page; the table of verdicts has each.
     reason = f": {_told(pairs[0]).rstrip('.')}" if len(pairs) == 1 else ""
-    doubt = f"The data do not say whether {candidate} is faster than {listed(rivals)} in {place}{reason}."
-    answer = (
-        f"The data do not say which engine is fastest in {place}. {candidate} is ahead, but cannot be told from "
-        f"{', '.join(rivals)}."
-    )
-    equal = not beaten and bool(pairs) and all(one["verdict"] == "equivalent" for one in pairs)
+    doubt = f"The data do not say which of {listed(now.leading)} answers fastest in {place}{reason}."
+    shared = f"{listed(now.leading)} share the lead in {place}"
+    if behind:
+        ahead = next((name for name in now.leading if results.is_faster(name, behind[0], cell, LATENCY)), candidate)
+        lead = _lead(results, ahead, behind[0], cell)
+        answer = f"{shared}; the next is {behind[0]}{lead and f': {ahead} is {lead}'}."
+    elif equal:
+        answer = f"{listed(now.leading)} answer equally fast in {place}, within the margin."
+    else:
+        answer = (
+            f"The data do not say which engine is fastest in {place}. {candidate} is ahead, but cannot be told from "
+            f"{listed(now.leading[1:])}."
+        )
     takes = _what_it_takes(results, pairs)
-    words = f"{ahead}{doubt} {takes}{_losers(results, now, cell)}"
+    words = f"{doubt}{takes and f' {takes}'}{_losers(results, now, cell)}"
     return Advice(None, "firm" if equal else "none", answer, words, pairs)
 
 
 def advise(results: Results, cell: Cell) -> Advice:
     """Advice on the shortest answers in one cell."""
     now = standing(results, cell)
-    reliable = [name for name in now.ranked if name not in now.lost]
+    reliable = now.reliable
     if not now.ranked:
         return Advice(None, "none", "No engine was measured, so there is no answer yet.", "No engine was measured.", [])
     if len(now.ranked) == 1:
         alone = f"Only {now.ranked[0]} was measured, so there is nothing to compare it with."
         return Advice(None, "none", alone, alone + _losers(results, now, cell), [])
     if len(reliable) < 2:
-        place = _place(results, cell)
+        place = place_of(results, cell)
         who = f"Only {reliable[0]}" if reliable else "No engine"
         alone = f"{who} finished all its launches, so none is called the fastest in {place}."
         pairs = [one for one in results.comparisons(cell, LATENCY) if one["ratio"] is not None]
         return Advice(None, "none", alone, alone + _losers(results, now, cell), pairs)
-    return _certain(results, now, cell) if now.fastest else _undecided(results, now, cell)
+    return _certain(results, now, cell) if len(now.leading) == 1 else _undecided(results, now, cell)
 
 
 def _statement(kind: str, cell: Cell | None, one: Advice) -> dict[str, Any]:

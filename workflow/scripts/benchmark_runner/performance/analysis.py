@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.performance import advice, ranking
+from benchmark_runner.performance.answer import answer
 from benchmark_runner.performance.decode import decode_by_position
 from benchmark_runner.performance.efficiency import efficiency, scaling, stability
 from benchmark_runner.performance.ranking import LATENCY
@@ -101,7 +102,7 @@ def analyse(
     matrix = ranking.comparison_matrix(results, latency, throughput)
     now = ranking.standing(results, latency)
     # The best figures are those of engines that lost no launch, where there is one.
-    names = [name for name in now.ranked if name not in now.lost] or now.ranked
+    names = now.reliable or now.ranked
     gpu, gpu_reason = ranking.gpu_utilisation(results, names, throughput.workload)
     cells = [(workload["name"], case["name"]) for workload in plan["workloads"] for case in workload["cases"]]
     found_phases = phases(results, plan)
@@ -118,6 +119,7 @@ def analyse(
         "fastest_candidate": names[0] if names else None,
         "not_separated_from_candidate": now.rivals,
         "advice": advice.statements(results, plan),
+        "answer": answer(results, plan),
         "best_throughput": ranking.best_by_throughput(matrix, names),
         "most_consistent": ranking.most_consistent(results, names, latency),
         "best_gpu_utilization": gpu,

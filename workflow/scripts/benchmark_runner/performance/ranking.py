@@ -75,12 +75,19 @@ def comparison_matrix(results: Results, latency: Cell, throughput: Cell) -> dict
 
 class Standing(NamedTuple):
     """Engines in one cell: ranked by latency, those that lost launches behind the others; what these lost; the fastest
-    engine where that is certain, and the rivals that keep the first from being it."""
+    engine where that is certain, the rivals that keep the first from being it, and the leading group: the engines that
+    no other is confirmed to beat. With the certainty of the verdicts it holds the one that is truly best."""
 
     ranked: list[str]
     lost: Mapping[str, str]
     fastest: str | None
     rivals: list[str]
+    leading: list[str]
+
+    @property
+    def reliable(self) -> list[str]:
+        """Ranked engines that lost no launch."""
+        return [name for name in self.ranked if name not in self.lost]
 
 
 def standing(results: Results, cell: Cell) -> Standing:
@@ -97,7 +104,9 @@ def standing(results: Results, cell: Cell) -> Standing:
     reliable = [name for name in ranked if name not in lost]
     rivals = [other for other in reliable[1:] if not results.is_faster(reliable[0], other, cell, LATENCY)]
     fastest = reliable[0] if len(reliable) > 1 and not rivals else None
-    return Standing(ranked, lost, fastest, rivals)
+    beaten = {name for name in reliable for other in reliable if results.is_faster(other, name, cell, LATENCY)}
+    leading = [name for name in reliable if name not in beaten] if len(reliable) > 1 else []
+    return Standing(ranked, lost, fastest, rivals, leading)
 
 
 def rank(results: Results, matrix: Mapping[str, Mapping[str, Any]], now: Standing, cell: Cell) -> list[dict[str, Any]]:

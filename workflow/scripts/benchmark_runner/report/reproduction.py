@@ -37,11 +37,14 @@ MUST_MATCH: Final = (
 
 
 def main(argv: Sequence[str]) -> int:
-    """Write reproduction.md from the plan, the environment and the statistics."""
-    read = ("plan", "environment", "statistics")
-    options = command("report.reproduction", main.__doc__, *read, out="reproduction.md").parse_args(argv)
-    text = reproduction(read_json(options.plan), read_json(options.environment), read_json(options.statistics))
-    write_text_atomic(options.out, text)
+    """Write reproduction.md from the plan, the environment and the statistics, and campaign.yaml, its configuration."""
+    outputs = {"out": "reproduction.md", "configuration": "campaign.yaml"}
+    options = command("report.reproduction", main.__doc__, "plan", "environment", "statistics", **outputs).parse_args(
+        argv
+    )
+    plan = read_json(options.plan)
+    write_text_atomic(options.out, reproduction(plan, read_json(options.environment), read_json(options.statistics)))
+    write_text_atomic(options.configuration, configuration_text(plan))
     return os.EX_OK
 
 
@@ -66,7 +69,7 @@ def _commands(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterat
         f"git clone {address} benchmark-runner",
         "cd benchmark-runner",
         *([] if git is None else [f"git checkout {git['commit']}"]),
-        "# save the configuration below as campaign.yaml, then",
+        "# save the configuration below, which is campaign.yaml in the results folder, then",
         "make run CONFIG=campaign.yaml",
         "# or, in an environment that holds the packages of envs/workflow.txt:",
         "snakemake --cores 1 --resources gpu=1 --configfile campaign.yaml",
@@ -168,12 +171,17 @@ def _what_to_expect(statistics: Mapping[str, Any]) -> Iterator[str]:
 def _configuration(plan: Mapping[str, Any]) -> Iterator[str]:
     yield "## The configuration\n"
     yield "With all defaults filled in; `campaign.yaml` of the commands above.\n"
+    yield fenced(configuration_text(plan).rstrip(), "yaml")
+
+
+def configuration_text(plan: Mapping[str, Any]) -> str:
+    """Content of campaign.yaml: the campaign's configuration with all defaults."""
 
     def dumped(allow_unicode: bool) -> str:
-        return yaml.safe_dump(plan["config"], sort_keys=False, allow_unicode=allow_unicode, width=110).rstrip()
+        return yaml.safe_dump(plan["config"], sort_keys=False, allow_unicode=allow_unicode, width=110)
 
     text = dumped(True)
-    yield fenced(text if visible(text) == text else dumped(False), "yaml")
+    return text if visible(text.rstrip()) == text.rstrip() else dumped(False)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
+from statistics import fmean, median
 from typing import Any
 
 from benchmark_runner.errors import BenchmarkError
@@ -117,6 +120,18 @@ class Measurements:
     def launches(self) -> list[MeasuredLaunch]:
         """Launches of all engines."""
         return [launch for engine in self.engines.values() for launch in engine.launches]
+
+    @cached_property
+    def _pause_s(self) -> float:
+        """Usual time from the end of a launch to the start of the next, in seconds."""
+        ordered = sorted(self.launches, key=lambda launch: launch.started)
+        gaps = [(after.started - before.ended).total_seconds() for before, after in itertools.pairwise(ordered)]
+        return max(0.0, median(gaps)) if gaps else 0.0
+
+    def launch_seconds(self, engine: str, workload: str) -> float | None:
+        """Mean time of an engine's launches on a workload with the pause before each; None where none ended ok."""
+        took = [(one.ended - one.started).total_seconds() for one in self.engines[engine].ok(workload)]
+        return fmean(took) + self._pause_s if took else None
 
 
 def launch_head(record: Mapping[str, Any]) -> MeasuredLaunch:

@@ -94,6 +94,7 @@ def engine_json(inputs: Measurements, engine: EngineData) -> dict[str, Any]:
         "planned_launches": planned,
         "launches": dict(Counter(launch.status for launch in engine.launches)),
         "lost_launches": loss_words(engine.launches),
+        "launch_seconds": {name: inputs.launch_seconds(engine.name, name) for name in inputs.workloads},
         "status": status,
         "reason": reason,
         "remedy": remedy,

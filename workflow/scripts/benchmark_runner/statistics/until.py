@@ -10,13 +10,13 @@ from typing import Any, Final
 from scipy.special import ndtr
 
 from benchmark_runner.display import plural
+from benchmark_runner.statistics.comparison_document import what_it_takes
 from benchmark_runner.statistics.comparisons import Family, Member
 from benchmark_runner.statistics.estimates import t_quantile
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.inputs import Measurements
 from benchmark_runner.statistics.looks import Looks
 from benchmark_runner.statistics.planned import GIVE_UP_BELOW, PlannedLook, looks_of_plan
-from benchmark_runner.statistics.power import launches_to_detect_ratio
 from benchmark_runner.statistics.verdicts import CERTAIN, SHOWN, Judgement
 
 S_PER_H: Final = 3600.0
@@ -84,9 +84,9 @@ class _Open:
         pair, place = self.member.judgement.pair, self.member.place
         who = f"{pair.engine} against {pair.reference} ({place.workload}, {place.case})"
         if self.launches_needed is None or self.hours is None:
-            return f"more launches will hardly decide {who}"
+            return f"{who} is given up: no affordable number of launches would decide it"
         launches = plural(self.launches_needed, "launch")
-        return f"more launches will not decide {who} below {self.hours:.2g} hours ({launches} of each)"
+        return f"{who} is given up: it would take about {launches} of each, {self.hours:.2g} hours more"
 
     def to_json(self) -> dict[str, Any]:
         """As the section `until` has it."""
@@ -118,20 +118,11 @@ class Until:
         """Most launches of each engine."""
         return self._planned[-1].launches
 
-    def _seconds(self, engine: str, workload: str) -> float | None:
-        """Mean time of an engine's launches on a workload with the pause before each; None where none ended ok."""
-        ok = self._inputs.engines[engine].ok(workload)
-        pause = float(self._inputs.plan["config"].get("system", {}).get("cool_down_seconds") or 0.0)
-        return sum((one.ended - one.started).total_seconds() for one in ok) / len(ok) + pause if ok else None
-
     def _open(self, member: Member) -> _Open:
         judgement, tests = member.judgement, self._primary.tests
         pair, alpha = judgement.pair, self._inputs.alpha * self._planned[-1].share
-        spread, needed = judgement.evidence.sd_of_log_ratios, None
-        if judgement.comparison is not None and spread is not None:
-            ratio = judgement.comparison.ratio.point
-            needed = launches_to_detect_ratio(ratio, spread, tests, alpha, second=judgement.scheme.second)
-        sides = [self._seconds(name, member.place.workload) for name in (pair.engine, pair.reference)]
+        _, needed = what_it_takes(judgement, tests)
+        sides = [self._inputs.launch_seconds(name, member.place.workload) for name in (pair.engine, pair.reference)]
         hours = None
         if needed is not None and None not in sides:
             hours = max(needed - pair.fewest, 0) * sum(side for side in sides if side is not None) / S_PER_H
@@ -202,7 +193,7 @@ class Until:
         """Where the campaign stands, for people."""
         look, members = self._looks.planned, self._primary.members
         shown = sum(one.judgement.verdict in SHOWN for one in members)
-        decided = f"{shown} of {plural(len(members), 'comparison')} decided"
+        decided = f"{shown or 'none'} of {plural(len(members), 'comparison')} decided"
         if impossible := len(members) - shown - len(self.open):
             decided += f" and {impossible} that cannot be made"
         if look is None:
@@ -219,7 +210,8 @@ class Until:
         if self.ended == "decided":
             return f"{decided if impossible else 'decided'} {after}: {spared}"
         if self.ended == "given_up":
-            why = f"for the others the chance is below {GIVE_UP_BELOW:.0%} each"
+            rest = "the rest" if shown else "they"
+            why = f"{rest} would be decided by further launches with a chance below {GIVE_UP_BELOW:.0%} each"
             return f"{decided}, {why}; stopped {after}: {spared}"
         return f"{decided} {after}, which is all that is allowed: {spared}"
 

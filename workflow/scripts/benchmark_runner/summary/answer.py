@@ -12,30 +12,44 @@ from typing import Any, Final
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.schemas import require_valid
+from benchmark_runner.statistics.planned import words_of
 
 ASIDE: Final = frozenset({"plan", "doctor", "fidelity", "compare"})
 """Targets whose own output is what was asked for."""
 
+NOTHING_MEASURED: Final = 1
+"""Exit status of a campaign in which no launch of any engine ended well."""
 
-def _row(engine: str, figures: Mapping[str, Any], width: int) -> str:
+
+def _row(engine: str, figures: Mapping[str, Any], width: int, *, baseline: bool) -> str:
     if figures["latency_ms"] is None:
         return f"  {engine:<{width}}  no measurement"
-    speedup = "" if figures["speedup"] is None else f"  {figures['speedup']:5.2f} x the baseline"
+    ratio = "  the baseline" if baseline else f"  {figures['speedup']:5.2f} x the baseline"
+    speedup = "" if figures["speedup"] is None else ratio
     throughput = "     —" if figures["throughput"] is None else f"{figures['throughput']:6.1f}"
     lost = f"  {words}" if (words := figures.get("lost_launches")) else ""
     return f"  {engine:<{width}}  {figures['latency_ms']:8.1f} ms  {throughput} tokens/s{speedup}{lost}"
 
 
 def in_words(summary: Mapping[str, Any], report: Path) -> str:
-    """The answer, a row an engine, and the report's path."""
-    matrix = summary["comparison_matrix"]
+    """The answer, a row an engine, what would decide what is open, and the report's path."""
+    matrix, answer, until = summary["comparison_matrix"], summary["answer"], summary["until"]
     width = max(len(engine) for engine in matrix)
-    rows = [_row(engine, figures, width) for engine, figures in matrix.items()]
-    return "\n".join(["", summary["summary"]["recommendation"], *rows, f"The report: {report}", ""])
+    rows = [_row(engine, figures, width, baseline=engine == answer["baseline"]) for engine, figures in matrix.items()]
+    place = summary["headline"]["latency"]["workload"]
+    decide = answer["decide"]
+    further = [decide["sentence"], f"  {decide['command']}"] if decide else []
+    stood = [f"{words[0].upper()}{words[1:]}." for words in words_of(until)] if until else []
+    said = [answer["sentence"], *([answer["not_sure"]] if answer["not_sure"] else [])]
+    table = [f"Latency and ratio in {place}:", *rows]
+    return "\n".join(["", *said, *table, *stood, *further, f"The report: {report}", ""])
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the answer of a results folder; nothing where there is none yet or something else was asked for."""
+    """Print the answer of a results folder; nothing where there is none yet or something else was asked for.
+
+    The status is 1 where nothing was measured.
+    """
     parser = argparse.ArgumentParser(prog="benchmark_runner.summary.answer", description=__doc__)
     parser.add_argument("--output-dir", type=Path, required=True)
     parser.add_argument("targets", nargs="*", help="what Snakemake was asked for; nothing means the whole campaign")
@@ -46,6 +60,7 @@ def main(argv: Sequence[str]) -> int:
         summary = read_json(file := arguments.output_dir / "summary.json")
         require_valid("summary", summary, str(file))
         print(in_words(summary, report))
+        return os.EX_OK if summary["answer"]["measured"] else NOTHING_MEASURED
     return os.EX_OK
 
 

@@ -41,10 +41,13 @@ def _throughput(performance: Mapping[str, Any]) -> str:
 
 
 def recommend(results: Results, performance: Mapping[str, Any], model: Mapping[str, Any]) -> str:
-    """The recommendation of summary.json; model is its entry in the plan."""
-    advice = headline_advice(performance)
-    left_out = " ".join(f"{entry['engine']} is left out: {entry['reason']}." for entry in performance["unranked"])
-    parts = [advice["sentence"], _throughput(performance), left_out]
+    """The answer's sentences in one text, with what limits it; model is its entry in the plan."""
+    found, advice = performance["answer"], headline_advice(performance)
+    decide = found["decide"]
+    command = f"{decide['sentence']} To measure them: {decide['command']}" if decide else ""
+    compared = len(performance["ranking"]) > 1
+    open_words = found["not_sure"] if not compared or advice["engine"] else None
+    parts = [found["sentence"], advice["sentence"] if compared else "", open_words, command, _throughput(performance)]
     if (until := results.summary["until"]) is not None:
         parts += words_of(until)
     if model["source"]["kind"] == "synthetic":
@@ -67,6 +70,7 @@ def summary_document(plan: Mapping[str, Any], results: Results, performance: Map
         "campaign": plan["campaign"],
         "model": plan["model"],
         "headline": performance["headline"],
+        "answer": performance["answer"],
         "summary": {
             "fastest_engine": fastest,
             "fastest_engine_reason": None if fastest else NO_FASTEST,

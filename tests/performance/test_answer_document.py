@@ -1,0 +1,115 @@
+"""The answer document: leading groups, what is sure first, one command for the rest, and what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark_runner.jsonio import read_json
+from benchmark_runner.schemas import require_valid
+from records import ScriptedEngine, ScriptedWorkload, make_raw_data, run_analysis, write_inputs, write_results
+
+QUIET: dict[str, Any] = {"launch_spread": 0.01, "iteration_spread": 0.01}
+LOUD: dict[str, Any] = {"launch_spread": 0.06, "iteration_spread": 0.01}
+SLOW = ScriptedEngine("slow", ttft_ms=40.0, itl_ms=20.0, **QUIET)
+QUICK = ScriptedEngine("quick", **QUIET)
+GONE = "unavailable"
+
+
+def told(folder: Path, engines: Sequence[ScriptedEngine], *workloads: ScriptedWorkload, **options: Any) -> Any:
+    write_results(folder, engines, workloads or (ScriptedWorkload(),), **{"launches": 8, **options})
+    summary = read_json(folder / "summary.json")
+    require_valid("summary", summary, "the summary")
+    assert summary["answer"] == read_json(folder / "analysis" / "performance_analysis.json")["answer"]
+    return summary["answer"]
+
+
+def lost(name: str, launches: int = 8, **options: Any) -> ScriptedEngine:
+    statuses = {("latency_test", block): GONE for block in range(1, launches + 1)}
+    return ScriptedEngine(name, statuses=statuses, **{**QUIET, **options})
+
+
+def test_the_leading_group_holds_what_no_engine_is_confirmed_to_beat(tmp_path: Path) -> None:
+    near = [ScriptedEngine(name, ttft_ms=20.0, itl_ms=10.0, **LOUD) for name in ("one", "two")]
+    found = told(tmp_path, [SLOW, *near])
+    (cell,) = found["workloads"]
+    assert sorted(cell["leading"]) == ["one", "two"] and cell["word"] == "shared"
+    assert [row["engine"] for row in cell["engines"] if row["leading"]] == cell["leading"]
+    assert cell["next_behind"]["engine"] == "slow" and 1.7 < cell["next_behind"]["behind"] < 2.3
+    rows = {row["engine"]: row for row in cell["engines"]}
+    assert rows["slow"]["ratio_to_baseline"] is None and rows["one"]["ratio_interval"][0] > 1.5
+
+
+def test_what_is_sure_comes_first_and_one_command_for_what_is_not(tmp_path: Path) -> None:
+    near = [
+        ScriptedEngine("one", ttft_ms=20.0, itl_ms=10.0, **LOUD),
+        ScriptedEngine("two", ttft_ms=20.6, itl_ms=10.3, **LOUD),
+    ]
+    found = told(tmp_path, [SLOW, *near])
+    assert found["sentence"].startswith(("one and two answer faster than slow", "two and one answer faster than slow"))
+    assert "in latency_test, by" in found["sentence"] and "which of" in found["not_sure"]
+    decide = found["decide"]
+    assert decide["launches"] > 8 and f"benchmark={{launches: {decide['launches']}}}" in decide["command"]
+    assert f"{tmp_path}/campaign.yaml" in decide["command"]
+    # Three engines whose launches take 20 s with 10 s between them.
+    assert decide["minutes"] == pytest.approx((decide["launches"] - 8) * 3 * 30 / 60)
+
+
+def test_which_engine_is_best_may_depend_on_the_workload(tmp_path: Path) -> None:
+    reader, writer = ScriptedEngine("reader", 5.0, 12.0, **QUIET), ScriptedEngine("writer", 25.0, 6.0, **QUIET)
+    workloads = (ScriptedWorkload("short", cases=((5, 2),)), ScriptedWorkload("long", cases=((5, 40),)))
+    found = told(tmp_path, [SLOW, reader, writer], *workloads)
+    assert "Which engine is best depends on the workload" in found["sentence"]
+    assert "reader answers fastest of all in short" in found["sentence"]
+    assert "writer answers fastest of all in long" in found["sentence"]
+    assert (found["not_sure"], found["decide"]) == (None, None)
+
+
+def test_the_first_token_separates_engines_that_answer_equally_fast(tmp_path: Path) -> None:
+    engines = [ScriptedEngine("writer", 20.0, 10.0, **LOUD), ScriptedEngine("reader", 5.0, 11.5, **LOUD)]
+    (cell,) = told(tmp_path, engines)["workloads"]
+    by_metric = {one["metric"]: one for one in cell["separates"]}
+    assert cell["word"] == "open" and (by_metric["ttft_ms"]["engine"], by_metric["ttft_ms"]["sure"]) == ("reader", True)
+    assert by_metric["ttft_ms"]["sentence"].startswith("reader has the lowest time to first token, ")
+
+
+def test_a_baseline_that_was_not_measured_is_told_first_and_gives_no_ratio(tmp_path: Path) -> None:
+    found = told(tmp_path, [lost("base"), QUICK, SLOW])
+    assert found["sentence"].startswith("The baseline base was not measured (unavailable): ")
+    assert [row["ratio_to_baseline"] for row in found["workloads"][0]["engines"]] == [None] * 3
+    assert found["workloads"][0]["leading"] == ["quick"] and found["measured"]
+    summary = read_json(tmp_path / "summary.json")
+    assert all(figures["speedup"] is None for figures in summary["comparison_matrix"].values())
+
+
+def test_nothing_measured_is_the_first_sentence(tmp_path: Path) -> None:
+    found = told(tmp_path, [lost("base"), lost("other")])
+    assert found["sentence"].startswith("Nothing was measured, so there is no answer. The baseline base was not")
+    assert not found["measured"] and found["workloads"][0]["word"] == "none"
+    assert [one["engine"] for one in found["failed"]] == ["base", "other"]
+
+
+def test_an_engine_of_another_computation_leads_nothing(tmp_path: Path) -> None:
+    wrong = ScriptedEngine("wrong", ttft_ms=1.0, itl_ms=0.5, fidelity="fail", **QUIET)
+    found = told(tmp_path, [SLOW, QUICK, wrong])
+    assert found["workloads"][0]["leading"] == ["quick"]
+    assert found["sentence"].startswith("wrong is left out: does not compute the same as the reference")
+
+
+def test_pairs_that_were_given_up_get_no_further_launches_and_one_count(tmp_path: Path) -> None:
+    engines = [ScriptedEngine(name, ttft_ms=20.0, itl_ms=10.0, launch_spread=0.06) for name in ("base", "near")]
+    raw, plan = make_raw_data(engines, launches=9, output_dir=str(tmp_path), analysis={"significance_test": "paired_t"})
+    looks = [{"launches": 5, "share": 0.2}, {"launches": 9, "share": 0.2}, {"launches": 13, "share": 0.4}]
+    plan["campaign"]["until"] = {"at_most": 13, "give_up_below": 0.05, "looks": looks}
+    write_inputs(tmp_path, engines, raw, plan)
+    run_analysis(tmp_path, engines, plan)
+    statistics, summary = (read_json(tmp_path / name) for name in ("analysis/statistical_summary.json", "summary.json"))
+    (given_up,) = statistics["until"]["open"]
+    assert given_up["given_up"] and statistics["until"]["sentence"].startswith("none of 1 comparison decided, they")
+    primary = next(one for one in statistics["comparisons"] if one["kind"] == "primary")
+    assert given_up["launches_needed"] == primary["launches_needed"]
+    assert summary["answer"]["decide"] is None
+    assert "instead of" not in summary["summary"]["recommendation"]

@@ -1,0 +1,261 @@
+"""The answer of a campaign, made once: what is sure, what is not, and what would decide it. Terminal, table, page and
+business file render this document and add no judgement of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from benchmark_runner.display import estimate_text, significant
+from benchmark_runner.performance.advice import advise, listed, losers, oriented, place_of
+from benchmark_runner.performance.deciding import what_would_decide
+from benchmark_runner.performance.ranking import LATENCY, THROUGHPUT, Standing, standing
+from benchmark_runner.statistics.control import chance_of_alarm
+from benchmark_runner.statistics.metrics import BY_NAME, Metric
+from benchmark_runner.statistics.results import Cell, Json, Results
+from benchmark_runner.statistics.verdicts import CERTAIN
+
+NOTHING: Final = "Nothing was measured, so there is no answer"
+
+SEPARATING: Final = ("peak_rss_bytes", "peak_vram_bytes", "load_ms", "ttft_ms", "tpot_ms", "energy_joules_per_token")
+"""Metrics by which engines that answer equally fast may still differ."""
+
+PARTIAL: Final = "partial"
+"""Status of an engine that was measured and ranks behind those that lost no launch."""
+
+_NUMBERS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Section `answer` of performance_analysis.json and summary.json."""
+    cells = [Cell(workload["name"], case["name"]) for workload in plan["workloads"] for case in workload["cases"]]
+    standings = {cell: standing(results, cell) for cell in cells}
+    failed = [*_failed(results, cells), *_lossy(results, standings)]
+    measured = any(entry["launches"].get("ok") for entry in results.engines.values())
+    gone = [one["sentence"] for one in failed if one["status"] != PARTIAL]
+    sure = [*_baseline_sentences(results, standings), *_leader_sentences(results, standings)]
+    comparable = any(len(now.ranked) > 1 for now in standings.values())
+    if not sure and comparable:
+        sure = [f"No difference in {BY_NAME[LATENCY].label} between the engines was confirmed"]
+    first = [*gone, *sure] if measured else [NOTHING, *gone]
+    if measured and not comparable:
+        first += _alone(standings)
+    open_words = [words for cell, now in standings.items() if (words := _open_words(results, cell, now))]
+    return {
+        "sentence": " ".join(f"{words.rstrip('.')}." for words in first),
+        "not_sure": " ".join(open_words) or None,
+        "decide": what_would_decide(results, plan, standings),
+        "baseline": results.baseline,
+        "failed": failed,
+        "measured": measured,
+        "workloads": [_workload(results, plan, cell, now) for cell, now in standings.items()],
+    }
+
+
+def _alone(standings: Mapping[Cell, Standing]) -> list[str]:
+    names = dict.fromkeys(name for now in standings.values() for name in now.ranked)
+    who = f"Only {listed(list(names))} was measured" if names else "No engine that was measured can be ranked"
+    return [f"{who}, so there is nothing to compare"]
+
+
+def _failed(results: Results, cells: Sequence[Cell]) -> Iterator[dict[str, str]]:
+    """Engines without a launch that ended well, and those that no ranking takes in; the baseline first."""
+    engines = sorted(results.engines.values(), key=lambda entry: bool(entry["name"] != results.baseline))
+    unranked = {cell: results.unranked(cell, LATENCY) for cell in cells}
+    for entry in engines:
+        name, status = entry["name"], entry["status"]
+        who = f"The baseline {name}" if name == results.baseline else name
+        if not entry["launches"].get("ok"):
+            tail = ", so no engine has a ratio to it" if name == results.baseline else ""
+            reason = str(entry["reason"] or "no launch ended well").rstrip(".")
+            yield {"engine": name, "status": status, "sentence": f"{who} was not measured ({status}): {reason}{tail}."}
+            continue
+        out = [cell for cell in cells if name in unranked[cell]]
+        for reason in dict.fromkeys(unranked[cell][name] for cell in out):
+            where = [cell for cell in out if unranked[cell][name] == reason]
+            place = "" if len(where) == len(cells) else f" in {_places(results, where)}"
+            yield {"engine": name, "status": "unranked", "sentence": f"{who} is left out{place}: {reason}."}
+
+
+def _lossy(results: Results, standings: Mapping[Cell, Standing]) -> list[dict[str, str]]:
+    """Engines that lost some of their launches, each once."""
+    told: dict[str, str] = {}
+    for cell, now in standings.items():
+        told = losers(results, now, cell) | told
+    return [{"engine": name, "status": PARTIAL, "sentence": words} for name, words in told.items()]
+
+
+def _counted(names: Sequence[str], among: int) -> str:
+    """ "All four engines", or the names."""
+    if len(names) == among > 2:
+        return f"All {_NUMBERS[among] if among < len(_NUMBERS) else among} engines"
+    return listed(names)
+
+
+def _places(results: Results, cells: Sequence[Cell]) -> str:
+    names = [place_of(results, cell) for cell in cells]
+    return listed(names) if len(names) <= 2 else f"all {len(names)} test cases"
+
+
+def _baseline_sentences(results: Results, standings: Mapping[Cell, Standing]) -> Iterator[str]:
+    """What is sure about engines against the baseline, engines that fared alike together."""
+    cells = list(standings)
+    others = [name for name in results.engines if any(name in now.ranked for now in standings.values())]
+    others = [name for name in others if name != results.baseline]
+    groups: dict[tuple[tuple[Cell, ...], tuple[Cell, ...]], list[str]] = {}
+    for name in others:
+        faster, slower = (
+            tuple(
+                cell for cell in cells if name in standings[cell].reliable and results.is_faster(*pair, cell, LATENCY)
+            )
+            for pair in ((name, results.baseline), (results.baseline, name))
+        )
+        if faster or slower:
+            groups.setdefault((faster, slower), []).append(name)
+    for (faster, slower), names in groups.items():
+        who, parts = _counted(names, len(others)), []
+        verb = "answers" if len(names) == 1 else "answer"
+        for places, word in ((faster, "faster"), (slower, "slower")):
+            if places:
+                found = [oriented(results, name, results.baseline, cell) for name in names for cell in places]
+                span = _span([one["point"] if word == "faster" else 1.0 / one["point"] for one in found if one])
+                parts.append(f"{word} than {results.baseline} in {_places(results, places)}, by {span}")
+        yield f"{who} {verb} {' and '.join(parts)}"
+
+
+def _span(ratios: Sequence[float]) -> str:
+    """ "1.8 to 2.4 times"."""
+    low, high = (significant(value, 2 if value >= 1.1 else 3) for value in (min(ratios), max(ratios)))
+    return f"{low} times" if low == high else f"{low} to {high} times"
+
+
+def _leader_sentences(results: Results, standings: Mapping[Cell, Standing]) -> Iterator[str]:
+    """Who leads where: one sentence where all cells agree."""
+    groups: dict[tuple[str, ...], list[Cell]] = {}
+    for cell, now in standings.items():
+        # Of two engines the sentence on the baseline has told.
+        told = len(now.reliable) == 2 and results.baseline in now.reliable
+        if now.leading and len(now.leading) < len(now.reliable) and not told:
+            groups.setdefault(tuple(now.leading), []).append(cell)
+    if len(groups) > 1:
+        yield "Which engine is best depends on the workload"
+    for leading, cells in groups.items():
+        where = _places(results, cells)
+        if len(leading) == 1:
+            yield f"{leading[0]} answers fastest of all in {where}"
+        else:
+            yield f"In {where} the best is among {listed(leading)}"
+
+
+def _open_words(results: Results, cell: Cell, now: Standing) -> str:
+    """What the data leave open in a cell; empty where nothing is."""
+    place = place_of(results, cell)
+    if len(now.ranked) > 1 and not now.leading:
+        who = f"only {now.reliable[0]}" if now.reliable else "no engine"
+        return f"In {place} {who} finished all its launches, so none is called the fastest."
+    if len(now.leading) < 2:
+        return ""
+    pairs = [one for one in _pairs(results, cell, now.leading) if one is not None]
+    if pairs and all(one["verdict"] == "equivalent" for one in pairs):
+        return f"In {place} {listed(now.leading)} are the same within the margin: choose by what else separates them."
+    reasons = dict.fromkeys(one["reason"] for one in pairs if one["verdict"] != "equivalent")
+    reason = next(iter(reasons), None) if len(reasons) == 1 else None
+    because = f" ({reason})" if reason else ""
+    alarm = any("control_differs" in one["qualifiers"] for one in pairs)
+    control = f" {chance_of_alarm(results.summary['control']['alpha'])}." if alarm else ""
+    return f"In {place} it is not sure which of {listed(now.leading)} answers fastest{because}.{control}"
+
+
+def _pairs(results: Results, cell: Cell, names: Sequence[str]) -> list[Json | None]:
+    return [results.between(a, b, cell, LATENCY) for at, a in enumerate(names) for b in names[at + 1 :]]
+
+
+def _workload(results: Results, plan: Mapping[str, Any], cell: Cell, now: Standing) -> dict[str, Any]:
+    workload = next(entry for entry in plan["workloads"] if entry["name"] == cell.workload)
+    case = next(entry for entry in workload["cases"] if entry["name"] == cell.case)
+    works = [done.prompt for name in now.ranked if (done := results.work(name, cell)) is not None]
+    metric = BY_NAME[LATENCY]
+    word = "none" if not now.leading else "clear" if len(now.leading) == 1 else "shared"
+    if word == "shared" and len(now.leading) == len(now.reliable):
+        word = "open"
+    unranked = results.unranked(cell, LATENCY)
+    order = [*now.ranked, *(name for name in results.engines if name not in now.ranked)]
+    return {
+        "workload": cell.workload,
+        "case": cell.case,
+        "metric": metric.name,
+        "unit": metric.unit,
+        "better": metric.better,
+        "prompt_tokens": round(works[0]) if works else None,
+        "max_tokens": case["max_new_tokens"],
+        "leading": now.leading,
+        "word": word,
+        "sentence": advise(results, cell).answer,
+        "engines": [_row(results, cell, now, name, unranked.get(name)) for name in order],
+        "next_behind": _next_behind(results, cell, now),
+        "separates": list(_separates(results, cell, now.leading)),
+    }
+
+
+def _row(results: Results, cell: Cell, now: Standing, name: str, reason: str | None) -> dict[str, Any]:
+    value, rate = (results.estimate(name, cell, metric) for metric in (LATENCY, THROUGHPUT))
+    one = None if name == results.baseline else results.between(name, results.baseline, cell, LATENCY)
+    ratio = oriented(results, name, results.baseline, cell) if one else None
+    return {
+        "engine": name,
+        "leading": name in now.leading,
+        "ranked": name in now.ranked,
+        "value": value["point"] if value else None,
+        "interval": [value["low"], value["high"]] if value and value["low"] is not None else None,
+        "tokens_per_s": rate["point"] if rate else None,
+        "tokens_per_s_interval": [rate["low"], rate["high"]] if rate and rate["low"] is not None else None,
+        "ratio_to_baseline": ratio["point"] if ratio else None,
+        "ratio_interval": [ratio["low"], ratio["high"]] if ratio and ratio["low"] is not None else None,
+        "verdict_to_baseline": one["verdict"] if one else None,
+        "faster": one["faster"] if one else None,
+        "launches": int(results.metric(name, cell, LATENCY)["launches"]),
+        "reason": reason or now.lost.get(name),
+    }
+
+
+def _next_behind(results: Results, cell: Cell, now: Standing) -> dict[str, Any] | None:
+    """The best engine outside the leading group, and how many times as fast the leader is that beats it."""
+    behind = next((name for name in now.reliable if name not in now.leading), None)
+    ahead = next((name for name in now.leading if behind and results.is_faster(name, behind, cell, LATENCY)), None)
+    ratio = oriented(results, ahead, behind, cell) if ahead and behind else None
+    if ratio is None:
+        return None
+    interval = [ratio["low"], ratio["high"]] if ratio["low"] is not None else None
+    return {"engine": behind, "leader": ahead, "behind": ratio["point"], "interval": interval}
+
+
+def _separates(results: Results, cell: Cell, leading: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """What else tells members of a leading group apart, the best of each metric against the others."""
+    for metric in (BY_NAME[name] for name in SEPARATING if len(leading) > 1):
+        place = cell if metric.level != "launch" else Cell(cell.workload, None)
+        known = {name: value for name in leading if (value := results.point(name, place, metric.name)) is not None}
+        if len(known) < 2:
+            continue
+        best = min(known, key=lambda name: -metric.sign * known[name])
+        pairs = [results.between(best, other, place, metric.name) for other in known if other != best]
+        ahead = [one for one in pairs if one is not None and one["faster"] == best]
+        if ahead:
+            sure = len(ahead) == len(pairs) and all(one["verdict"] in CERTAIN for one in ahead)
+            sentence = _separate_words(metric, best, known, sure=sure)
+            yield {"metric": metric.name, "engine": best, "sentence": sentence, "sure": sure}
+
+
+def _separate_words(metric: Metric, best: str, known: Mapping[str, float], *, sure: bool) -> str:
+    """The best value of a metric beside those of the others, with its sureness."""
+
+    def shown(value: float) -> str:
+        return estimate_text({"point": value, "low": None, "high": None}, metric.unit)
+
+    values = sorted(
+        {shown(value): value for name, value in known.items() if name != best}.items(), key=lambda one: one[1]
+    )
+    rest = values[0][0] if len(values) == 1 else f"{values[0][0]} to {values[-1][0]}"
+    which = "highest" if metric.better == "higher" else "lowest"
+    others = "that of the other" if len(known) == 2 else "those of the others"
+    certainty = "confirmed" if sure else "not confirmed"
+    return f"{best} has the {which} {metric.label}, {shown(known[best])}; {others}: {rest} ({certainty})."
