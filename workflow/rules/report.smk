@@ -71,9 +71,7 @@ rule write_reproduction:
         environment=f"{OUT}/environment.json",
         statistics=f"{OUT}/analysis/statistical_summary.json",
     output:
-        page=in_report(
-            f"{OUT}/reproduction.md", "reproduction", "How it was measured"
-        ),
+        page=in_report(f"{OUT}/reproduction.md", "reproduction", "How it was measured"),
         configuration=f"{OUT}/campaign.yaml",
     log:
         f"{OUT}/logs/stages/write_reproduction.log",
