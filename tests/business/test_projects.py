@@ -101,6 +101,13 @@ def test_what_is_not_known_and_what_is_of_another_version_is_named(document):
 def test_each_engine_but_the_baseline_has_a_path_with_its_gain_and_its_validation(document):
     assert [one["engine"] for one in document["migration_paths"]] == [engine.name for engine in ENGINES[1:]]
     path = row(document, "migration_paths", "llama_cpp")
+    (gain,) = path["gain"]
+    assert gain["ratio_to_baseline"] == pytest.approx(2.0, rel=0.01)
+    assert gain["ratio_interval"][0] <= gain["ratio_to_baseline"] <= gain["ratio_interval"][1]
+    assert path["leads_in"] == [f"chat, {gain['case']}"]
+    assert row(document, "migration_paths", "candle_cuda")["leads_in"] == []
+    (unmeasured,) = row(document, "migration_paths", "candle_cuda")["gain"]
+    assert unmeasured["ratio_to_baseline"] is None and "cargo is missing" in unmeasured["reason"]
     assert path["validation"]["result"] == "pass"
     assert {"kind": "formats", "items": ["safetensors", "PyTorch files"]} in path["features_lost"]
 

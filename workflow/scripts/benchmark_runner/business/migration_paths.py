@@ -58,7 +58,7 @@ def migration_path(baseline: MeasuredEngine, engine: MeasuredEngine, fidelity: M
 
 def _gains(engine: MeasuredEngine) -> Iterator[dict[str, Any]]:
     """How many times as fast as the baseline in each test case, by the campaign's answer."""
-    for cell in engine.inputs.performance.get("answer", {"workloads": []})["workloads"]:
+    for cell in engine.inputs.performance["answer"]["workloads"]:
         for row in cell["engines"]:
             if row["engine"] == engine.name:
                 ratio = row["ratio_to_baseline"]
@@ -66,7 +66,7 @@ def _gains(engine: MeasuredEngine) -> Iterator[dict[str, Any]]:
                     **{key: cell[key] for key in ("workload", "case", "metric")},
                     **{key: row[key] for key in ("leading", "ratio_to_baseline", "ratio_interval")},
                     "verdict": row["verdict_to_baseline"],
-                    "reason": None if ratio is not None else row.get("reason") or "no ratio could be computed",
+                    "reason": None if ratio is not None else row["reason"] or "no ratio could be computed",
                 }
 
 
