@@ -34,7 +34,10 @@ BUILD = {
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory):
-    builds = {"llama_cpp": BUILD, "burn_cuda": {**BUILD, "language": "rust", "packages": {"base64": "0.22.1, 0.23.1"}}}
+    builds = {
+        "llama_cpp": BUILD,
+        "burn_cuda": {**BUILD, "from_nothing": False, "language": "rust", "packages": {"base64": "0.22.1, 0.23.1"}},
+    }
     environment = make_environment(
         engines=[
             {
@@ -75,6 +78,11 @@ def test_the_effort_is_what_the_build_record_measured(document):
     effort = row(document, "development_effort", "llama_cpp")["measured"]
     assert effort["build_minutes"]["value"] == pytest.approx(1.5)
     assert "nothing of it built before" in effort["build_minutes"]["origin"]
+    rebuilt = row(document, "development_effort", "burn_cuda")["measured"]["build_minutes"]
+    assert (rebuilt["value"], rebuilt["reason"]) == (
+        None,
+        "the build of record used parts of builds before; it took 1.5 minutes",
+    )
     assert (effort["dependencies"]["value"], effort["adapter_lines"]["value"]) == (2, 420)
     # A crate that is locked in two versions is two.
     assert row(document, "development_effort", "burn_cuda")["measured"]["dependencies"]["value"] == 2

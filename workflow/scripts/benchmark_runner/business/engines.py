@@ -46,11 +46,11 @@ class MeasuredEngine:
         """A row of the document about this engine."""
         return {"engine": self.name, "project": self.project["project"] if self.project else None, **parts}
 
-    def built(self, field: str, unit: str, origin: str, scale: float = 1.0) -> Figure:
-        """A number of its build record, times scale."""
+    def built(self, field: str, unit: str, origin: str) -> Figure:
+        """A number of its build record."""
         value = self.build.get(field) if self.build else None
         reason = "its build record does not tell: build it again" if self.build else self.build_reason
-        return figure(None if value is None else value * scale, unit, origin, reason)
+        return figure(value, unit, origin, reason)
 
     def largest(self, metrics: Sequence[str], unit: str, origin: str) -> Figure:
         """The largest sum of the metrics' typical values among its test cases; the intervals' ends add likewise."""
