@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmark_runner.jsonio import write_json
 from benchmark_runner.launch.machine_lock import VARIABLE
 from benchmark_runner.performance import kernels
 from benchmark_runner.performance.calibrate import is_elsewhere, machine_here
@@ -61,8 +62,8 @@ def test_the_kernel_is_named_with_the_spread_of_its_repeats() -> None:
 def _calibrated(folder: Path) -> dict[str, Any]:
     core = min(os.sched_getaffinity(0))
     system = {"threads": 1, "cpu_affinity": [core], "cool_down_seconds": 0, "calibration_seconds": 0.01}
-    (folder / "plan.json").write_text(json.dumps({"config": {"system": system}}))
-    command = [sys.executable, "-c", SMALL, "--plan", str(folder / "plan.json"), "--out", str(folder / "out.json")]
+    (folder / "config.json").write_text(json.dumps({"config": {"system": system}}))
+    command = [sys.executable, "-c", SMALL, "--config", str(folder / "config.json"), "--out", str(folder / "out.json")]
     environment = {**os.environ, VARIABLE: str(folder / "lock" / "l"), "PYTHONPATH": os.pathsep.join(sys.path)}
     ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert ran.returncode == 0, ran.stderr
@@ -82,7 +83,9 @@ def test_it_runs_on_the_cores_and_with_the_threads_of_engines_and_holds_their_lo
 def test_a_calibration_of_another_machine_is_told(tmp_path: Path) -> None:
     file = tmp_path / "calibration.json"
     assert not is_elsewhere(file)
-    file.write_text(json.dumps({"machine": machine_here()}))
+    write_json(file, {"machine": machine_here()})
     assert not is_elsewhere(file)
-    file.write_text(json.dumps({"machine": {**machine_here(), "cpu": "another"}}))
+    write_json(file, {"machine": {**machine_here(), "cpu": "another"}})
     assert is_elsewhere(file)
+    file.write_text(file.read_text()[:-9])  # cut: made again anyway
+    assert not is_elsewhere(file)

@@ -30,8 +30,6 @@ rule record_environment:
 
 
 rule calibrate:
-    input:
-        plan=ancient(f"{OUT}/plan.json"),
     output:
         in_report(f"{OUT}/calibration.json", "calibration", "How it was measured"),
     log:
@@ -44,13 +42,14 @@ rule calibrate:
     resources:
         gpu=1,
     params:
-        # Of the plan it depends on these alone.
+        config=lambda wildcards, output: str(frozen_file(FROZEN)),  # as in write_part
+        # Of the configuration it depends on these alone.
         system=[
             CAMPAIGN.config["system"][key]
             for key in ("threads", "cpu_affinity", "calibration_seconds")
         ],
     shell:
         "exec python -m benchmark_runner.performance.calibrate"
-        " --plan {input.plan:q}"
+        " --config {params.config:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"

@@ -76,7 +76,9 @@ def whole(*files):
         if (
             CAMPAIGN.owed_launches
         ):  # else the machine here is not the one that is told about
-            moved = (file for file in CALIBRATION if is_elsewhere(Path(file)))
+            moved = (
+                file for file in CALIBRATION if or_refuse(is_elsewhere, Path(file))
+            )
             workflow.dag.forcefiles.update(moved)
         return [*look, f"{OUT}/environment.json"] if look else files
 

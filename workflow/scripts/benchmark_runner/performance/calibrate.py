@@ -28,6 +28,7 @@ from benchmark_runner.processes.cgroup import read_quota
 from benchmark_runner.processes.engine import THREAD_VARIABLES
 from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.watch import Watch
+from benchmark_runner.records.whole import is_cut
 
 SCHEMA_VERSION: Final = 1
 """calibration.json: 1 is the first format."""
@@ -40,8 +41,8 @@ def machine_here() -> dict[str, Any]:
 
 
 def is_elsewhere(path: Path) -> bool:
-    """Whether a calibration is there that another machine made."""
-    return path.is_file() and read_json(path)["machine"] != machine_here()
+    """Whether a calibration is there that another machine made; one that was cut is made again anyway."""
+    return path.is_file() and not is_cut(path) and read_json(path).get("machine") != machine_here()
 
 
 def measured(cores: Cores, seconds: float, look: Callable[[], None]) -> dict[str, Any]:
@@ -80,8 +81,8 @@ def calibrate(system: Mapping[str, Any], watch: Watch) -> dict[str, Any]:
 
 def main(argv: Sequence[str]) -> int:
     """Measure memory bandwidth and arithmetic of the cores that engines get."""
-    arguments = command("performance.calibrate", __doc__, "plan", out="calibration.json").parse_args(argv)
-    found = calibrate(read_json(arguments.plan)["config"]["system"], Watch())
+    arguments = command("performance.calibrate", __doc__, "config", out="calibration.json").parse_args(argv)
+    found = calibrate(read_json(arguments.config)["config"]["system"], Watch())
     write_json(arguments.out, found)
     rate, flop = found["bandwidth_bytes_per_s"], found["flop_per_s"]
     threads = plural(found["threads"], "thread")
