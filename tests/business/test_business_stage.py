@@ -86,13 +86,27 @@ def test_an_engine_that_was_not_measured_has_nulls_with_its_own_reason(without_p
     assert broken_even["ratio"] is None and broken_even["reason"]
 
 
-def test_a_gpu_of_the_catalogue_is_priced_with_range_and_source(tmp_path):
+@pytest.fixture(scope="module")
+def on_an_h100(tmp_path_factory):
     engines = [ScriptedEngine("pytorch_baseline", ttft_ms=100.0, itl_ms=100.0, device="cuda:0")]
     device = {"index": 0, "name": "NVIDIA H100 80GB HBM3", "memory_bytes": 81559 * 2**20}
     gpu = {"devices": [device], "driver_version": "1", "cuda_driver_version": "13.2"}
-    folder = finish(tmp_path, engines, WORKLOADS, plots=False, environment=make_environment(gpu=gpu))
-    rows = {row["price"]["price_id"]: row for row in read(folder, BUSINESS)["costs"]}
-    assert set(rows) == {"lambda.1x-h100-sxm.on_demand", "runpod.h100-sxm.secure", "runpod.h100-sxm.community"}
+    folder = finish(
+        tmp_path_factory.mktemp("h100"), engines, WORKLOADS, plots=False, environment=make_environment(gpu=gpu)
+    )
+    return read(folder, BUSINESS)
+
+
+def test_a_gpu_of_the_catalogue_is_priced_with_range_and_source(on_an_h100):
+    rows = {row["price"]["price_id"]: row for row in on_an_h100["costs"]}
+    assert set(rows) == {
+        "lambda.1x-h100-sxm.on_demand",
+        "runpod.h100-sxm.secure",
+        "runpod.h100-sxm.community",
+        "nebius.h100.on_demand",
+        "crusoe.h100.on_demand",
+        "voltage-park.h100.on_demand",
+    }
     secure = rows["runpod.h100-sxm.secure"]
     assert secure["price"]["usd_per_hour"] == {"point": 3.99, "low": 3.49, "high": 3.99}
     assert secure["price"]["as_of"] == "2026-11-09" and secure["price"]["sources"]
@@ -131,6 +145,22 @@ def test_each_engine_has_its_costs_or_why_it_has_none(with_price, without_price)
     unpriced = {row["engine"]: row for row in without_price["infrastructure_costs"]}
     assert unpriced["pytorch_baseline"]["reason"] == "no price is known for the machine that was measured"
     assert unpriced["burn_cuda"]["reason"] == "cargo is missing"
+
+
+@pytest.mark.parametrize(
+    ("price_id", "usd_per_hour", "usd_per_million"),
+    [
+        # 10 tokens/s are 36,000 an hour, so a million takes 27.777… hours
+        ("lambda.1x-h100-sxm.on_demand", 4.29, 119.1667),
+        ("nebius.h100.on_demand", 4.5, 125.0),
+        ("crusoe.h100.on_demand", 3.9, 108.3333),
+    ],
+)
+def test_three_machines_cost_what_a_calculation_by_hand_gives(on_an_h100, price_id, usd_per_hour, usd_per_million):
+    (row,) = on_an_h100["infrastructure_costs"]
+    machine = next(machine for machine in row["machines"] if machine["price_id"] == price_id)
+    assert machine["usd_per_million_output_tokens"]["point"] == pytest.approx(usd_per_million, abs=1e-3)
+    assert machine["usd_per_month"]["point"] == pytest.approx(usd_per_hour * 730.5)
 
 
 @pytest.mark.parametrize(("now", "message"), [("2026-11-23T17:00:00", "has no zone"), ("today", "no ISO time")])

@@ -49,7 +49,9 @@ def test_the_shipped_catalogue_is_sound_and_has_processors_and_gpus(repository):
     found = read_catalogue(repository / "config" / "prices.yaml")
     assert found.quarantined == {}
     assert {entry.gpu is None for entry in found.entries} == {True, False}
-    assert all(entry.sources and entry.as_of <= datetime.date(2026, 11, 23) for entry in found.entries)
+    assert all(entry.sources and entry.url and entry.as_of <= datetime.date(2026, 11, 23) for entry in found.entries)
+    assert len(found.entries) >= 40
+    assert len({entry.provider for entry in found.entries}) >= 10
 
 
 def test_a_date_written_bare_is_a_date(repository):

@@ -39,6 +39,7 @@ GPUS: Final[Mapping[str, Part]] = {
     "H200": Part((141,), r"NVIDIA H200"),
     "B200": Part((179, 180, 192), r"NVIDIA B200"),
     "GH200": Part((96,), r"NVIDIA GH200 .*"),
+    "RTX-A6000": Part((48,), r"NVIDIA RTX A6000"),
     "RTX-4090": Part((24,), r"NVIDIA GeForce RTX 4090"),
 }
 WHOLE_GPU_COUNTS: Final = (1, 2, 4, 8, 16)  # sizes that providers sell; a catalogue once listed 12 for a node of 8
@@ -69,6 +70,7 @@ class Entry:
     max_age_days: int
     sources: tuple[dict[str, str], ...]
     owned: dict[str, float] | None
+    url: str | None = None
 
 
 @dataclass(frozen=True)
