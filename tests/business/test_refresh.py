@@ -1,0 +1,50 @@
+"""Prices read anew: what replaces an entry's price, and which rows are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark_runner.business.prices import read_catalogue
+from benchmark_runner.business.refresh import main
+from benchmark_runner.errors import BenchmarkError
+
+HEAD = "id,usd_per_hour,as_of,source\n"
+
+
+@pytest.fixture
+def refresh(repository, tmp_path):
+    def run(rows):
+        (tmp_path / "read.csv").write_text(HEAD + rows)
+        flags = ["--prices", str(repository / "config" / "prices.yaml"), "--read", str(tmp_path / "read.csv")]
+        assert main([*flags, "--out", str(tmp_path / "prices.yaml")]) == 0
+        return read_catalogue(tmp_path / "prices.yaml")
+
+    return run
+
+
+def test_a_row_replaces_price_date_and_source_and_leaves_the_rest(refresh, repository):
+    before = {entry.id: entry for entry in read_catalogue(repository / "config" / "prices.yaml").entries}
+    after = {entry.id: entry for entry in refresh("lambda.1x-a10.on_demand,1.5,2026-11-20,my invoice\n").entries}
+    changed = after.pop("lambda.1x-a10.on_demand")
+    assert (changed.low, changed.usd_per_hour, changed.high, str(changed.as_of)) == (1.5, 1.5, 1.5, "2026-11-20")
+    assert changed.sources == ({"name": "my invoice", "kind": "user", "read": "2026-11-20"},)
+    assert all(after[name] == before[name] for name in after)
+
+
+def test_a_price_that_cannot_be_right_is_set_aside_and_told(refresh, capsys):
+    assert "lambda.1x-a10.on_demand" in refresh("lambda.1x-a10.on_demand,0,2026-11-20,my invoice\n").quarantined
+    assert "set aside: lambda.1x-a10.on_demand" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("lambda.1x-a11.on_demand,1.5,2026-11-20,page", "no entry with a price"),
+        ("lambda.1x-a10.on_demand,1.5,2025-11-20,page", "is older than"),
+        ("lambda.1x-a10.on_demand,cheap,2026-11-20,page", "no number of USD"),
+        ("lambda.1x-a10.on_demand,1.5,2026-11-20", "has not the columns"),
+    ],
+)
+def test_a_row_that_fits_no_entry_is_refused_with_its_line(refresh, row, message):
+    with pytest.raises(BenchmarkError, match=rf"line 2.*{message}"):
+        refresh(f"{row}\n")
