@@ -237,3 +237,15 @@ def test_too_few_iterations_for_a_median_are_told(tmp_path: Path, iterations: in
     found = [warning["message"] for warning in warnings if warning["kind"] == "few_iterations"]
     assert bool(found) == (said is not None)
     assert said is None or (said in found[0] and said in _table(tmp_path))
+
+
+def test_the_table_leads_with_the_answer_and_shows_each_pair_from_both_sides(tmp_path: Path) -> None:
+    burn = ScriptedEngine("burn", ttft_ms=12.0, itl_ms=6.0, **SPREAD)
+    answer = _answer(tmp_path, [TORCH, CANDLE, burn])["answer"]
+    lines = _table(tmp_path).splitlines()
+    assert lines[2] == answer["sentence"] and f"- {answer['workloads'][0]['sentence']}" in lines[:8]
+    matrix = {
+        line.split("|")[1].strip(): line for line in lines if line.startswith("|") and ("▲" in line or "▼" in line)
+    }
+    assert "▲▲ 1.9" in matrix["candle"] or "▲▲ 2.0" in matrix["candle"]
+    assert matrix["torch"].count("▼▼ 0.") == 2

@@ -22,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
     document = summary_document(plan, results, read_json(args.performance))
     recommendation = document["summary"]["recommendation"]
     write_json(args.out, document)
-    write_text_atomic(args.table, comparison_table(plan, results, recommendation))
+    write_text_atomic(args.table, comparison_table(plan, results, document["answer"], recommendation))
     print(recommendation)
     return 0
 

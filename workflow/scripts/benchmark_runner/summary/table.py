@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from benchmark_runner.display import ABSENT, Markdown, estimate_text, markdown, markdown_table, plural, ratio_text
+from benchmark_runner.display import (
+    ABSENT,
+    Markdown,
+    estimate_text,
+    markdown,
+    markdown_code,
+    markdown_table,
+    plural,
+    ratio_text,
+    significant,
+)
 from benchmark_runner.performance.ranking import LATENCY, THROUGHPUT
 from benchmark_runner.statistics.cautions import median_is_mean
 from benchmark_runner.statistics.planned import each_in_words
@@ -76,6 +86,49 @@ def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: list[str
     ]
 
 
+SYMBOLS: Final = {
+    "meaningfully_faster": ("▲▲", "▼▼"),
+    "confirmed_faster": ("▲", "▼"),
+    "significant_unconfirmed": ("△", "▽"),
+    "equivalent": ("=", "="),
+    "inconclusive": ("·", "·"),
+    "untestable": ("?", "?"),
+}
+"""By verdict: what a row's engine shows against a column's where it is ahead, and where it is behind."""
+
+
+def _pair_symbol(results: Results, row: str, column: str, cell: Cell) -> str:
+    """Symbol and ratio of a row's engine against a column's; above 1 the row is faster."""
+    one = results.between(row, column, cell, LATENCY)
+    if one is None:
+        return ABSENT
+    symbol = SYMBOLS[one["verdict"]][one["faster"] not in (row, None)]
+    if one["ratio"] is None:
+        return symbol
+    point = one["ratio"]["point"] if one["engine"] == row else 1.0 / one["ratio"]["point"]
+    return f"{symbol} {significant(point)}"
+
+
+def _pairs(results: Results, cell: Cell) -> list[str]:
+    """A matrix of all pairs of engines; none of fewer than three, whose table says it already."""
+    names = list(results.engines)
+    if len(names) < 3:
+        return []
+    rows = [
+        [row, *(ABSENT if row == column else _pair_symbol(results, row, column, cell) for column in names)]
+        for row in names
+    ]
+    return [*markdown_table(["times as fast as", *names], rows), ""]
+
+
+def _leading_lines(answer: Mapping[str, Any]) -> list[str]:
+    """The answer before all tables: what is sure, what is not, a line a test case, and the command."""
+    decide, lines = answer["decide"], [markdown(answer["sentence"]), ""]
+    lines += [markdown(answer["not_sure"]), ""] if answer["not_sure"] else []
+    lines += [f"- {markdown(one['sentence'])}" for one in answer["workloads"]]
+    return [*lines, *(["", f"{markdown(decide['sentence'])} {markdown_code(decide['command'])}"] if decide else [])]
+
+
 def _request(case: Mapping[str, Any], workload: Mapping[str, Any], campaign: Mapping[str, Any]) -> str:
     iterations, warmups = workload["iterations_per_launch"], workload["warmup_iterations"]
     return (
@@ -103,11 +156,11 @@ def _settings(by_workload: Sequence[Mapping[str, Any]]) -> list[str]:
     return [*lines, "\\* differs between engines that tell it.", ""] if lines else []
 
 
-def comparison_table(plan: Mapping[str, Any], results: Results, recommendation: str) -> str:
+def comparison_table(plan: Mapping[str, Any], results: Results, answer: Mapping[str, Any], recommendation: str) -> str:
     """Content of comparison_table.md."""
     settings, summary = results.summary["settings"], results.summary
     level = f"{100 * settings['confidence_level']:g} %"
-    lines = [f"# {markdown(plan['campaign']['name'])}", "", markdown(recommendation), ""]
+    lines = [f"# {markdown(plan['campaign']['name'])}", "", *_leading_lines(answer), ""]
     for workload in plan["workloads"]:
         for case in workload["cases"]:
             cell, notes = Cell(workload["name"], case["name"]), list[str]()
@@ -115,10 +168,10 @@ def comparison_table(plan: Mapping[str, Any], results: Results, recommendation: 
             header = [column.format(baseline=results.baseline) for column in COLUMNS]
             lines += [f"## {markdown(f'{cell.workload}, {cell.case}')}", ""]
             lines += [_request(case, workload, plan["campaign"]), ""]
-            lines += [*markdown_table(header, rows), ""]
+            lines += [*markdown_table(header, rows), "", *_pairs(results, cell)]
             lines += [f"{number}. {markdown(note)}" for number, note in enumerate(notes, start=1)]
             lines += [""] if notes else []
-    lines += _settings(summary["engine_settings"])
+    lines += [markdown(recommendation), "", *_settings(summary["engine_settings"])]
     told = dict.fromkeys(median_is_mean(workload["iterations_per_launch"]) for workload in plan["workloads"])
     few = "".join(f" ({words})" for words in told if words)
     flagged = "without flagged outliers" if settings["remove_outliers"] else "with all iterations"
@@ -129,6 +182,9 @@ def comparison_table(plan: Mapping[str, Any], results: Results, recommendation: 
         "which are the unit of replication. TTFT: time to first token. TPOT: time per output token after the first. "
         "Throughput: tokens of an answer over its end-to-end time. Peak memory: resident, the engine's processes "
         "together.",
+        "",
+        "Of pairs, ▲ faster (▲▲ by more than the margin), ▼ slower, △ ▽ by one of two tests only, = the same within "
+        "the margin, · not told apart, ? no verdict.",
         "",
         f"Ratios above 1 mean faster than {results.baseline}; they and the verdicts come from all iterations, compared "
         f"launch by launch within blocks. {summary['families']['all_pairs']['description'].capitalize()}.",
