@@ -129,6 +129,15 @@ def test_numbers_and_truth_values_inside_an_override_are_no_text():
     assert system["max_memory_gb"] is None
 
 
+def test_pools_of_a_demand_have_names_of_their_own():
+    pool = {"name": "chat", "requests_per_day": 10, "prompt_tokens": 4, "answer_tokens": 4}
+    (problem,) = examine({**SOUND, "business": {"demand": {"pools": [pool, pool]}}}).problems
+    assert problem == (
+        ["business", "demand", "pools", 1, "name"],
+        "'chat' is there twice; give one of the pools another name",
+    )
+
+
 def test_names_are_checked_whatever_else_is_wrong():
     found = messages(
         "engines: [{name: a, binary_path: x, dtype: f8}, {name: A, binary_path: y}, 7]\nbenchmark: {baseline: c}"

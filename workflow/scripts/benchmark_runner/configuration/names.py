@@ -57,6 +57,11 @@ def duplicate_names(config: Mapping[str, Any]) -> Iterator[Problem]:
             seen.setdefault(name.lower(), name)
             if section == "engines" and name.endswith(CONTROL_SUFFIX):
                 yield path, f"{name!r} ends in {CONTROL_SUFFIX}, the control's mark; choose another name"
+    pools = [(index, pool.get("name")) for index, pool in entries(_section(config, "business", "demand"), "pools")]
+    for index, name in pools:
+        if name is not None and name in [other for earlier, other in pools if earlier < index]:
+            path = ["business", "demand", "pools", index, "name"]
+            yield path, f"{name!r} is there twice; give one of the pools another name"
 
 
 def unknown_references(config: Mapping[str, Any], only_engines: Sequence[str] | None) -> Iterator[Problem]:
