@@ -70,3 +70,16 @@ def test_a_summary_of_another_shape_is_named(folder, other):
     write_json(folder / "summary.json", other)
     with pytest.raises(BenchmarkError, match=r"summary\.json: "):
         main(["--output-dir", str(folder)])
+
+
+def test_a_run_that_measured_nothing_ends_with_its_own_status(folder, capsys):
+    nothing = {**SUMMARY, "answer": {**SUMMARY["answer"], "sentence": "Nothing was measured.", "measured": False}}
+    write_json(folder / "summary.json", nothing)
+    assert main(["--output-dir", str(folder)]) == 1
+    assert "Nothing was measured." in capsys.readouterr().out
+
+
+def test_the_baseline_is_no_multiple_of_itself(folder, capsys):
+    write_json(folder / "summary.json", {**SUMMARY, "comparison_matrix": {"slow": {**ROW, "speedup": 1.0}}})
+    assert main(["--output-dir", str(folder)]) == 0
+    assert "the baseline" in (shown := capsys.readouterr().out) and "1.00 x" not in shown
