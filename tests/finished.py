@@ -136,7 +136,8 @@ def finish(
     business_file = str(analysis / "business_recommendations.json")
     known = [*plan_flags, *statistics, *iterations]
     assert performance_main([*known, "--manifest", manifest, "--out", performance]) == 0
-    pictures = draw_plots(folder, statistics, performance, iterations, raw) if plots else []
+    if plots:
+        draw_plots(folder, statistics, performance, iterations, raw)
     judged = [*plan_flags, *statistics, "--environment", environment_file]
     catalogues = [
         "--prices",
@@ -163,26 +164,21 @@ def finish(
     written += ["--system-metrics-log", str(folder / "logs/system_metrics.log")]
     written += ["--samples", str(folder / "analysis/metrics.parquet")]
     assert logs.main([*plan_flags, *raw, *written]) == 0
-    assert report_main([*report_arguments(folder, engines), "--plots", *pictures]) == 0
+    assert report_main(report_arguments(folder, engines)) == 0
     return folder
 
 
-def draw_plots(
-    folder: Path, statistics: list[str], performance: str, iterations: list[str], raw: list[str]
-) -> list[str]:
-    """The four plots' files, in the order of their names."""
+def draw_plots(folder: Path, statistics: list[str], performance: str, iterations: list[str], raw: list[str]) -> None:
+    """Write the four plots."""
     extra = {
         "gpu_utilization": (gpu.main, raw),
         "latency_comparison": (latency.main, iterations),
         "memory_usage": (memory.main, ["--performance", performance]),
         "throughput_scaling": (throughput.main, ["--performance", performance, *iterations]),
     }
-    pictures = []
     for name, (stage, flags) in extra.items():
         picture = str(folder / "plots" / f"{name}.png")
         assert stage([*statistics, *flags, "--out", picture, "--svg", picture.replace(".png", ".svg")]) == 0
-        pictures.append(picture)
-    return pictures
 
 
 def read(folder: Path, name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -238,10 +239,35 @@ def test_chart_text_is_legible_in_the_dark(visit):
     assert colours and set(colours) == {ink}
 
 
-def test_what_is_folded_away_is_printed(visit):
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_whole_answer_fits_on_the_first_screen_of_a_desktop(visit, scheme):
+    page = visit(viewport={"width": 1440, "height": 900}, color_scheme=scheme).page
+    for panel in page.locator(".card, .panel").all():
+        box = panel.bounding_box()
+        assert box["y"] + box["height"] <= 900 and box["x"] + box["width"] <= 1440
+
+
+def test_the_plot_keeps_its_marks_within_their_tracks_on_a_telephone(visit):
+    page = visit(viewport=NARROW).page
+    outside = page.evaluate(
+        """[...document.querySelectorAll('.forest .track svg')].filter((track) => {
+            const room = track.getBoundingClientRect();
+            return [...track.querySelectorAll('circle, .interval')].some((mark) => {
+                const box = mark.getBoundingClientRect();
+                return box.left < room.left - 1 || box.right > room.right + 1;
+            });
+        }).length"""
+    )
+    assert page.locator(".forest circle").count() > 0 and outside == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_what_is_folded_away_is_left_out_of_a_print_of_at_most_six_pages(visit):
     page = visit().page
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.evaluate("[...document.querySelectorAll('details')].every((part) => part.open)")
+    page.emulate_media(media="print")
+    folded = page.locator("details:not([open])")
+    assert folded.count() > 0 and not any(part.is_visible() for part in folded.all())
+    assert len(re.findall(rb"/Type\s*/Page[^s]", page.pdf(format="A4"))) <= 6
 
 
 def test_paper_is_white_whatever_the_screen_likes(visit):

@@ -15,12 +15,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from benchmark_runner.display import STRUCK, estimate_parts, milliseconds, significant
-from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.display import STRUCK, estimate_parts
 from benchmark_runner.report import charts, overview
 from benchmark_runner.report.events import events
-from benchmark_runner.report.inputs import wording
-from benchmark_runner.report.page import plots_with_words
 from benchmark_runner.statistics.cautions import caution
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.wording import VERDICTS
@@ -32,6 +29,10 @@ from .conftest import HOSTILE, Page
 COMPARISON = "Typical values over launches"
 
 
+def test_the_page_shows_no_picture_of_what_it_draws_itself(page):
+    assert page.images == []
+
+
 @pytest.fixture(scope="module")
 def results(campaign):
     return Results(read(campaign, "analysis/statistical_summary.json"))
@@ -39,16 +40,6 @@ def results(campaign):
 
 def row_of(page, engine, workload):
     return next(row for row in page.table(COMPARISON) if (row[0].split(" ")[0], row[1]) == (engine, workload))
-
-
-def test_the_answer_comes_first_and_names_the_engine_and_the_interval(page, results):
-    answer = re.search(r'id="answer">(.*?)</p>', page.text, re.DOTALL)[1]
-    ratio = results.between("candle_cuda", "pytorch_baseline", Cell("latency_test", "case_1"), "e2e_ms")["ratio"]
-    assert answer == (
-        f"candle_cuda answers fastest in latency_test: {significant(ratio['point'])} times as fast as "
-        f"pytorch_baseline ({significant(ratio['low'])} to {significant(ratio['high'])}, 95 %)."
-    )
-    assert page.text.index('id="answer"') < page.text.index("<table")
 
 
 def test_a_quick_look_says_so_and_what_the_comprehensive_campaign_adds(page):
@@ -86,18 +77,6 @@ def test_the_comparison_has_the_figures_of_the_statistics(page, results):
 def test_a_row_stands_for_every_engine_and_case(page):
     assert len(page.table(COMPARISON)) == len(ENGINES) * 3
     assert row_of(page, "candle_cuda", "throughput_test, case_2")
-
-
-def test_key_figures_are_those_of_summary_json(page, campaign):
-    summary = read(campaign, "summary.json")["summary"]
-    figures = re.findall(r'<dt>(.*?)</dt><dd class="value">(.*?)</dd>', page.text)
-    assert dict(figures) == {
-        "Fastest engine": summary["fastest_engine"],
-        "Lowest latency, latency_test": milliseconds(summary["best_latency_ms"]),
-        "Highest throughput, throughput_test": f"{significant(summary['best_throughput'])} tokens/s",
-        "Most consistent": summary["most_consistent"],
-        "Highest GPU utilisation": "none measured",
-    }
 
 
 def test_every_verdict_has_its_sentence_and_every_word_its_meaning(page, campaign):
@@ -220,29 +199,6 @@ def test_the_tokens_are_those_of_the_first_measured_request(page, campaign):
     assert len(told["requests"]) == 3 * 3
 
 
-def test_the_four_plots_are_inside_with_words_for_those_who_do_not_see_them(page):
-    assert [image["id"] for image in page.images] == [
-        "latency_comparison",
-        "throughput_scaling",
-        "memory_usage",
-        "gpu_utilization",
-    ]
-    assert all(image["src"].startswith("data:image/png;base64,") and len(image["alt"]) > 20 for image in page.images)
-
-
-def test_a_plot_without_words_is_refused_instead_of_left_out():
-    with pytest.raises(
-        BenchmarkError, match=r"wording\.yaml has no words for the plot power_draw; add plots\.power_draw"
-    ):
-        plots_with_words({"power_draw": b"png"})
-
-
-def test_the_rules_draw_the_plots_that_have_words(repository):
-    rules = (repository / "workflow" / "rules" / "plots.smk").read_text(encoding="utf-8")
-    names = re.search(r"^PLOT_NAMES = \((.*?)\)", rules, flags=re.MULTILINE | re.DOTALL)
-    assert re.findall(r'"(\w+)"', names[1]) == list(wording()["plots"])
-
-
 def test_headings_do_not_skip_a_level_and_ids_are_unique(page):
     levels = [level for level, _ in page.headings]
     assert levels[0] == 1 and levels.count(1) == 1
@@ -322,8 +278,8 @@ def test_too_few_launches_give_no_winner_and_no_advice(tmp_path, launches):
     engines = [ScriptedEngine("base"), ScriptedEngine("other", itl_ms=5.0)]
     folder = finish(tmp_path, engines, (ScriptedWorkload("latency_test"),), plots=False, launches=launches)
     text = (folder / "report.html").read_text()
-    assert "The data do not say which engine is fastest in latency_test." in text
-    assert "not decided" in text
+    assert "No difference in end-to-end latency between the engines was confirmed." in text
+    assert '<span class="badge open">not told apart</span>' in text
     assert "The data do not say which of other and base answers fastest" in text and ">no advice<" in text
 
 
@@ -342,9 +298,8 @@ def test_a_campaign_without_any_measurement_still_has_a_report(tmp_path):
     engines = [ScriptedEngine("base", unavailable="no compiler"), ScriptedEngine("other", unavailable="no driver")]
     folder = finish(tmp_path, engines, (ScriptedWorkload("latency_test"),))
     found = Page((folder / "report.html").read_text())
-    assert "No engine was measured, so there is no answer yet." in found.text
+    assert "Nothing was measured, so there is no answer." in found.text
     assert [row[3] for row in found.table("Engines without a full result")] == ["no compiler", "no driver"]
-    assert "there is nothing to draw" in found.text
 
 
 def test_one_engine_alone_has_nothing_to_be_compared_with(tmp_path):

@@ -38,7 +38,6 @@ rule write_report:
         reproduction=f"{OUT}/reproduction.md",
         fidelity=fidelity_of_all,
         raw=raw_data,
-        plots=PLOTS,
         comprehensive=str(FROM_HERE / "config" / "comprehensive.yaml"),
         templates=TEMPLATES,
     output:
@@ -59,7 +58,6 @@ rule write_report:
         " --reproduction {input.reproduction:q}"
         " --fidelity {input.fidelity:q}"
         " --raw {input.raw:q}"
-        " --plots {input.plots:q}"
         " --comprehensive {input.comprehensive:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"

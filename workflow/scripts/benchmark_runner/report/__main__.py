@@ -29,7 +29,6 @@ def main(argv: Sequence[str]) -> int:
     read = (*DOCUMENTS, "iterations", "reproduction", "raw")
     parser = command("report", main.__doc__, *read, out="report.html")
     parser.add_argument("--fidelity", type=Path, nargs="*", default=[], help="fidelity/<engine>.json of each engine")
-    parser.add_argument("--plots", type=Path, nargs="*", default=[], help="the PNGs; their names are their kinds")
     parser.add_argument("--comprehensive", type=Path, help="configuration that a quick look points to")
     options = parser.parse_args(argv)
     documents: dict[str, Any] = {name: read_json(getattr(options, name)) for name in DOCUMENTS}
@@ -40,7 +39,6 @@ def main(argv: Sequence[str]) -> int:
         first_requests=first_requests(options.iterations, documents["plan"]),
         fidelity=tuple(read_json(path) for path in options.fidelity),
         raw=tuple(read_heads(path) for path in options.raw),
-        plots={path.stem: path.read_bytes() for path in options.plots},
         reproduction=options.reproduction.read_text(encoding="utf-8", errors="replace"),
         comprehensive=None if named is None else resolve(yaml.safe_load(named.read_text(encoding="utf-8")), [named]),
     )

@@ -40,7 +40,6 @@ class ReportInputs:
     first_requests: Sequence[Document]
     fidelity: tuple[Document, ...]
     raw: tuple[Document, ...]
-    plots: Mapping[str, bytes]
     reproduction: str
     comprehensive: Document | None
 

@@ -1,38 +1,64 @@
-"""The first screen: the answer, whether it is a quick look, the key figures, what could be wrong in brief."""
+"""The first screen: what was measured, the quick look's limits, and a card for each workload, memory and cost."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from operator import attrgetter
+from typing import Final
 
-from benchmark_runner.display import milliseconds, significant
+from markupsafe import Markup
+
+from benchmark_runner.display import bytes_text, plural, significant
+from benchmark_runner.report.figures import Figure, figure, in_unit, span
+from benchmark_runner.report.forest import heading, times
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.statistics.planned import each_in_words
-from benchmark_runner.summary.document import QUICK, headline_advice
+from benchmark_runner.statistics.results import Cell
+from benchmark_runner.summary.document import SYNTHETIC
 
-DOUBTS_SHOWN: Final = 3  # more would push the figures off the first screen; the section below has all
-
-NOTHING: Final = {"fastest_engine": "not decided", "best_gpu_utilization": "none measured"}
+NAMES_SHOWN: Final = 3  # of a leading group in its card; the forest plot beside it has all
+COMMIT_DIGITS: Final = 7
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One key figure: what it is, its value, whose it is or why there is none."""
+class Card:
+    """One box of the first screen: engines with their colours, a figure beside them, a word with its tone, lines."""
 
-    label: str
-    value: str
-    note: str
+    heading: str
+    engines: Sequence[tuple[str, str]]
+    value: Figure | None = None
+    more: int = 0
+    word: str | None = None
+    tone: str = "open"
+    lines: Sequence[Markup | str] = ()
+    is_workload: bool = False
 
 
-def answer(inputs: ReportInputs) -> str:
-    """The answer in one sentence, or two where it is not decided."""
-    return str(headline_advice(inputs.performance)["answer"])
+def masthead(inputs: ReportInputs) -> list[str]:
+    """What was measured where, in a few words each."""
+    engines, environment = inputs.statistics["engines"], inputs.environment
+    threads = {engine["threads"] for engine in engines if engine["threads"] is not None}
+    gpu, git = environment["gpu"], environment["workflow"]["git"]
+    processor = str(environment["cpu"]["model"] or "unknown processor")
+    parts = [
+        inputs.plan["model"]["name"],
+        " and ".join(sorted({str(engine["dtype"]) for engine in engines if engine["dtype"]})),
+        f"{processor}, {plural(threads.pop(), 'thread')}" if len(threads) == 1 else processor,
+        gpu["devices"][0]["name"] or "unknown GPU" if gpu else "",
+        "one request at a time",
+        _span(inputs) or "",
+        f"commit {git['commit'][:COMMIT_DIGITS]}" if git else "",
+    ]
+    return [str(part) for part in parts if part]
 
 
-def recommendation(inputs: ReportInputs) -> str:
-    """The recommendation of summary.json, less its words on the quick look, which stand in a place of their own."""
-    return str(inputs.summary["summary"]["recommendation"]).replace(QUICK, "").strip()
+def _span(inputs: ReportInputs) -> str | None:
+    """First and last day of the launches; None where none has ended."""
+    if not inputs.records:
+        return None
+    first, last = inputs.records[0]["started_at"][:10], max(record["ended_at"] for record in inputs.records)[:10]
+    return str(first) if first == last else f"{first} to {last}"
 
 
 def quick_look(inputs: ReportInputs) -> str | None:
@@ -48,6 +74,12 @@ def quick_look(inputs: ReportInputs) -> str | None:
     if inputs.comprehensive is None:
         return text
     return f"{text} {_what_more(inputs.plan, inputs.comprehensive)}"
+
+
+def synthetic(inputs: ReportInputs) -> str | None:
+    """That the weights are random numbers; None where they are a model's."""
+    source = inputs.plan["model"]["source"]
+    return SYNTHETIC.format(shape=source["shape"]) if source["kind"] == "synthetic" else None
 
 
 def _what_more(plan: Document, comprehensive: Document) -> str:
@@ -67,59 +99,106 @@ def _counts(values: Iterable[int]) -> str:
     return " and ".join(str(value) for value in dict.fromkeys(values))
 
 
-def key_figures(inputs: ReportInputs) -> list[Figure]:
-    """Fastest engine, latency, throughput, consistency, GPU utilisation, each null with its reason."""
-    summary, headline = inputs.summary["summary"], inputs.performance["headline"]
-    return [
-        _figure(summary, "fastest_engine", "Fastest engine", str, _against_baseline(inputs)),
-        _figure(
-            summary,
-            "best_latency_ms",
-            f"Lowest latency, {headline['latency']['workload']}",
-            milliseconds,
-            f"{summary['best_latency_engine']}; a whole request",
-        ),
-        _figure(
-            summary,
-            "best_throughput",
-            f"Highest throughput, {headline['throughput']['workload']}",
-            lambda rate: f"{significant(rate)} tokens/s",
-            f"{summary['best_throughput_engine']}; one request at a time",
-        ),
-        _figure(summary, "most_consistent", "Most consistent", str, _spread(inputs)),
-        _figure(
-            summary,
-            "best_gpu_utilization",
-            "Highest GPU utilisation",
-            lambda percent: f"{significant(percent)} %",
-            str(summary["best_gpu_utilization_engine"]),
-        ),
+def cards(inputs: ReportInputs) -> list[Card]:
+    """A card for each workload's case, then memory and cost."""
+    workloads = inputs.summary["answer"]["workloads"]
+    return [*(_workload(inputs, number) for number in range(len(workloads))), *_memory(inputs), *_cost(inputs)]
+
+
+def _workload(inputs: ReportInputs, number: int) -> Card:
+    cell = inputs.summary["answer"]["workloads"][number]
+    group = len(cell["leading"])
+    word, tone = {
+        "clear": ("ahead of all others", "sure"),
+        "shared": (f"tie of {group}", "open"),
+        "open": ("not told apart", "open"),
+        "none": ("no answer", "bad"),
+    }[cell["word"]]
+    named = [(engine, inputs.colours[engine]) for engine in cell["leading"][:NAMES_SHOWN]]
+    lines = list(_workload_lines(inputs, number, cell)) if named else [cell["sentence"]]
+    return Card(heading(inputs, cell), named, None, max(0, group - NAMES_SHOWN), word, tone, lines, is_workload=True)
+
+
+def _workload_lines(inputs: ReportInputs, number: int, cell: Document) -> Iterator[Markup | str]:
+    """The leading group against the baseline, the next one behind, and what else separates the group's members."""
+    path = ("answer", "workloads", number)
+    leading = [place for place, one in enumerate(cell["engines"]) if one["leading"]]
+    values = _sorted(inputs, [(*path, "engines", place, "value") for place in leading], in_unit(cell["unit"]))
+    yield Markup("{}{}").format(span(values[0], values[-1]), _against_baseline(inputs, number, leading))
+    if (behind := cell["next_behind"]) is not None:
+        by = figure(inputs, "summary", *path, "next_behind", "behind", show=times)
+        ends = [figure(inputs, "summary", *path, "next_behind", "interval", end) for end in (0, 1)]
+        interval = Markup(" ({})").format(span(*ends)) if all(ends) else ""
+        told = (behind["leader"], by, behind["engine"], interval)
+        yield Markup("{} answers {} as fast as {}, the next behind{}.").format(*told)
+    yield from [one["sentence"] for one in cell["separates"] if one["sure"]][:1]
+
+
+def _sorted(inputs: ReportInputs, paths: Iterable[tuple[str | int, ...]], show: Callable[[float], str]) -> list[Figure]:
+    """Figures of summary.json that are known, the smallest first."""
+    found = (figure(inputs, "summary", *path, show=show) for path in paths)
+    return sorted((one for one in found if one is not None), key=attrgetter("value"))
+
+
+def _against_baseline(inputs: ReportInputs, number: int, leading: Sequence[int]) -> Markup:
+    """Ratios of the leading group to the baseline; of an engine that leads alone the interval too."""
+    path = ("answer", "workloads", number, "engines")
+    baseline = inputs.plan["campaign"]["baseline"]
+    ratios = _sorted(inputs, [(*path, place, "ratio_to_baseline") for place in leading], times)
+    if not ratios:
+        return Markup("")
+    ends = [figure(inputs, "summary", *path, leading[0], "ratio_interval", end) for end in (0, 1)]
+    interval = Markup(" ({})").format(span(*ends)) if len(leading) == 1 and all(ends) else ""
+    return Markup(", {} as fast as {}{}").format(span(ratios[0], ratios[-1]), baseline, interval)
+
+
+def _memory(inputs: ReportInputs) -> Iterator[Card]:
+    """The engine that needs least main memory at its peak, and the least GPU memory where that was measured."""
+    cells, memory = inputs.summary["answer"]["workloads"], inputs.performance["memory"]
+    ranked = dict.fromkeys(one["engine"] for cell in cells for one in cell["engines"] if one["ranked"])
+    for kind, label in (("peak_rss_bytes", "Memory, peak"), ("peak_vram_bytes", "GPU memory, peak")):
+        names = sorted((name for name in ranked if memory[name][kind] is not None), key=lambda name: memory[name][kind])
+        if not names:
+            continue
+        sizes = [figure(inputs, "performance", "memory", name, kind, show=bytes_text) for name in names]
+        weights = figure(inputs, "performance", "memory", names[0], "weights_bytes", show=bytes_text)
+        lines = [Markup("The weights are {}.").format(weights)] if weights else []
+        if len(sizes) > 1:
+            lines.insert(0, Markup("The others need {}.").format(span(sizes[1], sizes[-1])))
+        word, tone = _least_is_sure(inputs, names, kind)
+        yield Card(label, [(names[0], inputs.colours[names[0]])], sizes[0], 0, word, tone, lines)
+
+
+def _least_is_sure(inputs: ReportInputs, names: Sequence[str], metric: str) -> tuple[str | None, str]:
+    """(word, tone): confirmed where in every workload every other engine certainly needs more than the first."""
+    if len(names) < 2:
+        return None, "open"
+    places = [Cell(workload["name"], None) for workload in inputs.plan["workloads"]]
+    sure = all(inputs.results.is_faster(names[0], other, place, metric) for other in names[1:] for place in places)
+    return ("confirmed", "sure") if sure else ("not confirmed", "open")
+
+
+def _cost(inputs: ReportInputs) -> Iterator[Card]:
+    """What a million tokens costs with the cheapest engine at full use; without a price, what would make it known."""
+    known = [
+        (row["usd_per_million_output_tokens"]["full_utilisation"]["point"], place)
+        for place, row in enumerate(inputs.business["costs"])
+        if row["price"] is not None
     ]
+    if not known:
+        remedy = "Set business.usd_per_hour to what an hour of this machine costs."
+        yield Card("Cost", [], word="no price known", lines=[remedy])
+        return
+    place = min(known)[1]
+    row, path = inputs.business["costs"][place], ("costs", place)
+    value = figure(inputs, "business", *path, "usd_per_million_output_tokens", "full_utilisation", "point")
+    price = figure(inputs, "business", *path, "price", "usd_per_hour", "point", show=usd)
+    where = Markup("USD a million output tokens in {}, always busy, one request at a time, at {} an hour.")
+    yield Card(
+        "Cost", [(row["engine"], inputs.colours[row["engine"]])], value, lines=[where.format(row["workload"], price)]
+    )
 
 
-def _figure(summary: Mapping[str, Any], key: str, label: str, shown: Callable[[Any], str], note: str) -> Figure:
-    if summary[key] is None:
-        return Figure(label, NOTHING.get(key, "not known"), str(summary[f"{key.removesuffix('_ms')}_reason"]))
-    return Figure(label, shown(summary[key]), note)
-
-
-def _against_baseline(inputs: ReportInputs) -> str:
-    fastest, baseline = inputs.summary["summary"]["fastest_engine"], inputs.plan["campaign"]["baseline"]
-    speedup = inputs.summary["comparison_matrix"].get(fastest, {}).get("speedup")
-    if fastest == baseline or speedup is None:
-        return "the baseline itself" if fastest == baseline else ""
-    return f"{significant(speedup)} times as fast as {baseline}"
-
-
-def _spread(inputs: ReportInputs) -> str:
-    found = inputs.performance["most_consistent"]
-    return "" if found is None else f"its latency varies by {found['cv']:.1%} (CV)"
-
-
-def doubts(inputs: ReportInputs) -> tuple[list[Document], int]:
-    """(the most serious warnings, number of all): notes are left to the section below."""
-    warnings: Sequence[Document] = inputs.statistics["warnings"]
-    order = {"serious": 0, "warning": 1}
-    grave = [warning for warning in warnings if warning["severity"] in order]
-    grave.sort(key=lambda warning: order[warning["severity"]])
-    return grave[:DOUBTS_SHOWN], len(warnings)
+def usd(value: float) -> str:
+    """An amount in US dollars."""
+    return f"{value:.4g} USD" if value < 1 else f"{significant(value)} USD"

@@ -5,21 +5,30 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import altair
 import jinja2
 import vl_convert
 
-from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.report import campaign, charts, money, overview, results
+from benchmark_runner.report import campaign, charts, money, overview, results, sureness
 from benchmark_runner.report.below import page_data
 from benchmark_runner.report.events import events
+from benchmark_runner.report.forest import forest
 from benchmark_runner.report.inputs import TEMPLATE_FOLDER, ReportInputs, wording
 from benchmark_runner.report.results import as_sentence
 from benchmark_runner.statistics.wording import VERDICTS
+
+CONTENTS: Final = (
+    ("verdicts", "Verdicts"),
+    ("comparison", "Comparison"),
+    ("distributions", "Distributions"),
+    ("warnings", "What could be wrong"),
+    ("cost", "Cost and risk"),
+    ("reproduce", "Reproduce"),
+)
+CONTENTS_WITHOUT_RESULT: Final = (("without-result", "Why there is no result"), ("reproduce", "Reproduce"))
 
 
 @cache
@@ -57,7 +66,6 @@ def render(inputs: ReportInputs) -> str:
 
 def context(inputs: ReportInputs) -> dict[str, Any]:
     """What the template shows."""
-    grave, number_of_warnings = overview.doubts(inputs)
     control_words, control_table = results.control(inputs)
     scripts = _scripts(with_charts=not inputs.iterations.empty)
     return {
@@ -66,22 +74,13 @@ def context(inputs: ReportInputs) -> dict[str, Any]:
         "environment": inputs.environment,
         "wording": wording(),
         "verdict_words": VERDICTS.values(),
-        "span": _span(inputs),
-        "answer": overview.answer(inputs),
-        "recommendation": overview.recommendation(inputs),
-        "quick_look": overview.quick_look(inputs),
-        "figures": overview.key_figures(inputs),
-        "doubts": [
-            {"severity": warning["severity"], "sentence": as_sentence(warning["message"], inputs)} for warning in grave
-        ],
-        "number_of_warnings": number_of_warnings,
+        **_first_screen(inputs),
         "comparison": results.comparison(inputs),
         "verdicts": results.verdict_tables(inputs),
         "page_data": page_data(inputs),
         **_charts(inputs),
         "scripts": scripts,
         "script_sources": " ".join(map(_source, scripts)),
-        "plots": plots_with_words(inputs.plots),
         "fidelity": results.fidelity(inputs),
         "partings": results.partings(inputs),
         "settings": campaign.settings(inputs),
@@ -111,12 +110,20 @@ def context(inputs: ReportInputs) -> dict[str, Any]:
     }
 
 
-def _span(inputs: ReportInputs) -> str | None:
-    """First and last day of the launches; None where none has ended."""
-    if not inputs.records:
-        return None
-    first, last = inputs.records[0]["started_at"][:10], max(record["ended_at"] for record in inputs.records)[:10]
-    return str(first) if first == last else f"{first} to {last}"
+def _first_screen(inputs: ReportInputs) -> dict[str, Any]:
+    """The answer, its cards and plot, and how sure it is; of a campaign without any measurement the answer alone."""
+    answer = inputs.summary["answer"]
+    first = {
+        "answer": answer,
+        "masthead": overview.masthead(inputs),
+        "quick_look": overview.quick_look(inputs),
+        "synthetic": overview.synthetic(inputs),
+        "level": inputs.level,
+        "contents": CONTENTS if answer["measured"] else CONTENTS_WITHOUT_RESULT,
+    }
+    if not answer["measured"]:
+        return first
+    return first | {"cards": overview.cards(inputs), "forest": forest(inputs), "grounds": sureness.grounds(inputs)}
 
 
 def _charts(inputs: ReportInputs) -> dict[str, Any]:
@@ -125,16 +132,3 @@ def _charts(inputs: ReportInputs) -> dict[str, Any]:
         return {"distribution": None, "decode": None, "each_iteration": True}
     distribution, each_iteration = charts.distribution_chart(inputs)
     return {"distribution": distribution, "decode": charts.decode_chart(inputs), "each_iteration": each_iteration}
-
-
-def plots_with_words(plots: Mapping[str, bytes]) -> list[dict[str, str]]:
-    """The PNGs as data, in the order of their words; BenchmarkError for one that has none."""
-    words = wording()["plots"]
-    for name in plots:
-        if name not in words:
-            raise BenchmarkError(f"workflow/report/wording.yaml has no words for the plot {name}; add plots.{name}")
-    return [
-        {"name": name, "data": base64.b64encode(plots[name]).decode("ascii"), **told}
-        for name, told in words.items()
-        if name in plots
-    ]

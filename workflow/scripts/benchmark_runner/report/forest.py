@@ -1,0 +1,171 @@
+"""The forest plot of the first screen: ratios to the baseline with intervals, a facet a workload, drawn as HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from markupsafe import Markup
+from matplotlib.ticker import LogLocator, MaxNLocator
+
+from benchmark_runner.display import TIMES, plural, significant
+from benchmark_runner.plots.rows import LOG_FROM_RATIO
+from benchmark_runner.report.figures import Figure, figure, in_unit, span
+from benchmark_runner.report.inputs import Document, ReportInputs
+from benchmark_runner.statistics.results import Cell
+
+MOST_ROWS: Final = 14  # more would push the panel off a screen of 900 pixels; the other facets are folded
+MARGIN: Final = 0.04  # of the axis, on each side
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Ratios from low to high over the width, on a logarithm where they lie far apart."""
+
+    low: float
+    high: float
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether equal ratios take equal room."""
+        return self.high > LOG_FROM_RATIO * self.low
+
+    def place(self, ratio: float) -> float:
+        """Percent from the left."""
+        low, high, here = (
+            map(math.log, (self.low, self.high, ratio)) if self.logarithmic else (self.low, self.high, ratio)
+        )
+        return round(100 * (MARGIN + (1 - 2 * MARGIN) * (here - low) / (high - low)), 2)
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """(percent from the left, label)."""
+        locator = LogLocator(subs=(1.0, 2.0, 5.0)) if self.logarithmic else MaxNLocator(nbins=4, steps=[1, 2, 5, 10])
+        values = [float(value) for value in locator.tick_values(self.low, self.high)]
+        return [(self.place(value), f"{value:.3g}{TIMES}") for value in values if self.low <= value <= self.high]
+
+    @property
+    def words(self) -> str:
+        """Where the axis begins, as it does not at nought."""
+        return "logarithmic axis" if self.logarithmic else f"the axis begins at {significant(self.low, 2)}{TIMES}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One engine in one facet: standing as the function has it; places are percent, None without a ratio."""
+
+    engine: str
+    colour: str
+    standing: str
+    ratio: Figure | None
+    beside: Markup
+    point: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Facet:
+    """One workload's case with its engines, best first."""
+
+    heading: str
+    rows: Sequence[Row]
+
+    @property
+    def perhaps(self) -> bool:
+        """Whether a row of the leading group is likely behind its first."""
+        return any(row.standing == "perhaps" for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Facets over one axis, which is None without ratios; folded are those for which the first screen has no room."""
+
+    shown: Sequence[Facet]
+    folded: Sequence[Facet]
+    axis: Axis | None
+
+    @property
+    def more(self) -> str:
+        """How many facets are folded."""
+        return plural(len(self.folded), "further test case")
+
+
+def heading(inputs: ReportInputs, cell: Document) -> str:
+    """Name of a workload, with its case where it has several, and the tokens in and out."""
+    cases = {one["case"] for one in inputs.summary["answer"]["workloads"] if one["workload"] == cell["workload"]}
+    name = str(cell["workload"]) if len(cases) == 1 else f"{cell['workload']}, {cell['case']}"
+    if cell["prompt_tokens"] is None or cell["max_tokens"] is None:
+        return name
+    return f"{name} · {cell['prompt_tokens']:,} → {cell['max_tokens']:,} tokens"
+
+
+def forest(inputs: ReportInputs) -> Forest:
+    """The plot of all cells of the answer."""
+    cells = inputs.summary["answer"]["workloads"]
+    axis = _axis(cells)
+    facets = [_facet(inputs, number, cell, axis) for number, cell in enumerate(cells)]
+    fitting, rows = 0, 0
+    for facet in facets:
+        rows += len(facet.rows)
+        fitting += not fitting or rows <= MOST_ROWS
+    return Forest(facets[:fitting], facets[fitting:], axis)
+
+
+def _axis(cells: Sequence[Document]) -> Axis | None:
+    engines = [one for cell in cells for one in cell["engines"] if one["ratio_to_baseline"] is not None]
+    ends = [end for one in engines for end in (one["ratio_to_baseline"], *(one["ratio_interval"] or ()))]
+    if not ends:
+        return None
+    low, high = min(1.0, *ends), max(1.0, *ends)
+    return Axis(low, high) if high > low else Axis(low * 0.9, high * 1.1)
+
+
+def _facet(inputs: ReportInputs, number: int, cell: Document, axis: Axis | None) -> Facet:
+    return Facet(heading(inputs, cell), [_row(inputs, number, place, axis) for place in range(len(cell["engines"]))])
+
+
+def _row(inputs: ReportInputs, number: int, place: int, axis: Axis | None) -> Row:
+    cell = inputs.summary["answer"]["workloads"][number]
+    engine, path = cell["engines"][place], ("answer", "workloads", number, "engines", place)
+    is_baseline = engine["engine"] == inputs.plan["campaign"]["baseline"]
+    ratio = figure(inputs, "summary", *path, "ratio_to_baseline", show=times)
+    value = figure(inputs, "summary", *path, "value", show=in_unit(cell["unit"]))
+    at = 1.0 if is_baseline and value else None if ratio is None else ratio.value
+    ends = engine["ratio_interval"] if ratio is not None else None
+    if ends is not None:
+        beside = span(*(figure(inputs, "summary", *path, "ratio_interval", end) for end in (0, 1)))
+    elif value is None:
+        beside = Markup("no measurement")
+    else:
+        beside = Markup("baseline, {}" if is_baseline else "{}").format(value)
+    if value is not None and not engine["ranked"]:
+        beside = Markup("{}, not ranked").format(beside)
+    low, high = (axis.place(end) for end in ends) if axis and ends else (None, None)
+    return Row(
+        engine["engine"],
+        inputs.colours[engine["engine"]],
+        standing(inputs, cell, engine),
+        ratio,
+        beside,
+        None if axis is None or at is None else axis.place(at),
+        low,
+        high,
+    )
+
+
+def standing(inputs: ReportInputs, cell: Document, engine: Document) -> str:
+    """leads; perhaps where one of two tests puts it behind the first of the leading group; empty outside the group."""
+    if not engine["leading"]:
+        return ""
+    name, first = engine["engine"], cell["leading"][0]
+    one = inputs.results.between(name, first, Cell(cell["workload"], cell["case"]), cell["metric"])
+    likely_behind = one is not None and one["verdict"] == "significant_unconfirmed" and one["faster"] == first
+    return "perhaps" if likely_behind else "leads"
+
+
+def times(ratio: float) -> str:
+    """A ratio with its sign."""
+    return f"{significant(ratio)}{TIMES}"

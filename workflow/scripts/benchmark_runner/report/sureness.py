@@ -1,0 +1,142 @@
+"""The panel "How sure is that?": fidelity, control, launches, disturbances, settings, and what was not measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from markupsafe import Markup
+
+from benchmark_runner.display import plural
+from benchmark_runner.report.figures import figure, span
+from benchmark_runner.report.forest import times
+from benchmark_runner.report.inputs import Document, ReportInputs
+from benchmark_runner.report.results import as_sentence
+from benchmark_runner.statistics.comparisons import is_disturbed
+from benchmark_runner.statistics.settings import shown
+
+MARKS: Final = {"good": "✓", "doubt": "!", "absent": "\N{EN DASH}"}
+NAMES_SHOWN: Final = 4
+SETTINGS_SHOWN: Final = 2  # that differ; the section below has all
+
+
+@dataclass(frozen=True)
+class Ground:
+    """One reason to trust the answer or not; link is the id of the section that tells more."""
+
+    kind: Literal["good", "doubt", "absent"]
+    text: Markup | str
+    link: str
+
+    @property
+    def mark(self) -> str:
+        """Its sign, so that colour is never the only one."""
+        return MARKS[self.kind]
+
+
+def grounds(inputs: ReportInputs) -> list[Ground]:
+    """All of them, in the order of the panel."""
+    return [
+        _fidelity(inputs),
+        _control(inputs),
+        *_launches(inputs),
+        _settings(inputs),
+        _not_measured(inputs),
+    ]
+
+
+def _fidelity(inputs: ReportInputs) -> Ground:
+    engines = [engine for engine in inputs.statistics["engines"] if engine["control_of"] is None]
+    by_result: dict[str, list[str]] = {}
+    for engine in engines:
+        by_result.setdefault(engine["fidelity"]["result"], []).append(engine["name"])
+    same = sum(len(by_result.pop(result, ())) for result in ("pass", "rounding"))
+    tokens = max((found.get("tokens_checked") or 0 for found in inputs.fidelity), default=0)
+    counted = f", {tokens:,} tokens each" if tokens else ""
+    text = f"Same model: {same} of {plural(len(engines), 'engine')} agree with the reference{counted}"
+    others = "; ".join(f"{result}: {_few(names)}" for result, names in by_result.items())
+    return Ground("doubt" if others else "good", f"{text}; {others}" if others else text, "fidelity")
+
+
+def _few(names: Sequence[str]) -> str:
+    """The names, or their number where they would fill the panel."""
+    return ", ".join(names) if len(names) <= NAMES_SHOWN else plural(len(names), "engine")
+
+
+def _control(inputs: ReportInputs) -> Ground:
+    control = inputs.statistics["control"]
+    if control is None:
+        return Ground("absent", "No control ran: what this machine does by itself is not known", "control")
+    tested = [place for place, cell in enumerate(control["cells"]) if cell["ratio"] is not None]
+    if not tested:
+        return Ground("absent", "The control could not be tested", "control")
+    cells = control["cells"]
+    worst = max(tested, key=lambda place: abs(math.log(cells[place]["ratio"]["point"])))
+    path = ("control", "cells", worst, "ratio")
+    ratio = figure(inputs, "statistics", *path, "point", show=times)
+    low, high = (figure(inputs, "statistics", *path, end) for end in ("low", "high"))
+    interval = Markup(" ({})").format(span(low, high)) if low and high else ""
+    where = f" in {cells[worst]['workload']}" if len(tested) > 1 else ""
+    differs = any(cell["differs"] for cell in cells)
+    words = "so every verdict allows for it" if differs else "no more than chance does"
+    text = Markup("Control: {} against itself {}{}{}, {}").format(control["twin"], ratio, interval, where, words)
+    return Ground("doubt" if differs else "good", text, "control")
+
+
+def _launches(inputs: ReportInputs) -> Iterator[Ground]:
+    planned = sum(engine["planned_launches"] for engine in inputs.statistics["engines"])
+    ended = sum(engine["launches"].get("ok", 0) for engine in inputs.statistics["engines"])
+    planned = max(planned, ended)
+    text = f"{ended:,} of {plural(planned, 'launch')} ended well, in shuffled blocks"
+    yield Ground("good" if ended == planned else "doubt", text, "launches")
+    if (until := inputs.statistics["until"]) is not None:
+        yield Ground("good", as_sentence(until["sentence"], inputs), "launches")
+    disturbed = sum(is_disturbed(record) for record in inputs.records if record["status"] == "ok")
+    text = f"{disturbed:,} of {plural(ended, 'launch')} were disturbed by other programs or the machine"
+    if ended:
+        yield Ground("doubt", text, "warnings") if disturbed else Ground("good", "No launch was disturbed", "launches")
+
+
+def _settings(inputs: ReportInputs) -> Ground:
+    differing: dict[str, Document] = {}
+    for workload in inputs.statistics["engine_settings"]:
+        differing |= {entry["setting"]: entry for entry in workload["settings"] if entry["differs"]}
+    if not differing:
+        return Ground("good", "No setting is known to differ between the engines", "settings")
+    entries = list(differing.values())
+    twins = {engine["name"] for engine in inputs.statistics["engines"] if engine["control_of"] is not None}
+    words = [f"{entry['label']} ({_by_value(entry, twins)})" for entry in entries[:SETTINGS_SHOWN]]
+    more = len(entries) - len(words)
+    text = f"Settings differ: {', '.join(words)}" + (f" and {more} more" if more else "")
+    return Ground("doubt", text, "settings")
+
+
+def _by_value(entry: Document, twins: set[str]) -> str:
+    """Values of a setting, each with its engines but for controls."""
+    engines: dict[str, list[str]] = {}
+    for name, value in entry["values"].items():
+        if name not in twins:
+            engines.setdefault(shown(value), []).append(name)
+    return "; ".join(f"{value}: {_few(names)}" for value, names in engines.items())
+
+
+def _not_measured(inputs: ReportInputs) -> Ground:
+    """What nothing on this page speaks of: the GPU, energy, load, longer prompts."""
+    cells: Sequence[Document] = inputs.statistics["cells"]
+    gpu = any(engine["device"] not in (None, "", "cpu") for engine in inputs.statistics["engines"])
+    energy = any(
+        numbers["median"] is not None
+        for cell in cells
+        for name, numbers in cell["metrics"].items()
+        if name == "energy_joules_per_token"
+    )
+    prompts = [cell["prompt_tokens"] for cell in cells if cell.get("prompt_tokens") is not None]
+    parts = [
+        "" if gpu else "GPU",
+        "" if energy else "energy",
+        "more than one request in flight",
+        f"prompts beyond {plural(int(max(prompts)), 'token')}" if prompts else "",
+    ]
+    return Ground("absent", f"Not measured: {', '.join(part for part in parts if part)}", "environment")
