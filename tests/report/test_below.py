@@ -6,6 +6,7 @@ import json
 import re
 from types import SimpleNamespace
 
+from benchmark_runner.report import pairs
 from benchmark_runner.report.readings import readings
 from benchmark_runner.report.results import partings
 
@@ -52,6 +53,23 @@ def test_readings_of_a_launch_are_told_from_its_first_sample_and_the_largest_of_
     series = drawn["series"]["engine_rss_bytes"]
     assert len(series) == 200
     assert series[19] == [99.0, 99.0]
+
+
+def test_of_very_many_pairs_only_the_primary_ones_keep_their_sentences(monkeypatch):
+    monkeypatch.setattr(pairs, "MOST_SENTENCES", 1)
+    ratio = {"point": 2.0, "low": 1.5, "high": 2.5}
+    one = {"workload": "chat", "case": "short", "engine": "b", "reference": "a", "ratio": ratio, "faster": "b"}
+    words = {"verdict": "confirmed_faster", "sentence": "b is faster"}
+    compared = [
+        one | words | {"kind": "primary", "metric": "e2e_ms"},
+        one | words | {"kind": "exploratory", "metric": "ttft_ms"},
+    ]
+    inputs = SimpleNamespace(
+        engines=[{"name": "a"}, {"name": "b"}], statistics={"comparisons": compared}, colours={"a": "", "b": ""}
+    )
+    first, second = pairs.pair_groups(inputs)
+    assert first["pairs"] == [[1, 0, 2.0, 1.5, 2.5, "confirmed_faster", 1, "b is faster."]]
+    assert second["pairs"] == [[1, 0, 2.0, 1.5, 2.5, "confirmed_faster", 1, None]]
 
 
 def test_a_campaign_without_samples_has_no_section_of_them(page):

@@ -1,7 +1,7 @@
 // The pair matrix: row against column, with the sentence of the pair that is pressed.
 "use strict";
 const SIGNS = { sure: ["▲", "▼"], perhaps: ["△", "▽"] };
-const ALONE = { equivalent: "=", inconclusive: "≈", untestable: "–" };
+const ALONE = { equivalent: "=", inconclusive: "≈", untestable: "?" };
 
 // The comparison of two engines as the row's engine sees it; undefined where there is none.
 function compared(row, column) {
@@ -31,7 +31,7 @@ function pairCell(row, column) {
     for (const other of document.querySelectorAll("#matrix button")) other.setAttribute("aria-pressed", "false");
     button.setAttribute("aria-pressed", "true");
     document.getElementById("pair-sentence").replaceChildren(
-      made("span", { class: `badge ${words.tone}` }, words.label), ` ${pair.sentence} ${words.meaning}`);
+      made("span", { class: `badge ${words.tone}` }, words.label), ` ${pair.sentence ?? `${label}. Its sentence is in analysis/statistical_summary.json.`} ${words.meaning}`);
   });
   return made("td", { class: words.tone }, button);
 }

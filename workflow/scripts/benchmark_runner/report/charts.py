@@ -45,6 +45,7 @@ VALUE: Final = alt.Tooltip("value:Q", format=",.4~r")
 INK: Final = "currentColor"  # the page's text colour, light or dark
 CONFIG: Final[dict[str, Any]] = {
     "font": "system-ui, sans-serif",
+    "aria": False,  # a label for each of thousands of marks; the tables have the figures
     "autosize": {"type": "fit-x", "contains": "padding"},
     "view": {"stroke": None},
     "title": {"color": INK, "anchor": "start", "fontSize": 14},
