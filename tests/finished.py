@@ -172,7 +172,7 @@ def draw_plots(folder: Path, statistics: list[str], performance: str, iterations
     """Write the four plots."""
     extra = {
         "gpu_utilization": (gpu.main, raw),
-        "latency_comparison": (latency.main, iterations),
+        "latency_comparison": (latency.main, ["--performance", performance, *iterations]),
         "memory_usage": (memory.main, ["--performance", performance]),
         "throughput_scaling": (throughput.main, ["--performance", performance, *iterations]),
     }

@@ -143,10 +143,9 @@ def stages(folder: Path, records: dict[str, list[Path]]) -> Iterator[tuple[str, 
     logs += ["--samples", folder / "metrics.parquet"]
     yield "logs", run("report.logs", ["--plan", plan, "--raw", *raw, *logs])
     drawn = ["--statistics", statistics, "--iterations", table]
-    drawn += ["--svg", folder / "plot.svg"]
+    drawn += ["--performance", analysis / "performance_analysis.json", "--svg", folder / "plot.svg"]
     yield "plot latency", run("plots.latency", [*drawn, "--out", folder / "latency.png"])
-    shown = ["--performance", analysis / "performance_analysis.json", "--out", folder / "throughput.png"]
-    yield "plot throughput", run("plots.throughput", [*drawn, *shown])
+    yield "plot throughput", run("plots.throughput", [*drawn, "--out", folder / "throughput.png"])
 
 
 def measure(iterations: int, place: Path | None) -> None:

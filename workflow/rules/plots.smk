@@ -29,6 +29,7 @@ rule plots:
 rule plot_latency:
     input:
         statistics=f"{OUT}/analysis/statistical_summary.json",
+        performance=f"{OUT}/analysis/performance_analysis.json",
         iterations=f"{OUT}/analysis/iterations.parquet",
     output:
         png=in_report(
@@ -42,6 +43,7 @@ rule plot_latency:
     shell:
         "python -m benchmark_runner.plots.latency"
         " --statistics {input.statistics:q}"
+        " --performance {input.performance:q}"
         " --iterations {input.iterations:q}"
         " --out {output.png:q}"
         " --svg {output.svg:q}"

@@ -16,7 +16,6 @@ from benchmark_runner.commands import command
 from benchmark_runner.display import STRUCK, plural, significant, time_unit
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.performance.advice import Advice, advise, listed
 from benchmark_runner.plots.rows import Estimate, Row, draw_rows, rows_inches
 from benchmark_runner.plots.style import (
     PICTURES,
@@ -107,11 +106,11 @@ def make_panel(statistics: Mapping[str, Any], iterations: pd.DataFrame, place: C
     )
 
 
-def draw(statistics: Mapping[str, Any], iterations: pd.DataFrame) -> Figure:
+def draw(statistics: Mapping[str, Any], iterations: pd.DataFrame, performance: Mapping[str, Any]) -> Figure:
     """The whole figure: a pair of axes for each workload's case."""
-    results = Results(statistics)
-    found = {place: advise(results, place) for place in starmap(Cell, by_workload_and_case(statistics["cells"]))}
-    panels = [make_panel(statistics, iterations, place, one.answer) for place, one in found.items()]
+    advised = {Cell(one["workload"], one["case"]): one for one in performance["advice"] if one["kind"] == "latency"}
+    found = {place: advised[place] for place in starmap(Cell, by_workload_and_case(statistics["cells"]))}
+    panels = [make_panel(statistics, iterations, place, one["answer"]) for place, one in found.items()]
     height = HEAD_INCHES + sum(panel.inches + PANEL_HEAD_INCHES + PANEL_FOOT_INCHES for panel in panels)
     figure = new_figure(height)
     headline(figure, _finding(found), _explanation(statistics))
@@ -128,15 +127,15 @@ def draw(statistics: Mapping[str, Any], iterations: pd.DataFrame) -> Figure:
     return figure
 
 
-def _finding(found: Mapping[Cell, Advice]) -> str:
+def _finding(found: Mapping[Cell, Mapping[str, Any]]) -> str:
     """Which engine answers fastest in which workload, and where that is not known."""
-    places: dict[str | None, list[str]] = {}
+    places: dict[str | None, dict[str, None]] = {}
     for place, one in found.items():
-        places.setdefault(one.engine, []).append(place.workload)
-    open_in = listed(list(dict.fromkeys(places.pop(None, []))) or ["none"])
-    parts = [f"{name} answers fastest in {listed(list(dict.fromkeys(where)))}" for name, where in places.items()]
-    if any(one.engine is None for one in found.values()):
-        parts.append(f"no engine is known to answer fastest in {open_in}")
+        places.setdefault(one["engine"], {})[place.workload] = None
+    parts = [
+        f"{name or 'no engine is known to'} {'answers' if name else 'answer'} fastest in {' and '.join(where)}"
+        for name, where in places.items()
+    ]
     return f"Latency, lower is better: {'; '.join(parts)}" if parts else "Latency: nothing was measured"
 
 
@@ -151,10 +150,11 @@ def _explanation(statistics: Mapping[str, Any]) -> str:
 
 def main(argv: Sequence[str]) -> int:
     """Draw latency_comparison, as PNG and SVG."""
-    parser = command("plots.latency", main.__doc__, "statistics", "iterations", **PICTURES)
+    parser = command("plots.latency", main.__doc__, "statistics", "performance", "iterations", **PICTURES)
     options = parser.parse_args(argv)
-    statistics, iterations = read_json(options.statistics), read_measured(options.iterations, COLUMNS)
-    return draw_and_save(lambda: draw(statistics, iterations), options.out, options.svg)
+    statistics, performance = read_json(options.statistics), read_json(options.performance)
+    iterations = read_measured(options.iterations, COLUMNS)
+    return draw_and_save(lambda: draw(statistics, iterations, performance), options.out, options.svg)
 
 
 if __name__ == "__main__":
