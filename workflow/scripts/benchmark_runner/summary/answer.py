@@ -24,8 +24,8 @@ NOTHING_MEASURED: Final = 1
 def _row(engine: str, figures: Mapping[str, Any], width: int, *, baseline: bool) -> str:
     if figures["latency_ms"] is None:
         return f"  {engine:<{width}}  no measurement"
-    ratio = "  the baseline" if baseline else f"  {figures['speedup']:5.2f} x the baseline"
-    speedup = "" if figures["speedup"] is None else ratio
+    times = "" if figures["speedup"] is None else f"  {figures['speedup']:5.2f} x the baseline"
+    speedup = "  the baseline" if baseline else times
     throughput = "     —" if figures["throughput"] is None else f"{figures['throughput']:6.1f}"
     lost = f"  {words}" if (words := figures.get("lost_launches")) else ""
     return f"  {engine:<{width}}  {figures['latency_ms']:8.1f} ms  {throughput} tokens/s{speedup}{lost}"
