@@ -77,6 +77,14 @@ def test_what_misses_the_limits_of_a_pool_is_ruled_out_by_name(advised):
     assert found["next_best"] is None
 
 
+def test_a_limit_on_the_first_token_is_held_against_the_prompts_that_are_asked(advised):
+    # 50 ms for 4 tokens of prompt are 100 ms for 8
+    pool = POOL | {"prompt_tokens": 8, "slo": {"ttft_ms": 80.0}}
+    found = advised({"demand": {"spare": 0.0, "pools": [pool]}})["cost_optimization"]
+    told = {one["engine"]: one["reason"] for one in found["ruled_out"]}
+    assert "takes up to 100 ms, asked are 80 ms" in told["candle_cuda"]
+
+
 def test_a_demand_that_nothing_serves_names_what_holds_it_back(advised):
     found = advised({"demand": {"spare": 0.0, "pools": [POOL | {"slo": {"tpot_ms": 10.0}}]}})["cost_optimization"]
     assert found["fleet"] is None

@@ -114,7 +114,7 @@ def test_nothing_is_fetched_and_the_policy_forbids_it(page):
     (sources,) = re.findall(r'http-equiv="Content-Security-Policy" content="[^"]*script-src ([^;"]*);', page.text)
     scripts = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-    assert len(scripts) == 6 and "unsafe-inline" not in sources
+    assert len(scripts) == 7 and "unsafe-inline" not in sources
     assert sources.split() == [*(f"'sha256-{one}'" for one in hashes), "'unsafe-eval'"]
     assert not re.search(r"url\(|@import", page.text.partition("</style>")[0])
 

@@ -31,6 +31,8 @@ function keepAddress(at = addressed().get("at")) {
   kept.set("where", place().label);
   kept.set("metric", shown.metric);
   for (const name of shown.without) kept.append("without", name);
+  for (const input of document.querySelectorAll("#explorer input"))
+    if (input.value !== input.defaultValue) kept.set(input.id, input.value);
   history.replaceState(null, "", `#${kept}`);
 }
 
@@ -39,6 +41,8 @@ function readAddress() {
   shown.where = Math.max(0, told.places.findIndex((one) => one.label === (kept.get("where") ?? place().label)));
   if (told.metrics.some((one) => one.name === kept.get("metric"))) shown.metric = kept.get("metric");
   if (kept.has("where")) shown.without = new Set(kept.getAll("without"));
+  for (const input of document.querySelectorAll("#explorer input"))
+    if (kept.has("where")) input.value = kept.get(input.id) ?? input.defaultValue;
   if (!told.engines.some((_, engine) => isShown(engine))) shown.without.clear();
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmark_runner.report import timeline
+from benchmark_runner.report.explorer import explorer
 from benchmark_runner.report.inputs import ReportInputs
 from benchmark_runner.report.pairs import pair_groups
 from benchmark_runner.report.readings import readings
@@ -12,7 +13,7 @@ from benchmark_runner.statistics.wording import VERDICTS
 
 
 def page_data(inputs: ReportInputs) -> dict[str, Any] | None:
-    """Engines, places, metrics, pairs, launches and requests; None where no iteration was measured."""
+    """Engines, places, metrics, pairs, costs, launches and requests; None where no iteration was measured."""
     if inputs.iterations.empty:
         return None
     groups = pair_groups(inputs)
@@ -34,6 +35,7 @@ def page_data(inputs: ReportInputs) -> dict[str, Any] | None:
             for name, words in VERDICTS.items()
         },
         "groups": groups,
+        "costs": explorer(inputs),
         "time": timeline.launches(inputs),
         "drifts": timeline.drifts(inputs),
         "requests": timeline.requests(inputs),

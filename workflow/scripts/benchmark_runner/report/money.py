@@ -1,11 +1,13 @@
-"""Tables of cost and risk: what is known, and what is not with the reason."""
+"""Cost as tables and sentences: what is known, and what is not with the reason."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from benchmark_runner.display import significant
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence, engine_cell
-from benchmark_runner.report.tables import Table, TableCell, heads, number, prose, text_or_absent
+from benchmark_runner.report.tables import Table, TableCell, heads, number, prose
 
 
 def cost(inputs: ReportInputs) -> Table:
@@ -58,22 +60,40 @@ def break_even(inputs: ReportInputs) -> list[str]:
     return [row["sentence"] or f"{row['engine']}: not known, {row['reason']}." for row in inputs.business["break_even"]]
 
 
-def risk(inputs: ReportInputs) -> list[Table]:
-    """Dated facts about each engine's project."""
-    columns = heads("Fact", prose("What is known"), "As of", prose("Source"))
-    tables = []
-    for engine in inputs.business["risk_assessment"]:
-        rows = [
-            [
-                TableCell(name.replace("_", " ")),
-                TableCell(fact.get("reason", "unknown") if fact["value"] is None else str(fact["value"]), fact["note"]),
-                text_or_absent(fact["as_of"]),
-                text_or_absent(fact["source"]),
-            ]
-            for name, fact in engine["facts"].items()
+def fleet(inputs: ReportInputs) -> dict[str, Any] | None:
+    """The cheapest machines for the stated demand: {words, machines}; None where no demand is stated."""
+    found = inputs.business["cost_optimization"]
+    if not found["demand"].get("pools"):
+        return None
+    words = (
+        [f"{found['reason']}: {found['remedy']}"] if found["fleet"] is None else [f"{_month(found)}; {found['load']}"]
+    )
+    if found["next_best"] is not None:
+        other = ", ".join(f"{one['count']} with {one['engine']}" for one in found["next_best"]["machines"])
+        times = significant(found["next_best"]["times_as_dear"])
+        words.append(f"the next best, {other}, is {times} times as dear: {found['next_best']['what']}")
+    words += [f"ruled out of {one['pool']}: {one['engine']}, {one['reason']}" for one in found["ruled_out"]]
+    columns = heads("Engine", "Part of the demand", number("Machines"), number("Requests/s", "each"))
+    columns += [number("USD an hour", "each"), prose("Price"), prose("Times from")]
+    rows = [
+        [
+            engine_cell(inputs, one["engine"]),
+            TableCell(one["pool"]),
+            TableCell(f"{one['count']:,}", value=one["count"]),
+            TableCell(significant(one["requests_per_s_each"]), value=one["requests_per_s_each"]),
+            TableCell(f"{one['usd_per_hour_each']:.4g}", value=one["usd_per_hour_each"]),
+            TableCell(one["price_id"]),
+            TableCell(one["basis"]),
         ]
-        measured = engine["measured_version"]
-        caption = f"{engine['engine']}: {engine['project'] or 'a project that the facts do not know'}"
-        caption += f", measured in version {measured}" if measured else ", not measured"
-        tables.append(Table(caption, columns, rows))
-    return tables
+        for one in (found["fleet"]["machines"] if found["fleet"] else ())
+    ]
+    return {
+        "words": [as_sentence(text, inputs) for text in words],
+        "machines": Table(found["method"], columns, rows, empty="No machines serve the demand."),
+    }
+
+
+def _month(found: Document) -> str:
+    month = found["fleet"]["usd_per_month"]
+    point, low, high = (significant(month[key]) for key in ("point", "low", "high"))
+    return f"{point} USD a month" + ("" if low == high else f" ({low} to {high})")

@@ -12,11 +12,12 @@ import altair
 import jinja2
 import vl_convert
 
-from benchmark_runner.report import campaign, charts, money, overview, results, sureness
+from benchmark_runner.report import campaign, charts, explorer, money, overview, results, sureness
 from benchmark_runner.report.below import page_data
 from benchmark_runner.report.events import events
 from benchmark_runner.report.forest import forest
 from benchmark_runner.report.inputs import TEMPLATE_FOLDER, ReportInputs, wording
+from benchmark_runner.report.projects import projects
 from benchmark_runner.report.results import as_sentence
 from benchmark_runner.statistics.wording import VERDICTS
 
@@ -25,7 +26,8 @@ CONTENTS: Final = (
     ("comparison", "Comparison"),
     ("distributions", "Distributions"),
     ("warnings", "What could be wrong"),
-    ("cost", "Cost and risk"),
+    ("cost", "Cost"),
+    ("projects", "Projects"),
     ("reproduce", "Reproduce"),
 )
 CONTENTS_WITHOUT_RESULT: Final = (("without-result", "Why there is no result"), ("reproduce", "Reproduce"))
@@ -42,7 +44,7 @@ def chart_library() -> str:
 
 def _scripts(*, with_charts: bool) -> list[str]:
     """The page's own scripts, the only ones that its policy lets run."""
-    names = ("table.js", "filters.js", "matrix.js", "timeline.js", "charts.js")
+    names = ("table.js", "filters.js", "matrix.js", "explorer.js", "timeline.js", "charts.js")
     table, *drawing, charts = ((TEMPLATE_FOLDER / name).read_text(encoding="utf-8") for name in names)
     return [table, *drawing, chart_library(), charts] if with_charts else [table]
 
@@ -87,11 +89,8 @@ def context(inputs: ReportInputs) -> dict[str, Any]:
         "control_words": control_words,
         "control": control_table,
         "events": events(inputs),
-        "cost": money.cost(inputs),
-        "cost_words": money.cost_words(inputs),
-        "break_even": money.break_even(inputs),
-        "advice": inputs.business["recommendations"],
-        "risk": money.risk(inputs),
+        **_cost(inputs),
+        "projects": projects(inputs),
         "without_result": campaign.without_result(inputs),
         "launches": campaign.launches(inputs),
         "downloads": campaign.downloads(inputs),
@@ -107,6 +106,20 @@ def context(inputs: ReportInputs) -> dict[str, Any]:
         ],
         "families": [as_sentence(one["description"], inputs) for one in inputs.statistics["families"].values()],
         "look": inputs.statistics["families"]["all_pairs"],
+    }
+
+
+def _cost(inputs: ReportInputs) -> dict[str, Any]:
+    """The cost explorer with what it begins from, the fleet for a stated demand, and what needs no price."""
+    return {
+        "cost": money.cost(inputs),
+        "cost_label": as_sentence(inputs.business["infrastructure_costs"][0]["label"], inputs),
+        "cost_words": money.cost_words(inputs),
+        "explorer_groups": explorer.groups(inputs),
+        "tier_words": explorer.tier_words(inputs),
+        "fleet": money.fleet(inputs),
+        "break_even": money.break_even(inputs),
+        "advice": inputs.business["recommendations"],
     }
 
 
