@@ -1,9 +1,10 @@
-"""Campaigns whose engines fail: the report is made, the first sentence says what failed, and nothing measured is no success."""
+"""Campaigns whose engines fail: the report is made and says first what failed; nothing measured is no success."""
 
 from __future__ import annotations
 
 import pytest
 
+from benchmark_runner.display import TIMES
 from benchmark_runner.jsonio import read_json
 from tiny_campaign import Campaign, fake
 
@@ -38,4 +39,4 @@ def test_a_baseline_that_crashed_is_told_first_and_nothing_is_held_against_it(ca
     answer = read_json(campaign.out / "summary.json")["answer"]
     assert answer["sentence"].startswith("The baseline slow was not measured")
     assert "x the baseline" not in ended.words
-    assert "1.00×" not in (campaign.out / "comparison_table.md").read_text(encoding="utf-8")
+    assert f"1.00{TIMES}" not in (campaign.out / "comparison_table.md").read_text(encoding="utf-8")
