@@ -1,4 +1,4 @@
-"""A finished campaign whose names and messages are hostile, and its report as a tree of elements."""
+"""A finished campaign whose names and messages are hostile, its report as a tree of elements and in a real browser."""
 
 from __future__ import annotations
 
@@ -7,8 +7,21 @@ from html.parser import HTMLParser
 
 import pytest
 
+from benchmark_runner.doctor.tools import find_chromium
 from finished import ENGINES, finish
 
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+WIDE = {"width": 1280, "height": 800}
+MOST_SECONDS_TO_DRAW = 30
 HOSTILE = "</script><script>alert('owned')</script><img src=x onerror=alert(1)> & \"quotes\""
 
 
@@ -78,3 +91,54 @@ def campaign(tmp_path_factory):
 @pytest.fixture(scope="session")
 def page(campaign):
     return Page((campaign / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def chromium(request):
+    """A browser, or a skip with the remedy; under --require-all a failure."""
+    found = find_chromium()
+    if found is None:
+        reason = "there is no Chromium: apt-get install chromium"
+        if request.config.getoption("--require-all", default=False):
+            pytest.fail(f"{reason} (--require-all)", pytrace=False)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(found), args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One opened report with what the browser said and asked for meanwhile."""
+
+    def __init__(self, browser, address, **options):
+        self.problems, self.requests = [], []
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.page.on("console", lambda message: self.problems.append(message.text))
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(address)
+        self.page.wait_for_function(
+            "document.querySelectorAll('.chart').length === document.querySelectorAll('.chart svg').length",
+            timeout=MOST_SECONDS_TO_DRAW * 1000,
+        )
+
+    def column(self, place):
+        cells = self.page.locator(f"table.sortable >> nth=0 >> tbody tr:not([hidden]) >> td:nth-child({place})")
+        return [text.split("\n")[0] for text in cells.all_inner_texts()]
+
+
+@pytest.fixture
+def visit(chromium, campaign):
+    opened = []
+
+    def open_page(**options):
+        opened.append(Visit(chromium, (campaign / "report.html").as_uri(), **({"viewport": WIDE} | options)))
+        return opened[-1]
+
+    yield open_page
+    for found in opened:
+        found.context.close()
