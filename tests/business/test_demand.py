@@ -82,7 +82,7 @@ def test_a_limit_on_the_first_token_is_held_against_the_prompts_that_are_asked(a
     pool = POOL | {"prompt_tokens": 8, "slo": {"ttft_ms": 80.0}}
     found = advised({"demand": {"spare": 0.0, "pools": [pool]}})["cost_optimization"]
     told = {one["engine"]: one["reason"] for one in found["ruled_out"]}
-    assert "takes up to 100 ms, asked are 80 ms" in told["candle_cuda"]
+    assert "is up to 100 ms, asked are 80 ms" in told["candle_cuda"]
 
 
 def test_a_demand_that_nothing_serves_names_what_holds_it_back(advised):

@@ -120,7 +120,7 @@ def _times(results: Results, engine: str, pool: dict[str, Any]) -> tuple[_Times 
     assert work is not None
     prompt, answer = work
     share, further = pool["prompt_tokens"] / prompt, pool["answer_tokens"] - 1
-    asked = (("ttft_ms", ttft, share, "first token"), ("tpot_ms", tpot, 1.0, "each further token"))
+    asked = (("ttft_ms", ttft, share, "time to the first token"), ("tpot_ms", tpot, 1.0, "time for each further token"))
     for key, estimate, factor, words in asked:
         limit = (pool.get("slo") or {}).get(key)
         if limit is None:
@@ -128,7 +128,7 @@ def _times(results: Results, engine: str, pool: dict[str, Any]) -> tuple[_Times 
         if estimate["high"] is None:
             return None, f"its {words} has no interval: one launch does not show that it keeps {limit:g} ms", "slo"
         if estimate["high"] * factor > limit:
-            told = f"its {words} takes up to {significant(estimate['high'] * factor)} ms, asked are {limit:g} ms"
+            told = f"its {words} is up to {significant(estimate['high'] * factor)} ms, asked are {limit:g} ms"
             return None, told, f"slo.{key}"
 
     def seconds(which: str) -> float:
