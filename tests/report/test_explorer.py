@@ -119,6 +119,11 @@ def test_the_cost_explorer_needs_as_many_machines_as_the_fleet_of_the_stated_dem
         ruled_out = {one["engine"] for one in business["cost_optimization"]["ruled_out"] if one["pool"] == name}
         missing = {engine for engine, row in costs_shown(found.page).items() if row[4] not in ("kept", "—")}
         assert ruled_out == missing | {"wrong"}
+    found.page.reload()
+    chosen = found.page.get_by_label("Part of the demand").locator("option:checked")
+    assert chosen.inner_text() == "bulk"
+    fill(found.page, answer=41)
+    assert chosen.inner_text() == "your own demand"
 
 
 def test_without_a_price_the_cost_explorer_says_what_to_fill_in(visit):

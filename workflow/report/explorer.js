@@ -63,7 +63,8 @@ function judged(estimate, limit, factor) {
 
 // What the limits come to: missed where one is, kept where all are, else not shown; null without any limit.
 function limitsOf({ row, prompt }) {
-  const asked = [["ttft_ms", prompt === null ? 1 : prompt / row.prompt], ["tpot_ms", 1]].filter(([name]) => entered(name) !== null);
+  const asked = [["ttft_ms", prompt === null ? 1 : prompt / row.prompt], ["tpot_ms", 1]]
+    .filter(([name]) => entered(name) !== null);
   const found = asked.map(([name, factor]) => judged(row[name], entered(name), factor));
   return found.length === 0 ? null : ["missed", "not shown", "kept"].find((word) => found.includes(word));
 }
@@ -85,7 +86,8 @@ function figuresOf(engine) {
   const machines = requests === null ? [1, 1, 1] : seconds && peak !== null && spare !== null &&
     seconds.map((one) => Math.ceil((requests * peak / DAY_S) / ((1 - spare / 100) / one) - 1e-6));
   const month = machines && price && machines.map((count, which) => count * price[which] * costs.hours_per_month);
-  const basis = stated ? `${measured ? "measured" : "estimate from"} ${row.workload}, ${row.case} (${row.prompt} + ${row.answer} tokens)` : "";
+  const basis = stated ? `${measured ? "measured" : "estimate from"} ${row.workload}, ${row.case} ` +
+    `(${row.prompt} + ${row.answer} tokens)` : "";
   const reason = price === null && entered("price") !== null ? "the price is not of the machine that it ran on" : "";
   // Tiers are of the lengths that were measured.
   const tier = hasTiers() ? row.tier ?? (row.unranked ? "—" : "none") : undefined;
@@ -104,7 +106,8 @@ function engineRow({ engine, row, reason, rate, perMillion, machines, month, lim
   const remark = [row?.unranked && `not ranked: ${row.unranked}`, reason, basis].filter(Boolean).join("; ");
   const word = limits && !row.unranked ? made("span", { class: `badge ${TONES[limits]}` }, limits) : "—";
   return made("tr", {},
-    made("th", { scope: "row", class: "name" }, made("span", { class: "swatch", style: `--own:${colour}`, "aria-hidden": "true" }),
+    made("th", { scope: "row", class: "name" },
+      made("span", { class: "swatch", style: `--own:${colour}`, "aria-hidden": "true" }),
       ...breakable(name), " ", made("span", { class: "range" }, remark)),
     numberCell(rate), numberCell(perMillion, true), numberCell(machines, false, (count) => count.toLocaleString("en")),
     numberCell(month, true), made("td", {}, word), ...(tier === undefined ? [] : [made("td", {}, tier)]));
@@ -122,7 +125,15 @@ function statusOf(found) {
   return [...wrong, ...price, ...limits].join(" ");
 }
 
+// Names the part of the demand that the fields hold, if they hold one.
+function namePool() {
+  const holds = ({ values }) => Object.entries(values).every(([name, value]) => field(name).value === String(value ?? ""));
+  const number = costs.pools.findIndex(holds);
+  if (field("pool")) field("pool").value = number < 0 ? "" : number;
+}
+
 function drawCosts() {
+  namePool();
   const found = [...told.engines.keys()].filter((engine) => isShown(engine) && told.engines[engine].control === null)
     .map(figuresOf).sort((one, other) => Boolean(one.row?.unranked) - Boolean(other.row?.unranked) ||
       (other.rate?.[0] ?? 0) - (one.rate?.[0] ?? 0));
@@ -141,7 +152,7 @@ drawers.push(drawCosts);
 
 document.getElementById("explorer").addEventListener("input", ({ target }) => {
   if (target.id === "explorer-offer" && target.value !== "") field("price").value = costs.offers[target.value].shown;
-  if (target.id === "explorer-pool")
+  if (target.id === "explorer-pool" && target.value !== "")
     for (const [name, value] of Object.entries(costs.pools[target.value].values)) field(name).value = value ?? "";
   keepAddress();
   drawCosts();
