@@ -16,6 +16,7 @@ CELL = Cell("chat", "case_1")
 def engine(name: str, latency_ms: float | None = 10.0, **options: Any) -> dict[str, Any]:
     told = {"control_of": None, "lost_launches": None, "reason": None if latency_ms else "cargo is missing"}
     told |= {"fidelity": {"result": options.pop("fidelity", "pass"), "detail": None}}
+    told |= {"device": "cpu", "launches": {"ok": 5} if latency_ms else {"unavailable": 5}}
     return {"name": name, "latency_ms": latency_ms, **told, **options}
 
 
@@ -169,3 +170,22 @@ def test_a_case_is_named_where_a_workload_has_several() -> None:
     results = results_of([A, B], [pair("a", "b", "confirmed_faster", "a")])
     results.summary["cells"].append({**results.summary["cells"][0], "case": "case_2"})
     assert "in chat, case_1" in advise(results, CELL).words
+
+
+def test_engines_that_took_exactly_the_same_time_have_none_ahead() -> None:
+    twins = engine("a", 5.0), engine("b", 5.0)
+    answer = advice(twins, pair("b", "a", "untestable", ratio=None)).answer
+    assert answer == "a and b took the same time in chat."
+
+
+def test_an_engine_is_not_alone_in_being_measured_where_another_may_not_be_ranked() -> None:
+    wrong = engine("b", fidelity="fail")
+    assert advice([A, wrong]).answer == "Only a can be ranked, so there is nothing to compare it with."
+    unlike = engine("a", fidelity="fail"), wrong
+    assert advice(unlike).answer == "No engine that was measured can be ranked, so there is no answer yet."
+
+
+def test_members_of_a_leading_group_are_named_with_their_devices_where_these_differ() -> None:
+    pairs = pair("b", "a", "untestable"), pair("c", "a", "meaningfully_faster", "a"), pair("c", "b", "untestable")
+    answer = advice([A, engine("b", 7.0, device="cuda:0"), C], *pairs).answer
+    assert answer.startswith("a on cpu and b on cuda:0 (devices are not compared) share the lead in chat; ")

@@ -50,7 +50,8 @@ def test_what_is_sure_comes_first_and_one_command_for_what_is_not(tmp_path: Path
     ]
     found = told(tmp_path, [SLOW, *near])
     assert found["sentence"].startswith(("one and two answer faster than slow", "two and one answer faster than slow"))
-    assert "in latency_test, by" in found["sentence"] and "which of" in found["not_sure"]
+    assert "in latency_test, by" in found["sentence"]
+    assert "times as fast as" in found["not_sure"] and "which of them is best is not confirmed" in found["not_sure"]
     decide = found["decide"]
     assert decide["launches"] > 8 and f"benchmark={{launches: {decide['launches']}}}" in decide["command"]
     assert f"{tmp_path}/campaign.yaml" in decide["command"]
@@ -113,3 +114,22 @@ def test_pairs_that_were_given_up_get_no_further_launches_and_one_count(tmp_path
     assert given_up["launches_needed"] == primary["launches_needed"]
     assert summary["answer"]["decide"] is None
     assert "instead of" not in summary["summary"]["recommendation"]
+
+
+def test_the_same_leading_group_in_another_order_is_told_once(tmp_path: Path) -> None:
+    reader, writer = ScriptedEngine("reader", 19.0, 10.0, **LOUD), ScriptedEngine("writer", 21.5, 10.0, **LOUD)
+    workloads = (ScriptedWorkload("short", cases=((5, 2),)), ScriptedWorkload("long", cases=((5, 40),)))
+    found = told(tmp_path, [SLOW, reader, writer], *workloads)
+    first, second = (cell["leading"] for cell in found["workloads"])
+    assert first == list(reversed(second))
+    assert "depends on the workload" not in found["sentence"]
+    assert found["sentence"].count("the best is among") == 1 and "in short and long" in found["not_sure"].lower()
+    assert found["not_sure"].count("not confirmed") == 1
+    assert "from" in found["decide"]["sentence"] and "in short and long" in found["decide"]["sentence"]
+
+
+def test_an_engine_that_is_faster_here_and_slower_there_has_both_told_apart_by_a_comma(tmp_path: Path) -> None:
+    mixed = ScriptedEngine("mixed", 5.0, 30.0, **QUIET)
+    workloads = (ScriptedWorkload("short", cases=((5, 2),)), ScriptedWorkload("long", cases=((5, 40),)))
+    sentence = told(tmp_path, [SLOW, mixed], *workloads)["sentence"]
+    assert " times, and slower than slow in long, by " in sentence

@@ -213,3 +213,35 @@ def test_paper_is_white_whatever_the_screen_likes(visit):
     page.emulate_media(media="print", color_scheme="dark")
     styles = "getComputedStyle(document.body)"
     assert page.evaluate(f"[{styles}.backgroundColor, {styles}.color]") == ["rgb(255, 255, 255)", "rgb(0, 0, 0)"]
+
+
+def long_names(count):
+    """Engines with names as long as a path, the first the baseline."""
+    named = [f"text_generation_server_of_a_long_name_quantised_to_4_bits_{number}" for number in range(count)]
+    return [ScriptedEngine(name, 20.0 + number, launch_spread=0.01) for number, name in enumerate(named)]
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_long_names_break_within_the_page(chromium, tmp_path, size):
+    workload = ScriptedWorkload("summaries_of_legal_documents_in_three_languages_with_tables")
+    folder = finish(tmp_path, long_names(3), (workload,), plots=False, launches=2)
+    found = Visit(chromium, (folder / "report.html").as_uri(), viewport=size)
+    assert found.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    found.context.close()
+
+
+def test_ten_engines_are_printed_on_at_most_six_pages(chromium, tmp_path):
+    workloads = ScriptedWorkload("chat"), ScriptedWorkload("summary", cases=((64, 21),))
+    folder = finish(tmp_path, long_names(10), workloads, plots=False, launches=2)
+    found = Visit(chromium, (folder / "report.html").as_uri(), viewport=WIDE)
+    found.page.emulate_media(media="print")
+    assert len(re.findall(rb"/Type\s*/Page[^s]", found.page.pdf(format="A4"))) <= 6
+    found.context.close()
+
+
+def test_a_campaign_without_any_measurement_needs_no_scrolling_on_a_desktop(chromium, tmp_path):
+    engines = [ScriptedEngine(name, unavailable="no compiler") for name in ("base", "other")]
+    folder = finish(tmp_path, engines, (ScriptedWorkload("chat"),), plots=False)
+    found = Visit(chromium, (folder / "report.html").as_uri(), viewport={"width": 1440, "height": 900})
+    assert found.page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    found.context.close()

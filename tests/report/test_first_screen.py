@@ -132,6 +132,7 @@ def test_a_campaign_without_any_measurement_is_one_screen_of_reasons(tmp_path):
     assert "no compiler" in page and "no driver" in page
     assert 'class="card"' not in screen and "<table" not in screen
     assert 'id="comparison"' not in page.partition("<main>")[2]
+    assert [place for place in re.findall(r'href="#([^"]+)"', page) if f'id="{place}"' not in page] == []
 
 
 def test_what_speaks_for_the_answer_and_against_it_is_told(campaign):
@@ -177,3 +178,27 @@ def test_ratios_keep_their_order_on_the_axis_and_the_ends_keep_a_margin(high, lo
     assert places == sorted(places) and places[0] == pytest.approx(4.0) and places[-1] == pytest.approx(96.0)
     assert 2 <= len(axis.ticks) <= 7
     assert [label for _, label in axis.ticks if label == f"1{TIMES}"]
+
+
+def card_of(folder, label):
+    """Text of one card."""
+    return words(re.search(rf'aria-label="{label}[^"]*">(.*?)</section>', first_screen(folder), re.DOTALL)[1])
+
+
+def test_engines_that_tie_exactly_are_all_named_and_none_is_once_as_fast_as_itself(tmp_path):
+    folder = finish(tmp_path, [ScriptedEngine(name) for name in ("base", "alpha", "beta")], ONE_WORKLOAD, plots=False)
+    assert card_of(folder, "Memory") == "Memory, peak base, alpha, beta · 1.00 GB The weights are 500 MB."
+    assert "as fast as" not in card_of(folder, "reading")
+
+
+def test_an_engine_that_ranks_last_though_it_is_quick_is_said_to_have_lost_launches(tmp_path):
+    lossy = replace(ENGINES[1], name="lossy", statuses={("reading", 2): "timeout"})
+    screen = first_screen(finish(tmp_path, [ENGINES[0], lossy], ONE_WORKLOAD, plots=False))
+    assert rows_of(screen)[-1][1] == "lossy" and rows_of(screen)[-1][2].endswith("lost launches")
+
+
+def test_engines_on_different_devices_are_no_tie(tmp_path):
+    engines = [replace(ENGINES[0], device="cuda:0"), replace(ENGINES[1], device="cuda:0"), ScriptedEngine("home")]
+    folder = finish(tmp_path, engines, ONE_WORKLOAD, plots=False)
+    assert "devices are not compared" in card_of(folder, "reading") and "tie" not in card_of(folder, "reading")
+    assert read(folder, "summary.json")["answer"]["not_sure"] is None

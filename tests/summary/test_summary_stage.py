@@ -249,3 +249,14 @@ def test_the_table_leads_with_the_answer_and_shows_each_pair_from_both_sides(tmp
     }
     assert "▲▲ 1.9" in matrix["candle"] or "▲▲ 2.0" in matrix["candle"]
     assert matrix["torch"].count("▼▼ 0.") == 2
+
+
+def test_a_footnote_that_holds_for_several_test_cases_is_told_once_under_one_number(tmp_path: Path) -> None:
+    absent = ScriptedEngine("absent", unavailable="no compiler was found")
+    _answer(tmp_path, [TORCH, CANDLE, absent], ScriptedWorkload("short"), ScriptedWorkload("long", cases=((8, 30),)))
+    lines = _table(tmp_path).splitlines()
+    (note,) = (line for line in lines if line.endswith("absent: no measurement, since no compiler was found"))
+    number = note.partition(".")[0]
+    assert sum(line.startswith(f"| absent [{number}] |") for line in lines) == 2
+    numbers = [line.partition(".")[0] for line in lines if line.partition(". ")[0].isdigit()]
+    assert numbers == [str(place) for place in range(1, len(numbers) + 1)]

@@ -40,6 +40,22 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def named(results: Results, names: Sequence[str]) -> str:
+    """The names listed, each with its device where they ran on several, as those are not compared."""
+    devices = {name: results.engines[name]["device"] for name in names}
+    if len(set(devices.values())) == 1:
+        return listed(names)
+    return f"{listed([f'{name} on {device}' for name, device in devices.items()])} (devices are not compared)"
+
+
+def only(results: Results, names: Sequence[str]) -> str:
+    """ "Only a was measured", or that only it can be ranked where others were measured too."""
+    measured = [name for name, entry in results.engines.items() if entry["launches"].get("ok")]
+    if not names:
+        return "No engine that was measured can be ranked" if measured else "No engine was measured"
+    return f"Only {listed(names)} {'was measured' if len(measured) == len(names) else 'can be ranked'}"
+
+
 def place_of(results: Results, cell: Cell) -> str:
     """The workload, and the test case where it has several."""
     cases = {one["case"] for one in results.summary["cells"] if one["workload"] == cell.workload} - {None}
@@ -157,13 +173,15 @@ def _undecided(results: Results, now: Standing, cell: Cell) -> Advice:
     # With several pairs their verdicts would fill the page; the table of verdicts has each.
     reason = f": {_told(pairs[0]).rstrip('.')}" if len(pairs) == 1 else ""
     doubt = f"The data do not say which of {listed(now.leading)} answers fastest in {place}{reason}."
-    shared = f"{listed(now.leading)} share the lead in {place}"
+    shared = f"{named(results, now.leading)} share the lead in {place}"
     if behind:
         ahead = next((name for name in now.leading if results.is_faster(name, behind[0], cell, LATENCY)), candidate)
         lead = _lead(results, ahead, behind[0], cell)
         answer = f"{shared}; the next is {behind[0]}{lead and f': {ahead} is {lead}'}."
     elif equal:
         answer = f"{listed(now.leading)} answer equally fast in {place}, within the margin."
+    elif results.point(candidate, cell, LATENCY) == results.point(now.leading[-1], cell, LATENCY):
+        answer = f"{listed(now.leading)} took the same time in {place}."
     else:
         answer = (
             f"The data do not say which engine is fastest in {place}. {candidate} is ahead, but cannot be told from "
@@ -179,9 +197,10 @@ def advise(results: Results, cell: Cell) -> Advice:
     now = standing(results, cell)
     reliable = now.reliable
     if not now.ranked:
-        return Advice(None, "none", "No engine was measured, so there is no answer yet.", "No engine was measured.", [])
+        none = only(results, [])
+        return Advice(None, "none", f"{none}, so there is no answer yet.", f"{none}.", [])
     if len(now.ranked) == 1:
-        alone = f"Only {now.ranked[0]} was measured, so there is nothing to compare it with."
+        alone = f"{only(results, now.ranked)}, so there is nothing to compare it with."
         return Advice(None, "none", alone, alone + _losers(results, now, cell), [])
     if len(reliable) < 2:
         place = place_of(results, cell)

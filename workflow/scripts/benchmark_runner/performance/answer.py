@@ -4,15 +4,17 @@ business file render this document and add no judgement of their own."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any, Final
 
 from benchmark_runner.display import estimate_text, significant
-from benchmark_runner.performance.advice import advise, listed, losers, oriented, place_of
+from benchmark_runner.performance.advice import advise, listed, losers, named, only, oriented, place_of
 from benchmark_runner.performance.deciding import what_would_decide
 from benchmark_runner.performance.ranking import LATENCY, THROUGHPUT, Standing, standing
 from benchmark_runner.statistics.control import chance_of_alarm
 from benchmark_runner.statistics.metrics import BY_NAME, Metric
 from benchmark_runner.statistics.results import Cell, Json, Results
+from benchmark_runner.statistics.sentences import number_pair
 from benchmark_runner.statistics.verdicts import CERTAIN
 
 NOTHING: Final = "Nothing was measured, so there is no answer"
@@ -39,11 +41,10 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
         sure = [f"No difference in {BY_NAME[LATENCY].label} between the engines was confirmed"]
     first = [*gone, *sure] if measured else [NOTHING, *gone]
     if measured and not comparable:
-        first += _alone(standings)
-    open_words = [words for cell, now in standings.items() if (words := _open_words(results, cell, now))]
+        first += _alone(results, standings)
     return {
         "sentence": " ".join(f"{words.rstrip('.')}." for words in first),
-        "not_sure": " ".join(open_words) or None,
+        "not_sure": " ".join(_open_sentences(results, standings)) or None,
         "decide": what_would_decide(results, plan, standings),
         "baseline": results.baseline,
         "failed": failed,
@@ -52,10 +53,9 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _alone(standings: Mapping[Cell, Standing]) -> list[str]:
-    names = dict.fromkeys(name for now in standings.values() for name in now.ranked)
-    who = f"Only {listed(list(names))} was measured" if names else "No engine that was measured can be ranked"
-    return [f"{who}, so there is nothing to compare"]
+def _alone(results: Results, standings: Mapping[Cell, Standing]) -> list[str]:
+    names = list(dict.fromkeys(name for now in standings.values() for name in now.ranked))
+    return [f"{only(results, names)}, so there is nothing to compare"]
 
 
 def _failed(results: Results, cells: Sequence[Cell]) -> Iterator[dict[str, str]]:
@@ -120,7 +120,7 @@ def _baseline_sentences(results: Results, standings: Mapping[Cell, Standing]) ->
                 found = [oriented(results, name, results.baseline, cell) for name in names for cell in places]
                 span = _span([one["point"] if word == "faster" else 1.0 / one["point"] for one in found if one])
                 parts.append(f"{word} than {results.baseline} in {_places(results, places)}, by {span}")
-        yield f"{who} {verb} {' and '.join(parts)}"
+        yield f"{who} {verb} {', and '.join(parts)}"
 
 
 def _span(ratios: Sequence[float]) -> str:
@@ -130,40 +130,69 @@ def _span(ratios: Sequence[float]) -> str:
 
 
 def _leader_sentences(results: Results, standings: Mapping[Cell, Standing]) -> Iterator[str]:
-    """Who leads where: one sentence where all cells agree."""
-    groups: dict[tuple[str, ...], list[Cell]] = {}
+    """Who leads where: cells with the same leading group together, whatever its order."""
+    groups: dict[frozenset[str], list[Cell]] = {}
     for cell, now in standings.items():
         # Of two engines the sentence on the baseline has told.
         told = len(now.reliable) == 2 and results.baseline in now.reliable
         if now.leading and len(now.leading) < len(now.reliable) and not told:
-            groups.setdefault(tuple(now.leading), []).append(cell)
-    if len(groups) > 1:
+            groups.setdefault(frozenset(now.leading), []).append(cell)
+    if any(one.isdisjoint(other) for one, other in combinations(groups, 2)):
         yield "Which engine is best depends on the workload"
-    for leading, cells in groups.items():
-        where = _places(results, cells)
+    for cells in groups.values():
+        where, leading = _places(results, cells), standings[cells[0]].leading
         if len(leading) == 1:
             yield f"{leading[0]} answers fastest of all in {where}"
         else:
-            yield f"In {where} the best is among {listed(leading)}"
+            yield f"In {where} the best is among {named(results, leading)}"
 
 
-def _open_words(results: Results, cell: Cell, now: Standing) -> str:
-    """What the data leave open in a cell; empty where nothing is."""
-    place = place_of(results, cell)
+def _open_sentences(results: Results, standings: Mapping[Cell, Standing]) -> Iterator[str]:
+    """What the data leave open, cells in which the same is open together."""
+    groups: dict[tuple[str, str, frozenset[str]], list[Cell]] = {}
+    for cell, now in standings.items():
+        if (found := _what_is_open(results, cell, now)) is not None:
+            groups.setdefault((*found, frozenset(now.leading)), []).append(cell)
+    for (kind, reason, _), cells in groups.items():
+        where, leading = _places(results, cells), standings[cells[0]].leading
+        because = f" ({reason})" if reason else ""
+        spread = _spread(results, leading, cells) if kind == "named" else None
+        if kind == "lost":
+            yield f"In {where} {reason} finished all its launches, so none is called the fastest."
+        elif kind == "same":
+            yield f"In {where} {listed(leading)} are the same within the margin: choose by what else separates them."
+        elif spread is not None:
+            verb = "answers" if len(leading) == 2 else "answer"
+            told = f"{listed(leading[1:])} {verb} {spread} times as fast as {leading[0]} in {where}"
+            yield f"{told}: which of them is best is not confirmed{because}."
+        else:
+            yield f"In {where} it is not sure which of {listed(leading)} answers fastest{because}."
+    pairs = [one for cell, now in standings.items() for one in _pairs(results, cell, now.leading) if one is not None]
+    if any("control_differs" in one["qualifiers"] for one in pairs):
+        yield f"{chance_of_alarm(results.summary['control']['alpha'])}."
+
+
+def _what_is_open(results: Results, cell: Cell, now: Standing) -> tuple[str, str] | None:
+    """(kind, reason) of what a cell leaves open: lost, same, named (the sentence has the group) or all; else None."""
     if len(now.ranked) > 1 and not now.leading:
-        who = f"only {now.reliable[0]}" if now.reliable else "no engine"
-        return f"In {place} {who} finished all its launches, so none is called the fastest."
-    if len(now.leading) < 2:
-        return ""
+        return "lost", f"only {now.reliable[0]}" if now.reliable else "no engine"
+    if len(now.leading) < 2 or len({results.engines[name]["device"] for name in now.leading}) > 1:
+        return None  # devices are not compared, which the sentence says
     pairs = [one for one in _pairs(results, cell, now.leading) if one is not None]
     if pairs and all(one["verdict"] == "equivalent" for one in pairs):
-        return f"In {place} {listed(now.leading)} are the same within the margin: choose by what else separates them."
-    reasons = dict.fromkeys(one["reason"] for one in pairs if one["verdict"] != "equivalent")
-    reason = next(iter(reasons), None) if len(reasons) == 1 else None
-    because = f" ({reason})" if reason else ""
-    alarm = any("control_differs" in one["qualifiers"] for one in pairs)
-    control = f" {chance_of_alarm(results.summary['control']['alpha'])}." if alarm else ""
-    return f"In {place} it is not sure which of {listed(now.leading)} answers fastest{because}.{control}"
+        return "same", ""
+    reasons = list(dict.fromkeys(one["reason"] for one in pairs if one["verdict"] != "equivalent"))
+    reason = str(reasons[0] or "") if len(reasons) == 1 else ""
+    return "named" if len(now.leading) < len(now.reliable) else "all", reason
+
+
+def _spread(results: Results, leading: Sequence[str], cells: Sequence[Cell]) -> str | None:
+    """ "0.97 to 1.02": the others' ratios to the first over all these cells with their intervals; None without them."""
+    found = [oriented(results, other, leading[0], cell) for other in leading[1:] for cell in cells]
+    lows, highs = ([one and one[end] for one in found] for end in ("low", "high"))
+    if None in (*lows, *highs):
+        return None
+    return " to ".join(dict.fromkeys(number_pair(min(filter(None, lows)), max(filter(None, highs)))))
 
 
 def _pairs(results: Results, cell: Cell, names: Sequence[str]) -> list[Json | None]:

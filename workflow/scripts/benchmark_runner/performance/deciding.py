@@ -53,15 +53,17 @@ def what_would_decide(
 def _told_apart(
     results: Results, standings: Mapping[Cell, Standing], wanted: Mapping[Cell, list[Json]], *, affordable: bool
 ) -> list[str]:
-    """Who would be told from whom, a clause a cell."""
-    words = []
+    """Who would be told from whom, cells with the same clause together."""
+    clauses: dict[frozenset[str] | str, tuple[str, list[str]]] = {}
     for cell, found in wanted.items():
         first = standings[cell].leading[0] if found else ""
         pairs = [one for one in found if (one["launches_needed"] is not None) == affordable]
         names = [one["reference"] if one["engine"] == first else one["engine"] for one in pairs]
         if names:
-            words.append(f"{first} from {listed(names)} in {place_of(results, cell)}")
-    return words
+            who = f"{first} from {listed(names)}"
+            same = frozenset((first, *names)) if len(names) == 1 else who  # of two it does not matter who is first
+            clauses.setdefault(same, (who, []))[1].append(place_of(results, cell))
+    return [f"{who} in {listed(places)}" for who, places in clauses.values()]
 
 
 def _open_pairs(results: Results, cell: Cell, now: Standing) -> Iterator[Json]:

@@ -143,6 +143,8 @@ def _row(inputs: ReportInputs, number: int, place: int, axis: Axis | None) -> Ro
         beside = Markup("baseline, {}" if is_baseline else "{}").format(value)
     if value is not None and not engine["ranked"]:
         beside = Markup("{}, not ranked").format(beside)
+    elif value is not None and engine["reason"]:
+        beside = Markup("{}, lost launches").format(beside)
     low, high = (axis.place(end) for end in ends) if axis and ends else (None, None)
     return Row(
         engine["engine"],

@@ -114,6 +114,9 @@ def _workload(inputs: ReportInputs, number: int) -> Card:
         "open": ("not told apart", "open"),
         "none": ("no answer", "bad"),
     }[cell["word"]]
+    devices = {engine["device"] for engine in inputs.statistics["engines"] if engine["name"] in cell["leading"]}
+    if len(devices) > 1:
+        word = "devices are not compared"
     named = [(engine, inputs.colours[engine]) for engine in cell["leading"][:NAMES_SHOWN]]
     lines = list(_workload_lines(inputs, number, cell)) if named else [cell["sentence"]]
     return Card(heading(inputs, cell), named, None, max(0, group - NAMES_SHOWN), word, tone, lines, is_workload=True)
@@ -145,7 +148,7 @@ def _against_baseline(inputs: ReportInputs, number: int, leading: Sequence[int])
     path = ("answer", "workloads", number, "engines")
     baseline = inputs.plan["campaign"]["baseline"]
     ratios = _sorted(inputs, [(*path, place, "ratio_to_baseline") for place in leading], times)
-    if not ratios:
+    if {one.text for one in ratios} <= {times(1.0)}:  # of the baseline itself there is nothing to say
         return Markup("")
     ends = [figure(inputs, "summary", *path, leading[0], "ratio_interval", end) for end in (0, 1)]
     interval = Markup(" ({})").format(span(*ends)) if len(leading) == 1 and all(ends) else ""
@@ -163,10 +166,12 @@ def _memory(inputs: ReportInputs) -> Iterator[Card]:
         sizes = [figure(inputs, "performance", "memory", name, kind, show=bytes_text) for name in names]
         weights = figure(inputs, "performance", "memory", names[0], "weights_bytes", show=bytes_text)
         lines = [Markup("The weights are {}.").format(weights)] if weights else []
-        if len(sizes) > 1:
-            lines.insert(0, Markup("The others need {}.").format(span(sizes[1], sizes[-1])))
-        word, tone = _least_is_sure(inputs, names, kind)
-        yield Card(label, [(names[0], inputs.colours[names[0]])], sizes[0], 0, word, tone, lines)
+        least = [name for name in names if bytes_text(memory[name][kind]) == bytes_text(memory[names[0]][kind])]
+        if rest := sizes[len(least) :]:
+            lines.insert(0, Markup("The others need {}.").format(span(rest[0], rest[-1])))
+        word, tone = _least_is_sure(inputs, names, kind) if len(least) == 1 else (None, "open")
+        shown = [(name, inputs.colours[name]) for name in least[:NAMES_SHOWN]]
+        yield Card(label, shown, sizes[0], max(0, len(least) - NAMES_SHOWN), word, tone, lines)
 
 
 def _least_is_sure(inputs: ReportInputs, names: Sequence[str], metric: str) -> tuple[str | None, str]:
@@ -191,9 +196,9 @@ def _cost(inputs: ReportInputs) -> Iterator[Card]:
         return
     place = min(known)[1]
     row, path = inputs.business["costs"][place], ("costs", place)
-    value = figure(inputs, "business", *path, "usd_per_million_output_tokens", "full_utilisation", "point")
+    value = figure(inputs, "business", *path, "usd_per_million_output_tokens", "full_utilisation", "point", show=usd)
     price = figure(inputs, "business", *path, "price", "usd_per_hour", "point", show=usd)
-    where = Markup("USD a million output tokens in {}, always busy, one request at a time, at {} an hour.")
+    where = Markup("A million output tokens in {}, always busy, one request at a time, at {} an hour.")
     yield Card(
         "Cost", [(row["engine"], inputs.colours[row["engine"]])], value, lines=[where.format(row["workload"], price)]
     )

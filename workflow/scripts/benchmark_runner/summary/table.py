@@ -60,23 +60,27 @@ def _verdict(results: Results, name: str, other: str, cell: Cell) -> tuple[str, 
     return ratio, VERDICTS[one["verdict"]].of_pair.format(faster=one["faster"]), note
 
 
-def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: list[str]) -> list[str]:
+def _marked(label: str, note: str, notes: dict[str, int]) -> Markdown:
+    """A label with the number of its footnote; a note that was told before keeps its number."""
+    return Markdown(f"{label} [{notes.setdefault(note, len(notes) + 1)}]")
+
+
+def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: dict[str, int]) -> list[str]:
     name = entry["name"]
     label = f"{name} (control)" if entry["control_of"] else name
     if results.point(name, cell, LATENCY) is None:
         reason = entry["reason"] or results.metric(name, cell, LATENCY)["reason"]
-        notes.append(f"{name}: no measurement, since {reason}")
-        return [Markdown(f"{markdown(label)} [{len(notes)}]"), *[ABSENT] * (len(COLUMNS) - 1)]
+        note = f"{name}: no measurement, since {reason}"
+        return [_marked(markdown(label), note, notes), *[ABSENT] * (len(COLUMNS) - 1)]
     if name in results.unranked(cell, LATENCY):
-        notes.append(f"{name} is not ranked: it {results.unranked(cell, LATENCY)[name]}")
-        label = Markdown(f"~~{markdown(label)}~~ [{len(notes)}]")
+        note = f"{name} is not ranked: it {results.unranked(cell, LATENCY)[name]}"
+        label = _marked(f"~~{markdown(label)}~~", note, notes)
     if name == results.baseline:
         ratio, verdict = "1 (baseline)", ABSENT
     else:
-        ratio, verdict, note = _verdict(results, name, entry["control_of"] or results.baseline, cell)
-        if note is not None:
-            notes.append(note)
-            verdict = Markdown(f"{markdown(verdict)} [{len(notes)}]")
+        ratio, verdict, told = _verdict(results, name, entry["control_of"] or results.baseline, cell)
+        if told is not None:
+            verdict = _marked(markdown(verdict), told, notes)
     return [
         label,
         *(_case_value(results, name, cell, metric) for metric in (LATENCY, "ttft_ms", "tpot_ms", THROUGHPUT)),
@@ -161,16 +165,17 @@ def comparison_table(plan: Mapping[str, Any], results: Results, answer: Mapping[
     settings, summary = results.summary["settings"], results.summary
     level = f"{100 * settings['confidence_level']:g} %"
     lines = [f"# {markdown(plan['campaign']['name'])}", "", *_leading_lines(answer), ""]
+    notes: dict[str, int] = {}
     for workload in plan["workloads"]:
         for case in workload["cases"]:
-            cell, notes = Cell(workload["name"], case["name"]), list[str]()
+            cell, before = Cell(workload["name"], case["name"]), len(notes)
             rows = [_row(results, entry, cell, notes) for entry in summary["engines"]]
             header = [column.format(baseline=results.baseline) for column in COLUMNS]
             lines += [f"## {markdown(f'{cell.workload}, {cell.case}')}", ""]
             lines += [_request(case, workload, plan["campaign"]), ""]
             lines += [*markdown_table(header, rows), "", *_pairs(results, cell)]
-            lines += [f"{number}. {markdown(note)}" for number, note in enumerate(notes, start=1)]
-            lines += [""] if notes else []
+            fresh = [f"{number}. {markdown(note)}" for note, number in notes.items() if number > before]
+            lines += [*fresh, ""] if fresh else []
     lines += [markdown(recommendation), "", *_settings(summary["engine_settings"])]
     told = dict.fromkeys(median_is_mean(workload["iterations_per_launch"]) for workload in plan["workloads"])
     few = "".join(f" ({words})" for words in told if words)
