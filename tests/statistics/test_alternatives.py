@@ -130,7 +130,7 @@ def test_launches_that_are_unpaired_once_the_disturbed_ones_are_left_out_are_cou
     write_inputs(tmp_path, engines, raw, plan)
     run_analysis(tmp_path, engines, plan)
     one = _primary(_read(tmp_path))
-    assert one["launches"] == {"engine": 3, "reference": 3}
+    assert one["launches"] == {"engine": 3, "reference": 3, "blocks": 3}
     assert one["sensitivity"]["without_events"]["launches_left_out"] == {"engine": 1, "reference": 0}
 
 
