@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmark_runner.jsonio import read_json
 from rerun_stages import ANALYSIS, jobs_by_stage, launches
 from tiny_campaign import CONFIG, REPOSITORY, Campaign, fake
 from tiny_model import make_tiny_model
@@ -53,6 +54,7 @@ def built(tmp_path_factory) -> Campaign:
     campaign = Campaign(project, config, project)
     result = campaign.snakemake()
     assert result.status == 0, result.words
+    assert {read_json(path)["status"] for path in campaign.out.glob("launches/*/*/*/record.json")} == {"ok"}
     assert campaign.owed() == {}
     return campaign
 
