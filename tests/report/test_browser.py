@@ -232,10 +232,14 @@ def test_long_names_break_within_the_page(chromium, tmp_path, size):
 
 def test_ten_engines_are_printed_on_at_most_six_pages(chromium, tmp_path):
     workloads = ScriptedWorkload("chat"), ScriptedWorkload("summary", cases=((64, 21),))
-    folder = finish(tmp_path, long_names(10), workloads, plots=False, launches=2)
+    engines = [ScriptedEngine(f"project_{number}_cuda", 20.0 + number, launch_spread=0.01) for number in range(10)]
+    folder = finish(tmp_path, engines, workloads, plots=False, launches=2)
     found = Visit(chromium, (folder / "report.html").as_uri(), viewport=WIDE)
     found.page.emulate_media(media="print")
     assert len(re.findall(rb"/Type\s*/Page[^s]", found.page.pdf(format="A4"))) <= 6
+    found.page.evaluate("document.querySelector('main').style.width = '700px'")
+    widths = "[...document.querySelectorAll('.chart svg')].map((drawn) => drawn.getBoundingClientRect().width)"
+    assert max(found.page.evaluate(widths)) <= 700
     found.context.close()
 
 

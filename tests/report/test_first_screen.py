@@ -202,3 +202,10 @@ def test_engines_on_different_devices_are_no_tie(tmp_path):
     folder = finish(tmp_path, engines, ONE_WORKLOAD, plots=False)
     assert "devices are not compared" in card_of(folder, "reading") and "tie" not in card_of(folder, "reading")
     assert read(folder, "summary.json")["answer"]["not_sure"] is None
+
+
+def test_a_baseline_that_was_measured_is_not_said_to_have_no_measurement(tmp_path):
+    folder = finish(tmp_path, [ENGINES[0], ENGINES[1]], ONE_WORKLOAD, plots=False, launches=1)
+    screen = words(first_screen(folder))
+    assert "has no measurement" not in screen
+    assert "There are too few launches or engines to compare with pytorch_baseline, so there is no ratio." in screen

@@ -17,8 +17,12 @@ from benchmark_runner.display import STRUCK
 from benchmark_runner.jsonio import written_whole
 
 # Told apart under normal sight, deuteranopia and protanopia (tests/plots simulate both): Okabe & Ito's set without the
-# yellow that white swallows and the sky blue that the control's tint takes, followed by wine, olive and green of Tol's.
-PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#882255", "#999933", "#117733")
+# yellow that white swallows and the sky blue that the control's tint takes, followed by wine, olive and green of Tol's;
+# then those of a grid that lie farthest from all before them under each sight, on paper and lightened for the dark.
+PALETTE: Final = (
+    *("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#882255", "#999933", "#117733", "#1122AA", "#22CC77"),
+    *("#AA0000", "#88AAFF", "#660066", "#AABBAA", "#4477FF", "#661122", "#0000FF", "#0055FF", "#0055BB", "#0011CC"),
+)
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
 CONTROL_TINT: Final = 0.55  # share of white in the control's colour: clearly the twin, still 2:1 against paper (chosen)
 INK: Final = "#1a1a1a"

@@ -86,6 +86,7 @@ class Forest:
     shown: Sequence[Facet]
     folded: Sequence[Facet]
     axis: Axis | None
+    without_ratio: str = ""
 
     @property
     def more(self) -> str:
@@ -111,7 +112,15 @@ def forest(inputs: ReportInputs) -> Forest:
     for facet in facets:
         rows += len(facet.rows)
         fitting += not fitting or rows <= MOST_ROWS
-    return Forest(facets[:fitting], facets[fitting:], axis)
+    return Forest(facets[:fitting], facets[fitting:], axis, "" if axis else _without_ratio(inputs, cells))
+
+
+def _without_ratio(inputs: ReportInputs, cells: Sequence[Document]) -> str:
+    """Why no engine has a ratio to the baseline."""
+    baseline = inputs.plan["campaign"]["baseline"]
+    if any(one["engine"] == baseline and one["value"] is not None for cell in cells for one in cell["engines"]):
+        return f"There are too few launches or engines to compare with {baseline}, so there is no ratio."
+    return f"{baseline} has no measurement to compare with, so there is no ratio."
 
 
 def _axis(cells: Sequence[Document]) -> Axis | None:
