@@ -131,6 +131,8 @@ def test_the_decision_is_the_section_of_the_summary(tmp_path: Path, capsys: pyte
         decide.main(["--statistics", str(tmp_path / "analysis" / "statistical_summary.json"), "--out", str(out)]) == 0
     )
     assert json.loads(out.read_text()) == until
+    assert [one["words"].split(" (")[0] for one in until["open"]] == ["near against torch"]
+    assert "is not decided yet" in until["open"][0]["words"]
     assert until["sentence"] in capsys.readouterr().out
 
 

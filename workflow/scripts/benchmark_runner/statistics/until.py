@@ -82,11 +82,12 @@ class _Open:
     def words(self) -> str:
         """What further launches would take."""
         pair, place = self.member.judgement.pair, self.member.place
-        who = f"{pair.engine} against {pair.reference} ({place.workload}, {place.case})"
+        stands = "is given up" if self.given_up else "is not decided yet"
+        who = f"{pair.engine} against {pair.reference} ({place.workload}, {place.case}) {stands}"
         if self.launches_needed is None or self.hours is None:
-            return f"{who} is given up: no affordable number of launches would decide it"
+            return f"{who}: no affordable number of launches would decide it"
         launches = plural(self.launches_needed, "launch")
-        return f"{who} is given up: it would take about {launches} of each, {self.hours:.2g} hours more"
+        return f"{who}: it would take about {launches} of each, {self.hours:.2g} hours more"
 
     def to_json(self) -> dict[str, Any]:
         """As the section `until` has it."""
