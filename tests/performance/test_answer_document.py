@@ -97,7 +97,7 @@ def test_an_engine_of_another_computation_leads_nothing(tmp_path: Path) -> None:
     wrong = ScriptedEngine("wrong", ttft_ms=1.0, itl_ms=0.5, fidelity="fail", **QUIET)
     found = told(tmp_path, [SLOW, QUICK, wrong])
     assert found["workloads"][0]["leading"] == ["quick"]
-    assert found["sentence"].startswith("wrong is left out: does not compute the same as the reference")
+    assert found["sentence"].startswith("wrong is left out: it does not compute the same as the reference")
 
 
 def test_pairs_that_were_given_up_get_no_further_launches_and_one_count(tmp_path: Path) -> None:

@@ -106,12 +106,25 @@ def test_the_matrix_shows_the_ratios_of_the_statistics_both_ways_round_and_tells
 
     there, back = cell("candle_cuda", "pytorch_baseline"), cell("pytorch_baseline", "candle_cuda")
     shown = [button.inner_text().split("\n") for button in (there, back)]
-    assert shown[0] == [f"▲ {significant(point)}{TIMES}", f"{significant(low)} to {significant(high)}"]
-    assert shown[1] == [f"▼ {significant(1 / point)}{TIMES}", f"{significant(1 / high)} to {significant(1 / low)}"]
+    assert shown[0] == [f"▲▲ {significant(point)}{TIMES}", f"{significant(low)} to {significant(high)}"]
+    assert shown[1] == [f"▼▼ {significant(1 / point)}{TIMES}", f"{significant(1 / high)} to {significant(1 / low)}"]
     back.focus()
     page.keyboard.press("Enter")
     assert one["sentence"] in page.locator("#pair-sentence").inner_text()
     assert back.get_attribute("aria-pressed") == "true"
+
+
+def test_a_pair_whose_tests_point_in_opposite_directions_is_ahead_from_neither_side(visit):
+    page = visit().page
+    page.evaluate(
+        """() => {
+          for (const { pairs } of told.groups)
+            for (const one of pairs) [one[5], one[6]] = ["significant_unconfirmed", null];
+          for (const draw of drawers) draw();
+        }"""
+    )
+    signs = {text.split(" ")[0] for text in page.locator("#matrix button b").all_inner_texts()}
+    assert "△▽" in signs and not signs & {"△", "▽"}
 
 
 def test_a_link_opens_what_its_target_is_folded_in(visit):

@@ -57,7 +57,7 @@ def test_half_the_answer_makes_no_faster_engine(tmp_path: Path) -> None:
     assert "candle computed 5 answer tokens an iteration and torch 11" in per_token["sentence"]
     assert summary["comparison_matrix"]["candle"]["speedup"] is None
     assert summary["summary"]["fastest_engine"] == "burn" and summary["summary"]["best_latency_engine"] == "burn"
-    assert "candle is left out: computed 5 answer tokens" in summary["summary"]["recommendation"]
+    assert "candle is left out: it computed 5 answer tokens" in summary["summary"]["recommendation"]
     assert "| answer tokens * | 11 | 5 | 11 |" in table
     assert "unequal_work" in {warning["kind"] for warning in statistics["warnings"]}
 

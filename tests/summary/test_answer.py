@@ -12,7 +12,9 @@ from benchmark_runner.summary.answer import main
 ROW = {"latency_ms": 28.0, "throughput": 40.0, "speedup": 2.0}
 RULES = schema("summary")
 SUMMARY = {
-    **{name: {} for name in ("campaign", "model", "units")},
+    "campaign": {"quick": True},
+    "model": {"source": {"kind": "synthetic", "shape": "llama-3.2-1b"}},
+    "units": {},
     **dict.fromkeys(("control", "until")),
     "schema_version": 1,
     "headline": {"latency": {"workload": "chat"}, "throughput": {}},
@@ -45,6 +47,8 @@ def test_the_answer_names_every_engine_and_the_report(folder, capsys, targets):
     for part in (
         "fast is faster.",
         "it is not sure which",
+        "random numbers in the shape of llama-3.2-1b",
+        "This is a quick look",
         "  snakemake --more",
         "28.0 ms",
         "2.00 x the baseline",

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from benchmark_runner.statistics.results import Results
+from benchmark_runner.summary.table import comparison_table
 from records import ScriptedEngine, ScriptedWorkload, write_results
 
 SPREAD: dict[str, Any] = {"launch_spread": 0.01, "iteration_spread": 0.01}
@@ -207,7 +209,7 @@ def test_an_engine_that_computes_something_else_keeps_its_figures_and_is_struck_
     wrong = ScriptedEngine("wrong", ttft_ms=1.0, itl_ms=0.5, fidelity="fail", **SPREAD)
     answer = _answer(tmp_path, [TORCH, CANDLE, wrong])
     assert answer["summary"]["fastest_engine"] == "candle"
-    assert "wrong is left out: does not compute the same" in answer["summary"]["recommendation"]
+    assert "wrong is left out: it does not compute the same" in answer["summary"]["recommendation"]
     row = next(line for line in _table(tmp_path).splitlines() if line.startswith("| ~~wrong~~ [2]"))
     assert "| 5.99 ms (" in row and "no verdict [3]" in row
     assert "2. wrong is not ranked: it does not compute the same as the reference (scripted fail)" in _table(tmp_path)
@@ -249,6 +251,24 @@ def test_the_table_leads_with_the_answer_and_shows_each_pair_from_both_sides(tmp
     }
     assert "▲▲ 1.9" in matrix["candle"] or "▲▲ 2.0" in matrix["candle"]
     assert matrix["torch"].count("▼▼ 0.") == 2
+
+
+def test_a_pair_whose_tests_point_in_opposite_directions_is_ahead_from_neither_side(tmp_path: Path) -> None:
+    burn = ScriptedEngine("burn", ttft_ms=12.0, itl_ms=6.0, **SPREAD)
+    answer = _answer(tmp_path, [TORCH, CANDLE, burn])["answer"]
+    summary = json.loads((tmp_path / "analysis" / "statistical_summary.json").read_text())
+    for one in summary["comparisons"]:
+        one |= {"verdict": "significant_unconfirmed", "faster": None}
+    table = comparison_table(json.loads((tmp_path / "plan.json").read_text()), Results(summary), answer)
+    matrix = table.partition("| times as fast as |")[2].partition("\n\n")[0]
+    assert matrix.count("△▽ ") == 6 and matrix.count("△") == 6
+    assert "one of the two may be faster: not confirmed" in table and "None" not in table
+
+
+def test_the_table_says_what_the_answer_is_subject_to_and_tells_it_once(tmp_path: Path) -> None:
+    answer = _answer(tmp_path, [TORCH, CANDLE], quick=True)["answer"]
+    assert _table(tmp_path).count("This is a quick look") == 1
+    assert _table(tmp_path).count(answer["sentence"]) == 1
 
 
 def test_a_footnote_that_holds_for_several_test_cases_is_told_once_under_one_number(tmp_path: Path) -> None:

@@ -1,24 +1,22 @@
 // The pair matrix: row against column, with the sentence of the pair that is pressed.
 "use strict";
-const SIGNS = { sure: ["▲", "▼"], perhaps: ["△", "▽"] };
-const ALONE = { equivalent: "=", inconclusive: "≈", untestable: "?" };
 
 // The comparison of two engines as the row's engine sees it; undefined where there is none.
 function compared(row, column) {
   const groups = told.groups.filter((one) => one.workload === place().workload && one.metric === shown.metric);
   const group = groups.find((one) => one.case === place().case) ?? groups.find((one) => one.case === null);
   for (const [engine, reference, point, low, high, verdict, faster, sentence] of group?.pairs ?? []) {
-    const sign = () => ALONE[verdict] ?? SIGNS[told.verdicts[verdict].tone][faster === row ? 0 : 1];
-    if (engine === row && reference === column) return { ratio: point, low, high, verdict, sign: sign(), sentence };
+    const sign = told.verdicts[verdict].signs[faster === null ? 2 : faster === row ? 0 : 1];
+    if (engine === row && reference === column) return { ratio: point, low, high, verdict, sign, sentence };
     if (engine !== column || reference !== row) continue;
     const over = (value) => (value === null ? null : 1 / value);
-    return { ratio: over(point), low: over(high), high: over(low), verdict, sign: sign(), sentence };
+    return { ratio: over(point), low: over(high), high: over(low), verdict, sign, sentence };
   }
 }
 
 function pairCell(row, column) {
   const pair = row === column ? undefined : compared(row, column);
-  if (pair === undefined) return made("td", { class: "nothing" }, "·");
+  if (pair === undefined) return made("td", { class: "nothing" }, "–");
   const words = told.verdicts[pair.verdict];
   const ratio = pair.ratio === null ? "–" : `${three.format(pair.ratio)}×`;
   const interval = pair.low === null ? "" : `${three.format(pair.low)} to ${three.format(pair.high)}`;

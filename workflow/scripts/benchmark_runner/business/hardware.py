@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from benchmark_runner.business.inputs import BusinessInputs
 from benchmark_runner.business.prices import BYTES_PER_GB, AgedPrice, Entry
+from benchmark_runner.model.sizes import DTYPE_BYTES, kv_values_per_token
 from benchmark_runner.statistics.results import Cell, Results
 
-DTYPE_BYTES: Final = {"f32": 4, "f16": 2, "bf16": 2}
 BYTES_PER_GIB: Final = 1 << 30
 IN_FLIGHT: Final = (1, 8, 64)  # for how many requests machines are looked up
 MACHINES_SHOWN: Final = 3
@@ -24,16 +24,10 @@ def hardware_requirements(inputs: BusinessInputs, ages: dict[str, AgedPrice]) ->
     return [_of_engine(inputs, engine, ages) for engine in inputs.engines]
 
 
-def kv_bytes_per_token(architecture: dict[str, Any], dtype: str) -> int:
-    """Keys and values that a token of the context leaves in the cache; unit: bytes."""
-    values = 2 * architecture["layers"] * architecture["kv_heads"] * architecture["head_dim"]
-    return int(values) * DTYPE_BYTES[dtype]
-
-
 def _of_engine(inputs: BusinessInputs, engine: dict[str, Any], ages: dict[str, AgedPrice]) -> dict[str, Any]:
     name, model = engine["name"], inputs.manifest.get("architecture")
     dtype = next((one["dtype"] for one in inputs.plan["engines"] if one["name"] == name), None)
-    cache = kv_bytes_per_token(model, dtype) if model and dtype in DTYPE_BYTES else None
+    cache = kv_values_per_token(model) * DTYPE_BYTES[dtype] if model and dtype in DTYPE_BYTES else None
     ram, vram = (_peak(inputs, name, metric) for metric in ("peak_rss_bytes", "peak_vram_bytes"))
     measured = vram if _on_gpu(engine) else ram
     longest = _longest(inputs, name)

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
+from benchmark_runner.model.sizes import DTYPE_BYTES, kv_values_per_token
 from benchmark_runner.performance.ranking import LATENCY
 from benchmark_runner.statistics.results import Cell, Json, Results
 
-DTYPE_BYTES: Final = {"f32": 4, "f16": 2, "bf16": 2}
 NO_CALIBRATION: Final = (
     "the limits of this machine were not measured (system.calibration_seconds: 0, or a folder of an earlier version)"
 )
@@ -52,18 +52,12 @@ def _weights(model: Json) -> tuple[int, int]:
     return model["parameters"] - stored_tables * table, table
 
 
-def _kv_values(model: Json) -> int:
-    """Keys and values that a token of the context adds."""
-    return 2 * int(model["layers"] * model["kv_heads"] * model["head_dim"])
-
-
 def decode_work(model: Json, context: float, weight_bytes: float, kv_bytes: float) -> Work:
     """One further token at that many tokens of context."""
     body, output = _weights(model)
     attention = 4 * model["layers"] * model["heads"] * model["head_dim"] * context
-    return Work(
-        (body + output) * weight_bytes + _kv_values(model) * context * kv_bytes, 2 * (body + output) + attention
-    )
+    cache = kv_values_per_token(model) * context * kv_bytes
+    return Work((body + output) * weight_bytes + cache, 2 * (body + output) + attention)
 
 
 def prefill_work(model: Json, tokens: float, weight_bytes: float, kv_bytes: float) -> Work:
@@ -71,7 +65,7 @@ def prefill_work(model: Json, tokens: float, weight_bytes: float, kv_bytes: floa
     body, output = _weights(model)
     attention = 2 * model["layers"] * model["heads"] * model["head_dim"] * tokens * (tokens + 1)
     return Work(
-        (body + output) * weight_bytes + _kv_values(model) * tokens * kv_bytes,
+        (body + output) * weight_bytes + kv_values_per_token(model) * tokens * kv_bytes,
         2 * body * tokens + 2 * output + attention,
     )
 

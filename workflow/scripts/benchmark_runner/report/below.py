@@ -31,7 +31,7 @@ def page_data(inputs: ReportInputs) -> dict[str, Any] | None:
         ],
         "metrics": [{"name": name, "label": labels[name]["label"]} for name in labels if name in compared],
         "verdicts": {
-            name: {"label": words.label, "tone": words.tone, "meaning": words.meaning}
+            name: {"label": words.label, "tone": words.tone, "signs": words.signs, "meaning": words.meaning}
             for name, words in VERDICTS.items()
         },
         "groups": groups,

@@ -19,7 +19,7 @@ from benchmark_runner.report.forest import forest
 from benchmark_runner.report.inputs import TEMPLATE_FOLDER, ReportInputs, wording
 from benchmark_runner.report.projects import projects
 from benchmark_runner.report.results import as_sentence
-from benchmark_runner.statistics.wording import VERDICTS
+from benchmark_runner.statistics.wording import SIGNS_IN_WORDS, VERDICTS
 
 CONTENTS: Final = (
     ("verdicts", "Verdicts"),
@@ -76,6 +76,7 @@ def context(inputs: ReportInputs) -> dict[str, Any]:
         "environment": inputs.environment,
         "wording": wording(),
         "verdict_words": VERDICTS.values(),
+        "signs_in_words": SIGNS_IN_WORDS,
         **_first_screen(inputs),
         "comparison": results.comparison(inputs),
         "verdicts": results.verdict_tables(inputs),

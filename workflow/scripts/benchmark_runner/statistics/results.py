@@ -103,16 +103,16 @@ class Results:
         return self.is_faster(a, b, cell, metric) or self.is_faster(b, a, cell, metric)
 
     def unranked(self, cell: Cell, metric: str) -> dict[str, str]:
-        """Engines that take no part in a ranking, with the reason."""
+        """Engines that take no part in a ranking, with the reason as a clause."""
         work = {name: done for name in self.engines if (done := self.work(name, cell)) is not None}
         odd, found = odd_ones(work, self.baseline), {}
         for name, entry in self.engines.items():
             if entry["fidelity"]["result"] == "fail":
                 found[name] = (
-                    f"does not compute the same as the reference ({entry['fidelity']['detail'] or 'no detail'})"
+                    f"it does not compute the same as the reference ({entry['fidelity']['detail'] or 'no detail'})"
                 )
             elif name in odd:
-                found[name] = odd[name]
+                found[name] = f"it {odd[name]}"
             elif self.point(name, cell, metric) is None:
                 found[name] = entry["reason"] or self.metric(name, cell, metric)["reason"] or "no measurement"
         return found

@@ -14,12 +14,22 @@ MARGIN: Final = f"{100 * EQUIVALENCE_MARGIN:g} %"
 
 
 class VerdictWords(NamedTuple):
-    """A verdict for people: its name, what a table says of a pair, how it is coloured and what it means."""
+    """A verdict for people: its name, what a table says of a pair, its colour, its sign in a matrix (for an engine that
+    is ahead, that is behind, and where no engine is named) and what it means."""
 
     label: str
     of_pair: str
     tone: Tone
+    signs: tuple[str, str, str]
     meaning: str
+
+    def told_of_pair(self, faster: str | None) -> str:
+        """What a table says of a pair; faster is None where no engine is called faster, as where tests disagree."""
+        return self.of_pair.format(faster=faster or "one of the two")
+
+    def sign(self, ahead: bool | None) -> str:
+        """The sign for an engine that is ahead, behind, or neither (None)."""
+        return self.signs[2 if ahead is None else int(not ahead)]
 
 
 VERDICTS: Final[Mapping[Verdict, VerdictWords]] = {
@@ -27,6 +37,7 @@ VERDICTS: Final[Mapping[Verdict, VerdictWords]] = {
         "confirmed faster",
         "{faster} is faster: confirmed",
         "sure",
+        ("▲", "▼", ""),
         "What significance_test names calls the same engine faster, corrected for the number of comparisons: by "
         "default the moderated t test, together with the pair's own t test.",
     ),
@@ -34,6 +45,7 @@ VERDICTS: Final[Mapping[Verdict, VerdictWords]] = {
         "meaningfully faster",
         f"{{faster}} is faster by more than {MARGIN}",
         "sure",
+        ("▲▲", "▼▼", ""),
         "As sure as confirmed, and the whole interval of the ratio, widened for all comparisons, lies beyond "
         f"{MARGIN}.",
     ),
@@ -41,6 +53,7 @@ VERDICTS: Final[Mapping[Verdict, VerdictWords]] = {
         "significant, unconfirmed",
         "{faster} may be faster: not confirmed",
         "perhaps",
+        ("△", "▽", "△▽"),
         "Only one of the two tests calls a difference, or the control, a slow mode or lost launches could make as much "
         "of it. Take it as a hint and "
         "measure more launches.",
@@ -49,21 +62,30 @@ VERDICTS: Final[Mapping[Verdict, VerdictWords]] = {
         "equivalent",
         f"the same within {MARGIN}",
         "sure",
+        ("=", "=", "="),
         f"The two were shown to lie within {MARGIN} of each other. This is a finding, not a lack of one.",
     ),
     "inconclusive": VerdictWords(
         "inconclusive",
         "not told apart",
         "open",
+        ("·", "·", "·"),
         "The data neither separate the two nor show that they are equal. More launches would help.",
     ),
     "untestable": VerdictWords(
         "untestable",
         "no verdict",
         "open",
+        ("?", "?", "?"),
         "There are too few launches, or something forbids the comparison; the reason stands beside it.",
     ),
 }
+
+
+SIGNS_IN_WORDS: Final = (
+    f"▲ faster (▲▲ by more than {MARGIN}) and ▼ slower, both sure; △ ▽ not confirmed (△▽ the two tests point in "
+    "opposite directions); = the same within the margin, · not told apart, ? no verdict"
+)
 
 
 class Qualifier(NamedTuple):

@@ -20,10 +20,9 @@ def main(argv: Sequence[str]) -> int:
     ).parse_args(argv)
     plan, results = read_json(args.plan), Results(read_json(args.statistics))
     document = summary_document(plan, results, read_json(args.performance))
-    recommendation = document["summary"]["recommendation"]
     write_json(args.out, document)
-    write_text_atomic(args.table, comparison_table(plan, results, document["answer"], recommendation))
-    print(recommendation)
+    write_text_atomic(args.table, comparison_table(plan, results, document["answer"]))
+    print(document["summary"]["recommendation"])
     return 0
 
 

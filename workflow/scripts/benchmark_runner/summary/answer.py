@@ -13,6 +13,7 @@ from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.schemas import require_valid
 from benchmark_runner.statistics.planned import words_of
+from benchmark_runner.summary.document import limits
 
 ASIDE: Final = frozenset({"plan", "doctor", "fidelity", "compare"})
 """Targets whose own output is what was asked for."""
@@ -41,6 +42,7 @@ def in_words(summary: Mapping[str, Any], report: Path) -> str:
     further = [decide["sentence"], f"  {decide['command']}"] if decide else []
     stood = [f"{words[0].upper()}{words[1:]}." for words in words_of(until)] if until else []
     said = [answer["sentence"], *([answer["not_sure"]] if answer["not_sure"] else [])]
+    said += limits(summary["campaign"], summary["model"])
     table = [f"Latency and ratio in {place}:", *rows]
     return "\n".join(["", *said, *table, *stood, *further, f"The report: {report}", ""])
 

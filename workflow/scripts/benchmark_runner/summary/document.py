@@ -40,6 +40,16 @@ def _throughput(performance: Mapping[str, Any]) -> str:
     return f"In {place} the highest throughput was seen with {best['engine']}."
 
 
+def limits(campaign: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
+    """What the whole answer is subject to, in sentences: random weights, a quick look. Both as plan and summary hold
+    them."""
+    synthetic = model["source"]["kind"] == "synthetic"
+    return [
+        *([SYNTHETIC.format(shape=model["source"]["shape"])] if synthetic else []),
+        *([QUICK] if campaign["quick"] else []),
+    ]
+
+
 def recommend(results: Results, performance: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     """The answer's sentences in one text, with what limits it; model is its entry in the plan."""
     found, advice = performance["answer"], headline_advice(performance)
@@ -50,10 +60,7 @@ def recommend(results: Results, performance: Mapping[str, Any], model: Mapping[s
     parts = [found["sentence"], advice["sentence"] if compared else "", open_words, command, _throughput(performance)]
     if (until := results.summary["until"]) is not None:
         parts += words_of(until)
-    if model["source"]["kind"] == "synthetic":
-        parts.append(SYNTHETIC.format(shape=model["source"]["shape"]))
-    if results.summary["campaign"]["quick"]:
-        parts.append(QUICK)
+    parts += limits(results.summary["campaign"], model)
     return " ".join(part if part.endswith(".") else f"{part[0].upper()}{part[1:]}." for part in parts if part)
 
 

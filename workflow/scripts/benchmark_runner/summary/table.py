@@ -18,10 +18,11 @@ from benchmark_runner.display import (
 )
 from benchmark_runner.performance.ranking import LATENCY, THROUGHPUT
 from benchmark_runner.statistics.cautions import median_is_mean
-from benchmark_runner.statistics.planned import each_in_words
+from benchmark_runner.statistics.planned import each_in_words, words_of
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.settings import alike_workloads, shown
-from benchmark_runner.statistics.wording import VERDICTS
+from benchmark_runner.statistics.wording import SIGNS_IN_WORDS, VERDICTS
+from benchmark_runner.summary.document import limits
 
 COLUMNS: Final = (
     "engine",
@@ -57,7 +58,7 @@ def _verdict(results: Results, name: str, other: str, cell: Cell) -> tuple[str, 
     ratio = ratio_text(one["ratio"])
     if other != results.baseline:
         ratio = f"{ratio} (to {other})"
-    return ratio, VERDICTS[one["verdict"]].of_pair.format(faster=one["faster"]), note
+    return ratio, VERDICTS[one["verdict"]].told_of_pair(one["faster"]), note
 
 
 def _marked(label: str, note: str, notes: dict[str, int]) -> Markdown:
@@ -73,7 +74,7 @@ def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: dict[str
         note = f"{name}: no measurement, since {reason}"
         return [_marked(markdown(label), note, notes), *[ABSENT] * (len(COLUMNS) - 1)]
     if name in results.unranked(cell, LATENCY):
-        note = f"{name} is not ranked: it {results.unranked(cell, LATENCY)[name]}"
+        note = f"{name} is not ranked: {results.unranked(cell, LATENCY)[name]}"
         label = _marked(f"~~{markdown(label)}~~", note, notes)
     if name == results.baseline:
         ratio, verdict = "1 (baseline)", ABSENT
@@ -90,27 +91,16 @@ def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: dict[str
     ]
 
 
-SYMBOLS: Final = {
-    "meaningfully_faster": ("▲▲", "▼▼"),
-    "confirmed_faster": ("▲", "▼"),
-    "significant_unconfirmed": ("△", "▽"),
-    "equivalent": ("=", "="),
-    "inconclusive": ("·", "·"),
-    "untestable": ("?", "?"),
-}
-"""By verdict: what a row's engine shows against a column's where it is ahead, and where it is behind."""
-
-
-def _pair_symbol(results: Results, row: str, column: str, cell: Cell) -> str:
-    """Symbol and ratio of a row's engine against a column's; above 1 the row is faster."""
+def _pair_sign(results: Results, row: str, column: str, cell: Cell) -> str:
+    """Sign and ratio of a row's engine against a column's; above 1 the row is faster."""
     one = results.between(row, column, cell, LATENCY)
     if one is None:
         return ABSENT
-    symbol = SYMBOLS[one["verdict"]][one["faster"] not in (row, None)]
+    sign = VERDICTS[one["verdict"]].sign(None if one["faster"] is None else one["faster"] == row)
     if one["ratio"] is None:
-        return symbol
+        return sign
     point = one["ratio"]["point"] if one["engine"] == row else 1.0 / one["ratio"]["point"]
-    return f"{symbol} {significant(point)}"
+    return f"{sign} {significant(point)}"
 
 
 def _pairs(results: Results, cell: Cell) -> list[str]:
@@ -119,7 +109,7 @@ def _pairs(results: Results, cell: Cell) -> list[str]:
     if len(names) < 3:
         return []
     rows = [
-        [row, *(ABSENT if row == column else _pair_symbol(results, row, column, cell) for column in names)]
+        [row, *(ABSENT if row == column else _pair_sign(results, row, column, cell) for column in names)]
         for row in names
     ]
     return [*markdown_table(["times as fast as", *names], rows), ""]
@@ -160,11 +150,14 @@ def _settings(by_workload: Sequence[Mapping[str, Any]]) -> list[str]:
     return [*lines, "\\* differs between engines that tell it.", ""] if lines else []
 
 
-def comparison_table(plan: Mapping[str, Any], results: Results, answer: Mapping[str, Any], recommendation: str) -> str:
+def comparison_table(plan: Mapping[str, Any], results: Results, answer: Mapping[str, Any]) -> str:
     """Content of comparison_table.md."""
     settings, summary = results.summary["settings"], results.summary
     level = f"{100 * settings['confidence_level']:g} %"
     lines = [f"# {markdown(plan['campaign']['name'])}", "", *_leading_lines(answer), ""]
+    stood = words_of(summary["until"]) if summary["until"] else []
+    for words in (*stood, *limits(plan["campaign"], plan["model"])):
+        lines += [markdown(f"{words[0].upper()}{words[1:].rstrip('.')}."), ""]
     notes: dict[str, int] = {}
     for workload in plan["workloads"]:
         for case in workload["cases"]:
@@ -176,7 +169,7 @@ def comparison_table(plan: Mapping[str, Any], results: Results, answer: Mapping[
             lines += [*markdown_table(header, rows), "", *_pairs(results, cell)]
             fresh = [f"{number}. {markdown(note)}" for note, number in notes.items() if number > before]
             lines += [*fresh, ""] if fresh else []
-    lines += [markdown(recommendation), "", *_settings(summary["engine_settings"])]
+    lines += _settings(summary["engine_settings"])
     told = dict.fromkeys(median_is_mean(workload["iterations_per_launch"]) for workload in plan["workloads"])
     few = "".join(f" ({words})" for words in told if words)
     flagged = "without flagged outliers" if settings["remove_outliers"] else "with all iterations"
@@ -188,8 +181,7 @@ def comparison_table(plan: Mapping[str, Any], results: Results, answer: Mapping[
         "Throughput: tokens of an answer over its end-to-end time. Peak memory: resident, the engine's processes "
         "together.",
         "",
-        "Of pairs, ▲ faster (▲▲ by more than the margin), ▼ slower, △ ▽ by one of two tests only, = the same within "
-        "the margin, · not told apart, ? no verdict.",
+        f"Of pairs: {SIGNS_IN_WORDS}.",
         "",
         f"Ratios above 1 mean faster than {results.baseline}; they and the verdicts come from all iterations, compared "
         f"launch by launch within blocks. {summary['families']['all_pairs']['description'].capitalize()}.",
