@@ -77,6 +77,18 @@ def test_the_first_token_separates_engines_that_answer_equally_fast(tmp_path: Pa
     assert by_metric["ttft_ms"]["sentence"].startswith("reader has the lowest time to first token, ")
 
 
+def test_what_reads_alike_separates_no_engines(tmp_path: Path) -> None:
+    def of(name: str, rss: int) -> ScriptedEngine:
+        return ScriptedEngine(name, peak_rss_bytes=rss, **LOUD)
+
+    apart, alike = (
+        told(tmp_path / str(rss), [of("writer", 1_000_000_000), of("reader", rss)])["workloads"][0]["separates"]
+        for rss in (1_100_000_000, 1_001_000_000)
+    )
+    assert "peak_rss_bytes" in {one["metric"] for one in apart}
+    assert "peak_rss_bytes" not in {one["metric"] for one in alike}
+
+
 def test_a_baseline_that_was_not_measured_is_told_first_and_gives_no_ratio(tmp_path: Path) -> None:
     found = told(tmp_path, [lost("base"), QUICK, SLOW])
     assert found["sentence"].startswith("The baseline base was not measured (unavailable): ")

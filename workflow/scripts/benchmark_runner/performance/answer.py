@@ -268,23 +268,25 @@ def _separates(results: Results, cell: Cell, leading: Sequence[str]) -> Iterator
         best = min(known, key=lambda name: -metric.sign * known[name])
         pairs = [results.between(best, other, place, metric.name) for other in known if other != best]
         ahead = [one for one in pairs if one is not None and one["faster"] == best]
-        if ahead:
+        alike = any(_shown(metric, known[other]) == _shown(metric, known[best]) for other in known if other != best)
+        if ahead and not alike:  # what reads alike is no reason to choose
             sure = len(ahead) == len(pairs) and all(one["verdict"] in CERTAIN for one in ahead)
             sentence = _separate_words(metric, best, known, sure=sure)
             yield {"metric": metric.name, "engine": best, "sentence": sentence, "sure": sure}
 
 
+def _shown(metric: Metric, value: float) -> str:
+    """A value as the page and the sentences have it."""
+    return estimate_text({"point": value, "low": None, "high": None}, metric.unit)
+
+
 def _separate_words(metric: Metric, best: str, known: Mapping[str, float], *, sure: bool) -> str:
     """The best value of a metric beside those of the others, with its sureness."""
-
-    def shown(value: float) -> str:
-        return estimate_text({"point": value, "low": None, "high": None}, metric.unit)
-
     values = sorted(
-        {shown(value): value for name, value in known.items() if name != best}.items(), key=lambda one: one[1]
+        {_shown(metric, value): value for name, value in known.items() if name != best}.items(), key=lambda one: one[1]
     )
     rest = values[0][0] if len(values) == 1 else f"{values[0][0]} to {values[-1][0]}"
     which = "highest" if metric.better == "higher" else "lowest"
     others = "that of the other" if len(known) == 2 else "those of the others"
     certainty = "confirmed" if sure else "not confirmed"
-    return f"{best} has the {which} {metric.label}, {shown(known[best])}; {others}: {rest} ({certainty})."
+    return f"{best} has the {which} {metric.label}, {_shown(metric, known[best])}; {others}: {rest} ({certainty})."
