@@ -61,6 +61,37 @@ def test_what_is_sure_comes_first_and_one_command_for_what_is_not(tmp_path: Path
     assert decide["minutes"] == pytest.approx((decide["launches"] - 8) * 3 * 30 / 60)
 
 
+def test_a_number_of_launches_that_tells_a_part_of_the_pairs_is_named_before_the_one_that_tells_all(
+    tmp_path: Path,
+) -> None:
+    engines = [SLOW, *(ScriptedEngine(name, ttft_ms=20.0, itl_ms=10.0, **LOUD) for name in ("one", "two", "three"))]
+    told(tmp_path, engines)
+    summary, plan = read_json(tmp_path / "analysis" / "statistical_summary.json"), read_json(tmp_path / "plan.json")
+    first, *others = answer(Results(summary), plan)["workloads"][0]["leading"]
+    assert len(others) == 2
+
+    def decide(*needed: int | None) -> Any:
+        for one in summary["comparisons"]:
+            for other, launches in zip(others, needed, strict=True):
+                if one["metric"] == "e2e_ms" and {one["engine"], one["reference"]} == {first, other}:
+                    one |= {"verdict": "inconclusive", "launches_needed": launches}
+        return answer(Results(summary), plan)["decide"]
+
+    near, far = others
+    # Four engines whose launches take 20 s with 10 s between them: two minutes a block.
+    assert (decide(14, 60)["launches"], decide(14, 60)["minutes"]) == (60, pytest.approx(104.0))
+    assert decide(14, 60)["sentence"] == (
+        f"About 14 launches each instead of 8 (about 12 min more) would tell {first} from {near} in latency_test; "
+        f"about 60 (about 1.7 h more) would tell also {first} from {far} in latency_test, with 80 % power if they "
+        "differ as seen. The command asks for 60."
+    )
+    assert decide(60, 60)["sentence"].count("would tell") == decide(40, 60)["sentence"].count("would tell") == 1
+    only = decide(14, None)
+    assert only["launches"] == 14 and f"; no affordable number would tell {first} from {far}" in only["sentence"]
+    assert decide(8, 8)["launches"] == 9
+    assert decide(None, None) is None
+
+
 def test_which_engine_is_best_may_depend_on_the_workload(tmp_path: Path) -> None:
     reader, writer = ScriptedEngine("reader", 5.0, 12.0, **QUIET), ScriptedEngine("writer", 25.0, 6.0, **QUIET)
     workloads = (ScriptedWorkload("short", cases=((5, 2),)), ScriptedWorkload("long", cases=((5, 40),)))
@@ -138,7 +169,8 @@ def test_the_same_leading_group_in_another_order_is_told_once(tmp_path: Path) ->
     assert "depends on the workload" not in found["sentence"]
     assert found["sentence"].count("the best is among") == 1 and "in short and long" in found["not_sure"].lower()
     assert found["not_sure"].count("not confirmed") == 1
-    assert "from" in found["decide"]["sentence"] and "in short and long" in found["decide"]["sentence"]
+    assert found["decide"]["sentence"].count(" would tell ") == 2  # long takes about half the launches of short
+    assert "writer from reader in long;" in found["decide"]["sentence"]
 
 
 def test_an_engine_that_is_faster_here_and_slower_there_has_both_told_apart_by_a_comma(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from benchmark_runner.configuration.shortcuts import to_type
@@ -26,43 +26,56 @@ def what_would_decide(
     """
     if (results.summary.get("until") or {"ended": "at_most"})["ended"] != "at_most":
         return None  # it goes on by itself, or there is nothing that further launches would decide
-    wanted = {cell: list(_open_pairs(results, cell, now)) for cell, now in standings.items()}
-    needed = [one["launches_needed"] for found in wanted.values() for one in found if one["launches_needed"]]
-    if not needed:
-        return None
+    wanted = [(cell, one) for cell, now in standings.items() for one in _open_pairs(results, cell, now)]
     there = int(results.summary["campaign"]["launches"])
-    launches = max(there + 1, *needed)
-    seconds = _seconds_a_block(results, plan)
-    minutes = None if seconds is None else seconds * (launches - there) / S_PER_MIN
-    takes = "" if minutes is None else f" (about {in_words(minutes * S_PER_MIN)} more)"
-    told = _told_apart(results, standings, wanted, affordable=True)
-    never = _told_apart(results, standings, wanted, affordable=False)
+    steps = _steps(there, {one["launches_needed"] for _, one in wanted} - {None})
+    if not steps:
+        return None
+    seconds, parts = _seconds_a_block(results, plan), []
+    for launches in steps:
+        takes = "" if seconds is None else f" (about {in_words(seconds * (launches - there))} more)"
+        number = f"about {launches}" if parts else f"About {plural(launches, 'launch')} each instead of {there}"
+        pairs = [found for found in wanted if _step_of(found[1], steps) == launches]
+        also = "also " if parts else ""
+        parts.append(f"{number}{takes} would tell {also}{'; '.join(_told_apart(results, standings, pairs))}")
+    never = _told_apart(results, standings, [found for found in wanted if _step_of(found[1], steps) is None])
     beyond = f"; no affordable number would tell {'; '.join(never)}" if never else ""
-    sentence = (
-        f"About {plural(launches, 'launch')} each instead of {there}{takes} would tell {'; '.join(told)}, with 80 % "
-        f"power if they differ as seen{beyond}."
-    )
+    asked = f" The command asks for {steps[-1]}." if len(steps) > 1 else ""
     return {
-        "sentence": sentence,
-        "command": _command(plan, results, launches),
-        "launches": launches,
-        "minutes": minutes,
+        "sentence": f"{'; '.join(parts)}, with 80 % power if they differ as seen{beyond}.{asked}",
+        "command": _command(plan, results, steps[-1]),
+        "launches": steps[-1],
+        "minutes": None if seconds is None else seconds * (steps[-1] - there) / S_PER_MIN,
     }
 
 
-def _told_apart(
-    results: Results, standings: Mapping[Cell, Standing], wanted: Mapping[Cell, list[Json]], *, affordable: bool
-) -> list[str]:
+def _steps(there: int, needed: set[int]) -> list[int]:
+    """Numbers of launches worth a word, rising to the largest: each adds at most half of what the next one adds."""
+    totals = {max(there + 1, launches) for launches in needed}
+    steps = [max(totals)] if totals else []
+    while smaller := [launches for launches in totals if 2 * (launches - there) <= steps[0] - there]:
+        steps.insert(0, max(smaller))
+    return steps
+
+
+def _step_of(pair: Json, steps: Sequence[int]) -> int | None:
+    """The first of these numbers of launches that tells a pair; None where no affordable number does."""
+    needed = pair["launches_needed"]
+    return None if needed is None else next(launches for launches in steps if needed <= launches)
+
+
+def _told_apart(results: Results, standings: Mapping[Cell, Standing], pairs: Sequence[tuple[Cell, Json]]) -> list[str]:
     """Who would be told from whom, cells with the same clause together."""
+    names: dict[Cell, list[str]] = {}
+    for cell, one in pairs:
+        other = one["reference"] if one["engine"] == standings[cell].leading[0] else one["engine"]
+        names.setdefault(cell, []).append(other)
     clauses: dict[frozenset[str] | str, tuple[str, list[str]]] = {}
-    for cell, found in wanted.items():
-        first = standings[cell].leading[0] if found else ""
-        pairs = [one for one in found if (one["launches_needed"] is not None) == affordable]
-        names = [one["reference"] if one["engine"] == first else one["engine"] for one in pairs]
-        if names:
-            who = f"{first} from {listed(names)}"
-            same = frozenset((first, *names)) if len(names) == 1 else who  # of two it does not matter who is first
-            clauses.setdefault(same, (who, []))[1].append(place_of(results, cell))
+    for cell, others in names.items():
+        first = standings[cell].leading[0]
+        who = f"{first} from {listed(others)}"
+        same = frozenset((first, *others)) if len(others) == 1 else who  # of two it does not matter who is first
+        clauses.setdefault(same, (who, []))[1].append(place_of(results, cell))
     return [f"{who} in {listed(places)}" for who, places in clauses.values()]
 
 
