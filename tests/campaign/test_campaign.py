@@ -9,6 +9,7 @@ import pytest
 from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.engines import engine_is_back
 from benchmark_runner.campaign.parts import part_file, plan_part
+from benchmark_runner.campaign.recorded import RecordedCampaign
 from benchmark_runner.configuration.resolve import ConfigurationError
 from tiny_model import make_tiny_model
 
@@ -131,6 +132,16 @@ def test_a_part_of_the_plan_changes_only_with_what_its_stage_reads(config, load)
 def test_the_part_of_a_fidelity_check_holds_the_engine_and_the_reference(config, load):
     plan = load(config).plan()
     assert [engine["name"] for engine in plan_part(plan, "fidelity.brought")["engines"]] == ["brought", "torch"]
+
+
+def test_the_analysis_gets_the_licences_of_adapters_and_no_check_of_fidelity_depends_on_them(config, load):
+    plan = load(config).plan()
+    assert plan["licences"] == {"torch": "BSD-3-Clause AND Apache-2.0"}  # of what a user brings none is known
+    assert plan_part(plan, "analysis")["licences"] == plan["licences"]
+    assert part_file(plan, "fidelity.torch") == part_file(plan | {"licences": {}}, "fidelity.torch")
+    assert RecordedCampaign(plan, plan["config"]).plan()["licences"] == plan["licences"]
+    del plan["licences"]
+    assert RecordedCampaign(plan, plan["config"]).plan()["licences"] == {}
 
 
 def test_a_program_that_an_adapter_drives_is_part_of_its_identity(config, load, tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmark_runner.jsonio import read_json
+from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.performance.answer import answer
 from benchmark_runner.schemas import require_valid
 from benchmark_runner.statistics.results import Results
@@ -119,6 +119,32 @@ def test_what_reads_alike_separates_no_engines(tmp_path: Path, rss: int, told_ap
             one |= {"verdict": "confirmed_faster", "faster": "writer"}
     (cell,) = answer(Results(summary), read_json(tmp_path / "plan.json"))["workloads"]
     assert ("peak_rss_bytes" in {one["metric"] for one in cell["separates"]}) == told_apart
+
+
+@pytest.mark.parametrize(
+    ("licences", "sentence"),
+    [
+        ({"writer": "MIT", "reader": "BSD-3-Clause"}, "{0}; {1} (a fact)."),
+        ({"writer": "MIT", "reader": "MIT"}, None),
+        ({"writer": "MIT"}, None),
+        ({"writer": "MIT", "slow": "BSD-3-Clause"}, None),
+    ],
+)
+def test_licences_that_differ_within_the_leading_group_are_told_as_a_fact(
+    tmp_path: Path, licences: dict[str, str], sentence: str | None
+) -> None:
+    near = [ScriptedEngine(name, ttft_ms=20.0, itl_ms=10.0, **LOUD) for name in ("writer", "reader")]
+    told(tmp_path, [SLOW, *near])
+    statistics, plan = (read_json(tmp_path / name) for name in ("analysis/statistical_summary.json", "plan.json"))
+    (cell,) = answer(Results(statistics), plan | {"licences": licences})["workloads"]
+    found = [one for one in cell["separates"] if one["metric"] == "licence"]
+    parts = [f"{name}: {licences.get(name)}" for name in cell["leading"]]
+    words = sentence and f"Licences differ: {sentence.format(*parts)}"
+    assert [one["sentence"] for one in found] == ([words] if words else [])
+    assert all(one["sure"] and one["engine"] is None for one in found)
+    write_json(tmp_path / "plan.json", plan | {"licences": licences})
+    run_analysis(tmp_path, [SLOW, *near], read_json(tmp_path / "plan.json"))
+    require_valid("summary", read_json(tmp_path / "summary.json"), "the summary")
 
 
 def test_a_baseline_that_was_not_measured_is_told_first_and_gives_no_ratio(tmp_path: Path) -> None:

@@ -320,6 +320,7 @@ class Campaign:
             },
             "model": self.model.describe(),
             "engines": [engine.describe() for engine in self.engines.values()],
+            "licences": {engine.name: engine.licence for engine in self.engines.values() if engine.licence},
             "workloads": [
                 {**workload, "iterations_total": workload["iterations_per_launch"] * blocks}
                 for workload in self.workloads.values()

@@ -36,6 +36,8 @@ class Engine:
     """Hash of the file that the adapter drives and the user brought, or ABSENT; None where it drives none."""
     weights_format: str = SAFETENSORS
     """Format of the weights that its program opens; another one is derived from the model."""
+    licence: str | None = None
+    """SPDX expression of its adapter; None where none is known. Not in `describe`: it changes no check of fidelity."""
 
     @property
     def build_record(self) -> str | None:
@@ -89,10 +91,10 @@ def _brought(adapter: adapters.Adapter, options: Mapping[str, Any]) -> str | Non
 def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engine:
     binary = Path(os.path.normpath(entry["binary_path"]))
     folder = engines_folder / binary.name
-    weights_format = SAFETENSORS
+    weights_format, licence = SAFETENSORS, None
     if (folder / "adapter.yaml").is_file():
         adapter = adapters.load_adapter(folder)
-        weights_format = adapter.weights_format
+        weights_format, licence = adapter.weights_format, adapter.licence
         name, source = folder.name, source_hash(adapter)
         build_device = adapters.build_device(adapter, device)
         brought = _brought(adapter, entry["options"])
@@ -110,6 +112,7 @@ def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engi
         source=source,
         brought=brought,
         weights_format=weights_format,
+        licence=licence,
     )
 
 

@@ -26,7 +26,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "workloads": ("model", "workloads", "fidelity"),
     "fidelity_prompts": ("model", "workloads", "fidelity"),
     "fidelity": ("model", "engines", "fidelity"),
-    "analysis": ("campaign", "model", "engines", "workloads", "order"),
+    "analysis": ("campaign", "model", "engines", "licences", "workloads", "order"),
     "business": ("campaign", "engines"),
 }
 """Keys of the plan that each part keeps."""

@@ -48,9 +48,9 @@ REPLACEABLE: Final = ("analysis", "business", "comparison")
 """Sections of the configuration that change no measurement, so that a folder can be analysed anew with others."""
 
 
-def _engine(entry: Mapping[str, Any]) -> Engine:
+def _engine(entry: Mapping[str, Any], licence: str | None) -> Engine:
     names = ("name", "control_of", "binary_path", "adapter", "build_device", "dtype", "options", "source")
-    return Engine(**{name: entry[name] for name in names}, weights_format=format_of(entry))
+    return Engine(**{name: entry[name] for name in names}, weights_format=format_of(entry), licence=licence)
 
 
 def _model(entry: Mapping[str, Any]) -> Model:
@@ -61,7 +61,8 @@ class RecordedCampaign(Campaign):
     """A campaign of which nothing is measured any more; launches without a record are simply not there."""
 
     def __init__(self, plan: Mapping[str, Any], config: dict[str, Any]) -> None:
-        engines = [_engine(entry) for entry in plan["engines"]]
+        licences = plan.get("licences", {})  # a plan of before has none
+        engines = [_engine(entry, licences.get(entry["name"])) for entry in plan["engines"]]
         super().__init__(config, engines, plan["workloads"], _model(plan["model"]), Path())
         self._order = plan["order"]
         self.changed: Mapping[str, str] = {}

@@ -222,7 +222,7 @@ def _workload(results: Results, plan: Mapping[str, Any], cell: Cell, now: Standi
         "sentence": advise(results, cell).answer,
         "engines": [_row(results, cell, now, name, unranked.get(name)) for name in order],
         "next_behind": _next_behind(results, cell, now),
-        "separates": list(_separates(results, cell, now.leading)),
+        "separates": [*_separates(results, cell, now.leading), *_licences(plan.get("licences", {}), now.leading)],
     }
 
 
@@ -273,6 +273,17 @@ def _separates(results: Results, cell: Cell, leading: Sequence[str]) -> Iterator
             sure = len(ahead) == len(pairs) and all(one["verdict"] in CERTAIN for one in ahead)
             sentence = _separate_words(metric, best, known, sure=sure)
             yield {"metric": metric.name, "engine": best, "sentence": sentence, "sure": sure}
+
+
+def _licences(known: Mapping[str, str], leading: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The licences of a leading group's members, where they differ."""
+    groups: dict[str, list[str]] = {}
+    for name in leading:
+        if name in known:
+            groups.setdefault(known[name], []).append(name)
+    if len(groups) > 1:
+        told = "; ".join(f"{listed(names)}: {licence}" for licence, names in groups.items())
+        yield {"metric": "licence", "engine": None, "sentence": f"Licences differ: {told} (a fact).", "sure": True}
 
 
 def _shown(metric: Metric, value: float) -> str:
