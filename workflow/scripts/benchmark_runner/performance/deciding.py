@@ -31,7 +31,7 @@ def what_would_decide(
     steps = _steps(there, {one["launches_needed"] for _, one in wanted} - {None})
     if not steps:
         return None
-    seconds, parts = _seconds_a_block(results, plan), []
+    seconds, parts = _seconds_a_block(results, plan), list[str]()
     for launches in steps:
         takes = "" if seconds is None else f" (about {in_words(seconds * (launches - there))} more)"
         number = f"about {launches}" if parts else f"About {plural(launches, 'launch')} each instead of {there}"
