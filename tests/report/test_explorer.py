@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
 
+from benchmark_runner.business.tiers import limit_result
 from benchmark_runner.display import significant
 from finished import ENGINES, finish, read
 from records import ScriptedEngine
@@ -124,6 +126,19 @@ def test_the_cost_explorer_needs_as_many_machines_as_the_fleet_of_the_stated_dem
     assert chosen.inner_text() == "bulk"
     fill(found.page, answer=41)
     assert chosen.inner_text() == "your own demand"
+
+
+def test_the_cost_explorer_judges_limits_by_the_rule_of_the_business_document(visit):
+    draw = random.Random(1)
+    cases = [(None, 1.0, 1.0), ({"point": 2.0, "low": None, "high": None}, 3.0, 1.0)]
+    for _ in range(500):
+        low = draw.choice([1.0, 2.5, draw.uniform(0.1, 5.0)])
+        high, factor = low + draw.choice([0.0, draw.expovariate(1.0)]), draw.choice([1.0, draw.uniform(0.1, 4.0)])
+        limit = draw.choice([low * factor, high * factor, draw.uniform(0.1, 12.0)])  # the ends themselves too
+        cases.append(({"point": low, "low": low, "high": high}, limit, factor))
+    ruled = [limit_result(found, limit, "lower", factor) for found, limit, factor in cases]
+    assert set(ruled) == {"kept", "missed", "not shown"}
+    assert visit().page.evaluate("(cases) => cases.map((one) => judged(...one))", cases) == ruled
 
 
 def test_without_a_price_the_cost_explorer_says_what_to_fill_in(visit):

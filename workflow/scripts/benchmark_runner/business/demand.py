@@ -12,6 +12,7 @@ from benchmark_runner.business.fleet import Fleet, Option, cheapest_fleet, fewes
 from benchmark_runner.business.infrastructure import HOW_TO_KNOW, offers_for
 from benchmark_runner.business.inputs import BusinessInputs
 from benchmark_runner.business.prices import AgedPrice
+from benchmark_runner.business.tiers import limit_result
 from benchmark_runner.display import plural, significant
 from benchmark_runner.statistics.results import Cell, Results
 
@@ -123,13 +124,12 @@ def _times(results: Results, engine: str, pool: dict[str, Any]) -> tuple[_Times 
     asked = (("ttft_ms", ttft, share, "time to the first token"), ("tpot_ms", tpot, 1.0, "time for each further token"))
     for key, estimate, factor, words in asked:
         limit = (pool.get("slo") or {}).get(key)
-        if limit is None:
+        if limit is None or limit_result(estimate, limit, "lower", factor) == "kept":
             continue
         if estimate["high"] is None:
             return None, f"its {words} has no interval: one launch does not show that it keeps {limit:g} ms", "slo"
-        if estimate["high"] * factor > limit:
-            told = f"its {words} is up to {significant(estimate['high'] * factor)} ms, asked are {limit:g} ms"
-            return None, told, f"slo.{key}"
+        told = f"its {words} is up to {significant(estimate['high'] * factor)} ms, asked are {limit:g} ms"
+        return None, told, f"slo.{key}"
 
     def seconds(which: str) -> float:
         first, next_one = (one[which] if one[which] is not None else one["point"] for one in (ttft, tpot))

@@ -52,10 +52,13 @@ def _judged(results: Results, engine: str, place: Cell, limits: dict[str, dict[s
     return {"tier": reached, "limits": judged, "reason": reason}
 
 
-def limit_result(found: dict[str, Any] | None, limit: float, better: str) -> str:
-    """Whether an interval keeps a limit, misses it or leaves it open (kept, missed, not shown)."""
+def limit_result(found: dict[str, Any] | None, limit: float, better: str, factor: float = 1.0) -> str:
+    """Whether an interval, times a factor, keeps a limit, misses it or leaves it open (kept, missed, not shown).
+
+    The page's cost explorer judges by the same rule (`judged`), which a test holds against this one.
+    """
     if found is None or found["low"] is None:
         return "not shown"
-    low, high = found["low"], found["high"]
+    low, high = found["low"] * factor, found["high"] * factor
     kept, missed = (high <= limit, low > limit) if better == "lower" else (low >= limit, high < limit)
     return "kept" if kept else "missed" if missed else "not shown"
