@@ -28,11 +28,13 @@ from benchmark_runner.campaign.machine import notice, this_machine
 from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import balanced_blocks
 from benchmark_runner.campaign.weights import REFERENCE_ADAPTER, CampaignWeights
+from benchmark_runner.campaign.workloads import hottest_sampling, planned_workload
 from benchmark_runner.configuration.files import Positions
+from benchmark_runner.configuration.load import has_load
 from benchmark_runner.configuration.names import CHEAPEST
 from benchmark_runner.configuration.resolve import Examined, examine, require_sound
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.hashes import file_sha256, fingerprint
+from benchmark_runner.hashes import fingerprint
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.record import MEASURE_VERSION
 from benchmark_runner.model.manifest import HASHES
@@ -44,13 +46,6 @@ from benchmark_runner.statistics.planned import at_most
 
 BESIDE_ENGINES = ("strict", "calibration_seconds")
 """Keys of `system` that decide whether a campaign begins and what is measured beside its engines, not what they do."""
-
-
-def hottest_sampling(workloads: Iterable[Mapping[str, Any]]) -> dict[str, float] | None:
-    """How draws are to be checked: at the highest temperature of the plan's test cases; None where all are greedy."""
-    drawn = [(case["temperature"], case["top_p"]) for workload in workloads for case in workload["cases"]]
-    temperature, top_p = max(drawn, default=(0, 1))
-    return {"temperature": temperature, "top_p": top_p} if temperature > 0 else None
 
 
 @dataclass(frozen=True)
@@ -78,31 +73,6 @@ class PlannedLaunch:
     def record(self) -> str:
         """Path of the file that says the launch is over."""
         return f"{self.folder}/record.json"
-
-
-def _case(index: int, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A test case as plan.json has it; a prompt file stands with its hash, so that its text is part of the identity."""
-    if "prompt_file" in entry:
-        prompt = {"kind": "file", "path": entry["prompt_file"], "sha256": file_sha256(Path(entry["prompt_file"]))}
-    elif "prompt_tokens" in entry:
-        prompt = {"kind": "tokens", "count": entry["prompt_tokens"]}
-    elif isinstance(entry["prompt"], str):
-        prompt = {"kind": "text", "text": entry["prompt"]}
-    else:
-        prompt = {"kind": "messages", "messages": entry["prompt"]}
-    settings = {key: entry[key] for key in ("temperature", "top_p", "seed", "ignore_eos")}
-    return {"name": f"case_{index}", "prompt": prompt, "max_new_tokens": entry["max_tokens"], **settings}
-
-
-def _workload(entry: Mapping[str, Any], launches: int, per_launch: int) -> dict[str, Any]:
-    return {
-        "name": entry["name"],
-        "description": entry["description"],
-        "iterations_total": per_launch * launches,
-        "iterations_per_launch": per_launch,
-        "warmup_iterations": entry["warmup_iterations"],
-        "cases": [_case(index, case) for index, case in enumerate(entry["test_cases"], start=1)],
-    }
 
 
 class Campaign:
@@ -366,9 +336,12 @@ def campaign_of(examined: Examined, engines_folder: Path) -> Campaign:
 
     def continued(entry: Mapping[str, Any]) -> dict[str, Any]:
         def records_with(per_launch: int) -> int:
-            return counting.records_of(_workload(entry, launches, per_launch))
+            return counting.records_of(planned_workload(entry, launches, per_launch))
 
-        return _workload(entry, launches, iterations_per_launch(entry["iterations"], launches, records_with))
+        if has_load(entry):
+            return planned_workload(entry, launches, 1)
+        per_launch = iterations_per_launch(entry["iterations"], launches, records_with)
+        return planned_workload(entry, launches, per_launch)
 
     workloads = [continued(entry) for entry in config["workloads"]]
     if benchmark["control"] == CHEAPEST:

@@ -11,6 +11,7 @@ from benchmark_runner.campaign.context import Context, prompt_problems
 from benchmark_runner.campaign.machine import refused, this_machine
 from benchmark_runner.campaign.paths import OUTPUT_DIR, path_problems
 from benchmark_runner.configuration.files import Problem
+from benchmark_runner.configuration.load import cell_count
 from benchmark_runner.configuration.messages import closest
 from benchmark_runner.configuration.names import entries
 from benchmark_runner.configuration.resolve import Examined
@@ -143,7 +144,7 @@ def underpowered(examined: Examined) -> Iterator[Problem]:
     if benchmark["allow_underpowered"]:
         return
     engines = sum(examined.takes_part(engine) for engine in config["engines"])
-    cells = sum(len(workload["test_cases"]) for workload in config["workloads"])
+    cells = sum(cell_count(workload["test_cases"]) for workload in config["workloads"])
     design = design_of(engines, cells, benchmark["launches"], config["analysis"])
     if not design.can_answer:
         family = f"{plural(design.tests, 'comparison')} ({plural(engines, 'engine')} in {plural(cells, 'test case')})"

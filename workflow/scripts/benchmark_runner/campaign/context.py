@@ -121,12 +121,27 @@ def _case_problem(case: Mapping[str, Any], context: Context | None) -> tuple[str
     return (prompt[0], complaint) if complaint else None
 
 
+def _trace_problem(load: Any) -> str | None:
+    """What is wrong with the file of a load's arrivals; None where it has none."""
+    name = load.get("trace_file") if isinstance(load, dict) else None
+    if not isinstance(name, str) or not name:
+        return None
+    try:
+        _file_text(name)
+    except BenchmarkError as error:
+        return str(error)
+    return None
+
+
 def prompt_problems(config: Mapping[str, Any], context: Context | None) -> Iterator[Problem]:
     """Prompts that have no text or do not fit; only the files are looked at where the context is not known."""
     for w, workload in entries(config, "workloads"):
         for c, case in entries(workload, "test_cases"):
+            of_case: list[str | int] = ["workloads", w, "test_cases", c]
             if found := _case_problem(case, context):
-                yield ["workloads", w, "test_cases", c, found[0]], found[1]
+                yield [*of_case, found[0]], found[1]
+            if found_trace := _trace_problem(case.get("load")):
+                yield [*of_case, "load", "trace_file"], found_trace
     fidelity = config.get("fidelity")
     if context is None or not isinstance(fidelity, dict) or not _is_count(fidelity.get("max_tokens")):
         return

@@ -107,7 +107,10 @@ def _written(config: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...],
         yield ("engines", index, "binary_path"), engine.get("binary_path")
     for w, workload in entries(config, "workloads"):
         for c, case in entries(workload, "test_cases"):
-            yield ("workloads", w, "test_cases", c, "prompt_file"), case.get("prompt_file")
+            place, load = ("workloads", w, "test_cases", c), case.get("load")
+            yield (*place, "prompt_file"), case.get("prompt_file")
+            if isinstance(load, Mapping):
+                yield (*place, "load", "trace_file"), load.get("trace_file")
 
 
 def path_problems(config: Mapping[str, Any], workflow_root: Path) -> list[Problem]:

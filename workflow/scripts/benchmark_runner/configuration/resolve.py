@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmark_runner.configuration.files import Positions, Problem
+from benchmark_runner.configuration.load import load_problems, with_slo, without_iterations
 from benchmark_runner.configuration.messages import problems_of
 from benchmark_runner.configuration.names import CHEAPEST, duplicate_names, unknown_references
 from benchmark_runner.configuration.plain import plain_copy, require_bounded
@@ -99,12 +100,13 @@ def examine(raw: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) 
             raise BenchmarkError(f"configuration key {key}: {error}") from None
     typed, unplain = plain_copy(with_typed_overrides(raw, overrides or {}, schema("config")))
     shortened, only_engines = _apply_shortcuts(typed)
-    config: dict[str, Any] = with_defaults(shortened, schema("config"))
+    config: dict[str, Any] = without_iterations(with_defaults(with_slo(shortened), schema("config")))
     against_schema = problems_of(violations("config", config))
     broken = [list(path) for path, _ in against_schema]
     problems = [
         *(problem for problem in unplain if problem[0] not in broken),
         *against_schema,
+        *load_problems(shortened),
         *duplicate_names(config),
         *unknown_references(config, only_engines),
     ]

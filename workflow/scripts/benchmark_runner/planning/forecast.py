@@ -13,6 +13,7 @@ from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.continued import equal_share
 from benchmark_runner.campaign.control import seconds_a_block
 from benchmark_runner.commands import command
+from benchmark_runner.configuration import load
 from benchmark_runner.configuration.shortcuts import WANTED_DIFFERENCE, share
 from benchmark_runner.display import plural
 from benchmark_runner.errors import exit_status
@@ -45,9 +46,19 @@ def _gpu_hours(plan: Mapping[str, Any]) -> str:
     return f", of which {hours:.2g} hours hold a GPU" if hours else ""
 
 
+def _levels(workload: Mapping[str, Any]) -> str:
+    """What a launch of a workload under load does, and how long its arrivals take whatever the engine does."""
+    seconds = sum(load.scheduled_seconds(case["load"]) for case in workload["cases"])
+    paced = f", at least {progress.in_words(seconds)} in all" if seconds else ""
+    return f"{load.levels_in_words(workload['cases'])}{paced}"
+
+
 def _iterations(plan: Mapping[str, Any]) -> Iterator[str]:
-    wanted = {entry["name"]: entry["iterations"] for entry in plan["config"]["workloads"]}
+    wanted = {entry["name"]: entry.get("iterations") for entry in plan["config"]["workloads"]}
     for workload in plan["workloads"]:
+        if load.has_load(workload):
+            yield f"{workload['name']}: {_levels(workload)}"
+            continue
         name, each = workload["name"], workload["iterations_per_launch"]
         as_before = ""
         if each > equal_share(wanted[name], at_most(wanted_launches(plan["campaign"]))):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from benchmark_runner.commands import command
+from benchmark_runner.configuration import load
 from benchmark_runner.display import bytes_text, milliseconds, plural
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, read_json_lines, write_text_atomic
@@ -62,6 +63,9 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[str]:
         f"seed {campaign['seed']}, baseline {campaign['baseline']}, control {campaign['control'] or 'none'}"
     )
     for workload in plan["workloads"]:
+        if load.has_load(workload):
+            yield f"{NO_TIME} INFO  workload {workload['name']}: {load.levels_in_words(workload['cases'])}"
+            continue
         yield (
             f"{NO_TIME} INFO  workload {workload['name']}: {plural(len(workload['cases']), 'case')}, "
             f"{plural(workload['iterations_per_launch'], 'iteration')} a launch after "

@@ -1,0 +1,148 @@
+"""A workload under load in the plan: a test case for each level, and nothing new in campaigns without one."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+import yaml
+
+from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.configuration.resolve import ConfigurationError
+from benchmark_runner.planning import forecast
+from benchmark_runner.planning.minutes import Expected
+from benchmark_runner.planning.plan import power_of
+from benchmark_runner.schemas import violations
+from tiny_model import make_tiny_model
+
+CASE = {"prompt_tokens": 16, "max_tokens": 4}
+SERVING = {
+    "name": "serving",
+    "test_cases": [{**CASE, "load": {"mode": "closed", "concurrency": [1, 4], "requests": 6}}],
+}
+QUICK_LOOK_WORKLOADS = """
+- name: latency_test
+  description: A short chat turn
+  iterations_total: 18
+  iterations_per_launch: 2
+  warmup_iterations: 1
+  cases:
+  - name: case_1
+    prompt: {kind: messages, messages: [{role: user, content: "Hello, how are you?"}]}
+    max_new_tokens: 16
+    temperature: 0
+    top_p: 1
+    seed: 0
+    ignore_eos: true
+- name: throughput_test
+  description: A longer answer
+  iterations_total: 18
+  iterations_per_launch: 2
+  warmup_iterations: 1
+  cases:
+  - name: case_1
+    prompt: {kind: text, text: Write a short story about AI}
+    max_new_tokens: 32
+    temperature: 0
+    top_p: 1
+    seed: 0
+    ignore_eos: true
+"""
+"""What the quick look's launches were measured for, which is part of their identity, before loads came."""
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_tiny_model(tmp_path / "models" / "m", max_position_embeddings=1024)
+    (tmp_path / "mine").write_text("#!/bin/sh\n")
+    return {
+        "benchmark": {"output_dir": "r", "model_path": "models/m", "launches": 2, "allow_underpowered": True},
+        "engines": [{"name": "mine", "binary_path": "mine"}],
+        "workloads": [copy.deepcopy(SERVING)],
+    }
+
+
+@pytest.fixture
+def load(repository):
+    return lambda config: load_campaign(config, [], repository / "engines")
+
+
+def test_a_level_is_a_test_case_of_one_round(config, load):
+    plan = load(config).plan()
+    assert violations("plan", plan) == []
+    (workload,) = plan["workloads"]
+    assert (workload["iterations_per_launch"], workload["warmup_iterations"]) == (1, 0)
+    assert [case["name"] for case in workload["cases"]] == ["c1", "c4"]
+    assert [case["load"]["concurrency"] for case in workload["cases"]] == [1, 4]
+    assert {json.dumps(case["prompt"]) for case in workload["cases"]} == {'{"kind": "tokens", "count": 16}'}
+
+
+def test_levels_of_several_test_cases_keep_the_names_of_those(config, load):
+    rates = {"mode": "open", "requests_per_second": [0.5, 2]}
+    config["workloads"][0]["test_cases"].append({**CASE, "load": rates})
+    plan = load(config).plan()
+    names = [case["name"] for case in plan["workloads"][0]["cases"]]
+    assert names == ["case_1_c1", "case_1_c4", "case_2_r0.5", "case_2_r2"]
+    assert violations("plan", plan) == []
+
+
+def test_another_level_is_another_measurement_and_another_slo_is_not(config, load):
+    before = load(config).launches[0].identity
+    config["analysis"] = {"slo": {"ttft_ms": 200}}
+    assert load(config).launches[0].identity == before
+    config["workloads"][0]["test_cases"][0]["load"]["concurrency"] = [1, 8]
+    assert load(config).launches[0].identity != before
+
+
+def test_a_resolved_configuration_makes_the_same_plan_again(config, load):
+    plan = load(config).plan()
+    assert load(plan["config"]).plan() == plan
+
+
+def test_a_trace_stands_with_its_hash_and_must_be_there(config, load, tmp_path):
+    trace = {"mode": "open", "arrivals": "trace", "trace_file": "times.txt"}
+    config["workloads"][0]["test_cases"][0]["load"] = trace
+    with pytest.raises(ConfigurationError, match=r"test_cases\[0\].load.trace_file: 'times.txt'"):
+        load(config)
+    (tmp_path / "times.txt").write_text("0\n0.5\n2\n")
+    one = load(config)
+    assert [case["name"] for case in one.workloads["serving"]["cases"]] == ["trace"]
+    (tmp_path / "times.txt").write_text("0\n1.5\n2\n")
+    assert load(config).launches[0].identity != one.launches[0].identity
+
+
+def test_levels_join_the_family_of_tests(config, load):
+    config["engines"].append({"name": "other", "binary_path": "mine"})
+    assert power_of(load(config).plan(), None)["tests"] == 2
+    config["benchmark"]["allow_underpowered"] = False
+    with pytest.raises(ConfigurationError, match=r"over 2 comparisons \(2 engines in 2 test cases\)"):
+        load(config)
+
+
+def test_the_forecast_tells_levels_and_what_the_schedule_takes(config, load):
+    config["workloads"].append(
+        {
+            "name": "arrivals",
+            "test_cases": [{**CASE, "load": {"mode": "open", "requests_per_second": 2, "requests": 96}}],
+        }
+    )
+    plan = load(config).plan()
+    plan["power"] = power_of(plan, None)
+    plan["expected"] = {"gpu_hours": None}
+    words = " ".join(forecast.in_words(plan, [1], Expected(None, None, "none has finished", 0), {}).split())
+    assert "serving: 2 levels (c1, c4), each 6 requests" not in words  # they differ in their warm-up
+    assert "serving: 2 levels (c1, c4), 6 requests after 1 to warm up, 6 requests after 4 to warm up" in words
+    assert "arrivals: 1 level (r2), each 96 requests after 4 to warm up, at least 50 s in all" in words
+
+
+def test_workloads_of_before_are_planned_as_they_were(repository, load, config):
+    quick = yaml.safe_load((repository / "config" / "config.yaml").read_text())
+    plan = load({**config, "workloads": quick["workloads"], "benchmark": {**config["benchmark"], "launches": 9}}).plan()
+    assert plan["workloads"] == yaml.safe_load(QUICK_LOOK_WORKLOADS)
+    assert [list(case) for workload in plan["workloads"] for case in workload["cases"]] == [
+        ["name", "prompt", "max_new_tokens", "temperature", "top_p", "seed", "ignore_eos"]
+    ] * 2
+    assert "slo" not in plan["config"]["analysis"]
+    assert all("load" not in case for one in plan["config"]["workloads"] for case in one["test_cases"])

@@ -1,0 +1,186 @@
+"""Load of a test case: what its keys mean together, and the levels that its lists stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from benchmark_runner.configuration.files import KeyPath, Problem
+from benchmark_runner.configuration.names import entries
+from benchmark_runner.display import plural
+
+DEFAULT_REQUESTS: Final = 32
+"""Measured requests of a level in a launch, where neither a number nor a time is given (chosen)."""
+
+WARMUP_ARRIVALS: Final = 4
+"""Requests of an open level before the measured ones (chosen)."""
+
+_RATE_DIGITS: Final = 3
+"""Digits behind the point in which two rates must differ: the schema's smallest rate has as many."""
+
+_OF_MODE: Final[Mapping[str, tuple[str, ...]]] = {
+    "closed": ("concurrency",),
+    "open": ("requests_per_second", "arrivals", "burstiness", "trace_file", "seed"),
+}
+"""Keys that mean something in one mode alone."""
+
+_ITERATION_KEYS: Final = ("iterations", "warmup_iterations")
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def rate_name(rate: float) -> str:
+    """A rate as names and sentences have it: 0.5, 2, 1000."""
+    return f"{rate:.{_RATE_DIGITS}f}".rstrip("0").rstrip(".")
+
+
+def levels(load: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Name and settings of each level of a sound `load`, as plan.json has them; a trace's own rate is left out."""
+    requests, duration = load.get("requests"), load.get("duration_seconds")
+    if duration is None and requests is None:
+        requests = DEFAULT_REQUESTS
+    size = {"requests": requests, "duration_seconds": duration}
+    timeout = {"timeout_seconds": load["timeout_seconds"]}
+    if load["mode"] == "closed":
+        return [
+            (
+                f"c{n}",
+                {
+                    "mode": "closed",
+                    "concurrency": n,
+                    **size,
+                    "warmup_requests": load.get("warmup_requests", n),
+                    **timeout,
+                },
+            )
+            for n in _listed(load["concurrency"])
+        ]
+    arrivals = load.get("arrivals", "poisson")
+    drawn = {"arrivals": arrivals, "burstiness": load.get("burstiness", 1.0), "seed": load.get("seed", 0)}
+    rest = {**drawn, **size, "warmup_requests": load.get("warmup_requests", WARMUP_ARRIVALS), **timeout}
+    if arrivals == "trace":
+        return [("trace", {"mode": "open", "trace_file": load["trace_file"], **rest})]
+    rates = _listed(load["requests_per_second"])
+    return [(f"r{rate_name(rate)}", {"mode": "open", "requests_per_second": rate, **rest}) for rate in rates]
+
+
+def in_words(load: Mapping[str, Any]) -> str:
+    """The load of a level of plan.json, as sentences have it behind what was measured."""
+    if load["mode"] == "closed":
+        return f"with {plural(load['concurrency'], 'request')} in flight"
+    if load["arrivals"] == "trace":
+        return "with requests at the times of a trace"
+    rate = rate_name(load["requests_per_second"])
+    return f"at {rate} request{'' if rate == '1' else 's'} a second"
+
+
+def size_in_words(load: Mapping[str, Any]) -> str:
+    """How much of a level is measured in each launch."""
+    if load["requests"] is None:
+        measured = f"the requests of {load['duration_seconds']:g} s"
+    else:
+        measured = plural(load["requests"], "request")
+    return f"{measured} after {load['warmup_requests']} to warm up"
+
+
+def levels_in_words(cases: Sequence[Mapping[str, Any]]) -> str:
+    """What a launch of a workload under load does, from its test cases in plan.json."""
+    sizes = [size_in_words(case["load"]) for case in cases]
+    each = f"each {sizes[0]}" if len(set(sizes)) == 1 else ", ".join(sizes)
+    return f"{plural(len(cases), 'level')} ({', '.join(case['name'] for case in cases)}), {each}"
+
+
+def scheduled_seconds(load: Mapping[str, Any]) -> float:
+    """What the schedule of a level takes by itself, however fast the engine is; 0 where the engine sets the pace."""
+    rate = load.get("requests_per_second")
+    duration: float = load["duration_seconds"] or (load["requests"] / rate if rate else 0.0)
+    return duration + (load["warmup_requests"] / rate if rate else 0.0)
+
+
+def cell_count(test_cases: Sequence[Mapping[str, Any]]) -> int:
+    """How many test cases of plan.json the sound ones of a workload become."""
+    return sum(len(levels(case["load"])) if case.get("load") else 1 for case in test_cases)
+
+
+def _contradictions(load: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Key and complaint of what does not go together; values of a wrong kind have the schema's message."""
+    mode = load.get("mode")
+    if mode not in _OF_MODE:
+        return
+    other = "open" if mode == "closed" else "closed"
+    for key in _OF_MODE[other]:
+        if load.get(key) is not None:
+            yield key, f"{key} belongs to mode {other}, and this load is {mode}; leave it out, or write mode: {other}"
+    if load.get("requests") is not None and load.get("duration_seconds") is not None:
+        yield "duration_seconds", "a level ends by requests or by duration_seconds; keep one of the two"
+    if mode == "closed":
+        if load.get("concurrency") is None:
+            yield "", "key 'concurrency' is missing; add it: requests in flight, as 8 or [1, 2, 4, 8]"
+        return
+    arrivals = load.get("arrivals", "poisson")
+    is_trace, rates = arrivals == "trace", load.get("requests_per_second")
+    if is_trace and rates is not None:
+        yield "requests_per_second", "a trace brings its own times; leave the key out, or choose other arrivals"
+    elif not is_trace and rates is None:
+        yield "", "key 'requests_per_second' is missing; add it: arrivals a second, as 2.5 or [0.5, 1, 2]"
+    if is_trace != (load.get("trace_file") is not None):
+        missing = "arrivals: trace needs the key trace_file, a file with a time in seconds on each line"
+        yield (
+            "arrivals",
+            missing if is_trace else "trace_file is for arrivals: trace; write that, or leave the file out",
+        )
+    if arrivals == "gamma" and load.get("burstiness") is None:
+        yield "arrivals", "gamma needs the key burstiness: below 1 is burstier than poisson, above 1 more regular"
+    if arrivals != "gamma" and load.get("burstiness") not in (None, 1):
+        yield "burstiness", f"{arrivals} arrivals have no burstiness to choose; write arrivals: gamma, or leave it out"
+    names = [rate_name(rate) for rate in {rate for rate in _listed(rates) if isinstance(rate, (int, float))}]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        yield "requests_per_second", f"two rates are {twice} when rounded to {_RATE_DIGITS} digits; name each once"
+
+
+def load_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the loads of a configuration whose defaults are not filled in yet."""
+    for w, workload in entries(config, "workloads"):
+        cases = list(entries(workload, "test_cases"))
+        loaded = [isinstance(case.get("load"), dict) for _, case in cases]
+        for (c, case), has_load in zip(cases, loaded, strict=True):
+            place: KeyPath = ["workloads", w, "test_cases", c]
+            if has_load:
+                for key, complaint in _contradictions(case["load"]):
+                    yield [*place, "load", *([key] if key else [])], complaint
+            elif any(loaded):
+                words = "this test case has no load and another one of its workload has"
+                yield place, f"{words}; give it one, or put it into a workload of its own"
+        for key in _ITERATION_KEYS if any(loaded) else ():
+            if key in workload:
+                yield (
+                    ["workloads", w, key],
+                    f"a workload under load counts requests: leave {key} out, and set load.requests, "
+                    "load.duration_seconds or load.warmup_requests",
+                )
+
+
+def has_load(workload: Mapping[str, Any]) -> bool:
+    """Whether a workload of the configuration, or of plan.json, has several requests in flight or arriving."""
+    cases = workload.get("test_cases", workload.get("cases"))
+    return isinstance(cases, list) and any(isinstance(case, dict) and case.get("load") for case in cases)
+
+
+def with_slo(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with an `analysis.slo` to fill in where a workload has load; without one it stays as it is."""
+    if not any(has_load(workload) for _, workload in entries(config, "workloads")):
+        return config
+    analysis = config.get("analysis", {})
+    if not isinstance(analysis, dict) or analysis.get("slo") is not None:
+        return config
+    return {**config, "analysis": {**analysis, "slo": {}}}
+
+
+def without_iterations(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration without the numbers of iterations that defaults gave to workloads under load."""
+    for _, workload in entries(config, "workloads"):
+        for key in _ITERATION_KEYS if has_load(workload) else ():
+            workload.pop(key, None)
+    return config
