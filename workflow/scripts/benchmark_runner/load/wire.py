@@ -1,0 +1,288 @@
+"""What an HTTP/1.1 server sent, byte by byte: where a response ends, and the server-sent events in its body."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+
+LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+CHUNK_SIZE: Final = re.compile(rb"[0-9a-fA-F]{1,15}")
+HEAD_BYTES: Final = 65536
+"""Most bytes of a head, of the line before a chunk, or of what follows the last chunk (chosen)."""
+
+DONE: Final = b"[DONE]"
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+
+class Piece(NamedTuple):
+    """What one read of a socket gave."""
+
+    data: bytes
+    stamp_ns: int
+    """When it came, CLOCK_MONOTONIC nanoseconds."""
+    shared: bool = False
+    """Whether the stamp is known to be that of the last of several segments."""
+
+
+class ServerEvent(NamedTuple):
+    """One server-sent event that carries data."""
+
+    name: str
+    payload: bytes
+    stamp_ns: int
+    """Stamp of the piece that completed it."""
+    shared: bool
+
+
+class Response:
+    """One response, fed with bytes as they come: status, headers, and whether it has ended.
+
+    `ended` says that all of it is there; `flaw` says in words what no HTTP/1.1 response may hold. What follows its end
+    is left aside. feed() takes a few microseconds, so that it can run while a stage is measured.
+    """
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.headers: dict[str, str] = {}
+        self.ended = False
+        self.flaw: str | None = None
+        self._unread = b""
+        self._left = 0
+        self._step: Callable[[bytes, int, list[bytes]], int] = self._head
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes of the body among these."""
+        if self._unread:
+            data, self._unread = self._unread + data, b""
+        body: list[bytes] = []
+        at = 0
+        while at < len(data) and not self.ended and self.flaw is None:
+            at = self._step(data, at, body)
+        return b"".join(body)
+
+    def close(self) -> bool:
+        """The server closed the connection: whether the response is whole."""
+        if self._step == self._until_close:
+            self.ended = True
+        return self.ended
+
+    def _line(self, data: bytes, at: int, end: bytes = b"\r\n") -> int:
+        """Where the bytes that end a line stand; -1 where they have not come, and what is there is kept."""
+        found = data.find(end, at)
+        if (len(data) if found < 0 else found) - at > HEAD_BYTES:
+            self.flaw = f"a head or line of more than {HEAD_BYTES} bytes"
+            return -1
+        if found < 0:
+            self._unread = data[at:]
+        return found
+
+    def _head(self, data: bytes, at: int, _body: list[bytes]) -> int:
+        if not b"HTTP/1.".startswith(data[at : at + 7]):
+            self.flaw = "no answer in HTTP/1.1"
+            return len(data)
+        end = self._line(data, at, b"\r\n\r\n")
+        if end < 0:
+            return len(data)
+        first, *lines = data[at:end].decode("latin-1").split("\r\n")
+        words = first.split(" ", 2)
+        if len(words) < 2 or not re.fullmatch("[1-9][0-9]{2}", words[1]):
+            self.flaw = "a status line without a status"
+            return len(data)
+        status = int(words[1])
+        if status == 101 or status >= 200:  # others announce the response that follows
+            self.status = status
+            for line in lines:
+                name, _, value = line.partition(":")
+                key, value = name.strip().lower(), value.strip()
+                self.headers[key] = f"{self.headers[key]}, {value}" if key in self.headers else value
+            self._choose_framing()
+        return end + 4
+
+    def _choose_framing(self) -> None:
+        length = self.headers.get("content-length")
+        if self.headers.get("content-encoding", "identity").lower() != "identity":
+            self.flaw = "a compressed body, which was not asked for"
+        elif self.status in {101, 204, 304}:
+            self.ended = True
+        elif self.headers.get("transfer-encoding", "").lower().endswith("chunked"):
+            self._step = self._size
+        elif length is None:
+            self._step = self._until_close
+        elif not re.fullmatch("[0-9]{1,15}", length):
+            self.flaw = "a Content-Length that is no number"
+        else:
+            self._left, self._step = int(length), self._counted
+            self.ended = self._left == 0
+
+    def _until_close(self, data: bytes, at: int, body: list[bytes]) -> int:
+        body.append(data[at:])
+        return len(data)
+
+    def _counted(self, data: bytes, at: int, body: list[bytes]) -> int:
+        end = at + self._left
+        taken = data[at:end]
+        body.append(taken)
+        self._left -= len(taken)
+        self.ended = self._left == 0
+        return end
+
+    def _size(self, data: bytes, at: int, _body: list[bytes]) -> int:
+        end = self._line(data, at)
+        if end < 0:
+            return len(data)
+        size = data[at:end].split(b";", 1)[0].strip()
+        if not CHUNK_SIZE.fullmatch(size):
+            self.flaw = "a chunk without its size"
+            return len(data)
+        self._left = int(size, 16)
+        self._step = self._chunk if self._left else self._trailer
+        return end + 2
+
+    def _chunk(self, data: bytes, at: int, body: list[bytes]) -> int:
+        end = at + self._left
+        taken = data[at:end]
+        body.append(taken)
+        self._left -= len(taken)
+        if not self._left:
+            self._step = self._after_chunk
+        return end
+
+    def _after_chunk(self, data: bytes, at: int, _body: list[bytes]) -> int:
+        if len(data) - at < 2:
+            self._unread = data[at:]
+            return len(data)
+        if data[at : at + 2] != b"\r\n":
+            self.flaw = "a chunk of another size than it says"
+        self._step = self._size
+        return at + 2
+
+    def _trailer(self, data: bytes, at: int, _body: list[bytes]) -> int:
+        end = self._line(data, at)
+        if end < 0:
+            return len(data)
+        self.ended = end == at
+        return end + 2
+
+
+class EventStream:
+    """Server-sent events, fed with the bytes of a body as they come.
+
+    Lines end by CR, LF or CRLF; comments are skipped. An event ends with its empty line. Lines of data that follow each
+    other without one are events of their own where each is a JSON object, else one event of several lines.
+    """
+
+    def __init__(self) -> None:
+        self._unread = b""
+        self._after_cr = False
+        self._at_start = True
+        self._name = ""
+        self._data: list[tuple[bytes, int, bool]] = []
+
+    def feed(self, data: bytes, stamp_ns: int, shared: bool = False) -> list[ServerEvent]:
+        """Events that these bytes complete."""
+        if not data:
+            return []
+        begins_with_lf, self._after_cr = self._after_cr and data.startswith(b"\n"), data.endswith(b"\r")
+        *lines, self._unread = LINE_END.split(self._unread + data[begins_with_lf:])
+        events: list[ServerEvent] = []
+        for line in lines:
+            if line:
+                self._field(line, stamp_ns, shared)
+            else:
+                events += self._dispatch(stamp_ns, shared)
+        return events
+
+    def close(self, stamp_ns: int, shared: bool = False) -> list[ServerEvent]:
+        """Events at the end of the body that lack their empty line; half an object is none."""
+        last, self._unread = self._unread, b""
+        if last and _stands_alone(last.partition(b":")[2].strip()):
+            self._field(last, stamp_ns, shared)
+        return self._dispatch(None, shared)
+
+    def _field(self, line: bytes, stamp_ns: int, shared: bool) -> None:
+        if self._at_start:
+            line, self._at_start = line.removeprefix(BYTE_ORDER_MARK), False
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"event":
+            self._name = value.decode("utf-8", "replace")
+        elif name in {b"data", b"error"}:  # llama.cpp's server wrote its errors as a field of that name
+            self._name = "error" if name == b"error" else self._name
+            self._data.append((value, stamp_ns, shared))
+
+    def _dispatch(self, stamp_ns: int | None, shared: bool) -> list[ServerEvent]:
+        """The event or events of the lines so far; those of an event that no empty line ended keep their own stamps."""
+        name, lines = self._name, self._data
+        self._name, self._data, self._at_start = "", [], False
+        if len(lines) > 1 and not all(_stands_alone(value) for value, _, _ in lines):
+            lines = [(b"\n".join(value for value, _, _ in lines), *lines[-1][1:])]
+        if len(lines) == 1 and stamp_ns is not None:
+            lines = [(lines[0][0], stamp_ns, shared)]
+        return [ServerEvent(name, value, stamp, joined) for value, stamp, joined in lines]
+
+
+def _stands_alone(value: bytes) -> bool:
+    """Whether a line of data is an event by itself."""
+    if value == DONE:
+        return True
+    try:
+        return isinstance(json.loads(value), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+class Received(NamedTuple):
+    """A response that was read whole or as far as it came."""
+
+    status: int | None
+    """None where no head came."""
+    events: list[ServerEvent]
+    """Events of a stream; empty for any other body."""
+    body: bytes
+    """The body of an answer that is no stream."""
+    ended: bool
+    flaw: str | None
+    last_ns: int | None
+    """Stamp of the piece that ended it, or of the last one that came."""
+    shared: bool
+    """Whether that stamp is shared."""
+
+
+def read_response(pieces: Iterable[Piece], *, closed: bool) -> Received:
+    """What the pieces of one response say; closed: the server closed the connection after them."""
+    response, parts = Response(), []
+    last: Piece | None = None
+    for piece in pieces:
+        if response.ended:
+            break
+        last = piece
+        if body := response.feed(piece.data):
+            parts.append(Piece(body, piece.stamp_ns, piece.shared))
+    if closed:
+        response.close()
+    body = b"".join(part.data for part in parts)
+    streams = _is_stream(response.headers.get("content-type", ""), body)
+    return Received(
+        response.status,
+        _events(parts) if streams else [],
+        b"" if streams else body,
+        response.ended,
+        response.flaw,
+        last.stamp_ns if last else None,
+        last.shared if last else False,
+    )
+
+
+def _is_stream(content_type: str, body: bytes) -> bool:
+    return "event-stream" in content_type.lower() or body.startswith((b"data:", b"event:", b":"))
+
+
+def _events(parts: Sequence[Piece]) -> list[ServerEvent]:
+    stream, events = EventStream(), []
+    for part in parts:
+        events += stream.feed(part.data, part.stamp_ns, part.shared)
+    if parts:
+        events += stream.close(parts[-1].stamp_ns, parts[-1].shared)
+    return events
