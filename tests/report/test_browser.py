@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from benchmark_runner.display import TIMES, significant
 from benchmark_runner.report.__main__ import main as report_main
@@ -40,6 +41,27 @@ def test_the_answer_and_the_quick_look_are_on_the_first_screen(visit, size):
 def test_a_narrow_page_does_not_scroll_sideways(visit):
     page = visit(viewport=NARROW).page
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def barriers(page):
+    """Violations of level serious or critical that axe-core finds, with everything unfolded, each with its elements."""
+    page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+    found = Axe().run(page).response["violations"]
+    return {
+        one["id"]: [node["html"] for node in one["nodes"]] for one in found if one["impact"] in ("serious", "critical")
+    }
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_on_the_page_is_a_barrier(visit, scheme, size):
+    assert barriers(visit(color_scheme=scheme, viewport=size).page) == {}
+
+
+def test_axe_would_find_a_barrier(visit):
+    page = visit().page
+    page.evaluate("document.querySelector('h1').style.color = 'color-mix(in srgb, currentColor 10%, transparent)'")
+    assert "color-contrast" in barriers(page)
 
 
 def test_a_heading_sorts_up_then_down_and_leaves_the_unmeasured_last(visit):
@@ -243,9 +265,9 @@ def test_long_names_break_within_the_page(chromium, tmp_path, size):
     found.context.close()
 
 
-def test_ten_engines_are_printed_on_at_most_six_pages(chromium, tmp_path):
-    workloads = ScriptedWorkload("chat"), ScriptedWorkload("summary", cases=((64, 21),))
-    engines = [ScriptedEngine(f"project_{number}_cuda", 20.0 + number, launch_spread=0.01) for number in range(10)]
+def test_twenty_engines_in_three_test_cases_are_printed_on_at_most_six_pages(chromium, tmp_path):
+    workloads = ScriptedWorkload("chat"), ScriptedWorkload("summary", cases=((64, 21), (128, 21)))
+    engines = [ScriptedEngine(f"project_{number}_cuda", 20.0 + number, launch_spread=0.01) for number in range(20)]
     folder = finish(tmp_path, engines, workloads, plots=False, launches=2)
     found = Visit(chromium, (folder / "report.html").as_uri(), viewport=WIDE)
     found.page.emulate_media(media="print")
@@ -261,4 +283,5 @@ def test_a_campaign_without_any_measurement_needs_no_scrolling_on_a_desktop(chro
     folder = finish(tmp_path, engines, (ScriptedWorkload("chat"),), plots=False)
     found = Visit(chromium, (folder / "report.html").as_uri(), viewport={"width": 1440, "height": 900})
     assert found.page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    assert barriers(found.page) == {}
     found.context.close()

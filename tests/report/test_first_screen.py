@@ -141,7 +141,7 @@ def test_what_speaks_for_the_answer_and_against_it_is_told(campaign):
     assert ("doubt", "Same model: 3 of 3 engines agree") not in told
     assert any(kind == "good" and text.startswith("Control: pytorch_baseline against itself") for kind, text in told)
     assert ("good", "No launch was disturbed") in told
-    assert ("doubt", "36 of 48 launches ended well, in shuffled blocks") in told
+    assert ("doubt", "36 of 48 launches ended well, in a random order balanced for who follows whom") in told
     assert ("absent", "Not measured: GPU, energy, more than one request in flight, prompts beyond 64 tokens") in told
 
 

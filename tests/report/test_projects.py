@@ -72,3 +72,12 @@ def test_the_fleet_for_a_stated_demand_is_in_the_page(told, business):
     rows = told.table("whole numbers of machines, chosen by integer programming")
     assert [row[:3] for row in rows] == [[one["engine"], one["pool"], str(one["count"])] for one in found["machines"]]
     assert "USD a month" in told.text and "The next best, " in told.text
+
+
+def test_memory_is_told_with_the_smallest_machines_that_hold_it(told, business):
+    row = next(one for one in business["hardware_requirements"] if one["engine"] == "llama_cpp")
+    longest = max(one["context_tokens"] for one in row["machines"])
+    machines = [one["smallest"][0]["price_id"] for one in row["machines"] if one["context_tokens"] == longest]
+    shown = {one[0]: one for one in told.table(f"machines for requests of {longest:,} tokens")}["llama_cpp"]
+    assert shown[1:5] == ["500 MB bf16", "1.02 kB 14.3 kB at 14 tokens; 2.10 MB at 2,048 tokens", "1.00 GB", "—"]
+    assert [cell.split(" ")[0] for cell in shown[5:]] == machines

@@ -12,6 +12,7 @@ from benchmark_runner.units import MS_PER_S, US_PER_MS
 
 S_PER_MIN: Final = 60.0
 MIN_PER_H: Final = 60.0
+BYTES_PER_KB: Final = 1e3
 BYTES_PER_MB: Final = 1e6
 BYTES_PER_GB: Final = 1e9
 # Three digits tell 1 part in 100 to 1,000 apart, which is finer than any interval that these campaigns reach.
@@ -60,12 +61,11 @@ def time_unit(value_ms: float) -> tuple[float, str]:
 
 
 def bytes_text(value_bytes: float | None) -> str:
-    """A size in MB or GB, powers of ten."""
+    """A size in kB, MB or GB, powers of ten."""
     if value_bytes is None:
         return ABSENT
-    if abs(value_bytes) >= BYTES_PER_GB:
-        return f"{significant(value_bytes / BYTES_PER_GB)} GB"
-    return f"{significant(value_bytes / BYTES_PER_MB)} MB"
+    factor, shown = _factor(value_bytes, "bytes")
+    return f"{significant(value_bytes * factor)} {shown}"
 
 
 def ratio_text(ratio: dict[str, Any] | None) -> str:
@@ -98,7 +98,8 @@ def _factor(value: float, unit: str) -> tuple[float, str]:
     if unit == "ms":
         return time_unit(value)
     if unit == "bytes":
-        return (1 / BYTES_PER_GB, "GB") if abs(value) >= BYTES_PER_GB else (1 / BYTES_PER_MB, "MB")
+        sizes = ((BYTES_PER_GB, "GB"), (BYTES_PER_MB, "MB"), (BYTES_PER_KB, "kB"))
+        return next(((1 / size, shown) for size, shown in sizes if abs(value) >= size), (1 / BYTES_PER_MB, "MB"))
     return 1.0, unit
 
 

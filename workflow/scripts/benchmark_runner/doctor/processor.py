@@ -35,7 +35,7 @@ def turbo(cpu: Mapping[str, Any]) -> Finding:
         return Finding.missing("turbo", "Turbo", ["turbo"], lack)
     lacks = []
     if state == "on":
-        cost = "the clock depends on heat and on how many cores work; shuffled blocks keep that out of the comparison"
+        cost = "the clock depends on heat and on how many cores work; the balanced random order keeps that out"
         remedy = (
             "leave it on to measure what users get; for steadier figures write 1 to "
             "/sys/devices/system/cpu/intel_pstate/no_turbo, or 0 to /sys/devices/system/cpu/cpufreq/boost"

@@ -16,6 +16,7 @@ from benchmark_runner.report import campaign, charts, explorer, money, overview,
 from benchmark_runner.report.below import page_data
 from benchmark_runner.report.events import events
 from benchmark_runner.report.forest import forest
+from benchmark_runner.report.hardware import hardware
 from benchmark_runner.report.inputs import TEMPLATE_FOLDER, ReportInputs, wording
 from benchmark_runner.report.projects import projects
 from benchmark_runner.report.results import as_sentence
@@ -119,6 +120,7 @@ def _cost(inputs: ReportInputs) -> dict[str, Any]:
         "explorer_groups": explorer.groups(inputs),
         "tier_words": explorer.tier_words(inputs),
         "fleet": money.fleet(inputs),
+        "hardware": hardware(inputs),
         "break_even": money.break_even(inputs),
         "advice": inputs.business["recommendations"],
     }

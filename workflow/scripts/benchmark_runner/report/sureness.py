@@ -89,7 +89,7 @@ def _launches(inputs: ReportInputs) -> Iterator[Ground]:
     planned = sum(engine["planned_launches"] for engine in inputs.statistics["engines"])
     ended = sum(engine["launches"].get("ok", 0) for engine in inputs.statistics["engines"])
     planned = max(planned, ended)
-    text = f"{ended:,} of {plural(planned, 'launch')} ended well, in shuffled blocks"
+    text = f"{ended:,} of {plural(planned, 'launch')} ended well, in a random order balanced for who follows whom"
     yield Ground("good" if ended == planned else "doubt", text, "launches")
     if (until := inputs.statistics["until"]) is not None:
         yield Ground("good", as_sentence(until["sentence"], inputs), "launches")
