@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from benchmark_runner.performance.answer import PARTIAL
 from benchmark_runner.performance.ranking import headline_cell
 from benchmark_runner.statistics.planned import words_of
 from benchmark_runner.statistics.results import Results
@@ -51,13 +52,14 @@ def limits(campaign: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
 
 
 def recommend(results: Results, performance: Mapping[str, Any], model: Mapping[str, Any]) -> str:
-    """The answer's sentences in one text, with what limits it; model is its entry in the plan."""
-    found, advice = performance["answer"], headline_advice(performance)
-    decide = found["decide"]
-    command = f"{decide['sentence']} To measure them: {decide['command']}" if decide else ""
+    """The advice on the headline cell after the engines that are out of it, what would decide what is open, and what
+    limits it; model is its entry in the plan. What is sure and what is not stands in `answer`, which speaks here only
+    where nothing is compared."""
+    found, decide = performance["answer"], performance["answer"]["decide"]
+    out = [one["sentence"] for one in found["failed"] if one["status"] != PARTIAL]
     compared = len(performance["ranking"]) > 1
-    open_words = found["not_sure"] if not compared or advice["engine"] else None
-    parts = [found["sentence"], advice["sentence"] if compared else "", open_words, command, _throughput(performance)]
+    parts = [*out, headline_advice(performance)["sentence"]] if compared else [found["sentence"], found["not_sure"]]
+    parts += [f"{decide['sentence']} To measure them: {decide['command']}" if decide else "", _throughput(performance)]
     if (until := results.summary["until"]) is not None:
         parts += words_of(until)
     parts += limits(results.summary["campaign"], model)
