@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from benchmark_runner.terminal import visible
@@ -85,7 +85,7 @@ def estimate_text(estimate: dict[str, Any] | None, unit: str) -> str:
     return text if span is None else f"{text} ({span})"
 
 
-def estimate_parts(estimate: dict[str, Any], unit: str) -> tuple[str, str | None]:
+def estimate_parts(estimate: Mapping[str, Any], unit: str) -> tuple[str, str | None]:
     """(point with its unit, its interval in the same unit); the interval is None where there is none or no width."""
     factor, shown = _factor(estimate["point"], unit)
     text = f"{significant(estimate['point'] * factor)} {shown}"
