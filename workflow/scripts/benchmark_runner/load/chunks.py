@@ -1,0 +1,250 @@
+"""From the bytes of one answer to the fields of a request: when its tokens came, how many, which, and how it ended.
+
+A chunk is what one event of a stream, or a whole answer, brings of generated tokens. Any generated token counts, of
+reasoning too; what brings none (the role, comments, usage) is no chunk. What tokens there are is said by their ids;
+without ids each chunk counts as one, and how many there are is said by usage.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+from benchmark_runner.load.wire import DONE, Piece, Received, ServerEvent, read_response
+
+WORDS: Final = 200
+"""Most characters of a server's words that are kept (chosen)."""
+BUSY: Final = frozenset({429, 503})
+"""HTTP statuses by which a server refuses for now."""
+GENERATED: Final = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls")
+"""Where a message or a part of it holds what was generated."""
+FINISHES: Final[Mapping[str, str]] = {"length": "length", "limit": "length", "eos": "eos", "word": "stop"}
+
+
+class Answer(NamedTuple):
+    """What came of one request, as the event request has it; times in CLOCK_MONOTONIC nanoseconds."""
+
+    chunk_ns: list[int]
+    chunk_tokens: list[int]
+    token_ids: list[int] | None
+    shared_chunks: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cached_tokens: int | None
+    finish: str | None
+    status: str
+    error: str | None
+
+
+class _AnswerError(Exception):
+    """What an answer may not hold: the status it gives, and words."""
+
+    def __init__(self, status: str, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+
+
+class _Chunk(NamedTuple):
+    stamp_ns: int
+    ids: list[int] | None
+    generated: int | None
+    """Tokens so far by usage, where each event tells it."""
+    shared: bool
+
+
+def answer_of(pieces: Iterable[Piece], *, max_tokens: int, closed: bool, stopped: str | None = None) -> Answer:
+    """What the pieces of a response say.
+
+    Closed: the server closed the connection after them. Stopped: what is said of one that has not ended because the
+    client gave it up (timeout, cancelled) or was refused the connection; without it such a one was cut.
+    """
+    received, reading = read_response(pieces, closed=closed), _Reading()
+    status, error = "ok", None
+    try:
+        _check_status(received)
+        reading.read(received)
+        _check_end(received, reading.finish)
+        reading.check_count(max_tokens)
+    except _AnswerError as wrong:
+        status = stopped if stopped and wrong.status == "cut" else wrong.status
+        error = None if status in {"timeout", "cancelled"} else str(wrong)
+    return reading.answer(max_tokens, status, error)
+
+
+def _check_status(received: Received) -> None:
+    if received.flaw is not None:
+        raise _AnswerError("malformed", received.flaw)
+    if received.status is None:
+        raise _AnswerError("cut", "the connection ended before an answer")
+    if received.status != 200:
+        words = f"HTTP {received.status}: {_said(received.body)}"
+        raise _AnswerError("refused" if received.status in BUSY else "error", words)
+
+
+def _check_end(received: Received, finish: str | None) -> None:
+    if not received.ended:
+        raise _AnswerError("cut", "the connection ended within the answer")
+    if finish is None:
+        raise _AnswerError("cut", "the answer ended without a finish_reason")
+
+
+def _said(body: bytes) -> str:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        content = body.decode("utf-8", "replace")
+    return _words(content)
+
+
+def _words(content: Any) -> str:
+    """The message in what a server says of an error, on one line and bounded."""
+    for key in ("error", "message", "detail"):
+        if isinstance(content, dict) and content.get(key):
+            content = content[key]
+    text = content if isinstance(content, str) else json.dumps(content)
+    return "".join(sign if sign.isprintable() else " " for sign in text[:WORDS])
+
+
+class _Reading:
+    """What the payloads of an answer have said so far."""
+
+    def __init__(self) -> None:
+        self.finish: str | None = None
+        self._chunks: list[_Chunk] = []
+        self._usage: dict[str, int | None] = {}
+        self._all_ids = True
+        """Whether the server tells each id: with its text, as llama.cpp's logprobs do, it loses those of held text."""
+
+    def read(self, received: Received) -> None:
+        """Take payloads up to one that is none or tells an error, where _AnswerError is raised."""
+        for event in received.events:
+            self._take_event(event)
+        if received.body and received.ended and received.last_ns is not None:
+            self._take_event(ServerEvent("", received.body, received.last_ns, received.shared))
+
+    def _take_event(self, event: ServerEvent) -> None:
+        if event.payload.strip() == DONE:
+            return
+        try:
+            content = json.loads(event.payload)
+        except (ValueError, RecursionError):
+            content = None
+        if event.name == "error" or (isinstance(content, dict) and _tells_error(content)):
+            raise _AnswerError("error", _said(event.payload))
+        if not isinstance(content, dict):
+            raise _AnswerError("malformed", f"no JSON object: {_words(event.payload.decode('utf-8', 'replace'))}")
+        self._take_usage(content)
+        choices = content.get("choices")
+        if isinstance(choices, list):
+            for choice in choices[:1]:
+                if isinstance(choice, dict):
+                    self._take_choice(choice, event)
+        elif "content" in content:  # llama.cpp's own /completion
+            self._take_choice(content, event)
+
+    def _take_usage(self, content: Mapping[str, Any]) -> None:
+        usage, own = content.get("usage"), content.get("timings")
+        counts: dict[str, int | None] = {}
+        if isinstance(usage, dict):
+            details = usage.get("prompt_tokens_details")
+            cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
+            counts = {name: _count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens")}
+            counts["cached_tokens"] = cached
+        elif "tokens_evaluated" in content:  # llama.cpp's own /completion
+            counts["prompt_tokens"] = _count(content["tokens_evaluated"])
+            counts["completion_tokens"] = _count(content.get("tokens_predicted"))
+        if isinstance(own, dict) and counts.get("cached_tokens") is None:
+            counts["cached_tokens"] = _count(own.get("cache_n"))
+        self._usage.update((name, count) for name, count in counts.items() if count is not None)
+
+    def _take_choice(self, choice: Mapping[str, Any], event: ServerEvent) -> None:
+        said = next((choice[key] for key in ("delta", "message") if isinstance(choice.get(key), dict)), choice)
+        ids = self._ids_of(choice)
+        if ids or choice.get("text") or any(said.get(key) for key in GENERATED):
+            generated = self._usage.get("completion_tokens")
+            self._chunks.append(_Chunk(event.stamp_ns, ids, generated, event.shared))
+        reason = choice.get("finish_reason") or choice.get("stop_type")
+        if isinstance(reason, str) and reason not in {"", "none"}:
+            if reason in {"error", "abort"}:
+                raise _AnswerError("error", f"finish_reason {reason}")
+            by_words = isinstance(choice.get("stop_reason"), str)
+            self.finish = FINISHES.get(reason, "eos" if reason == "stop" and not by_words else "stop")
+
+    def _ids_of(self, choice: Mapping[str, Any]) -> list[int] | None:
+        ids, logprobs = choice.get("token_ids", choice.get("tokens")), choice.get("logprobs")
+        if ids is None and isinstance(logprobs, dict) and isinstance(logprobs.get("content"), list):
+            told = [entry["id"] for entry in logprobs["content"] if isinstance(entry, dict) and "id" in entry]
+            ids, self._all_ids = told or None, False
+        if ids is not None and not (isinstance(ids, list) and all(_count(token) is not None for token in ids)):
+            raise _AnswerError("malformed", "ids of tokens that are none")
+        return ids
+
+    @property
+    def _ids(self) -> list[int]:
+        return [token for chunk in self._chunks for token in chunk.ids or ()]
+
+    @property
+    def _untold(self) -> int:
+        """Tokens of usage whose ids may be lacking: some servers keep the end's to themselves."""
+        return self.finish == "eos"
+
+    def check_count(self, max_tokens: int) -> None:
+        """Raise _AnswerError where no token came, or where ids and usage leave open how many there are."""
+        ids, usage = len(self._ids), self._usage.get("completion_tokens")
+        if not self._chunks:
+            raise _AnswerError("malformed", "the answer ended without a token")
+        if ids > max_tokens:
+            raise _AnswerError("malformed", f"{ids} ids came where at most {max_tokens} were asked for")
+        if ids and self._all_ids and usage is not None and ids + self._untold < usage <= max_tokens:
+            raise _AnswerError("malformed", f"usage says {usage} tokens, but {ids} ids came")
+        count = ids if ids and (self._all_ids or usage is None) else usage
+        # Some servers' usage is off by one where the limit ends the answer.
+        off_by = 0 if count is None or self.finish != "length" else max_tokens - count
+        if off_by > 1 or (off_by and ids and count == ids) or off_by < -1:
+            raise _AnswerError("malformed", f"finish_reason is length after {count} of {max_tokens} tokens")
+
+    def answer(self, max_tokens: int, status: str, error: str | None) -> Answer:
+        """All that was read, as far as it goes."""
+        chunks, ids = self._chunks, self._ids
+        if ids:
+            chunks = [chunk for chunk in chunks if chunk.ids]
+        usage = self._usage.get("completion_tokens")
+        if usage is not None and status == "ok":
+            at_limit = self.finish == "length" and len(ids) != max_tokens
+            usage = max_tokens if at_limit else min(usage, max_tokens)
+        held = not self._all_ids and usage is not None and usage > len(ids) + self._untold
+        at_once = Counter(chunk.stamp_ns for chunk in chunks)
+        return Answer(
+            [chunk.stamp_ns for chunk in chunks],
+            _tokens(chunks, usage),
+            ids if ids and not held else None,
+            sum(chunk.shared or at_once[chunk.stamp_ns] > 1 for chunk in chunks),
+            self._usage.get("prompt_tokens"),
+            usage,
+            self._usage.get("cached_tokens"),
+            self.finish,
+            status,
+            error,
+        )
+
+
+def _tokens(chunks: list[_Chunk], usage: int | None) -> list[int]:
+    """How many tokens each chunk brings: by its ids, by what usage in each event says, all in the only one, or one."""
+    if any(chunk.ids for chunk in chunks):
+        return [len(chunk.ids or ()) for chunk in chunks]
+    if len(chunks) == 1:
+        return [max(usage or 1, 1)]
+    totals = [0, *(chunk.generated or 0 for chunk in chunks)]
+    steps = [after - before for before, after in pairwise(totals)]
+    return steps if all(step > 0 for step in steps) else [1] * len(chunks)
+
+
+def _tells_error(content: Mapping[str, Any]) -> bool:
+    return bool(content.get("error")) or content.get("object") == "error"
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None
