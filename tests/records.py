@@ -20,6 +20,9 @@ from benchmark_runner.schemas import require_valid
 from benchmark_runner.statistics.__main__ import main as statistics_main
 from benchmark_runner.summary.__main__ import main as summary_main
 from scripted_launch import MODEL_IDENTITY, ScriptedEngine, ScriptedWorkload, make_record
+from scripted_load import load_cases
+
+SLO = {"ttft_ms": 500, "tpot_ms": 100, "itl_p99_ms": None, "e2e_ms": None, "share": 0.9}
 
 
 def identity_of(engine: str, workload: str) -> str:
@@ -47,6 +50,8 @@ def make_plan(
         "generate_plots": True,
         "export_raw_data": True,
     }
+    if any(workload.load for workload in workloads):
+        settings["slo"] = SLO
     return {
         "schema_version": 1,
         "config": {"analysis": settings | dict(analysis or {}), "system": {"cool_down_seconds": 1}},
@@ -90,20 +95,21 @@ def _planned_workload(workload: ScriptedWorkload, launches: int) -> dict[str, An
     return {
         "name": workload.name,
         "description": f"scripted {workload.name}",
-        "iterations_total": workload.iterations * launches,
-        "iterations_per_launch": workload.iterations,
-        "warmup_iterations": workload.warmups,
+        "iterations_total": launches if workload.load else workload.iterations * launches,
+        "iterations_per_launch": 1 if workload.load else workload.iterations,
+        "warmup_iterations": 0 if workload.load else workload.warmups,
         "cases": [
             {
-                "name": f"case_{number}",
+                "name": name,
                 "prompt": {"kind": "tokens", "count": prompt_tokens},
                 "max_new_tokens": tokens,
                 "temperature": 0,
                 "top_p": 1,
                 "ignore_eos": True,
                 "seed": 0,
+                **({"load": load} if load else {}),
             }
-            for number, (prompt_tokens, tokens) in enumerate(workload.cases, start=1)
+            for name, (prompt_tokens, tokens), load in load_cases(workload)
         ],
     }
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from scripted_load import ScriptedLoad, load_cases, under_load
+
 BOOT_ID = "00000000-0000-4000-8000-000000000001"
 MODEL_IDENTITY = "scripted-model-1"
 START = datetime(2026, 1, 5, 8, 0, 0, tzinfo=UTC)
@@ -49,6 +51,12 @@ class ScriptedEngine:
     gpu_utilization_percent: float | None = None
     measured_joules: float | None = None
     """Energy of the measured iterations of a launch, of the GPU where there is one."""
+    slots: int = 4
+    """Under load: requests that it answers at once, each as fast as alone; the others wait."""
+    failing: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    """Under load: status of the requests (case, number) that do not end well."""
+    send_lag_p99_ns: int = 60_000
+    """Under load: how late the client was."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,8 @@ class ScriptedWorkload:
     iterations: int = 4
     """Measured iterations a launch."""
     warmups: int = 1
+    load: ScriptedLoad | None = None
+    """Levels of load in place of iterations."""
 
 
 def make_record(
@@ -78,6 +88,14 @@ def make_record(
     started_ns = 10**12 + 30 * 10**9 * slot["position"]
     factor = slowdown * float(np.exp(rng.normal(0.0, engine.launch_spread)))
     ran = status == "ok"
+    spec = _spec(engine, workload) if ran else None
+    load: dict[str, Any] = {}
+    if spec is not None and workload.load is not None:
+        made = under_load(engine, workload, slot["block"], started_ns + 5 * 10**9, factor, spec)
+        load = dict(zip(("requests", "stages"), made, strict=True))
+    ended_ns = started_ns + 20 * 10**9
+    if load:
+        ended_ns = max(ended_ns, load["stages"][-1]["end_ns"] + 10**9)
     return {
         "schema_version": 1,
         "measure_version": 1,
@@ -94,12 +112,13 @@ def make_record(
         "started_at": started.isoformat().replace("+00:00", "Z"),
         "ended_at": (started + timedelta(seconds=20)).isoformat().replace("+00:00", "Z"),
         "started_ns": started_ns,
-        "ended_ns": started_ns + 20 * 10**9,
+        "ended_ns": ended_ns,
         "host": {"hostname": "scripted-host", "boot_id": BOOT_ID},
-        "spec": _spec(engine, workload) if ran else None,
-        "hello": _hello(engine) if ran else None,
+        "spec": spec,
+        "hello": _hello(engine, protocol=2 if load else 1) if ran else None,
         "load": _load(engine, started_ns) if ran else None,
-        "iterations": _iterations(engine, workload, slot["block"], started_ns, factor, rng) if ran else [],
+        "iterations": [] if load or not ran else _iterations(engine, workload, slot["block"], started_ns, factor, rng),
+        **load,
         "error": None,
         "engine_exit": {"code": 0, "signal": None} if ran else None,
         "monitor": _monitor(engine) if ran else None,
@@ -126,8 +145,14 @@ def make_record(
 
 
 def _spec(engine: ScriptedEngine, workload: ScriptedWorkload) -> dict[str, Any]:
+    """Of a launch under load without its stages and prompts."""
+    alone = {
+        "warmup_iterations": workload.warmups,
+        "iterations": workload.iterations,
+        "load": {"mode": "closed", "concurrency": 1},
+    }
     return {
-        "protocol": 1,
+        "protocol": 2 if workload.load else 1,
         "model_dir": "models/scripted",
         "weights": "model.safetensors",
         "dtype": engine.dtype,
@@ -142,21 +167,19 @@ def _spec(engine: ScriptedEngine, workload: ScriptedWorkload) -> dict[str, Any]:
                 "eos_ids": [2],
                 "sampling": {"temperature": 0, "top_p": 1, "seed": 0},
             }
-            for prompt_tokens, tokens in workload.cases
+            for _, (prompt_tokens, tokens), _ in load_cases(workload)
         ],
-        "warmup_iterations": workload.warmups,
-        "iterations": workload.iterations,
-        "load": {"mode": "closed", "concurrency": 1},
+        **({} if workload.load else alone),
         "options": {},
     }
 
 
-def _hello(engine: ScriptedEngine) -> dict[str, Any]:
+def _hello(engine: ScriptedEngine, protocol: int) -> dict[str, Any]:
     return {
         "event": "hello",
         "engine": engine.name,
         "version": engine.version,
-        "protocol": 1,
+        "protocol": protocol,
         "build": {},
         "capabilities": {
             "devices": ["cpu"],

@@ -14,6 +14,7 @@ import pytest
 import simdjson
 
 from benchmark_runner.records.parsed_iterations import read_iterations
+from benchmark_runner.records.parsed_requests import read_requests
 from benchmark_runner.records.tabulate import SCHEMA, launch_table, main, outlier_flags
 from records import ScriptedEngine, ScriptedWorkload, make_raw_data
 from scripted_launch import NS_PER_MS
@@ -167,3 +168,64 @@ def test_times_keep_their_nanoseconds() -> None:
 def test_equal_values_whose_mean_rounds_are_no_outliers() -> None:
     for threshold in (0.5, 2.0):
         assert not outlier_flags(np.full(13, 0.1), threshold).any()
+
+
+def _request(**changes: Any) -> dict[str, Any]:
+    request = {
+        "case": 0,
+        "number": 0,
+        "phase": "measured",
+        "scheduled_ns": 1_000_000,
+        "start_ns": 2_000_000,
+        "written_ns": 2_000_000,
+        "chunk_ns": [5_000_000, 9_000_000, 10_000_000],
+        "chunk_tokens": [2, 1, 1],
+        "token_ids": [1, 2, 3, 4],
+        "stamp": "user",
+        "shared_chunks": 0,
+        "prompt_tokens": None,
+        "completion_tokens": 4,
+        "cached_tokens": None,
+        "end_ns": 12_000_000,
+        "finish": "length",
+        "status": "ok",
+        "error": None,
+    }
+    return request | changes
+
+
+def _load_frame(requests: list[dict[str, Any]]) -> pd.DataFrame:
+    head = {"engine": "a", "workload": "w", "block": 1, "position": 1, "spec": {"cases": [{"prompt_ids": [1] * 8}]}}
+    return launch_table(head, read_requests(requests), ["c2"], None, 2.0).to_pandas()
+
+
+def test_a_request_counts_from_when_it_was_due_to_its_last_chunk() -> None:
+    row = _load_frame([_request()]).iloc[0]
+    assert (row["start_ns"], row["ttft_ms"], row["e2e_ms"]) == (1_000_000, 4.0, 9.0)
+    assert row["itl_ms"].tolist() == [4.0, 1.0]
+    assert row["tpot_ms"] == 2.5  # 5 ms for the two tokens after those of the first chunk
+    assert (row["prompt_tokens"], row["tokens"], row["status"], row["finish"]) == (8, 4, "ok", "length")
+
+
+def test_tokens_are_the_ids_else_what_the_server_counts_else_the_chunks() -> None:
+    counted = _request(token_ids=None, completion_tokens=7, prompt_tokens=9)
+    bare = _request(token_ids=None, completion_tokens=None)
+    frame = _load_frame([_request(), counted, bare])
+    assert frame["tokens"].tolist() == [4, 7, 4] and frame["prompt_tokens"].tolist() == [8, 9, 8]
+    assert frame["tpot_ms"].tolist() == [2.5, 1.0, 2.5]
+
+
+def test_requests_that_failed_have_no_times_and_only_measured_ones_are_no_warm_up() -> None:
+    cut = _request(number=1, status="cut", finish=None, completion_tokens=None, chunk_tokens=[1, 1, 1], token_ids=None)
+    silent = _request(number=2, status="refused", finish=None, chunk_ns=[], chunk_tokens=[], token_ids=None)
+    frame = _load_frame([_request(phase="warmup"), cut, silent, _request(number=3), _request(phase="filler")])
+    assert frame["warmup"].tolist() == [True, False, False, False, True]
+    assert frame["e2e_ms"].isna().tolist() == frame["ttft_ms"].isna().tolist() == [False, True, True, False, False]
+    assert frame["tokens"].tolist() == [4, 3, 0, 4, 4] and frame["index"].tolist() == [0, 1, 2, 3, 0]
+    assert [len(gaps) for gaps in frame["itl_ms"]] == [2, 0, 0, 2, 2]
+    assert frame["status"].tolist() == ["ok", "cut", "refused", "ok", "ok"]
+
+
+def test_none_of_a_load_is_an_outlier() -> None:
+    late = _request(scheduled_ns=0, chunk_ns=[5_000_000, 9_000_000, 900_000_000], end_ns=900_000_000)
+    assert not _load_frame([*([_request()] * 9), late])["outlier"].any()

@@ -15,7 +15,8 @@ from benchmark_runner.processes.adapter import AdapterRun, CannotExecuteError, L
 from benchmark_runner.processes.engine import signal_words
 from benchmark_runner.processes.files import remove
 from benchmark_runner.processes.watch import Watch
-from benchmark_runner.protocol.events import check_schema, longest_line
+from benchmark_runner.protocol.events import longest_line
+from benchmark_runner.protocol.fields import check_schema
 from benchmark_runner.protocol.lines import BrokenEventsError, lines_of, parse_line
 
 

@@ -1,61 +1,25 @@
-"""Reads what an engine wrote and checks it against the protocol and the launch's own clock.
-
-What an event may hold is said by its JSON Schema. Iterations are checked by this module's own code, which says the same
-of them: a validator would look at each token by itself.
-"""
+"""Reads what an engine wrote and checks it against the protocol and the launch's own clock."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from benchmark_runner.protocol.fields import OPTIONAL, WORDS, check_fields, check_ids, check_rising, check_schema
 from benchmark_runner.protocol.lines import (
     EVENT_BYTES,
     INT_LIMIT,
     BrokenEventsError,
     Event,
     Line,
-    flaw,
     lines_of,
     parse_line,
     readable,
 )
+from benchmark_runner.protocol.requests import LoadReader, is_load
 from benchmark_runner.protocol.spec import PROTOCOL
-
-FIELDS: Final[Mapping[str, Mapping[str, type]]] = {
-    "hello": {"engine": str, "version": str, "protocol": int, "build": dict, "capabilities": dict},
-    "load_start": {"time_ns": int},
-    "load_end": {
-        "time_ns": int,
-        "weights_dtype": str,
-        "compute_dtype": str,
-        "kv_cache_dtype": str,
-        "device": str,
-        "threads": int,
-    },
-    "iteration": {
-        "index": int,
-        "warmup": bool,
-        "case": int,
-        "start_ns": int,
-        "token_ids": list,
-        "token_ns": list,
-        "end_ns": int,
-        "finish": str,
-    },
-    "error": {"kind": str, "message": str},
-    "done": {},
-}
-OPTIONAL: Final[Mapping[str, Mapping[str, type]]] = {
-    "load_end": {"batch_size": int, "simd": str, "compiled_graph": bool},
-    "iteration": {"margins": list, "used_prompt_ids": list, "tokenized_ns": int},
-}
-
-WORDS: Final = 4000
-"""Most characters of an error's message that are kept (chosen)."""
 
 TOKEN_BYTES: Final = 128
 """More than a token takes in an iteration: its id, its time and its margin."""
@@ -84,10 +48,16 @@ class EventReport(NamedTuple):
     problem: str | None
     ends_bytes: Sequence[int] = ()
     """Size of the file after each iteration."""
+    requests: Sequence[Event] = ()
+    stages: Sequence[Event] = ()
+    """Those of a launch under load, which has no iterations."""
 
     @property
     def measured(self) -> Window | None:
-        """From the start of the first measured iteration to the end of the last; None where there is none."""
+        """From the start of the first measured iteration to the end of the last, under load from the first stage's
+        window to the last's; None where there is none."""
+        if self.stages:
+            return Window(self.stages[0]["window_start_ns"], self.stages[-1]["window_end_ns"])
         spans = [(event["start_ns"], event["end_ns"]) for event in self.iterations if not event["warmup"]]
         return Window(spans[0][0], spans[-1][1]) if spans else None
 
@@ -98,38 +68,6 @@ def expected_rounds(spec: Mapping[str, Any]) -> Iterator[tuple[bool, int, int]]:
         for index in range(rounds):
             for case in range(len(spec["cases"])):
                 yield warmup, index, case
-
-
-def check_fields(event: Event) -> str:
-    """Kind of the event; raises BrokenEventsError where a field is missing, unknown or of another type."""
-    kind = event.get("event")
-    if not isinstance(kind, str) or kind not in FIELDS:
-        raise BrokenEventsError(f"unknown event {kind!r}")
-    required, optional = FIELDS[kind], OPTIONAL.get(kind, {})
-    if missing := required.keys() - event.keys():
-        raise BrokenEventsError(f"{kind} lacks {', '.join(sorted(missing))}")
-    if unknown := event.keys() - required.keys() - optional.keys() - {"event"}:
-        raise BrokenEventsError(f"{kind} has unknown fields {', '.join(sorted(unknown))}")
-    for name, value in event.items():
-        wanted = required.get(name) or optional.get(name)
-        if wanted is not None and type(value) is not wanted:
-            raise BrokenEventsError(f"{kind}.{name} is {value!r:.60}, not of type {wanted.__name__}")
-    return kind
-
-
-def _check_rising(times: Iterable[int], what: str) -> None:
-    for before, after in pairwise(times):
-        if after < before:
-            raise BrokenEventsError(f"{what}: time goes back from {before} to {after} ns")
-
-
-def _check_ids(event: Event, name: str, vocabulary: int) -> None:
-    ids = event[name]
-    if set(map(type, ids)) - {int}:
-        raise BrokenEventsError(f"{name} must be integers")
-    if ids and (min(ids) < 0 or max(ids) >= vocabulary):
-        wrong = next(value for value in ids if not 0 <= value < vocabulary)
-        raise BrokenEventsError(f"{name} holds {wrong:.6g}, which is no id of the vocabulary's {vocabulary}")
 
 
 def _check_margins(margins: list[Any], count: int) -> None:
@@ -145,7 +83,7 @@ def check_tokens(event: Event, case: Mapping[str, Any], vocabulary: int = INT_LI
     ids, times, limit = event["token_ids"], event["token_ns"], case["max_new_tokens"]
     for name in ("token_ids", "used_prompt_ids"):
         if name in event:
-            _check_ids(event, name, vocabulary)
+            check_ids(event, name, vocabulary)
     if set(map(type, times)) - {int}:
         raise BrokenEventsError("token_ns must be integers")
     if event.get("used_prompt_ids") == []:
@@ -165,20 +103,7 @@ def check_tokens(event: Event, case: Mapping[str, Any], vocabulary: int = INT_LI
     else:
         raise BrokenEventsError(f"finish is {event['finish']!r:.60}, not length or eos")
     tokenized = (event["tokenized_ns"],) if "tokenized_ns" in event else ()
-    _check_rising((event["start_ns"], *tokenized, *times, event["end_ns"]), "iteration")
-
-
-def check_schema(event: Event, line: Line) -> None:
-    """Raise BrokenEventsError where an event breaks its schema, or holds what a later reader could not read."""
-    kind = check_fields(event)
-    if kind != "iteration" and len(line.content) > EVENT_BYTES:
-        raise BrokenEventsError(f"{kind} takes {len(line.content)} bytes, more than {EVENT_BYTES}")
-    if (found := flaw(event, kind)) is not None:
-        raise BrokenEventsError(found)
-    from benchmark_runner.schemas import first_violation  # slow to import, and only here
-
-    if (what := first_violation(f"event.{kind}", event)) is not None:
-        raise BrokenEventsError(f"{kind}.{what}")
+    check_rising((event["start_ns"], *tokenized, *times, event["end_ns"]), "iteration")
 
 
 class _Reader:
@@ -193,7 +118,9 @@ class _Reader:
         self.ends_bytes: list[int] = []
         self._spec = spec
         self._vocabulary = vocabulary
-        self._rounds = expected_rounds(spec)
+        self._protocol = spec.get("protocol", PROTOCOL)
+        self.under_load = LoadReader(spec, vocabulary) if is_load(spec) else None
+        self._rounds = iter(()) if self.under_load else expected_rounds(spec)
         self._now_ns = window.start_ns
         self._end_ns = window.end_ns
         self._load_start_ns: int | None = None
@@ -212,18 +139,23 @@ class _Reader:
         elif self.hello is None:
             raise BrokenEventsError(f"{kind} before hello")
         elif kind == "load_start":
-            self._take_load_start(event)
+            self._take_load_start(self.hello, event)
         elif kind == "load_end":
             self._take_load_end(event, line)
         elif self.load is None:
             raise BrokenEventsError(f"{kind} before load_end")
-        elif kind == "iteration":
+        elif kind == "done":
+            self._take_done()
+        elif self.under_load and kind == "request":
+            self.under_load.take_request(event)
+        elif self.under_load and kind == "stage":
+            self.under_load.take_stage(event)
+            self._pass(event["start_ns"], event["end_ns"])
+        elif not self.under_load and kind == "iteration":
             self._take_iteration(event)
             self.ends_bytes.append(line.end_bytes)
         else:
-            if (owed := next(self._rounds, None)) is not None:
-                raise BrokenEventsError(f"done although {_round(owed)} is owed")
-            self.done = True
+            raise BrokenEventsError(f"{kind} where the spec's protocol {self._protocol} has none")
 
     def _pass(self, *times_ns: int) -> None:
         """The clock may only go on, and only while the engine's process lived."""
@@ -237,12 +169,17 @@ class _Reader:
     def _take_hello(self, event: Event, line: Line) -> None:
         if self.hello is not None:
             raise BrokenEventsError("a second hello")
-        if event["protocol"] != PROTOCOL:
-            raise BrokenEventsError(f"protocol {event['protocol']}; this runner speaks {PROTOCOL}")
+        if event["protocol"] > self._protocol:
+            raise self._other_protocol(event)
         check_schema(event, line)
         self.hello = event
 
-    def _take_load_start(self, event: Event) -> None:
+    def _other_protocol(self, hello: Event) -> BrokenEventsError:
+        return BrokenEventsError(f"protocol {hello['protocol']}; this runner speaks {self._protocol} in this launch")
+
+    def _take_load_start(self, hello: Event, event: Event) -> None:
+        if hello["protocol"] != self._protocol:  # an older one may still say that it is: by the event error
+            raise self._other_protocol(hello)
         if self._load_start_ns is not None:
             raise BrokenEventsError("a second load_start")
         self._pass(event["time_ns"])
@@ -259,6 +196,14 @@ class _Reader:
         rest = {name: value for name, value in event.items() if name not in ("event", "time_ns")}
         untold = dict.fromkeys(OPTIONAL["load_end"])
         self.load = {"start_ns": self._load_start_ns, "end_ns": event["time_ns"], **untold, **rest}
+
+    def _take_done(self) -> None:
+        owed = self.under_load.owed if self.under_load else None
+        if (place := next(self._rounds, None)) is not None:
+            owed = _round(place)
+        if owed is not None:
+            raise BrokenEventsError(f"done although {owed} is owed")
+        self.done = True
 
     def _take_iteration(self, event: Event) -> None:
         place = (event["warmup"], event["index"], event["case"])
@@ -296,6 +241,6 @@ def read_events(path: Path, spec: Mapping[str, Any], window: Window, vocabulary:
             reader.take(line)
     except BrokenEventsError as error:
         problem = readable(str(error))
-    return EventReport(
-        reader.hello, reader.load, reader.iterations, reader.error, reader.done, problem, reader.ends_bytes
-    )
+    told = (reader.hello, reader.load, reader.iterations, reader.error, reader.done, problem)
+    load = reader.under_load
+    return EventReport(*told, reader.ends_bytes, *((load.requests, load.stages) if load else ()))

@@ -19,8 +19,10 @@ from benchmark_runner.records.whole import record_head
 
 SCHEMA_VERSION: Final = 1
 
-MUST_MATCH: Final = ("measure_version", "model.identity", "model.weights_sha256", "spec.cases")
-"""Keys on which two launches of one cell may never differ: they would be measurements of different things."""
+CASES: Final = "spec.cases"
+MUST_MATCH: Final = ("measure_version", "model.identity", "model.weights_sha256", CASES)
+"""Keys on which two launches of one cell may never differ: they would be measurements of different things. Prompts that
+a launch under load draws for each of its requests differ on purpose."""
 
 SHOULD_MATCH: Final = (
     "load.device",
@@ -43,6 +45,8 @@ def _spread_of(records: Sequence[Mapping[str, Any]], key: str) -> dict[str, list
     blocks: dict[str, list[int]] = {}
     for record in records:
         value = value_at(record, key)
+        if key == CASES and value is not None:
+            value = [{name: part for name, part in case.items() if name != "prompts"} for case in value]
         if value is not None:
             blocks.setdefault(json.dumps(value, sort_keys=True), []).append(record["block"])
     return blocks

@@ -1,8 +1,9 @@
 """raw_data/<engine>.json: all launches of one engine, one JSON document in lines that can be read one by one.
 
 A campaign of a million iterations makes files of gigabytes, of which most stages need no iteration at all. So the head
-of each launch (its record without the iterations) stands on one line and its iterations on the next, and what is said
-of all launches on the last: a reader of heads skips every other line, a reader of iterations holds one launch.
+of each launch (its record without the iterations) stands on one line and its iterations (of a launch under load its
+requests) on the next, and what is said of all launches on the last: a reader of heads skips every other line, a reader
+of iterations holds one launch.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
 from benchmark_runner.jsonio import parse_bulk, plain, read_bytes, written_whole
 from benchmark_runner.records import checksum
 from benchmark_runner.records.parsed_iterations import Iterations, read_ids, read_iterations, read_plain
+from benchmark_runner.records.parsed_requests import Requests, read_requests
 from benchmark_runner.records.soundness import (
     REMEDY,
     UnsoundRecordError,
     require_sound,
     wrong_head,
     wrong_iterations,
+    wrong_load,
 )
 from benchmark_runner.schemas import first_violation, require_valid
 from benchmark_runner.terminal import printable
@@ -33,6 +36,8 @@ from benchmark_runner.terminal import printable
 FIRST_LINE: Final = b'{"launches": ['
 HEAD_ENDS: Final = b', "iterations":'
 LAST_LINE: Final = b"], "
+REQUESTS_BEGIN: Final = b'[], "requests": '
+"""A launch under load has no iterations."""
 
 ITERATIONS_BEGIN: Final = b'"iterations": [{'
 ITERATIONS_END: Final = b"}]"
@@ -53,7 +58,7 @@ def value_at(record: Mapping[str, Any], dotted: str) -> Any:
 
 @dataclass(frozen=True)
 class RawRecord:
-    """What one launch measured: its record without the iterations, and these as one line of JSON."""
+    """What one launch measured: its record without iterations and requests, and these as one line of JSON."""
 
     head: Head
     iterations: bytes | memoryview
@@ -61,13 +66,16 @@ class RawRecord:
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> RawRecord:
         """Of a parsed record; ValueError for a number that JSON has not."""
-        return cls(without_iterations(record), _text(record["iterations"]))
+        measured = _text(record["iterations"])
+        if "requests" in record:
+            measured += REQUESTS_BEGIN.removeprefix(b"[]") + _text(record["requests"])
+        return cls(without_iterations(record), measured)
 
 
 def without_iterations(record: Mapping[str, Any]) -> dict[str, Any]:
     """Head of a record, parsed or as parse_bulk gives it."""
     # simdjson's items() would make Python's objects of the iterations as well.
-    return {key: plain(record[key]) for key in record if key != "iterations"}
+    return {key: plain(record[key]) for key in record if key not in ("iterations", "requests")}
 
 
 def _text(content: Any) -> bytes:
@@ -199,10 +207,12 @@ def read_heads(path: Path) -> dict[str, Any]:
     raise _broken(path, "its end is missing")
 
 
-def _columns(path: Path, head: Head, iterations: Any) -> Iterations:
-    """Columns of a launch's parsed iterations; BenchmarkError where they are of another shape than the launch's spec
-    asks for."""
+def _columns(path: Path, head: Head, iterations: Any, requests: Any) -> Iterations | Requests:
+    """Columns of a launch's parsed iterations, or requests; BenchmarkError where they are of another shape than the
+    launch's spec asks for."""
     try:
+        if requests is not None:
+            return _columns_of_load(path, head, plain(requests))
         columns = read_iterations(iterations)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise _broken(path, f"iterations of another shape: {error}") from error
@@ -211,18 +221,29 @@ def _columns(path: Path, head: Head, iterations: Any) -> Iterations:
     return columns
 
 
-def each_launch(path: Path) -> Iterator[tuple[Head, Iterations]]:
-    """Head and iterations of the launches, one at a time; raises BenchmarkError as read_json does."""
+def _columns_of_load(path: Path, head: Head, requests: list[Any]) -> Requests:
+    if head.get("status") == "ok" and (wrong := wrong_load(head, requests)) is not None:
+        raise _broken(path, f"a launch {wrong}")
+    return read_requests(requests)
+
+
+def each_launch(path: Path) -> Iterator[tuple[Head, Iterations | Requests]]:
+    """Head and iterations, under load requests, of the launches, one at a time; raises BenchmarkError as read_json
+    does."""
     parser = simdjson.Parser()
     if not _is_in_lines(path):
         for record in parse_bulk(path, read_bytes(path), parser)["launches"]:
             head = without_iterations(record)
-            yield head, _columns(path, head, record["iterations"])
+            yield head, _columns(path, head, record["iterations"], record.get("requests"))
         return
     for text, iterations in _lines(path):
         if iterations is not None:
             head = plain(parse_bulk(path, text, parser))
-            yield head, _columns(path, head, parse_bulk(path, iterations, parser))
+            if bytes(iterations[: len(REQUESTS_BEGIN)]) == REQUESTS_BEGIN:
+                with iterations[len(REQUESTS_BEGIN) :] as requests:
+                    yield head, _columns(path, head, None, parse_bulk(path, requests, parser))
+            else:
+                yield head, _columns(path, head, parse_bulk(path, iterations, parser), None)
 
 
 def _wrong_launch(engine: str, cases: Mapping[str, int], head: Any) -> str | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.protocol.fields import check_fields
+from benchmark_runner.protocol.lines import INT_LIMIT, BrokenEventsError
+from benchmark_runner.protocol.requests import LoadReader, by_stage, is_load
 from benchmark_runner.records.parsed_iterations import IntArray, Iterations
 from benchmark_runner.schemas import first_violation
 
@@ -101,11 +104,36 @@ def wrong_iterations(spec: Mapping[str, Any], iterations: Iterations) -> str | N
     return _wrong_rounds(spec, iterations) or _wrong_counts(spec, iterations)
 
 
+def wrong_load(head: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> str | None:
+    """In which way requests and stages are not those that a sound spec asks for; None where they are."""
+    stages, window = head.get("stages", ()), head.get("engine_window") or {}
+    reader = LoadReader(head["spec"], (head["model"] or {}).get("vocab_size") or INT_LIMIT)
+    now_ns = max(head["load"]["end_ns"], window.get("start_ns", 0))
+    try:
+        for stage, made in by_stage(stages, requests):
+            for kind, event in (*(("request", one) for one in made), ("stage", stage)):
+                check_fields({"event": kind, **event})
+                (reader.take_request if kind == "request" else reader.take_stage)(event)
+            if stage["start_ns"] < now_ns:
+                return f"holds times that go back, from {now_ns} to {stage['start_ns']} ns"
+            now_ns = stage["end_ns"]
+    except (BrokenEventsError, KeyError, TypeError) as error:
+        return f"holds what its spec does not ask for ({error})"
+    if reader.owed is not None:
+        return f"lacks {reader.owed}"
+    if len(reader.requests) != len(requests) or head.get("iterations"):
+        return "holds iterations or requests that its spec does not ask for"
+    return None if now_ns <= window.get("end_ns", now_ns) else f"holds the time {now_ns} ns, after the engine's end"
+
+
 def what_is_wrong(head: Mapping[str, Any], iterations: Iterations, ids: IntArray) -> str | None:
     """In which way a record says ok and does not hold what its own spec asks for; None where it does."""
+    if (wrong := wrong_head(head)) is not None:
+        return wrong
+    if is_load(head["spec"]):
+        return wrong_load(head, head.get("requests", ()))
     return (
-        wrong_head(head)
-        or wrong_iterations(head["spec"], iterations)
+        wrong_iterations(head["spec"], iterations)
         or _wrong_times(head, iterations)
         or _wrong_ids(head, iterations, ids)
     )

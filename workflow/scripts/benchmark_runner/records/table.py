@@ -35,8 +35,8 @@ SCHEMA: Final = pa.schema(
         _column("case", pa.string(), "", "Name of the test case"),
         _column("block", pa.int32(), "", "Number of the launch, from 1"),
         _column("position", pa.int32(), "", "Place of the launch in the campaign's order, from 1"),
-        _column("warmup", pa.bool_(), "", "Whether this iteration is a warm-up"),
-        _column("index", pa.int32(), "", "Round, from 0; warm-ups and measured rounds count separately"),
+        _column("warmup", pa.bool_(), "", "Whether it is a warm-up; under load whatever is not measured, fillers too"),
+        _column("index", pa.int32(), "", "Round, from 0, of warm-ups and measured ones apart; under load its number"),
         _column(
             "prompt_tokens",
             pa.int32(),
@@ -44,18 +44,35 @@ SCHEMA: Final = pa.schema(
             "Prompt ids computed: the spec's, or used_prompt_ids",
         ),
         _column("tokens", pa.int32(), "tokens", "Tokens generated"),
-        _column("start_ns", pa.int64(), "ns", "CLOCK_MONOTONIC before the first work for the prompt"),
-        _column("ttft_ms", pa.float64(), "ms", "token_ns[0] - start_ns; null without a token"),
-        _column("e2e_ms", pa.float64(), "ms", "end_ns - start_ns"),
-        _column("tpot_ms", pa.float64(), "ms", "(token_ns[-1] - token_ns[0]) / (tokens - 1); null below two tokens"),
-        _column("itl_ms", pa.list_(pa.float64()), "ms", "Gaps between consecutive tokens"),
+        _column(
+            "start_ns", pa.int64(), "ns", "CLOCK_MONOTONIC before the first work for it; under load when it was due"
+        ),
+        _column(
+            "ttft_ms", pa.float64(), "ms", "First token or chunk - start_ns; null without one, and where it failed"
+        ),
+        _column(
+            "e2e_ms", pa.float64(), "ms", "end_ns - start_ns; under load last chunk - start_ns, null where it failed"
+        ),
+        _column(
+            "tpot_ms",
+            pa.float64(),
+            "ms",
+            "Last - first token or chunk, by the tokens after the first, or after the first chunk's; null without any",
+        ),
+        _column("itl_ms", pa.list_(pa.float64()), "ms", "Gaps between consecutive tokens, under load between chunks"),
         _column("decode_tokens_per_s", pa.float64(), "tokens/s", "1000 / tpot_ms; null where tpot_ms is null or 0"),
         _column("prefill_tokens_per_s", pa.float64(), "tokens/s", "1000 prompt_tokens / ttft_ms"),
         _column("total_tokens_per_s", pa.float64(), "tokens/s", "1000 tokens / e2e_ms"),
-        _column("finish", pa.string(), "", "Why it ended: length or eos"),
+        _column("finish", pa.string(), "", "Why it ended: length, eos or stop; null where nothing tells"),
+        _column(
+            "status", pa.string(), "", "How a request under load ended (ok, or how it failed); null for iterations"
+        ),
         _column("outlier", pa.bool_(), "", "e2e_ms lies further from its launch's mean than the threshold allows"),
     ]
 )
+
+ADDED: Final = "status"
+"""Column that tables lack which were made before there were launches under load."""
 
 
 @contextmanager
@@ -65,7 +82,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
         with pq.ParquetFile(path) as file:
             found = {field.name: field.type for field in file.schema_arrow}
             for field in SCHEMA:
-                if found.get(field.name) != field.type:
+                if found.get(field.name, field.type if field.name == ADDED else None) != field.type:
                     told = f"{found[field.name]} instead of {field.type}" if field.name in found else "missing"
                     raise BenchmarkError(f"{path}: column {field.name} is {told}; {MADE_AGAIN}")
             yield file

@@ -1,4 +1,4 @@
-"""The iterations of all engines as one table: a row an iteration and case, a row group a launch.
+"""The iterations and requests of all engines as one table: a row each, a row group a launch.
 
 Only launches that ended `ok` are in it, since times of a launch that was ended for heat or memory are not what the
 engine does; the others stay in raw_data. Warm-ups are in it and flagged.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from benchmark_runner.configuration.messages import bounded_number
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import written_whole
 from benchmark_runner.records.parsed_iterations import IntArray, Iterations
+from benchmark_runner.records.parsed_requests import Requests
 from benchmark_runner.records.raw_data import Head, each_launch, read_heads
 from benchmark_runner.records.read_ahead import read_ahead
 from benchmark_runner.records.table import SCHEMA
@@ -29,7 +30,7 @@ from benchmark_runner.units import MS_PER_S, NS_PER_MS, ROUNDING
 FEWEST_FOR_OUTLIERS: Final = 3
 """Below three values a standard deviation says nothing about any one of them."""
 
-DICTIONARY_COLUMNS: Final = ("engine", "control_of", "workload", "case", "finish")
+DICTIONARY_COLUMNS: Final = ("engine", "control_of", "workload", "case", "finish", "status")
 """Columns of few values. Hardly two gaps between tokens are equal: through a dictionary 495,000 of them took 40 ms
 instead of 18 and 7 % more room."""
 
@@ -61,9 +62,9 @@ def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
 
 
 def _gaps(token_ns: IntArray, counts: IntArray) -> tuple[pa.ListArray, FloatArray]:
-    """Times between consecutive tokens as a list an iteration, and their mean (nan below two tokens), both in ms."""
-    gap_counts = np.maximum(counts - 1, 0)
-    offsets = np.concatenate(([0], np.cumsum(gap_counts)))
+    """Times between consecutive tokens or chunks as a list a request, and from its first to its last (nan below two),
+    both in ms."""
+    offsets = np.concatenate(([0], np.cumsum(np.maximum(counts - 1, 0))))
     within = np.ones(max(len(token_ns) - 1, 0), dtype=np.bool_)
     borders = np.cumsum(counts)[:-1] - 1
     within[borders[(borders >= 0) & (borders < len(within))]] = False
@@ -72,8 +73,7 @@ def _gaps(token_ns: IntArray, counts: IntArray) -> tuple[pa.ListArray, FloatArra
     span = np.full(len(counts), np.nan)
     several = counts > 1
     span[several] = (token_ns[last[several]] - token_ns[first[several]]) / NS_PER_MS
-    means = _ratio(span, gap_counts.astype(np.float64))
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(gaps, pa.float64())), means
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(gaps, pa.float64())), span
 
 
 def _flag_outliers(e2e_ms: FloatArray, case: IntArray, warmup: BoolArray, threshold: float) -> BoolArray:
@@ -84,20 +84,61 @@ def _flag_outliers(e2e_ms: FloatArray, case: IntArray, warmup: BoolArray, thresh
     return flags
 
 
-def launch_table(
-    head: Head, iterations: Iterations, case_names: Sequence[str], control_of: str | None, outlier_threshold: float
-) -> pa.Table:
-    """Rows of one launch that ended ok, in the order in which its iterations ran."""
-    rows, case, counts, token_ns = len(iterations), iterations.case, iterations.token_counts, iterations.token_ns
-    prompt_lengths = np.array([len(entry["prompt_ids"]) for entry in head["spec"]["cases"]], dtype=np.int64)
-    own = iterations.own_prompt_counts
-    prompt_tokens = np.where(own > 0, own, prompt_lengths[case])
-    start_ns, end_ns = iterations.start_ns, iterations.end_ns
-    ttft_ms = np.full(rows, np.nan)
+def _times(start_ns: IntArray, token_ns: IntArray, counts: IntArray, further: IntArray) -> dict[str, Any]:
+    """Columns of time but e2e_ms; further: the tokens after the first one, or after those of the first chunk."""
+    ttft_ms = np.full(len(counts), np.nan)
     some = counts > 0
     ttft_ms[some] = (token_ns[(np.cumsum(counts) - counts)[some]] - start_ns[some]) / NS_PER_MS
-    e2e_ms = (end_ns - start_ns) / NS_PER_MS
-    itl_ms, tpot_ms = _gaps(token_ns, counts)
+    itl_ms, span = _gaps(token_ns, counts)
+    return {"ttft_ms": ttft_ms, "itl_ms": itl_ms, "tpot_ms": _ratio(span, further.astype(np.float64))}
+
+
+def _of_iterations(iterations: Iterations, prompts: IntArray, threshold: float) -> dict[str, Any]:
+    counts, own = iterations.token_counts, iterations.own_prompt_counts
+    e2e_ms = (iterations.end_ns - iterations.start_ns) / NS_PER_MS
+    return {
+        "prompt_tokens": np.where(own > 0, own, prompts),
+        "tokens": counts,
+        "e2e_ms": e2e_ms,
+        **_times(iterations.start_ns, iterations.token_ns, counts, counts - 1),
+        "status": pa.nulls(len(iterations), pa.string()),
+        "outlier": _flag_outliers(e2e_ms, iterations.case, iterations.warmup, threshold),
+    }
+
+
+def _of_requests(requests: Requests, prompts: IntArray) -> dict[str, Any]:
+    """Failed ones have no times. None is an outlier: under load the tail is what is measured."""
+    counts = np.where(requests.ok, requests.chunk_counts, 0)
+    chunk_ns = requests.chunk_ns[np.repeat(requests.ok, requests.chunk_counts)]
+    e2e_ms = np.full(len(requests), np.nan)
+    e2e_ms[requests.ok] = (chunk_ns[(np.cumsum(counts) - 1)[requests.ok]] - requests.start_ns[requests.ok]) / NS_PER_MS
+    firsts = np.zeros(len(requests), dtype=np.int64)
+    some = requests.chunk_counts > 0
+    firsts[some] = requests.chunk_tokens[(np.cumsum(requests.chunk_counts) - requests.chunk_counts)[some]]
+    return {
+        "prompt_tokens": np.where(requests.prompt_tokens > 0, requests.prompt_tokens, prompts),
+        "tokens": requests.tokens,
+        "e2e_ms": e2e_ms,
+        **_times(requests.start_ns, chunk_ns, counts, requests.tokens - firsts),
+        "status": pa.array(requests.status, pa.string()),
+        "outlier": np.zeros(len(requests), dtype=np.bool_),
+    }
+
+
+def launch_table(
+    head: Head,
+    measured: Iterations | Requests,
+    case_names: Sequence[str],
+    control_of: str | None,
+    outlier_threshold: float,
+) -> pa.Table:
+    """Rows of one launch that ended ok, in the order in which its iterations or requests ran."""
+    rows, case = len(measured), measured.case
+    prompts = np.array([len(entry["prompt_ids"]) for entry in head["spec"]["cases"]], dtype=np.int64)[case]
+    if isinstance(measured, Requests):
+        own = _of_requests(measured, prompts)
+    else:
+        own = _of_iterations(measured, prompts, outlier_threshold)
     columns = {
         "engine": pa.repeat(head["engine"], rows),
         "control_of": pa.array([control_of] * rows, pa.string()),
@@ -105,20 +146,14 @@ def launch_table(
         "case": np.array(case_names, dtype=object)[case],
         "block": np.full(rows, head["block"]),
         "position": np.full(rows, head["position"]),
-        "warmup": iterations.warmup,
-        "index": iterations.index,
-        "prompt_tokens": prompt_tokens,
-        "tokens": counts,
-        "start_ns": start_ns,
-        "ttft_ms": ttft_ms,
-        "e2e_ms": e2e_ms,
-        "tpot_ms": tpot_ms,
-        "itl_ms": itl_ms,
-        "decode_tokens_per_s": _ratio(np.full(rows, MS_PER_S), tpot_ms),
-        "prefill_tokens_per_s": _ratio(MS_PER_S * prompt_tokens.astype(np.float64), ttft_ms),
-        "total_tokens_per_s": _ratio(MS_PER_S * counts.astype(np.float64), e2e_ms),
-        "finish": iterations.finish,
-        "outlier": _flag_outliers(e2e_ms, case, iterations.warmup, outlier_threshold),
+        "warmup": measured.warmup,
+        "index": measured.index,
+        "start_ns": measured.start_ns,
+        "decode_tokens_per_s": _ratio(np.full(rows, MS_PER_S), own["tpot_ms"]),
+        "prefill_tokens_per_s": _ratio(MS_PER_S * own["prompt_tokens"].astype(np.float64), own["ttft_ms"]),
+        "total_tokens_per_s": _ratio(MS_PER_S * own["tokens"].astype(np.float64), own["e2e_ms"]),
+        "finish": measured.finish,
+        **own,
     }
     arrays = [
         values if isinstance(values, pa.Array) else pa.array(values, field.type, from_pandas=True)

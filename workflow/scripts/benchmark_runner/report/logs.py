@@ -17,6 +17,7 @@ from benchmark_runner.display import bytes_text, milliseconds, plural
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, read_json_lines, write_text_atomic
 from benchmark_runner.records.parsed_iterations import Iterations
+from benchmark_runner.records.parsed_requests import Requests
 from benchmark_runner.records.raw_data import Head, each_launch
 from benchmark_runner.records.samples import Metrics, metrics_of_launches, unit_of, write_samples
 from benchmark_runner.units import NS_PER_MS
@@ -38,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     return os.EX_OK
 
 
-def _without_tokens(head: Head, iterations: Iterations) -> dict[str, Any]:
+def _without_tokens(head: Head, iterations: Iterations | Requests) -> dict[str, Any]:
     """The record without what would fill memory in a large campaign."""
     names = ("warmup", "start_ns", "end_ns")
     columns = zip(*(getattr(iterations, name).tolist() for name in names), strict=True)
@@ -110,7 +111,7 @@ def _launch_events(record: Mapping[str, Any]) -> Iterator[tuple[datetime.datetim
 def _figures(record: Mapping[str, Any]) -> str:
     """What a launch that ended well came to, in a few words."""
     measured = [iteration for iteration in record["iterations"] if not iteration["warmup"]]
-    parts = [plural(len(measured), "iteration")]
+    parts = [plural(len(measured), "request" if "stages" in record else "iteration")]
     if measured:
         durations = [(iteration["end_ns"] - iteration["start_ns"]) / NS_PER_MS for iteration in measured]
         parts.append(f"median end-to-end {milliseconds(statistics.median(durations))}")

@@ -1,0 +1,81 @@
+"""A launch's requests under load as columns, which the tables are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark_runner.records.parsed_iterations import IntArray
+
+_NUMBERS: Final = {
+    "index": "number",
+    "case": "case",
+    "start_ns": "scheduled_ns",
+    "sent_ns": "start_ns",
+    "end_ns": "end_ns",
+    "shared_chunks": "shared_chunks",
+}
+"""Columns by the field of the event that they hold."""
+
+
+@dataclass(frozen=True)
+class Requests:
+    """A value a request; chunk_ns and chunk_tokens hold those of one after the other.
+
+    The names are those of Iterations where they mean the same: index is the number within the stage, start_ns the time
+    from which latency counts (scheduled_ns), and whatever was not measured counts as warm-up.
+    """
+
+    index: IntArray
+    case: IntArray
+    start_ns: IntArray
+    sent_ns: IntArray
+    end_ns: IntArray
+    shared_chunks: IntArray
+    warmup: npt.NDArray[np.bool_]
+    ok: npt.NDArray[np.bool_]
+    status: Sequence[str]
+    finish: Sequence[str | None]
+    tokens: IntArray
+    """Generated: the ids; where none are told what the server counts; of what did not end, what came."""
+    prompt_tokens: IntArray
+    """By the server's count; 0 where it tells none."""
+    cached_tokens: IntArray
+    chunk_counts: IntArray
+    chunk_ns: IntArray
+    chunk_tokens: IntArray
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def _tokens(request: Mapping[str, Any]) -> int:
+    came: int = sum(request["chunk_tokens"])
+    told: int | None = len(request["token_ids"] or ()) or request["completion_tokens"]
+    return told or came if request["status"] == "ok" else came
+
+
+def read_requests(requests: Sequence[Mapping[str, Any]]) -> Requests:
+    """The columns of requests that soundness has found right."""
+
+    def whole(values: Sequence[int]) -> IntArray:
+        return np.array(values, dtype=np.int64)
+
+    return Requests(
+        **{column: whole([one[field] for one in requests]) for column, field in _NUMBERS.items()},
+        warmup=np.array([one["phase"] != "measured" for one in requests], dtype=np.bool_),
+        ok=np.array([one["status"] == "ok" for one in requests], dtype=np.bool_),
+        status=[one["status"] for one in requests],
+        finish=[one["finish"] for one in requests],
+        tokens=whole([_tokens(one) for one in requests]),
+        prompt_tokens=whole([one["prompt_tokens"] or 0 for one in requests]),
+        cached_tokens=whole([one["cached_tokens"] or 0 for one in requests]),
+        chunk_counts=whole([len(one["chunk_ns"]) for one in requests]),
+        chunk_ns=whole(list(chain.from_iterable(one["chunk_ns"] for one in requests))),
+        chunk_tokens=whole(list(chain.from_iterable(one["chunk_tokens"] for one in requests))),
+    )
