@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 
 import pytest
 import yaml
@@ -146,3 +147,36 @@ def test_workloads_of_before_are_planned_as_they_were(repository, load, config):
     ] * 2
     assert "slo" not in plan["config"]["analysis"]
     assert all("load" not in case for one in plan["config"]["workloads"] for case in one["test_cases"])
+
+
+def test_an_adapter_of_one_request_at_a_time_is_named_before_anything_runs_and_owes_no_load(config, load, tmp_path):
+    config["engines"].append({"name": "torch", "binary_path": "target/release/pytorch-baseline"})
+    config["workloads"].append({"name": "alone", "iterations": 2, "test_cases": [CASE]})
+    campaign = load(config)
+    words = "torch takes one request at a time: its launches on serving will be unavailable"
+    (notice,) = [line for line in campaign.notices() if "one request at a time" in line]
+    assert notice.startswith(f"note: {words}")  # what the user brought is asked as it runs
+    assert {entry["name"]: entry.get("load") for entry in campaign.plan()["engines"]} == {
+        "mine": None, "torch": None, "mine_control": None,
+    }  # fmt: skip
+    # Each launch was unavailable, and the engine could be built now: what it cannot do is not owed again.
+    for launch in campaign.launches:
+        tmp_path.joinpath(launch.folder).mkdir(parents=True)
+        record = {"status": "unavailable", "attempt": 1, "engine_exit": None, "spec": None}
+        tmp_path.joinpath(launch.record).write_text(json.dumps(record))
+    owed = {(launch.engine, launch.workload) for launch in load(config).owed_launches.values()}
+    assert ("torch", "alone") in owed
+    assert ("torch", "serving") not in owed
+
+
+def test_an_adapter_that_says_so_takes_load(config, repository, tmp_path):
+    engines = tmp_path / "engines"
+    for name in ("bench-protocol-py", "pytorch-baseline"):
+        shutil.copytree(repository / "engines" / name, engines / name)
+    shutil.copytree(repository / "envs", tmp_path / "envs")
+    config["engines"] = [{"name": "torch", "binary_path": "target/release/pytorch-baseline"}]
+    adapter = engines / "pytorch-baseline" / "adapter.yaml"
+    adapter.write_text(adapter.read_text() + "load: true\n")
+    campaign = load_campaign(config, [], engines)
+    assert [line for line in campaign.notices() if "one request" in line] == []
+    assert [entry["load"] for entry in campaign.plan()["engines"]] == [True, True]

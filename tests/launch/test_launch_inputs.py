@@ -144,3 +144,65 @@ def test_a_program_whose_cuda_toolkit_was_removed_is_missing(tmp_path):
     missing = missing_engine(read(case))
     assert missing is not None and str(toolkit) in missing.reason
     assert missing.remedy.startswith("Delete ") and ".build.json" in missing.remedy
+
+
+def under_load(folder, block: int = 1, seed: int = 5) -> dict:
+    """Spec of a launch whose two cases are levels of a load."""
+    return build_spec(read(with_levels(LaunchCase(folder), seed), block=block), device="cpu", threads=2)
+
+
+def with_levels(case: LaunchCase, seed: int = 5) -> LaunchCase:
+    case.plan["campaign"] = {"seed": seed}
+    workload = case.plan["workloads"][0]
+    workload["warmup_iterations"] = 0
+    load = {"mode": "closed", "requests": 3, "duration_seconds": None, "warmup_requests": 1, "timeout_seconds": 60}
+    for level, planned in zip((1, 2), workload["cases"], strict=True):
+        planned["load"] = {**load, "concurrency": level}
+    prompts = [{"case": f"case_{n}", "prompt_ids": list(range(n, n + 12))} for n in (1, 2)]
+    for name, content in (("plan", case.plan), ("prompts", {"eos_ids": [2], "workloads": {"quick": prompts}})):
+        (case.folder / f"{name}.json").write_text(json.dumps(content))
+    return case
+
+
+def test_a_launch_under_load_asks_for_stages_in_place_of_iterations(tmp_path):
+    spec = under_load(tmp_path)
+    require_valid("spec", spec, "spec")
+    assert (spec["protocol"], spec["max_seq_len"]) == (2, 12 + 4)
+    assert not {"iterations", "warmup_iterations", "load"} & set(spec)
+    assert sorted(spec["stages"]) == [0, 1]
+    assert [case["load"]["concurrency"] for case in spec["cases"]] == [1, 2]
+    assert [case["prompt_ids"] for case in spec["cases"]] == [list(range(1, 13)), list(range(2, 14))]
+    assert spec["launch"] == {"workload": "quick", "block": 1}
+
+
+def test_an_adapter_of_one_request_at_a_time_is_unavailable_under_load_and_not_started(tmp_path):
+    build = {"status": "built", "reason": None, "remedy": None, "cuda_toolkit": None, "binary_sha256": "0"}
+    case = with_levels(LaunchCase(tmp_path, build_record=build))
+    assert case.run().returncode == 0
+    record = case.record()
+    assert (record["status"], record["spec"], record["engine_exit"]) == ("unavailable", None, None)
+    assert record["reason"] == "the adapter fake takes one request at a time, and quick asks for several"
+    assert "workload without load" in record["remedy"]
+
+
+def test_a_launch_without_load_asks_as_it_always_did(tmp_path):
+    spec = build_spec(read(LaunchCase(tmp_path)), device="cpu", threads=2)
+    sampling = {"temperature": 0, "top_p": 1, "seed": 0}
+    case = {"max_new_tokens": 4, "ignore_eos": True, "eos_ids": [2], "sampling": sampling}
+    assert json.dumps(spec) == json.dumps(
+        {
+            "protocol": 1,
+            "model_dir": str(tmp_path / "model"),
+            "weights": "model.safetensors",
+            "dtype": "f32",
+            "device": "cpu",
+            "threads": 2,
+            "max_seq_len": 7,
+            "cases": [{"prompt_ids": [5, 6, 7], **case}, {"prompt_ids": [5, 6], **case}],
+            "warmup_iterations": 1,
+            "iterations": 2,
+            "load": {"mode": "closed", "concurrency": 1},
+            "options": {},
+            "launch": {"workload": "quick", "block": 1},
+        }
+    )

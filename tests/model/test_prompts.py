@@ -84,6 +84,16 @@ def test_a_bad_prompt_is_refused_by_workload_and_case(model_dir: Path, prompt: d
         build(model_dir, plan_of({"kind": "text", "text": "Hi"}, prompt))
 
 
+def test_a_prompt_too_short_to_be_arranged_anew_for_each_request_is_refused_by_workload(model_dir: Path) -> None:
+    load = {"mode": "closed", "concurrency": 2, "requests": 9, "duration_seconds": None, "warmup_requests": 2}
+    plan = plan_of({"kind": "tokens", "count": 20})
+    plan["workloads"][0]["cases"][0]["load"] = load
+    assert len(build(model_dir, plan)["workloads"]["chat"][0]["prompt_ids"]) == 20
+    plan["workloads"][0]["cases"][0]["prompt"] = {"kind": "tokens", "count": 2}
+    with pytest.raises(BenchmarkError, match=r"workload chat: .* 2 tokens have only 1 order"):
+        build(model_dir, plan)
+
+
 def test_a_prompt_that_just_fits_is_taken(model_dir: Path) -> None:
     built = build(model_dir, plan_of({"kind": "text", "text": "x" * 60}))
     assert len(built["workloads"]["chat"][0]["prompt_ids"]) == 60

@@ -84,6 +84,8 @@ class Adapter:
     cargo: CargoBuild | None
     environment: PythonEnvironment | None
     brought: BroughtFile | None
+    load: bool = False
+    """Whether it can be asked for several requests at once."""
     weights_format: str = SAFETENSORS
     """Format of the weights that its program opens."""
 
@@ -128,6 +130,7 @@ def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
         if environment
         else None,
         brought=BroughtFile(**{**brought, "help_words": tuple(brought.get("help_words", ()))}) if brought else None,
+        load=content.get("load", "server" in content),
         weights_format=content.get("weights", {}).get("format", SAFETENSORS),
     )
 

@@ -22,6 +22,7 @@ from benchmark_runner.campaign.engines import (
     engine_is_back,
     is_stale,
     with_control,
+    without_load,
 )
 from benchmark_runner.campaign.groups import Cell, Groups
 from benchmark_runner.campaign.machine import notice, this_machine
@@ -36,6 +37,7 @@ from benchmark_runner.configuration.resolve import Examined, examine, require_so
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import fingerprint
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.launch.program import cannot_load
 from benchmark_runner.launch.record import MEASURE_VERSION
 from benchmark_runner.model.manifest import HASHES
 from benchmark_runner.model.texts import DEFAULT_PROMPTS
@@ -173,8 +175,7 @@ class Campaign:
         return {
             launch.key: launch
             for launch in self.launches
-            if launch.record in self.damaged
-            or is_owed(Path(launch.record), engine_is_back=self._is_back[launch.engine])
+            if launch.record in self.damaged or is_owed(Path(launch.record), engine_is_back=self._can_run(launch))
         }
 
     @cached_property
@@ -188,6 +189,10 @@ class Campaign:
             name: engine_is_back(engine, self.engines_folder) and not self.weights.refused(engine)
             for name, engine in self.engines.items()
         }
+
+    def _can_run(self, launch: PlannedLaunch) -> bool:
+        refused = cannot_load(self.engines[launch.engine].describe(), self.workloads[launch.workload])
+        return self._is_back[launch.engine] and refused is None
 
     @cached_property
     def weights(self) -> CampaignWeights:
@@ -210,7 +215,7 @@ class Campaign:
     def require_owed(self) -> None:
         """Raise BenchmarkError where another Snakemake has meanwhile measured a launch that was owed."""
         for launch in self.owed_launches.values():
-            back = self._is_back[launch.engine]
+            back = self._can_run(launch)
             if launch.record not in self.damaged and not is_owed(Path(launch.record), engine_is_back=back):
                 raise BenchmarkError(
                     f"another Snakemake has measured {launch.record} while this one planned; run the same command "
@@ -242,7 +247,11 @@ class Campaign:
             return []
         system = self.config["system"]
         lacking = notice(system, this_machine(system))
-        return [*([lacking] if lacking else []), *brought_notices(self.engines.values(), self.engines_folder)]
+        return [
+            *([lacking] if lacking else []),
+            *brought_notices(self.engines.values(), self.engines_folder),
+            *(f"note: {words}" for words in without_load(self.engines.values(), self.workloads.values())),
+        ]
 
     @property
     def reference(self) -> str:

@@ -13,6 +13,7 @@ from benchmark_runner.build.source import source_hash
 from benchmark_runner.configuration.names import CONTROL_SUFFIX
 from benchmark_runner.hashes import ABSENT, file_sha256
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.launch.program import cannot_load
 from benchmark_runner.model.formats import DERIVED, SAFETENSORS
 from benchmark_runner.model.manifest import HASHES, altered
 
@@ -34,6 +35,8 @@ class Engine:
     """Hash of the adapter's source, or of the file that the user brought; ABSENT where there is neither."""
     brought: str | None = None
     """Hash of the file that the adapter drives and the user brought, or ABSENT; None where it drives none."""
+    load: bool = False
+    """Whether its adapter says that it takes several requests at once; a brought file is asked as it runs."""
     weights_format: str = SAFETENSORS
     """Format of the weights that its program opens; another one is derived from the model."""
     licence: str | None = None
@@ -72,6 +75,7 @@ class Engine:
             "dtype": self.dtype,
             "options": dict(self.options),
             "weights_format": self.weights_format,
+            **({"load": True} if self.load else {}),
         }
 
 
@@ -91,10 +95,10 @@ def _brought(adapter: adapters.Adapter, options: Mapping[str, Any]) -> str | Non
 def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engine:
     binary = Path(os.path.normpath(entry["binary_path"]))
     folder = engines_folder / binary.name
-    weights_format, licence = SAFETENSORS, None
+    weights_format, licence, load = SAFETENSORS, None, False
     if (folder / "adapter.yaml").is_file():
         adapter = adapters.load_adapter(folder)
-        weights_format, licence = adapter.weights_format, adapter.licence
+        weights_format, licence, load = adapter.weights_format, adapter.licence, adapter.load
         name, source = folder.name, source_hash(adapter)
         build_device = adapters.build_device(adapter, device)
         brought = _brought(adapter, entry["options"])
@@ -111,6 +115,7 @@ def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engi
         options=entry["options"],
         source=source,
         brought=brought,
+        load=load,
         weights_format=weights_format,
         licence=licence,
     )
@@ -147,6 +152,18 @@ def brought_notices(engines: Iterable[Engine], engines_folder: Path) -> Iterator
             f"note: {engine.name} needs {brought.what}, and its {where}: its launches will be unavailable; "
             f"{brought.remedy}"
         )
+
+
+def without_load(engines: Iterable[Engine], workloads: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence for each engine that cannot do some of the workloads under load."""
+    planned = list(workloads)
+    for engine in engines:
+        refused = [one["name"] for one in planned if cannot_load(engine.describe(), one) is not None]
+        if refused and engine.control_of is None:
+            yield (
+                f"{engine.name} takes one request at a time: its launches on {', '.join(refused)} will be "
+                "unavailable; what else it is asked for is measured"
+            )
 
 
 def is_stale(engine: Engine) -> bool:

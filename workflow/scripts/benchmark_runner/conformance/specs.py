@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.model.llama_config import known_vocabulary
-from benchmark_runner.protocol.spec import PROTOCOL, make_spec
+from benchmark_runner.protocol.spec import LOAD_PROTOCOL, make_spec
 
 MAX_SEQ_LEN: Final = 32
 """Holds the longest prompt with its tokens; unit: tokens."""
@@ -185,7 +185,7 @@ def refusals(setup: Setup, capabilities: Mapping[str, Any]) -> dict[str, Refusal
         ),
     }
     bad_spec: dict[str, tuple[dict[str, Any] | str, str]] = {
-        "refuses_protocol": (plain | {"protocol": PROTOCOL + 1}, f"protocol {PROTOCOL + 1}"),
+        "refuses_protocol": (plain | {"protocol": LOAD_PROTOCOL + 1}, f"protocol {LOAD_PROTOCOL + 1}"),
         "refuses_missing_key": (cut, "a spec without cases"),
         "refuses_broken_spec": (json.dumps(plain)[:-2], "a spec that is cut short"),
     }

@@ -12,7 +12,8 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.program import read_build
 from benchmark_runner.model.formats import DerivedWeights, format_of, read_derived
-from benchmark_runner.protocol.spec import make_spec, needed_seq_len
+from benchmark_runner.protocol.draw import BlockDraw
+from benchmark_runner.protocol.spec import make_spec, needed_seq_len, under_load
 
 
 class LaunchInputs(NamedTuple):
@@ -131,8 +132,10 @@ def read_inputs(
 
 
 def build_spec(inputs: LaunchInputs, *, device: str, threads: int) -> dict[str, Any]:
-    """Spec of one launch: all cases of the workload, as many rounds as the plan gives each launch."""
-    cases = [
+    """Spec of one launch: all cases of the workload, as many rounds as the plan gives each launch; of one under load
+    all levels, with what is drawn for this block."""
+    planned, block = inputs.workload["cases"], inputs.place["block"]
+    cases: list[dict[str, Any]] = [
         {
             "prompt_ids": prompt_ids,
             "max_new_tokens": case["max_new_tokens"],
@@ -140,7 +143,7 @@ def build_spec(inputs: LaunchInputs, *, device: str, threads: int) -> dict[str, 
             "eos_ids": inputs.eos_ids,
             "sampling": {"temperature": case["temperature"], "top_p": case["top_p"], "seed": case["seed"]},
         }
-        for case, prompt_ids in zip(inputs.workload["cases"], inputs.prompt_ids, strict=True)
+        for case, prompt_ids in zip(planned, inputs.prompt_ids, strict=True)
     ]
     spec = make_spec(
         cases,
@@ -154,5 +157,9 @@ def build_spec(inputs: LaunchInputs, *, device: str, threads: int) -> dict[str, 
         warmup_iterations=inputs.workload["warmup_iterations"],
         iterations=inputs.workload["iterations_per_launch"],
     )
+    if "load" in planned[0]:
+        draw = BlockDraw(inputs.plan["campaign"]["seed"], block)
+        spec["cases"] = draw.cases(cases, [case["load"] for case in planned])
+        spec = under_load(spec, draw.stages(len(cases)))
     # Not the engine's name: a spec is to be of one length for all engines that are asked for the same.
-    return {**spec, "launch": {"workload": inputs.workload["name"], "block": inputs.place["block"]}}
+    return {**spec, "launch": {"workload": inputs.workload["name"], "block": block}}

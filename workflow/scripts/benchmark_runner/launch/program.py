@@ -49,6 +49,19 @@ def missing_program(path: str, record: str | None, build: Mapping[str, Any] | No
     return None
 
 
+def cannot_load(engine: Mapping[str, Any], workload: Mapping[str, Any]) -> Missing | None:
+    """Why an engine of the plan cannot do a workload of several requests at once, or None where it can.
+
+    A program that the user brought is not known: its launch tells.
+    """
+    if engine["adapter"] is None or engine.get("load") or not any("load" in case for case in workload["cases"]):
+        return None
+    return Missing(
+        f"the adapter {engine['adapter']} takes one request at a time, and {workload['name']} asks for several",
+        "Measure it on a workload without load, or leave the engine out",
+    )
+
+
 def why_missing(
     engine: Mapping[str, Any], build: Mapping[str, Any] | None, derived: DerivedWeights | None
 ) -> Missing | None:

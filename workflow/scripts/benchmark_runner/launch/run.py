@@ -21,7 +21,7 @@ from benchmark_runner.launch.inputs import LaunchInputs, build_spec
 from benchmark_runner.launch.machine_lock import lock_path, machine_alone, seconds_left, wait_until_cool
 from benchmark_runner.launch.outcome import Ending, Outcome, decide, ended
 from benchmark_runner.launch.preflight import Snapshot, take_snapshot, warning
-from benchmark_runner.launch.program import not_executed, why_missing
+from benchmark_runner.launch.program import cannot_load, not_executed, why_missing
 from benchmark_runner.launch.progress import waiting_line
 from benchmark_runner.launch.record import (
     Log,
@@ -126,6 +126,8 @@ class RunningLaunch:
             clear_folder(self.folder)
             if (missing := why_missing(self.inputs.engine, self.inputs.build, self.inputs.derived)) is not None:
                 return ended(Status.UNAVAILABLE, *missing)
+            if (unable := cannot_load(self.inputs.engine, self.inputs.workload)) is not None:
+                return ended(Status.UNAVAILABLE, *unable)
             if (altered := altered_file(self.inputs, HASHES)) is not None:
                 return ended(Status.UNAVAILABLE, altered, ALTERED_REMEDY)
             begin = take_snapshot()

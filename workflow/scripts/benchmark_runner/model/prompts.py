@@ -20,6 +20,7 @@ from benchmark_runner.model.chat import render
 from benchmark_runner.model.llama_config import special_ids
 from benchmark_runner.model.texts import DEFAULT_PROMPTS, WORDS, text_of
 from benchmark_runner.namedfile import read_named_text
+from benchmark_runner.protocol.draw import require_room
 
 SCHEMA_VERSION: Final = 2
 """2: with texts that nobody can have seen. 1: the first format."""
@@ -148,6 +149,13 @@ def build_prompts(plan: dict[str, Any], manifest: dict[str, Any], folder: Path, 
             except BenchmarkError as error:
                 raise BenchmarkError(f"workload {workload['name']}, {case['name']}: {error}") from error
             cases.append({"case": case["name"], "prompt_ids": ids})
+        loaded = [
+            (entry["prompt_ids"], case) for entry, case in zip(cases, workload["cases"], strict=True) if "load" in case
+        ]
+        try:
+            require_room(loaded)
+        except BenchmarkError as error:
+            raise BenchmarkError(f"workload {workload['name']}: {error}") from error
     fidelity = _fidelity_prompts(plan, encoder)
     added, timed = _unseen(seed, plan, encoder) if fidelity else ([], [])
     return {

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 PROTOCOL: Final = 1
-"""The version that runner and adapters speak (docs/protocol.md)."""
+"""The version that runner and adapters speak, one request at a time (docs/protocol.md)."""
+
+LOAD_PROTOCOL: Final = 2
+"""The version for several requests in flight: stages of requests in place of rounds of iterations."""
 
 
 def needed_seq_len(cases: Sequence[Mapping[str, Any]]) -> int:
@@ -44,3 +47,9 @@ def make_spec(
         "load": {"mode": "closed", "concurrency": 1},
         "options": dict(options),
     }
+
+
+def under_load(spec: Mapping[str, Any], stages: Sequence[int]) -> dict[str, Any]:
+    """The spec for cases that have `load` and `prompts`, which run one after another in the order of stages."""
+    kept = {key: value for key, value in spec.items() if key not in ("warmup_iterations", "iterations", "load")}
+    return {**kept, "protocol": LOAD_PROTOCOL, "stages": list(stages)}
