@@ -37,8 +37,8 @@ def requests_at_most(load: Mapping[str, Any], max_new_tokens: int) -> int:
         return warmup + int(measured) + 4 * slots + SPARE
     if measured is None:
         measured = seconds * load["requests_per_second"]
-    spread = DEVIATIONS * math.sqrt(2 * measured / load["burstiness"])
-    return math.ceil(warmup + 2 * measured + spread + SPARE)
+    spread: float = DEVIATIONS * math.sqrt(2 * measured / load["burstiness"])
+    return math.ceil(float(warmup + 2 * measured + SPARE) + spread)
 
 
 def arrangements(prompt_ids: Sequence[int]) -> float:

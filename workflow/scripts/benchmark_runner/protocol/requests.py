@@ -11,9 +11,7 @@ from typing import Any, Final
 
 from benchmark_runner.protocol.fields import WORDS, check_ids, check_rising
 from benchmark_runner.protocol.lines import INT_LIMIT, BrokenEventsError, Event, readable
-
-LOAD_PROTOCOL: Final = 2
-"""The version of specs with stages of load."""
+from benchmark_runner.protocol.spec import LOAD_PROTOCOL
 
 PHASES: Final = ("warmup", "measured", "filler")
 STAMPS: Final = ("kernel", "user", "engine")
