@@ -9,12 +9,14 @@ from pathlib import Path
 
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
-from benchmark_runner.jsonio import write_json
+from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.schemas import require_valid
+from benchmark_runner.statistics.client import Client
 from benchmark_runner.statistics.families import family_launches
 from benchmark_runner.statistics.inputs import Measurements, read_inputs
 from benchmark_runner.statistics.looks import Looks, look_at, looks_until_decided, read_history
 from benchmark_runner.statistics.planned import looks_of_plan
+from benchmark_runner.statistics.stages import read_stages
 from benchmark_runner.statistics.summary import summarise
 from benchmark_runner.statistics.until import reached_looks
 
@@ -36,9 +38,12 @@ def main(argv: Sequence[str]) -> int:
     """Read the inputs, judge, write."""
     parser = command("statistics", __doc__, "plan", "raw", "iterations", "looks", out="statistical_summary.json")
     parser.add_argument("--fidelity", type=Path, nargs="*", default=[], help="fidelity/<engine>.json of all engines")
+    parser.add_argument("--stages", type=Path, help="stages.parquet, of a campaign with load")
+    parser.add_argument("--load-calibration", type=Path, help="load_calibration.json, of a campaign with load")
     args = parser.parse_args(argv)
     inputs = read_inputs(args.plan, args.raw, args.fidelity)
-    summary = summarise(inputs, args.iterations, count_looks(inputs, args.looks))
+    client = Client(read_stages(args.stages), read_json(args.load_calibration) if args.load_calibration else None)
+    summary = summarise(inputs, args.iterations, count_looks(inputs, args.looks), client)
     require_valid("statistical_summary", summary, str(args.out))
     write_json(args.out, summary)
     verdicts = Counter(one["verdict"] for one in summary["comparisons"] if one["kind"] == "primary")

@@ -8,25 +8,30 @@ from typing import Any, Final
 from benchmark_runner.statistics.metrics import Metric
 
 ONE_VALUE_A_LAUNCH: Final = "a launch has one value of it"
+OVERLAPPING: Final = "requests overlap, so none simply follows another"
 ALL_FLAGGED: Final = "analysis.outlier_threshold flags every iteration"
 
 _NEEDS_ITERATIONS: Final = ("without_outliers", "autocorrelation", "intraclass", "steady_state", "cv_within")
+_IN_SEQUENCE: Final = ("autocorrelation", "steady_state")
 _NEEDS_LAUNCHES: Final = ("mean_interval", "median_interval", "cv_between")
 _OF_A_CELL: Final = (*_NEEDS_ITERATIONS, *_NEEDS_LAUNCHES, "sd")
 
 _COMPARED: Final = ("ratio", "simultaneous", "equivalence", "cliffs_delta", "hedges_g", "hodges_lehmann")
 
 
-def of_cell(metric: Metric, numbers: Mapping[str, Any]) -> dict[str, str]:
-    """Reasons by field for one metric of a cell; fields that hold a reason of their own are left to it."""
+def of_cell(metric: Metric, numbers: Mapping[str, Any], *, overlapping: bool = False) -> dict[str, str]:
+    """Reasons by field for one metric of a cell; fields that hold a reason of their own are left to it. overlapping
+    says that the cell has several requests in flight."""
     if numbers["launches"] == 0:
         return {name: str(numbers["reason"]) for name, value in numbers.items() if value is None and name != "reason"}
     found: dict[str, str] = {}
     for name in _OF_A_CELL:
         if numbers[name] is not None:
             continue
-        if name in _NEEDS_ITERATIONS and metric.level == "launch":
+        if name in _NEEDS_ITERATIONS and not metric.several:
             found[name] = ONE_VALUE_A_LAUNCH
+        elif name in _IN_SEQUENCE and overlapping:
+            found[name] = OVERLAPPING
         elif name == "without_outliers":
             found[name] = ALL_FLAGGED
         elif name == "steady_state":

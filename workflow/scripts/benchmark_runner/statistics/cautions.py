@@ -71,6 +71,8 @@ def campaign_cautions(inputs: Measurements) -> Iterator[dict[str, Any]]:
             "Set benchmark.control: true",
         )
     for workload in inputs.plan["workloads"]:
+        if any(case.get("load") for case in workload["cases"]):
+            continue  # its requests are no iterations, and each percentile of them says whether they suffice
         if words := median_is_mean(workload["iterations_per_launch"]):
             yield caution(
                 "few_iterations",

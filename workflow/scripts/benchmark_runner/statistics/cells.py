@@ -96,7 +96,7 @@ def describe(metric: Metric, sample: Sample, level: float) -> dict[str, Any]:
     medians = sample.launch_medians
     within = diagnostics.cv_within(sample.values)
     between = diagnostics.cv_between(medians)
-    several = metric.level != "launch"
+    several = metric.several
     intraclass = diagnostics.intraclass_correlation(sample.values) if several else None
     return {
         "unit": metric.unit,
@@ -113,9 +113,11 @@ def describe(metric: Metric, sample: Sample, level: float) -> dict[str, Any]:
             {"block": block, "value": float(value)} for block, value in zip(sample.blocks, medians, strict=True)
         ],
         "normality": diagnostics.normality(medians),
-        "autocorrelation": diagnostics.ljung_box(sample.values) if several else None,
+        "autocorrelation": diagnostics.ljung_box(sample.values) if several and sample.in_sequence else None,
         "intraclass": intraclass,
         "drift": diagnostics.drift(medians, sample.starts),
-        "steady_state": diagnostics.steady_state(sample.values) if metric.level == "iteration" else None,
+        "steady_state": (
+            diagnostics.steady_state(sample.values) if metric.level == "iteration" and sample.in_sequence else None
+        ),
         "reason": None if len(sample.values) > 1 else "one launch: no interval",
     }

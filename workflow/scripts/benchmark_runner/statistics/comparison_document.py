@@ -14,9 +14,10 @@ from benchmark_runner.statistics.estimates import from_log
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.hypotheses import TestResult
 from benchmark_runner.statistics.inputs import Measurements
+from benchmark_runner.statistics.levels import load_words
 from benchmark_runner.statistics.looks import Looks
 from benchmark_runner.statistics.losses import loss_words
-from benchmark_runner.statistics.metrics import METRICS, PRIMARY, Metric
+from benchmark_runner.statistics.metrics import PRIMARY, Metric
 from benchmark_runner.statistics.power import (
     detectable_ratio,
     launches_to_detect_ratio,
@@ -204,12 +205,16 @@ class Writer:
         modes = [one.words(name) for name, one in seen_modes.items() if name in (pair.engine, pair.reference)]
         done = self._measured.work_of(place, (pair.engine, pair.reference))
         parts = unequal(*done) if done else []
+        gates = self._measured.gates(place, (pair.engine, pair.reference))
         calm = member.without_events
         events = "few_undisturbed" if calm is not None and calm.verdict == "untestable" else "event_sensitive"
         cell = _cell_qualifiers(self._measured, family.metric, place, pair)
         held = {
             "control_differs": judgement.doubted and pair.doubt > 0.0,
             "slow_mode": bool(modes),
+            "client_error": judgement.doubted and pair.client > 0.0,
+            "client_limited": bool(gates - {"failed_requests"}),
+            "failed_requests": "failed_requests" in gates,
             "carry_over": self._carried,
             "lost_launches": bool(lost),
             "unequal_work": bool(parts),
@@ -224,6 +229,7 @@ class Writer:
             "control_differs": percent_or_times(from_log(pair.doubt)),
             "lost_launches": "; ".join(lost),
             "slow_mode": "; ".join(modes),
+            "client_error": percent_or_times(from_log(pair.client)),
             "coarse_clock": f"{100 * pair.resolution:.2g} %",
         }
         if done:
@@ -232,7 +238,9 @@ class Writer:
 
     def comparison(self, family: Family, member: Member) -> dict[str, Any]:
         """One comparison with its qualifiers and words."""
-        judgement, metric, place = member.judgement, family.metric, member.place
+        judgement, place = member.judgement, member.place
+        load = self._inputs.loads.get((place.workload, place.case or ""))
+        metric = family.metric.of_request() if load else family.metric
         pair, sensitivity = judgement.pair, _sensitivity(member)
         differing = differing_settings(self._measured.settings[place.workload], pair.engine, pair.reference)
         marks = self._marks(family, member, sensitivity["changed_by"], bool(differing))
@@ -252,12 +260,13 @@ class Writer:
             "launches_needed": needed,
             "verdict": judgement.verdict,
             "faster": judgement.faster,
-            "sentence": sentence(judgement, metric, marks, detectable),
+            "sentence": sentence(judgement, metric, marks, detectable, load_words(load)),
             "qualifiers": list(marks),
             "qualifier_words": marks,
             "control_allowance": math.expm1(pair.doubt),
             "mode_allowance": math.expm1(pair.modes),
             "loss_allowance": math.expm1(pair.losses),
+            **({"client_allowance": math.expm1(pair.client)} if load else {}),
             "settings": differing,
             "footnote": footnote(differing),
             "against_baseline": _against_baseline(member, family.baseline_tests),
@@ -268,7 +277,7 @@ class Writer:
 
     def comparisons(self) -> Iterator[dict[str, Any]]:
         """All comparisons, metric by metric, those of engines before the control's."""
-        for metric in METRICS:
+        for metric in self._inputs.metrics:
             for family in (self._compared.engines[metric.name], self._compared.controls[metric.name]):
                 yield from (self.comparison(family, member) for member in family.members)
 

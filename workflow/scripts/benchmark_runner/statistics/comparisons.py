@@ -4,7 +4,7 @@ again under what could change its verdict."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final, Literal
 
@@ -12,13 +12,15 @@ import numpy as np
 
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics import absences, families
+from benchmark_runner.statistics.client import TIMES, Client
 from benchmark_runner.statistics.clock import STAMPED, resolution
 from benchmark_runner.statistics.control import Control, heed
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.families import CampaignPairs, LaunchValues
 from benchmark_runner.statistics.inputs import MeasuredLaunch, Measurements
+from benchmark_runner.statistics.levels import errors_words
 from benchmark_runner.statistics.losses import loss_allowance, lost_share
-from benchmark_runner.statistics.metrics import BY_NAME, METRICS, PRIMARY, Metric
+from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY, Metric
 from benchmark_runner.statistics.moderated import Prior, prior_from
 from benchmark_runner.statistics.modes import STEPS_APART, Modes, Seen, find_modes, widest
 from benchmark_runner.statistics.results import Cell
@@ -53,8 +55,8 @@ def is_disturbed(record: Mapping[str, Any]) -> bool:
 @dataclass(frozen=True)
 class Measured:
     """Launch values with all iterations, without flagged ones and without disturbed launches, the description of each
-    cell's metric, the settings of the engines by workload, the work that they did in each cell, and the step of the
-    clock that its times show."""
+    cell's metric, the settings of the engines by workload, the work that they did in each cell, the step of the clock
+    that its times show, the load client, and `load` of the cells that have it."""
 
     values: LaunchValues
     kept: LaunchValues
@@ -63,6 +65,8 @@ class Measured:
     settings: Mapping[str, Sequence[Entry]]
     work: WorkDone
     steps_ns: Mapping[CellKey, int]
+    client: Client = field(default_factory=Client)
+    loads: Mapping[CellKey, Mapping[str, Any]] = field(default_factory=dict)
 
     def up_to(self, block: int) -> Measured:
         """The same with the launches up to a block alone."""
@@ -81,6 +85,16 @@ class Measured:
             return 0.0
         described = {name: self.described[cell, name] for name in STAMPED}
         return resolution(metric, described, self.steps_ns.get(cell, 0))
+
+    def client_allowance(self, place: Cell, names: Sequence[str], metric: str) -> float:
+        """What a verdict on two engines under load has to allow for: the client's own error, of logarithms."""
+        cells = [(name, place.workload, place.case) for name in names]
+        return self.client.allowance(metric, [{time: self.described[cell, time] for time in TIMES} for cell in cells])
+
+    def gates(self, place: Cell, names: Sequence[str]) -> set[str]:
+        """What the load client could not keep up with in either cell of a pair."""
+        loads = [self.loads.get((name, place.workload, place.case)) for name in names]
+        return {gate for load in loads if load for gate in load["gates"]}
 
     def work_of(self, place: Cell, names: Sequence[str]) -> list[Work] | None:
         """The work that two engines did in a place; None for metrics of a whole launch, and where one measured
@@ -211,7 +225,10 @@ class Judge:
             modes = sum(seen[name].modes.apart for name in both if name in seen)
             lost = max(lost_share(self._inputs.engines[name].of(place.workload)) for name in both)
             losses = loss_allowance(lost, found.sd_of_log_ratios or 0.0, pair.fewest)
-            allowing.append(replace(pair, modes=modes, losses=losses))
+            client = 0.0
+            if (place.workload, place.case) in self._inputs.loads:
+                client = self._measured.client_allowance(place, both, metric.name)
+            allowing.append(replace(pair, modes=modes, losses=losses, client=client))
         return _Weighed(where, allowing, evidence)
 
     def _prior_of(self, metric: Metric, values: str) -> Prior:
@@ -227,8 +244,17 @@ class Judge:
                 self._pairing.pair(metric, place, *names, values),
                 resolution=self._measured.resolution(place, names, metric.name),
             )
-            pairs.append(self._with_reason(self._of_equal_work(pair, place, metric), place, metric))
+            pair = self._of_equal_work(self._of_served(pair, place), place, metric)
+            pairs.append(self._with_reason(pair, place, metric))
         return pairs
+
+    def _of_served(self, pair: Pair, place: Cell) -> Pair:
+        """The pair, without its values where a side failed so many requests that it cannot win."""
+        for name in (pair.engine, pair.reference):
+            words = errors_words(self._measured.loads.get((name, place.workload, place.case)))
+            if pair.excluded is None and words:
+                return replace(pair, values=NOTHING, reference_values=NOTHING, excluded=f"{name}: {words}")
+        return pair
 
     def _of_equal_work(self, pair: Pair, place: Cell, metric: Metric) -> Pair:
         """The pair, without its values where these are the times of unequal work."""
@@ -248,7 +274,7 @@ class Judge:
             numbers = self._measured.described[(name, place.workload, place.case), metric.name]
             reason = numbers["reason"]
             if numbers["launches"]:
-                flagged = metric.level != "launch" and numbers["without_outliers"] is None
+                flagged = metric.several and numbers["without_outliers"] is None
                 reason = absences.ALL_FLAGGED if flagged else None
             if reason:
                 return replace(pair, excluded=f"{metric.label} of {name} is not known ({reason})")
@@ -287,9 +313,7 @@ class Judge:
         judged = self._judged([replace(pair, settled=row in told) for row, pair in enumerate(pairs)], evidence, prior)
         others = {name: self._judged(pairs, evidence, prior, scheme) for name, scheme in SCHEMES.items()}
         without_outliers: Sequence[Judgement | None] = (
-            [None] * len(pairs)
-            if metric.level == "launch"
-            else self._judged_by(metric, "kept", doubts, control=control)
+            self._judged_by(metric, "kept", doubts, control=control) if metric.several else [None] * len(pairs)
         )
         disturbed = [self._disturbed(metric, place, names) for place, names in weighed.where]
         calm = self._judged_by(metric, "undisturbed", doubts, control=control) if any(map(any, disturbed)) else judged
@@ -353,19 +377,19 @@ def compare_all(inputs: Measurements, measured: Measured, pairings: Sequence[Cam
     """
     judge = Judge(inputs, measured, pairings[-1])
     standing = _standing(inputs, measured, pairings[:-1])
-    controls = {metric.name: judge.family(metric, "control", {}) for metric in METRICS}
+    controls = {metric.name: judge.family(metric, "control", {}) for metric in inputs.metrics}
     alpha = SCHEMES[inputs.settings["significance_test"]].control_alpha
     heeded = {
         name: heed([(member.place, member.judgement) for member in family.members], alpha)
         for name, family in controls.items()
     }
     engines = {}
-    for metric in METRICS:
+    for metric in inputs.metrics:
         kind: Kind = "primary" if metric.name == PRIMARY else "exploratory"
         own = heeded[metric.name]
         alarm = own.alarm or heeded[PRIMARY].alarm
         doubts = {place: own.doubt(place) for place in families.places(inputs, metric)} if alarm else {}
         before = standing if kind == "primary" else ()
         engines[metric.name] = judge.family(metric, kind, doubts, before)
-    seen = {metric.name: judge.modes(metric, "all") for metric in METRICS}
+    seen = {metric.name: judge.modes(metric, "all") for metric in inputs.metrics}
     return Compared(engines, controls, heeded, seen)

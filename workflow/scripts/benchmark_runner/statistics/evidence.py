@@ -35,9 +35,10 @@ class Pair:
     ones are. excluded says why this pair takes no part in the family (nothing was measured, or it must not be
     compared). look counts how often the pair's launches were looked at, this time included, and share is the share of
     alpha that this look may spend. doubt is the difference (of logarithms) that the control showed here, where it was
-    told from its twin anywhere, modes the distance between the two groups into which launches of the engines fall, and
-    losses what the launches that one of them lost may hide (both of logarithms too): a verdict has to hold in spite of
-    all three. resolution is the step of the clock over what it measured, where that is coarse enough to matter.
+    told from its twin anywhere, modes the distance between the two groups into which launches of the engines fall,
+    losses what the launches that one of them lost may hide and client the error of the load client (all of logarithms
+    too): a verdict has to hold in spite of all four. resolution is the step of the clock over what it measured, where
+    that is coarse enough to matter.
     block_levels are the logarithms of what paired launches have in common with the others of their block, where that is
     known.
     """
@@ -56,13 +57,14 @@ class Pair:
     doubt: float = 0.0
     modes: float = 0.0
     losses: float = 0.0
+    client: float = 0.0
     resolution: float = 0.0
     block_levels: FloatArray | None = None
 
     @property
     def allowance(self) -> float:
         """What a verdict has to allow for, of logarithms."""
-        return self.doubt + self.modes + self.losses
+        return self.doubt + self.modes + self.losses + self.client
 
     @property
     def counts(self) -> bool:

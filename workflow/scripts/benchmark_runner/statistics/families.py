@@ -48,10 +48,11 @@ def family_launches(inputs: Measurements) -> int:
 
 
 def places(inputs: Measurements, metric: Metric) -> list[Cell]:
-    """The cells in which a metric is compared: test cases, or workloads for a metric of a whole launch."""
+    """The cells in which a metric is compared: test cases (for a metric of a stage those with load), or workloads for a
+    metric of a whole launch."""
     if metric.level == "launch":
         return [Cell(workload, None) for workload in inputs.workloads]
-    return [Cell(workload, case) for workload, case in inputs.cells]
+    return [Cell(*cell) for cell in inputs.cells if metric.level != "stage" or cell in inputs.loads]
 
 
 def _devices(launches: Sequence[MeasuredLaunch]) -> list[str]:

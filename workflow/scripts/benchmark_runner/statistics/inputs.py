@@ -14,6 +14,7 @@ from typing import Any
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.records.raw_data import read_heads, value_at
+from benchmark_runner.statistics.metrics import METRICS, STAGE_METRICS, Metric
 from benchmark_runner.status import Status
 
 POOLED_KEYS = ("measure_version", "model.identity")
@@ -110,6 +111,21 @@ class Measurements:
     def cells(self) -> list[tuple[str, str]]:
         """(workload, case) in the plan's order."""
         return [(entry["name"], case["name"]) for entry in self.plan["workloads"] for case in entry["cases"]]
+
+    @cached_property
+    def loads(self) -> Mapping[tuple[str, str], Mapping[str, Any]]:
+        """What is sent at once, by (workload, case), of the test cases with load; the plan's words."""
+        return {
+            (entry["name"], case["name"]): case["load"]
+            for entry in self.plan["workloads"]
+            for case in entry["cases"]
+            if case.get("load")
+        }
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What is compared: metrics of a stage only where the campaign has load."""
+        return (*METRICS, *STAGE_METRICS) if self.loads else METRICS
 
     @property
     def workloads(self) -> list[str]:

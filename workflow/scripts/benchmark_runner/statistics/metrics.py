@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from benchmark_runner.statistics.work import Part
 
-Level = Literal["iteration", "token", "launch"]
+Level = Literal["iteration", "token", "stage", "launch"]
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,12 @@ class Metric:
 
     short is its name above a column.
 
-    level says what a raw value belongs to: an iteration, a token within one, or a whole launch. phrase is the sentence
+    level says what a raw value belongs to: an iteration (under load a request), a token within one, a stage (one level
+    of load within a launch), or a whole launch. phrase is the sentence
     about two engines with {ratio} for the interval; inverse says that its ratio is value over value and not "times as
     good" (memory: "needs 0.8 times the memory of"). work names the parts of an iteration's work that a value is the
-    time of, so that only equal amounts of them are compared.
+    time of, so that only equal amounts of them are compared. under_load is the phrase where others are in flight
+    beside the request that a value belongs to.
     """
 
     name: str
@@ -32,6 +34,16 @@ class Metric:
     inverse: bool = False
     short: str = ""
     work: tuple[Part, ...] = ()
+    under_load: str = ""
+
+    def of_request(self) -> Metric:
+        """The metric as a cell with load has it: of one request among those in flight, where its words do not tell."""
+        return replace(self, label=f"{self.label} of a request", phrase=self.under_load) if self.under_load else self
+
+    @property
+    def several(self) -> bool:
+        """Whether a launch has several values of it."""
+        return self.level in ("iteration", "token")
 
     @property
     def title(self) -> str:
@@ -104,6 +116,7 @@ METRICS: Final = (
         "1000 / tpot_ms",
         "decodes {ratio} times as fast as",
         short="Decode",
+        under_load="decodes each request {ratio} times as fast as",
     ),
     Metric(
         "prefill_tokens_per_s",
@@ -114,6 +127,7 @@ METRICS: Final = (
         "1000 prompt_tokens / ttft_ms",
         "reads the prompt {ratio} times as fast as",
         short="Prefill",
+        under_load="reads the prompt of each request, waiting included, {ratio} times as fast as",
     ),
     Metric(
         "total_tokens_per_s",
@@ -125,6 +139,7 @@ METRICS: Final = (
         "yields tokens {ratio} times as fast as",
         work=("prompt",),
         short="Throughput",
+        under_load="yields the tokens of each request {ratio} times as fast as",
     ),
     Metric(
         "load_ms",
@@ -194,6 +209,43 @@ METRICS: Final = (
     ),
 )
 
-BY_NAME: Final = {metric.name: metric for metric in METRICS}
+STAGE_METRICS: Final = (
+    Metric(
+        "requests_per_s",
+        "requests/s",
+        "higher",
+        "stage",
+        "request throughput",
+        "requests that ended ok within the window at full load, over the window",
+        "holds {ratio} times the requests a second of",
+        work=("prompt", "answer"),
+        short="Requests",
+    ),
+    Metric(
+        "output_tokens_per_s",
+        "tokens/s",
+        "higher",
+        "stage",
+        "output throughput of all requests",
+        "tokens that all requests yielded within the window at full load, over the window",
+        "yields {ratio} times the tokens a second of",
+        work=("prompt",),
+        short="Output",
+    ),
+    Metric(
+        "goodput_requests_per_s",
+        "requests/s",
+        "higher",
+        "stage",
+        "goodput",
+        "requests_per_s times the share of the measured requests that keep every limit of analysis.slo",
+        "holds {ratio} times the requests a second within the limits of",
+        work=("prompt", "answer"),
+        short="Goodput",
+    ),
+)
+"""Metrics of cells with load: one value a launch, of all requests of the stage together."""
+
+BY_NAME: Final = {metric.name: metric for metric in (*METRICS, *STAGE_METRICS)}
 CASE_METRICS: Final = tuple(metric for metric in METRICS if metric.level != "launch")
 LAUNCH_METRICS: Final = tuple(metric for metric in METRICS if metric.level == "launch")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from benchmark_runner.statistics.levels import errors_words
 from benchmark_runner.statistics.verdicts import CERTAIN
 from benchmark_runner.statistics.work import Work, apart, odd_ones
 
@@ -29,6 +30,11 @@ class Results:
             (cell["engine"], cell["workload"], cell["case"]): cell["metrics"] for cell in summary["cells"]
         }
 
+        self._loads: dict[tuple[str, str, str | None], Json] = {
+            (cell["engine"], cell["workload"], cell["case"]): cell["load"]
+            for cell in summary["cells"]
+            if cell.get("load")
+        }
         self._work = {
             (cell["engine"], cell["workload"], cell["case"]): (cell["prompt_tokens"], cell["answer_tokens"])
             for cell in summary["cells"]
@@ -60,6 +66,15 @@ class Results:
         if shown["median_interval"] is not None:
             return {key: shown["median_interval"][key] for key in ("point", "low", "high")}
         return None if shown["median"] is None else {"point": shown["median"], "low": None, "high": None}
+
+    def load(self, engine: str, cell: Cell) -> Json | None:
+        """The cell's level of load and how its requests ended; None where one request is sent at a time."""
+        return self._loads.get((engine, cell.workload, cell.case))
+
+    def throughput(self, cell: Cell) -> str:
+        """The metric that is an engine's throughput in a test case: under load that of all requests together."""
+        loaded = any(self.load(name, cell) for name in self.engines)
+        return "output_tokens_per_s" if loaded else "total_tokens_per_s"
 
     def work(self, engine: str, cell: Cell) -> Work | None:
         """How many tokens an engine computed in an iteration; None where it measured nothing."""
@@ -115,4 +130,6 @@ class Results:
                 found[name] = f"it {odd[name]}"
             elif self.point(name, cell, metric) is None:
                 found[name] = entry["reason"] or self.metric(name, cell, metric)["reason"] or "no measurement"
+            elif words := errors_words(self.load(name, cell)):
+                found[name] = words
         return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -47,7 +47,8 @@ class Sample:
     """Finite raw values of each launch in the order in which they were measured.
 
     kept marks values that are not flagged as outliers; starts are the launches' start times in seconds, for drift;
-    reason says why there are no values.
+    reason says why there are no values. in_sequence says that each value of a launch came after the one before:
+    requests of a load overlap.
     """
 
     blocks: tuple[int, ...]
@@ -55,6 +56,7 @@ class Sample:
     values: tuple[FloatArray, ...]
     kept: tuple[BoolArray, ...]
     reason: str | None = None
+    in_sequence: bool = True
 
     @property
     def count(self) -> int:
@@ -223,18 +225,27 @@ def launch_samples(engine: EngineData, workload: str, tokens: Mapping[int, int])
     return samples
 
 
+def under_load(sample: Sample) -> Sample:
+    """The sample of a cell with load: its requests overlap, and none is flagged, since a tail is what load makes."""
+    kept = tuple(np.ones(len(values), dtype=np.bool_) for values in sample.values)
+    return replace(sample, kept=kept, in_sequence=False)
+
+
 def each_sample(
     engines: Mapping[str, EngineData], workloads: Sequence[Mapping[str, Any]], iterations: Path
 ) -> Iterator[tuple[CellKey, Metric, Sample]]:
-    """Every (cell, metric, sample), so that memory holds the raw values of one engine and workload at a time."""
+    """Every (cell, metric, sample) of the iterations and launches, so that memory holds the raw values of one engine
+    and workload at a time."""
     tokens = tokens_made(iterations)
     for engine in engines.values():
         for workload in workloads:
             name, cases = workload["name"], [case["name"] for case in workload["cases"]]
+            loaded = {case["name"] for case in workload["cases"] if case.get("load")}
             by_case = case_samples(iterations, engine, name, cases)
             for case in cases:
                 for metric in CASE_METRICS:
-                    yield (engine.name, name, case), metric, by_case.pop((case, metric.name))
+                    sample = by_case.pop((case, metric.name))
+                    yield (engine.name, name, case), metric, under_load(sample) if case in loaded else sample
             made = {block: count for (one, work, block), count in tokens.items() if (one, work) == (engine.name, name)}
             by_metric = launch_samples(engine, name, made)
             for metric in LAUNCH_METRICS:

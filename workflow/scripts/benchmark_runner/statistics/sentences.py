@@ -46,22 +46,27 @@ def launches_words(judgement: Judgement) -> str:
     return f"{own} launches of {pair.engine}, {other} of {pair.reference}"
 
 
-def claim(judgement: Judgement, metric: Metric, subject: str) -> str:
+def claim(judgement: Judgement, metric: Metric, subject: str, load: str = "") -> str:
     """The ratio as a sentence about `subject`, which is one of the two engines: "A answers 2.3 to 2.6 times as fast
-    as B"."""
+    as B"; load is the words of the load for which it holds."""
     pair, ratio = judgement.pair, judgement.ratio
     if ratio is None:
         raise ValueError(f"no ratio of {pair.engine} and {pair.reference}")
     other = pair.reference if subject == pair.engine else pair.engine
     better = ratio if subject == pair.engine else ratio.inverted()
     shown = better.inverted() if metric.inverse else better
-    return f"{subject} {metric.phrase.format(ratio=interval_words(shown))} {other}"
+    return f"{subject} {metric.phrase.format(ratio=interval_words(shown))} {other}{load and f' {load}'}"
 
 
 def _allowing(judgement: Judgement) -> str:
     """Says of a verdict that stands what it stands in spite of."""
     pair = judgement.pair
-    allowed = {"the control's": pair.doubt, "the slow mode's": pair.modes, "what lost launches may hide:": pair.losses}
+    allowed = {
+        "the control's": pair.doubt,
+        "the slow mode's": pair.modes,
+        "what lost launches may hide:": pair.losses,
+        "the client's error:": pair.client,
+    }
     told = [f"{what} {percent_or_times(from_log(size))}" for what, size in allowed.items() if size]
     return f", also allowing for {' and '.join(told)}" if told else ""
 
@@ -83,9 +88,11 @@ def _unconfirmed(judgement: Judgement) -> str:
     return f"by {whose} it may be chance"
 
 
-def sentence(judgement: Judgement, metric: Metric, marks: Mapping[str, str], detectable: float | None) -> str:
+def sentence(
+    judgement: Judgement, metric: Metric, marks: Mapping[str, str], detectable: float | None, load: str = ""
+) -> str:
     """The verdict in one sentence; marks are its qualifiers with their words, detectable is the smallest ratio that
-    would have been found with 80 % power."""
+    would have been found with 80 % power, load the words of the load for which it holds."""
     pair, level = judgement.pair, f"{100 * judgement.level:g} %"
     tail = [words for name, words in marks.items() if QUALIFIERS[name].in_sentence] + [launches_words(judgement)]
     subject = judgement.faster or pair.engine
@@ -95,17 +102,17 @@ def sentence(judgement: Judgement, metric: Metric, marks: Mapping[str, str], det
             seen = ""
         lost = f"; {marks['lost_launches']}" if "lost_launches" in marks else ""
         because = f"no verdict, since {judgement.reason}{seen}{lost}"
-        return f"{pair.engine} against {pair.reference}, {metric.label}: {because}"
+        return f"{pair.engine} against {pair.reference}, {metric.label}{load and f' {load}'}: {because}"
     if judgement.verdict in CERTAIN:
         sure = f"the order is certain at the {level} level" if pair.paired else f"both tests agree at the {level} level"
         small = [f"a difference within {MARGIN}"] if judgement.equivalent else []
-        return "; ".join([claim(judgement, metric, subject) + _allowing(judgement), sure, *small, *tail])
+        return "; ".join([claim(judgement, metric, subject, load) + _allowing(judgement), sure, *small, *tail])
     if judgement.verdict == "significant_unconfirmed":
         doubt = [] if judgement.doubted else [_unconfirmed(judgement)]
-        return "; ".join([f"perhaps {claim(judgement, metric, subject)}", *doubt, *tail])
+        return "; ".join([f"perhaps {claim(judgement, metric, subject, load)}", *doubt, *tail])
     if judgement.verdict == "equivalent":
-        same = f"{pair.engine} and {pair.reference} are the same within {MARGIN} in {metric.label}"
+        same = f"{pair.engine} and {pair.reference} are the same within {MARGIN} in {metric.label}{load and f' {load}'}"
         return "; ".join([same + _allowing(judgement), *tail])
     unseen = [f"a difference below {percent_or_times(detectable)} would mostly go unseen"] if detectable else []
     cannot = f"{metric.label} of {pair.engine} and {pair.reference} cannot be told apart"
-    return "; ".join([cannot, claim(judgement, metric, pair.engine), *_alone(judgement.ratio), *unseen, *tail])
+    return "; ".join([cannot, claim(judgement, metric, pair.engine, load), *_alone(judgement.ratio), *unseen, *tail])

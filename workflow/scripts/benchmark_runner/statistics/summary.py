@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.records.table import tokens_an_iteration
 from benchmark_runner.statistics import absences
+from benchmark_runner.statistics.capacity import Capacities
 from benchmark_runner.statistics.carry_over import carry_over, carry_over_cautions
 from benchmark_runner.statistics.cautions import all_cautions
 from benchmark_runner.statistics.cells import describe
+from benchmark_runner.statistics.client import Client, client_cautions
 from benchmark_runner.statistics.clock import STAMPED, step_ns
 from benchmark_runner.statistics.comparison_document import Writer, families_json
 from benchmark_runner.statistics.comparisons import Measured, compare_all, undisturbed
@@ -22,10 +24,11 @@ from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
 from benchmark_runner.statistics.losses import loss_words
-from benchmark_runner.statistics.metrics import METRICS, PRIMARY
+from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY, Metric
 from benchmark_runner.statistics.modes import mode_cautions
-from benchmark_runner.statistics.samples import CellKey, each_sample
+from benchmark_runner.statistics.samples import CellKey, Sample, each_sample
 from benchmark_runner.statistics.settings import joined, settings_by_workload
+from benchmark_runner.statistics.stages import Stages, stage_samples
 from benchmark_runner.statistics.until import until_json
 from benchmark_runner.statistics.work import Work
 
@@ -109,20 +112,30 @@ def _blank_cell(engine: str, workload: str, case: str | None) -> dict[str, Any]:
     return {"engine": engine, "workload": workload, "case": case, "launches": 0, "iterations": 0, "metrics": {}}
 
 
-def measure(inputs: Measurements, iterations: Path) -> tuple[list[dict[str, Any]], Measured]:
+def _samples(inputs: Measurements, iterations: Path, stages: Stages) -> Iterator[tuple[CellKey, Metric, Sample]]:
+    """Every (cell, metric, sample): iterations, whole launches, stages."""
+    yield from each_sample(inputs.engines, inputs.plan["workloads"], iterations)
+    for engine in inputs.engines.values():
+        for place in inputs.loads:
+            for name, sample in stage_samples(stages, engine, (engine.name, *place)).items():
+                yield (engine.name, *place), BY_NAME[name], sample
+
+
+def measure(inputs: Measurements, iterations: Path, client: Client) -> tuple[list[dict[str, Any]], Measured]:
     """(cells, launch values and descriptions for the comparisons)."""
     values: dict[tuple[CellKey, str], Mapping[int, float]] = {}
     kept: dict[tuple[CellKey, str], Mapping[int, float]] = {}
     described: dict[tuple[CellKey, str], dict[str, Any]] = {}
     cells: dict[CellKey, dict[str, Any]] = {}
     steps: dict[CellKey, int] = {}
-    for key, metric, sample in each_sample(inputs.engines, inputs.plan["workloads"], iterations):
+    for key, metric, sample in _samples(inputs, iterations, client.stages):
         values[key, metric.name] = sample.by_block()
         if metric.name in STAMPED:
             steps[key] = step_ns(sample.values, steps.get(key, 0))
         numbers = describe(metric, sample, inputs.level)
         kept[key, metric.name] = sample.cleaned.by_block()
-        described[key, metric.name] = {**numbers, "undefined": absences.of_cell(metric, numbers)}
+        undefined = absences.of_cell(metric, numbers, overlapping=not sample.in_sequence)
+        described[key, metric.name] = {**numbers, "undefined": undefined}
         engine, workload, case = key
         cell = cells.setdefault(key, _blank_cell(engine, workload, case))
         cell["metrics"][metric.name] = described[key, metric.name]
@@ -136,9 +149,17 @@ def measure(inputs: Measurements, iterations: Path) -> tuple[list[dict[str, Any]
     for (engine, workload, case), cell in cells.items():
         done = work.get((engine, workload, case or ""))
         cell["prompt_tokens"], cell["answer_tokens"] = done or (None, None)
+    loads = {
+        key: client.cell_json(inputs, key, described[key, "ttft_ms"]["median"])
+        for key in cells
+        if (key[1], key[2] or "") in inputs.loads
+    }
+    for key, load in loads.items():
+        cells[key]["load"] = load
     calm = undisturbed(values, inputs.launches)
     settings = settings_by_workload(inputs, work)
-    return list(cells.values()), Measured(values, kept, calm, described, settings, work, steps)
+    measured = Measured(values, kept, calm, described, settings, work, steps, client, loads)
+    return list(cells.values()), measured
 
 
 def _settings(inputs: Measurements) -> dict[str, Any]:
@@ -146,28 +167,45 @@ def _settings(inputs: Measurements) -> dict[str, Any]:
     return {**{key: inputs.settings[key] for key in keys}, "equivalence_margin": EQUIVALENCE_MARGIN}
 
 
-def _metrics() -> dict[str, Any]:
+def _metrics(inputs: Measurements) -> dict[str, Any]:
     told = ("unit", "better", "level", "label", "definition")
-    return {metric.name: {key: getattr(metric, key) for key in told} for metric in METRICS}
+    return {metric.name: {key: getattr(metric, key) for key in told} for metric in inputs.metrics}
 
 
-def summarise(inputs: Measurements, iterations: Path, looks: Sequence[Looks] = (FIRST_LOOK,)) -> dict[str, Any]:
+def _under_load(inputs: Measurements, client: Client, pairing: CampaignPairs, *, alarm: bool) -> dict[str, Any]:
+    """Sections that only a campaign with load has."""
+    if not inputs.loads:
+        return {}
+    capacities = Capacities(inputs, client.stages, pairing, alarm=alarm)
+    return {
+        "load": {"slo": inputs.settings.get("slo"), "calibration": client.calibration},
+        "capacity": {"engines": list(capacities.rows()), "comparisons": capacities.comparisons()},
+    }
+
+
+def summarise(
+    inputs: Measurements, iterations: Path, looks: Sequence[Looks] = (FIRST_LOOK,), client: Client | None = None
+) -> dict[str, Any]:
     """Content of statistical_summary.json; looks says how often these launches were looked at before, with all planned
-    ones in turn."""
-    cells, measured = measure(inputs, iterations)
+    ones in turn, client what is known of the stages of load."""
+    client = client or Client()
+    cells, measured = measure(inputs, iterations, client)
     compared = compare_all(inputs, measured, [CampaignPairs(inputs, look) for look in looks])
     carried = carry_over(inputs.launches, measured.values)
     of_launches = [*mode_cautions(compared.modes[PRIMARY], cells), *carry_over_cautions(carried)]
+    of_launches += client_cautions(cells, client.calibration)
     writer = Writer(inputs, measured, compared, carried=bool(carried["carried"]))
     comparisons = list(writer.comparisons())
+    alarm = compared.heeded[PRIMARY].alarm
     control = writer.control(comparisons)
     engine_settings = [{"workload": name, "settings": entries} for name, entries in measured.settings.items()]
+    pairing = CampaignPairs(inputs, looks[-1])
     return {
         "schema_version": SCHEMA_VERSION,
         "analysis_version": ANALYSIS_VERSION,
         "campaign": inputs.plan["campaign"],
         "settings": _settings(inputs),
-        "metrics": _metrics(),
+        "metrics": _metrics(inputs),
         "engines": [engine_json(inputs, engine) for engine in inputs.engines.values()],
         "engine_settings": engine_settings,
         "cells": cells,
@@ -177,5 +215,6 @@ def summarise(inputs: Measurements, iterations: Path, looks: Sequence[Looks] = (
         "carry_over": carried,
         "until": until_json(inputs, compared.primary, looks[-1]),
         "warnings": all_cautions(inputs, engine_settings, cells, comparisons, control, of_launches),
+        **_under_load(inputs, client, pairing, alarm=alarm),
         "undefined": {} if control else {"control": "benchmark.control is false"},
     }

@@ -101,6 +101,7 @@ QUALIFIERS: Final[Mapping[str, Qualifier]] = {
     "unequal_work": Qualifier("{seen}", True),
     "control_differs": Qualifier("the control differed by {seen}, so this may be the machine", True),
     "slow_mode": Qualifier("{seen}", True),
+    "client_error": Qualifier("the load client's own error is up to {seen} of these times", True),
     "unpaired": Qualifier(
         "they did not run side by side, so a change of the machine in between may be the cause", True
     ),
@@ -113,6 +114,8 @@ QUALIFIERS: Final[Mapping[str, Qualifier]] = {
     "fidelity_fail": Qualifier("one of the two does not compute the same model as the reference", False),
     "fidelity_unchecked": Qualifier("nobody knows whether both compute the same model", False),
     "carry_over": Qualifier("times depend on which engine ran just before", False),
+    "client_limited": Qualifier("the load client was at its limit, as the warnings tell", False),
+    "failed_requests": Qualifier("requests failed", False),
     "noisy": Qualifier("times vary by 10 % or more", False),
     "drift": Qualifier("times drift over the campaign", False),
     "not_steady": Qualifier("most launches still change level after the warm-up", False),

@@ -1,0 +1,87 @@
+"""What the load client takes from a cell's certainty: gates, its own error, and requests that failed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from benchmark_runner.statistics.client import Client, client_cautions, gates
+from benchmark_runner.statistics.levels import errors_words, level_words
+from stage_rows import QUIET, closed, load_inputs, stages_of
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({}, []),
+        ({"send_lag_p99_ms": 0.5}, []),
+        ({"send_lag_p99_ms": 0.51}, ["client_late"]),
+        ({"shared_share": 0.011}, ["client_shared_stamps"]),
+        ({"client_cpu_percent": 80.5}, ["client_busy"]),
+        ({"asked_requests_per_s": 2.2}, ["rate_not_reached"]),
+        ({"asked_requests_per_s": 2.1}, []),
+        ({"failed": 1, "send_lag_p99_ms": 3.0}, ["client_late", "failed_requests"]),
+    ],
+)
+def test_a_stage_is_marked_by_what_the_client_could_not_keep(row: dict[str, Any], expected: list[str]) -> None:
+    assert gates([QUIET, {**QUIET, **row}], ttft_ms=50.0) == expected
+
+
+def test_the_clients_p99_error_over_the_smaller_time_is_what_a_verdict_allows_for() -> None:
+    client = Client({}, {"ttft_bias_ms": {"p50": 0.1, "p99": 1.0}, "gap_error_ms": {"p50": 0.01, "p99": 0.2}})
+    cells: list[dict[str, dict[str, float | None]]] = [
+        {"ttft_ms": {"median": 50.0}, "tpot_ms": {"median": 5.0}, "e2e_ms": {"median": 500.0}},
+        {"ttft_ms": {"median": 40.0}, "tpot_ms": {"median": 4.0}, "e2e_ms": {"median": None}},
+    ]
+    assert client.allowance("ttft_ms", cells) == pytest.approx(math.log1p(1.0 / 40.0))
+    assert client.allowance("decode_tokens_per_s", cells) == pytest.approx(math.log1p(0.2 / 4.0))
+    assert client.allowance("e2e_ms", cells) == pytest.approx(math.log1p(1.0 / 500.0))
+    assert client.allowance("requests_per_s", cells) == 0.0
+    assert Client().allowance("ttft_ms", cells) == 0.0
+
+
+def test_one_failed_request_in_a_hundred_is_the_most_with_which_a_cell_can_win() -> None:
+    load = {"measured": 200, "failed": 2, "error_rate": 0.01, "words": "with 8 requests in flight"}
+    assert errors_words(load) is None
+    assert errors_words(None) is None
+    assert errors_words(load | {"failed": 3, "error_rate": 0.015}) == (
+        "3 of its 200 requests failed with 8 requests in flight"
+    )
+
+
+def test_a_cell_counts_the_requests_of_its_launches_and_those_that_kept_the_objective() -> None:
+    inputs = load_inputs(closed(4), launches=3)
+    stages = stages_of(inputs, lambda _n, _l, block: {"failed": block - 1, "ok": 11 - block, "slo_met": block < 3})
+    cell = Client(stages).cell_json(inputs, ("server", "serving", "c4"), 50.0)
+    assert (cell["measured"], cell["ok"], cell["failed"]) == (30, 27, 3)
+    assert cell["error_rate"] == pytest.approx(0.1)
+    assert cell["launches_slo_met"] == 2 and cell["gates"] == ["failed_requests"]
+    assert cell["words"] == "with 4 requests in flight" and cell["level"] == 4.0
+
+
+def test_each_gate_is_told_once_with_its_cells_and_what_helps() -> None:
+    load = {"measured": 10, "failed": 1, "error_rate": 0.1, "words": "with 4 requests in flight"}
+    cells = [
+        {"engine": "server", "workload": "serving", "case": name, "load": {**load, "gates": marks}}
+        for name, marks in (("c4", ["client_busy"]), ("c8", ["client_busy", "failed_requests"]))
+    ]
+    busy, failed, uncalibrated = client_cautions(cells, None)
+    assert busy["kind"] == "client_busy" and "server in serving c4; server in serving c8" in busy["message"]
+    assert (failed["kind"], failed["severity"]) == ("failed_requests", "serious")
+    assert uncalibrated["kind"] == "client_uncalibrated"
+    assert list(client_cautions([{"engine": "torch", "case": "case_1"}], None)) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "level", "words"),
+    [
+        ("closed", 1, "with 1 request in flight"),
+        ("closed", 8, "with 8 requests in flight"),
+        ("open", 2.5, "at 2.5 requests a second"),
+        ("open", 1, "at 1 request a second"),
+    ],
+)
+def test_a_level_has_words(mode: str, level: float, words: str) -> None:
+    assert level_words(mode, level) == words

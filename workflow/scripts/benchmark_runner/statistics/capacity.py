@@ -1,0 +1,302 @@
+"""Capacity: the highest level of a load up to which an engine keeps analysis.slo, a value a launch; and the knee, the
+level from which throughput grows less than half as fast.
+
+Both are levels of the grid, and a capacity at either end of it is a bound. So they are estimated by order statistics
+and compared by ranks: neither needs a distance between levels, or a number where there is only a bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+from scipy.special import bdtr
+
+from benchmark_runner.statistics import families
+from benchmark_runner.statistics.estimates import FloatArray
+from benchmark_runner.statistics.evidence import Pair
+from benchmark_runner.statistics.families import CampaignPairs
+from benchmark_runner.statistics.hypotheses import bonferroni, mann_whitney
+from benchmark_runner.statistics.inputs import Measurements
+from benchmark_runner.statistics.levels import UNITS, Grid, grids
+from benchmark_runner.statistics.losses import loss_words
+from benchmark_runner.statistics.metrics import Metric
+from benchmark_runner.statistics.power import MANN_WHITNEY, can_reach
+from benchmark_runner.statistics.results import Cell
+from benchmark_runner.statistics.stages import Stage, Stages
+from benchmark_runner.statistics.verdicts import Verdict
+
+Quantity = Literal["capacity", "knee"]
+Ranks = Mapping[int, int]
+"""By block the number of a level in its grid, from 1; 0 is below the first."""
+
+FEWEST_FOR_KNEE: Final = 5
+"""Chosen: with fewer levels one of the two segments has no point of its own."""
+
+FLATTER: Final = 0.5
+"""Chosen: a knee is where the second segment rises less than half as fast as the first."""
+
+METHOD: Final = "median of launches, interval by order statistics"
+NO_KNEE: Final = "throughput rises along one line"
+
+_COMPARED: Final = Metric(
+    "capacity", "level", "higher", "stage", "capacity", "highest level that keeps analysis.slo", "holds {ratio} times"
+)
+
+
+def capacity_rank(met: Sequence[bool]) -> int:
+    """How many levels, from the lowest on, keep the objective without a gap."""
+    return next((rank for rank, kept in enumerate(met) if not kept), len(met))
+
+
+def knee_rank(levels: FloatArray, throughput: FloatArray) -> int | None:
+    """Number (from 1) of the level at which two joined lines through the throughput bend down, by least squares.
+
+    None below FEWEST_FOR_KNEE levels, and where the second line is not flatter by FLATTER.
+    """
+    if len(levels) < FEWEST_FOR_KNEE:
+        return None
+    fits = []
+    for rank in range(1, len(levels) - 1):
+        columns = np.column_stack((np.ones_like(levels), levels, np.maximum(levels - levels[rank], 0.0)))
+        terms = np.linalg.lstsq(columns, throughput, rcond=None)[0]
+        fits.append((float(np.sum((columns @ terms - throughput) ** 2)), rank + 1, float(terms[1]), float(terms[2])))
+    _, rank, slope, bend = min(fits)
+    return rank if slope > 0.0 and slope + bend <= FLATTER * slope else None
+
+
+def over_launches(ranks: Sequence[int], level: float) -> dict[str, Any] | None:
+    """{point, low, high, level, n} of launch values that only have an order; None without any.
+
+    The point is the lower median. Of n launches the r-th smallest and largest enclose the median with probability
+    1 - 2 P(B(n, 1/2) < r), which is the level told; r is the largest that keeps the level asked for, and 1 where none
+    does.
+    """
+    ordered, n = sorted(ranks), len(ranks)
+    if not n:
+        return None
+    point = ordered[(n - 1) // 2]
+    if n == 1:
+        return {"point": point, "low": None, "high": None, "level": None, "n": 1}
+    covers = {r: 1.0 - 2.0 * float(bdtr(r - 1, n, 0.5)) for r in range(1, n // 2 + 1)}
+    depth = max((r for r, covered in covers.items() if covered >= level), default=1)
+    return {"point": point, "low": ordered[depth - 1], "high": ordered[n - depth], "level": covers[depth], "n": n}
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Ranks of a grid as levels: bounds at the ends of a capacity, none of a knee."""
+
+    levels: Sequence[float]
+    bounded: bool
+
+    def at(self, rank: int | None) -> dict[str, Any] | None:
+        if rank is None:
+            return None
+        if rank == 0:
+            return {"value": self.levels[0], "bound": "<"}
+        bound = ">=" if self.bounded and rank == len(self.levels) else None
+        return {"value": self.levels[rank - 1], "bound": bound}
+
+    def text(self, rank: int) -> str:
+        found = self.at(rank)
+        assert found is not None
+        sign = {"<": "< ", ">=": "≥ ", None: ""}[found["bound"]]
+        return f"{sign}{found['value']:g}"
+
+    def words(self, ranks: dict[str, Any], unit: str) -> str:
+        """ "4 requests in flight (2 to ≥ 8)"."""
+        point = self.text(ranks["point"])
+        unit = unit.replace("requests in", "request in") if point.split()[-1] == "1" else unit
+        if ranks["low"] is None or ranks["low"] == ranks["high"]:
+            return f"{point} {unit}"
+        return f"{point} {unit} ({self.text(ranks['low'])} to {self.text(ranks['high'])})"
+
+
+def _estimate(scale: _Scale, ranks: Ranks, grid: Grid, level: float, reason: str | None) -> dict[str, Any]:
+    found = over_launches(list(ranks.values()), level)
+    unit = UNITS[grid.mode]
+    if found is None:
+        blank = dict.fromkeys(("point", "low", "high", "level", "text"))
+        return {**blank, "n": 0, "method": METHOD, "launches": [], "reason": reason}
+    return {
+        **{key: scale.at(found[key]) for key in ("point", "low", "high")},
+        "level": found["level"],
+        "n": found["n"],
+        "method": METHOD,
+        "text": scale.words(found, unit),
+        "launches": [{"block": block, **(scale.at(rank) or {})} for block, rank in sorted(ranks.items())],
+        "reason": None if found["n"] > 1 else "one launch: no interval",
+    }
+
+
+def _by_launch(stages: Stages, engine: str, grid: Grid, blocks: set[int]) -> dict[int, list[Stage | None]]:
+    """By block its stages in the order of the grid's levels."""
+    rows = {
+        (row["block"], case): row
+        for case in grid.cases.values()
+        for row in stages.get((engine, grid.workload, case), ())
+    }
+    there = sorted({block for block, _ in rows} & blocks)
+    return {block: [rows.get((block, case)) for case in grid.cases.values()] for block in there}
+
+
+def _ranks(launches: Mapping[int, Sequence[Stage | None]], grid: Grid) -> dict[Quantity, Ranks]:
+    levels = np.array(grid.levels, dtype=np.float64)
+    capacity = {
+        block: capacity_rank([row is not None and bool(row["slo_met"]) for row in rows])
+        for block, rows in launches.items()
+    }
+    knees = {}
+    for block, rows in launches.items():
+        rates = [None if row is None else row["output_tokens_per_s"] for row in rows]
+        known = np.array([value for value in rates if value is not None], dtype=np.float64)
+        rank = knee_rank(levels, known) if len(known) == len(levels) else None
+        if rank is not None:
+            knees[block] = rank
+    return {"capacity": capacity, "knee": knees}
+
+
+def _no_knee(grid: Grid) -> str:
+    count = len(grid.cases)
+    return f"{count} levels: at least {FEWEST_FOR_KNEE} are needed" if count < FEWEST_FOR_KNEE else NO_KNEE
+
+
+class Capacities:
+    """Capacities and knees of a campaign, and their comparisons."""
+
+    def __init__(self, inputs: Measurements, stages: Stages, pairing: CampaignPairs, *, alarm: bool) -> None:
+        self._inputs = inputs
+        self._pairing = pairing
+        self._alarm = alarm
+        self._grids = grids(inputs.loads)
+        self._ranks = {
+            (name, number): _ranks(
+                _by_launch(stages, name, grid, {launch.block for launch in engine.ok(grid.workload)}), grid
+            )
+            for name, engine in inputs.engines.items()
+            for number, grid in enumerate(self._grids)
+        }
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """A row an engine and grid."""
+        for (name, number), ranks in self._ranks.items():
+            grid = self._grids[number]
+            ended = f"no launch of {name} on {grid.workload} ended ok"
+            capacity, knee = (_Scale(grid.levels, bounded) for bounded in (True, False))
+            level = self._inputs.level
+            yield {
+                "engine": name,
+                "workload": grid.workload,
+                "group": grid.group,
+                "mode": grid.mode,
+                "unit": UNITS[grid.mode],
+                "levels": [{"level": at, "case": case} for at, case in grid.cases.items()],
+                "capacity": _estimate(capacity, ranks["capacity"], grid, level, ended),
+                "knee": _estimate(knee, ranks["knee"], grid, level, _no_knee(grid) if ranks["capacity"] else ended),
+            }
+
+    def _pair(self, names: tuple[str, str], number: int, quantity: Quantity) -> Pair:
+        """The ranks of two engines as a pair; 1 is added, since what is compared is positive."""
+        grid = self._grids[number]
+        values = {
+            ((name, grid.workload, grid.group), _COMPARED.name): {
+                block: rank + 1.0 for block, rank in self._ranks[name, number][quantity].items()
+            }
+            for name in self._inputs.engines
+        }
+        return self._pairing.pair(_COMPARED, Cell(grid.workload, grid.group), *names, values)
+
+    def comparisons(self) -> list[dict[str, Any]]:
+        """Every pair of engines in every grid: capacity, then the knee; each quantity is a family of its own."""
+        found = []
+        for quantity in ("capacity", "knee"):
+            made = [
+                (number, self._pair(names, number, quantity))
+                for number in range(len(self._grids))
+                for names in families.engine_pairs(self._inputs)
+            ]
+            tests = sum(pair.counts for _, pair in made)
+            found += [self._compared(quantity, number, pair, tests) for number, pair in made]
+        return found
+
+    def _compared(self, quantity: Quantity, number: int, pair: Pair, tests: int) -> dict[str, Any]:
+        grid, alpha = self._grids[number], round(self._inputs.alpha * pair.share, 12)
+        reason = pair.excluded or (None if pair.counts else _missing(quantity, pair))
+        p = corrected = None
+        verdict: Verdict = "untestable"
+        if reason is None:
+            own, other = len(pair.values), len(pair.reference_values)
+            test = mann_whitney(pair.values, pair.reference_values)
+            p, corrected = test.p, bonferroni(test.p, tests)
+            if can_reach(own, other, tests, alpha, MANN_WHITNEY, paired=False):
+                verdict = "inconclusive" if corrected > alpha else self._sure(grid, pair)
+            else:
+                reason = f"too few launches: {pair.fewest} cannot reach significance over {tests} comparisons"
+        higher = None
+        if verdict in ("confirmed_faster", "significant_unconfirmed"):
+            ahead = float(np.median(pair.values)) > float(np.median(pair.reference_values))
+            higher = pair.engine if ahead else pair.reference
+        texts = [self._text(name, number, quantity) for name in (pair.engine, pair.reference)]
+        return {
+            "quantity": quantity,
+            "workload": grid.workload,
+            "group": grid.group,
+            "engine": pair.engine,
+            "reference": pair.reference,
+            "launches": {"engine": len(pair.values), "reference": len(pair.reference_values)},
+            "method": "exact Mann-Whitney U on the levels of launches, ties broken against a difference; Bonferroni",
+            "p": p,
+            "p_bonferroni": corrected,
+            "tests": tests,
+            "alpha": alpha,
+            "verdict": verdict,
+            "higher": higher,
+            "sentence": _sentence(quantity, grid, pair, texts, verdict, reason, self._inputs.level),
+            "reason": reason,
+        }
+
+    def _sure(self, grid: Grid, pair: Pair) -> Verdict:
+        """A difference is confirmed only where neither a control that differs nor lost launches may have made it."""
+        engines = [self._inputs.engines[name] for name in (pair.engine, pair.reference)]
+        lost = any(loss_words(engine.of(grid.workload)) for engine in engines)
+        return "significant_unconfirmed" if lost or self._alarm else "confirmed_faster"
+
+    def _text(self, name: str, number: int, quantity: Quantity) -> str | None:
+        ranks, grid = self._ranks[name, number][quantity], self._grids[number]
+        found = over_launches(list(ranks.values()), self._inputs.level)
+        scale = _Scale(grid.levels, quantity == "capacity")
+        return None if found is None else scale.words(found, UNITS[grid.mode])
+
+
+def _missing(quantity: Quantity, pair: Pair) -> str:
+    name = pair.reference if len(pair.values) else pair.engine
+    return f"{name} has no knee here" if quantity == "knee" else f"no launch of {name} ended ok here"
+
+
+_VERBS: Final[Mapping[Quantity, str]] = {"capacity": "keeps the limits up to", "knee": "has its knee at"}
+
+
+def _sentence(
+    quantity: Quantity,
+    grid: Grid,
+    pair: Pair,
+    texts: Sequence[str | None],
+    verdict: Verdict,
+    reason: str | None,
+    level: float,
+) -> str:
+    """The comparison for people."""
+    verb = _VERBS[quantity]
+    seen = [f"{name} {verb} {text}" for name, text in zip((pair.engine, pair.reference), texts, strict=True) if text]
+    ends: Mapping[Verdict, str] = {
+        "confirmed_faster": f"the order is certain at the {100 * level:g} % level",
+        "significant_unconfirmed": "not confirmed, since the control differed or launches were lost",
+        "untestable": f"no verdict, since {reason}",
+    }
+    end = ends.get(verdict, "they cannot be told apart")
+    if not seen:
+        return f"{pair.engine} against {pair.reference}, {quantity}: {end}"
+    return f"{', '.join(seen)}, in {grid.workload}; {end}"

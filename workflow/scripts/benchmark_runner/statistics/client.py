@@ -1,0 +1,160 @@
+"""What the load client and the requests themselves take from a cell's certainty: the client's own error as each
+campaign measures it, what it could not keep up with, and requests that failed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from benchmark_runner.statistics.cautions import caution
+from benchmark_runner.statistics.inputs import Measurements
+from benchmark_runner.statistics.levels import UNITS, errors_words, level_of, load_words
+from benchmark_runner.statistics.samples import CellKey
+from benchmark_runner.statistics.stages import Stage, Stages
+
+MOST_LAG: Final = 0.01
+"""Of the median time to first token: p99 of the send lag above which latencies hold the client's own delay."""
+
+MOST_SHARED: Final = 0.01
+"""Share of chunks that shared one receive stamp."""
+
+MOST_CLIENT_CPU: Final = 80.0
+"""Per cent of one core."""
+
+LEAST_ACHIEVED: Final = 0.95
+"""Of the asked requests a second of an open load."""
+
+_ERROR_OF: Final = {
+    "e2e_ms": "ttft_bias_ms",
+    "ttft_ms": "ttft_bias_ms",
+    "prefill_tokens_per_s": "ttft_bias_ms",
+    "total_tokens_per_s": "ttft_bias_ms",
+    "itl_ms": "gap_error_ms",
+    "tpot_ms": "gap_error_ms",
+    "decode_tokens_per_s": "gap_error_ms",
+}
+"""The client's error that a metric holds, by its name in load_calibration.json."""
+
+_TIME_OF: Final = {
+    "prefill_tokens_per_s": "ttft_ms",
+    "total_tokens_per_s": "e2e_ms",
+    "decode_tokens_per_s": "tpot_ms",
+}
+"""The time that a rate is made of."""
+
+
+TIMES: Final = ("e2e_ms", "ttft_ms", "itl_ms", "tpot_ms")
+"""Metrics that are times of one request."""
+
+
+class Gate(NamedTuple):
+    """One thing that marks cells: words with {seen}, and what helps."""
+
+    words: str
+    remedy: str
+
+
+GATES: Final[Mapping[str, Gate]] = {
+    "client_late": Gate(
+        "requests left late: p99 of the send lag is more than 1 % of the median time to first token",
+        "Keep the engine off one core (system.cpu_affinity), so that the client has it, or lower the level",
+    ),
+    "client_shared_stamps": Gate(
+        "more than 1 % of the chunks shared a receive stamp with others, so their gaps are not exact",
+        "Keep the engine off one core (system.cpu_affinity), so that the client has it; read TPOT instead of gaps",
+    ),
+    "client_busy": Gate(
+        "the client used more than 80 % of a core, so it may have been the limit",
+        "Lower the level, or run the client on another machine",
+    ),
+    "rate_not_reached": Gate(
+        "less than 95 % of the asked requests a second were sent",
+        "Lower the rate; read these times as those of the rate achieved",
+    ),
+    "failed_requests": Gate(
+        "requests failed; their times are left out and they miss the limits",
+        "See the statuses in the launch's record and server.log; an engine that fails more than 1 % cannot win",
+    ),
+}
+
+
+def gates(rows: Iterable[Stage], ttft_ms: float | None) -> list[str]:
+    """Names of the gates that any launch of a cell meets; ttft_ms is its median time to first token."""
+    found = set()
+    for row in rows:
+        lag, shared, cpu = row["send_lag_p99_ms"], row["shared_share"], row["client_cpu_percent"]
+        asked, achieved = row["asked_requests_per_s"], row["achieved_requests_per_s"]
+        held = {
+            "client_late": lag is not None and ttft_ms is not None and lag > MOST_LAG * ttft_ms,
+            "client_shared_stamps": shared is not None and shared > MOST_SHARED,
+            "client_busy": cpu is not None and cpu > MOST_CLIENT_CPU,
+            "rate_not_reached": asked is not None and achieved is not None and achieved < LEAST_ACHIEVED * asked,
+            "failed_requests": row["failed"] > 0,
+        }
+        found |= {name for name, is_met in held.items() if is_met}
+    return [name for name in GATES if name in found]
+
+
+@dataclass(frozen=True)
+class Client:
+    """What a campaign with load knows of its client; calibration is load_calibration.json, None where it is not
+    there."""
+
+    stages: Stages = field(default_factory=dict)
+    calibration: Mapping[str, Any] | None = None
+
+    def cell_json(self, inputs: Measurements, key: CellKey, ttft_ms: float | None) -> dict[str, Any]:
+        """`load` of a cell: the level, how its requests ended in all launches together, in how many launches the
+        objective was kept, and the gates that mark it."""
+        load = inputs.loads[key[1], key[2] or ""]
+        rows = self._rows(inputs, key)
+        measured, ok, failed = (sum(int(row[name]) for row in rows) for name in ("measured", "ok", "failed"))
+        return {
+            "mode": load["mode"],
+            "level": level_of(load),
+            "unit": UNITS[load["mode"]],
+            "words": load_words(load),
+            "measured": measured,
+            "ok": ok,
+            "failed": failed,
+            "error_rate": failed / measured if measured else None,
+            "launches_slo_met": sum(bool(row["slo_met"]) for row in rows),
+            "gates": gates(rows, ttft_ms),
+        }
+
+    def _rows(self, inputs: Measurements, key: CellKey) -> Sequence[Stage]:
+        blocks = {launch.block for launch in inputs.engines[key[0]].ok(key[1])}
+        return [row for row in self.stages.get((key[0], key[1], key[2] or ""), ()) if row["block"] in blocks]
+
+    def allowance(self, metric: str, described: Iterable[Mapping[str, Mapping[str, Any]]]) -> float:
+        """The client's p99 error over the smaller time of a pair, as a logarithm; 0 where it is not known or the metric
+        holds none. described has the metrics of both cells by name."""
+        error = (self.calibration or {}).get(_ERROR_OF.get(metric, ""))
+        times = [cell[_TIME_OF.get(metric, metric)]["median"] for cell in described] if error else []
+        known = [time for time in times if time]
+        return math.log1p(abs(float(error["p99"])) / min(known)) if error and known else 0.0
+
+
+def client_cautions(
+    cells: Sequence[Mapping[str, Any]], calibration: Mapping[str, Any] | None
+) -> Iterator[dict[str, Any]]:
+    """Each gate with the cells that it marks; and where the client's own error is not known."""
+    loaded = [cell for cell in cells if cell.get("load")]
+    for name, gate in GATES.items():
+        marked = [cell for cell in loaded if name in cell["load"]["gates"]]
+        if not marked:
+            continue
+        severe = any(errors_words(cell["load"]) for cell in marked) and name == "failed_requests"
+        engines = {cell["engine"] for cell in marked}
+        where = "; ".join(f"{cell['engine']} in {cell['workload']} {cell['case']}" for cell in marked)
+        engine = engines.pop() if len(engines) == 1 else None
+        yield caution(name, "serious" if severe else "warning", f"{gate.words} ({where})", gate.remedy, engine=engine)
+    if loaded and calibration is None:
+        yield caution(
+            "client_uncalibrated",
+            "warning",
+            "the load client was not calibrated, so its own error is not known",
+            "Run the campaign again: its rule calibrate_load measures it",
+        )

@@ -1,0 +1,70 @@
+"""Levels of load: what a test case with load sends at once, in words, and which test cases are levels of one grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from benchmark_runner.display import plural
+
+Load = Mapping[str, Any]
+"""A test case's `load` as the plan has it."""
+
+MOST_ERRORS: Final = 0.01
+"""Error rate above which a cell cannot win."""
+
+UNITS: Final = {"closed": "requests in flight", "open": "requests/s"}
+"""Unit of a level by mode of the load."""
+
+
+def level_of(load: Load) -> float:
+    """Requests in flight of a closed load, requests a second of an open one."""
+    return float(load["concurrency"] if load["mode"] == "closed" else load["requests_per_second"])
+
+
+def load_words(load: Load | None) -> str:
+    """ "with 8 requests in flight", "at 2.5 requests a second"; empty without load."""
+    return "" if load is None else level_words(load["mode"], level_of(load))
+
+
+def level_words(mode: str, level: float) -> str:
+    """As load_words, of a level by itself."""
+    if mode == "closed":
+        return f"with {plural(int(level), 'request')} in flight"
+    return f"at {level:g} {'request' if level == 1 else 'requests'} a second"
+
+
+def errors_words(load: Mapping[str, Any] | None) -> str | None:
+    """Why a cell cannot win: it failed too many of its requests; None where it did not. load is the cell's."""
+    rate = load["error_rate"] if load else None
+    if load is None or rate is None or rate <= MOST_ERRORS:
+        return None
+    return f"{load['failed']} of its {load['measured']} requests failed {load['words']}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Test cases of a workload that differ in the level of one load alone, by level in ascending order.
+
+    group is what they have in common in their names where a workload has several such grids, else None.
+    """
+
+    workload: str
+    group: str | None
+    mode: str
+    cases: Mapping[float, str]
+
+    @property
+    def levels(self) -> list[float]:
+        """The levels from the lowest on."""
+        return list(self.cases)
+
+
+def grids(loads: Mapping[tuple[str, str], Load]) -> list[Grid]:
+    """The grids of a campaign from its loads by (workload, case)."""
+    found: dict[tuple[str, str | None, str], dict[float, str]] = {}
+    for (workload, case), load in loads.items():
+        group = case.rpartition("_")[0] or None
+        found.setdefault((workload, group, load["mode"]), {})[level_of(load)] = case
+    return [Grid(*key, dict(sorted(cases.items()))) for key, cases in found.items()]

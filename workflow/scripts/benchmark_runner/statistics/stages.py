@@ -1,0 +1,57 @@
+"""Stages: one level of load within one launch, a row each of analysis/stages.parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
+from benchmark_runner.statistics.inputs import EngineData
+from benchmark_runner.statistics.metrics import STAGE_METRICS
+from benchmark_runner.statistics.samples import CellKey, Sample, empty_sample
+
+Stage = Mapping[str, Any]
+Stages = Mapping[tuple[str, str, str], Sequence[Stage]]
+"""Rows by (engine, workload, case) in the order of their blocks."""
+
+NO_STAGES: Final[Stages] = {}
+
+
+def read_stages(path: Path | None) -> Stages:
+    """The stages of a campaign; none where it has no load. Raises BenchmarkError, which names the file."""
+    if path is None:
+        return NO_STAGES
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise BenchmarkError(f"{path}: {error}; {MADE_AGAIN}") from error
+    found: dict[tuple[str, str, str], list[Stage]] = {}
+    for row in sorted(rows, key=lambda row: int(row["block"])):
+        found.setdefault((row["engine"], row["workload"], row["case"]), []).append(row)
+    return found
+
+
+def stage_samples(stages: Stages, engine: EngineData, key: CellKey) -> dict[str, Sample]:
+    """Samples of the stage metrics in one cell: one value a launch."""
+    started = {launch.block: launch.started.timestamp() for launch in engine.ok(key[1])}
+    rows = [row for row in stages.get((key[0], key[1], key[2] or ""), ()) if row["block"] in started]
+    samples = {}
+    for metric in STAGE_METRICS:
+        known = [(row["block"], float(row[metric.name])) for row in rows if row[metric.name] is not None]
+        if not known:
+            reason = f"no launch of {engine.name} on {key[1]} ended ok" if not rows else "no request was measured"
+            samples[metric.name] = empty_sample(reason)
+            continue
+        blocks = tuple(block for block, _ in known)
+        samples[metric.name] = Sample(
+            blocks,
+            np.array([started[block] for block in blocks]),
+            tuple(np.array([value]) for _, value in known),
+            tuple(np.ones(1, dtype=np.bool_) for _ in known),
+        )
+    return samples
