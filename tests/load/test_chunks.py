@@ -159,6 +159,12 @@ def test_ids_that_a_server_tells_with_text_alone_are_none_where_some_are_held_ba
     answer = streamed(told("a", [4]), told("c", [6], "length"), usage(3))
     assert (answer.status, answer.token_ids, answer.chunk_tokens) == ("ok", None, [1, 1])
     assert answer.completion_tokens == 3
+    own = {"content": "?", "tokens": [4], "stop": False, "tokens_evaluated": 4}
+    answer = streamed(
+        *({**own, "tokens_predicted": n} for n in (1, 3)),
+        {**own, "content": "", "tokens": [], "stop_type": "limit", "tokens_predicted": 3},
+    )
+    assert (answer.status, answer.token_ids, answer.chunk_tokens) == ("ok", None, [1, 2])
     answer = streamed(told("a", [4]), told("b", [5], "stop"), usage(3))  # the end's own id is untold
     assert (answer.finish, answer.token_ids) == ("eos", [4, 5])
 

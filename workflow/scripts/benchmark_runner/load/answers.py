@@ -220,12 +220,15 @@ def _spans(modes: Mapping[str, int], shown: int) -> Iterator[tuple[int, int, int
 
 
 def _token_event(request: Request, ids: Sequence[int], early: bool, finish: str | None, stamps: bool) -> bytes:
-    said: dict[str, Any] = {"text": _text(ids)}
+    """Written by hand, which is faster than json: the stub must not fall behind."""
+    said = f'"text":"{_text(ids)}"'
     if request.chat:
-        said = {"delta": {"reasoning_content" if early and "reasoning" in request.modes else "content": _text(ids)}}
-    given = {} if "no_ids" in request.modes else {"token_ids": list(ids)}
-    data = _json({"choices": [{"index": 0, **said, **given, "finish_reason": finish}]})
-    return data[:-1] + b',"sent_ns":' + SENT_NS + b"}" if stamps else data
+        kind = "reasoning_content" if early and "reasoning" in request.modes else "content"
+        said = f'"delta":{{"{kind}":"{_text(ids)}"}}'
+    given = "" if "no_ids" in request.modes else f'"token_ids":[{",".join(map(str, ids))}],'
+    ended = f'"{finish}"' if finish else "null"
+    sent = f',"sent_ns":{SENT_NS.decode()}' if stamps else ""
+    return f'{{"choices":[{{"index":0,{said},{given}"finish_reason":{ended}}}]{sent}}}'.encode()
 
 
 def _json(content: Any) -> bytes:

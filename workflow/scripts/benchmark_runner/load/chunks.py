@@ -116,7 +116,7 @@ class _Reading:
         self._chunks: list[_Chunk] = []
         self._usage: dict[str, int | None] = {}
         self._all_ids = True
-        """Whether the server tells each id: with its text, as llama.cpp's logprobs do, it loses those of held text."""
+        """Whether the server tells each id: llama.cpp's tells them with their text, and loses those of held text."""
 
     def read(self, received: Received) -> None:
         """Take payloads up to one that is none or tells an error, where _AnswerError is raised."""
@@ -156,7 +156,7 @@ class _Reading:
         elif "tokens_evaluated" in content:  # llama.cpp's own /completion
             counts["prompt_tokens"] = _count(content["tokens_evaluated"])
             counts["completion_tokens"] = _count(content.get("tokens_predicted"))
-        if isinstance(own, dict) and counts.get("cached_tokens") is None:
+        if isinstance(own, dict) and counts.get("cached_tokens") is None:  # llama.cpp's, in any of its answers
             counts["cached_tokens"] = _count(own.get("cache_n"))
         self._usage.update((name, count) for name, count in counts.items() if count is not None)
 
@@ -174,10 +174,12 @@ class _Reading:
             self.finish = FINISHES.get(reason, "eos" if reason == "stop" and not by_words else "stop")
 
     def _ids_of(self, choice: Mapping[str, Any]) -> list[int] | None:
-        ids, logprobs = choice.get("token_ids", choice.get("tokens")), choice.get("logprobs")
-        if ids is None and isinstance(logprobs, dict) and isinstance(logprobs.get("content"), list):
-            told = [entry["id"] for entry in logprobs["content"] if isinstance(entry, dict) and "id" in entry]
-            ids, self._all_ids = told or None, False
+        ids, logprobs = choice.get("token_ids"), choice.get("logprobs")
+        if ids is None:
+            ids = choice.get("tokens")
+            if isinstance(logprobs, dict) and isinstance(logprobs.get("content"), list):
+                ids = [entry["id"] for entry in logprobs["content"] if isinstance(entry, dict) and "id" in entry]
+            self._all_ids = self._all_ids and not ids
         if ids is not None and not (isinstance(ids, list) and all(_count(token) is not None for token in ids)):
             raise _AnswerError("malformed", "ids of tokens that are none")
         return ids
@@ -209,18 +211,19 @@ class _Reading:
     def answer(self, max_tokens: int, status: str, error: str | None) -> Answer:
         """All that was read, as far as it goes."""
         chunks, ids = self._chunks, self._ids
-        if ids:
-            chunks = [chunk for chunk in chunks if chunk.ids]
         usage = self._usage.get("completion_tokens")
         if usage is not None and status == "ok":
             at_limit = self.finish == "length" and len(ids) != max_tokens
             usage = max_tokens if at_limit else min(usage, max_tokens)
-        held = not self._all_ids and usage is not None and usage > len(ids) + self._untold
+        if not self._all_ids and usage is not None and usage > len(ids) + self._untold:
+            ids = []
+        if ids:
+            chunks = [chunk for chunk in chunks if chunk.ids]
         at_once = Counter(chunk.stamp_ns for chunk in chunks)
         return Answer(
             [chunk.stamp_ns for chunk in chunks],
-            _tokens(chunks, usage),
-            ids if ids and not held else None,
+            [len(chunk.ids or ()) for chunk in chunks] if ids else _tokens(chunks, usage),
+            ids or None,
             sum(chunk.shared or at_once[chunk.stamp_ns] > 1 for chunk in chunks),
             self._usage.get("prompt_tokens"),
             usage,
@@ -232,9 +235,7 @@ class _Reading:
 
 
 def _tokens(chunks: list[_Chunk], usage: int | None) -> list[int]:
-    """How many tokens each chunk brings: by its ids, by what usage in each event says, all in the only one, or one."""
-    if any(chunk.ids for chunk in chunks):
-        return [len(chunk.ids or ()) for chunk in chunks]
+    """How many tokens each chunk brings where no ids tell: what usage adds in each, all in the only one, or one."""
     if len(chunks) == 1:
         return [max(usage or 1, 1)]
     totals = [0, *(chunk.generated or 0 for chunk in chunks)]

@@ -77,8 +77,8 @@ class Stub:
         parent = os.getppid()
         while os.getppid() == parent:
             wait_ns = self._due[0][0] - monotonic_ns() if self._due else WAKE_SECONDS * 1e9
-            # select() waits in microseconds where epoll rounds up to milliseconds
-            select.select([self._epoll.fileno()], [], [], min(max(wait_ns / 1e9, 0), WAKE_SECONDS))
+            if wait_ns > 0:  # select() waits in microseconds where epoll rounds up to milliseconds
+                select.select([self._epoll.fileno()], [], [], min(wait_ns / 1e9, WAKE_SECONDS))
             for descriptor, event in self._epoll.poll(0):
                 if descriptor == self._listener.fileno():
                     self._accept()
