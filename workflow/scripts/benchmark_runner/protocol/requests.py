@@ -166,7 +166,7 @@ class LoadReader:
             owed = self.owed and f"request {number} of case {self._case} or its stage"
             raise BrokenEventsError(f"{where} where {owed or 'done'} is owed")
         case = self._cases[self._case]
-        if number >= len(case["prompts"]):
+        if "prompts" in case and number >= len(case["prompts"]):  # raw data lack them
             raise BrokenEventsError(f"{where}: the spec has {len(case['prompts'])} prompts for it")
         try:
             check_request(event, case, self._vocabulary)

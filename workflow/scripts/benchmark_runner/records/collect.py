@@ -14,7 +14,7 @@ from benchmark_runner.commands import command
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.records.checksum import KEY as CHECKSUM
-from benchmark_runner.records.raw_data import RawRecord, read_record, value_at, write_raw
+from benchmark_runner.records.raw_data import RawRecord, read_record, value_at, without_prompts, write_raw
 from benchmark_runner.records.whole import record_head
 
 SCHEMA_VERSION: Final = 1
@@ -46,7 +46,7 @@ def _spread_of(records: Sequence[Mapping[str, Any]], key: str) -> dict[str, list
     for record in records:
         value = value_at(record, key)
         if key == CASES and value is not None:
-            value = [{name: part for name, part in case.items() if name != "prompts"} for case in value]
+            value = [without_prompts(case) for case in value]
         if value is not None:
             blocks.setdefault(json.dumps(value, sort_keys=True), []).append(record["block"])
     return blocks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import chain
 from typing import Any, Final
 
@@ -46,12 +46,25 @@ class Requests:
     prompt_tokens: IntArray
     """By the server's count; 0 where it tells none."""
     cached_tokens: IntArray
+    """By the server's count; -1 where it tells none."""
     chunk_counts: IntArray
     chunk_ns: IntArray
     chunk_tokens: IntArray
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def those(self, which: npt.NDArray[np.bool_]) -> Requests:
+        """The requests for which it holds."""
+        chunks, places = np.repeat(which, self.chunk_counts), np.flatnonzero(which).tolist()
+        kept: dict[str, Any] = {}
+        for field in fields(self):
+            values = getattr(self, field.name)
+            if field.name in ("chunk_ns", "chunk_tokens"):
+                kept[field.name] = values[chunks]
+            else:
+                kept[field.name] = values[which] if isinstance(values, np.ndarray) else [values[one] for one in places]
+        return Requests(**kept)
 
 
 def _tokens(request: Mapping[str, Any]) -> int:
@@ -74,7 +87,7 @@ def read_requests(requests: Sequence[Mapping[str, Any]]) -> Requests:
         finish=[one["finish"] for one in requests],
         tokens=whole([_tokens(one) for one in requests]),
         prompt_tokens=whole([one["prompt_tokens"] or 0 for one in requests]),
-        cached_tokens=whole([one["cached_tokens"] or 0 for one in requests]),
+        cached_tokens=whole([-1 if one["cached_tokens"] is None else one["cached_tokens"] for one in requests]),
         chunk_counts=whole([len(one["chunk_ns"]) for one in requests]),
         chunk_ns=whole(list(chain.from_iterable(one["chunk_ns"] for one in requests))),
         chunk_tokens=whole(list(chain.from_iterable(one["chunk_tokens"] for one in requests))),

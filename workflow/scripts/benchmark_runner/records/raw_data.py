@@ -19,6 +19,7 @@ import simdjson
 
 from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
 from benchmark_runner.jsonio import parse_bulk, plain, read_bytes, written_whole
+from benchmark_runner.protocol.requests import is_load
 from benchmark_runner.records import checksum
 from benchmark_runner.records.parsed_iterations import Iterations, read_ids, read_iterations, read_plain
 from benchmark_runner.records.parsed_requests import Requests, read_requests
@@ -72,10 +73,19 @@ class RawRecord:
         return cls(without_iterations(record), measured)
 
 
+def without_prompts(case: Mapping[str, Any]) -> dict[str, Any]:
+    """A case of a spec without what differs from launch to launch under load."""
+    return {name: part for name, part in case.items() if name != "prompts"}
+
+
 def without_iterations(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Head of a record, parsed or as parse_bulk gives it."""
+    """Head of a record, parsed or as parse_bulk gives it; under load without the prompts of its requests, which may be
+    millions of ids and stay in the launch's own record."""
     # simdjson's items() would make Python's objects of the iterations as well.
-    return {key: plain(record[key]) for key in record if key not in ("iterations", "requests")}
+    head = {key: plain(record[key]) for key in record if key not in ("iterations", "requests")}
+    if isinstance(spec := head.get("spec"), dict) and is_load(spec):
+        head["spec"] = {**spec, "cases": [without_prompts(case) for case in spec["cases"]]}
+    return head
 
 
 def _text(content: Any) -> bytes:

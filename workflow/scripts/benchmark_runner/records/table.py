@@ -23,51 +23,52 @@ from benchmark_runner.terminal import printable
 _NAMES: Final = ("engine", "workload", "block")
 
 
-def _column(name: str, kind: pa.DataType, unit: str, description: str) -> pa.Field:
+def column(name: str, kind: pa.DataType, unit: str, description: str) -> pa.Field:
+    """A column with its unit and its meaning, which the file keeps."""
     return pa.field(name, kind, metadata={"unit": unit, "description": description})
 
 
 SCHEMA: Final = pa.schema(
     [
-        _column("engine", pa.string(), "", "Name of the engine"),
-        _column("control_of", pa.string(), "", "Engine whose duplicate this is; null for all but the control"),
-        _column("workload", pa.string(), "", "Name of the workload"),
-        _column("case", pa.string(), "", "Name of the test case"),
-        _column("block", pa.int32(), "", "Number of the launch, from 1"),
-        _column("position", pa.int32(), "", "Place of the launch in the campaign's order, from 1"),
-        _column("warmup", pa.bool_(), "", "Whether it is a warm-up; under load whatever is not measured, fillers too"),
-        _column("index", pa.int32(), "", "Round, from 0, of warm-ups and measured ones apart; under load its number"),
-        _column(
+        column("engine", pa.string(), "", "Name of the engine"),
+        column("control_of", pa.string(), "", "Engine whose duplicate this is; null for all but the control"),
+        column("workload", pa.string(), "", "Name of the workload"),
+        column("case", pa.string(), "", "Name of the test case"),
+        column("block", pa.int32(), "", "Number of the launch, from 1"),
+        column("position", pa.int32(), "", "Place of the launch in the campaign's order, from 1"),
+        column("warmup", pa.bool_(), "", "Whether it is a warm-up; under load whatever is not measured, fillers too"),
+        column("index", pa.int32(), "", "Round, from 0, of warm-ups and measured ones apart; under load its number"),
+        column(
             "prompt_tokens",
             pa.int32(),
             "tokens",
             "Prompt ids computed: the spec's, or used_prompt_ids",
         ),
-        _column("tokens", pa.int32(), "tokens", "Tokens generated"),
-        _column(
+        column("tokens", pa.int32(), "tokens", "Tokens generated"),
+        column(
             "start_ns", pa.int64(), "ns", "CLOCK_MONOTONIC before the first work for it; under load when it was due"
         ),
-        _column(
+        column(
             "ttft_ms", pa.float64(), "ms", "First token or chunk - start_ns; null without one, and where it failed"
         ),
-        _column(
+        column(
             "e2e_ms", pa.float64(), "ms", "end_ns - start_ns; under load last chunk - start_ns, null where it failed"
         ),
-        _column(
+        column(
             "tpot_ms",
             pa.float64(),
             "ms",
             "Last - first token or chunk, by the tokens after the first, or after the first chunk's; null without any",
         ),
-        _column("itl_ms", pa.list_(pa.float64()), "ms", "Gaps between consecutive tokens, under load between chunks"),
-        _column("decode_tokens_per_s", pa.float64(), "tokens/s", "1000 / tpot_ms; null where tpot_ms is null or 0"),
-        _column("prefill_tokens_per_s", pa.float64(), "tokens/s", "1000 prompt_tokens / ttft_ms"),
-        _column("total_tokens_per_s", pa.float64(), "tokens/s", "1000 tokens / e2e_ms"),
-        _column("finish", pa.string(), "", "Why it ended: length, eos or stop; null where nothing tells"),
-        _column(
+        column("itl_ms", pa.list_(pa.float64()), "ms", "Gaps between consecutive tokens, under load between chunks"),
+        column("decode_tokens_per_s", pa.float64(), "tokens/s", "1000 / tpot_ms; null where tpot_ms is null or 0"),
+        column("prefill_tokens_per_s", pa.float64(), "tokens/s", "1000 prompt_tokens / ttft_ms"),
+        column("total_tokens_per_s", pa.float64(), "tokens/s", "1000 tokens / e2e_ms"),
+        column("finish", pa.string(), "", "Why it ended: length, eos or stop; null where nothing tells"),
+        column(
             "status", pa.string(), "", "How a request under load ended (ok, or how it failed); null for iterations"
         ),
-        _column("outlier", pa.bool_(), "", "e2e_ms lies further from its launch's mean than the threshold allows"),
+        column("outlier", pa.bool_(), "", "e2e_ms lies further from its launch's mean than the threshold allows"),
     ]
 )
 
