@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmark_runner.performance.__main__ import main as performance_main
-from benchmark_runner.records import collect, tabulate
+from benchmark_runner.records import collect, stages, tabulate
 from benchmark_runner.schemas import require_valid
 from benchmark_runner.statistics.__main__ import main as statistics_main
 from benchmark_runner.summary.__main__ import main as summary_main
@@ -272,6 +272,9 @@ def run_analysis(folder: Path, engines: Sequence[ScriptedEngine], plan: Mapping[
     performance_file = str(analysis / "performance_analysis.json")
     threshold = str(plan["config"]["analysis"]["outlier_threshold"])
     assert tabulate.main(["--raw", *raw_files, "--outlier-threshold", threshold, "--out", iterations_file]) == 0
+    if slo := plan["config"]["analysis"].get("slo"):
+        stages_file = str(analysis / "stages.parquet")
+        assert stages.main(["--raw", *raw_files, "--slo", json.dumps(slo), "--out", stages_file]) == 0
     common = ["--plan", plan_file]
     measured = ["--iterations", iterations_file]
     judged = [*common, "--statistics", statistics_file]

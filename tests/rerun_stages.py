@@ -10,7 +10,7 @@ STAGES: Mapping[str, frozenset[str]] = {
     "launches": frozenset({"run_launch"}),
     "fidelity": frozenset({"compute_reference", "check_fidelity"}),
     "analysis": frozenset(
-        {"collect_records", "tabulate_iterations", "summarise_statistics", "analyse_performance"}
+        {"collect_records", "tabulate_iterations", "tabulate_stages", "summarise_statistics", "analyse_performance"}
         | {"record_environment", "conclude", "write_logs"}
     ),
     "plots": frozenset({"plot_latency", "plot_throughput", "plot_memory", "plot_gpu"}),

@@ -49,6 +49,8 @@ def test_a_sound_record_comes_back_from_the_raw_data_as_it_was(tmp_path: Path, w
     assert requests.status == [one["status"] for one in record["requests"]]
     assert "requests" not in read_heads(path)["launches"][0]
     whole = json.loads(path.read_text())["launches"][0]
+    for case in record["spec"]["cases"]:
+        del case["prompts"]  # which stay in the launch's own record
     assert {key: whole[key] for key in record} == record
 
 

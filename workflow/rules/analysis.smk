@@ -8,6 +8,8 @@ OUTPUTS
     <output_dir>/summary.json, <output_dir>/comparison_table.md
 """
 
+import json
+
 PRICES = CAMPAIGN.config["business"]["prices"] or str(
     FROM_HERE / "config" / "prices.yaml"
 )
@@ -58,6 +60,25 @@ rule tabulate_iterations:
         "python -m benchmark_runner.records.tabulate"
         " --raw {input.raw:q}"
         " --outlier-threshold {params.threshold:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule tabulate_stages:
+    input:
+        raw=raw_data,
+    output:
+        kept_if_exported(f"{OUT}/analysis/stages.parquet"),
+    log:
+        f"{OUT}/logs/stages/tabulate_stages.log",
+    conda:
+        "../../envs/workflow.yaml"
+    params:
+        slo=json.dumps(CAMPAIGN.config["analysis"].get("slo")),
+    shell:
+        "python -m benchmark_runner.records.stages"
+        " --raw {input.raw:q}"
+        " --slo {params.slo:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"
 

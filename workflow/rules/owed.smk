@@ -38,11 +38,16 @@ MEASURED = [
     f"{OUT}/model/manifest.json",
     *(record for engine in CAMPAIGN.engines for record in CAMPAIGN.records(engine)),
 ]
+# Whether a workload has levels of load; then their stages are a table of their own.
+UNDER_LOAD = any(
+    "load" in case for workload in PLAN["workloads"] for case in workload["cases"]
+)
+STAGES = [f"{OUT}/analysis/stages.parquet"] if UNDER_LOAD else []
 ANALYSED = [
     f"{OUT}/environment.json",
     *CALIBRATION,
     *fidelity_of_all(),
-    *([*raw_data(), f"{OUT}/analysis/iterations.parquet"] if EXPORTED else []),
+    *([*raw_data(), f"{OUT}/analysis/iterations.parquet", *STAGES] if EXPORTED else []),
     f"{OUT}/analysis/statistical_summary.json",
     f"{OUT}/analysis/performance_analysis.json",
     f"{OUT}/analysis/business_recommendations.json",

@@ -8,6 +8,7 @@ MS_PER_S: Final = 1e3
 MS_PER_MINUTE: Final = 6e4
 US_PER_MS: Final = 1e3
 NS_PER_MS: Final = 1e6
+NS_PER_S: Final = 1e9
 
 ROUNDING: Final = 1e-12
 """Relative differences below this are rounding of double precision (2e-16 an operation), not spread of a machine whose

@@ -26,6 +26,7 @@ from benchmark_runner.hashes import fingerprint
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.model.formats import format_of
 from benchmark_runner.records.raw_data import require_raw_data
+from benchmark_runner.records.stages import read_stages
 from benchmark_runner.records.table import require_table
 from benchmark_runner.records.whole import is_cut, record_head
 from benchmark_runner.schemas import schema, violations
@@ -204,6 +205,7 @@ def changed_files(campaign: RecordedCampaign) -> dict[str, str]:
         **{f"plan/{part}": require_part for part in part_files(plan, recorded=True)},
         **{f"raw_data/{engine}.json": require_raw_data for engine in campaign.engines},
         "analysis/iterations.parquet": require_table,
+        "analysis/stages.parquet": read_stages,
     }
     found = {}
     for name, check in checks.items():

@@ -1,8 +1,8 @@
 """The stages of all launches under load as one table: a row a launch and level.
 
-Throughput is of the time at full load, the stage's window: ramp and drain lie outside it. What ends or comes at its first
-moment belongs to before, what does so at its last one to it. An objective (SLO) judges measured requests: one that failed
-misses it, and a limit on gaps holds for one without gaps.
+Throughput is of the time at full load, the stage's window: ramp and drain lie outside it. What happens at its first
+moment belongs to the time before, what happens at its last one to it. An objective (SLO) judges measured requests: one
+that failed misses it, and one without gaps keeps a limit on them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark_runner.commands import command
-from benchmark_runner.errors import exit_status
+from benchmark_runner.errors import MADE_AGAIN, BenchmarkError, exit_status
 from benchmark_runner.jsonio import written_whole
 from benchmark_runner.records.parsed_requests import Requests
 from benchmark_runner.records.raw_data import Head, each_launch, read_heads
 from benchmark_runner.records.table import column
 from benchmark_runner.records.tabulate import BoolArray, FloatArray, launch_table
+from benchmark_runner.terminal import printable
 from benchmark_runner.units import NS_PER_MS, NS_PER_S
 
 TAIL: Final = 99
@@ -84,7 +85,7 @@ def output_tokens(requests: Requests, start_ns: int, end_ns: int) -> float:
 
 def meet(table: pa.Table, slo: Mapping[str, Any]) -> BoolArray:
     """Whether each row of launch_table meets the objective's limits."""
-    kept = np.array(table.column("status").to_pylist(), dtype=object) == "ok"
+    kept: BoolArray = np.array([status == "ok" for status in table.column("status").to_pylist()], dtype=np.bool_)
     for name in ("ttft_ms", "tpot_ms", "e2e_ms"):
         if slo[name] is not None:
             values = table.column(name).to_numpy()
@@ -92,7 +93,7 @@ def meet(table: pa.Table, slo: Mapping[str, Any]) -> BoolArray:
     if slo["itl_p99_ms"] is not None:
         gaps = table.column("itl_ms").to_pylist()
         kept &= np.array([not one or np.percentile(one, TAIL) <= slo["itl_p99_ms"] for one in gaps], dtype=np.bool_)
-    return kept.astype(np.bool_)
+    return kept
 
 
 def stage_row(
@@ -157,6 +158,18 @@ def write_stages(raw_files: Sequence[Path], out: Path, slo: Mapping[str, Any]) -
         table = pa.Table.from_pylist(rows, schema=STAGES)
         pq.write_table(table.replace_schema_metadata(metadata), partial, compression="zstd")
     return len(rows)
+
+
+def read_stages(path: Path) -> list[dict[str, Any]]:
+    """The rows of the table; BenchmarkError names the file where it is not as STAGES says."""
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise BenchmarkError(f"{path}: {printable(error):.300}; {MADE_AGAIN}") from error
+    if not table.schema.equals(STAGES):
+        raise BenchmarkError(f"{path}: has other columns than a table of stages; {MADE_AGAIN}")
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
 
 
 def _objective(text: str) -> dict[str, Any]:

@@ -48,9 +48,7 @@ SCHEMA: Final = pa.schema(
         column(
             "start_ns", pa.int64(), "ns", "CLOCK_MONOTONIC before the first work for it; under load when it was due"
         ),
-        column(
-            "ttft_ms", pa.float64(), "ms", "First token or chunk - start_ns; null without one, and where it failed"
-        ),
+        column("ttft_ms", pa.float64(), "ms", "First token or chunk - start_ns; null without one, and where it failed"),
         column(
             "e2e_ms", pa.float64(), "ms", "end_ns - start_ns; under load last chunk - start_ns, null where it failed"
         ),
@@ -65,9 +63,7 @@ SCHEMA: Final = pa.schema(
         column("prefill_tokens_per_s", pa.float64(), "tokens/s", "1000 prompt_tokens / ttft_ms"),
         column("total_tokens_per_s", pa.float64(), "tokens/s", "1000 tokens / e2e_ms"),
         column("finish", pa.string(), "", "Why it ended: length, eos or stop; null where nothing tells"),
-        column(
-            "status", pa.string(), "", "How a request under load ended (ok, or how it failed); null for iterations"
-        ),
+        column("status", pa.string(), "", "How a request under load ended (ok, or how it failed); null for iterations"),
         column("outlier", pa.bool_(), "", "e2e_ms lies further from its launch's mean than the threshold allows"),
     ]
 )
