@@ -13,6 +13,7 @@ from typing import Any, Final
 import yaml
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.launch.server import require_known_places
 from benchmark_runner.model.formats import FORMATS, SAFETENSORS
 from benchmark_runner.schemas import require_valid
 
@@ -88,6 +89,8 @@ class Adapter:
     """Whether it can be asked for several requests at once."""
     weights_format: str = SAFETENSORS
     """Format of the weights that its program opens."""
+    server: Mapping[str, Any] | None = None
+    """How its program is started and asked over HTTP; None where it speaks the protocol itself."""
 
     @property
     def name(self) -> str:
@@ -132,6 +135,7 @@ def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
         brought=BroughtFile(**{**brought, "help_words": tuple(brought.get("help_words", ()))}) if brought else None,
         load=content.get("load", "server" in content),
         weights_format=content.get("weights", {}).get("format", SAFETENSORS),
+        server=content.get("server"),
     )
 
 
@@ -150,6 +154,8 @@ def load_adapter(folder: Path) -> Adapter:
         raise BenchmarkError(
             f"{path}: weights.format is {adapter.weights_format!r}; the formats are {', '.join(FORMATS)}"
         )
+    if adapter.server is not None:
+        require_known_places(adapter.server, str(path))
     toolkit = adapter.cargo.cuda_toolkit if adapter.cargo else None
     for needed in (adapter.lock, *adapter.shared, toolkit):
         if needed is not None and not needed.exists():

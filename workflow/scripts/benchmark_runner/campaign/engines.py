@@ -41,6 +41,8 @@ class Engine:
     """Format of the weights that its program opens; another one is derived from the model."""
     licence: str | None = None
     """SPDX expression of its adapter; None where none is known. Not in `describe`: it changes no check of fidelity."""
+    server: Mapping[str, Any] | None = None
+    """How its program is started and asked over HTTP (adapter.yaml, whose hash is part of source); None for others."""
 
     @property
     def build_record(self) -> str | None:
@@ -63,6 +65,7 @@ class Engine:
 
     def describe(self) -> dict[str, Any]:
         """The engine's entry in plan.json."""
+        server = {} if self.server is None else {"server": dict(self.server)}
         return {
             "name": self.name,
             "control_of": self.control_of,
@@ -76,6 +79,7 @@ class Engine:
             "options": dict(self.options),
             "weights_format": self.weights_format,
             **({"load": True} if self.load else {}),
+            **server,
         }
 
 
@@ -95,10 +99,11 @@ def _brought(adapter: adapters.Adapter, options: Mapping[str, Any]) -> str | Non
 def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engine:
     binary = Path(os.path.normpath(entry["binary_path"]))
     folder = engines_folder / binary.name
-    weights_format, licence, load = SAFETENSORS, None, False
+    weights_format, licence, load, server = SAFETENSORS, None, False, None
     if (folder / "adapter.yaml").is_file():
         adapter = adapters.load_adapter(folder)
         weights_format, licence, load = adapter.weights_format, adapter.licence, adapter.load
+        server = adapter.server
         name, source = folder.name, source_hash(adapter)
         build_device = adapters.build_device(adapter, device)
         brought = _brought(adapter, entry["options"])
@@ -118,6 +123,7 @@ def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engi
         load=load,
         weights_format=weights_format,
         licence=licence,
+        server=server,
     )
 
 

@@ -15,6 +15,7 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch.device import choose_place, limits_of
 from benchmark_runner.launch.outcome import Ending, decide
 from benchmark_runner.launch.program import not_executed, read_build, why_missing
+from benchmark_runner.launch.server import server_of
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.formats import DerivedWeights, format_of, read_derived
 from benchmark_runner.model.llama_config import known_vocabulary
@@ -175,7 +176,8 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
     """
     engine, system = probe.engine, probe.plan["config"]["system"]
     device, cores, _ = choose_place(system, engine)  # as the launches have them, so that the arithmetic is theirs
-    missing = why_missing(engine, read_build(engine["build_record"]), probe.derived)
+    build = read_build(engine["build_record"])
+    missing = why_missing(engine, build, probe.derived)
     if missing is not None:
         return Answer(Status.UNAVAILABLE, missing.reason, device.name, None)
     if device.refused is not None:
@@ -185,6 +187,7 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
     remove(folder / LOGITS)
     spec = spec_of(probe, folder, device=device.name, threads=cores.threads)
     environment = engine_environment(os.environ, visible_gpus=device.visible, threads=cores.threads)
+    limits = limits_of(system)
     try:
         run, events, replaced = run_in_folder(
             Path(engine["binary_path"]),
@@ -192,8 +195,9 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
             folder=folder,
             environment=environment,
             cores=cores.engine,
-            limits=limits_of(system),
+            limits=limits,
             watch=watch,
+            server=server_of(engine, spec, build, cores=cores.monitor, limits=limits),
         )
     except CannotExecuteError as error:
         return Answer(Status.UNAVAILABLE, not_executed(engine["binary_path"], error).reason, device.name, None)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import signal
 from typing import Final, NamedTuple
 
+from benchmark_runner.processes.client import SERVED
 from benchmark_runner.processes.engine import signal_words
 from benchmark_runner.protocol.events import EventReport
 from benchmark_runner.status import Status
 
 # The dynamic linker's status where a shared library is missing, and the shell's where a command is.
 CANNOT_START: Final = 127
+ENDED_BY_US: Final = ("after_done", SERVED)
 
 
 class Ending(NamedTuple):
     """How the engine's process ended."""
 
     cause: str
-    """exit (by itself), after_done, timeout, memory_limit or thermal_limit (by this program)."""
+    """exit (by itself), after_done, served, failed, timeout, memory_limit or thermal_limit (by this program)."""
     message: str
     """What the monitor or the deadline said; empty for exit."""
     code: int | None
@@ -70,7 +72,7 @@ def _of_exit(ending: Ending, report: EventReport) -> Outcome:
 
 def decide(ending: Ending, report: EventReport) -> Outcome:
     """Status by the first that holds: a limit, the engine's own error, broken events, a bad exit, ok."""
-    if ending.cause not in ("exit", "after_done"):
+    if ending.cause not in ("exit", *ENDED_BY_US):
         return ended(Status(ending.cause), ending.message)
     if report.error is not None and report.problem is None:
         said = report.error["message"]
@@ -81,7 +83,7 @@ def decide(ending: Ending, report: EventReport) -> Outcome:
             return ended(Status.FAILED, f"out of memory: {said}", SMALLER)
         return ended(Status.FAILED, f"{report.error['kind']}: {said}")
     # After done what was measured is whole, and how the process ended is our doing.
-    exited = OK if ending.cause == "after_done" else _of_exit(ending, report)
+    exited = OK if ending.cause in ENDED_BY_US else _of_exit(ending, report)
     # A process that crashed tells more than the line that its crash cut short.
     if report.problem is not None and (exited.status == Status.OK or ending.code == 0):
         reason = f"events.jsonl breaks the protocol: {report.problem}"

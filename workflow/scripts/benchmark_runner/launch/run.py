@@ -33,6 +33,7 @@ from benchmark_runner.launch.record import (
     touch_outputs,
     utc_now,
 )
+from benchmark_runner.launch.server import server_of
 from benchmark_runner.launch.sidecar import Sidecar, highest_values, monitor_command
 from benchmark_runner.launch.workplace import draw, prepared
 from benchmark_runner.locks import this_process
@@ -40,6 +41,7 @@ from benchmark_runner.model.manifest import HASHES
 from benchmark_runner.monitor.summary import Metrics, summarise, take_apart
 from benchmark_runner.processes.adapter import REPLACED, AdapterRun, CannotExecuteError, run_adapter
 from benchmark_runner.processes.cgroup import read_quota
+from benchmark_runner.processes.client import Call, called
 from benchmark_runner.processes.engine import become_subreaper, engine_environment, recorded_environment
 from benchmark_runner.processes.files import HeldFile, own_folder
 from benchmark_runner.processes.orphans import below_process, end_all
@@ -211,21 +213,31 @@ class RunningLaunch:
             self.record["engine_environment"] = recorded_environment(environment)
         return self._run_engine(monitor, before, environment)
 
+    def _call(self, environment: dict[str, str]) -> Call:
+        """How the engine is started, and what a server is asked by whom stands in the record."""
+        cores, limits = self._place.cores.monitor, limits_of(self.inputs.system)
+        server = server_of(self.inputs.engine, self.record["spec"], self.inputs.build, cores=cores, limits=limits)
+        if server is not None:
+            self.record["server"] = {"arguments": list(server.arguments), **server.told}
+        return called(self.inputs.binary, self.workplace.spec, self.workplace.events, environment, server)
+
     def _run_engine(self, monitor: Sidecar, before: Snapshot, environment: dict[str, str]) -> Outcome:
         kills, quota = out_of_memory_kills(), read_quota()
         throttled_before_seconds = quota.throttled_seconds()
+        call = self._call(environment)
         try:
             run = run_adapter(
-                [str(self.inputs.binary), "--spec", str(self.workplace.spec), "--events", str(self.workplace.events)],
+                call.command,
                 folder=self.workplace.scratch,
                 events=self._events,
                 log=self._hold("engine.log"),
-                environment=environment,
+                environment=call.environment,
                 cores=self._place.cores.engine,
                 limits=limits_of(self.inputs.system),
                 watch=self._watch,
                 companion=monitor,
                 notes=self.workplace.members,
+                client=call.client,
             )
         except CannotExecuteError as error:
             monitor.stop()
@@ -259,6 +271,12 @@ class RunningLaunch:
             monitor=summary,
             machine_after=self._machine.state(busy),
         )
+        if run.client is not None:
+            record["client"] = {
+                "exit": run.client.describe(),
+                "usage": run.client.usage._asdict(),
+                "cores": cores.monitor,
+            }
         self._warn(preflight.warnings_during(summary, busy))
         self._warn(preflight.warnings_of_threads(summary, report.load, cores.threads))
         suspended_ms = (preflight.suspended_ns() - self._suspended_ns) / 1e6

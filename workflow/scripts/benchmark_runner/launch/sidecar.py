@@ -171,10 +171,11 @@ class Sidecar:
         except BrokenPipeError:
             raise self._died() from None
 
-    def watch_engine(self, pid: int) -> None:
-        """Let it sample that process and all below it, and see that it does."""
-        self._tell(f"engine {pid}")
-        self._engine = EngineProbe(Members(Path(os.devnull)), launch=os.getpid(), spared={self.pid})
+    def watch_engine(self, pid: int, client: int | None) -> None:
+        """Let it sample that process and all below it but the load client, and see that it does."""
+        apart = () if client is None else (client,)
+        self._tell(" ".join(map(str, ("engine", pid, *apart))))
+        self._engine = EngineProbe(Members(Path(os.devnull)), launch=os.getpid(), spared={self.pid, *apart})
         self._engine.attach(pid)
         self._watch.look_after(self._look)
 

@@ -86,9 +86,10 @@ class EngineProbe:
         self._threads_read_ns = 0
         self._thread_ns: dict[tuple[int, int], int] = {}
 
-    def attach(self, pid: int) -> None:
-        """From now on sample the session led by pid."""
+    def attach(self, pid: int, apart: Iterable[int] = ()) -> None:
+        """From now on sample the session led by pid, of which the processes apart, though the launch's, are no part."""
         self.pid = pid
+        self._spared.update(apart)
         self._read_ns = self._threads_read_ns = time.monotonic_ns()
 
     def _find(self) -> dict[int, Process]:

@@ -16,7 +16,7 @@ from benchmark_runner.processes.watch import readable
 
 
 class Commands:
-    """Lines that the launch command writes to the monitor: `engine <pid>` and `stop`."""
+    """Lines that the launch command writes to the monitor: `engine <pid>`, with the load client's, and `stop`."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -86,13 +86,16 @@ class Loop:
 
     def _obey(self, line: str) -> bool:
         """Carry out one command; True where it says stop."""
-        word, _, argument = line.partition(" ")
+        word, *arguments = line.split(" ")
         if word == "stop":
             return True
-        if word != "engine" or not argument.isdigit():
-            raise BenchmarkError(f"the monitor was told '{line}', which is neither 'engine <pid>' nor 'stop'")
-        refusal = self._counters.attach(int(argument))
-        self.engine.attach(int(argument))
+        if word != "engine" or not arguments or not all(map(str.isdigit, arguments)):
+            raise BenchmarkError(
+                f"the monitor was told '{line}', which is neither 'engine <pid> [<pid of its client>]' nor 'stop'"
+            )
+        pid, *apart = map(int, arguments)
+        refusal = self._counters.attach(pid)
+        self.engine.attach(pid, apart)
         if refusal is not None:
             self.write({"event": "absent", "absent": {"instructions": refusal, "cycles": refusal}})
         return False

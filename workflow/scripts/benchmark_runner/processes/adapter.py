@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+from benchmark_runner.processes.client import CLIENT, CLIENT_WORDS, SERVED, Client, Server, called
 from benchmark_runner.processes.engine import EngineExit, ask_to_end, collect_exit, start_engine
 from benchmark_runner.processes.files import HeldFile, own_folder, remove
 from benchmark_runner.processes.orphans import MARKER_VARIABLE, below_process, end_all, of_launch
@@ -40,6 +41,7 @@ LINE_BYTES: Final = 4096
 _EVENT: Final = re.compile(rb'"event"\s*:\s*"(\w{1,20})"')
 
 STDOUT_FOLLOWS: Final = b"\n--- what the engine printed on stdout, which the protocol keeps empty ---\n"
+CLIENT_FOLLOWS: Final = b"\n--- what the load client printed ---\n"
 
 
 class CannotExecuteError(Exception):
@@ -72,8 +74,8 @@ class Companion(Protocol):
     def pid(self) -> int:
         """Its process."""
 
-    def watch_engine(self, pid: int) -> None:
-        """Look after that process."""
+    def watch_engine(self, pid: int, client: int | None) -> None:
+        """Look after that process, of which the load client is no part."""
 
     def alerts(self) -> Sequence[Alert]:
         """What it found."""
@@ -83,7 +85,8 @@ class AdapterRun(NamedTuple):
     """How a run ended and what it left behind."""
 
     cause: str
-    """exit (by itself), after_done (ended by us, all done), timeout, or the kind of a companion's alert."""
+    """exit (by itself), after_done (ended by us, all done), served (a server, ended by us when its client had ended),
+    timeout, failed (its client died), or the kind of a companion's alert."""
     message: str
     exit: EngineExit
     start_ns: int
@@ -95,13 +98,18 @@ class AdapterRun(NamedTuple):
     """On stdout."""
     last_words: str
     """The last line on stderr."""
+    client: EngineExit | None = None
+    """How the load client of a server ended."""
 
 
 class Heard:
     """How far an engine has come by its events, as far as they have been looked at."""
 
-    def __init__(self, events: HeldFile, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, events: HeldFile, limits: Limits, clock: Callable[[], float] = time.monotonic, unit: str = "iteration"
+    ) -> None:
         self._clock = clock
+        self._unit = unit
         self._descriptor = events.descriptor
         self._limits = limits
         self._begin = self._last = self._clock()
@@ -128,6 +136,11 @@ class Heard:
         return "done" in self._kinds
 
     @property
+    def is_over(self) -> bool:
+        """Whether it has said so, or that it gives up."""
+        return self.is_done or "error" in self._kinds
+
+    @property
     def _words(self) -> str:
         count = self._kinds.get(self._latest, 0)
         return f"the last event was {self._latest}{f' ({count} so far)' if count > 1 else ''}" if count else "no event"
@@ -142,7 +155,8 @@ class Heard:
             words = f"the engine had not loaded after {load.seconds:g} s ({load.origin})"
             phase = self._begin + load.seconds, words
         else:
-            what = "the first iteration" if "iteration" not in self._kinds else "the next iteration or done"
+            begun = {"iteration", "stage"} & self._kinds.keys()
+            what = f"the next {min(begun)} or done" if begun else f"the first {self._unit}"
             words = f"{what} did not come within {silence.seconds:g} s ({silence.origin})"
             phase = self._last + silence.seconds, words
         in_all = f"the engine had not ended after {whole.seconds:g} s ({whole.origin})"
@@ -164,10 +178,10 @@ class Heard:
 class _Streams:
     """stdout and stderr of a run, and the log that they go to."""
 
-    def __init__(self, watch: Watch, log: HeldFile) -> None:
+    def __init__(self, watch: Watch, log: HeldFile, names: Sequence[str]) -> None:
         self._watch = watch
         self._log = log
-        self.words = {name: Words() for name in WORDS}
+        self.words = {name: Words() for name in names}
         for name, stream in self.words.items():
             watch.add(stream.reader, name)
 
@@ -176,7 +190,7 @@ class _Streams:
             self._log.write(content)
 
     def close_writers(self) -> None:
-        """Leave the writing ends to the engine alone."""
+        """Leave the writing ends to the engine, and to its client, alone."""
         for stream in self.words.values():
             os.close(stream.writer)
 
@@ -195,11 +209,17 @@ class _Streams:
         for stream in self.words.values():
             if stream.is_open:
                 self._watch.remove(stream.reader)
-        stdout, stderr = (self.words[name] for name in WORDS)
+        stderr = self.words["stderr"]
         self._write(stderr.finish() + stderr.ending)
-        stdout.finish()
-        if stdout.total_bytes:
-            self._write(STDOUT_FOLLOWS + stdout.text)
+        for name, heading in (("stdout", STDOUT_FOLLOWS), (CLIENT_WORDS, CLIENT_FOLLOWS)):
+            if name in self.words:
+                self.words[name].finish()
+                self._write(heading + self.words[name].text if self.words[name].total_bytes else b"")
+
+    def last(self, name: str) -> str:
+        """The last line on a stream, behind words that lead to it; empty where there is none."""
+        words = self.words[name].last
+        return f"; its last words: {words}" if words else ""
 
 
 def _first_end(watch: Watch, heard: Heard, streams: _Streams, companion: Companion | None) -> tuple[str, str]:
@@ -213,6 +233,9 @@ def _first_end(watch: Watch, heard: Heard, streams: _Streams, companion: Compani
                 return alert.kind, alert.message
         if ENGINE in ready:
             return "exit", ""
+        if CLIENT in ready:
+            heard.look()
+            return (SERVED, "") if heard.is_over else ("failed", "the load client died before done")
         if watch.clock() >= look_at:
             if (words := heard.overdue()) is not None:
                 return "after_done" if heard.is_done else "timeout", words
@@ -231,35 +254,55 @@ def run_adapter(
     watch: Watch,
     companion: Companion | None = None,
     notes: Path | None = None,
+    client: Client | None = None,
 ) -> AdapterRun:
     """Run it to its end or bring that about, and end all that it started; its words stand in log, of bounded size.
 
     notes is a file that is told the names of its streams, as /proc shows them to whoever looks for who holds them.
+    A client asks an engine that is a server, writes its events, and ends the run by its own end.
     Raises CannotExecuteError, and InterruptedLaunchError where this command is stopped meanwhile.
     """
-    streams = _Streams(watch, log)
+    streams = _Streams(watch, log, WORDS if client is None else (*WORDS, CLIENT_WORDS))
     if notes is not None:
         with notes.open("a", encoding="ascii") as file:
             file.writelines(f"{stream.name}\n" for stream in streams.words.values())
     start_ns = time.monotonic_ns()
     try:
         writers = {name: stream.writer for name, stream in streams.words.items()}
-        process = start_engine(command, folder=folder, environment=environment, cores=cores, **writers)
+        # Servers log on both: only an adapter's stdout has to be empty.
+        stdout = writers["stdout" if client is None else "stderr"]
+        process = start_engine(
+            command, folder=folder, environment=environment, cores=cores, stdout=stdout, stderr=writers["stderr"]
+        )
     except OSError as error:
         streams.close_writers()
         streams.finish()
         raise CannotExecuteError(error.strerror) from error
-    streams.close_writers()
+
+    def start_client() -> int | None:
+        pid = None
+        if client is not None:
+            pid = client.start(start_ns, watch, folder=folder, environment=environment, stream=writers[CLIENT_WORDS])
+        streams.close_writers()
+        return pid
+
     spared = frozenset() if companion is None else frozenset({companion.pid})
     find = below_process(os.getpid(), spared)
+    heard = Heard(events, limits, watch.clock, "iteration" if client is None else "iteration or load level")
     try:
-        cause, message, ended = _to_its_end(process, watch, Heard(events, limits, watch.clock), streams, companion)
+        cause, message, ended = _to_its_end(process, watch, heard, streams, companion, start_client)
+        if client is not None:
+            client.end()
         left = [member.name for member in find().values() if member.state != "Z"] if cause == "exit" else []
     finally:
         survivors = [member.name for member in end_all(find).values()]
         streams.finish()
-    stdout, stderr = (streams.words[name] for name in WORDS)
-    return AdapterRun(cause, message, ended, start_ns, left, survivors, stdout.total_bytes, stderr.last)
+    if client is not None and cause == "failed":
+        message += f" ({client.ending}){streams.last(CLIENT_WORDS)}"
+    elif client is not None and cause == "timeout":
+        message += streams.last("stderr")
+    printed, words = streams.words["stdout"].total_bytes, streams.words["stderr"].last
+    return AdapterRun(cause, message, ended, start_ns, left, survivors, printed, words, client.exit if client else None)
 
 
 class FolderRun(NamedTuple):
@@ -280,6 +323,7 @@ def run_in_folder(
     cores: Sequence[int],
     limits: Limits,
     watch: Watch,
+    server: Server | None = None,
 ) -> FolderRun:
     """As run_adapter, with spec.json, events.jsonl and engine.log in folder and an empty working folder below it.
 
@@ -293,16 +337,18 @@ def run_in_folder(
     scratch.mkdir()
     events = HeldFile(folder / EVENTS)
     held = [HeldFile.of(folder / SPEC, spec.encode()), HeldFile(folder / LOG), events]
+    call = called(binary.absolute(), folder / SPEC, events.path, {**environment, MARKER_VARIABLE: marker}, server)
     try:
         run = run_adapter(
-            [str(binary.absolute()), "--spec", str(folder / SPEC), "--events", str(events.path)],
+            call.command,
             folder=scratch,
             events=events,
             log=held[1],
-            environment={**environment, MARKER_VARIABLE: marker},
+            environment=call.environment,
             cores=cores,
             limits=limits,
             watch=watch,
+            client=call.client,
         )
         return FolderRun(run, events.path, None if events.in_place else REPLACED)
     finally:
@@ -314,15 +360,21 @@ def run_in_folder(
 
 
 def _to_its_end(
-    process: subprocess.Popen[bytes], watch: Watch, heard: Heard, streams: _Streams, companion: Companion | None
+    process: subprocess.Popen[bytes],
+    watch: Watch,
+    heard: Heard,
+    streams: _Streams,
+    companion: Companion | None,
+    start_client: Callable[[], int | None],
 ) -> tuple[str, str, EngineExit]:
     """(cause, message, exit) of the engine's process, which is gone then, also where this command is stopped."""
     pidfd = os.pidfd_open(process.pid)
     watch.add(pidfd, ENGINE)
     cause = ""
     try:
+        client = start_client()
         if companion is not None:
-            companion.watch_engine(process.pid)
+            companion.watch_engine(process.pid, client)
         cause, message = _first_end(watch, heard, streams, companion)
     finally:
         watch.remove(pidfd)
