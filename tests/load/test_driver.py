@@ -1,0 +1,284 @@
+"""The driver as a launch starts it, before the stub: its events are held against the protocol by their own reader."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.load.answers import answer_ids
+from benchmark_runner.load.asking import Timed, ended, paired
+from benchmark_runner.protocol.events import EventReport, Window, read_events
+from benchmark_runner.protocol.spec import make_spec, under_load
+from stub_server import SCRIPTS, stub
+
+TOKENS = 4
+PROMPT = [7, 8, 9]
+CASE = {
+    "prompt_ids": PROMPT,
+    "max_new_tokens": TOKENS,
+    "ignore_eos": True,
+    "eos_ids": [2],
+    "sampling": {"temperature": 0, "top_p": 1, "seed": 3},
+}
+CLOSED = {
+    "mode": "closed",
+    "concurrency": 2,
+    "requests": 4,
+    "duration_seconds": None,
+    "warmup_requests": 2,
+    "timeout_seconds": 20,
+}
+OPEN = {
+    "mode": "open",
+    "requests_per_second": 50,
+    "arrivals": "gamma",
+    "burstiness": 0.5,
+    "seed": 0,
+    "requests": None,
+    "duration_seconds": 0.2,
+    "warmup_requests": 1,
+    "timeout_seconds": 20,
+}
+SERVER: dict[str, Any] = {
+    "path": "/v1/completions",
+    "model": "stub",
+    "body": {"return_token_ids": True},
+    "ids": {"in": True, "stream": "token_ids", "whole": None},
+    "ready_timeout_seconds": 20,
+    "engine": "stub",
+    "version": "1",
+    "build": {},
+    "capabilities": {
+        "devices": ["cpu"],
+        "dtypes": ["f32"],
+        "sampling": ["greedy"],
+        "seed": True,
+        "load_modes": ["closed", "open"],
+        "max_concurrency": 1000,
+        "ignore_eos": True,
+    },
+    "load": {
+        "weights_dtype": "f32",
+        "compute_dtype": "f32",
+        "kv_cache_dtype": "f32",
+        "device": "cpu",
+        "threads": 1,
+    },
+    "api_key_env": None,
+}
+
+
+class Driven(NamedTuple):
+    status: int
+    report: EventReport
+    text: str
+    stderr: str
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with stub("--ttft-ms", "5", "--gap-ms", "1") as port:
+        yield port
+
+
+def _spec(**changed: Any) -> dict[str, Any]:
+    fields = {"model_dir": Path("/nowhere"), "weights": "none", "dtype": "f32", "device": "cpu", "threads": 1}
+    cases = changed.pop("cases", [CASE])
+    return make_spec(cases, max_seq_len=32, options={}, **fields, warmup_iterations=1, iterations=2) | changed
+
+
+def _under_load(*loads: dict[str, Any]) -> dict[str, Any]:
+    cases = [
+        {**CASE, "load": load, "prompts": [[7, 100 * place + number, 9] for number in range(100)]}
+        for place, load in enumerate(loads)
+    ]
+    return under_load(_spec(cases=cases), list(range(len(loads)))[::-1])
+
+
+def _drive(port: int, folder: Path, spec: Any, environment: dict[str, str] | None = None, **server: Any) -> Driven:
+    start_ns = time.monotonic_ns()
+    told = {**SERVER, "base_url": f"http://127.0.0.1:{port}", "started_ns": start_ns, **server}
+    (folder / "spec.json").write_text(json.dumps(spec))
+    (folder / "server.json").write_text(json.dumps(told))
+    names = ("spec.json", "events.jsonl", "server.json")
+    options = [f"--{name.partition('.')[0]}={folder / name}" for name in names]
+    command = [sys.executable, "-m", "benchmark_runner.load.driver", *options]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS), **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout == ""
+    report = read_events(folder / "events.jsonl", spec, Window(start_ns, time.monotonic_ns()))
+    return Driven(done.returncode, report, (folder / "events.jsonl").read_text(), done.stderr)
+
+
+def test_a_spec_of_single_requests_is_answered_with_iterations(port, tmp_path):
+    driven = _drive(port, tmp_path, _spec())
+    assert (driven.status, driven.report.problem, driven.report.done) == (0, None, True)
+    rounds = [(event["warmup"], event["index"]) for event in driven.report.iterations]
+    assert rounds == [(True, 0), (False, 0), (False, 1)]
+    assert {tuple(event["token_ids"]) for event in driven.report.iterations} == {tuple(answer_ids(PROMPT, TOKENS))}
+    for event in driven.report.iterations:
+        assert event["token_ns"][0] - event["start_ns"] >= 5_000_000
+
+
+def test_a_spec_of_levels_is_answered_with_their_requests_and_stages(port, tmp_path):
+    spec = _under_load(CLOSED, OPEN)
+    driven = _drive(port, tmp_path, spec)
+    assert (driven.status, driven.report.problem, driven.report.done) == (0, None, True)
+    assert [stage["case"] for stage in driven.report.stages] == [1, 0]
+    for request in driven.report.requests:
+        prompt = spec["cases"][request["case"]]["prompts"][request["number"]]
+        if request["phase"] == "measured":
+            assert request["status"] == "ok"
+            assert request["token_ids"] == answer_ids(prompt, TOKENS)
+            assert (request["prompt_tokens"], request["cached_tokens"]) == (3, 0)
+
+
+def test_requests_that_fail_under_load_fail_no_launch(tmp_path):
+    with stub("--mode", "error", "--every", "2") as port:
+        driven = _drive(port, tmp_path, _under_load(CLOSED))
+    assert (driven.status, driven.report.problem, driven.report.done) == (0, None, True)
+    measured = [request for request in driven.report.requests if request["phase"] == "measured"]
+    said = {("ok", None, TOKENS), ("error", "the stub fails here", TOKENS // 2)}
+    assert {(request["status"], request["error"], len(request["chunk_ns"])) for request in measured} == said
+
+
+def test_a_single_request_that_fails_fails_the_launch(tmp_path):
+    with stub("--mode", "cut", "--every", "2") as port:
+        driven = _drive(port, tmp_path, _spec())
+    assert (driven.status, driven.report.done) == (1, False)
+    assert "iteration 0 of case 0: the server's answer: cut" in driven.report.error["message"]
+
+
+def test_ids_that_no_answer_tells_are_missed_by_name(port, tmp_path):
+    driven = _drive(port, tmp_path, _spec(), body={"stub_mode": "no_ids"})
+    assert driven.status == 1
+    assert "ids.whole" in driven.report.error["message"]
+
+
+def test_a_server_that_loads_is_waited_for(tmp_path):
+    with stub("--load-ms", "300", "--ttft-ms", "5") as port:
+        driven = _drive(port, tmp_path, _spec())
+    assert driven.status == 0
+    assert driven.report.load["end_ns"] - driven.report.load["start_ns"] >= 200_000_000
+
+
+@pytest.mark.parametrize("mode", ["status=503", None])
+def test_a_server_that_is_never_ready_is_told_with_what_it_said_last(mode, tmp_path):
+    if mode is None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        driven = _drive(port, tmp_path, _spec(), ready_timeout_seconds=0.3)
+    else:
+        with stub("--mode", mode) as port:
+            driven = _drive(port, tmp_path, _spec(), ready_timeout_seconds=0.3)
+    said = "refused, Connection refused" if mode is None else "refused, HTTP 503: the stub was told to refuse"
+    assert driven.status == 1
+    assert driven.report.error["message"] == f"no token within 0.3 s; the server's last answer: {said}"
+
+
+def test_a_server_that_will_never_answer_is_not_waited_for(port, tmp_path):
+    driven = _drive(port, tmp_path, _spec(), path="/nowhere")
+    assert driven.status == 1
+    assert "HTTP 404" in driven.report.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "server", "said"),
+    [
+        ({"dtype": "f16"}, {}, "dtype f16"),
+        ({"device": "cuda:0"}, {}, "device cuda:0"),
+        ({"options": {"turbo": 1}}, {}, "options turbo"),
+        ({"load": {"mode": "closed", "concurrency": 1001}}, {}, "load.concurrency 1001"),
+        ({"load": {"mode": "bursts", "concurrency": 1}}, {}, "load.mode bursts"),
+        ({"logits_path": "/tmp/logits"}, {}, "logits_path"),
+        ({"cases": [{**CASE, "forced_ids": [1] * TOKENS}]}, {}, "forced_ids"),
+        ({"cases": [{**CASE, "sampling": {"temperature": 1, "top_p": 1, "seed": 0}}]}, {}, "sampling temperature"),
+        ({}, {"ids": {"in": False, "stream": None, "whole": None}}, "text alone"),
+    ],
+)
+def test_what_a_server_cannot_do_is_refused_before_it_is_asked(changed, server, said, port, tmp_path):
+    driven = _drive(port, tmp_path, _spec(**changed), **server)
+    assert (driven.status, driven.report.error["kind"]) == (3, "unsupported")
+    assert said in driven.report.error["message"]
+    assert driven.report.load is None
+
+
+@pytest.mark.parametrize("changed", [{"protocol": 3}, {"unknown": 1}, {"cases": []}])
+def test_a_spec_that_is_none_is_refused(changed, port, tmp_path):
+    driven = _drive(port, tmp_path, _spec() | changed)
+    assert driven.status == 2
+    assert '"kind":"bad_spec"' in driven.text
+
+
+def test_a_key_is_sent_and_told_to_nobody(tmp_path):
+    """A server that answers with what it was sent, as some do in their errors."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        subprocess.Popen([sys.executable, "-c", ECHO], stdin=listener.fileno(), stdout=subprocess.PIPE) as echo,
+    ):
+        port = listener.getsockname()[1]
+        secret = {"STUB_KEY": "sk-very-secret"}
+        driven = _drive(port, tmp_path, _spec(), environment=secret, api_key_env="STUB_KEY")
+        echo.kill()
+    assert "Bearer ***" in driven.report.error["message"]
+    assert "sk-very-secret" not in driven.text + driven.stderr
+
+
+ECHO = """
+import socket
+listener = socket.socket(fileno=0)
+while True:
+    client, _ = listener.accept()
+    sent = client.recv(65536)
+    said = next(line for line in sent.split(b"\\r\\n") if line.startswith(b"Authorization"))
+    client.sendall(b"HTTP/1.1 401 No\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(said) + said)
+    client.close()
+"""
+
+
+def test_a_key_that_is_not_set_is_asked_for(port, tmp_path):
+    driven = _drive(port, tmp_path, _spec(), api_key_env="STUB_KEY_OF_NOBODY")
+    assert driven.status == 3
+    assert "STUB_KEY_OF_NOBODY" in driven.report.error["message"]
+
+
+def test_ids_that_the_stream_held_back_count_with_its_last_time():
+    assert paired([10, 20, 30], 5) == [10, 20, 30, 30, 30]
+    assert paired([10, 20, 30], 2) == [10, 20]
+
+
+@pytest.mark.parametrize(
+    ("ids", "finish", "expected"),
+    [
+        ([5, 6, 7, 8], "length", ([5, 6, 7, 8], "length")),
+        ([5, 6, 2], "eos", ([5, 6, 2], "eos")),
+        ([5, 6], "eos", ([5, 6, 2], "eos")),
+        ([5, 6, 7, 2], "length", ([5, 6, 7, 2], "eos")),
+    ],
+)
+def test_a_sequence_ends_as_the_protocol_has_it(ids, finish, expected):
+    case = {**CASE, "ignore_eos": False}
+    timed = ended(Timed(ids, [10 * (place + 1) for place in range(len(ids))], finish), case, 99)
+    assert (timed.token_ids, timed.finish) == expected
+    assert len(timed.token_ns) == len(timed.token_ids)
+
+
+def test_an_end_before_its_time_is_no_end():
+    with pytest.raises(BenchmarkError, match="after 2 of 4 tokens"):
+        ended(Timed([5, 6], [10, 20], "eos"), CASE, 99)

@@ -1,0 +1,65 @@
+"""Arrivals of an open loop."""
+
+from __future__ import annotations
+
+from itertools import islice, pairwise
+from statistics import mean, stdev
+
+import pytest
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.load.schedule import arrivals_ns
+
+RATE = 40.0
+
+
+def _offsets(count, arrivals, *, burstiness=1.0, seed=0):
+    load = {"arrivals": arrivals, "requests_per_second": RATE, "burstiness": burstiness, "seed": seed}
+    return list(islice(arrivals_ns(load), count))
+
+
+def _spread(offsets):
+    gaps = [after - before for before, after in pairwise(offsets)]
+    return stdev(gaps) / mean(gaps)
+
+
+def test_constant_arrivals_do_not_add_up_roundings():
+    assert _offsets(10_000, "constant")[-1] == 250_000_000_000
+
+
+@pytest.mark.parametrize("arrivals", ["poisson", "gamma"])
+def test_drawn_arrivals_have_the_mean_that_was_asked_for(arrivals):
+    offsets = _offsets(20_000, arrivals, burstiness=0.5)
+    assert offsets[-1] / 20_000 == pytest.approx(1e9 / RATE, rel=0.05)
+    assert offsets == sorted(offsets)
+
+
+def test_draws_are_left_as_they_are_however_many_are_used():
+    """A schedule that is stretched to its expected length is no longer Poisson, and depends on where it is cut."""
+    many = _offsets(500, "poisson", seed=3)
+    assert _offsets(20, "poisson", seed=3) == many[:20]
+    assert many[-1] != 500 * 1e9 / RATE
+
+
+def test_a_seed_repeats_its_schedule_and_another_has_its_own():
+    assert _offsets(50, "gamma", seed=1) == _offsets(50, "gamma", seed=1)
+    assert _offsets(50, "gamma", seed=1) != _offsets(50, "gamma", seed=2)
+
+
+def test_a_burstiness_below_one_is_the_bursty_side():
+    bursty, regular = (_spread(_offsets(5_000, "gamma", burstiness=shape)) for shape in (0.25, 4.0))
+    assert regular < 0.6 < _spread(_offsets(5_000, "poisson")) < 1.5 < bursty
+
+
+def test_a_trace_is_replayed_from_its_first_time(tmp_path):
+    file = tmp_path / "times.txt"
+    file.write_text("100.5\n100.75\n103\n")
+    assert list(arrivals_ns({"arrivals": "trace", "trace_file": str(file)})) == [0, 250_000_000, 2_500_000_000]
+
+
+@pytest.mark.parametrize("content", ["", "3\n2\n", "soon\n"])
+def test_a_file_that_is_no_trace_is_named(tmp_path, content):
+    file = tmp_path / "times.txt"
+    file.write_text(content)
+    with pytest.raises(BenchmarkError, match=r"times\.txt"):
+        list(arrivals_ns({"arrivals": "trace", "trace_file": str(file)}))

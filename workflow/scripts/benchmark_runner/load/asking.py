@@ -1,0 +1,165 @@
+"""What a server is asked for a case of a spec, and what its answers are in the words of the protocol."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.load.chunks import Answer, answer_of
+from benchmark_runner.load.client import FOREVER_NS, Client
+from benchmark_runner.load.connection import Exchange, Target, request_bytes
+from benchmark_runner.load.stages import ClosedLoop
+
+ONE_REQUEST: Final = {
+    "mode": "closed",
+    "concurrency": 1,
+    "requests": 1,
+    "duration_seconds": None,
+    "warmup_requests": 0,
+}
+
+
+class Asked(NamedTuple):
+    """One request that ended, and what it said."""
+
+    exchange: Exchange
+    answer: Answer
+
+
+class Timed(NamedTuple):
+    """Each generated id with the time at which it had come."""
+
+    token_ids: list[int]
+    token_ns: list[int]
+    finish: str
+
+
+class Asking:
+    """Makes the requests for one server (server.json) and sends those that are sent alone."""
+
+    def __init__(self, server: Mapping[str, Any], target: Target, client: Client, key: str | None) -> None:
+        self._server = server
+        self._target = target
+        self._client = client
+        self._key = key
+
+    def request(self, case: Mapping[str, Any], prompt: Sequence[int], number: int, *, stream: bool = True) -> bytes:
+        """Request `number` of a case; all that the case says of sampling is sent, since servers differ in defaults.
+
+        Keys of server.json's body come last; one that is null there is left out.
+        """
+        sampling, ids = case["sampling"], self._server["ids"]
+        body = {
+            "model": self._server["model"],
+            "prompt": list(prompt),
+            "max_tokens": case["max_new_tokens"],
+            "temperature": sampling["temperature"],
+            "top_p": sampling["top_p"],
+            "seed": sampling["seed"] + number,
+            "ignore_eos": case["ignore_eos"],
+            "stream": stream,
+            "stream_options": {"include_usage": True} if stream else None,
+            **self._server["body"],
+        }
+        path = self._server["path"] if stream else ids.get("whole_path", self._server["path"])
+        kept = {name: value for name, value in body.items() if value is not None}
+        return request_bytes(self._target, path, json.dumps(kept).encode(), self._key)
+
+    def ask(
+        self,
+        case: Mapping[str, Any],
+        prompt: Sequence[int],
+        number: int,
+        *,
+        stream: bool = True,
+        timeout_ns: int = FOREVER_NS,
+    ) -> Asked:
+        """Send one request alone and wait for its end."""
+        request = self.request(case, prompt, number, stream=stream)
+        (exchange,) = self._client.run(ClosedLoop(ONE_REQUEST, 1), [request], timeout_ns).exchanges
+        return Asked(exchange, read(exchange, case))
+
+    def timed(self, asked: Asked, case: Mapping[str, Any], number: int) -> Timed:
+        """Ids and times of a request that streamed; where it did not tell all ids, those of a whole answer.
+
+        Raises BenchmarkError where the request failed or the ids cannot be had.
+        """
+        answer = require_ok(asked)
+        ids, times = answer.token_ids, list(_each_token(answer))
+        if ids is None and self._server["ids"]["whole"] is not None:
+            ids = require_ok(self.ask(case, case["prompt_ids"], number, stream=False)).token_ids
+            times = paired(times, len(ids or ()))
+        if ids is None:
+            raise BenchmarkError("the server's answer tells no ids, or not all; adapter.yaml's ids.whole names them")
+        return ended(Timed(ids, times, answer.finish or ""), case, asked.exchange.end_ns)
+
+
+def read(exchange: Exchange, case: Mapping[str, Any]) -> Answer:
+    """What came of a request."""
+    outcome = exchange.outcome
+    stopped = outcome if outcome in {"refused", "timeout", "cancelled"} else None
+    answer = answer_of(exchange.pieces, max_tokens=case["max_new_tokens"], closed=outcome == "closed", stopped=stopped)
+    return answer._replace(error=exchange.words) if answer.error and exchange.words else answer
+
+
+def require_ok(asked: Asked) -> Answer:
+    """The answer; raises BenchmarkError where there is no whole one."""
+    answer = asked.answer
+    if answer.status != "ok":
+        raise BenchmarkError(f"the server's answer: {answer.status}{f' ({answer.error})' if answer.error else ''}")
+    return answer
+
+
+def _each_token(answer: Answer) -> Iterator[int]:
+    for stamp_ns, tokens in zip(answer.chunk_ns, answer.chunk_tokens, strict=True):
+        yield from [stamp_ns] * tokens
+
+
+def paired(times: Sequence[int], count: int) -> list[int]:
+    """Times of so many ids where the stream told others: one after another, what was held back with the last."""
+    return [*times[:count], *[times[-1]] * (count - len(times))]
+
+
+def ended(timed: Timed, case: Mapping[str, Any], end_ns: int) -> Timed:
+    """With the protocol's finish, and the id that ended the sequence as the last one, which servers leave out.
+
+    Raises BenchmarkError where it ended before its time.
+    """
+    ids, limit = timed.token_ids, case["max_new_tokens"]
+    may_end = not case["ignore_eos"] and bool(case["eos_ids"])
+    if may_end and ids and ids[-1] in case["eos_ids"]:
+        return timed._replace(finish="eos")
+    if len(ids) == limit:
+        return timed._replace(finish="length")
+    if may_end and timed.finish in {"eos", "stop"}:
+        # Which one of several it was they do not tell.
+        return Timed([*ids, case["eos_ids"][0]], [*timed.token_ns, end_ns], "eos")
+    raise BenchmarkError(f"the server stopped ({timed.finish}) after {len(ids)} of {limit} tokens")
+
+
+def request_event(number: int, case: int, asked: Asked) -> dict[str, Any]:
+    """The event of one request under load."""
+    exchange, answer = asked
+    return {
+        "event": "request",
+        "case": case,
+        "number": number,
+        "phase": exchange.planned.phase,
+        "scheduled_ns": exchange.planned.scheduled_ns,
+        "start_ns": exchange.start_ns,
+        "written_ns": exchange.written_ns,
+        "chunk_ns": answer.chunk_ns,
+        "chunk_tokens": answer.chunk_tokens,
+        "token_ids": answer.token_ids,
+        "stamp": exchange.stamp,
+        "shared_chunks": answer.shared_chunks,
+        "prompt_tokens": answer.prompt_tokens,
+        "completion_tokens": answer.completion_tokens,
+        "cached_tokens": answer.cached_tokens,
+        "end_ns": exchange.end_ns,
+        "finish": answer.finish,
+        "status": answer.status,
+        "error": answer.error,
+    }

@@ -1,0 +1,223 @@
+"""One request over one connection: sent as bytes, and what came back with the times at which the kernel received it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import ssl
+import struct
+import time
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.load.stages import Planned
+from benchmark_runner.load.wire import Piece, Response
+
+SO_TIMESTAMPING: Final = 37
+"""Number of the option and of its control data (Linux, asm-generic/socket.h); Python's socket module lacks the name."""
+RX_SOFTWARE: Final = 1 << 3
+SOFTWARE: Final = 1 << 4
+STAMP: Final = struct.Struct("qq")
+"""Seconds and nanoseconds of CLOCK_REALTIME, the first of three in the control data."""
+CONTROL_BYTES: Final = socket.CMSG_SPACE(3 * STAMP.size)
+READ_BYTES: Final = 1 << 16
+CHUNKS_END: Final = b"\r\n\r\n"
+"""A body in chunks ends with these bytes; what ends otherwise need not be looked at while others wait."""
+
+clock: Final = time.monotonic_ns
+
+
+class Target(NamedTuple):
+    """Where requests go."""
+
+    family: int
+    address: tuple[Any, ...]
+    host: str
+    """As the header Host has it."""
+    prefix: str
+    """Path of the base URL."""
+    tls: ssl.SSLContext | None
+    name: str
+    """Of the server, for TLS."""
+
+
+def target_of(base_url: str) -> Target:
+    """Target of a base URL, its name looked up once; raises BenchmarkError that names the URL."""
+    try:
+        parts = urlsplit(base_url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        name = parts.hostname or ""
+        # localhost may be ::1, where no server of ours listens.
+        found = socket.getaddrinfo("127.0.0.1" if name == "localhost" else name, port, type=socket.SOCK_STREAM)
+    except (KeyError, ValueError, OSError) as error:
+        raise BenchmarkError(f"base_url {base_url} cannot be used ({error}); give http(s)://host:port") from error
+    family, _, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+    tls = ssl.create_default_context() if parts.scheme == "https" else None
+    return Target(family, address, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), tls, name)
+
+
+def request_bytes(target: Target, path: str, body: bytes, key: str | None = None) -> bytes:
+    """A POST request as it is sent, its connection for it alone."""
+    lines = [
+        f"POST {target.prefix}{path} HTTP/1.1",
+        f"Host: {target.host}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "Accept: text/event-stream, application/json",
+        "Connection: close",
+        *([f"Authorization: Bearer {key}"] if key else []),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+class Exchange:
+    """One request and what came of it, as bytes."""
+
+    __slots__ = ("_reads", "end_ns", "outcome", "pieces", "planned", "stamp", "start_ns", "words", "written_ns")
+
+    def __init__(self, planned: Planned, start_ns: int) -> None:
+        self.planned = planned
+        self.start_ns = start_ns
+        self.written_ns: int | None = None
+        self.end_ns = 0
+        self.outcome = ""
+        """ended (a whole response), closed (by the server), refused, timeout or cancelled (by the client)."""
+        self.words: str | None = None
+        """The system's, of an error."""
+        self.stamp = "user"
+        """kernel where all its pieces have the kernel's time, else user."""
+        self.pieces: list[Piece] = []
+        self._reads: list[tuple[bytes, list[tuple[int, int, bytes]], int]] = []
+
+    def keep(self, content: bytes, control: list[tuple[int, int, bytes]], now_ns: int) -> None:
+        """Take what a read gave."""
+        self._reads.append((content, control, now_ns))
+
+    def settle(self, realtime_ns: int | None) -> None:
+        """Make pieces of the reads; realtime_ns takes CLOCK_REALTIME to CLOCK_MONOTONIC, None believes no stamp."""
+        stamps = [_stamp_ns(control) for _, control, _ in self._reads]
+        if realtime_ns is not None and stamps and all(stamps):
+            self.stamp = "kernel"
+            times = [stamp_ns - realtime_ns for stamp_ns in stamps]
+        else:
+            times = [now_ns for _, _, now_ns in self._reads]
+        self.pieces = [Piece(content, at) for (content, _, _), at in zip(self._reads, times, strict=True)]
+        self._reads = []
+        if not times:
+            return
+        # A connection that failed or was given up ended when that was seen.
+        self.end_ns = times[-1] if self.outcome == "ended" else max(self.end_ns, times[-1])
+        if self.written_ns is not None:  # read after the call: what came first shows that it had been written
+            self.written_ns = min(self.written_ns, times[0])
+
+
+def _stamp_ns(control: list[tuple[int, int, bytes]]) -> int:
+    for level, kind, content in control:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPING:
+            seconds, nanoseconds = STAMP.unpack_from(content)
+            return int(seconds * 1_000_000_000 + nanoseconds)
+    return 0
+
+
+def stamped_socket(family: int) -> socket.socket:
+    """A socket that waits for nothing and whose data the kernel stamps as it receives them."""
+    opened = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, RX_SOFTWARE | SOFTWARE)
+    return opened
+
+
+class Flight:
+    """A request whose response has not ended, over a plain connection."""
+
+    def __init__(self, exchange: Exchange, content: bytes, target: Target, deadline_ns: int) -> None:
+        self.exchange = exchange
+        self.deadline_ns = deadline_ns
+        self._left = memoryview(content)
+        self._response = Response()
+        self._unfed: list[bytes] = []
+        self._chunked = False
+        self.socket = self._open(target)
+        self.waits_for = 0
+
+    def _open(self, target: Target) -> socket.socket:
+        opened = stamped_socket(target.family)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return opened
+
+    def begin(self, target: Target) -> int:
+        """Connect and send as far as that goes at once; gives what to wait for. Raises OSError."""
+        if (status := self.socket.connect_ex(target.address)) not in (0, errno.EINPROGRESS):
+            raise OSError(status, os.strerror(status))
+        return self._write()
+
+    def _write(self) -> int:
+        try:
+            while self._left:
+                self._left = self._left[self.socket.send(self._left) :]
+        except BlockingIOError:
+            return select.EPOLLOUT | select.EPOLLIN
+        self.exchange.written_ns = clock()
+        return select.EPOLLIN
+
+    def act(self, mask: int) -> int:
+        """Go on after an event; gives what to wait for, 0 where the response has ended. Raises OSError."""
+        if self._left and (wanted := self._write()) != select.EPOLLIN:
+            return wanted
+        return self._read() if mask & ~select.EPOLLOUT else select.EPOLLIN
+
+    def _read(self) -> int:
+        try:
+            content, control, _, _ = self.socket.recvmsg(READ_BYTES, CONTROL_BYTES)
+        except BlockingIOError:
+            return select.EPOLLIN
+        return self._take(content, control)
+
+    def _take(self, content: bytes, control: list[tuple[int, int, bytes]]) -> int:
+        if not content:
+            self.exchange.outcome = "closed"
+            return 0
+        self.exchange.keep(content, control, clock())
+        self._unfed.append(content)
+        if self._chunked and len(content) >= len(CHUNKS_END) and not content.endswith(CHUNKS_END):
+            return select.EPOLLIN
+        response = self._response
+        response.feed(b"".join(self._unfed))
+        self._unfed.clear()
+        self._chunked = response.headers.get("transfer-encoding", "").lower().endswith("chunked")
+        if response.ended or response.flaw is not None:
+            self.exchange.outcome = "ended"
+            return 0
+        return select.EPOLLIN
+
+
+class TlsFlight(Flight):
+    """The same over TLS, where the kernel's stamps tell nothing of the text: it is stamped when it has been read."""
+
+    def _open(self, target: Target) -> socket.socket:
+        assert target.tls is not None
+        self._secure = False
+        return target.tls.wrap_socket(super()._open(target), server_hostname=target.name, do_handshake_on_connect=False)
+
+    def act(self, mask: int) -> int:
+        """As over a plain connection, after the handshake."""
+        try:
+            if not self._secure:
+                assert isinstance(self.socket, ssl.SSLSocket)
+                self.socket.do_handshake()
+                self._secure = True
+            return super().act(mask)
+        except ssl.SSLWantReadError:
+            return select.EPOLLIN
+        except ssl.SSLWantWriteError:
+            return select.EPOLLOUT
+
+    def _write(self) -> int:
+        return super()._write() if self._secure else select.EPOLLOUT
+
+    def _read(self) -> int:
+        while (wanted := self._take(self.socket.recv(READ_BYTES), [])) == select.EPOLLIN:
+            pass  # until nothing is left, neither here nor in the library
+        return wanted

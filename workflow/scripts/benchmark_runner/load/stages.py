@@ -1,0 +1,218 @@
+"""Which request is sent when: a closed or an open loop, apart from sockets and clocks, which the client brings.
+
+A stage is asked for the time of its next request (next_ns), gives that request (take) and is told of each end (ended)
+until it is over. Requests are numbered in the order in which they are sent: warm-up, measured, fillers.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from benchmark_runner.load.schedule import arrivals_ns
+from benchmark_runner.units import NS_PER_S
+
+WARMUP: Final = "warmup"
+MEASURED: Final = "measured"
+FILLER: Final = "filler"
+
+
+class Planned(NamedTuple):
+    """A request to send now."""
+
+    number: int
+    phase: str
+    scheduled_ns: int
+    after: int | None
+    """The request whose slot it takes; None in an open loop and for the first of a slot."""
+
+
+class Stage(ABC):
+    """What both loops share: numbers, phases, and when all is over."""
+
+    def __init__(self, load: Mapping[str, Any], prompts: int) -> None:
+        """Load is the section of a plan's case; prompts is how many requests can be sent at most."""
+        self._warmup: int = load["warmup_requests"]
+        self._requests: int | None = load["requests"]
+        self._duration_ns = round((load["duration_seconds"] or 0) * NS_PER_S)
+        self._prompts = prompts
+        self._sent = 0
+        self._owed: set[int] = set()
+        self.ended_by = "requests" if self._requests is not None else "duration"
+        self.first_ns: int | None = None
+        """When the first measured request was to be sent."""
+        self.last_ns: int | None = None
+        """When the last measured one was."""
+        self._measured = 0
+        self._all_sent = False
+
+    @property
+    def over(self) -> bool:
+        """Whether all measured requests have been sent and have ended, or none can be sent any more."""
+        return not self._owed and (self._all_sent or (self._exhausted and not self._waits))
+
+    @property
+    def _exhausted(self) -> bool:
+        return self._sent == self._prompts
+
+    @property
+    @abstractmethod
+    def _waits(self) -> bool:
+        """Whether requests are in flight without which the stage is not over."""
+
+    @abstractmethod
+    def next_ns(self, now_ns: int) -> int | None:
+        """When to send the next request, which in a closed loop is now; None as long as none is to be sent.
+
+        An open loop's schedule begins with the first call.
+        """
+
+    @abstractmethod
+    def take(self, now_ns: int) -> Planned | None:
+        """The request that next_ns told to be due by now; None where it told another moment."""
+
+    @abstractmethod
+    def ended(self, number: int) -> None:
+        """A request has ended, however it did."""
+
+    def _number(self, at_ns: int) -> tuple[int, str]:
+        number = self._sent
+        self._sent += 1
+        if number < self._warmup:
+            return number, WARMUP
+        if self._all_sent:
+            return number, FILLER
+        self.first_ns = at_ns if self.first_ns is None else self.first_ns
+        self.last_ns = at_ns
+        self._measured += 1
+        self._owed.add(number)
+        self._all_sent = self._measured == self._requests
+        return number, MEASURED
+
+    def _look_at(self, at_ns: int) -> None:
+        """Nothing that is sent from here on is measured where the duration is over."""
+        if self._requests is None and self.first_ns is not None and at_ns - self.first_ns >= self._duration_ns:
+            self._all_sent = True
+
+    def stop(self, why: str) -> None:
+        """Send nothing more."""
+        self._prompts, self.ended_by = self._sent, why
+
+    def _lacks_prompt(self) -> bool:
+        """Whether a request is due and no prompt is left for it."""
+        if self._exhausted and self.ended_by in {"requests", "duration"}:
+            self.stop("prompts")
+        return self._exhausted
+
+
+class ClosedLoop(Stage):
+    """Keeps N requests in flight: warm-up fills the slots and hands them over undrained; fillers keep them full."""
+
+    def __init__(self, load: Mapping[str, Any], prompts: int) -> None:
+        super().__init__(load, prompts)
+        self._slots: deque[int | None] = deque([None] * load["concurrency"])
+        self._concurrency: int = load["concurrency"]
+
+    @property
+    def _waits(self) -> bool:
+        return len(self._slots) < self._concurrency
+
+    def next_ns(self, now_ns: int) -> int | None:
+        """Now, where a slot is free."""
+        self._look_at(now_ns)
+        if not self._slots or self.over:
+            return None
+        return None if self._lacks_prompt() else now_ns
+
+    def take(self, now_ns: int) -> Planned:
+        """The next request, in the slot that has been free for longest."""
+        after = self._slots.popleft()
+        return Planned(*self._number(now_ns), now_ns, after)
+
+    def ended(self, number: int) -> None:
+        """Its slot is free."""
+        self._slots.append(number)
+        self._owed.discard(number)
+
+
+class OpenLoop(Stage):
+    """Sends by a schedule, whatever becomes of the requests before; fillers arrive on until the measured have ended."""
+
+    def __init__(self, load: Mapping[str, Any], prompts: int) -> None:
+        super().__init__(load, prompts)
+        self._arrivals = arrivals_ns(load)
+        self._rate: float | None = load.get("requests_per_second")  # a trace has none but its own
+        self._start_ns: int | None = None
+        self._next_ns: int | None = None
+        self._now_ns = 0
+        self._in_flight = 0
+
+    @property
+    def window_end_ns(self) -> int:
+        """A mean gap after the last measured arrival, 0 before the first; the stage lasts so long at least."""
+        if self.first_ns is None or self.last_ns is None:
+            return 0
+        gaps = max(self._measured - 1, 1)
+        return self.last_ns + round(NS_PER_S / self._rate if self._rate else (self.last_ns - self.first_ns) / gaps)
+
+    @property
+    def over(self) -> bool:
+        """Whether, besides, the window is."""
+        return super().over and self._now_ns >= self.window_end_ns
+
+    @property
+    def _waits(self) -> bool:
+        return self._in_flight > 0
+
+    def next_ns(self, now_ns: int) -> int | None:
+        """The next arrival, or the end of the window where that is all that is waited for."""
+        self._now_ns = now_ns
+        if self._start_ns is None:
+            self._start_ns = now_ns
+            self._advance()
+        if self.over:
+            return None
+        due_ns = self._next_ns
+        if due_ns is not None and due_ns <= now_ns and self._lacks_prompt():
+            due_ns = self._next_ns = None
+        if not super().over:
+            return due_ns
+        return self.window_end_ns if due_ns is None else min(due_ns, self.window_end_ns)
+
+    def _advance(self) -> None:
+        offset_ns = next(self._arrivals, None)
+        self._next_ns = None if offset_ns is None or self._start_ns is None else self._start_ns + offset_ns
+
+    def take(self, now_ns: int) -> Planned | None:
+        """The request that arrives; it counts from its arrival, not from now."""
+        if self._next_ns is None or self._next_ns > now_ns:
+            return None
+        at_ns = self._next_ns
+        self._advance()
+        planned = Planned(*self._number(at_ns), at_ns, None)
+        self._in_flight += 1
+        if self._next_ns is None:  # the trace has ended
+            self._all_sent = True
+        else:
+            self._look_at(self._next_ns)
+            self._stop_fillers(self._next_ns)
+        return planned
+
+    def _stop_fillers(self, at_ns: int) -> None:
+        """Fillers arrive at most for as long again as the measured requests did."""
+        if self._all_sent and self.first_ns is not None and self.last_ns is not None:
+            length_ns = self._duration_ns or self.last_ns - self.first_ns
+            if at_ns > self.last_ns + length_ns:
+                self._next_ns = None
+
+    def ended(self, number: int) -> None:
+        """One less is in flight."""
+        self._in_flight -= 1
+        self._owed.discard(number)
+
+
+def stage_of(load: Mapping[str, Any], prompts: int) -> Stage:
+    """The loop that a case's load asks for; raises BenchmarkError where its trace cannot be used."""
+    return (ClosedLoop if load["mode"] == "closed" else OpenLoop)(load, prompts)
