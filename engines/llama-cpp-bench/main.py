@@ -25,7 +25,6 @@ from bench_protocol import (
     Capabilities,
     Case,
     Description,
-    Engine,
     EngineError,
     Loaded,
     Spec,
@@ -37,6 +36,7 @@ from bench_protocol import (
     require_known_options,
     run,
 )
+from bench_protocol.batched import BatchedEngine
 from bench_protocol.decode import decode
 
 if TYPE_CHECKING:
@@ -53,8 +53,15 @@ SMALLEST_BATCH_TOKENS: Final = 2048
 """llama.cpp's default n_batch; longer prompts raise it, so that one llama_decode takes any prompt."""
 
 
-class LlamaCpp(Engine):
-    """One model with one sequence in its KV cache."""
+CONTEXT_BLOCK_TOKENS: Final = 256
+"""llama.cpp rounds a sequence's room up to this."""
+
+MOST_SEQUENCES: Final = 256
+"""llama.cpp's own limit (LLAMA_MAX_SEQ)."""
+
+
+class LlamaCpp(BatchedEngine):
+    """One model with one sequence in its KV cache, or with one for each request in flight."""
 
     def __init__(self) -> None:
         """Before the options are known."""
@@ -65,6 +72,8 @@ class LlamaCpp(Engine):
         self._memory: int
         self._vocabulary: int
         self._tokens: ctypes.Array[ctypes.c_int32]
+        self._batch: llama_library.Batch
+        self._positions: list[int] = []
         self._words = llama_library.LogCallback(self._keep_words)
         self._complaint = ""
 
@@ -93,7 +102,7 @@ class LlamaCpp(Engine):
             "system_info": self._library.llama_print_system_info().decode().strip(" |"),
             "flash_attention": self._flash_attention,
         }
-        capabilities = Capabilities.of_logits(["cpu"], list(CACHE_TYPES))
+        capabilities = Capabilities.of_logits(["cpu"], list(CACHE_TYPES))._replace(max_concurrency=MOST_SEQUENCES)
         return Description("llama-cpp-bench", f"llama.cpp b{version.split('.')[-1]}", build, capabilities)
 
     def refuse(self, spec: Spec) -> None:
@@ -121,6 +130,9 @@ class LlamaCpp(Engine):
             raise EngineError(f"llama.cpp cannot make a context of {spec.max_seq_len} tokens: {self._complaint}")
         self._memory = library.llama_get_memory(self._context)
         self._tokens = (ctypes.c_int32 * max(len(case.prompt_ids) for case in spec.cases))()
+        sequences = _sequences(spec)
+        self._positions = [0] * sequences
+        self._batch = library.llama_batch_init(sequences * spec.max_seq_len, 0, 1)
         return Loaded(
             weights_dtype=spec.dtype,
             # ggml's dot products of all three types add up in f32.
@@ -134,8 +146,9 @@ class LlamaCpp(Engine):
 
     def _context_params(self, spec: Spec) -> llama_library.ContextParams:
         params: llama_library.ContextParams = self._library.llama_context_default_params()
-        params.n_ctx = spec.max_seq_len
-        params.n_batch = max(SMALLEST_BATCH_TOKENS, spec.max_seq_len)
+        params.n_seq_max = _sequences(spec)
+        params.n_ctx = _context_tokens(spec)
+        params.n_batch = max(SMALLEST_BATCH_TOKENS, params.n_ctx)
         params.n_threads = params.n_threads_batch = spec.threads
         params.type_k = params.type_v = CACHE_TYPES[spec.dtype]
         params.flash_attn_type = int(self._flash_attention)
@@ -144,6 +157,7 @@ class LlamaCpp(Engine):
     def reset(self) -> None:
         """Empty the cache, its data too."""
         self._library.llama_memory_clear(self._memory, True)
+        self._positions = [0] * len(self._positions)
 
     def _forward(self, ids: Sequence[int], _: int) -> NDArray[np.float32]:
         """Logits [vocabulary] after ids, which llama.cpp puts behind what the cache holds."""
@@ -152,14 +166,59 @@ class LlamaCpp(Engine):
         status = self._library.llama_decode(self._context, self._library.llama_batch_get_one(self._tokens, count))
         if status != 0:
             raise EngineError(f"llama_decode gave {status} for {count} tokens: {self._complaint}")
-        address = self._library.llama_get_logits_ith(self._context, -1)
+        return self._logits(-1)
+
+    def _decode_batch(self, places: Sequence[int], ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Logits [places, vocabulary] after ids, each put behind its sequence, in one llama_decode."""
+        batch, count, last = self._batch, 0, []
+        for place, new in zip(places, ids, strict=True):
+            for token in new:
+                batch.token[count], batch.pos[count] = token, self._positions[place]
+                batch.n_seq_id[count], batch.seq_id[count][0], batch.logits[count] = 1, place, 0
+                self._positions[place] += 1
+                count += 1
+            batch.logits[count - 1] = 1
+            last.append(count - 1)
+        batch.n_tokens = count
+        status = self._library.llama_decode(self._context, batch)
+        if status != 0:
+            raise EngineError(f"llama_decode gave {status} for {len(places)} sequences: {self._complaint}")
+        return np.stack([self._logits(number) for number in last])
+
+    def _logits(self, number: int) -> NDArray[np.float32]:
+        address = self._library.llama_get_logits_ith(self._context, number)
         if not address:
             raise EngineError(f"llama.cpp has no logits: {self._complaint}")
         return np.ctypeslib.as_array((ctypes.c_float * self._vocabulary).from_address(address))
 
+    def prefill(self, places: Sequence[int], prompts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """All prompts in one llama_decode."""
+        return self._decode_batch(places, prompts)
+
+    def step(self, places: Sequence[int], ids: Sequence[int]) -> NDArray[np.float32]:
+        """One token of each sequence in one llama_decode."""
+        return self._decode_batch(places, [[token] for token in ids])
+
+    def release(self, place: int) -> None:
+        """Forget the sequence."""
+        self._library.llama_memory_seq_rm(self._memory, place, -1, -1)
+        self._positions[place] = 0
+
     def generate(self, case: Case, seed: int, timings: Timings) -> None:
         """One llama_decode for the prompt, then one a token."""
         decode(case, seed, timings, self._forward, margins=self._margins)
+
+
+def _sequences(spec: Spec) -> int:
+    """Sequences that the KV cache has to hold at once."""
+    return max(case.load.concurrency if case.load else 1 for case in spec.cases)
+
+
+def _context_tokens(spec: Spec) -> int:
+    """Room for all sequences; of several, each as llama.cpp rounds it up."""
+    sequences = _sequences(spec)
+    blocks = -(-spec.max_seq_len // CONTEXT_BLOCK_TOKENS)
+    return spec.max_seq_len if sequences == 1 else sequences * blocks * CONTEXT_BLOCK_TOKENS
 
 
 if __name__ == "__main__":

@@ -102,8 +102,8 @@ def test_a_missing_key_is_named(spec: dict[str, Any]) -> None:
 
 
 def test_another_protocol_is_named_before_its_unknown_keys() -> None:
-    with pytest.raises(BadSpecError, match="protocol is 2; this adapter speaks 1"):
-        parse_spec({"protocol": 2, "prompts": []})
+    with pytest.raises(BadSpecError, match="protocol is 3; this adapter speaks 1 and 2"):
+        parse_spec({"protocol": 3, "promptlets": []})
 
 
 def test_forced_ids_and_a_path_for_logits_are_read(spec: dict[str, Any]) -> None:

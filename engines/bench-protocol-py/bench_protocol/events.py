@@ -70,6 +70,14 @@ class EventLog:
             **extra,
         )
 
+    def request(self, request: dict[str, Any]) -> None:
+        """One request of a level, after the level ended."""
+        self._write("request", **request)
+
+    def stage(self, **stage: Any) -> None:
+        """A level has ended, and its requests are written."""
+        self._write("stage", **stage)
+
     def error(self, error: AdapterError) -> None:
         """Why the adapter ends without done."""
         self._write("error", kind=error.kind, message=str(error) or type(error).__name__)

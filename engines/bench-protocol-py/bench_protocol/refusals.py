@@ -11,11 +11,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench_protocol.engine import Capabilities
-    from bench_protocol.spec import Case, Spec
+    from bench_protocol.spec import Case, CaseLoad, Load, Spec
+
+
+def _refuse_load(load: Load | CaseLoad, can: Capabilities) -> None:
+    if load.mode not in can.load_modes:
+        raise UnsupportedError(f"load.mode {load.mode!r} is asked for; this engine has {', '.join(can.load_modes)}")
+    if load.concurrency > can.max_concurrency:
+        raise UnsupportedError(
+            f"load.concurrency {load.concurrency} is asked for; this engine serves {can.max_concurrency}"
+        )
 
 
 def _refuse_case(case: Case, can: Capabilities, where: str) -> None:
     sampling = case.sampling
+    if case.load is not None:
+        _refuse_load(case.load, can)
+        if can.max_concurrency == 1:
+            raise UnsupportedError(f"{where} has a load; this engine serves one request after the other")
     if case.ignore_eos and not can.ignore_eos:
         raise UnsupportedError(f"{where}: this engine cannot go on past an end-of-sequence id (ignore_eos)")
     if case.forced_ids is not None and not can.teacher_forcing:
@@ -35,14 +48,7 @@ def refuse(spec: Spec, can: Capabilities) -> None:
         raise UnsupportedError(f"device {spec.device} is asked for; this build can use {', '.join(can.devices)} here")
     if spec.dtype not in can.dtypes:
         raise UnsupportedError(f"dtype {spec.dtype} is asked for; this engine computes in {', '.join(can.dtypes)}")
-    if spec.load.mode not in can.load_modes:
-        raise UnsupportedError(
-            f"load.mode {spec.load.mode!r} is asked for; this engine has {', '.join(can.load_modes)}"
-        )
-    if spec.load.concurrency > can.max_concurrency:
-        raise UnsupportedError(
-            f"load.concurrency {spec.load.concurrency} is asked for; this engine serves {can.max_concurrency}"
-        )
+    _refuse_load(spec.load, can)
     if spec.logits_path is not None and not can.logits:
         raise UnsupportedError("logits_path is set; this engine gives no logits")
     for index, case in enumerate(spec.cases):
@@ -59,6 +65,6 @@ def require_files(folder: Path, names: Iterable[str]) -> None:
 def require_known_ids(cases: Sequence[Case], vocabulary: int) -> None:
     """Raise BadSpecError for the first id that a model of so many tokens does not know."""
     for number, case in enumerate(cases):
-        highest = max((*case.prompt_ids, *(case.forced_ids or ())))
+        highest = max((*case.prompt_ids, *(case.forced_ids or ()), *map(max, case.prompts)))
         if highest >= vocabulary:
             raise BadSpecError(f"cases[{number}] has id {highest}; the model knows {vocabulary} tokens")

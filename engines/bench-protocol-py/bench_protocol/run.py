@@ -80,7 +80,7 @@ def _greet(engine: Engine, path: Path, events: EventLog) -> Spec:
     except AdapterError as error:
         problem = problem or error
     description = engine.describe()
-    events.hello(description, PROTOCOL)
+    events.hello(description, PROTOCOL if spec is None else spec.protocol)
     if spec is None or problem is not None:
         raise problem or BadSpecError(f"{path} holds no spec")
     refuse(spec, description.capabilities)
@@ -113,6 +113,10 @@ def _serve(engine: Engine, path: Path, events: EventLog) -> None:
     gc.collect()
     gc.freeze()
     events.load_end(engine.now_ns(), loaded)
+    if spec.stages:
+        from bench_protocol.batched import run_stages  # needs numpy, which few adapters have
+
+        run_stages(engine, spec, events)
     for warmup, rounds in ((True, spec.warmup_iterations), (False, spec.iterations)):
         for index in range(rounds):
             _run_round(engine, spec, events, logits, index=index, warmup=warmup)

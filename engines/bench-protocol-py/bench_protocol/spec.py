@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 from bench_protocol.failure import BadSpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 PROTOCOL: Final = 1
-"""Version of the protocol that this package speaks."""
+"""Version of the protocol in which requests come one after the other."""
+
+LOAD_PROTOCOL: Final = 2
+"""Version in which each case has a load."""
 
 DTYPES: Final = ("f32", "f16", "bf16")
 
@@ -35,6 +38,20 @@ class Sampling(NamedTuple):
         return self.temperature == 0
 
 
+class CaseLoad(NamedTuple):
+    """How the requests of a case arrive, in protocol 2."""
+
+    mode: str
+    """closed: a request starts when one before it has ended; open: at its own time."""
+    concurrency: int
+    """Requests in flight; 1 in an open loop, where nothing bounds them."""
+    requests: int | None
+    """Measured requests; None where a duration says how many."""
+    duration_seconds: float | None
+    warmup_requests: int
+    timeout_seconds: float
+
+
 class Case(NamedTuple):
     """One test case of the workload."""
 
@@ -45,6 +62,10 @@ class Case(NamedTuple):
     sampling: Sampling
     forced_ids: list[int] | None = None
     """Ids fed back in place of the chosen ones, one a token; None without teacher forcing."""
+    load: CaseLoad | None = None
+    """None in protocol 1."""
+    prompts: Sequence[list[int]] = ()
+    """Prompt of each request of a case with load."""
 
     def fed(self, step: int, chosen: int) -> int:
         """The id that is fed back at a step, where the engine chose this one."""
@@ -66,6 +87,9 @@ class Load(NamedTuple):
     concurrency: int
 
 
+ONE_AT_A_TIME: Final = Load("closed", 1)
+
+
 class Spec(NamedTuple):
     """The file behind --spec."""
 
@@ -85,6 +109,9 @@ class Spec(NamedTuple):
     options: dict[str, Any]
     logits_path: str | None = None
     """File to which the logits behind each token are appended; None where nobody asks for them."""
+    protocol: int = PROTOCOL
+    stages: Sequence[int] = ()
+    """Cases in the order in which their loads run; empty in protocol 1."""
 
 
 class _Reader:
@@ -158,7 +185,52 @@ def _sampling(reader: _Reader) -> Sampling:
     return sampling
 
 
-def _case(reader: _Reader) -> Case:
+def _open_keys(reader: _Reader) -> None:
+    """What only an open loop has: an adapter that serves none refuses it by its mode."""
+    for key in ("requests_per_second", "arrivals", "burstiness", "seed", "trace_file"):
+        if reader.has(key):
+            reader.any(key)
+
+
+def _optional(reader: _Reader, key: str) -> float | None:
+    if not reader.has(key) or (value := reader.any(key)) is None:
+        return None
+    if type(value) not in (int, float) or not math.isfinite(value) or value <= 0:
+        raise BadSpecError(f"load.{key} is {value!r}; it must be a positive number or null")
+    return float(value)
+
+
+def _case_load(reader: _Reader) -> CaseLoad:
+    mode = reader.text("mode", "closed|open", "closed or open")
+    if mode == "open":
+        _open_keys(reader)
+    requests = _optional(reader, "requests")
+    load = CaseLoad(
+        mode=mode,
+        concurrency=reader.integer("concurrency", 1) if mode == "closed" else 1,
+        requests=None if requests is None else int(requests),
+        duration_seconds=_optional(reader, "duration_seconds"),
+        warmup_requests=reader.integer("warmup_requests", 0),
+        timeout_seconds=reader.number("timeout_seconds"),
+    )
+    reader.close()
+    if (load.requests is None) == (load.duration_seconds is None):
+        raise BadSpecError("load has requests or duration_seconds, exactly one of them")
+    return load
+
+
+def _prompts(reader: _Reader) -> list[list[int]]:
+    prompts = reader.any("prompts")
+    if not isinstance(prompts, list) or not prompts:
+        raise BadSpecError("prompts must be a list of at least one prompt")
+    for prompt in prompts:
+        if not isinstance(prompt, list) or not prompt or any(type(item) is not int or item < 0 for item in prompt):
+            raise BadSpecError("prompts must be lists of integers of at least 0")
+    return prompts
+
+
+def _case(reader: _Reader, protocol: int) -> Case:
+    with_load = protocol == LOAD_PROTOCOL
     case = Case(
         prompt_ids=reader.ids("prompt_ids"),
         max_new_tokens=reader.integer("max_new_tokens", 1),
@@ -166,19 +238,28 @@ def _case(reader: _Reader) -> Case:
         eos_ids=reader.ids("eos_ids"),
         sampling=_sampling(reader.object("sampling")),
         forced_ids=reader.ids("forced_ids") if reader.has("forced_ids") else None,
+        load=_case_load(reader.object("load")) if with_load else None,
+        prompts=_prompts(reader) if with_load else (),
     )
     reader.close()
     return case
 
 
-def _cases(reader: _Reader, max_seq_len: int) -> list[Case]:
+def _stages(reader: _Reader, cases: int) -> list[int]:
+    stages = reader.ids("stages")
+    if sorted(stages) != list(range(cases)):
+        raise BadSpecError(f"stages is {stages}; it must name each of the {cases} cases once")
+    return stages
+
+
+def _cases(reader: _Reader, max_seq_len: int, protocol: int) -> list[Case]:
     values = reader.any("cases")
     if not isinstance(values, list) or not values:
         raise BadSpecError("cases must be a list of at least one case")
     cases = []
     for index, value in enumerate(values):
-        case = _case(_Reader(value, f"cases[{index}]"))
-        needed = len(case.prompt_ids) + case.max_new_tokens
+        case = _case(_Reader(value, f"cases[{index}]"), protocol)
+        needed = max(map(len, (case.prompt_ids, *case.prompts))) + case.max_new_tokens
         if not case.prompt_ids:
             raise BadSpecError(f"cases[{index}].prompt_ids is empty")
         if case.forced_ids is not None:
@@ -220,16 +301,23 @@ def _launch(reader: _Reader) -> Launch:
     return launch
 
 
+def _load(reader: _Reader) -> Load:
+    load = Load(reader.text("mode", ".*", "a text"), reader.integer("concurrency", 1))
+    reader.close()
+    return load
+
+
 def parse_spec(content: Mapping[str, Any]) -> Spec:
     """Spec from JSON content; raises BadSpecError naming the key, its value and what is allowed."""
     reader = _Reader(content, "")
     # First, so that a newer spec is refused for what it is and not for one of its new keys.
     protocol = reader.any("protocol")
-    if type(protocol) is not int or protocol != PROTOCOL:
-        raise BadSpecError(f"protocol is {protocol!r}; this adapter speaks {PROTOCOL}")
+    if type(protocol) is not int or protocol not in (PROTOCOL, LOAD_PROTOCOL):
+        raise BadSpecError(f"protocol is {protocol!r}; this adapter speaks {PROTOCOL} and {LOAD_PROTOCOL}")
     launch = _launch(reader)
     max_seq_len = reader.integer("max_seq_len", 2)
-    load = reader.object("load")
+    cases = _cases(reader, max_seq_len, protocol)
+    in_order = protocol == PROTOCOL
     options = reader.any("options")
     if not isinstance(options, dict):
         raise BadSpecError(f"options must be an object, not {options!r}")
@@ -241,14 +329,15 @@ def parse_spec(content: Mapping[str, Any]) -> Spec:
         device=reader.text("device", "cpu|cuda:[0-9]+", "cpu or cuda:N"),
         threads=reader.integer("threads", 1),
         max_seq_len=max_seq_len,
-        cases=_cases(reader, max_seq_len),
-        warmup_iterations=reader.integer("warmup_iterations", 0),
-        iterations=reader.integer("iterations", 0),
-        load=Load(load.text("mode", ".*", "a text"), load.integer("concurrency", 1)),
+        cases=cases,
+        warmup_iterations=reader.integer("warmup_iterations", 0) if in_order else 0,
+        iterations=reader.integer("iterations", 0) if in_order else 0,
+        load=_load(reader.object("load")) if in_order else ONE_AT_A_TIME,
         options=options,
         logits_path=_logits_path(reader),
+        protocol=protocol,
+        stages=() if in_order else _stages(reader, len(cases)),
     )
-    load.close()
     reader.close()
     return spec
 
