@@ -22,6 +22,26 @@ PYTHON: dict[str, Any] = {
     "environment": {"lock": "../../envs/tiny.txt", "main": "main.py"},
 }
 
+
+def build_record(**parts: Any) -> dict[str, Any]:
+    """The record of a build that succeeded, with these parts."""
+    nothing = ("reason", "remedy", "missing_tool", "binary_sha256", "binary_bytes", "compiler", "flags", "python")
+    return {
+        **dict.fromkeys((*nothing, "cuda_toolkit", "sources", "environment")),
+        "schema_version": 1,
+        "status": "built",
+        "adapter": "tiny-bench",
+        "language": "rust",
+        "device": "cpu",
+        "built_at": "2026-11-29T00:00:00+00:00",
+        "duration_ms": 1,
+        "lock_sha256": "b" * 64,
+        "source_sha256": "a" * 64,
+        "packages": {},
+        **parts,
+    }
+
+
 MANIFEST = """\
 [package]
 name = "tiny-bench"

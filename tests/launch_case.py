@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_runner.launch.machine_lock import VARIABLE
+from build_case import build_record as completed
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
@@ -69,7 +70,7 @@ class LaunchCase:
         record_path = None
         if build_record is not None:
             record_path = str(folder / "engine.build.json")
-            Path(record_path).write_text(json.dumps(build_record))
+            Path(record_path).write_text(json.dumps(completed(**build_record)))
         engine = {
             "name": "fake",
             "control_of": None,

@@ -11,6 +11,7 @@ from benchmark_runner.campaign.engines import engine_is_back
 from benchmark_runner.campaign.parts import part_file, plan_part
 from benchmark_runner.campaign.recorded import RecordedCampaign
 from benchmark_runner.configuration.resolve import ConfigurationError
+from benchmark_runner.errors import BenchmarkError
 from tiny_model import make_tiny_model
 
 
@@ -167,6 +168,17 @@ def test_a_program_that_is_not_brought_is_noted_with_the_remedy_and_not_waited_f
     (note,) = [line for line in campaign.notices() if "lm_rs" in line]
     assert "launches will be unavailable; build it from github.com/samuel-vitorino/lm.rs" in note
     assert not engine_is_back(campaign.engines["lm_rs"], campaign.engines_folder)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"status": "built"}'])
+def test_a_build_record_of_another_shape_is_refused_before_any_job(config, load, tmp_path, content):
+    record = tmp_path / "target" / "release" / "pytorch-baseline.build.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(content)
+    with pytest.raises(
+        BenchmarkError, match=r"^target/release/pytorch-baseline\.build\.json.* move it away and run again"
+    ):
+        load(config)
 
 
 def test_a_program_that_nothing_builds_is_refused_whatever_its_engine_is_called(config, load):

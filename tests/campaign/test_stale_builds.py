@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from benchmark_runner.campaign.engines import Engine, is_stale
+from build_case import build_record
 
 PROGRAM, SOURCE = b"#!/bin/sh\n", b"print('hi')\n"
 
@@ -21,12 +22,11 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     (tmp_path / "copy").mkdir()
     (tmp_path / "program").write_bytes(PROGRAM)
     (tmp_path / "copy" / "main.py").write_bytes(SOURCE)
-    return {
-        "status": "built",
-        "source_sha256": "one",
-        "binary_sha256": hashlib.sha256(PROGRAM).hexdigest(),
-        "sources": {"folder": str(tmp_path / "copy"), "files": {"main.py": hashlib.sha256(SOURCE).hexdigest()}},
-    }
+    return build_record(
+        source_sha256="one",
+        binary_sha256=hashlib.sha256(PROGRAM).hexdigest(),
+        sources={"folder": str(tmp_path / "copy"), "files": {"main.py": hashlib.sha256(SOURCE).hexdigest()}},
+    )
 
 
 def stale(record: dict[str, Any] | None, source: str = "one") -> bool:

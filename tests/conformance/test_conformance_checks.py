@@ -17,6 +17,7 @@ from benchmark_runner.conformance.specs import Setup
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.derive import make_derived
 from benchmark_runner.processes.watch import Watch
+from build_case import build_record
 from launch_case import FAKE_ENGINE
 from tiny_model import make_tiny_llama
 
@@ -236,7 +237,7 @@ def test_a_program_that_says_nothing_fails_without_a_traceback(tmp_path):
 def test_a_missing_binary_is_an_error_with_the_reason_of_its_build(tmp_path):
     with pytest.raises(BenchmarkError, match="was not built; Run snakemake engines"):
         findings(tmp_path, tmp_path / "none")
-    record = {"status": "unavailable", "reason": "cargo is not installed", "remedy": "install Rust"}
+    record = build_record(status="unavailable", reason="cargo is not installed", remedy="install Rust")
     (tmp_path / "none.build.json").write_text(json.dumps(record), encoding="utf-8")
     with pytest.raises(BenchmarkError, match="cargo is not installed; install Rust"):
         findings(tmp_path, tmp_path / "none")

@@ -9,12 +9,13 @@ import pytest
 
 from benchmark_runner.environment.__main__ import main
 from benchmark_runner.errors import BenchmarkError
+from build_case import build_record
 
 
 @pytest.fixture
 def inputs(tmp_path, repository):
     build = tmp_path / "candle.build.json"
-    build.write_text(json.dumps({"status": "built", "compiler": "rustc 1.95.0"}))
+    build.write_text(json.dumps(build_record(compiler="rustc 1.95.0")))
     engine = {"control_of": None, "adapter": None, "options": {}}
     engines = [
         engine | {"name": "candle", "adapter": "candle-bench", "build_record": str(build)},

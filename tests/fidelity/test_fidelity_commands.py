@@ -17,6 +17,7 @@ from benchmark_runner.fidelity.check import own_prompts
 from benchmark_runner.fidelity.probe import Answer, Probe, planned_engine
 from benchmark_runner.protocol.events import EventReport
 from benchmark_runner.protocol.logits import read_logits
+from build_case import build_record
 from fidelity_case import WAIT_SECONDS, FidelityCase
 from launch_case import killed_at_last
 
@@ -160,7 +161,8 @@ def test_a_file_that_cannot_be_executed_is_not_checkable(case: FidelityCase) -> 
 
 def test_a_failed_build_is_told(case: FidelityCase) -> None:
     record = case.folder / "other.build.json"
-    record.write_text(json.dumps({"status": "unavailable", "reason": "cargo is missing", "remedy": "Install Rust"}))
+    build = build_record(status="unavailable", reason="cargo is missing", remedy="Install Rust")
+    record.write_text(json.dumps(build))
     case.other["build_record"] = str(record)
     assert case.check()["reason"] == "unavailable: cargo is missing"
 

@@ -137,7 +137,17 @@ def test_a_program_whose_cuda_toolkit_was_removed_is_missing(tmp_path):
     binary.touch(0o755)
     toolkit.mkdir()
     case = LaunchCase(
-        tmp_path, binary=binary, build_record={"status": "built", "cuda_toolkit": {"folder": str(toolkit)}}
+        tmp_path,
+        binary=binary,
+        build_record={
+            "cuda_toolkit": {
+                "origin": "lock",
+                "version": "13.0",
+                "folder": str(toolkit),
+                "compute_capability": None,
+                "packages": {},
+            }
+        },
     )
     assert missing_engine(read(case)) is None
     toolkit.rmdir()

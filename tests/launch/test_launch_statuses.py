@@ -168,7 +168,7 @@ def test_an_engine_that_could_not_be_built_is_unavailable(tmp_path):
         "cargo is missing",
         "Install Rust",
     )
-    assert record["build"] == build
+    assert build.items() <= record["build"].items()
     assert {path.name for path in case.out_dir.iterdir()} == FILES - {"spec.json"}
     assert all((case.out_dir / name).stat().st_size == 0 for name in ("events.jsonl", "metrics.jsonl", "engine.log"))
 

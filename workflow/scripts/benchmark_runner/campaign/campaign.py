@@ -36,11 +36,11 @@ from benchmark_runner.configuration.names import CHEAPEST
 from benchmark_runner.configuration.resolve import Examined, examine, require_sound
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import fingerprint
-from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.program import cannot_load
 from benchmark_runner.launch.record import MEASURE_VERSION
 from benchmark_runner.model.manifest import HASHES
 from benchmark_runner.model.texts import DEFAULT_PROMPTS
+from benchmark_runner.records.build import read_build
 from benchmark_runner.records.whole import damaged_records
 from benchmark_runner.remembered import FOLDER
 from benchmark_runner.statistics.design import design_of
@@ -270,9 +270,8 @@ class Campaign:
         engine = self.builds[binary_path]
         assert engine.adapter is not None
         adapter = adapters.load_adapter(self.engines_folder / engine.adapter)
-        record, device = Path(f"{binary_path}.build.json"), engine.build_device or "cpu"
-        built = record.is_file() and read_json(record)["status"] == "built"
-        missing = None if built else adapters.missing_tool(adapter, device)
+        build, device = read_build(f"{binary_path}.build.json"), engine.build_device or "cpu"
+        missing = None if build and build["status"] == "built" else adapters.missing_tool(adapter, device)
         parts = {"source": engine.source, "device": engine.build_device or "", "missing_tool": missing or ""}
         if adapter.language == "python":
             parts["sources"] = "copied"  # programs of before run the checkout
@@ -360,7 +359,10 @@ def campaign_of(examined: Examined, engines_folder: Path) -> Campaign:
             for workload in workloads
         ]
         benchmark["control"] = cheapest_control(cells, Path(counting.output_dir), benchmark["baseline"])
-    return Campaign(config, with_control(engines, benchmark), workloads, model, engines_folder)
+    campaign = Campaign(config, with_control(engines, benchmark), workloads, model, engines_folder)
+    for binary_path in campaign.builds:
+        read_build(f"{binary_path}.build.json")  # refuses one of another shape before a rule or a job reads it
+    return campaign
 
 
 def load_campaign(

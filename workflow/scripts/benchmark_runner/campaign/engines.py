@@ -12,10 +12,10 @@ from benchmark_runner.build import adapter as adapters
 from benchmark_runner.build.source import source_hash
 from benchmark_runner.configuration.names import CONTROL_SUFFIX
 from benchmark_runner.hashes import ABSENT, file_sha256
-from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.program import cannot_load
 from benchmark_runner.model.formats import DERIVED, SAFETENSORS
 from benchmark_runner.model.manifest import HASHES, altered
+from benchmark_runner.records.build import read_build
 
 
 @dataclass(frozen=True)
@@ -174,13 +174,12 @@ def without_load(engines: Iterable[Engine], workloads: Iterable[Mapping[str, Any
 
 def is_stale(engine: Engine) -> bool:
     """Whether a build succeeded from other source than this one, or its program or copied source is not there now."""
-    record = Path(f"{engine.binary_path}.build.json")
-    build = read_json(record) if record.is_file() else {}
-    if build.get("status") != "built":
+    build = read_build(f"{engine.binary_path}.build.json")
+    if build is None or build["status"] != "built":
         return False
-    if build.get("source_sha256", engine.source) != engine.source:
+    if build["source_sha256"] != engine.source:
         return True  # Snakemake sees that by itself only where it remembers the build
-    binary, sources = Path(engine.binary_path), build.get("sources") or {"folder": ".", "files": {}}
+    binary, sources = Path(engine.binary_path), build["sources"] or {"folder": ".", "files": {}}
     changed = altered(binary.parent, {binary.name: build["binary_sha256"]}, HASHES)
     return bool(changed or altered(binary.parent / sources["folder"], sources["files"], HASHES))
 
@@ -195,11 +194,8 @@ def engine_is_back(engine: Engine, engines_folder: Path) -> bool:
         return Path(engine.binary_path).is_file()
     if engine.brought == ABSENT:
         return False
-    record = Path(f"{engine.binary_path}.build.json")
-    if not record.is_file():
-        return True
-    build = read_json(record)
-    if build["status"] == "built":
+    build = read_build(f"{engine.binary_path}.build.json")
+    if build is None or build["status"] == "built":
         return True
     adapter = adapters.load_adapter(engines_folder / engine.adapter)
     return build["missing_tool"] is not None and adapters.missing_tool(adapter, engine.build_device or "cpu") is None

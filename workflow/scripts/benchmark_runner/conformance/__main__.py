@@ -18,13 +18,14 @@ from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.launch.cores import divide_cores, read_topology
 from benchmark_runner.launch.device import ONLY_GPU, VISIBLE, visible_gpu
-from benchmark_runner.launch.program import missing_program, read_build
+from benchmark_runner.launch.program import missing_program
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.formats import derived_manifest
 from benchmark_runner.monitor.gpu import HIDDEN
 from benchmark_runner.processes.engine import engine_environment
 from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.watch import Watch
+from benchmark_runner.records.build import read_build
 from benchmark_runner.terminal import printable
 
 SCHEMA_VERSION: Final = 1

@@ -23,6 +23,7 @@ from benchmark_runner.environment.software import (
 )
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.records.build import read_build
 
 SCHEMA_VERSION: Final = 1
 
@@ -65,7 +66,7 @@ def engine_documents(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
     engines = []
     for engine in plan["engines"]:
         path = engine["build_record"]
-        build = read_json(Path(path)) if path and Path(path).is_file() else None
+        build = read_build(path)
         reason = None if build else ("its build left no record" if path else "the binary was brought by its user")
         engines.append(
             {

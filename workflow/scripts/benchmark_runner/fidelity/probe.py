@@ -14,7 +14,7 @@ import numpy as np
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch.device import choose_place, limits_of
 from benchmark_runner.launch.outcome import Ending, decide
-from benchmark_runner.launch.program import not_executed, read_build, why_missing
+from benchmark_runner.launch.program import not_executed, why_missing
 from benchmark_runner.launch.server import server_of
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.formats import DerivedWeights, format_of, read_derived
@@ -26,6 +26,7 @@ from benchmark_runner.processes.watch import Watch
 from benchmark_runner.protocol.events import EventReport, Window, read_events
 from benchmark_runner.protocol.logits import Logits, LogitsError, read_logits
 from benchmark_runner.protocol.spec import make_spec, needed_seq_len
+from benchmark_runner.records.build import read_build
 from benchmark_runner.status import Status
 
 LOGITS: Final = "logits.f32"

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.launch.program import read_build
 from benchmark_runner.model.formats import DerivedWeights, format_of, read_derived
 from benchmark_runner.protocol.draw import BlockDraw
 from benchmark_runner.protocol.spec import make_spec, needed_seq_len, under_load
+from benchmark_runner.records.build import read_build
 
 
 class LaunchInputs(NamedTuple):

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmark_runner.jsonio import read_json
 from benchmark_runner.model.formats import DerivedWeights
 from benchmark_runner.processes.adapter import CannotExecuteError
 
@@ -17,12 +16,6 @@ class Missing(NamedTuple):
 
     reason: str
     remedy: str
-
-
-def read_build(record: str | Path | None) -> dict[str, Any] | None:
-    """The build record; None for a program that the user brought, and before the build."""
-    content: dict[str, Any] | None = read_json(Path(record)) if record and Path(record).is_file() else None
-    return content
 
 
 def _unusable(build: Mapping[str, Any], record: str) -> Missing | None:
