@@ -33,6 +33,7 @@ SUSPENDED_MS: Final = 10.0
 
 REMEDIES: Final = {
     "busy_process": "End them and rerun",
+    "client_late": "Leave a core for the client (system.threads, system.cpu_affinity), or lower the level",
     "cores": "Set system.threads and system.cpu_affinity so that the engine's cores are alike and within the control "
     "group's quota, and a physical core is left for the monitor",
     "cores_widened": "Let the adapter leave its CPU affinity as it is",
@@ -44,8 +45,11 @@ REMEDIES: Final = {
     "high_load": "End what else runs on this machine",
     "lingering_process": "Let the adapter wait for all that it starts",
     "low_memory": "End other programs or measure a smaller model",
+    "prefix_cached": "Switch the engine's prefix cache off",
     "priority_raised": "Let the adapter leave its priority as it is",
+    "requests_failed": "See each status in the record and the engine's log; lower the level or raise timeout_seconds",
     "sampling_gap": "End what else runs on this machine and rerun",
+    "stage_cut": "Lower the level, or ask for fewer requests or less time",
     "stdout_not_empty": "Let the adapter write words to stderr",
     "stolen_time": "Measure on a machine of your own",
     "stopped": "Let the launch run without stopping its processes, and rerun",
@@ -53,6 +57,7 @@ REMEDIES: Final = {
     "threads_exceeded": "Let the adapter hold its thread pools to the threads of the spec",
     "throttled": "Raise the control group's quota, or let fewer threads compute",
     "unkillable_process": "Restart the machine; a driver is likely to hang",
+    "usage_differs": "Prove the engine: snakemake conformance; until then take its tokens per second with care",
 }
 """What helps against each kind of warning."""
 

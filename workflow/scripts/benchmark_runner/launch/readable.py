@@ -15,11 +15,13 @@ from benchmark_runner.status import Status
 
 Record = dict[str, Any]
 
-SAID: Final = ("iterations", "hello", "load", "error")
+SAID: Final = ("iterations", "requests", "stages", "hello", "load", "error")
 SEEN: Final = ("spec", "monitor", "machine_before", "machine_after", "gpu", "build", "engine_environment", "warnings")
 """Left out one group after the other where a record cannot be read: what the engine said, all else that was put in."""
 
-LISTS: Final = ("iterations", "warnings")
+LISTS: Final = ("iterations", "requests", "stages", "warnings")
+LONG: Final = ("iterations", "requests")
+"""Checked one by one as they were read."""
 
 
 def _cleaned(value: Any) -> Any:
@@ -32,7 +34,7 @@ def _cleaned(value: Any) -> Any:
 
 
 def _problem(record: Record) -> str | None:
-    head = {key: value for key, value in record.items() if key != "iterations"}
+    head = {key: value for key, value in record.items() if key not in LONG}
     if (found := flaw(head, "record")) is not None:
         return found
     try:
@@ -44,8 +46,8 @@ def _problem(record: Record) -> str | None:
 
 def make_readable(record: Record) -> None:
     """Let a record be one that every later stage can read: what cannot be read is left out, and the launch failed."""
-    iterations = record.pop("iterations")  # checked one by one as they were read, and long
-    record.update(_cleaned(record), iterations=iterations)
+    long = {name: record.pop(name) for name in LONG if name in record}
+    record.update(_cleaned(record), **long)
     for group in (SAID, SEEN):
         problem = _problem(record)
         if problem is None:
@@ -56,4 +58,4 @@ def make_readable(record: Record) -> None:
                 reason=f"what the launch found cannot be kept: {problem}",
                 remedy=Status.FAILED.remedy,
             )
-        record.update({name: [] if name in LISTS else None for name in group})
+        record.update({name: [] if name in LISTS else None for name in group if name in record})

@@ -35,6 +35,7 @@ from benchmark_runner.launch.record import (
 )
 from benchmark_runner.launch.server import server_of
 from benchmark_runner.launch.sidecar import Sidecar, highest_values, monitor_command
+from benchmark_runner.launch.under_load import measured_tokens, record_of_load, warnings_of_load
 from benchmark_runner.launch.workplace import draw, prepared
 from benchmark_runner.locks import this_process
 from benchmark_runner.model.manifest import HASHES
@@ -259,11 +260,14 @@ class RunningLaunch:
         if report.problem is None:
             report = report._replace(problem=doubt(report, self._events.content, metrics.samples))
         summary = summarise(metrics, window, run.exit.usage, engine_cores=cores.engine, measured=report.measured)
+        if summary["measured"] is not None:
+            summary["measured"] |= measured_tokens(report)
         busy = preflight.busy_processes(before, take_snapshot(), {os.getpid()})
         record.update(
             hello=report.hello,
             load=report.load,
             iterations=report.iterations,
+            **record_of_load(report, record["spec"]),
             error=report.error,
             engine_exit=run.exit.describe(),
             engine_window=window._asdict(),
@@ -282,6 +286,7 @@ class RunningLaunch:
         suspended_ms = (preflight.suspended_ns() - self._suspended_ns) / 1e6
         self._warn(preflight.warnings_of_standstill(summary, suspended_ms))
         self._warn(preflight.warnings_of_conduct(summary))
+        self._warn(warnings_of_load(report, record["spec"]))
         may_use_gpu = self._place.gpu is not None and self.inputs.system["device"] == "auto"
         self._warn(preflight.warnings_of_engine(run, report, may_use_gpu=may_use_gpu, device=record["device"]))
         outcome = decide(Ending(run.cause, run.message, run.exit.code, run.exit.signal, kills, run.last_words), report)

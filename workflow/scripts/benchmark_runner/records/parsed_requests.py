@@ -92,3 +92,17 @@ def read_requests(requests: Sequence[Mapping[str, Any]]) -> Requests:
         chunk_ns=whole(list(chain.from_iterable(one["chunk_ns"] for one in requests))),
         chunk_tokens=whole(list(chain.from_iterable(one["chunk_tokens"] for one in requests))),
     )
+
+
+def _tokens_of_chunks(requests: Requests) -> npt.NDArray[np.float64]:
+    """Tokens of each chunk: a request's tokens spread as its chunks tell."""
+    told = np.zeros(len(requests))
+    of = np.repeat(np.arange(len(requests)), requests.chunk_counts)
+    np.add.at(told, of, requests.chunk_tokens)
+    return requests.chunk_tokens * (requests.tokens / np.maximum(told, 1))[of]
+
+
+def output_tokens(requests: Requests, start_ns: int, end_ns: int) -> float:
+    """Tokens that were generated within a window, by the time of the chunks, whatever became of their requests."""
+    within = (requests.chunk_ns > start_ns) & (requests.chunk_ns <= end_ns)
+    return float(np.sum(_tokens_of_chunks(requests)[within]))

@@ -21,10 +21,10 @@ import pyarrow.parquet as pq
 from benchmark_runner.commands import command
 from benchmark_runner.errors import MADE_AGAIN, BenchmarkError, exit_status
 from benchmark_runner.jsonio import written_whole
-from benchmark_runner.records.parsed_requests import Requests
+from benchmark_runner.records.parsed_requests import Requests, output_tokens
 from benchmark_runner.records.raw_data import Head, each_launch, read_heads
 from benchmark_runner.records.table import column
-from benchmark_runner.records.tabulate import BoolArray, FloatArray, launch_table
+from benchmark_runner.records.tabulate import BoolArray, launch_table
 from benchmark_runner.terminal import printable
 from benchmark_runner.units import NS_PER_MS, NS_PER_S
 
@@ -67,20 +67,6 @@ STAGES: Final = pa.schema(
 
 def _ratio(numerator: float, denominator: float) -> float | None:
     return numerator / denominator if denominator > 0 else None
-
-
-def _tokens_of_chunks(requests: Requests) -> FloatArray:
-    """Tokens of each chunk: a request's tokens spread as its chunks tell."""
-    told = np.zeros(len(requests))
-    of = np.repeat(np.arange(len(requests)), requests.chunk_counts)
-    np.add.at(told, of, requests.chunk_tokens)
-    return requests.chunk_tokens * (requests.tokens / np.maximum(told, 1))[of]
-
-
-def output_tokens(requests: Requests, start_ns: int, end_ns: int) -> float:
-    """Tokens that were generated within a window, by the time of the chunks, whatever became of their requests."""
-    within = (requests.chunk_ns > start_ns) & (requests.chunk_ns <= end_ns)
-    return float(np.sum(_tokens_of_chunks(requests)[within]))
 
 
 def meet(table: pa.Table, slo: Mapping[str, Any]) -> BoolArray:

@@ -160,7 +160,8 @@ def _load_ms(record: Mapping[str, Any]) -> float | None:
 
 
 def _energy_per_token(record: Mapping[str, Any], tokens: int) -> float | None:
-    """Energy a measured token; the GPU's where it computed, else the processor package's."""
+    """Energy a token made in the measured time; the GPU's where it computed, else the processor package's."""
+    tokens = value_at(record, "monitor.measured.tokens") or tokens
     part = "gpu_energy_joules" if device_of(record) != "cpu" else "package_energy_joules"
     joules = value_at(record, f"monitor.measured.{part}")
     return None if joules is None or tokens == 0 else float(joules) / tokens

@@ -1,0 +1,159 @@
+"""A launch under load: its stages and requests stand in its record, and what is odd about them is a warning."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import simdjson
+
+from benchmark_runner.launch.readable import make_readable
+from benchmark_runner.launch.under_load import measured_tokens, warnings_of_load
+from benchmark_runner.protocol.events import EventReport
+from benchmark_runner.records.raw_data import read_record
+from launch_case import PROMPTS, LaunchCase
+from scripted_launch import ScriptedEngine, ScriptedWorkload, make_record
+from scripted_load import ScriptedLoad
+
+PROGRAM = """#!/usr/bin/env python3
+import json, sys, time
+spec = json.load(open(sys.argv[2]))
+events = open(sys.argv[4], "w")
+tell = lambda kind, **said: print(json.dumps({"event": kind, **said}), file=events, flush=True)
+able = {"devices": ["cpu"], "dtypes": ["f32"], "sampling": ["greedy"], "seed": True, "load_modes": ["closed"],
+        "max_concurrency": 9, "ignore_eos": True}
+tell("hello", engine="loaded", version="1", protocol=spec["protocol"], build={}, capabilities=able)
+tell("load_start", time_ns=time.monotonic_ns())
+dtypes = dict.fromkeys(("weights_dtype", "compute_dtype", "kv_cache_dtype"), "f32")
+tell("load_end", time_ns=time.monotonic_ns(), device="cpu", threads=1, **dtypes)
+MS = 10**6
+for number in spec["stages"]:
+    case, start = spec["cases"][number], time.monotonic_ns()
+    load, tokens = case["load"], case["max_new_tokens"]
+    warmups, slots = load["warmup_requests"], load["concurrency"]
+    made = []
+    for place in range(warmups + load["requests"]):
+        begin = start + place // slots * 4 * MS
+        chunks = [begin + (k + 1) * MS // 2 for k in range(tokens)]
+        made.append(dict(case=number, number=place, phase="measured" if place >= warmups else "warmup",
+            scheduled_ns=begin, start_ns=begin, written_ns=None, chunk_ns=chunks, chunk_tokens=[1] * tokens,
+            token_ids=[7] * tokens, stamp="engine", shared_chunks=0, prompt_tokens=len(case["prompts"][place]),
+            completion_tokens=tokens, cached_tokens=0, end_ns=chunks[-1], finish="length", status="ok", error=None))
+    end = made[-1]["end_ns"]
+    time.sleep(max(0, end - time.monotonic_ns()) / 1e9)
+    for request in made:
+        tell("request", **request)
+    tell("stage", case=number, start_ns=start, end_ns=end, window_start_ns=made[warmups]["start_ns"], window_end_ns=end,
+         ended="requests", client_cpu_seconds=0.0, send_lag_p50_ns=0, send_lag_p99_ns=0, sockets_max=0)
+tell("done")
+"""
+
+
+def loaded_case(folder: Path, change: str = "") -> LaunchCase:
+    program = folder / "loaded-engine"
+    program.write_text(PROGRAM.replace('tell("done")', f'{change}\ntell("done")'))
+    program.chmod(0o755)
+    case = LaunchCase(folder, binary=program)
+    workload = case.plan["workloads"][0]
+    workload |= {"warmup_iterations": 0, "iterations_per_launch": 1}
+    for number, planned in enumerate(workload["cases"], start=1):
+        load = {"mode": "closed", "concurrency": number, "requests": 6, "duration_seconds": None}
+        planned["load"] = load | {"warmup_requests": number, "timeout_seconds": 10}
+    case.plan["campaign"] = {"seed": 3}
+    prompts = [{"case": name, "prompt_ids": list(range(5, 25))} for name in ("case_1", "case_2")]
+    (folder / "plan.json").write_text(json.dumps(case.plan))
+    (folder / "prompts.json").write_text(json.dumps(PROMPTS | {"workloads": {"quick": prompts}}))
+    return case
+
+
+def test_a_launch_records_its_stages_and_their_requests(tmp_path: Path) -> None:
+    case = loaded_case(tmp_path)
+    assert case.run().returncode == 0
+    record = case.record()
+    assert (record["status"], record["reason"], record["iterations"]) == ("ok", None, [])
+    assert [stage["case"] for stage in record["stages"]] == record["spec"]["stages"]
+    assert len(record["requests"]) == 1 + 6 + 2 + 6
+    window = record["stages"][-1]["window_end_ns"] - record["stages"][0]["window_start_ns"]
+    assert record["monitor"]["measured"]["duration_ms"] == pytest.approx(window / 1e6, abs=0.01)
+    assert 0 < record["monitor"]["measured"]["tokens"] <= 15 * 4
+    head = read_record(case.out_dir / "record.json", simdjson.Parser()).head
+    assert head["stages"] == record["stages"]
+
+
+def test_a_launch_that_says_done_too_early_failed_and_keeps_what_it_measured(tmp_path: Path) -> None:
+    case = loaded_case(tmp_path)
+    program = tmp_path / "loaded-engine"
+    program.write_text(program.read_text().replace('in spec["stages"]:', 'in spec["stages"][:1]:'))
+    case.run()
+    record = case.record()
+    assert record["status"] == "failed" and "done although the stage of case" in record["reason"]
+    assert len(record["stages"]) == 1 and record["requests"]
+
+
+WORKLOAD = ScriptedWorkload(name="serving", load=ScriptedLoad(concurrency=(1, 4), requests=6))
+
+
+def scripted(**engine: Any) -> tuple[EventReport, dict[str, Any]]:
+    record = make_record(
+        ScriptedEngine("a", **engine),
+        WORKLOAD,
+        {"identity": "0" * 12, "block": 1, "position": 1},
+        np.random.default_rng(1),
+    )
+    spoken = (record["hello"], record["load"], [], None, True, None)
+    return EventReport(*spoken, requests=record["requests"], stages=record["stages"]), record
+
+
+def told(report: EventReport, record: dict[str, Any]) -> dict[str, str]:
+    return {entry["kind"]: entry["message"] for entry in warnings_of_load(report, record["spec"])}
+
+
+def test_a_load_that_went_well_warns_of_nothing() -> None:
+    assert told(*scripted()) == {}
+
+
+def test_failed_requests_are_counted_by_how_they_ended() -> None:
+    found = told(*scripted(failing={("c4", 5): "timeout", ("c4", 6): "cut", ("c4", 7): "cut", ("c1", 0): "error"}))
+    assert found == {"requests_failed": "measured requests failed: 3 of 6 (2 cut, 1 timeout) at 4 in flight"}
+
+
+def test_a_client_that_is_late_beside_the_first_token_is_told() -> None:
+    report, record = scripted(send_lag_p99_ns=250_000)  # the first token comes after 20 ms
+    late = told(report, record)["client_late"]
+    assert "0.25 ms where the first token takes 20 ms at 1 in flight" in late and "at 4 in flight" in late
+
+
+def test_counts_that_contradict_each_other_and_caches_are_told() -> None:
+    report, record = scripted()
+    first, second, third = report.requests[:3]
+    first["completion_tokens"] = 9
+    second["prompt_tokens"] = 7
+    third["cached_tokens"] = 5
+    found = told(report, record)
+    assert "2 of " in found["usage_differs"] and "5 tokens in 1 of " in found["prefix_cached"]
+
+
+def test_a_stage_that_ended_early_is_told() -> None:
+    report, record = scripted()
+    report.stages[0]["ended"] = "prompts"
+    assert told(report, record)["stage_cut"].startswith("stages ended before all was measured: prompts at ")
+
+
+def test_tokens_of_the_measured_time_are_those_of_all_requests_in_it() -> None:
+    report, _ = scripted()
+    window = report.measured
+    assert window is not None
+    within = [time for one in report.requests for time in one["chunk_ns"] if window.start_ns < time <= window.end_ns]
+    assert measured_tokens(report) == {"tokens": len(within)}
+    assert measured_tokens(report._replace(requests=(), stages=())) == {}
+
+
+def test_a_load_that_cannot_be_kept_is_left_out_whole() -> None:
+    _, record = scripted()
+    record |= {"engine_environment": None, "gpu": None, "monitor": [2**80]}
+    record["requests"].pop()
+    make_readable(record)
+    assert (record["status"], record["requests"], record["stages"]) == ("failed", [], [])

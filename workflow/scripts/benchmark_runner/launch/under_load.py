@@ -1,0 +1,102 @@
+"""What a launch under load tells beside its requests: warnings, and the tokens that its measured energy made."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from benchmark_runner.launch.preflight import Warnings, warning
+from benchmark_runner.protocol.events import EventReport
+from benchmark_runner.protocol.requests import WHOLE_ENDINGS, by_stage
+from benchmark_runner.units import NS_PER_MS
+
+MOST_LAG: Final = 0.01
+"""Share of the typical time to the first token that a client may be late by, in the 99th of 100 requests (chosen)."""
+
+Requests = Sequence[Mapping[str, Any]]
+
+
+def level_words(load: Mapping[str, Any]) -> str:
+    """A level of load in words."""
+    if load["mode"] == "closed":
+        return f"{load['concurrency']} in flight"
+    rate = load.get("requests_per_second")
+    return "a trace" if rate is None else f"{rate:g} requests/s"
+
+
+def _failed(requests: Requests) -> str | None:
+    measured = [one["status"] for one in requests if one["phase"] == "measured"]
+    counts = Counter(status for status in measured if status != "ok")
+    if not counts:
+        return None
+    told = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+    return f"{counts.total()} of {len(measured)} ({told})"
+
+
+def _late(stage: Mapping[str, Any], requests: Requests) -> str | None:
+    firsts = [one["chunk_ns"][0] - one["scheduled_ns"] for one in requests if one["status"] == "ok"]
+    lag_ns, first_ns = stage["send_lag_p99_ns"], statistics.median(firsts) if firsts else 0
+    if not firsts or lag_ns <= MOST_LAG * first_ns:
+        return None
+    return f"{lag_ns / NS_PER_MS:.3g} ms where the first token takes {first_ns / NS_PER_MS:.3g} ms"
+
+
+def _miscounted(case: Mapping[str, Any], requests: Requests) -> str | None:
+    """Requests of which the server's counts are not those of the ids that were sent and came."""
+
+    def differs(one: Mapping[str, Any]) -> bool:
+        pairs: list[tuple[int | None, int | None]] = [(one["prompt_tokens"], len(case["prompt_ids"]))]
+        if one["status"] == "ok":
+            pairs += [(one["completion_tokens"], len(one["token_ids"] or ()) or None)]
+        return any(None not in pair and pair[0] != pair[1] for pair in pairs)
+
+    number = sum(map(differs, requests))
+    return f"{number} of {len(requests)}" if number else None
+
+
+def _cached(requests: Requests) -> str | None:
+    cached = [one["cached_tokens"] for one in requests if one["cached_tokens"]]
+    return f"{sum(cached)} tokens in {len(cached)} of {len(requests)}" if cached else None
+
+
+def _told(found: Iterable[tuple[str, str | None]]) -> str:
+    """What was found at which levels; empty where nothing was."""
+    return "; ".join(f"{what} at {level}" for level, what in found if what is not None)
+
+
+def warnings_of_load(report: EventReport, spec: Mapping[str, Any]) -> Warnings:
+    """Requests that failed, counts that contradict each other, a prefix cache, a late client, a stage that was cut."""
+    stages = [(stage, spec["cases"][stage["case"]], made) for stage, made in by_stage(report.stages, report.requests)]
+
+    def at_levels(found: Iterable[str | None]) -> str:
+        return _told(zip((level_words(case["load"]) for _, case, _ in stages), found, strict=True))
+
+    if told := at_levels(_failed(made) for _, _, made in stages):
+        yield warning("requests_failed", f"measured requests failed: {told}")
+    if told := at_levels(_miscounted(case, made) for _, case, made in stages):
+        yield warning("usage_differs", f"the server counts other tokens than were sent or came: {told}")
+    if told := at_levels(_cached(made) for _, _, made in stages):
+        yield warning("prefix_cached", f"the server took prompt tokens from a cache: {told}")
+    if told := at_levels(_late(stage, made) for stage, _, made in stages):
+        yield warning("client_late", f"the client sent its requests late (99th percentile): {told}")
+    cut = (None if stage["ended"] in WHOLE_ENDINGS else stage["ended"] for stage, _, _ in stages)
+    if told := at_levels(cut):
+        yield warning("stage_cut", f"stages ended before all was measured: {told}")
+
+
+def record_of_load(report: EventReport, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries of a record that only a launch under load has."""
+    return {"requests": list(report.requests), "stages": list(report.stages)} if "stages" in spec else {}
+
+
+def measured_tokens(report: EventReport) -> dict[str, int]:
+    """Entry `tokens` of the monitor's `measured`: all that were generated in that time, whatever became of them; none
+    where there is no load."""
+    window = report.measured
+    if not report.stages or window is None:
+        return {}
+    from benchmark_runner.records.parsed_requests import output_tokens, read_requests  # slow to import
+
+    return {"tokens": round(output_tokens(read_requests(report.requests), window.start_ns, window.end_ns))}
