@@ -180,3 +180,20 @@ def test_an_adapter_that_says_so_takes_load(config, repository, tmp_path):
     campaign = load_campaign(config, [], engines)
     assert [line for line in campaign.notices() if "one request" in line] == []
     assert [entry["load"] for entry in campaign.plan()["engines"]] == [True, True]
+
+
+def test_lengths_by_distribution_are_planned_for_the_longest(config, load):
+    case = config["workloads"][0]["test_cases"][0]
+    case["prompt_tokens"] = {"distribution": "lognormal", "mean": 40, "sd": 20, "min": 16, "max": 100}
+    case["max_tokens"] = {"distribution": "uniform", "min": 2, "max": 30}
+    case["shared_prefix_tokens"] = 4
+    plan = load(config).plan()
+    assert violations("plan", plan) == []
+    planned = plan["workloads"][0]["cases"][0]
+    assert (planned["prompt"], planned["max_new_tokens"]) == ({"kind": "tokens", "count": 100}, 30)
+    assert planned["prompt_lengths"] == case["prompt_tokens"]
+    assert planned["answer_lengths"] == case["max_tokens"]
+    assert planned["shared_prefix_tokens"] == 4
+    case["prompt_tokens"]["max"] = 1020
+    with pytest.raises(ConfigurationError, match="1020 prompt tokens and 30 new ones"):
+        load(config)

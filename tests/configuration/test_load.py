@@ -149,3 +149,39 @@ def test_words_and_time_of_a_level():
     ]  # fmt: skip
     assert scheduled_seconds(closed) == 0
     assert scheduled_seconds(rate) == pytest.approx(54 / 2.5)
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        (
+            "prompt_tokens: {distribution: uniform, min: 16, max: 64}, max_tokens: 4",
+            "is for requests under load: add load",
+        ),
+        ("prompt_tokens: 16, max_tokens: 4, shared_prefix_tokens: 8", "8 tokens are shared by requests under load"),
+        (
+            "prompt_tokens: {distribution: uniform, min: 16}, max_tokens: 4, load: L",
+            "prompt_tokens: key 'max' is missing",
+        ),
+        (
+            "prompt_tokens: {distribution: uniform, min: 16, max: 64, sd: 3}, max_tokens: 4, load: L",
+            "prompt_tokens.sd: a uniform distribution has min and max alone",
+        ),
+        (
+            "prompt_tokens: 16, max_tokens: {distribution: gamma, mean: 5, min: 1, max: 9}, load: L",
+            "max_tokens: key 'sd' is missing",
+        ),
+        (
+            "prompt_tokens: 16, max_tokens: {distribution: uniform, min: 9, max: 1}, load: L",
+            "max_tokens.min: min 9 is more than max 1",
+        ),
+        (
+            "prompt_tokens: 16, max_tokens: {distribution: gamma, mean: 50, sd: 5, min: 1, max: 9}, load: L",
+            "max_tokens.mean: the mean lies outside min and max",
+        ),
+        ("prompt_tokens: 16, max_tokens: {distribution: normal, min: 1, max: 9}, load: L", "did you mean 'lognormal'?"),
+    ],
+)
+def test_lengths_that_cannot_be_drawn_are_refused_in_words(case, expected):
+    found = messages(examined(f"{{name: w, test_cases: [{{{case.replace('L', f'{{{CLOSED}}}')}}}]}}"))
+    assert any(expected in line for line in found), found

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import statistics
+from random import Random
+
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.protocol.draw import BlockDraw, arrangements, requests_at_most, require_room
+from benchmark_runner.protocol.draw import BlockDraw, arrangements, length, requests_at_most, require_room
+from benchmark_runner.protocol.spec import of_request
 
 IDS = list(range(100, 120))
 CLOSED = {
@@ -18,12 +22,13 @@ OPEN = {
 }  # fmt: skip
 
 
-def case(ids=IDS, max_new_tokens: int = 8) -> dict:
-    return {"prompt_ids": ids, "max_new_tokens": max_new_tokens}
+def level(load: dict, **more) -> dict:
+    return {"max_new_tokens": 8, "load": load, **more}
 
 
-def drawn(seed: int = 1, block: int = 1, loads=(CLOSED, OPEN)) -> list[dict]:
-    return BlockDraw(seed, block).cases([case()] * len(loads), loads)
+def drawn(seed: int = 1, block: int = 1, loads=(CLOSED, OPEN), **more) -> list[dict]:
+    case = {"prompt_ids": IDS, "max_new_tokens": 8}
+    return BlockDraw(seed, block).cases([case] * len(loads), [level(load, **more) for load in loads])
 
 
 def prompts(cases: list[dict]) -> list[tuple[int, ...]]:
@@ -60,15 +65,15 @@ def test_levels_run_once_each_in_an_order_that_blocks_share_by_chance_alone():
 
 
 def test_there_are_prompts_for_warm_up_measured_requests_and_those_that_keep_the_load_up():
-    assert requests_at_most(CLOSED, 8) >= 4 + 10 + 2 * 4
-    assert requests_at_most(OPEN, 8) >= 4 + 2 * 2.0 * 20
+    assert requests_at_most(level(CLOSED)) >= 4 + 10 + 2 * 4
+    assert requests_at_most(level(OPEN)) >= 4 + 2 * 2.0 * 20
     counted = {**OPEN, "requests": 50, "duration_seconds": None}
-    assert requests_at_most(counted, 8) >= 4 + 2 * 50
+    assert requests_at_most(level(counted)) >= 4 + 2 * 50
     bursty = {**counted, "arrivals": "gamma", "burstiness": 0.1}
-    assert requests_at_most(bursty, 8) > requests_at_most(counted, 8)
+    assert requests_at_most(level(bursty)) > requests_at_most(level(counted))
     by_time = {**CLOSED, "requests": None, "duration_seconds": 10}
-    assert requests_at_most(by_time, 8) > 4 * 10 / (8 * 0.01)
-    assert len(drawn(loads=(CLOSED,))[0]["prompts"]) == requests_at_most(CLOSED, 8)
+    assert requests_at_most(level(by_time)) > 4 * 10 / (8 * 0.01)
+    assert len(drawn(loads=(CLOSED,))[0]["prompts"]) == requests_at_most(level(CLOSED))
 
 
 def test_a_long_level_by_time_is_given_a_bounded_number_of_prompts(monkeypatch):
@@ -77,18 +82,52 @@ def test_a_long_level_by_time_is_given_a_bounded_number_of_prompts(monkeypatch):
     assert len(one["prompts"]) == 1000 // len(IDS)
 
 
-@pytest.mark.parametrize(("ids", "expected"), [([1, 2], 1), ([1, 2, 3, 4], 6), ([1, 5, 5, 6], 3), ([1], 1)])
-def test_orders_of_the_tokens_behind_the_first_are_counted(ids, expected):
+@pytest.mark.parametrize(("ids", "expected"), [([2], 1), ([2, 3, 4], 6), ([5, 5, 6], 3), ([], 1)])
+def test_orders_of_tokens_are_counted(ids, expected):
     assert arrangements(ids) == pytest.approx(expected)
 
 
 def test_prompts_that_cannot_differ_are_refused_before_anything_runs():
-    planned = {"max_new_tokens": 8, "load": CLOSED}
-    require_room([(IDS, planned), (IDS, planned)])
-    with pytest.raises(BenchmarkError, match=r"4 tokens have only 6 orders; make the prompt longer"):
-        require_room([([1, 2, 3, 4], planned)])
+    require_room([(IDS, level(CLOSED)), (IDS, level(CLOSED))])
+    with pytest.raises(BenchmarkError, match=r"the 3 behind its beginning have only 6; make the prompt longer"):
+        require_room([([1, 2, 3, 4], level(CLOSED))])
     eight = list(range(8))  # 5040 orders, enough for one level of 2,000 and not for two
-    many = {"max_new_tokens": 8, "load": {**CLOSED, "requests": 2000}}
+    many = level({**CLOSED, "requests": 2000})
     require_room([(eight, many)])
-    with pytest.raises(BenchmarkError, match="8 tokens have only 5040 orders"):
+    with pytest.raises(BenchmarkError, match="the 7 behind its beginning have only 5040"):
         require_room([(eight, many), (eight, many)])
+    with pytest.raises(BenchmarkError, match="the 2 behind its beginning have only 2"):
+        require_room([(IDS, level(CLOSED, shared_prefix_tokens=18))])
+    with pytest.raises(BenchmarkError, match="the 4 behind its beginning have only 24"):
+        require_room([(IDS, level(CLOSED, prompt_lengths={"distribution": "uniform", "min": 5, "max": 20}))])
+
+
+def test_a_shared_prefix_stands_before_all_prompts_and_what_follows_differs():
+    found = prompts(drawn(shared_prefix_tokens=6))
+    assert {prompt[:6] for prompt in found} == {tuple(IDS[:6])}
+    assert len(set(found)) == len(found)
+
+
+def test_each_request_has_a_length_of_its_own_where_they_are_drawn():
+    lengths = {"prompt_lengths": {"distribution": "uniform", "min": 12, "max": 20}}
+    lengths["answer_lengths"] = {"distribution": "uniform", "min": 2, "max": 8}
+    one, other = drawn(loads=(OPEN, OPEN), **lengths)
+    assert {len(prompt) for prompt in one["prompts"]} == set(range(12, 21))
+    assert all(len(set(prompt)) == len(prompt) and set(prompt) <= set(IDS) for prompt in one["prompts"])
+    assert set(one["max_new_tokens_each"]) == set(range(2, 9))
+    assert len(one["max_new_tokens_each"]) == len(one["prompts"])
+    assert of_request(one, 3)["max_new_tokens"] == one["max_new_tokens_each"][3]
+    assert one["max_new_tokens_each"] != other["max_new_tokens_each"]
+    assert drawn(loads=(OPEN, OPEN), **lengths) == [one, other]
+    assert of_request(drawn()[0], 3)["max_new_tokens"] == 8
+
+
+@pytest.mark.parametrize("distribution", ["lognormal", "gamma"])
+def test_drawn_lengths_have_the_mean_and_spread_that_were_asked_for(distribution):
+    random = Random(3)
+    wide = {"distribution": distribution, "mean": 200, "sd": 80, "min": 1, "max": 100_000}
+    values = [length(wide, random) for _ in range(20_000)]
+    assert statistics.fmean(values) == pytest.approx(200, rel=0.02)
+    assert statistics.stdev(values) == pytest.approx(80, rel=0.05)
+    cut = [length({**wide, "min": 150, "max": 250}, random) for _ in range(2_000)]
+    assert (min(cut), max(cut)) == (150, 250)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmark_runner.configuration.files import Problem
+from benchmark_runner.configuration.load import longest
 from benchmark_runner.configuration.names import entries
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.texts import SHORT_PROMPTS
@@ -92,8 +93,8 @@ def _prompt(case: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
     """Key and prompt of a test case; None where the schema refuses it. Raises BenchmarkError for a bad file."""
     if isinstance(case.get("prompt_file"), str) and case["prompt_file"]:
         return "prompt_file", {"kind": "text", "text": _file_text(case["prompt_file"])}
-    if _is_count(case.get("prompt_tokens")):
-        return "prompt_tokens", {"kind": "tokens", "count": case["prompt_tokens"]}
+    if _is_count(count := longest(case.get("prompt_tokens"))):
+        return "prompt_tokens", {"kind": "tokens", "count": count}
     if isinstance(case.get("prompt"), str) and case["prompt"]:
         return "prompt", {"kind": "text", "text": case["prompt"]}
     if _are_messages(case.get("prompt")):
@@ -107,15 +108,16 @@ def _case_problem(case: Mapping[str, Any], context: Context | None) -> tuple[str
         prompt = _prompt(case)
     except BenchmarkError as error:
         return "prompt_file", str(error)
-    if context is None or prompt is None or not _is_count(case.get("max_tokens")):
+    max_tokens = longest(case.get("max_tokens"))
+    if context is None or prompt is None or not _is_count(max_tokens):
         return None
-    if case["max_tokens"] >= context.length:
+    if max_tokens >= context.length:
         return "max_tokens", (
-            f"{case['max_tokens']} new tokens leave no room for a prompt in the model's context of {context.length} "
+            f"{max_tokens} new tokens leave no room for a prompt in the model's context of {context.length} "
             f"tokens; use less than {context.length}"
         )
     try:
-        complaint = context.complaint(prompt[1], case["max_tokens"])
+        complaint = context.complaint(prompt[1], max_tokens)
     except BenchmarkError as error:
         complaint = str(error)
     return (prompt[0], complaint) if complaint else None

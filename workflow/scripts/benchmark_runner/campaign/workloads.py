@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark_runner.configuration.load import has_load, levels
+from benchmark_runner.configuration.load import has_load, levels, longest
 from benchmark_runner.hashes import file_sha256
 
 
@@ -23,7 +23,7 @@ def _prompt(entry: Mapping[str, Any]) -> dict[str, Any]:
         path = entry["prompt_file"]
         return {"kind": "file", "path": path, "sha256": file_sha256(Path(path))}
     if "prompt_tokens" in entry:
-        return {"kind": "tokens", "count": entry["prompt_tokens"]}
+        return {"kind": "tokens", "count": longest(entry["prompt_tokens"])}
     if isinstance(entry["prompt"], str):
         return {"kind": "text", "text": entry["prompt"]}
     return {"kind": "messages", "messages": entry["prompt"]}
@@ -33,14 +33,18 @@ def _cases(name: str, entry: Mapping[str, Any], *, is_only: bool) -> Iterator[di
     """A test case called name as plan.json has it, or one for each level of its load; the only one's are called by
     their level alone."""
     settings = {key: entry[key] for key in ("temperature", "top_p", "seed", "ignore_eos")}
-    content = {"prompt": _prompt(entry), "max_new_tokens": entry["max_tokens"], **settings}
+    content = {"prompt": _prompt(entry), "max_new_tokens": longest(entry["max_tokens"]), **settings}
     if not entry.get("load"):
         yield {"name": name, **content}
         return
+    lengths = {"prompt_lengths": entry.get("prompt_tokens"), "answer_lengths": entry["max_tokens"]}
+    drawn = {key: dict(length) for key, length in lengths.items() if isinstance(length, Mapping)}
+    if entry.get("shared_prefix_tokens"):
+        drawn["shared_prefix_tokens"] = entry["shared_prefix_tokens"]
     for level, load in levels(entry["load"]):
         if load.get("trace_file"):
             load["trace_sha256"] = file_sha256(Path(load["trace_file"]))
-        yield {"name": level if is_only else f"{name}_{level}", **content, "load": load}
+        yield {"name": level if is_only else f"{name}_{level}", **content, "load": load, **drawn}
 
 
 def planned_workload(entry: Mapping[str, Any], launches: int, per_launch: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -99,6 +100,11 @@ def scheduled_seconds(load: Mapping[str, Any]) -> float:
     return duration + (load["warmup_requests"] / rate if rate else 0.0)
 
 
+def longest(length: Any) -> Any:
+    """The greatest length that prompt_tokens or max_tokens of a test case asks for; what is neither stays."""
+    return length.get("max") if isinstance(length, Mapping) else length
+
+
 def cell_count(test_cases: Sequence[Mapping[str, Any]]) -> int:
     """How many test cases of plan.json the sound ones of a workload become."""
     return sum(len(levels(case["load"])) if case.get("load") else 1 for case in test_cases)
@@ -140,6 +146,31 @@ def _contradictions(load: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "requests_per_second", f"two rates are {twice} when rounded to {_RATE_DIGITS} digits; name each once"
 
 
+def _length_complaints(key: str, length: Mapping[str, Any], *, has_load: bool) -> Iterator[tuple[str, str]]:
+    """Key and complaint of a distribution of lengths."""
+    if not has_load:
+        yield key, f"{key} by distribution is for requests under load: add load, or write a number"
+    numbers = {name: value for name, value in length.items() if isinstance(value, (int, float))}
+    if length.get("distribution") == "uniform":
+        for name in ("mean", "sd"):
+            if name in length:
+                yield f"{key}.{name}", f"a uniform distribution has min and max alone; leave {name} out"
+    elif missing := [name for name in ("mean", "sd") if "distribution" in length and name not in length]:
+        yield key, f"key {missing[0]!r} is missing; add it, or choose distribution: uniform"
+    if numbers.get("min", 0) > numbers.get("max", math.inf):
+        yield f"{key}.min", f"min {length['min']} is more than max {length['max']}; exchange them"
+    elif "mean" in numbers and not numbers.get("min", 0) <= numbers["mean"] <= numbers.get("max", math.inf):
+        yield f"{key}.mean", "the mean lies outside min and max, at which draws are cut; move one of them"
+
+
+def _lengths(case: Mapping[str, Any], *, has_load: bool) -> Iterator[tuple[str, str]]:
+    for key in ("prompt_tokens", "max_tokens"):
+        if isinstance(case.get(key), Mapping):
+            yield from _length_complaints(key, case[key], has_load=has_load)
+    if (shared := case.get("shared_prefix_tokens")) is not None and not has_load:
+        yield "shared_prefix_tokens", f"{shared} tokens are shared by requests under load: add load, or leave it out"
+
+
 def load_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong with the loads of a configuration whose defaults are not filled in yet."""
     for w, workload in entries(config, "workloads"):
@@ -147,6 +178,8 @@ def load_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         loaded = [isinstance(case.get("load"), dict) for _, case in cases]
         for (c, case), has_load in zip(cases, loaded, strict=True):
             place: KeyPath = ["workloads", w, "test_cases", c]
+            for key, complaint in _lengths(case, has_load=has_load):
+                yield [*place, *key.split(".")], complaint
             if has_load:
                 for key, complaint in _contradictions(case["load"]):
                     yield [*place, "load", *([key] if key else [])], complaint

@@ -52,8 +52,8 @@ def _rows(name: str, rule: Mapping[str, Any], required: bool, reruns: str) -> It
         name, rule = f"{name}[]", rule["items"]
         children = rule["properties"]
     if children is not None and isinstance(rule["type"], list):
-        default = json.dumps(rule.get("default"))
-        yield f"| `{name}` | {allowed(rule)} | `{default}` | {_cell(rule['description'])} | {reruns} |"
+        default = "required" if required else f"`{json.dumps(rule.get('default'))}`"
+        yield f"| `{name}` | {allowed(rule)} | {default} | {_cell(rule['description'])} | {reruns} |"
     if children is not None:
         for key, child in children.items():
             yield from _rows(f"{name}.{key}", child, key in rule.get("required", []), reruns)

@@ -159,7 +159,7 @@ def build_spec(inputs: LaunchInputs, *, device: str, threads: int) -> dict[str, 
     )
     if "load" in planned[0]:
         draw = BlockDraw(inputs.plan["campaign"]["seed"], block)
-        spec["cases"] = draw.cases(cases, [case["load"] for case in planned])
+        spec["cases"] = draw.cases(cases, planned)
         spec = under_load(spec, draw.stages(len(cases)))
     # Not the engine's name: a spec is to be of one length for all engines that are asked for the same.
     return {**spec, "launch": {"workload": inputs.workload["name"], "block": block}}

@@ -1,7 +1,8 @@
 """What a block draws for its launches under load: the order of the levels, the arrivals, a new prompt a request.
 
 All engines of a block are given the same. No prompt comes twice in a launch, so that no cache of prefixes can help:
-each is the case's own prompt with its tokens in another order. The first one stays, the BOS where a model has one.
+each is the case's own prompt with its tokens in another order, or as many of them as its own length asks for. The first
+one stays, the BOS where a model has one, and so do those of a prefix that all share.
 """
 
 from __future__ import annotations
@@ -26,14 +27,16 @@ DEVIATIONS: Final = 5
 SPARE: Final = 8
 
 
-def requests_at_most(load: Mapping[str, Any], max_new_tokens: int) -> int:
-    """How many requests a level may need: warm-up, measured ones, and those that keep the load up until the last of
-    these has ended, which are at most as many again."""
+def requests_at_most(case: Mapping[str, Any]) -> int:
+    """How many requests a level of plan.json may need: warm-up, measured ones, and those that keep the load up until
+    the last of these has ended, which are at most as many again."""
+    load = case["load"]
     seconds, measured, warmup = load["duration_seconds"], load["requests"], int(load["warmup_requests"])
     if load["mode"] == "closed":
         slots = int(load["concurrency"])
         if measured is None:
-            measured = slots * math.ceil(seconds / (max_new_tokens * FASTEST_TOKEN_SECONDS))
+            answer_tokens = case.get("answer_lengths", {}).get("min", case["max_new_tokens"])
+            measured = slots * math.ceil(seconds / (answer_tokens * FASTEST_TOKEN_SECONDS))
         return warmup + int(measured) + 4 * slots + SPARE
     if measured is None:
         measured = seconds * load["requests_per_second"]
@@ -41,11 +44,16 @@ def requests_at_most(load: Mapping[str, Any], max_new_tokens: int) -> int:
     return math.ceil(float(warmup + 2 * measured + SPARE) + spread)
 
 
-def arrangements(prompt_ids: Sequence[int]) -> float:
-    """In how many orders the tokens behind the first can stand; infinity beyond what a float holds."""
-    counts = Counter(prompt_ids[1:])
+def arrangements(tokens: Sequence[int]) -> float:
+    """In how many orders tokens can stand; infinity beyond what a float holds."""
+    counts = Counter(tokens)
     logarithm = math.lgamma(counts.total() + 1) - sum(math.lgamma(count + 1) for count in counts.values())
     return math.exp(logarithm) if logarithm < math.log(1e300) else math.inf
+
+
+def _kept(case: Mapping[str, Any]) -> int:
+    """Tokens that all prompts of a level begin with."""
+    return max(1, case.get("shared_prefix_tokens", 1))
 
 
 def require_room(cases: Sequence[tuple[Sequence[int], Mapping[str, Any]]]) -> None:
@@ -55,14 +63,30 @@ def require_room(cases: Sequence[tuple[Sequence[int], Mapping[str, Any]]]) -> No
     """
     wanted: Counter[tuple[int, ...]] = Counter()
     for prompt_ids, case in cases:
-        wanted[(*prompt_ids,)] += requests_at_most(case["load"], case["max_new_tokens"])
-    for ids, requests in wanted.items():
+        shortest = case.get("prompt_lengths", {}).get("min", len(prompt_ids))
+        wanted[(*prompt_ids[_kept(case) : shortest],)] += requests_at_most(case)
+    for tokens, requests in wanted.items():
         # Twice as many, so that drawing the last one takes two tries and not hundreds.
-        if (possible := arrangements(ids)) < 2 * requests:
+        if (possible := arrangements(tokens)) < 2 * requests:
             raise BenchmarkError(
-                f"each of up to {requests} requests is given the prompt's tokens in another order, and {len(ids)} "
-                f"tokens have only {possible:.0f} orders; make the prompt longer: 16 different tokens always do"
+                f"each of up to {requests} requests is given the prompt's tokens in another order, and the "
+                f"{len(tokens)} behind its beginning have only {possible:.0f}; make the prompt longer: 15 different "
+                "ones always do"
             )
+
+
+def length(lengths: Mapping[str, Any], random: Random) -> int:
+    """A length drawn from a distribution of the configuration, cut at its min and max."""
+    least, most = lengths["min"], lengths["max"]
+    if lengths["distribution"] == "uniform":
+        return random.randint(least, most)
+    mean, sd = lengths["mean"], lengths["sd"]
+    if lengths["distribution"] == "gamma":
+        drawn = random.gammavariate((mean / sd) ** 2, sd**2 / mean)
+    else:
+        variance = math.log1p((sd / mean) ** 2)  # of the logarithm
+        drawn = random.lognormvariate(math.log(mean) - variance / 2, math.sqrt(variance))
+    return int(min(max(round(drawn), least), most))
 
 
 class BlockDraw:
@@ -80,13 +104,18 @@ class BlockDraw:
         self._random("stages").shuffle(order)
         return order
 
-    def cases(self, cases: Sequence[Mapping[str, Any]], loads: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """The cases with their loads, whose arrivals are this block's own, and their prompts."""
+    def cases(self, cases: Sequence[Mapping[str, Any]], planned: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The spec's cases with loads, whose arrivals are this block's own, and what each request asks for."""
         taken: set[tuple[int, ...]] = set()
-        return [
-            {**case, "load": self._load(index, load), "prompts": list(self._prompts(index, case, load, taken))}
-            for index, (case, load) in enumerate(zip(cases, loads, strict=True))
-        ]
+        found: list[dict[str, Any]] = []
+        for index, (case, level) in enumerate(zip(cases, planned, strict=True)):
+            prompts = [list(prompt) for prompt in self._prompts(index, case["prompt_ids"], level, taken)]
+            each = {}
+            if "answer_lengths" in level:
+                random = self._random(f"answers/{index}")
+                each["max_new_tokens_each"] = [length(level["answer_lengths"], random) for _ in prompts]
+            found.append({**case, **each, "load": self._load(index, level["load"]), "prompts": prompts})
+        return found
 
     def _load(self, index: int, load: Mapping[str, Any]) -> dict[str, Any]:
         if "seed" not in load:
@@ -94,15 +123,12 @@ class BlockDraw:
         return {**load, "seed": self._random(f"{load['seed']}/arrivals/{index}").getrandbits(32)}
 
     def _prompts(
-        self, index: int, case: Mapping[str, Any], load: Mapping[str, Any], taken: set[tuple[int, ...]]
-    ) -> Iterator[list[int]]:
-        random, ids = self._random(f"prompts/{index}"), list(case["prompt_ids"])
-        wanted = requests_at_most(load, case["max_new_tokens"])
-        for _ in range(min(wanted, max(1, MOST_IDS // len(ids)))):
-            while True:
-                rest = ids[1:]
-                random.shuffle(rest)
-                if (prompt := (ids[0], *rest)) not in taken:
-                    break
+        self, index: int, ids: Sequence[int], level: Mapping[str, Any], taken: set[tuple[int, ...]]
+    ) -> Iterator[tuple[int, ...]]:
+        random, lengths, kept = self._random(f"prompts/{index}"), level.get("prompt_lengths"), _kept(level)
+        for _ in range(min(requests_at_most(level), max(1, MOST_IDS // len(ids)))):
+            tokens = length(lengths, random) if lengths else len(ids)
+            while (prompt := (*ids[:kept], *random.sample(ids[kept:], tokens - kept))) in taken:
+                pass
             taken.add(prompt)
-            yield list(prompt)
+            yield prompt

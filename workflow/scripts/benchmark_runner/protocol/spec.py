@@ -19,6 +19,12 @@ def needed_seq_len(cases: Sequence[Mapping[str, Any]]) -> int:
     return longest
 
 
+def of_request(case: Mapping[str, Any], number: int) -> Mapping[str, Any]:
+    """A case under load as request `number` asks for it: with the tokens that are its own to generate."""
+    each = case.get("max_new_tokens_each")
+    return case if each is None else {**case, "max_new_tokens": each[number]}
+
+
 def make_spec(
     cases: Sequence[Mapping[str, Any]],
     *,
