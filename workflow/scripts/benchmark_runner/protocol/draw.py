@@ -53,7 +53,7 @@ def arrangements(tokens: Sequence[int]) -> float:
 
 def _kept(case: Mapping[str, Any]) -> int:
     """Tokens that all prompts of a level begin with."""
-    return max(1, case.get("shared_prefix_tokens", 1))
+    return int(case.get("shared_prefix_tokens", 1))
 
 
 def require_room(cases: Sequence[tuple[Sequence[int], Mapping[str, Any]]]) -> None:

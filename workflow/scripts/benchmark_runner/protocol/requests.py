@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from benchmark_runner.protocol.fields import WORDS, check_ids, check_rising
 from benchmark_runner.protocol.lines import INT_LIMIT, BrokenEventsError, Event, readable
-from benchmark_runner.protocol.spec import LOAD_PROTOCOL
+from benchmark_runner.protocol.spec import LOAD_PROTOCOL, of_request
 
 PHASES: Final = ("warmup", "measured", "filler")
 STAMPS: Final = ("kernel", "user", "engine")
@@ -169,7 +169,7 @@ class LoadReader:
         if "prompts" in case and number >= len(case["prompts"]):  # raw data lack them
             raise BrokenEventsError(f"{where}: the spec has {len(case['prompts'])} prompts for it")
         try:
-            check_request(event, case, self._vocabulary)
+            check_request(event, of_request(case, number), self._vocabulary)
         except BrokenEventsError as error:
             raise BrokenEventsError(f"{where}: {error}") from None
         request = {name: value for name, value in event.items() if name != "event"}
