@@ -233,3 +233,13 @@ def test_a_load_that_the_engine_cannot_serve_is_refused_by_name(most: int, load:
     with pytest.raises(UnsupportedError) as caught:
         refuse(parse_spec(content), can)
     assert words in str(caught.value)
+
+
+def test_each_request_ends_at_its_own_length_where_it_has_one(tmp_path: Path) -> None:
+    each = [1 + number % 3 for number in range(40)]
+    requests = events_of(Metronome(), spec_of({}, max_new_tokens_each=each), tmp_path)[:-1]
+    ended = [one for one in requests if one["status"] == "ok"]
+    assert [len(one["token_ids"]) for one in ended] == [each[one["number"]] for one in ended]
+    for wrong in ([1] * 39, [4] * 40, [0] * 40):
+        with pytest.raises(BadSpecError, match="max_new_tokens_each must have a number for each prompt, from 1"):
+            parse_spec(spec_of({}, max_new_tokens_each=wrong))

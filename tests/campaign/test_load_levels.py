@@ -109,7 +109,13 @@ def test_a_trace_stands_with_its_hash_and_must_be_there(config, load, tmp_path):
         load(config)
     (tmp_path / "times.txt").write_text("0\n0.5\n2\n")
     one = load(config)
-    assert [case["name"] for case in one.workloads["serving"]["cases"]] == ["trace"]
+    (planned,) = one.workloads["serving"]["cases"]
+    assert planned["name"] == "trace"
+    assert (planned["load"]["trace_requests"], planned["load"]["requests_per_second"]) == (3, 1.0)
+    for content, words in (("0\n2\n1\n", "go back"), ("now\n", "is no trace"), ("5\n5\n", "no two different times")):
+        (tmp_path / "times.txt").write_text(content)
+        with pytest.raises(ConfigurationError, match=words):
+            load(config)
     (tmp_path / "times.txt").write_text("0\n1.5\n2\n")
     assert load(config).launches[0].identity != one.launches[0].identity
 

@@ -149,6 +149,16 @@ def test_a_spec_of_levels_is_answered_with_their_requests_and_stages(port, tmp_p
             assert (request["prompt_tokens"], request["cached_tokens"]) == (3, 0)
 
 
+def test_each_request_asks_for_the_tokens_that_are_its_own(port, tmp_path):
+    spec = _under_load(CLOSED)
+    spec["cases"][0]["max_new_tokens_each"] = [1 + number % TOKENS for number in range(100)]
+    driven = _drive(port, tmp_path, spec)
+    assert (driven.status, driven.report.problem) == (0, None)
+    for request in driven.report.requests:
+        if request["status"] == "ok":
+            assert len(request["token_ids"]) == 1 + request["number"] % TOKENS
+
+
 def test_requests_that_fail_under_load_fail_no_launch(tmp_path):
     with stub("--mode", "error", "--every", "2") as port:
         driven = _drive(port, tmp_path, _under_load(CLOSED))

@@ -71,6 +71,9 @@ def test_there_are_prompts_for_warm_up_measured_requests_and_those_that_keep_the
     assert requests_at_most(level(counted)) >= 4 + 2 * 50
     bursty = {**counted, "arrivals": "gamma", "burstiness": 0.1}
     assert requests_at_most(level(bursty)) > requests_at_most(level(counted))
+    trace = {**counted, "arrivals": "trace", "trace_requests": 120}
+    assert requests_at_most(level(trace)) == 120
+    assert requests_at_most(level({**trace, "trace_requests": 10_000})) < 300
     by_time = {**CLOSED, "requests": None, "duration_seconds": 10}
     assert requests_at_most(level(by_time)) > 4 * 10 / (8 * 0.01)
     assert len(drawn(loads=(CLOSED,))[0]["prompts"]) == requests_at_most(level(CLOSED))

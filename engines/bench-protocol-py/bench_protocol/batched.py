@@ -52,7 +52,7 @@ class _Request:
         self.token_ns: list[int] = []
         self.finish: str | None = None
         self.status = "cancelled"
-        self._case = case
+        self._case, self._limit = case, case.limit(number)
         self._draw = random_numbers(case.sampling.seed + number)
 
     def take(self, logits: Logits, now_ns: Callable[[], int]) -> None:
@@ -63,7 +63,7 @@ class _Request:
         self.token_ns.append(self.end_ns)
         if not self._case.ignore_eos and chosen in self._case.eos_ids:
             self.finish = "eos"
-        elif len(self.token_ids) == self._case.max_new_tokens:
+        elif len(self.token_ids) == self._limit:
             self.finish = "length"
         if self.finish is not None:
             self.status = "ok"

@@ -66,6 +66,12 @@ class Case(NamedTuple):
     """None in protocol 1."""
     prompts: Sequence[list[int]] = ()
     """Prompt of each request of a case with load."""
+    max_new_tokens_each: Sequence[int] = ()
+    """Tokens to generate for each of them; empty where all are asked for max_new_tokens."""
+
+    def limit(self, number: int) -> int:
+        """Tokens to generate for request `number`."""
+        return self.max_new_tokens_each[number] if self.max_new_tokens_each else self.max_new_tokens
 
     def fed(self, step: int, chosen: int) -> int:
         """The id that is fed back at a step, where the engine chose this one."""
@@ -187,7 +193,15 @@ def _sampling(reader: _Reader) -> Sampling:
 
 def _open_keys(reader: _Reader) -> None:
     """What only an open loop has: an adapter that serves none refuses it by its mode."""
-    for key in ("requests_per_second", "arrivals", "burstiness", "seed", "trace_file"):
+    for key in (
+        "requests_per_second",
+        "arrivals",
+        "burstiness",
+        "seed",
+        "trace_file",
+        "trace_sha256",
+        "trace_requests",
+    ):
         if reader.has(key):
             reader.any(key)
 
@@ -240,8 +254,14 @@ def _case(reader: _Reader, protocol: int) -> Case:
         forced_ids=reader.ids("forced_ids") if reader.has("forced_ids") else None,
         load=_case_load(reader.object("load")) if with_load else None,
         prompts=_prompts(reader) if with_load else (),
+        max_new_tokens_each=reader.ids("max_new_tokens_each")
+        if with_load and reader.has("max_new_tokens_each")
+        else (),
     )
     reader.close()
+    each = case.max_new_tokens_each
+    if each and (len(each) != len(case.prompts) or not 1 <= min(each) <= max(each) <= case.max_new_tokens):
+        raise BadSpecError("max_new_tokens_each must have a number for each prompt, from 1 to max_new_tokens")
     return case
 
 

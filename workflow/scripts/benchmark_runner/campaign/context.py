@@ -16,6 +16,7 @@ from benchmark_runner.configuration.files import Problem
 from benchmark_runner.configuration.load import longest
 from benchmark_runner.configuration.names import entries
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.load.schedule import trace_ns
 from benchmark_runner.model.texts import SHORT_PROMPTS
 from benchmark_runner.namedfile import read_named_text
 
@@ -130,9 +131,10 @@ def _trace_problem(load: Any) -> str | None:
         return None
     try:
         _file_text(name)
+        last_ns = trace_ns(Path(name))[-1]
     except BenchmarkError as error:
         return str(error)
-    return None
+    return None if last_ns else f"{name!r} holds no two different times; a trace needs them"
 
 
 def prompt_problems(config: Mapping[str, Any], context: Context | None) -> Iterator[Problem]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from benchmark_runner.configuration.load import has_load, levels, longest
 from benchmark_runner.hashes import file_sha256
+from benchmark_runner.load.schedule import trace_ns
+from benchmark_runner.units import NS_PER_S
 
 
 def hottest_sampling(workloads: Iterable[Mapping[str, Any]]) -> dict[str, float] | None:
@@ -29,6 +31,13 @@ def _prompt(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": "messages", "messages": entry["prompt"]}
 
 
+def _trace(path: Path) -> dict[str, Any]:
+    """What a level says of its trace: its content, its requests, and its mean rate."""
+    times_ns = trace_ns(path)
+    rate = (len(times_ns) - 1) / (times_ns[-1] / NS_PER_S)
+    return {"trace_sha256": file_sha256(path), "trace_requests": len(times_ns), "requests_per_second": rate}
+
+
 def _cases(name: str, entry: Mapping[str, Any], *, is_only: bool) -> Iterator[dict[str, Any]]:
     """A test case called name as plan.json has it, or one for each level of its load; the only one's are called by
     their level alone."""
@@ -42,9 +51,8 @@ def _cases(name: str, entry: Mapping[str, Any], *, is_only: bool) -> Iterator[di
     if entry.get("shared_prefix_tokens"):
         drawn["shared_prefix_tokens"] = entry["shared_prefix_tokens"]
     for level, load in levels(entry["load"]):
-        if load.get("trace_file"):
-            load["trace_sha256"] = file_sha256(Path(load["trace_file"]))
-        yield {"name": level if is_only else f"{name}_{level}", **content, "load": load, **drawn}
+        trace = _trace(Path(load["trace_file"])) if "trace_file" in load else {}
+        yield {"name": level if is_only else f"{name}_{level}", **content, "load": {**load, **trace}, **drawn}
 
 
 def planned_workload(entry: Mapping[str, Any], launches: int, per_launch: int) -> dict[str, Any]:

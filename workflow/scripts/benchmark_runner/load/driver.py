@@ -19,7 +19,7 @@ from benchmark_runner.load.client import Client, Ran, raise_limits
 from benchmark_runner.load.connection import clock, target_of
 from benchmark_runner.load.stages import MEASURED, OpenLoop, Stage, stage_of
 from benchmark_runner.protocol.events import expected_rounds
-from benchmark_runner.protocol.spec import PROTOCOL
+from benchmark_runner.protocol.spec import PROTOCOL, of_request
 from benchmark_runner.schemas import first_violation
 from benchmark_runner.units import NS_PER_S
 
@@ -175,12 +175,13 @@ def run_stages(spec: Mapping[str, Any], asking: Asking, client: Client, events: 
     for number in spec["stages"]:
         case = spec["cases"][number]
         load = case["load"]
-        requests = [asking.request(case, prompt, index) for index, prompt in enumerate(case["prompts"])]
+        asked = [of_request(case, index) for index in range(len(case["prompts"]))]
+        requests = [asking.request(one, case["prompts"][index], index) for index, one in enumerate(asked)]
         stage = stage_of(load, len(requests))
         ran = client.run(stage, requests, round(load["timeout_seconds"] * NS_PER_S))
         told = [
-            request_event(exchange.planned.number, number, Asked(exchange, read(exchange, case)))
-            for exchange in ran.exchanges
+            request_event(place, number, Asked(exchange, read(exchange, asked[place])))
+            for place, exchange in ((exchange.planned.number, exchange) for exchange in ran.exchanges)
         ]
         events.write([*told, stage_event(number, stage, ran)])
 

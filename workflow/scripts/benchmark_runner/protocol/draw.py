@@ -40,6 +40,8 @@ def requests_at_most(case: Mapping[str, Any]) -> int:
         return warmup + int(measured) + 4 * slots + SPARE
     if measured is None:
         measured = seconds * load["requests_per_second"]
+    if "trace_requests" in load:  # bursts of its own, which no mean tells
+        return int(min(load["trace_requests"], warmup + 5 * math.ceil(measured) + SPARE))
     spread: float = DEVIATIONS * math.sqrt(2 * measured / load["burstiness"])
     return math.ceil(float(warmup + 2 * measured + SPARE) + spread)
 
