@@ -29,7 +29,8 @@ def test_only_an_unavailable_engine_that_is_back_is_owed_again(tmp_path, status,
 
 
 @pytest.mark.parametrize(
-    ("code", "device", "owed"), [(3, "cpu", False), (3, "cuda:0", True), (127, "cpu", True), (None, "cpu", True)]
+    ("code", "device", "owed"),
+    [(3, "cpu", False), (2, "cpu", False), (3, "cuda:0", True), (127, "cpu", True), (None, "cpu", True)],
 )
 def test_what_an_engine_refused_on_the_cpu_it_would_refuse_again(tmp_path, code, device, owed):
     record = tmp_path / "record.json"

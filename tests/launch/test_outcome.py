@@ -26,6 +26,15 @@ def test_unsupported_is_unavailable_in_the_engines_words():
     assert decide(EXITED._replace(code=3), report)[:2] == ("unavailable", "bf16 is not")
 
 
+def test_a_program_that_cannot_read_a_spec_of_load_takes_one_request_at_a_time():
+    report = SOUND._replace(done=False, error={"kind": "bad_spec", "message": "protocol is 2; this adapter speaks 1"})
+    ending = EXITED._replace(code=2)
+    found = decide(ending, report, under_load=True)
+    assert found[:2] == ("unavailable", "it takes one request at a time: protocol is 2; this adapter speaks 1")
+    assert "without load" in str(found.remedy)
+    assert decide(ending, report).status == "failed"
+
+
 def test_another_error_is_failed_with_its_kind():
     report = SOUND._replace(done=False, error={"kind": "internal", "message": "boom"})
     assert decide(EXITED._replace(code=1), report)[:2] == ("failed", "internal: boom")

@@ -100,6 +100,14 @@ def test_the_line_tells_what_happened_and_how_long_it_will_take():
     assert line == "[1/2] candle_cuda · latency · block 3: ok, 40 tok/s, TTFT 212 ms, 9.8 s — about 3 min left"
 
 
+def test_a_launch_under_load_tells_its_requests_and_those_that_failed():
+    requests = [{"phase": phase, "status": "ok"} for phase in ("warmup", "measured", "measured", "filler")]
+    served = record(iterations=[], requests=requests)
+    assert "block 3: ok, 2 requests, 9.8 s" in progress_line(served, order(("a", "x")), {1: Finished(0, 1)})
+    served["requests"][1]["status"] = "timeout"
+    assert "ok, 2 requests (1 failed), 9.8 s" in progress_line(served, order(("a", "x")), {1: Finished(0, 1)})
+
+
 def test_the_last_line_says_so():
     line = progress_line(record(), order(("a", "x")), {1: Finished(0, 200)})
     assert line.endswith("9.8 s — all launches are done")

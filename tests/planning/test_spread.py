@@ -95,3 +95,23 @@ def test_only_the_newest_records_are_read(tmp_path, monkeypatch):
 
 def test_nothing_measured_is_nothing_known(tmp_path):
     assert spread(tmp_path) is None
+
+
+def test_launches_under_load_tell_the_spread_of_each_level(tmp_path):
+    for block, (a, b) in enumerate([(10, 12), (11, 12), (12, 15)], start=1):
+        for engine, ms in (("a", a), ("b", b)):
+            folder = tmp_path / "old" / "launches" / engine / "serving.abcabcabcabc" / str(block)
+            folder.mkdir(parents=True)
+            request = {"case": 0, "status": "ok", "scheduled_ns": 7, "chunk_ns": [8, 7 + ms * 10**6]}
+            requests = [
+                {**request, "phase": "warmup", "chunk_ns": [10**12]},
+                {**request, "phase": "measured"},
+                {**request, "phase": "measured", "status": "cut", "chunk_ns": []},
+                {**request, "phase": "filler", "chunk_ns": [10**12]},
+            ]
+            content = {"status": "ok", "host": {"hostname": HOST}, "iterations": [], "requests": requests}
+            (folder / "record.json").write_text(json.dumps(content))
+    found = measured_spread(ORDER, tmp_path / "new", HOST)
+    logs = [math.log(a / b) for a, b in [(10, 12), (11, 12), (12, 15)]]
+    assert found is not None
+    assert found.of_differences == pytest.approx(np.std(logs, ddof=1))

@@ -11,8 +11,9 @@ from benchmark_runner.jsonio import read_json
 from benchmark_runner.records.whole import is_damaged, record_head
 from benchmark_runner.status import Status
 
-_REFUSED: Final = 3
-"""Exit status of an adapter that refuses what the spec asks for (docs/protocol.md)."""
+_REFUSED: Final = (2, 3)
+"""Exit statuses of an adapter that cannot read the spec, as one of protocol 2, or refuses what it asks for
+(docs/protocol.md); a spec that could not be read otherwise is no reason to be unavailable."""
 
 
 def set_aside(record: Path, *, damaged: bool = False) -> Path | None:
@@ -41,7 +42,7 @@ def was_refused(record: Path) -> bool:
     """
     content = read_json(record)
     ended, spec = content.get("engine_exit"), content.get("spec")
-    return bool(ended and ended["code"] == _REFUSED and spec and spec["device"] == "cpu")
+    return bool(ended and ended["code"] in _REFUSED and spec and spec["device"] == "cpu")
 
 
 def is_owed(record: Path, *, engine_is_back: bool) -> bool:

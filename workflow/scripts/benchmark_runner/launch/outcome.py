@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
+from benchmark_runner.launch.program import WITHOUT_LOAD
 from benchmark_runner.processes.client import SERVED
 from benchmark_runner.processes.engine import signal_words
 from benchmark_runner.protocol.events import EventReport
@@ -70,18 +72,27 @@ def _of_exit(ending: Ending, report: EventReport) -> Outcome:
     return OK
 
 
-def decide(ending: Ending, report: EventReport) -> Outcome:
-    """Status by the first that holds: a limit, the engine's own error, broken events, a bad exit, ok."""
+def _of_error(error: Mapping[str, Any], *, under_load: bool) -> Outcome:
+    said = error["message"]
+    if error["kind"] == "unsupported":
+        remedy = "Change the setting that the engine names, or leave the engine out"
+        return ended(Status.UNAVAILABLE, said, remedy)
+    if under_load and error["kind"] == "bad_spec":
+        return ended(Status.UNAVAILABLE, f"it takes one request at a time: {said}", WITHOUT_LOAD)
+    if error["kind"] == "out_of_memory":
+        return ended(Status.FAILED, f"out of memory: {said}", SMALLER)
+    return ended(Status.FAILED, f"{error['kind']}: {said}")
+
+
+def decide(ending: Ending, report: EventReport, *, under_load: bool = False) -> Outcome:
+    """Status by the first that holds: a limit, the engine's own error, broken events, a bad exit, ok.
+
+    under_load is whether its spec was of protocol 2, which a program of protocol 1 refuses as a bad one.
+    """
     if ending.cause not in ("exit", *ENDED_BY_US):
         return ended(Status(ending.cause), ending.message)
     if report.error is not None and report.problem is None:
-        said = report.error["message"]
-        if report.error["kind"] == "unsupported":
-            remedy = "Change the setting that the engine names, or leave the engine out"
-            return ended(Status.UNAVAILABLE, said, remedy)
-        if report.error["kind"] == "out_of_memory":
-            return ended(Status.FAILED, f"out of memory: {said}", SMALLER)
-        return ended(Status.FAILED, f"{report.error['kind']}: {said}")
+        return _of_error(report.error, under_load=under_load)
     # After done what was measured is whole, and how the process ended is our doing.
     exited = OK if ending.cause in ENDED_BY_US else _of_exit(ending, report)
     # A process that crashed tells more than the line that its crash cut short.

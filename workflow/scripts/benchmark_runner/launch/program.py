@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from benchmark_runner.model.formats import DerivedWeights
 from benchmark_runner.processes.adapter import CannotExecuteError
+
+WITHOUT_LOAD: Final = "Measure it on a workload without load, or leave the engine out"
+"""What to do about an engine that takes one request at a time."""
 
 
 class Missing(NamedTuple):
@@ -51,7 +54,7 @@ def cannot_load(engine: Mapping[str, Any], workload: Mapping[str, Any]) -> Missi
         return None
     return Missing(
         f"the adapter {engine['adapter']} takes one request at a time, and {workload['name']} asks for several",
-        "Measure it on a workload without load, or leave the engine out",
+        WITHOUT_LOAD,
     )
 
 

@@ -134,6 +134,13 @@ def _speed(iterations: Sequence[Mapping[str, Any]]) -> list[str]:
     return [*([f"{_three(median(rates))} tok/s"] if rates else []), f"TTFT {_three(ttft_ms)} ms"]
 
 
+def _served(record: Mapping[str, Any]) -> list[str]:
+    """Measured requests of a launch under load, and how many of them failed."""
+    measured = [one for one in record.get("requests", ()) if one["phase"] == "measured"]
+    failed = sum(one["status"] != "ok" for one in measured)
+    return [f"{len(measured)} requests{f' ({failed} failed)' if failed else ''}"] if measured else []
+
+
 def _place(record: Mapping[str, Any]) -> str:
     return f"{record['engine']} · {record['workload']} · block {record['block']}"
 
@@ -148,7 +155,7 @@ def progress_line(
 ) -> str:
     """The line for a record that has just been written; finished holds it too."""
     if record["status"] == "ok":
-        told = [*_speed(record["iterations"]), f"{record['timing']['engine_ms'] / 1e3:.1f} s"]
+        told = [*_speed(record["iterations"]), *_served(record), f"{record['timing']['engine_ms'] / 1e3:.1f} s"]
         what = f"ok, {', '.join(told)}"
     else:
         reason = (record["reason"] or "").splitlines()[0] if record["reason"] else ""

@@ -49,6 +49,7 @@ from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.procfs import ancestors
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.protocol.events import Window, read_events
+from benchmark_runner.protocol.requests import is_load
 from benchmark_runner.status import Status
 from benchmark_runner.terminal import printable
 
@@ -289,7 +290,8 @@ class RunningLaunch:
         self._warn(warnings_of_load(report, record["spec"]))
         may_use_gpu = self._place.gpu is not None and self.inputs.system["device"] == "auto"
         self._warn(preflight.warnings_of_engine(run, report, may_use_gpu=may_use_gpu, device=record["device"]))
-        outcome = decide(Ending(run.cause, run.message, run.exit.code, run.exit.signal, kills, run.last_words), report)
+        ending = Ending(run.cause, run.message, run.exit.code, run.exit.signal, kills, run.last_words)
+        outcome = decide(ending, report, under_load=is_load(record["spec"]))
         if not self._events.in_place:
             lost = REPLACED
         return outcome if lost is None or outcome.status != Status.OK else ended(Status.FAILED, lost)

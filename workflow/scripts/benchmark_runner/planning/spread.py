@@ -40,6 +40,9 @@ def _medians(record: Mapping[str, Any]) -> dict[int, float]:
     for iteration in record["iterations"]:
         if not iteration["warmup"]:
             times.setdefault(iteration["case"], []).append(iteration["end_ns"] - iteration["start_ns"])
+    for request in record.get("requests", ()):
+        if request["phase"] == "measured" and request["status"] == "ok":
+            times.setdefault(request["case"], []).append(request["chunk_ns"][-1] - request["scheduled_ns"])
     return {case: statistics.median(values) for case, values in times.items()}
 
 
