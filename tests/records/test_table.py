@@ -9,10 +9,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from benchmark_runner.records.table import launch_tables, rows_where
+from benchmark_runner.records.table import launch_tables, rows_where, tokens_an_iteration, tokens_made
 from benchmark_runner.statistics.inputs import read_inputs
 from benchmark_runner.statistics.samples import Sample, each_sample, empty_sample
 from records import ScriptedEngine, ScriptedWorkload, write_results
+from scripted_load import ScriptedLoad
 
 SPREAD = {"launch_spread": 0.05, "iteration_spread": 0.05}
 ENGINES = [ScriptedEngine("torch", **SPREAD), ScriptedEngine("candle", ttft_ms=5.0, **SPREAD)]
@@ -95,3 +96,13 @@ def test_rows_are_those_that_meet_the_condition_together_or_apart(measured: list
     table = pa.table({"row": [0, 1, 2]})
     condition = pa.chunked_array([[row in measured for row in range(3)]])
     assert rows_where(table, condition).column("row").to_pylist() == measured
+
+
+def test_tokens_of_an_answer_are_those_of_answered_requests(tmp_path: Path) -> None:
+    serving = ScriptedWorkload("serving", load=ScriptedLoad(concurrency=(4,), requests=8))
+    failing = {("c4", number): "cut" for number in (5, 8)}
+    write_results(tmp_path, [ScriptedEngine("torch", failing=failing), ScriptedEngine("candle")], [serving], launches=2)
+    path = tmp_path / "analysis" / "iterations.parquet"
+    mean = tokens_an_iteration(path)
+    assert mean["torch", "serving", "c4"] == mean["candle", "serving", "c4"] == (8.0, 11.0)
+    assert tokens_made(path)["torch", "serving", 1] == 6 * 11 + 2 * 6 < tokens_made(path)["candle", "serving", 1]

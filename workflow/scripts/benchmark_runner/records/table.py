@@ -136,11 +136,16 @@ def read_measured(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     return table[~table["warmup"]]
 
 
-def _measured_tokens(iterations: Path, keys: Sequence[str], sums: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Token counts of the measured iterations, put together by these keys."""
+def _measured_tokens(
+    iterations: Path, keys: Sequence[str], sums: Sequence[tuple[str, str]], *, answered: pc.Expression | None = None
+) -> list[dict[str, Any]]:
+    """Token counts of the measured iterations, or those of them that were answered, put together by these keys."""
     columns = [*keys, *dict.fromkeys(column for column, _ in sums)]
+    measured = ~pc.field("warmup")
     with _opened(iterations):
-        table = pq.read_table(iterations, columns=columns, filters=[("warmup", "==", False)])
+        table = pq.read_table(
+            iterations, columns=columns, filters=measured if answered is None else measured & answered
+        )
     found: list[dict[str, Any]] = table.group_by(list(keys)).aggregate(list(sums)).to_pylist()
     return found
 
@@ -152,8 +157,10 @@ def tokens_made(iterations: Path) -> dict[tuple[str, str, int], int]:
 
 
 def tokens_an_iteration(iterations: Path) -> dict[tuple[str, str, str], tuple[float, float]]:
-    """Mean tokens of (prompt, answer) of the measured iterations, by (engine, workload, case)."""
-    rows = _measured_tokens(iterations, ("engine", "workload", "case"), [("prompt_tokens", "mean"), ("tokens", "mean")])
+    """Mean tokens of (prompt, answer) of the measured iterations, by (engine, workload, case); without failed requests,
+    whose answers were cut."""
+    keys, means = ("engine", "workload", "case"), [("prompt_tokens", "mean"), ("tokens", "mean")]
+    rows = _measured_tokens(iterations, keys, means, answered=pc.field("e2e_ms").is_valid())
     return {
         (row["engine"], row["workload"], row["case"]): (row["prompt_tokens_mean"], row["tokens_mean"]) for row in rows
     }
