@@ -93,6 +93,7 @@ def test_an_error_in_a_stream_of_status_200_fails_with_the_servers_words_and_the
         answer = streamed(text("a"), event, usage(1))
         assert (answer.status, answer.error, answer.chunk_ns) == ("error", "out of memory", [1 * MS])
     assert streamed(text("a"), text("", "abort")).status == "error"
+    assert streamed({"object": "error", "message": "no"}).error == "no"
 
 
 def test_a_stream_that_is_cut_fails_with_the_times_so_far(port):
@@ -175,6 +176,16 @@ def test_fewer_ids_than_usage_says_are_no_answer_where_each_id_is_told(port, mod
     assert answer.status == "malformed"
     assert answer.error is not None
     assert answer.error.startswith("usage says 8 tokens, but ")
+    assert answer.token_ids
+    assert set(answer.token_ids) < set(IDS)
+    given = text("ab", token_ids=[1, 2])
+    assert streamed(given, text("", "stop"), usage(3)).status == "ok"  # the end's own id may be untold
+    assert streamed(given, text("", "stop", stop_reason="b"), usage(3)).status == "malformed"
+
+
+def test_text_without_an_id_is_no_first_token_where_tokens_have_ids():
+    answer = streamed(text(" "), text("a", token_ids=[1]), text("b", "length", token_ids=[2]), usage(2), max_tokens=2)
+    assert (answer.status, answer.chunk_ns, answer.chunk_tokens) == ("ok", [2 * MS, 3 * MS], [1, 1])
 
 
 def test_usage_that_is_off_by_one_at_the_limit_does_not_change_the_count(port):
@@ -183,15 +194,24 @@ def test_usage_that_is_off_by_one_at_the_limit_does_not_change_the_count(port):
         assert (answer.status, answer.token_ids) == ("ok", IDS)
         assert (answer.completion_tokens or 0) <= 8
         assert asked(port, f"{mode},no_ids").completion_tokens == 8
-    assert asked(port, "usage=-3,no_ids").status == "malformed"
-    assert asked(port, "usage=4,no_ids").status == "malformed"
+    assert asked(port, "usage=-2,no_ids").status == "malformed"
+    assert asked(port, "usage=2,no_ids").status == "malformed"
 
 
 def test_more_tokens_than_asked_for_and_none_at_all_are_no_answer():
     assert streamed(text("abcd", "length", token_ids=[1, 2, 3, 4])).status == "malformed"
+    assert streamed(text("abcd", "stop", token_ids=[1, 2, 3, 4])).status == "malformed"
     assert streamed(text("ab", "length", token_ids=[1, 2])).status == "malformed"
     assert streamed(text("", "stop"), usage(0)).status == "malformed"
     assert streamed(text("a", "stop", token_ids=["a"])).status == "malformed"
+
+
+def test_a_prompt_of_another_length_than_was_sent_is_no_answer_to_it(port):
+    pieces, closed = ask(port)
+    assert answer_of(pieces, max_tokens=8, closed=closed, prompt_tokens=len(PROMPT)).status == "ok"
+    answer = answer_of(pieces, max_tokens=8, closed=closed, prompt_tokens=64)
+    assert (answer.status, answer.error) == ("malformed", "usage says 4 prompt tokens, but 64 ids were sent")
+    assert len(answer.chunk_ns) == 8
 
 
 def test_why_an_answer_ended_is_told():

@@ -57,6 +57,14 @@ def test_requests_wait_in_line_while_as_many_are_served_as_there_are_servers():
         assert "stub:generation_tokens_total 3\n" in got(port, "/metrics")
 
 
+def test_a_client_that_leaves_frees_its_server():
+    with stub("--ttft-ms", "3600000", "--servers", "1") as port:
+        for _ in range(3):
+            send(port, "/v1/completions", {"prompt": [1], "max_tokens": 1}).close()
+        pieces, closed = ask(port, stub_mode="status=503")
+        assert answer_of(pieces, max_tokens=8, closed=closed).status == "refused"
+
+
 def test_health_is_told_before_the_model_is_loaded_and_requests_wait_for_it():
     start_ns = time.monotonic_ns()
     with stub("--ttft-ms", "0", "--gap-ms", "0", "--load-ms", "1000") as port:

@@ -144,6 +144,13 @@ def test_events_that_no_empty_line_parts_keep_the_stamps_of_their_own_lines():
     assert [event.stamp_ns for event in stream.close(99)] == [10, 20, 30]
 
 
+def test_an_event_is_complete_with_its_empty_line_and_lines_of_one_are_joined():
+    stream = EventStream()
+    assert stream.feed(b'data: {"n": 1}\n', 10) == []
+    assert stream.feed(b"\n", 20) == [("", b'{"n": 1}', 20, False)]
+    assert [event.payload for event in stream.feed(b'data: {"n": 1}\ndata: words\n\n', 30)] == [b'{"n": 1}\nwords']
+
+
 def test_an_error_as_a_field_of_its_own_is_an_event_of_that_name():
     assert EventStream().feed(b'error: {"code": 500}\n\n', 1) == [("error", b'{"code": 500}', 1, False)]
 

@@ -55,8 +55,15 @@ class _Chunk(NamedTuple):
     shared: bool
 
 
-def answer_of(pieces: Iterable[Piece], *, max_tokens: int, closed: bool, stopped: str | None = None) -> Answer:
-    """What the pieces of a response say.
+def answer_of(
+    pieces: Iterable[Piece],
+    *,
+    max_tokens: int,
+    closed: bool,
+    stopped: str | None = None,
+    prompt_tokens: int | None = None,
+) -> Answer:
+    """What the pieces of a response say to a request of so many tokens; prompt_tokens: None where it sent text.
 
     Closed: the server closed the connection after them. Stopped: what is said of one that has not ended because the
     client gave it up (timeout, cancelled) or was refused the connection; without it such a one was cut.
@@ -67,6 +74,7 @@ def answer_of(pieces: Iterable[Piece], *, max_tokens: int, closed: bool, stopped
         _check_status(received)
         reading.read(received)
         _check_end(received, reading.finish)
+        reading.check_prompt(prompt_tokens)
         reading.check_count(max_tokens)
     except _AnswerError as wrong:
         status = stopped if stopped and wrong.status == "cut" else wrong.status
@@ -192,6 +200,12 @@ class _Reading:
     def _untold(self) -> int:
         """Tokens of usage whose ids may be lacking: some servers keep the end's to themselves."""
         return self.finish == "eos"
+
+    def check_prompt(self, prompt_tokens: int | None) -> None:
+        """Raise _AnswerError where the server read a prompt of another length than was sent."""
+        told = self._usage.get("prompt_tokens")
+        if prompt_tokens is not None and told is not None and told != prompt_tokens:
+            raise _AnswerError("malformed", f"usage says {told} prompt tokens, but {prompt_tokens} ids were sent")
 
     def check_count(self, max_tokens: int) -> None:
         """Raise _AnswerError where no token came, or where ids and usage leave open how many there are."""
