@@ -168,6 +168,28 @@ def test_requests_that_fail_under_load_fail_no_launch(tmp_path):
     assert {(request["status"], request["error"], len(request["chunk_ns"])) for request in measured} == said
 
 
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        ("cache", {"status": "ok", "cached_tokens": 0}),  # no prompt comes twice
+        ("cached=2", {"status": "ok", "cached_tokens": 2}),
+        ("empty", {"status": "ok", "chunk_tokens": [1, 1, 1, 1]}),
+        ("withheld", {"status": "ok", "chunk_tokens": [1, 3]}),
+        ("fewer", {"status": "malformed", "error": "usage says 4 tokens, but 2 ids came"}),
+        ("usage=1", {"status": "ok", "completion_tokens": 4}),
+        ("usage=1,no_ids", {"status": "ok", "completion_tokens": 4, "token_ids": None}),
+        ("held", {"status": "malformed"}),
+    ],
+)
+def test_what_a_server_does_to_look_better_stands_in_each_request(mode, told, port, tmp_path):
+    driven = _drive(port, tmp_path, _under_load(CLOSED), body={"stub_mode": mode})
+    assert (driven.report.problem, driven.report.done) == (None, True)
+    for request in driven.report.requests:
+        if request["phase"] == "measured":
+            assert {name: request[name] for name in told} == told
+            assert all(at - request["start_ns"] >= 5_000_000 for at in request["chunk_ns"])
+
+
 def test_a_single_request_that_fails_fails_the_launch(tmp_path):
     with stub("--mode", "cut", "--every", "2") as port:
         driven = _drive(port, tmp_path, _spec())

@@ -147,7 +147,7 @@ def answer(request: Request, delays: Delays, cached: int, *, stamps: bool) -> It
     ids = answer_ids(request.prompt, tokens)
     usage = _usage(request, tokens + modes.get("usage", 0), modes.get("cached", cached))
     if not request.stream:
-        sent = ids[: tokens // 2] if "fewer" in modes else ids
+        sent = ids[: (tokens + 1) // 2] if "fewer" in modes else ids
         yield Send(delays.service_ns(tokens), whole(200, _whole_answer(request, sent, usage)), len(sent))
         return
     whole_events = stamps and "split" not in modes  # a stamp could not be put into fragments
@@ -179,7 +179,7 @@ def _events(
     """The events of a stream, not framed yet; close: the server dies there."""
     modes, half = request.modes, len(ids) // 2
     broken = {"cut", "error", "nonsense", "unfinished"} & modes.keys()
-    shown = half if broken or "fewer" in modes else len(ids)
+    shown = half if broken else len(ids) - half if "fewer" in modes else len(ids)
     if request.chat:
         yield Send(0, _json({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}))
     if "empty" in modes:

@@ -79,7 +79,7 @@ class Asking:
         """Send one request alone and wait for its end."""
         request = self.request(case, prompt, number, stream=stream)
         (exchange,) = self._client.run(ClosedLoop(ONE_REQUEST, 1), [request], timeout_ns).exchanges
-        return Asked(exchange, read(exchange, case))
+        return Asked(exchange, read(exchange, case, len(prompt)))
 
     def timed(self, asked: Asked, case: Mapping[str, Any], number: int) -> Timed:
         """Ids and times of a request that streamed; where it did not tell all ids, those of a whole answer.
@@ -96,11 +96,16 @@ class Asking:
         return ended(Timed(ids, times, answer.finish or ""), case, asked.exchange.end_ns)
 
 
-def read(exchange: Exchange, case: Mapping[str, Any]) -> Answer:
-    """What came of a request."""
+def read(exchange: Exchange, case: Mapping[str, Any], prompt_tokens: int | None = None) -> Answer:
+    """What came of a request; prompt_tokens: how many ids its prompt had, where the server's count is to be checked."""
     outcome = exchange.outcome
-    stopped = outcome if outcome in {"refused", "timeout", "cancelled"} else None
-    answer = answer_of(exchange.pieces, max_tokens=case["max_new_tokens"], closed=outcome == "closed", stopped=stopped)
+    answer = answer_of(
+        exchange.pieces,
+        max_tokens=case["max_new_tokens"],
+        closed=outcome == "closed",
+        stopped=outcome if outcome in {"refused", "timeout", "cancelled"} else None,
+        prompt_tokens=prompt_tokens,
+    )
     return answer._replace(error=exchange.words) if answer.error and exchange.words else answer
 
 

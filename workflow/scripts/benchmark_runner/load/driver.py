@@ -179,10 +179,11 @@ def run_stages(spec: Mapping[str, Any], asking: Asking, client: Client, events: 
         requests = [asking.request(one, case["prompts"][index], index) for index, one in enumerate(asked)]
         stage = stage_of(load, len(requests))
         ran = client.run(stage, requests, round(load["timeout_seconds"] * NS_PER_S))
-        told = [
-            request_event(place, number, Asked(exchange, read(exchange, asked[place])))
-            for place, exchange in ((exchange.planned.number, exchange) for exchange in ran.exchanges)
-        ]
+        told = []
+        for exchange in ran.exchanges:
+            place = exchange.planned.number
+            answer = read(exchange, asked[place], len(case["prompts"][place]))
+            told.append(request_event(place, number, Asked(exchange, answer)))
         events.write([*told, stage_event(number, stage, ran)])
 
 
