@@ -159,9 +159,9 @@ def test_an_adapter_of_one_request_at_a_time_is_named_before_anything_runs_and_o
     config["engines"].append({"name": "torch", "binary_path": "target/release/pytorch-baseline"})
     config["workloads"].append({"name": "alone", "iterations": 2, "test_cases": [CASE]})
     campaign = load(config)
-    words = "torch takes one request at a time: its launches on serving will be unavailable"
     (notice,) = [line for line in campaign.notices() if "one request at a time" in line]
-    assert notice.startswith(f"note: {words}")  # what the user brought is asked as it runs
+    why = "torch: pytorch-baseline takes one request at a time"
+    assert notice == f"note: {why}; its launches on serving will be unavailable"  # what was brought is asked as it runs
     assert {entry["name"]: entry.get("load") for entry in campaign.plan()["engines"]} == {
         "mine": None, "torch": None, "mine_control": None,
     }  # fmt: skip
@@ -184,8 +184,25 @@ def test_an_adapter_that_says_so_takes_load(config, repository, tmp_path):
     adapter = engines / "pytorch-baseline" / "adapter.yaml"
     adapter.write_text(adapter.read_text() + "load: true\n")
     campaign = load_campaign(config, [], engines)
-    assert [line for line in campaign.notices() if "one request" in line] == []
-    assert [entry["load"] for entry in campaign.plan()["engines"]] == [True, True]
+    assert [line for line in campaign.notices() if "serving" in line] == []
+    assert [entry["load"] for entry in campaign.plan()["engines"]] == [["closed"], ["closed"]]
+    rates = {"mode": "open", "requests_per_second": [1, 2]}
+    config["workloads"].append({"name": "arrivals", "test_cases": [{**CASE, "load": rates}]})
+    (notice,) = [line for line in load_campaign(config, [], engines).notices() if "arrivals" in line]
+    assert "torch: pytorch-baseline serves no open loop; its launches on arrivals will be unavailable" in notice
+
+
+def test_comparisons_that_no_pair_of_engines_can_make_are_not_in_the_family(config, load):
+    config["engines"] += [
+        {"name": "other", "binary_path": "mine"},
+        {"name": "torch", "binary_path": "target/release/pytorch-baseline"},
+    ]
+    assert power_of(load(config).plan(), None)["tests"] == 2  # of brought engines alone, in two levels
+    config["workloads"].append({"name": "alone", "test_cases": [CASE]})
+    assert power_of(load(config).plan(), None)["tests"] == 2 + 3
+    config["benchmark"]["allow_underpowered"] = False
+    with pytest.raises(ConfigurationError, match="over 5 comparisons"):
+        load(config)
 
 
 def test_lengths_by_distribution_are_planned_for_the_longest(config, load):

@@ -191,7 +191,7 @@ def test_an_adapter_of_one_request_at_a_time_is_unavailable_under_load_and_not_s
     assert case.run().returncode == 0
     record = case.record()
     assert (record["status"], record["spec"], record["engine_exit"]) == ("unavailable", None, None)
-    assert record["reason"] == "the adapter fake takes one request at a time, and quick asks for several"
+    assert record["reason"] == "fake takes one request at a time, and quick asks for load of mode closed"
     assert "workload without load" in record["remedy"]
 
 

@@ -85,8 +85,8 @@ class Adapter:
     cargo: CargoBuild | None
     environment: PythonEnvironment | None
     brought: BroughtFile | None
-    load: bool = False
-    """Whether it can be asked for several requests at once."""
+    load_modes: tuple[str, ...] = ()
+    """How requests under load may come to it: closed, open; none where it takes one at a time."""
     weights_format: str = SAFETENSORS
     """Format of the weights that its program opens."""
     server: Mapping[str, Any] | None = None
@@ -133,7 +133,7 @@ def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
         if environment
         else None,
         brought=BroughtFile(**{**brought, "help_words": tuple(brought.get("help_words", ()))}) if brought else None,
-        load=content.get("load", "server" in content),
+        load_modes=("closed", "open") if "server" in content else ("closed",) if content.get("load") else (),
         weights_format=content.get("weights", {}).get("format", SAFETENSORS),
         server=content.get("server"),
     )

@@ -21,6 +21,7 @@ from benchmark_runner.campaign.engines import (
     campaign_engines,
     engine_is_back,
     is_stale,
+    untested,
     with_control,
     without_load,
 )
@@ -133,7 +134,8 @@ class Campaign:
         """The groups of a campaign until decided; None where the number of launches is fixed."""
         engines = sum(engine.control_of is None for engine in self.engines.values())
         cases = sum(len(workload["cases"]) for workload in self.workloads.values())
-        looks = design_of(engines, cases, self.config["benchmark"]["launches"], self.config["analysis"]).looks
+        missing = untested((engine.describe() for engine in self.engines.values()), self.workloads.values())
+        looks = design_of(engines, cases, self.config["benchmark"]["launches"], self.config["analysis"], missing).looks
         return Groups(looks, self._cells, self.config["analysis"], self.output_dir) if looks else None
 
     @property
@@ -327,7 +329,7 @@ def examine_whole(raw: Mapping[str, Any], engines_folder: Path, overrides: Mappi
     """A merged configuration with every problem that can be found without building anything."""
     examined = examine(raw, overrides)
     problems = [*examined.problems, *campaign_problems(examined, engines_folder)]
-    return examined._replace(problems=problems or list(underpowered(examined)))
+    return examined._replace(problems=problems or list(underpowered(examined, engines_folder)))
 
 
 def campaign_of(examined: Examined, engines_folder: Path) -> Campaign:

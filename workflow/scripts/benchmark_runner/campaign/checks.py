@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.campaign.context import Context, prompt_problems
+from benchmark_runner.campaign.engines import campaign_engines, untested
 from benchmark_runner.campaign.machine import refused, this_machine
 from benchmark_runner.campaign.paths import OUTPUT_DIR, path_problems
+from benchmark_runner.campaign.workloads import planned_workload
 from benchmark_runner.configuration.files import Problem
-from benchmark_runner.configuration.load import cell_count
+from benchmark_runner.configuration.load import cell_count, has_load
 from benchmark_runner.configuration.messages import closest
 from benchmark_runner.configuration.names import entries
 from benchmark_runner.configuration.resolve import Examined
@@ -134,7 +136,15 @@ def campaign_problems(examined: Examined, engines_folder: Path) -> list[Problem]
     return problems
 
 
-def underpowered(examined: Examined) -> Iterator[Problem]:
+def _untested(examined: Examined, engines_folder: Path) -> int:
+    """Comparisons that are not made; 0 without looking at engines where no workload has load."""
+    workloads = [workload for workload in examined.config["workloads"] if has_load(workload)]
+    planned = [planned_workload(workload, 1, 1) for workload in workloads]
+    engines = campaign_engines(examined.chosen(), engines_folder) if planned else []
+    return untested((engine.describe() for engine in engines), planned)
+
+
+def underpowered(examined: Examined, engines_folder: Path) -> Iterator[Problem]:
     """The problem of a design that cannot answer, unless benchmark.allow_underpowered is true.
 
     The configuration must have no other problem.
@@ -145,7 +155,8 @@ def underpowered(examined: Examined) -> Iterator[Problem]:
         return
     engines = sum(examined.takes_part(engine) for engine in config["engines"])
     cells = sum(cell_count(workload["test_cases"]) for workload in config["workloads"])
-    design = design_of(engines, cells, benchmark["launches"], config["analysis"])
+    missing = _untested(examined, engines_folder)
+    design = design_of(engines, cells, benchmark["launches"], config["analysis"], missing)
     if not design.can_answer:
         family = f"{plural(design.tests, 'comparison')} ({plural(engines, 'engine')} in {plural(cells, 'test case')})"
         key = "at_most" if design.until_decided else "launches"

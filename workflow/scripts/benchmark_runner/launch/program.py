@@ -50,12 +50,13 @@ def cannot_load(engine: Mapping[str, Any], workload: Mapping[str, Any]) -> Missi
 
     A program that the user brought is not known: its launch tells.
     """
-    if engine["adapter"] is None or engine.get("load") or not any("load" in case for case in workload["cases"]):
+    able = engine.get("load", ())
+    lacking = sorted({case["load"]["mode"] for case in workload["cases"] if "load" in case} - set(able))
+    if engine["adapter"] is None or not lacking:
         return None
-    return Missing(
-        f"the adapter {engine['adapter']} takes one request at a time, and {workload['name']} asks for several",
-        WITHOUT_LOAD,
-    )
+    takes = f"serves no {lacking[0]} loop" if able else "takes one request at a time"
+    modes = " and ".join(lacking)
+    return Missing(f"{engine['adapter']} {takes}, and {workload['name']} asks for load of mode {modes}", WITHOUT_LOAD)
 
 
 def why_missing(

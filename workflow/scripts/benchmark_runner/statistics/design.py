@@ -25,11 +25,13 @@ class Design(NamedTuple):
     alpha: float
     scheme: Scheme
     until_decided: bool
+    untested: int = 0
+    """Of these those that are not made, since an engine cannot do a test case."""
 
     @property
     def tests(self) -> int:
         """Comparisons in the family."""
-        return family_size(self.engines, self.cells)
+        return family_size(self.engines, self.cells) - self.untested
 
     @property
     def alpha_of_look(self) -> float:
@@ -59,9 +61,11 @@ class Design(NamedTuple):
         return self.tests == 0 or self.launches >= self.needed
 
 
-def design_of(engines: int, cells: int, launches: int | Mapping[str, Any], analysis: Mapping[str, Any]) -> Design:
+def design_of(
+    engines: int, cells: int, launches: int | Mapping[str, Any], analysis: Mapping[str, Any], untested: int = 0
+) -> Design:
     """Design of so many engines (without the control) in so many test cases under `benchmark.launches` and
-    `analysis`."""
+    `analysis`, less the comparisons that are not made."""
     alpha = round(1.0 - analysis["confidence_level"], 12)
     scheme, until_decided = SCHEMES[analysis["significance_test"]], not isinstance(launches, int)
-    return Design(engines, cells, at_most(launches), alpha, scheme, until_decided)
+    return Design(engines, cells, at_most(launches), alpha, scheme, until_decided, untested)
