@@ -272,14 +272,19 @@ def run_analysis(folder: Path, engines: Sequence[ScriptedEngine], plan: Mapping[
     performance_file = str(analysis / "performance_analysis.json")
     threshold = str(plan["config"]["analysis"]["outlier_threshold"])
     assert tabulate.main(["--raw", *raw_files, "--outlier-threshold", threshold, "--out", iterations_file]) == 0
+    under_load: list[str] = []
     if slo := plan["config"]["analysis"].get("slo"):
         stages_file = str(analysis / "stages.parquet")
         assert stages.main(["--raw", *raw_files, "--slo", json.dumps(slo), "--out", stages_file]) == 0
+        under_load = ["--stages", stages_file]
+        if (calibration := folder / "load_calibration.json").is_file():
+            under_load += ["--load-calibration", str(calibration)]
     common = ["--plan", plan_file]
     measured = ["--iterations", iterations_file]
     judged = [*common, "--statistics", statistics_file]
     outputs = ["--looks", str(folder / "looks.json"), "--out", statistics_file]
-    assert statistics_main([*common, *measured, "--raw", *raw_files, "--fidelity", *fidelity_files, *outputs]) == 0
+    known = [*common, *measured, *under_load]
+    assert statistics_main([*known, "--raw", *raw_files, "--fidelity", *fidelity_files, *outputs]) == 0
     assert performance_main([*judged, *measured, "--out", performance_file]) == 0
     outputs = ["--out", str(folder / "summary.json"), "--table", str(folder / "comparison_table.md")]
     assert summary_main([*judged, "--performance", performance_file, *outputs]) == 0

@@ -23,6 +23,7 @@ QUIET: dict[str, Any] = {
     "ok": 10,
     "failed": 0,
     "asked_requests_per_s": None,
+    "due_requests_per_s": 2.0,
     "achieved_requests_per_s": 2.0,
     "send_lag_p99_ms": 0.05,
     "shared_share": 0.0,

@@ -70,7 +70,7 @@ def test_throughput_counts_what_ends_and_comes_within_the_window() -> None:
     assert (found["window_s"], found["completed"], found["requests_per_s"]) == (1.0, 3, 3.0)
     assert found["output_tokens"] == found["output_tokens_per_s"] == 1 + 3 + 3 + 2 + 1
     assert found["total_tokens_per_s"] == 10 + 3 * 10
-    assert found["achieved_requests_per_s"] == 4.0  # all but the one before the window
+    assert found["due_requests_per_s"] == found["achieved_requests_per_s"] == 4.0  # all but the one before the window
 
 
 def test_failed_requests_miss_the_objective_and_lower_the_goodput() -> None:

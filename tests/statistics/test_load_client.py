@@ -20,8 +20,9 @@ from stage_rows import QUIET, closed, load_inputs, stages_of
         ({"send_lag_p99_ms": 0.51}, ["client_late"]),
         ({"shared_share": 0.011}, ["client_shared_stamps"]),
         ({"client_cpu_percent": 80.5}, ["client_busy"]),
-        ({"asked_requests_per_s": 2.2}, ["rate_not_reached"]),
-        ({"asked_requests_per_s": 2.1}, []),
+        ({"asked_requests_per_s": 2.0, "due_requests_per_s": 2.2}, ["rate_not_reached"]),
+        ({"asked_requests_per_s": 3.0, "due_requests_per_s": 2.1}, []),
+        ({"due_requests_per_s": 2.2}, []),
         ({"failed": 1, "send_lag_p99_ms": 3.0}, ["client_late", "failed_requests"]),
     ],
 )

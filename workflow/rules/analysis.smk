@@ -89,6 +89,7 @@ rule summarise_statistics:
         raw=raw_data,
         iterations=f"{OUT}/analysis/iterations.parquet",
         fidelity=fidelity_of_all,
+        stages=STAGES,
     output:
         in_report(
             f"{OUT}/analysis/statistical_summary.json",
@@ -107,6 +108,7 @@ rule summarise_statistics:
         " --raw {input.raw:q}"
         " --iterations {input.iterations:q}"
         " --fidelity {input.fidelity:q}"
+        " --stages {input.stages:q}"
         " --looks {params.looks:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"

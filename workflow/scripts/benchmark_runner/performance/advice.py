@@ -57,7 +57,10 @@ def only(results: Results, names: Sequence[str]) -> str:
 
 
 def place_of(results: Results, cell: Cell) -> str:
-    """The workload, and the test case where it has several."""
+    """The workload, and the test case where it has several; the level of load where it has one."""
+    if words := results.load_words(cell):
+        group = (cell.case or "").rpartition("_")[0]
+        return f"{cell.workload}{group and f', {group}'} {words}"
     cases = {one["case"] for one in results.summary["cells"] if one["workload"] == cell.workload} - {None}
     return f"{cell.workload}, {cell.case}" if len(cases) > 1 else cell.workload
 

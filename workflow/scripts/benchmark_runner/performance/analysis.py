@@ -13,6 +13,7 @@ from benchmark_runner.performance.decode import decode_by_position
 from benchmark_runner.performance.efficiency import efficiency, scaling, stability
 from benchmark_runner.performance.ranking import LATENCY
 from benchmark_runner.performance.roofline import NO_CALIBRATION, Roofline
+from benchmark_runner.performance.under_load import load_json
 from benchmark_runner.statistics.results import Cell, Results
 
 SCHEMA_VERSION: Final = 1
@@ -28,6 +29,8 @@ def phases(results: Results, plan: Mapping[str, Any]) -> dict[str, dict[str, Any
             for case in workload["cases"]:
                 cell = Cell(workload["name"], case["name"])
                 whole, first = results.point(name, cell, LATENCY), results.point(name, cell, "ttft_ms")
+                if case.get("load"):
+                    continue  # the time to the first token holds the wait for others
                 if whole is None or first is None or whole <= 0:
                     continue
                 share = min(1.0, first / whole)
@@ -71,7 +74,7 @@ def findings(results: Results, headline: Mapping[str, Any]) -> list[dict[str, An
         ("latency", latency, LATENCY),
         ("first_token", latency, "ttft_ms"),
         ("decode", throughput, "tpot_ms"),
-        ("throughput", throughput, ranking.THROUGHPUT),
+        ("throughput", throughput, results.throughput(throughput)),
         ("load", Cell(latency.workload, None), "load_ms"),
         ("memory", Cell(latency.workload, None), "peak_rss_bytes"),
     )
@@ -104,7 +107,13 @@ def analyse(
     # The best figures are those of engines that lost no launch, where there is one.
     names = now.reliable or now.ranked
     gpu, gpu_reason = ranking.gpu_utilisation(results, names, throughput.workload)
-    cells = [(workload["name"], case["name"]) for workload in plan["workloads"] for case in workload["cases"]]
+    cells = [
+        (workload["name"], case["name"])
+        for workload in plan["workloads"]
+        for case in workload["cases"]
+        if not case.get("load")  # chunks of requests that share the engine
+    ]
+    load = load_json(results)
     found_phases = phases(results, plan)
     loads = {name: entry["load_ms"] for name, entry in found_phases.items()}
     level = float(summary["settings"]["confidence_level"])
@@ -120,7 +129,7 @@ def analyse(
         "not_separated_from_candidate": now.rivals,
         "advice": advice.statements(results, plan),
         "answer": answer(results, plan),
-        "best_throughput": ranking.best_by_throughput(matrix, names),
+        "best_throughput": ranking.best_by_throughput(results, names, throughput),
         "most_consistent": ranking.most_consistent(results, names, latency),
         "best_gpu_utilization": gpu,
         "best_gpu_utilization_reason": gpu_reason,
@@ -134,4 +143,5 @@ def analyse(
         "decode_by_position": decode,
         "memory": memory(results, plan, manifest),
         "findings": findings(results, headline),
+        **({"load": load} if load else {}),
     }

@@ -10,7 +10,8 @@ from typing import Any, Final
 from benchmark_runner.display import estimate_text, significant
 from benchmark_runner.performance.advice import advise, listed, losers, named, only, oriented, place_of
 from benchmark_runner.performance.deciding import what_would_decide
-from benchmark_runner.performance.ranking import LATENCY, THROUGHPUT, Standing, standing
+from benchmark_runner.performance.ranking import LATENCY, Standing, standing
+from benchmark_runner.performance.under_load import load_sentences
 from benchmark_runner.statistics.control import chance_of_alarm
 from benchmark_runner.statistics.metrics import BY_NAME, Metric
 from benchmark_runner.statistics.results import Cell, Json, Results
@@ -39,7 +40,7 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
     comparable = any(len(now.ranked) > 1 for now in standings.values())
     if not sure and comparable:
         sure = [f"No difference in {BY_NAME[LATENCY].label} between the engines was confirmed"]
-    first = [*gone, *sure] if measured else [NOTHING, *gone]
+    first = [*gone, *sure, *load_sentences(results)] if measured else [NOTHING, *gone]
     if measured and not comparable:
         first += _alone(results, standings)
     return {
@@ -227,7 +228,7 @@ def _workload(results: Results, plan: Mapping[str, Any], cell: Cell, now: Standi
 
 
 def _row(results: Results, cell: Cell, now: Standing, name: str, reason: str | None) -> dict[str, Any]:
-    value, rate = (results.estimate(name, cell, metric) for metric in (LATENCY, THROUGHPUT))
+    value, rate = (results.estimate(name, cell, metric) for metric in (LATENCY, results.throughput(cell)))
     one = None if name == results.baseline else results.between(name, results.baseline, cell, LATENCY)
     ratio = oriented(results, name, results.baseline, cell) if one else None
     return {

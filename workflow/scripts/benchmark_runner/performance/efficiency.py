@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmark_runner.display import BYTES_PER_GB
-from benchmark_runner.performance.ranking import LATENCY, THROUGHPUT
+from benchmark_runner.performance.ranking import LATENCY
 from benchmark_runner.statistics.results import Cell, Results
 
 
@@ -36,7 +36,7 @@ def efficiency(results: Results) -> list[dict[str, Any]]:
     """Tokens a second for each GB of peak memory and for each thread, by test case; tokens a joule of its workload."""
     found = []
     for engine, cell in _cells(results):
-        rate, launch = results.estimate(engine, cell, THROUGHPUT), Cell(cell.workload, None)
+        rate, launch = results.estimate(engine, cell, results.throughput(cell)), Cell(cell.workload, None)
         energy = results.metric(engine, launch, "energy_joules_per_token")
         joules = results.estimate(engine, launch, "energy_joules_per_token")
         memory = results.metric(engine, launch, "peak_rss_bytes")
@@ -66,7 +66,7 @@ def _inverse(joules: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def scaling(decode: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """How much slower tokens come at the end of the answer than at its begin, by engine and test case.
 
-    Over context alone: a campaign sends one request at a time.
+    Over context alone: of test cases that send one request at a time.
     """
     series: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for one in decode:

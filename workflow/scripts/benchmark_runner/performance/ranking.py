@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from benchmark_runner.statistics.levels import grids
 from benchmark_runner.statistics.results import Cell, Results
 
 LATENCY: Final = "e2e_ms"
 THROUGHPUT: Final = "total_tokens_per_s"
+OUTPUT: Final = "output_tokens_per_s"
 GPU_METRIC: Final = "gpu_utilization_percent"
 
 
@@ -36,12 +38,16 @@ def choose_headline(plan: Mapping[str, Any]) -> dict[str, Any]:
         if name not in workloads:
             name, rule = next(iter(workloads)), f"the first workload, as none is called {usual}"
         cases = workloads[name]["cases"]
+        case, load, figures = cases[0]["name"], cases[0].get("load"), metric
         if len(cases) > 1:
             rule += f", its first test case of {len(cases)}"
+        if load and figure == "throughput":
+            grid = grids({(workloads[name]["name"], one["name"]): one["load"] for one in cases})[0]
+            case, rule, figures = grid.cases[grid.levels[-1]], f"{rule}, at its highest level of load", OUTPUT
         found[figure] = {
             "workload": name,
-            "case": cases[0]["name"],
-            "metric": metric,
+            "case": case,
+            "metric": figures,
             "unit": unit,
             "choice_rule": rule,
         }
@@ -59,7 +65,7 @@ def comparison_matrix(results: Results, latency: Cell, throughput: Cell) -> dict
     matrix = {}
     for name in results.engines:
         own = results.estimate(name, latency, LATENCY)
-        rate = results.estimate(name, throughput, THROUGHPUT)
+        rate = results.estimate(name, throughput, results.throughput(throughput))
         matrix[name] = {
             "latency_ms": own["point"] if own else None,
             "throughput": rate["point"] if rate else None,
@@ -139,13 +145,21 @@ def most_consistent(results: Results, names: list[str], cell: Cell) -> dict[str,
     return {"engine": best, "cv": spreads[best]}
 
 
-def best_by_throughput(matrix: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> dict[str, Any] | None:
-    """The engine among these with the highest throughput and that figure; says nothing about certainty."""
-    known = {name: rate for name in names if (rate := matrix[name]["throughput"]) is not None}
+def best_by_throughput(results: Results, names: Sequence[str], throughput: Cell) -> dict[str, Any] | None:
+    """The engine among these with the highest throughput and that figure, under load with the level at which it is
+    highest; says nothing about certainty."""
+    cells = results.levels_beside(throughput) or [throughput]
+    known = {
+        (name, cell): rate
+        for name in names
+        for cell in cells
+        if (rate := results.point(name, cell, results.throughput(cell))) is not None
+    }
     if not known:
         return None
-    best = max(known, key=lambda name: known[name])
-    return {"engine": best, "tokens_per_s": known[best]}
+    best, cell = max(known, key=lambda key: known[key])
+    words = results.load_words(cell)
+    return {"engine": best, "tokens_per_s": known[best, cell], **({"load": words} if words else {})}
 
 
 def gpu_utilisation(results: Results, names: list[str], workload: str) -> tuple[dict[str, Any] | None, str | None]:

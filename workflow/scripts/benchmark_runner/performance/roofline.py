@@ -84,8 +84,11 @@ class Roofline:
     def _told(self, engine: str, workload: str, setting: str) -> Any:
         return self._settings.get((workload, setting), {}).get(engine)
 
-    def _lacks(self, engine: str, workload: str) -> str | None:
-        """Why nothing can be said of an engine in a workload; None where something can."""
+    def _lacks(self, engine: str, cell: Cell) -> str | None:
+        """Why nothing can be said of an engine in a test case; None where something can."""
+        workload = cell.workload
+        if self._results.load(engine, cell) is not None:
+            return "requests in flight share the machine, and the limits are those of one request"
         entry, calibration = self._results.engines[engine], self._calibration
         if self._manifest is None:
             return "no model manifest was given"
@@ -110,7 +113,7 @@ class Roofline:
     def _phase(self, engine: str, cell: Cell, phase: str) -> dict[str, Any]:
         metric = {"prefill": "ttft_ms", "decode": "tpot_ms"}[phase]
         took, done = self._results.estimate(engine, cell, metric), self._results.work(engine, cell)
-        reason = self._lacks(engine, cell.workload)
+        reason = self._lacks(engine, cell)
         if reason is None and (took is None or not took["point"] or done is None):
             reason = self._results.metric(engine, cell, metric)["reason"] or "no time was measured"
         none = dict.fromkeys(("bytes", "flop", "least_ms", "bound", "share_of_roofline"))

@@ -57,6 +57,7 @@ STAGES: Final = pa.schema(
         column("good", pa.int32(), "requests", "Measured requests that meet the objective"),
         column("goodput_requests_per_s", pa.float64(), "1/s", "requests_per_s good / measured"),
         column("slo_met", pa.bool_(), "", "Whether good / measured reaches the objective's share"),
+        column("due_requests_per_s", pa.float64(), "1/s", "Requests due within the window / window_s"),
         column("achieved_requests_per_s", pa.float64(), "1/s", "Requests sent within the window / window_s"),
         column("send_lag_p99_ms", pa.float64(), "ms", "How late requests were sent, in the 99th of 100"),
         column("shared_share", pa.float64(), "", "Share of chunks that came with another in one read"),
@@ -90,6 +91,7 @@ def stage_row(
     window_s, stage_s = (end_ns - start_ns) / NS_PER_S, (stage["end_ns"] - stage["start_ns"]) / NS_PER_S
     ended = requests.ok & (requests.end_ns > start_ns) & (requests.end_ns <= end_ns)
     sent = int(np.count_nonzero((requests.sent_ns >= start_ns) & (requests.sent_ns < end_ns)))
+    due = int(np.count_nonzero((requests.start_ns >= start_ns) & (requests.start_ns < end_ns)))
     completed, tokens = int(np.count_nonzero(ended)), output_tokens(requests, start_ns, end_ns)
     prompts = int(np.sum(table.column("prompt_tokens").to_numpy()[ended]))
     measured = int(np.count_nonzero(~requests.warmup))
@@ -115,6 +117,7 @@ def stage_row(
         "good": good,
         "goodput_requests_per_s": None if rate is None or not measured else rate * good / measured,
         "slo_met": bool(measured) and good / measured >= slo["share"],
+        "due_requests_per_s": _ratio(due, window_s),
         "achieved_requests_per_s": _ratio(sent, window_s),
         "send_lag_p99_ms": stage["send_lag_p99_ns"] / NS_PER_MS,
         "shared_share": _ratio(int(np.sum(requests.shared_chunks)), len(requests.chunk_ns)),

@@ -38,8 +38,10 @@ def main(argv: Sequence[str]) -> int:
     """Read the inputs, judge, write."""
     parser = command("statistics", __doc__, "plan", "raw", "iterations", "looks", out="statistical_summary.json")
     parser.add_argument("--fidelity", type=Path, nargs="*", default=[], help="fidelity/<engine>.json of all engines")
-    parser.add_argument("--stages", type=Path, help="stages.parquet, of a campaign with load")
-    parser.add_argument("--load-calibration", type=Path, help="load_calibration.json, of a campaign with load")
+    parser.add_argument("--stages", type=Path, nargs="?", help="stages.parquet, of a campaign with load")
+    parser.add_argument(
+        "--load-calibration", type=Path, nargs="?", help="load_calibration.json, of a campaign with load"
+    )
     args = parser.parse_args(argv)
     inputs = read_inputs(args.plan, args.raw, args.fidelity)
     client = Client(read_stages(args.stages), read_json(args.load_calibration) if args.load_calibration else None)

@@ -71,10 +71,21 @@ class Results:
         """The cell's level of load and how its requests ended; None where one request is sent at a time."""
         return self._loads.get((engine, cell.workload, cell.case))
 
+    def levels_beside(self, cell: Cell) -> list[Cell]:
+        """All levels of the grid that a test case is of; none where one request is sent at a time."""
+        for row in self.summary.get("capacity", {"engines": []})["engines"]:
+            cases = [level["case"] for level in row["levels"]]
+            if row["workload"] == cell.workload and cell.case in cases:
+                return [Cell(cell.workload, case) for case in cases]
+        return []
+
+    def load_words(self, cell: Cell) -> str:
+        """The level of load of a test case in words; empty where one request is sent at a time."""
+        return next((str(load["words"]) for name in self.engines if (load := self.load(name, cell))), "")
+
     def throughput(self, cell: Cell) -> str:
         """The metric that is an engine's throughput in a test case: under load that of all requests together."""
-        loaded = any(self.load(name, cell) for name in self.engines)
-        return "output_tokens_per_s" if loaded else "total_tokens_per_s"
+        return "output_tokens_per_s" if self.load_words(cell) else "total_tokens_per_s"
 
     def work(self, engine: str, cell: Cell) -> Work | None:
         """How many tokens an engine computed in an iteration; None where it measured nothing."""
@@ -126,10 +137,10 @@ class Results:
                 found[name] = (
                     f"it does not compute the same as the reference ({entry['fidelity']['detail'] or 'no detail'})"
                 )
+            elif words := errors_words(self.load(name, cell)):
+                found[name] = words
             elif name in odd:
                 found[name] = f"it {odd[name]}"
             elif self.point(name, cell, metric) is None:
                 found[name] = entry["reason"] or self.metric(name, cell, metric)["reason"] or "no measurement"
-            elif words := errors_words(self.load(name, cell)):
-                found[name] = words
         return found

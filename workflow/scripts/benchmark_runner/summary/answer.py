@@ -32,12 +32,23 @@ def _row(engine: str, figures: Mapping[str, Any], width: int, *, baseline: bool)
     return f"  {engine:<{width}}  {figures['latency_ms']:8.1f} ms  {throughput} tokens/s{speedup}{lost}"
 
 
+def _place(summary: Mapping[str, Any]) -> str:
+    """The workload that latencies and ratios are of, with their level of load and that of the throughput."""
+    headline, levels = summary["headline"], summary.get("load", {"levels": []})["levels"]
+    words = {(one["workload"], one["case"]): one["words"] for one in levels}
+    at, other = (
+        words.get((headline[figure].get("workload"), headline[figure].get("case")), "")
+        for figure in ("latency", "throughput")
+    )
+    return f"{headline['latency']['workload']}{at and f' {at}'}{other and f'; throughput {other}'}"
+
+
 def in_words(summary: Mapping[str, Any], report: Path) -> str:
     """The answer, a row an engine, what would decide what is open, and the report's path."""
     matrix, answer, until = summary["comparison_matrix"], summary["answer"], summary["until"]
     width = max(len(engine) for engine in matrix)
     rows = [_row(engine, figures, width, baseline=engine == answer["baseline"]) for engine, figures in matrix.items()]
-    place = summary["headline"]["latency"]["workload"]
+    place = _place(summary)
     decide = answer["decide"]
     further = [decide["sentence"], f"  {decide['command']}"] if decide else []
     stood = [f"{words[0].upper()}{words[1:]}." for words in words_of(until)] if until else []

@@ -38,7 +38,8 @@ def _throughput(performance: Mapping[str, Any]) -> str:
     if best is None or fastest in (None, best["engine"]):
         return ""
     place = performance["headline"]["throughput"]["workload"]
-    return f"In {place} the highest throughput was seen with {best['engine']}."
+    at = f" {best['load']}" if "load" in best else ""
+    return f"In {place} the highest throughput was seen with {best['engine']}{at}."
 
 
 def limits(campaign: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
@@ -85,6 +86,7 @@ def summary_document(plan: Mapping[str, Any], results: Results, performance: Map
             "fastest_engine_reason": None if fastest else NO_FASTEST,
             "best_throughput": throughput["tokens_per_s"] if throughput else None,
             "best_throughput_engine": throughput["engine"] if throughput else None,
+            **({"best_throughput_load": throughput["load"]} if throughput and "load" in throughput else {}),
             "best_throughput_reason": None if throughput else no_figure or "no throughput was measured",
             "best_latency_ms": matrix[candidate]["latency_ms"] if candidate else None,
             "best_latency_engine": candidate,
@@ -105,5 +107,6 @@ def summary_document(plan: Mapping[str, Any], results: Results, performance: Map
         },
         "control": results.summary["control"],
         "until": results.summary["until"],
+        **({"load": performance["load"]} if "load" in performance else {}),
         "warnings": [one for one in results.summary["warnings"] if one["severity"] != "note"],
     }

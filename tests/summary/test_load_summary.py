@@ -1,0 +1,105 @@
+"""summary.json of a campaign with load: every figure follows from slots, times and failures of the script."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark_runner.schemas import violations
+from benchmark_runner.summary.answer import in_words
+from records import ScriptedEngine, ScriptedWorkload, write_results
+from scripted_load import ScriptedLoad
+
+TIMES: dict[str, Any] = {"ttft_ms": 20.0, "itl_ms": 10.0, "launch_spread": 0.005}
+SERVING = ScriptedWorkload("serving", ((8, 5),), load=ScriptedLoad(concurrency=(1, 2, 4), requests=12))
+SLO = {"ttft_ms": 100, "tpot_ms": None, "itl_p99_ms": None, "e2e_ms": None, "share": 0.9}
+CALIBRATION = {
+    "streams": 4,
+    "ttft_bias_ms": {"p50": 0.02, "p99": 0.1},
+    "gap_error_ms": {"p50": 0.01, "p99": 0.05},
+}
+
+
+def summary_of(folder: Path, *engines: ScriptedEngine, **options: Any) -> dict[str, Any]:
+    folder.mkdir(exist_ok=True)
+    (folder / "load_calibration.json").write_text(json.dumps(CALIBRATION))
+    write_results(folder, engines, [SERVING], **{"launches": 6, "analysis": {"slo": SLO}, **options})
+    content: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return content
+
+
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """torch answers one request after the other, server four at once; each takes 60 ms."""
+    folder = tmp_path_factory.mktemp("load") / "results"
+    return summary_of(folder, ScriptedEngine("torch", slots=1, **TIMES), ScriptedEngine("server", slots=4, **TIMES))
+
+
+def level(summary: dict[str, Any], engine: str, case: str) -> dict[str, Any]:
+    found: dict[str, Any]
+    (found,) = (one for one in summary["load"]["levels"] if (one["engine"], one["case"]) == (engine, case))
+    return found
+
+
+def test_figures_of_a_level_follow_from_slots_and_times(summary: dict[str, Any]) -> None:
+    assert violations("summary", summary) == []
+    near = 0.02
+    alone, waiting, beside = (level(summary, *key) for key in (("torch", "c1"), ("torch", "c4"), ("server", "c4")))
+    assert alone["requests_per_s"]["point"] == pytest.approx(1000 / 60, rel=near)
+    assert waiting["requests_per_s"]["point"] == pytest.approx(1000 / 60, rel=near)
+    assert beside["requests_per_s"]["point"] == pytest.approx(4000 / 60, rel=near)
+    assert beside["output_tokens_per_s"]["point"] == pytest.approx(5 * 4000 / 60, rel=near)
+    assert waiting["ttft_ms"]["point"] == pytest.approx(3 * 60 + 20, rel=near)
+    assert waiting["e2e_ms"]["point"] == pytest.approx(4 * 60, rel=near)
+    assert waiting["tpot_ms"]["point"] == pytest.approx(10, rel=near)
+    assert waiting["goodput_requests_per_s"]["point"] is None or waiting["goodput_requests_per_s"]["point"] == 0
+    assert beside["goodput_requests_per_s"]["point"] == beside["requests_per_s"]["point"]
+    assert beside["ttft_ms"]["p50"]["value"] == pytest.approx(20, rel=near)
+    assert (beside["measured"], beside["error_rate"], beside["gates"]) == (72, 0.0, [])
+
+
+def test_capacity_at_the_limits_and_calibration_stand_in_the_summary(summary: dict[str, Any]) -> None:
+    rows = {row["engine"]: row["capacity"]["text"] for row in summary["load"]["capacity"]["engines"]}
+    assert rows == {"torch": "2 requests in flight", "server": "≥ 4 requests in flight"}
+    assert summary["load"]["calibration"] == CALIBRATION and summary["load"]["slo"] == SLO
+
+
+def test_the_answer_says_for_which_load_it_holds(summary: dict[str, Any]) -> None:
+    words = summary["answer"]["sentence"]
+    assert "faster than torch in serving with 2 requests in flight and serving with 4 requests in flight" in words
+    assert "With 4 requests in flight in serving server yields 33" in words and "(the most, confirmed)" in words
+    assert "Within the limits (TTFT up to 100 ms for 90 % of requests) in serving server holds ≥ 4" in words
+    assert "torch holds 2 requests in flight (server the most, confirmed)" in words
+
+
+def test_the_best_throughput_is_told_with_its_level(summary: dict[str, Any]) -> None:
+    best = summary["summary"]
+    assert best["best_throughput_engine"] == "server"
+    assert best["best_throughput"] == level(summary, "server", "c4")["output_tokens_per_s"]["point"]
+    assert best["best_throughput_load"] == "with 4 requests in flight"
+    assert summary["headline"]["throughput"]["metric"] == "output_tokens_per_s"
+    assert summary["headline"]["throughput"]["case"] == "c4"
+    assert summary["headline"]["latency"]["case"] == "c1"
+    told = in_words(summary, Path("report.html"))
+    assert "ratio in serving with 1 request in flight; throughput with 4 requests in flight:" in told
+
+
+def test_a_level_at_which_requests_fail_cannot_be_won(tmp_path: Path) -> None:
+    failing = ScriptedEngine("server", slots=4, failing={("c4", 8): "timeout"}, **TIMES)
+    found = summary_of(tmp_path / "results", ScriptedEngine("torch", slots=1, **TIMES), failing)
+    lost = level(found, "server", "c4")
+    assert (lost["failed"], lost["error_rate"], lost["gates"]) == (6, pytest.approx(1 / 12), ["failed_requests"])
+    assert "With 4 requests in flight in serving torch yields" in found["answer"]["sentence"]
+    (cell,) = (one for one in found["answer"]["workloads"] if one["case"] == "c4")
+    assert next(one for one in cell["engines"] if one["engine"] == "server")["ranked"] is False
+    assert "6 of its 72 requests failed with 4 requests in flight" in found["answer"]["sentence"]
+
+
+def test_a_late_client_marks_its_cells_and_names_the_remedy(tmp_path: Path) -> None:
+    late = ScriptedEngine("server", slots=4, send_lag_p99_ns=400_000, **TIMES)
+    found = summary_of(tmp_path / "results", ScriptedEngine("torch", slots=1, **TIMES), late)
+    (warning,) = (one for one in found["warnings"] if one["kind"] == "client_late")
+    assert warning["engine"] == "server" and "lower the level" in warning["remedy"]

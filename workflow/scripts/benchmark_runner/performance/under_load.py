@@ -1,0 +1,124 @@
+"""What an answer says of load: throughput at the highest level and capacity at the limits, grid by grid, and the
+figures of each level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from benchmark_runner.display import estimate_text
+from benchmark_runner.performance.advice import MOST_NAMED, listed
+from benchmark_runner.statistics.levels import level_words
+from benchmark_runner.statistics.metrics import BY_NAME, STAGE_METRICS
+from benchmark_runner.statistics.percentiles import PERCENTILES
+from benchmark_runner.statistics.results import Cell, Json, Results
+from benchmark_runner.statistics.verdicts import CERTAIN
+
+OUTPUT: Final = "output_tokens_per_s"
+TIMES: Final = ("ttft_ms", "itl_ms", "tpot_ms", "e2e_ms")
+
+_LIMITS: Final = {"ttft_ms": "TTFT", "tpot_ms": "TPOT", "itl_p99_ms": "p99 of the gaps", "e2e_ms": "end-to-end latency"}
+
+
+def slo_words(slo: Mapping[str, Any] | None) -> str:
+    """analysis.slo in words: "TTFT up to 500 ms and TPOT up to 100 ms for 90 % of requests"."""
+    limits = [f"{words} up to {slo[key]:g} ms" for key, words in _LIMITS.items() if slo and slo.get(key) is not None]
+    if not slo or not limits:
+        return "no limit but an answer"
+    return f"{listed(limits)} for {100 * slo['share']:g} % of requests"
+
+
+def grids_of(results: Results) -> list[Json]:
+    """A row of `capacity` for each grid of levels; none without load."""
+    rows = results.summary.get("capacity", {"engines": []})["engines"]
+    return list({(row["workload"], row["group"], row["mode"]): row for row in rows}.values())
+
+
+def _of_grid(results: Results, grid: Json) -> dict[str, Json]:
+    """Rows of `capacity` of the engines in a grid."""
+    keys = ("workload", "group", "mode")
+    return {
+        row["engine"]: row
+        for row in results.summary["capacity"]["engines"]
+        if all(row[key] == grid[key] for key in keys) and row["engine"] in results.engines
+    }
+
+
+def load_sentences(results: Results) -> Iterator[str]:
+    """For each grid the throughput at its highest level, and the capacity at the limits."""
+    for grid in grids_of(results):
+        top = grid["levels"][-1]
+        cell = Cell(grid["workload"], top["case"])
+        unranked = results.unranked(cell, OUTPUT)
+        rates = {
+            name: rate
+            for name in results.engines
+            if name not in unranked and (rate := results.point(name, cell, OUTPUT))
+        }
+        where = f"{level_words(grid['mode'], top['level'])} in {grid['workload']}"
+        where += f", {grid['group']}," if grid["group"] else ""
+        if rates:
+            yield _throughput(results, cell, where, sorted(rates, key=lambda name: -rates[name]))
+        if capacities := _capacities(results, grid):
+            yield capacities
+
+
+def _throughput(results: Results, cell: Cell, where: str, names: Sequence[str]) -> str:
+    """Who yields most at the highest level, how sure that is, and what the others yield."""
+    texts = {name: estimate_text(results.estimate(name, cell, OUTPUT), BY_NAME[OUTPUT].unit) for name in names}
+    best, others = names[0], names[1:]
+    begin = f"{where[0].upper()}{where[1:]} {best} yields {texts[best]}"
+    if not others:
+        return begin
+    open_ones = [name for name in others if not results.is_faster(best, name, cell, OUTPUT)]
+    sure = f"not confirmed against {listed(open_ones)}" if open_ones else "the most, confirmed"
+    return f"{begin} ({sure}), {listed([f'{name} {texts[name]}' for name in others[:MOST_NAMED]])}"
+
+
+def _capacities(results: Results, grid: Json) -> str | None:
+    """How much each engine holds within the limits, the highest first; None where nothing is known."""
+    rows = [row for row in _of_grid(results, grid).values() if row["capacity"]["point"]]
+    if not rows:
+        return None
+
+    def rank(row: Json) -> tuple[float, bool]:
+        point = row["capacity"]["point"]
+        return (0.0 if point["bound"] == "<" else -float(point["value"]), point["bound"] is None)
+
+    ordered = sorted(rows, key=rank)
+    told = [f"{row['engine']} holds {row['capacity']['text']}" for row in ordered[:MOST_NAMED]]
+    best = ordered[0]["engine"]
+    compared = [
+        one
+        for one in results.summary["capacity"]["comparisons"]
+        if one["quantity"] == "capacity"
+        and (one["workload"], one["group"]) == (grid["workload"], grid["group"])
+        and best in (one["engine"], one["reference"])
+    ]
+    sure = bool(compared) and all(one["verdict"] in CERTAIN and one["higher"] == best for one in compared)
+    certainty = f" ({best} the most, confirmed)" if sure else " (no order confirmed for all)" if compared else ""
+    limits = slo_words(results.summary["load"]["slo"])
+    return f"Within the limits ({limits}) in {grid['workload']} {listed(told)}{certainty}"
+
+
+def _time(results: Results, name: str, cell: Cell, metric: str) -> dict[str, Any]:
+    """The typical value of a time, and its percentiles, each with the interval over launches."""
+    numbers, typical = results.metric(name, cell, metric), results.estimate(name, cell, metric)
+    tails = {share: {key: numbers[share][key] for key in ("value", "low", "high")} for share in PERCENTILES}
+    return {**(typical or dict.fromkeys(("point", "low", "high"))), **tails}
+
+
+def load_json(results: Results) -> dict[str, Any] | None:
+    """Section `load` of performance_analysis.json and summary.json: limits, the client's calibration, what each engine
+    did at each level, its capacity and knee, and how these compare; None without load."""
+    if "load" not in results.summary:
+        return None
+    levels = []
+    for row in (row for grid in grids_of(results) for row in _of_grid(results, grid).values()):
+        for cell in (Cell(row["workload"], level["case"]) for level in row["levels"]):
+            name = row["engine"]
+            rates = {one.name: results.estimate(name, cell, one.name) for one in STAGE_METRICS}
+            times = {metric: _time(results, name, cell, metric) for metric in TIMES}
+            levels.append({"engine": name, **asdict(cell), **(results.load(name, cell) or {}), **rates, **times})
+    return {**results.summary["load"], "levels": levels, "capacity": results.summary["capacity"]}
