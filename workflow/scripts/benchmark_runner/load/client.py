@@ -51,11 +51,16 @@ def realtime_offset_ns() -> tuple[int, int]:
     return offset, width
 
 
-def raise_limits() -> list[str]:
-    """As many descriptors and as much priority as this process is allowed; gives what it has in words."""
+def raise_descriptors() -> int:
+    """As many descriptors as this process is allowed."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    words = [f"{hard} descriptors"]
+    return hard
+
+
+def raise_limits() -> list[str]:
+    """As many descriptors and as much priority as this process is allowed; gives what it has in words."""
+    words = [f"{raise_descriptors()} descriptors"]
     attempts: Mapping[str, Callable[[], object]] = {
         "real-time priority": lambda: os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1)),
         "nice -20": lambda: os.setpriority(os.PRIO_PROCESS, 0, -20),

@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.load import answers
+from benchmark_runner.load.client import raise_descriptors, raise_limits
 
 HOST: Final = "127.0.0.1"
 READ_BYTES: Final = 65536
@@ -245,7 +246,14 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--mode", default="", help=f"faults, by commas: {faults}")
     parser.add_argument("--every", type=int, default=1, help="--mode is for every Nth request")
     parser.add_argument("--stamps", action="store_true", help="events of tokens say when they left: sent_ns, monotonic")
+    parser.add_argument(
+        "--priority", action="store_true", help="take as much as is allowed: less late on a busy machine"
+    )
     options = parser.parse_args(argv)
+    if options.priority:
+        raise_limits()
+    else:
+        raise_descriptors()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with socket.create_server((HOST, options.port), backlog=1024) as listener:
         listener.setblocking(False)
