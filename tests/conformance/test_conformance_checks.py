@@ -16,6 +16,7 @@ from benchmark_runner.conformance.evidence import gather, run_for_checks
 from benchmark_runner.conformance.specs import Setup
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.derive import make_derived
+from benchmark_runner.processes.adapter import Limit, Limits
 from benchmark_runner.processes.watch import Watch
 from build_case import build_record
 from launch_case import FAKE_ENGINE
@@ -188,7 +189,7 @@ class Replay:
                     folder=folder,
                     environment={},
                     cores=sorted(os.sched_getaffinity(0)),
-                    timeout_seconds=60,
+                    limits=Limits(*[Limit(60, "the test")] * 3),
                     watch=watch,
                 )
         return self.outcomes.get(name) or self.kept[name]

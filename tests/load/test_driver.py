@@ -302,6 +302,7 @@ def test_ids_that_the_stream_held_back_count_with_its_last_time():
         ([5, 6, 2], "eos", ([5, 6, 2], "eos")),
         ([5, 6], "eos", ([5, 6, 2], "eos")),
         ([5, 6, 7, 2], "length", ([5, 6, 7, 2], "eos")),
+        ([5, 2, 7, 8], "length", ([5, 2], "eos")),
     ],
 )
 def test_a_sequence_ends_as_the_protocol_has_it(ids, finish, expected):

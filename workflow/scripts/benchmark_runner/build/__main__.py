@@ -88,6 +88,7 @@ def main(argv: Sequence[str]) -> int:
         "lock_sha256": file_sha256(adapter.lock),
         "source_sha256": source_hash(adapter),
         "packages": {},
+        **({} if adapter.server is None else {"server": adapter.server}),
     }
     log_path = options.log or options.record.with_suffix(".log")
     log_path.parent.mkdir(parents=True, exist_ok=True)

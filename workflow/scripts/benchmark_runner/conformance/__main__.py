@@ -19,9 +19,11 @@ from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.launch.cores import divide_cores, read_topology
 from benchmark_runner.launch.device import ONLY_GPU, VISIBLE, visible_gpu
 from benchmark_runner.launch.program import missing_program
+from benchmark_runner.launch.server import server_of
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.formats import derived_manifest
 from benchmark_runner.monitor.gpu import HIDDEN
+from benchmark_runner.processes.adapter import Limit, Limits
 from benchmark_runner.processes.engine import engine_environment
 from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.watch import Watch
@@ -103,7 +105,8 @@ def main(argv: Sequence[str]) -> int:
     """Put an adapter through all checks; status 1 where one fails."""
     options = _arguments(argv)
     record = options.binary.with_name(f"{options.binary.name}.build.json")
-    missing = missing_program(str(options.binary), str(record), read_build(record))
+    build = read_build(record)
+    missing = missing_program(str(options.binary), str(record), build)
     if missing is not None:
         raise BenchmarkError(f"{missing.reason}; {missing.remedy}")
     setup = Setup(
@@ -116,7 +119,9 @@ def main(argv: Sequence[str]) -> int:
     )
     environment = _environment(options.device, options.threads)
 
-    cores = divide_cores(read_topology(), threads=options.threads, affinity=None).engine
+    cores = divide_cores(read_topology(), threads=options.threads, affinity=None)
+    limits = Limits(*[Limit(options.timeout_seconds, "--timeout-seconds")] * 3)
+    engine = {"build_device": "cpu", **(build or {})}
 
     def run(name: str, spec: Mapping[str, Any] | str) -> Outcome:
         return run_for_checks(
@@ -124,9 +129,11 @@ def main(argv: Sequence[str]) -> int:
             spec,
             folder=options.work / name,
             environment=environment,
-            cores=cores,
-            timeout_seconds=options.timeout_seconds,
+            cores=cores.engine,
+            limits=limits,
             watch=watch,
+            # Whatever a broken spec says: what is refused, its client refuses.
+            server=server_of(engine, setup.spec([setup.case()]), build, cores=cores, limits=limits),
         )
 
     with Watch() as watch:

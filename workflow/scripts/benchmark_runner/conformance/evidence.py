@@ -11,8 +11,9 @@ from typing import Any, Final
 from benchmark_runner.conformance import specs
 from benchmark_runner.conformance.specs import Refusal, Setup
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.processes.adapter import AdapterRun, CannotExecuteError, Limit, Limits, run_in_folder
-from benchmark_runner.processes.engine import signal_words
+from benchmark_runner.processes.adapter import AdapterRun, CannotExecuteError, Limits, run_in_folder
+from benchmark_runner.processes.client import SERVED, Server
+from benchmark_runner.processes.engine import EngineExit, signal_words
 from benchmark_runner.processes.files import remove
 from benchmark_runner.processes.watch import Watch
 from benchmark_runner.protocol.events import longest_line
@@ -81,8 +82,9 @@ def run_for_checks(
     folder: Path,
     environment: Mapping[str, str],
     cores: Sequence[int],
-    timeout_seconds: float,
+    limits: Limits,
     watch: Watch,
+    server: Server | None = None,
 ) -> Outcome:
     """Run the adapter in a fresh folder, whose name is the run's; a spec that is text is written as it is.
 
@@ -92,7 +94,6 @@ def run_for_checks(
     remove(folder)
     if isinstance(spec, Mapping) and "logits_path" in spec:
         spec = {**spec, "logits_path": str(folder / spec["logits_path"])}
-    limit = Limit(timeout_seconds, "--timeout-seconds")
     try:
         run, path, replaced = run_in_folder(
             binary,
@@ -100,8 +101,9 @@ def run_for_checks(
             folder=folder,
             environment=environment,
             cores=cores,
-            limits=Limits(limit, limit, limit),
+            limits=limits,
             watch=watch,
+            server=server,
         )
     except CannotExecuteError as error:
         raise BenchmarkError(f"{binary} cannot be started: {error}; build it, or check its mode") from error
@@ -112,7 +114,7 @@ def run_for_checks(
         spec=asked,
         events=events,
         broken_lines=broken if replaced is None else (*broken, replaced),
-        exit_code=run.exit.code if run.cause == "exit" else None,
+        exit_code=_speaker(run).code if run.cause in ("exit", SERVED) else None,
         ending=_ending(run),
         stdout_bytes=run.printed_bytes,
         began_ns=run.start_ns,
@@ -120,13 +122,19 @@ def run_for_checks(
     )
 
 
+def _speaker(run: AdapterRun) -> EngineExit:
+    """The end of the process that spoke the protocol: a server's client, or the adapter itself."""
+    return run.client if run.client is not None and run.cause == SERVED else run.exit
+
+
 def _ending(run: AdapterRun) -> str:
-    if run.cause != "exit":
+    ended = _speaker(run)
+    if run.message:
         how = run.message
-    elif run.exit.signal is not None:
-        how = signal_words(run.exit.signal)
+    elif ended.signal is not None:
+        how = signal_words(ended.signal)
     else:
-        how = f"exit status {run.exit.code}"
+        how = f"exit status {ended.code}"
     return f"{how}; its log ends: {run.last_words}" if run.last_words else how
 
 

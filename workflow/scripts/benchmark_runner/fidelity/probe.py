@@ -20,6 +20,7 @@ from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.formats import DerivedWeights, format_of, read_derived
 from benchmark_runner.model.llama_config import known_vocabulary
 from benchmark_runner.processes.adapter import CannotExecuteError, run_in_folder
+from benchmark_runner.processes.client import Server
 from benchmark_runner.processes.engine import engine_environment
 from benchmark_runner.processes.files import own_folder, remove
 from benchmark_runner.processes.watch import Watch
@@ -189,6 +190,7 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
     spec = spec_of(probe, folder, device=device.name, threads=cores.threads)
     environment = engine_environment(os.environ, visible_gpus=device.visible, threads=cores.threads)
     limits = limits_of(system)
+    server = server_of(engine, spec, build, cores=cores, limits=limits)
     try:
         run, events, replaced = run_in_folder(
             Path(engine["binary_path"]),
@@ -198,7 +200,7 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
             cores=cores.engine,
             limits=limits,
             watch=watch,
-            server=server_of(engine, spec, build, cores=cores.monitor, limits=limits),
+            server=None if server is None else asked_past_the_end(server),
         )
     except CannotExecuteError as error:
         return Answer(Status.UNAVAILABLE, not_executed(engine["binary_path"], error).reason, device.name, None)
@@ -207,6 +209,15 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
     if replaced is not None and outcome.status == Status.OK:
         return Answer(Status.FAILED, replaced, device.name, report, folder)
     return Answer(outcome.status, outcome.reason, device.name, report, folder)
+
+
+def asked_past_the_end(server: Server) -> Server:
+    """The server, whose client goes on where it can only keep end-of-sequence ids from being chosen.
+
+    It asks again with the ids so far, which gives the greedy ids that an engine has that goes on by itself.
+    """
+    banned = server.told["past_eos"] == "banned"
+    return server._replace(told={**server.told, "past_eos": "asked_again"}) if banned else server
 
 
 def joined(prompts: Mapping[str, Any], answers: Sequence[Answer]) -> tuple[dict[str, Any], Answer]:

@@ -217,7 +217,7 @@ class RunningLaunch:
 
     def _call(self, environment: dict[str, str]) -> Call:
         """How the engine is started, and what a server is asked by whom stands in the record."""
-        cores, limits = self._place.cores.monitor, limits_of(self.inputs.system)
+        cores, limits = self._place.cores, limits_of(self.inputs.system)
         server = server_of(self.inputs.engine, self.record["spec"], self.inputs.build, cores=cores, limits=limits)
         if server is not None:
             self.record["server"] = {"arguments": list(server.arguments), **server.told}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.launch.cores import Cores
 from benchmark_runner.processes.adapter import Limits
 from benchmark_runner.processes.client import Server
 
@@ -76,12 +77,12 @@ def server_of(
     spec: Mapping[str, Any],
     build: Mapping[str, Any] | None,
     *,
-    cores: Sequence[int],
+    cores: Cores,
     limits: Limits,
 ) -> Server | None:
     """The server of an engine of the plan, on a port that is free now; None for an engine that speaks the protocol.
 
-    cores are the client's.
+    Its client gets the monitor's cores.
     """
     section = engine.get("server")
     if section is None:
@@ -117,8 +118,10 @@ def server_of(
             "device": spec["device"],
             "threads": spec["threads"],
             "batch_size": concurrency,
+            **{name: section[name] for name in ("compiled_graph",) if name in section},
         },
         "api_key_env": None,
     }
+    own = not set(cores.monitor) & set(cores.engine)
     environment = {name: filled(value) for name, value in section.get("environment", {}).items()}
-    return Server([filled(argument) for argument in section["arguments"]], environment, told, cores)
+    return Server([filled(argument) for argument in section["arguments"]], environment, told, cores.monitor, own)

@@ -44,6 +44,8 @@ class Asking:
         self._target = target
         self._client = client
         self._key = key
+        # Servers that only ban end-of-sequence ids are asked again behind one where their greedy ids are wanted.
+        self._asks_again = server.get("past_eos") == "asked_again"
 
     def request(self, case: Mapping[str, Any], prompt: Sequence[int], number: int, *, stream: bool = True) -> bytes:
         """Request `number` of a case; all that the case says of sampling is sent, since servers differ in defaults.
@@ -58,7 +60,7 @@ class Asking:
             "temperature": sampling["temperature"],
             "top_p": sampling["top_p"],
             "seed": sampling["seed"] + number,
-            "ignore_eos": case["ignore_eos"],
+            "ignore_eos": case["ignore_eos"] and not self._asks_again,
             "stream": stream,
             "stream_options": {"include_usage": True} if stream else None,
             **self._server["body"],
@@ -93,6 +95,11 @@ class Asking:
             times = paired(times, len(ids or ()))
         if ids is None:
             raise BenchmarkError("the server's answer tells no ids, or not all; adapter.yaml's ids.whole names them")
+        left = case["max_new_tokens"] - len(ids)
+        if self._asks_again and case["ignore_eos"] and ids and left and answer.finish in {"eos", "stop"}:
+            rest = {**case, "prompt_ids": [*case["prompt_ids"], *ids], "max_new_tokens": left}
+            more = self.timed(self.ask(rest, rest["prompt_ids"], number), rest, number)
+            return Timed([*ids, *more.token_ids], [*times, *more.token_ns], more.finish)
         return ended(Timed(ids, times, answer.finish or ""), case, asked.exchange.end_ns)
 
 
@@ -134,8 +141,10 @@ def ended(timed: Timed, case: Mapping[str, Any], end_ns: int) -> Timed:
     """
     ids, limit = timed.token_ids, case["max_new_tokens"]
     may_end = not case["ignore_eos"] and bool(case["eos_ids"])
-    if may_end and ids and ids[-1] in case["eos_ids"]:
-        return timed._replace(finish="eos")
+    # A server knows the model's own ids of the end, and goes on behind another that the case names.
+    until = next((place for place, one in enumerate(ids, start=1) if may_end and one in case["eos_ids"]), None)
+    if until is not None:
+        return Timed(ids[:until], timed.token_ns[:until], "eos")
     if len(ids) == limit:
         return timed._replace(finish="length")
     if may_end and timed.finish in {"eos", "stop"}:

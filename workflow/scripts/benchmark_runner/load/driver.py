@@ -123,7 +123,7 @@ def run_rounds(spec: Mapping[str, Any], asking: Asking, events: EventLog) -> Non
             told = f"{len(timed.token_ids)} tokens, {sum(asked.answer.chunk_tokens)} with times of their own"
             print(f"case {number}, iteration {index}: {told}", file=sys.stderr)
         event = {"event": "iteration", "index": index, "warmup": warmup, "case": number}
-        start_ns, end_ns = asked.exchange.start_ns, asked.exchange.end_ns
+        start_ns, end_ns = asked.exchange.start_ns, max(asked.exchange.end_ns, *timed.token_ns[-1:])
         events.write([{**event, "start_ns": start_ns, **timed._asdict(), "end_ns": end_ns}])
 
 

@@ -282,7 +282,7 @@ def run_adapter(
     def start_client() -> int | None:
         pid = None
         if client is not None:
-            pid = client.start(start_ns, watch, folder=folder, environment=environment, stream=writers[CLIENT_WORDS])
+            pid = client.start(start_ns, watch, environment=environment, stream=writers[CLIENT_WORDS])
         streams.close_writers()
         return pid
 

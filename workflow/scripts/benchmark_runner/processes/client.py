@@ -42,6 +42,8 @@ class Server(NamedTuple):
     """Content of server.json but for started_ns."""
     cores: Sequence[int]
     """Of the client: those of the monitor."""
+    has_own_cores: bool
+    """Whether they are none of the server's."""
 
 
 class Client:
@@ -56,12 +58,12 @@ class Client:
         self._told = told
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, started_ns: int, watch: Watch, *, folder: Path, environment: Mapping[str, str], stream: int) -> int:
-        """Its process: in a session of its own as the server's, with this command's own variables and its marker."""
+    def start(self, started_ns: int, watch: Watch, *, environment: Mapping[str, str], stream: int) -> int:
+        """Its process: in a session of its own, with this command's own variables and folder, and its marker."""
         self._file.write_text(json.dumps({**self._told, "started_ns": started_ns}), encoding="utf-8")
         own = {**os.environ, MARKER_VARIABLE: environment.get(MARKER_VARIABLE, "")}
         process = self._process = start_engine(
-            self._command, folder=folder, environment=own, cores=self.cores, stdout=stream, stderr=stream
+            self._command, folder=Path(), environment=own, cores=self.cores, stdout=stream, stderr=stream
         )
         self._watch = watch
         self._pidfd = os.pidfd_open(process.pid)
@@ -100,5 +102,7 @@ def called(binary: Path, spec: Path, events: Path, environment: Mapping[str, str
     if server is None:
         return Call([str(binary), *files], dict(environment), None)
     told = spec.with_name(SERVER)
-    client = Client([*python_command(DRIVER), *files, "--server", str(told)], told, server.told, server.cores)
+    own = ["--cores", ",".join(map(str, server.cores))] if server.has_own_cores else []
+    command = [*python_command(DRIVER), *files, "--server", str(told), *own]
+    client = Client(command, told, server.told, server.cores)
     return Call([str(binary), *server.arguments], {**environment, **server.environment}, client)

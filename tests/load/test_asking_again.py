@@ -1,0 +1,65 @@
+"""Behind an end-of-sequence id that a server cannot go past, its client asks again where the greedy ids are wanted."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from benchmark_runner.load.asking import Asked, Asking
+from benchmark_runner.load.chunks import Answer
+from benchmark_runner.load.connection import target_of
+
+END = 2
+SPOKEN = [5, END, 6, END, 7, 8]
+"""What the model says after any prompt."""
+CASE = {
+    "prompt_ids": [11, 12],
+    "max_new_tokens": 5,
+    "ignore_eos": True,
+    "eos_ids": [END],
+    "sampling": {"temperature": 0, "top_p": 1, "seed": 0},
+}
+
+
+class ScriptedServer(Asking):
+    """Says SPOKEN, from one end-of-sequence id to the next, an id a nanosecond."""
+
+    def __init__(self, past_eos: str) -> None:
+        server = {"path": "/", "model": "m", "body": {}, "ids": {"in": True, "stream": "token_ids", "whole": None}}
+        nobody: Any = None
+        super().__init__({**server, "past_eos": past_eos}, target_of("http://127.0.0.1:1"), nobody, None)
+        self.asked: list[dict[str, Any]] = []
+
+    def ask(self, case, prompt, number, **_: Any) -> Asked:
+        body = json.loads(self.request(case, prompt, number).partition(b"\r\n\r\n")[2])
+        self.asked.append(body)
+        said = len(body["prompt"]) - len(CASE["prompt_ids"])
+        ids = SPOKEN[said : said + body["max_tokens"]]
+        ids = ids[: ids.index(END) + 1] if END in ids and not body["ignore_eos"] else ids
+        times = [100 * len(self.asked) + place for place in range(len(ids))]
+        finish = "length" if len(ids) == body["max_tokens"] else "stop"
+        answer = Answer(times, [1] * len(ids), ids, 0, None, len(ids), 0, finish, "ok", None)
+        return Asked(SimpleNamespace(end_ns=times[-1]), answer)
+
+
+def answered(server: ScriptedServer) -> Any:
+    return server.timed(server.ask(CASE, CASE["prompt_ids"], 0), CASE, 0)
+
+
+def test_ids_behind_each_end_are_those_of_a_prompt_that_holds_it():
+    server = ScriptedServer("asked_again")
+    timed = answered(server)
+    assert (timed.token_ids, timed.finish) == (SPOKEN[:5], "length")
+    assert timed.token_ns == [100, 101, 200, 201, 300]
+    assert [body["prompt"] for body in server.asked] == [[11, 12], [11, 12, 5, END], [11, 12, 5, END, 6, END]]
+    assert [body["max_tokens"] for body in server.asked] == [5, 3, 1]
+
+
+@pytest.mark.parametrize("past_eos", ["goes_on", "banned"])
+def test_other_servers_are_asked_once_to_ignore_it(past_eos):
+    server = ScriptedServer(past_eos)
+    answered(server)
+    assert [body["ignore_eos"] for body in server.asked] == [True]
