@@ -11,6 +11,7 @@ from benchmark_runner.statistics.metrics import METRICS
 from comparison_case import changed, engine, primary
 from finished import make_environment
 from scripted_launch import ScriptedWorkload
+from scripted_load import ScriptedLoad
 
 
 @pytest.mark.parametrize(
@@ -229,3 +230,17 @@ def test_a_comparison_from_which_no_verdict_can_come_spends_nothing(compared):
         return primary(compared({"engines": [engine()]}, {"engines": [engine()], "launches": launches}))["look"]
 
     assert [look(3), look(10)] == [1, 1]
+
+
+def test_what_is_drawn_for_a_block_under_load_is_no_difference_between_campaigns(compared):
+    arrivals = ScriptedWorkload("arrivals", load=ScriptedLoad(requests_per_second=(2.0,), requests=6))
+
+    def drawn_otherwise(raw):
+        for record in raw["candle"]["launches"]:
+            (case,) = record["spec"]["cases"]
+            case |= {"load": case["load"] | {"seed": 77}, "prompts": [[0, 9, *ids[2:]] for ids in case["prompts"]]}
+
+    before = {"engines": [engine()], "workloads": [arrivals]}
+    document = compared(before, {**before, "edit": drawn_otherwise})
+    assert primary(document)["verdict"] == "no_regression"
+    assert not any(one["key"].startswith("request.") for one in document["differences"])

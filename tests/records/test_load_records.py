@@ -61,9 +61,12 @@ def test_a_file_that_someone_laid_out_otherwise_is_read_too(tmp_path: Path) -> N
     assert isinstance(requests, Requests) and requests.chunk_counts.sum() == len(requests.chunk_ns)
 
 
-def test_launches_with_other_prompts_belong_to_one_cell_and_with_another_length_do_not() -> None:
-    first, second = launch(block=1), launch(block=2)
-    first["spec"]["cases"][0]["prompts"][0][1] = 7
+def test_launches_with_other_draws_belong_to_one_cell_and_with_another_length_do_not() -> None:
+    first, second = launch(OPEN, block=1), launch(OPEN, block=2)
+    drawn = first["spec"]["cases"][0]
+    drawn["prompts"][0][1] = 7
+    drawn["max_new_tokens_each"] = [11] * len(drawn["prompts"])
+    drawn["load"] = drawn["load"] | {"seed": 99}
     refuse_unlike([first, second], "a serving")
     second["spec"]["cases"][0]["max_new_tokens"] = 6
     with pytest.raises(BenchmarkError, match=r"differ in spec\.cases"):

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.protocol.requests import asked_alike
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.records.table import tokens_an_iteration
 from benchmark_runner.statistics.clock import STAMPED, resolution, step_ns
@@ -87,7 +88,7 @@ class Side:
         for launch in self.inputs.launches:
             cases = value_at(launch.record, "spec.cases")
             if launch.workload == workload and cases:
-                return dict(zip(self.workloads[workload], cases, strict=True))
+                return dict(zip(self.workloads[workload], map(asked_alike, cases), strict=True))
         return {}
 
     @cached_property

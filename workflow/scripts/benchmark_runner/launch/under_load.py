@@ -47,7 +47,7 @@ def _miscounted(case: Mapping[str, Any], requests: Requests) -> str | None:
     """Requests of which the server's counts are not those of the ids that were sent and came."""
 
     def differs(one: Mapping[str, Any]) -> bool:
-        pairs: list[tuple[int | None, int | None]] = [(one["prompt_tokens"], len(case["prompt_ids"]))]
+        pairs: list[tuple[int | None, int | None]] = [(one["prompt_tokens"], len(case["prompts"][one["number"]]))]
         if one["status"] == "ok":
             pairs += [(one["completion_tokens"], len(one["token_ids"] or ()) or None)]
         return any(None not in pair and pair[0] != pair[1] for pair in pairs)

@@ -21,6 +21,9 @@ ENDINGS: Final = ("requests", "duration", "timeout", "prompts", "limit")
 WHOLE_ENDINGS: Final = ("requests", "duration")
 """A stage that ended so has all that its spec asks for."""
 
+DRAWN: Final = ("prompts", "max_new_tokens_each")
+"""What of a level is drawn anew for each block, beside the seed of its arrivals."""
+
 COUNT_LIMIT: Final = 1 << 31
 """Counts of tokens lie below it: the tables keep 31 bits."""
 
@@ -31,6 +34,14 @@ _COUNTS: Final = ("prompt_tokens", "completion_tokens", "cached_tokens")
 def is_load(spec: Mapping[str, Any]) -> bool:
     """Whether a spec asks for stages of load, not for iterations."""
     return spec.get("protocol") == LOAD_PROTOCOL
+
+
+def asked_alike(case: Mapping[str, Any]) -> dict[str, Any]:
+    """What a case of a spec asks for in each block alike: without what is drawn for one block."""
+    kept = {name: part for name, part in case.items() if name not in DRAWN}
+    if "load" in case:
+        kept["load"] = {name: part for name, part in case["load"].items() if name != "seed"}
+    return kept
 
 
 def _check_numbers(event: Mapping[str, Any], name: str, least: int, limit: int) -> None:

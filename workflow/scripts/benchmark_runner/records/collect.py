@@ -13,16 +13,17 @@ import simdjson
 from benchmark_runner.commands import command
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.protocol.requests import asked_alike
 from benchmark_runner.records.checksum import KEY as CHECKSUM
-from benchmark_runner.records.raw_data import RawRecord, read_record, value_at, without_prompts, write_raw
+from benchmark_runner.records.raw_data import RawRecord, read_record, value_at, write_raw
 from benchmark_runner.records.whole import record_head
 
 SCHEMA_VERSION: Final = 1
 
 CASES: Final = "spec.cases"
 MUST_MATCH: Final = ("measure_version", "model.identity", "model.weights_sha256", CASES)
-"""Keys on which two launches of one cell may never differ: they would be measurements of different things. Prompts that
-a launch under load draws for each of its requests differ on purpose."""
+"""Keys on which two launches of one cell may never differ: they would be measurements of different things. What is
+drawn for the block of a launch under load differs on purpose."""
 
 SHOULD_MATCH: Final = (
     "load.device",
@@ -46,7 +47,7 @@ def _spread_of(records: Sequence[Mapping[str, Any]], key: str) -> dict[str, list
     for record in records:
         value = value_at(record, key)
         if key == CASES and value is not None:
-            value = [without_prompts(case) for case in value]
+            value = [asked_alike(case) for case in value]
         if value is not None:
             blocks.setdefault(json.dumps(value, sort_keys=True), []).append(record["block"])
     return blocks

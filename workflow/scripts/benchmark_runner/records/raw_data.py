@@ -73,18 +73,14 @@ class RawRecord:
         return cls(without_iterations(record), measured)
 
 
-def without_prompts(case: Mapping[str, Any]) -> dict[str, Any]:
-    """A case of a spec without what differs from launch to launch under load."""
-    return {name: part for name, part in case.items() if name != "prompts"}
-
-
 def without_iterations(record: Mapping[str, Any]) -> dict[str, Any]:
     """Head of a record, parsed or as parse_bulk gives it; under load without the prompts of its requests, which may be
     millions of ids and stay in the launch's own record."""
     # simdjson's items() would make Python's objects of the iterations as well.
     head = {key: plain(record[key]) for key in record if key not in ("iterations", "requests")}
     if isinstance(spec := head.get("spec"), dict) and is_load(spec):
-        head["spec"] = {**spec, "cases": [without_prompts(case) for case in spec["cases"]]}
+        cases = [{name: part for name, part in case.items() if name != "prompts"} for case in spec["cases"]]
+        head["spec"] = {**spec, "cases": cases}
     return head
 
 
