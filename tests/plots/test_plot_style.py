@@ -7,6 +7,7 @@ import math
 
 import pytest
 
+from benchmark_runner.plots.lines import spread
 from benchmark_runner.plots.style import (
     CONTROL_TINT,
     PALETTE,
@@ -16,7 +17,6 @@ from benchmark_runner.plots.style import (
     tint,
     wrapped,
 )
-from benchmark_runner.plots.throughput import spread
 
 # Machado, Oliveira & Fernandes 2009 (IEEE TVCG 15, 1291), severity 1, on linear RGB
 SIGHT = {

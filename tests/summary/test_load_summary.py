@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmark_runner.display import significant
 from benchmark_runner.schemas import violations
 from benchmark_runner.summary.answer import in_words
 from records import ScriptedEngine, ScriptedWorkload, write_results
@@ -103,3 +104,15 @@ def test_a_late_client_marks_its_cells_and_names_the_remedy(tmp_path: Path) -> N
     found = summary_of(tmp_path / "results", ScriptedEngine("torch", slots=1, **TIMES), late)
     (warning,) = (one for one in found["warnings"] if one["kind"] == "client_late")
     assert warning["engine"] == "server" and "lower the level" in warning["remedy"]
+
+
+def test_the_table_tells_each_level_and_the_capacity_of_each_engine(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, ScriptedEngine("torch", slots=1, **TIMES), ScriptedEngine("server", **TIMES))
+    table = (tmp_path / "comparison_table.md").read_text()
+    section = table.partition("## serving under load")[2].partition("## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith(("| torch", "| server"))]
+    assert [row[:2] for row in rows] == [[name, count] for name in ("torch", "server") for count in "124"]
+    found = level(summary, "server", "c4")["output_tokens_per_s"]
+    assert rows[-1][2].startswith(f"{significant(found['point'])} tokens/s (")
+    assert "- server: ≥ 4 requests in flight" in section and "- torch: 2 requests in flight" in section
+    assert "with 4 requests in flight; 12 requests in each of 6 launches after 4 warm-up requests" in table

@@ -4,6 +4,7 @@ const told = JSON.parse(document.getElementById("page-data").textContent);
 const shown = { where: 0, metric: told.metrics[0].name, without: new Set() };
 const drawers = [];
 const place = () => told.places[shown.where];
+const inGroup = (group) => told.places.filter((one) => one.group === group);
 const isShown = (engine) => !shown.without.has(told.engines[engine].name);
 const three = new Intl.NumberFormat("en", { minimumSignificantDigits: 3, maximumSignificantDigits: 3 });
 
@@ -53,12 +54,18 @@ function unfold(target) {
 }
 
 function draw() {
-  document.getElementById("filter-where").selectedIndex = shown.where;
+  document.getElementById("filter-where").value = place().group;
+  const levels = document.getElementById("filter-level");
+  levels?.replaceChildren(...inGroup(place().group).map((one) => made("option", { value: one.label }, one.level)));
+  if (levels) levels.value = place().label;
+  document.getElementById("filter-levels")?.toggleAttribute("hidden", place().level === "");
   document.getElementById("filter-metric").value = shown.metric;
   for (const button of document.querySelectorAll("#filter-engines button"))
     button.setAttribute("aria-pressed", !shown.without.has(button.value));
-  for (const row of document.querySelectorAll("tr[data-engine]"))
-    row.hidden = row.dataset.where !== place().label || shown.without.has(row.dataset.engine);
+  // An element without a place is of the engine alone.
+  for (const part of document.querySelectorAll("[data-engine]"))
+    part.toggleAttribute("hidden",
+      shown.without.has(part.dataset.engine) || (part.dataset.where ?? "") !== "" && part.dataset.where !== place().label);
   for (const one of drawers) one();
 }
 
@@ -69,7 +76,12 @@ function change(turn) {
 }
 
 document.getElementById("filter-where").addEventListener("change", (event) =>
-  change(() => (shown.where = event.target.selectedIndex)));
+  change(() => {
+    const group = inGroup(event.target.value);
+    shown.where = told.places.indexOf(group.find((one) => one.level === place().level) ?? group[0]);
+  }));
+document.getElementById("filter-level")?.addEventListener("change", (event) =>
+  change(() => (shown.where = told.places.findIndex((one) => one.label === event.target.value))));
 document.getElementById("filter-metric").addEventListener("change", (event) =>
   change(() => (shown.metric = event.target.value)));
 document.getElementById("filter-engines").addEventListener("click", (event) => {

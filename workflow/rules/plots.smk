@@ -1,10 +1,11 @@
-"""The four plots, from the analysis alone.
+"""The plots, from the analysis alone.
 
 REQUIRED INPUTS
     <output_dir>/analysis/{statistical_summary,performance_analysis}.json, <output_dir>/analysis/iterations.parquet,
     <output_dir>/raw_data/<engine>.json
 OUTPUTS
-    <output_dir>/plots/{latency_comparison,throughput_scaling,memory_usage,gpu_utilization}.{png,svg}
+    <output_dir>/plots/{latency_comparison,throughput_scaling,memory_usage,gpu_utilization}.{png,svg},
+    <output_dir>/plots/load_curves.{png,svg} where a workload has load
 """
 
 PLOT_NAMES = (
@@ -18,6 +19,8 @@ PLOTS = [
     for name in PLOT_NAMES
     if CAMPAIGN.config["analysis"]["generate_plots"]
 ]
+if UNDER_LOAD and PLOTS:
+    PLOTS.append(f"{OUT}/plots/load_curves.png")
 DRAWINGS = [plot.removesuffix("png") + "svg" for plot in PLOTS]
 
 
@@ -109,6 +112,24 @@ rule plot_gpu:
         "python -m benchmark_runner.plots.gpu"
         " --statistics {input.statistics:q}"
         " --raw {input.raw:q}"
+        " --out {output.png:q}"
+        " --svg {output.svg:q}"
+        " > {log:q} 2>&1"
+
+
+rule plot_load:
+    input:
+        statistics=f"{OUT}/analysis/statistical_summary.json",
+    output:
+        png=in_report(f"{OUT}/plots/load_curves.png", "load_curves", "Plots"),
+        svg=f"{OUT}/plots/load_curves.svg",
+    log:
+        f"{OUT}/logs/stages/plot_load.log",
+    conda:
+        "../../envs/workflow.yaml"
+    shell:
+        "python -m benchmark_runner.plots.load"
+        " --statistics {input.statistics:q}"
         " --out {output.png:q}"
         " --svg {output.svg:q}"
         " > {log:q} 2>&1"

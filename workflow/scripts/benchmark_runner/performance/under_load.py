@@ -35,7 +35,7 @@ def grids_of(results: Results) -> list[Json]:
     return list({(row["workload"], row["group"], row["mode"]): row for row in rows}.values())
 
 
-def _of_grid(results: Results, grid: Json) -> dict[str, Json]:
+def rows_of(results: Results, grid: Json) -> dict[str, Json]:
     """Rows of `capacity` of the engines in a grid."""
     keys = ("workload", "group", "mode")
     return {
@@ -78,7 +78,7 @@ def _throughput(results: Results, cell: Cell, where: str, names: Sequence[str]) 
 
 def _capacities(results: Results, grid: Json) -> str | None:
     """How much each engine holds within the limits, the highest first; None where nothing is known."""
-    rows = [row for row in _of_grid(results, grid).values() if row["capacity"]["point"]]
+    rows = [row for row in rows_of(results, grid).values() if row["capacity"]["point"]]
     if not rows:
         return None
 
@@ -115,7 +115,7 @@ def load_json(results: Results) -> dict[str, Any] | None:
     if "load" not in results.summary:
         return None
     levels = []
-    for row in (row for grid in grids_of(results) for row in _of_grid(results, grid).values()):
+    for row in (row for grid in grids_of(results) for row in rows_of(results, grid).values()):
         for cell in (Cell(row["workload"], level["case"]) for level in row["levels"]):
             name = row["engine"]
             rates = {one.name: results.estimate(name, cell, one.name) for one in STAGE_METRICS}

@@ -1,27 +1,23 @@
-"""Plot throughput_scaling: decode rate as the context grows, and by prompt length where a workload has several."""
+"""Plot throughput_scaling: throughput over the levels of load; else decode rate as the context grows, and by prompt
+length where a workload has several."""
 
 from __future__ import annotations
 
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
-from statistics import fmean
 from typing import Any, Final
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import StrMethodFormatter
 
 from benchmark_runner.commands import command
-from benchmark_runner.display import significant
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.plots.levels import grids_of, throughput_panel, title_of
+from benchmark_runner.plots.lines import LABEL_INCHES, Series, draw_lines, draw_panel
 from benchmark_runner.plots.style import (
-    INK,
-    MUTED,
     PICTURES,
     by_workload_and_case,
     draw_and_save,
@@ -30,7 +26,6 @@ from benchmark_runner.plots.style import (
     shown_name,
     span,
     with_signs,
-    wrapped,
 )
 from benchmark_runner.records.table import read_measured
 from benchmark_runner.statistics.metrics import BY_NAME
@@ -42,26 +37,10 @@ HEAD_INCHES: Final = 1.1
 PANEL_HEAD_INCHES: Final = 0.42
 PANEL_FOOT_INCHES: Final = 0.58
 LEAST_PANEL_INCHES: Final = 2.3
-LABEL_INCHES: Final = 0.34  # two lines of a name at the right edge
 AXES_LEFT: Final = 0.07
 FULL_WIDTH: Final = 0.67
 HALF_WIDTH: Final = 0.28
 SECOND_LEFT: Final = 0.46
-LABEL_OFFSET_INCHES: Final = 0.3
-LABEL_CHARACTERS: Final = 34
-BAND_OPACITY: Final = 0.16
-MARKS_A_LINE: Final = 8
-HEADROOM: Final = 1.12
-
-
-@dataclass(frozen=True)
-class Series:
-    """One line: an engine's points (x, point, low, high), low and high None where there is no interval."""
-
-    name: str
-    colour: str
-    marker: str
-    points: Sequence[tuple[float, float, float | None, float | None]]
 
 
 def position_series(
@@ -109,9 +88,12 @@ def _bounds(interval: Mapping[str, Any]) -> tuple[float, float | None, float | N
 
 
 def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any], iterations: pd.DataFrame) -> Figure:
-    """The whole figure: a panel for each workload's case, then one for each workload with several prompt lengths."""
-    cells = by_workload_and_case(statistics["cells"])
-    lengths = prompt_lengths(iterations)
+    """The whole figure: a panel over the levels of each load, one for each further test case, one for each workload
+    with several prompt lengths."""
+    grids = grids_of(statistics)
+    under_load = {(grid.workload, case) for grid in grids for case in grid.cases.values()}
+    cells = [place for place in by_workload_and_case(statistics["cells"]) if place not in under_load]
+    lengths = {place: tokens for place, tokens in prompt_lengths(iterations).items() if place not in under_load}
     scaled = [
         workload
         for workload in dict.fromkeys(workload for workload, _ in cells)
@@ -119,23 +101,23 @@ def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any], iteratio
     ]
     inches = max(LEAST_PANEL_INCHES, LABEL_INCHES * len(statistics["engines"]))
     panel = inches + PANEL_HEAD_INCHES + PANEL_FOOT_INCHES
-    height = HEAD_INCHES + panel * max(1, len(cells) + len(scaled))
+    count = len(grids) + len(cells) + len(scaled)
+    height = HEAD_INCHES + panel * max(1, count)
     figure = new_figure(height)
-    level = statistics["settings"]["confidence_level"]
-    words = (
-        "Decode rate at each place of the generated answer, over launches; the band is the "
-        f"{level:.0%} interval. The figure at a line's name is its last point. {_sizes(statistics)}; rates begin at 0."
-    )
-    headline(figure, _finding(performance), words)
+    headline(figure, *_headline(statistics, performance, alone=bool(cells)))
     first = height - HEAD_INCHES - PANEL_HEAD_INCHES - inches
-    bottoms = [(first - panel * place) / height for place in range(len(cells) + len(scaled))]
-    for (workload, case), bottom in zip(cells, bottoms, strict=False):
-        axes = figure.add_axes((AXES_LEFT, bottom, FULL_WIDTH, inches / height))
+    bottoms = iter([(first - panel * place) / height for place in range(count)])
+    for grid in grids:
+        axes = figure.add_axes((AXES_LEFT, next(bottoms), FULL_WIDTH, inches / height))
+        draw_panel(axes, statistics, throughput_panel(statistics, grid), grid.levels, title=title_of(grid))
+    for workload, case in cells:
+        axes = figure.add_axes((AXES_LEFT, next(bottoms), FULL_WIDTH, inches / height))
         tokens = lengths.get((workload, case))
         axes.set_title(f"{workload}, {case}" + (f" (prompt of {tokens} tokens)" if tokens is not None else ""))
         draw_lines(axes, position_series(statistics, performance, workload, case), "place of the token in the answer")
         axes.set_ylabel("decode rate, tokens/s")
-    for workload, bottom in zip(scaled, bottoms[len(cells) :], strict=True):
+    for workload in scaled:
+        bottom = next(bottoms)
         for left, metric in zip((AXES_LEFT, SECOND_LEFT), RATE_METRICS, strict=True):
             words = BY_NAME[metric].short.lower()
             axes = figure.add_axes((left, bottom, HALF_WIDTH, inches / height))
@@ -144,6 +126,20 @@ def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any], iteratio
             draw_lines(axes, prompt_series(statistics, lengths, workload, metric), "prompt tokens", labelled=labelled)
             axes.set_ylabel(f"{words} rate, tokens/s")
     return figure
+
+
+def _headline(statistics: Mapping[str, Any], performance: Mapping[str, Any], *, alone: bool) -> tuple[str, str]:
+    """(title, words); alone: whether any test case sends one request at a time."""
+    found = [f"{title_of(grid)}: {throughput_panel(statistics, grid).finding}" for grid in grids_of(statistics)]
+    title = "; ".join([*found, *([_finding(performance)] if alone or not found else [])])
+    told = ["Tokens a second of all requests together over the levels of load."] if found else []
+    told += ["Decode rate at each place of the generated answer."] if alone or not found else []
+    level = statistics["settings"]["confidence_level"]
+    words = (
+        f"{' '.join(told)} Over launches; the band is the {level:.0%} interval. The figure at a line's name is its "
+        f"last point. {sizes(statistics)}; rates begin at 0."
+    )
+    return title, words
 
 
 def _finding(performance: Mapping[str, Any]) -> str:
@@ -157,92 +153,10 @@ def _finding(performance: Mapping[str, Any]) -> str:
     return f"To the end of an answer engines keep {shares} of their first decode rate, with one request in flight"
 
 
-def _sizes(statistics: Mapping[str, Any]) -> str:
+def sizes(statistics: Mapping[str, Any]) -> str:
     """How many launches there are of an engine in a test case."""
     counts = sorted({cell["launches"] for cell in statistics["cells"] if cell["case"] is not None and cell["launches"]})
     return f"n = {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} launches" if counts else "n = 0"
-
-
-def draw_lines(axes: Axes, series: Sequence[Series], x_label: str, *, labelled: bool = True) -> None:
-    """Lines with their bands, named at the right edge; the rate's axis starts at 0 so that lengths can be compared."""
-    axes.grid(visible=True, axis="y")
-    axes.tick_params(length=0)
-    axes.set_xlabel(x_label)
-    if not series:
-        soft: dict[str, Any] = {"ha": "center", "color": MUTED, "style": "italic"}
-        axes.text(0.5, 0.5, "no engine was measured here", transform=axes.transAxes, **soft)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        return
-    for line in series:
-        x = [point[0] for point in line.points]
-        low = [point[1] if point[2] is None else point[2] for point in line.points]
-        high = [point[1] if point[3] is None else point[3] for point in line.points]
-        axes.fill_between(x, low, high, color=line.colour, alpha=BAND_OPACITY, linewidth=0)
-        axes.plot(
-            x,
-            [point[1] for point in line.points],
-            color=line.colour,
-            linewidth=1.8,
-            marker=line.marker,
-            markersize=4.5,
-            markeredgecolor="white",
-            markeredgewidth=0.4,
-            markevery=max(1, len(x) // MARKS_A_LINE),
-        )
-    highest = max(point[1] if point[3] is None else point[3] for line in series for point in line.points)
-    axes.set_ylim(0, highest * HEADROOM)
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
-    if labelled:
-        _name_lines(axes, series, highest * HEADROOM)
-
-
-def _name_lines(axes: Axes, series: Sequence[Series], top: float) -> None:
-    """Rates and names at the right edge at the height of their lines, moved apart where they would overlap."""
-    figure_inches = axes.get_figure(root=True).get_size_inches()  # type: ignore[union-attr]
-    width, height = (float(inches) for inches in figure_inches * axes.get_position().size)
-    ordered = sorted(series, key=lambda line: line.points[-1][1])
-    places = spread([line.points[-1][1] / top for line in ordered], LABEL_INCHES / height)
-    beside = 1 + LABEL_OFFSET_INCHES / width
-    for line, place in zip(ordered, places, strict=True):
-        end = line.points[-1]
-        axes.annotate(
-            "",
-            xy=(end[0], end[1] / top),
-            xytext=(beside, place),
-            xycoords=("data", "axes fraction"),
-            textcoords="axes fraction",
-            arrowprops={"arrowstyle": "-", "color": line.colour, "linewidth": 0.9, "shrinkB": 0, "shrinkA": 0},
-            annotation_clip=False,
-        )
-        sign: dict[str, Any] = {"marker": line.marker, "markersize": 6, "color": line.colour}
-        axes.plot([beside], [place], transform=axes.transAxes, clip_on=False, **sign)
-        words = f"{significant(end[1])}  {line.name}"
-        axes.text(
-            beside + 0.1 / width,
-            place,
-            wrapped(words, LABEL_CHARACTERS, 2),
-            transform=axes.transAxes,
-            va="center",
-            fontsize=8.5,
-            color=INK,
-            linespacing=1.0,
-        )
-
-
-def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Places as near as possible to the wanted ones (ascending) that lie at least gap apart.
-
-    Least squares by pooling adjacent violators: neighbours that are too close form a group around their common centre.
-    """
-    groups: list[list[float]] = []
-    for index, place in enumerate(wanted):
-        groups.append([place - index * gap])
-        while len(groups) > 1 and fmean(groups[-2]) > fmean(groups[-1]):
-            last = groups.pop()
-            groups[-1] += last
-    level = [fmean(group) for group in groups for _ in group]
-    return [place + index * gap for index, place in enumerate(level)]
 
 
 def main(argv: Sequence[str]) -> int:

@@ -6,9 +6,10 @@ from typing import Any
 
 from benchmark_runner.report import timeline
 from benchmark_runner.report.explorer import explorer
-from benchmark_runner.report.inputs import ReportInputs
+from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.pairs import pair_groups
 from benchmark_runner.report.readings import readings
+from benchmark_runner.statistics.levels import load_words
 from benchmark_runner.statistics.wording import VERDICTS
 
 
@@ -25,7 +26,12 @@ def page_data(inputs: ReportInputs) -> dict[str, Any] | None:
             for engine in inputs.engines
         ],
         "places": [
-            {"workload": workload["name"], "case": case["name"], "label": f"{workload['name']}, {case['name']}"}
+            {
+                "workload": workload["name"],
+                "case": case["name"],
+                "label": f"{workload['name']}, {case['name']}",
+                **_level(workload, case),
+            }
             for workload in inputs.plan["workloads"]
             for case in workload["cases"]
         ],
@@ -41,3 +47,12 @@ def page_data(inputs: ReportInputs) -> dict[str, Any] | None:
         "requests": timeline.requests(inputs),
         "monitor": readings(inputs),
     }
+
+
+def _level(workload: Document, case: Document) -> dict[str, str]:
+    """group and level of a place: what the filters name apart where a test case is a level of load."""
+    load = case.get("load")
+    if load is None:
+        return {"group": f"{workload['name']}, {case['name']}", "level": ""}
+    named = case["name"].rpartition("_")[0]
+    return {"group": f"{workload['name']}, {named}" if named else workload["name"], "level": load_words(load)}

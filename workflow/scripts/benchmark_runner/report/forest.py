@@ -22,29 +22,36 @@ MARGIN: Final = 0.04  # of the axis, on each side
 
 @dataclass(frozen=True)
 class Axis:
-    """Ratios from low to high over the width, on a logarithm where they lie far apart."""
+    """Values from low to high over the width, on a logarithm where they lie far apart and do not begin at nought."""
 
     low: float
     high: float
+    suffix: str = TIMES
+    margin: float = MARGIN
+    steps: int = 4
 
     @property
     def logarithmic(self) -> bool:
         """Whether equal ratios take equal room."""
-        return self.high > LOG_FROM_RATIO * self.low
+        return 0 < LOG_FROM_RATIO * self.low < self.high
 
     def place(self, ratio: float) -> float:
         """Percent from the left."""
         low, high, here = (
             map(math.log, (self.low, self.high, ratio)) if self.logarithmic else (self.low, self.high, ratio)
         )
-        return round(100 * (MARGIN + (1 - 2 * MARGIN) * (here - low) / (high - low)), 2)
+        return round(100 * (self.margin + (1 - 2 * self.margin) * (here - low) / (high - low)), 2)
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
         """(percent from the left, label)."""
-        locator = LogLocator(subs=(1.0, 2.0, 5.0)) if self.logarithmic else MaxNLocator(nbins=4, steps=[1, 2, 5, 10])
+        locator = (
+            LogLocator(subs=(1.0, 2.0, 5.0)) if self.logarithmic else MaxNLocator(nbins=self.steps, steps=[1, 2, 5, 10])
+        )
         values = [float(value) for value in locator.tick_values(self.low, self.high)]
-        return [(self.place(value), f"{value:.3g}{TIMES}") for value in values if self.low <= value <= self.high]
+        return [
+            (self.place(value), f"{value:,.10g}{self.suffix}") for value in values if self.low <= value <= self.high
+        ]
 
     @property
     def words(self) -> str:

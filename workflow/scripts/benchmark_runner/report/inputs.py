@@ -11,6 +11,7 @@ from typing import Any, Final
 import pandas as pd
 import yaml
 
+from benchmark_runner.plots.levels import grids_of
 from benchmark_runner.plots.style import engine_colours, in_order
 from benchmark_runner.statistics.results import Results
 
@@ -63,6 +64,11 @@ class ReportInputs:
         """Records of all launches in the order in which they ran."""
         found = [record for document in self.raw for record in document["launches"]]
         return sorted(found, key=lambda record: str(record["started_at"]))
+
+    @cached_property
+    def loaded_workloads(self) -> frozenset[str]:
+        """Names of the workloads that have levels of load."""
+        return frozenset(grid.workload for grid in grids_of(self.statistics))
 
     @property
     def level(self) -> str:

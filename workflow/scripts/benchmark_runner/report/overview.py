@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
 
 from markupsafe import Markup
 
 from benchmark_runner.display import bytes_text, plural, significant
+from benchmark_runner.report.card import NAMES_SHOWN, Card
 from benchmark_runner.report.figures import Figure, figure, in_unit, span
 from benchmark_runner.report.forest import heading, times
 from benchmark_runner.report.inputs import Document, ReportInputs
+from benchmark_runner.report.load import load_cards, load_in_words
 from benchmark_runner.statistics.planned import each_in_words
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.summary.document import SYNTHETIC
 
-NAMES_SHOWN: Final = 3  # of a leading group in its card; the forest plot beside it has all
 COMMIT_DIGITS: Final = 7
-
-
-@dataclass(frozen=True)
-class Card:
-    """One box of the first screen: engines with their colours, a figure beside them, a word with its tone, lines."""
-
-    heading: str
-    engines: Sequence[tuple[str, str]]
-    value: Figure | None = None
-    more: int = 0
-    word: str | None = None
-    tone: str = "open"
-    lines: Sequence[Markup | str] = ()
-    is_workload: bool = False
 
 
 def masthead(inputs: ReportInputs) -> list[str]:
@@ -46,7 +32,7 @@ def masthead(inputs: ReportInputs) -> list[str]:
         " and ".join(sorted({str(engine["dtype"]) for engine in engines if engine["dtype"]})),
         f"{processor}, {plural(threads.pop(), 'thread')}" if len(threads) == 1 else processor,
         gpu["devices"][0]["name"] or "unknown GPU" if gpu else "",
-        "one request at a time",
+        load_in_words(inputs),
         _span(inputs) or "",
         f"commit {git['commit'][:COMMIT_DIGITS]}" if git else "",
     ]
@@ -100,9 +86,14 @@ def _counts(values: Iterable[int]) -> str:
 
 
 def cards(inputs: ReportInputs) -> list[Card]:
-    """A card for each workload's case, then memory and cost."""
-    workloads = inputs.summary["answer"]["workloads"]
-    return [*(_workload(inputs, number) for number in range(len(workloads))), *_memory(inputs), *_cost(inputs)]
+    """A card for each workload's case and for each grid of levels of load, then memory and cost."""
+    alone = [
+        number
+        for number, one in enumerate(inputs.summary["answer"]["workloads"])
+        if one["workload"] not in inputs.loaded_workloads
+    ]
+    workloads = [_workload(inputs, number) for number in alone]
+    return [*workloads, *load_cards(inputs), *_memory(inputs), *_cost(inputs)]
 
 
 def _workload(inputs: ReportInputs, number: int) -> Card:

@@ -18,6 +18,7 @@ from benchmark_runner.report.events import events
 from benchmark_runner.report.forest import forest
 from benchmark_runner.report.hardware import hardware
 from benchmark_runner.report.inputs import TEMPLATE_FOLDER, ReportInputs, wording
+from benchmark_runner.report.load import under_load
 from benchmark_runner.report.projects import projects
 from benchmark_runner.report.results import as_sentence
 from benchmark_runner.statistics.wording import SIGNS_IN_WORDS, VERDICTS
@@ -31,6 +32,7 @@ CONTENTS: Final = (
     ("projects", "Projects"),
     ("reproduce", "Reproduce"),
 )
+CONTENTS_UNDER_LOAD: Final = (("load", "Under load"), *CONTENTS)
 CONTENTS_WITHOUT_RESULT: Final = (("without-result", "Why there is no result"), ("reproduce", "Reproduce"))
 
 
@@ -82,6 +84,7 @@ def context(inputs: ReportInputs) -> dict[str, Any]:
         "comparison": results.comparison(inputs),
         "verdicts": results.verdict_tables(inputs),
         "page_data": page_data(inputs),
+        "load": under_load(inputs),
         **_charts(inputs),
         "scripts": scripts,
         "script_sources": " ".join(map(_source, scripts)),
@@ -135,10 +138,10 @@ def _first_screen(inputs: ReportInputs) -> dict[str, Any]:
         "quick_look": overview.quick_look(inputs),
         "synthetic": overview.synthetic(inputs),
         "level": inputs.level,
-        "contents": CONTENTS if answer["measured"] else CONTENTS_WITHOUT_RESULT,
+        "contents": CONTENTS_UNDER_LOAD if "capacity" in inputs.statistics else CONTENTS,
     }
     if not answer["measured"]:
-        return first
+        return first | {"contents": CONTENTS_WITHOUT_RESULT}
     return first | {"cards": overview.cards(inputs), "forest": forest(inputs), "grounds": sureness.grounds(inputs)}
 
 

@@ -13,7 +13,7 @@ from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.wording import VERDICTS
 
 PROMPT_CHARACTERS: Final = 80  # of a prompt that is shown; the file has it whole
-TABLE_METRICS: Final = tuple(BY_NAME[name] for name in ("e2e_ms", "ttft_ms", "tpot_ms", "total_tokens_per_s"))
+TABLE_METRICS: Final = tuple(BY_NAME[name] for name in ("e2e_ms", "ttft_ms", "tpot_ms"))
 SEVERITY_TONES: Final = {"serious": "bad", "warning": "perhaps", "note": "open"}
 SECOND_TESTS: Final = {"mann_whitney_u": "Mann-Whitney", "permutation": "permutation"}
 ALTERNATIVES: Final = {
@@ -40,7 +40,7 @@ def engine_cell(inputs: ReportInputs, name: str) -> TableCell:
 
 def comparison(inputs: ReportInputs) -> Table:
     """One row an engine and test case; every column can be sorted."""
-    columns = heads("Engine", "Workload", *(number(metric.short) for metric in TABLE_METRICS))
+    columns = heads("Engine", "Workload", *(number(metric.short) for metric in TABLE_METRICS), number("Throughput"))
     columns += heads(number("Ratio", "to the baseline"), "Verdict", number("Memory", "peak"), "Fidelity")
     columns += [number("Spread", "CV"), number("Load"), number("Launches")]
     shown = [
@@ -73,6 +73,7 @@ def _comparison_row(inputs: ReportInputs, engine: Document, workload: Document, 
         TableCell(name, _standing(engine), colour=inputs.colours[name]),
         TableCell(workload["name"] if len(workload["cases"]) == 1 else f"{workload['name']}, {case}"),
         *(_estimate_cell(inputs, name, place, metric.name) for metric in TABLE_METRICS),
+        _estimate_cell(inputs, name, place, inputs.results.throughput(place)),
         TableCell(f"1{TIMES}", "the baseline", 1.0)
         if name == baseline
         else _ratio_cell(against and against["ratio"], to_twin),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from markupsafe import Markup
 
-from benchmark_runner.display import plural
+from benchmark_runner.display import milliseconds, plural
 from benchmark_runner.report.figures import figure, span
 from benchmark_runner.report.forest import times
 from benchmark_runner.report.inputs import Document, ReportInputs
@@ -43,6 +44,7 @@ def grounds(inputs: ReportInputs) -> list[Ground]:
         _control(inputs),
         *_launches(inputs),
         _settings(inputs),
+        *_client(inputs),
         _not_measured(inputs),
     ]
 
@@ -122,6 +124,31 @@ def _by_value(entry: Document, twins: set[str]) -> str:
     return "; ".join(f"{value}: {_few(names)}" for value, names in engines.items())
 
 
+def _client(inputs: ReportInputs) -> Iterator[Ground]:
+    """The load client's own error, and which levels it or failed requests mark; nothing without load."""
+    loaded = [cell for cell in inputs.statistics["cells"] if cell.get("load")]
+    if not loaded:
+        return
+    path = ("load", "calibration")
+    calibration = inputs.statistics["load"]["calibration"]
+    if calibration is None:
+        yield Ground("absent", "The load client was not calibrated: its own error is not known", "warnings")
+    else:
+        first, gaps = (
+            figure(inputs, "statistics", *path, name, "p99", show=milliseconds)
+            for name in ("ttft_bias_ms", "gap_error_ms")
+        )
+        words = "The load client is off by up to {} at the first token and {} at a gap (p99, {} streams to a stub)"
+        yield Ground("good", Markup(words).format(first, gaps, calibration["streams"]), "load")
+    marks = Counter(name.replace("_", " ") for cell in loaded for name in cell["load"]["gates"])
+    marked = sum(bool(cell["load"]["gates"]) for cell in loaded)
+    told = ", ".join(f"{name} {count}" for name, count in marks.items())
+    if marked:
+        yield Ground("doubt", f"{marked} of {plural(len(loaded), 'level')} of an engine are marked: {told}", "warnings")
+    else:
+        yield Ground("good", "Under load all requests ended well, and the client kept up", "load")
+
+
 def _not_measured(inputs: ReportInputs) -> Ground:
     """What nothing on this page speaks of: the GPU, energy, load, longer prompts."""
     cells: Sequence[Document] = inputs.statistics["cells"]
@@ -136,7 +163,7 @@ def _not_measured(inputs: ReportInputs) -> Ground:
     parts = [
         "" if gpu else "GPU",
         "" if energy else "energy",
-        "more than one request in flight",
+        "" if inputs.loaded_workloads else "more than one request in flight",
         f"prompts beyond {plural(int(max(prompts)), 'token')}" if prompts else "",
     ]
     return Ground("absent", f"Not measured: {', '.join(part for part in parts if part)}", "environment")

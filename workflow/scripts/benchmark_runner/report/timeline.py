@@ -36,8 +36,10 @@ def first_requests(iterations: Path, plan: Document) -> list[dict[str, Any]]:
 def _of_first_launch(iterations: Path, engine: str, workload: str) -> Iterator[dict[str, Any]]:
     for block, table in launch_tables(iterations, engine, workload, REQUEST_COLUMNS):
         cases = table.column("case").to_pylist()
-        last = table.slice(table.num_rows - 1).to_pylist()[0]
-        measured_ns = [table.column("start_ns")[0].as_py(), last["start_ns"] + round(last["e2e_ms"] * NS_PER_MS)]
+        starts_ns, latencies_ms = (table.column(name).to_pylist() for name in ("start_ns", "e2e_ms"))
+        # Under load requests overlap, and one that failed has no latency.
+        ends_ns = [at + round((took or 0.0) * NS_PER_MS) for at, took in zip(starts_ns, latencies_ms, strict=True)]
+        measured_ns = [min(starts_ns), max(ends_ns)]
         for case in dict.fromkeys(cases):
             row = table.slice(cases.index(case), 1).to_pylist()[0]
             if row["ttft_ms"] is not None:

@@ -16,8 +16,10 @@ from benchmark_runner.display import (
     ratio_text,
     significant,
 )
-from benchmark_runner.performance.ranking import LATENCY, THROUGHPUT
+from benchmark_runner.performance.ranking import LATENCY
+from benchmark_runner.performance.under_load import OUTPUT, grids_of, rows_of, slo_words
 from benchmark_runner.statistics.cautions import median_is_mean
+from benchmark_runner.statistics.levels import load_words
 from benchmark_runner.statistics.planned import each_in_words, words_of
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.settings import alike_workloads, shown
@@ -84,7 +86,8 @@ def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: dict[str
             verdict = _marked(markdown(verdict), told, notes)
     return [
         label,
-        *(_case_value(results, name, cell, metric) for metric in (LATENCY, "ttft_ms", "tpot_ms", THROUGHPUT)),
+        *(_case_value(results, name, cell, metric) for metric in (LATENCY, "ttft_ms", "tpot_ms")),
+        _case_value(results, name, cell, results.throughput(cell)),
         _case_value(results, name, Cell(cell.workload, None), "peak_rss_bytes"),
         ratio,
         verdict,
@@ -124,11 +127,47 @@ def _leading_lines(answer: Mapping[str, Any]) -> list[str]:
 
 
 def _request(case: Mapping[str, Any], workload: Mapping[str, Any], campaign: Mapping[str, Any]) -> str:
+    load = case.get("load")
+    if load is not None:
+        duration = (
+            f"{load['duration_seconds']:g} s" if load["requests"] is None else plural(load["requests"], "request")
+        )
+        return (
+            f"{plural(case['max_new_tokens'], 'token')} asked for {load_words(load)}; {duration} in each of "
+            f"{each_in_words(campaign)} after {plural(load['warmup_requests'], 'warm-up request')}."
+        )
     iterations, warmups = workload["iterations_per_launch"], workload["warmup_iterations"]
     return (
         f"{plural(case['max_new_tokens'], 'token')} asked for; {plural(iterations, 'iteration')} in each of "
         f"{each_in_words(campaign)} after {plural(warmups, 'warm-up')}."
     )
+
+
+def _under_load(results: Results) -> list[str]:
+    """For each grid of levels a row an engine and level, and the capacity of each engine."""
+    lines = []
+    for grid in grids_of(results):
+        held = {engine: row["capacity"]["text"] or ABSENT for engine, row in rows_of(results, grid).items()}
+        rows = [
+            [engine, f"{level['level']:g}", *_level_values(results, engine, Cell(grid["workload"], level["case"]))]
+            for engine in held
+            for level in grid["levels"]
+        ]
+        name = ", ".join(filter(None, (grid["workload"], grid["group"])))
+        head = ["engine", grid["unit"], "output", "TTFT", "TTFT, p99", "goodput", "failed"]
+        lines += [f"## {markdown(name)} under load", "", *markdown_table(head, rows), ""]
+        lines += [markdown(f"Highest level within the limits ({slo_words(results.summary['load']['slo'])}):"), ""]
+        lines += [*(f"- {markdown(f'{engine}: {text}')}" for engine, text in held.items()), ""]
+    return lines
+
+
+def _level_values(results: Results, engine: str, cell: Cell) -> list[str]:
+    tail, load = results.metric(engine, cell, "ttft_ms")["p99"], results.load(engine, cell) or {}
+    known = None if tail["value"] is None else {"point": tail["value"], **tail}
+    rate, first, good = (
+        _case_value(results, engine, cell, name) for name in (OUTPUT, "ttft_ms", "goodput_requests_per_s")
+    )
+    return [rate, first, estimate_text(known, "ms"), good, f"{load['failed']} of {load['measured']}"]
 
 
 def _settings(by_workload: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -158,6 +197,7 @@ def comparison_table(plan: Mapping[str, Any], results: Results, answer: Mapping[
     stood = words_of(summary["until"]) if summary["until"] else []
     for words in (*stood, *limits(plan["campaign"], plan["model"])):
         lines += [markdown(f"{words[0].upper()}{words[1:].rstrip('.')}."), ""]
+    lines += _under_load(results)
     notes: dict[str, int] = {}
     for workload in plan["workloads"]:
         for case in workload["cases"]:

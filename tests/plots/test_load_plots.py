@@ -1,0 +1,85 @@
+"""What the plots show of a campaign with load: curves over its levels, each with its finding."""
+
+from __future__ import annotations
+
+import pytest
+from matplotlib.text import Text
+
+from benchmark_runner.display import significant
+from benchmark_runner.plots import levels, lines, load, throughput
+from benchmark_runner.plots.style import style
+from benchmark_runner.records.table import read_measured
+from benchmark_runner.statistics.results import Cell, Results
+from finished import read
+from records import ScriptedEngine, ScriptedWorkload, write_results
+from scripted_load import ScriptedLoad
+
+ENGINES = [
+    ScriptedEngine("alone", ttft_ms=60.0, itl_ms=30.0, slots=1, launch_spread=0.02),
+    ScriptedEngine("batched", ttft_ms=80.0, itl_ms=40.0, slots=4, launch_spread=0.02),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("curves")
+    workloads = (
+        ScriptedWorkload("serving", ((8, 9),), load=ScriptedLoad(concurrency=(1, 2, 4))),
+        ScriptedWorkload("arrivals", ((8, 9),), load=ScriptedLoad(requests_per_second=(0.5, 2.0))),
+    )
+    write_results(made, ENGINES, workloads, launches=4)
+    return made
+
+
+@pytest.fixture(scope="module")
+def statistics(folder):
+    return read(folder, "analysis/statistical_summary.json")
+
+
+def titles(figure):
+    return [axes.get_title(loc="left").replace("\n", " ") for axes in figure.axes]
+
+
+def test_throughput_is_drawn_over_the_levels_in_place_of_the_answers_places(statistics, folder):
+    performance = read(folder, "analysis/performance_analysis.json")
+    iterations = read_measured(folder / "analysis/iterations.parquet", throughput.COLUMNS)
+    with style():
+        figure = throughput.draw(statistics, performance, iterations)
+    most = significant(Results(statistics).point("batched", Cell("serving", "c4"), "output_tokens_per_s"))
+    assert titles(figure)[0] == f"serving: batched yields most output: {most} tokens/s with 4 requests in flight"
+    assert [axes.get_xlabel() for axes in figure.axes] == ["requests in flight", "requests/s asked"]
+    assert len(figure.axes) == 2
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["1", "2", "4"]
+
+
+def test_latency_frontier_and_goodput_have_a_panel_each_in_every_grid(statistics):
+    with style():
+        figure = load.draw(statistics)
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert labels == ["TTFT, ms", "TPOT, ms", "tokens/s of all requests", "requests/s"] * 2
+    assert titles(figure)[0].startswith("TTFT with 4 requests in flight: from")
+    words = "\n".join(text.get_text() for text in figure.findobj(Text))
+    assert "Limits under load: batched keeps them up to" in words.replace("\n", " ")
+    assert "n = 4 launches" in words and "95% intervals" in words
+
+
+def test_the_frontier_is_the_whole_against_what_one_user_gets(statistics):
+    grid = levels.grids_of(statistics)[0]
+    panel = next(one for one in levels.panels(statistics, grid) if one.name == "frontier")
+    results, cell = Results(statistics), Cell("serving", "c2")
+    each, whole, _, _ = panel.curves["batched"][1]
+    assert each == pytest.approx(1000 / results.point("batched", cell, "tpot_ms"))
+    assert whole == pytest.approx(results.point("batched", cell, "output_tokens_per_s"))
+
+
+def test_tails_are_dashed_and_have_no_second_name(statistics):
+    grid = levels.grids_of(statistics)[0]
+    point = [(1.0, 2.0, None, None)]
+    panel = levels.Panel("ttft_ms", "found", "x", "ms", {"alone": point}, {"alone": point})
+    assert [one.dashed for one in lines.panel_series(statistics, panel)] == [False, True]
+    assert grid.levels == [1, 2, 4]
+
+
+def test_of_equal_levels_one_that_is_a_lower_bound_ranks_higher():
+    ends = [{"value": 4, "bound": bound} for bound in (None, ">=", "<")]
+    assert [one["bound"] for one in sorted(ends, key=levels.rank)] == ["<", None, ">="]

@@ -1,0 +1,158 @@
+"""The page of a campaign with load: charts over the levels, capacity at the limits, and filters that know levels."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import pytest
+
+from benchmark_runner.display import significant
+from benchmark_runner.plots.levels import Panel
+from benchmark_runner.report.curves import chart
+from benchmark_runner.statistics.levels import Grid
+from benchmark_runner.statistics.results import Cell, Results
+from finished import finish, read
+from records import ScriptedEngine, ScriptedWorkload
+from scripted_load import ScriptedLoad
+
+from .conftest import WIDE, Page, Visit
+from .test_browser import NARROW, barriers
+
+CALIBRATION = {
+    "streams": 4,
+    "ttft_bias_ms": {"p50": 0.1, "p99": 0.25},
+    "gap_error_ms": {"p50": 0.01, "p99": 0.05},
+    "send_lag_ms": {"p50": 0.02, "p99": 0.08},
+    "shared_share": 0.0,
+    "client_cpu_percent": 12.0,
+    "stamp": "kernel",
+    "events": 1000,
+    "seconds": 3.0,
+}
+ENGINES = (
+    ScriptedEngine("alone", ttft_ms=60.0, itl_ms=30.0, slots=1, launch_spread=0.02),
+    ScriptedEngine("batched", ttft_ms=80.0, itl_ms=40.0, slots=4, launch_spread=0.02, failing={("c2", 3): "cut"}),
+)
+WORKLOADS = (
+    ScriptedWorkload("chat"),
+    ScriptedWorkload("serving", ((8, 9),), load=ScriptedLoad(concurrency=(1, 2, 4))),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("loaded")
+    (made / "load_calibration.json").write_text(json.dumps(CALIBRATION))
+    return finish(made, ENGINES, WORKLOADS, launches=6)
+
+
+@pytest.fixture(scope="module")
+def told(folder):
+    return Page((folder / "report.html").read_text())
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    return Results(read(folder, "analysis/statistical_summary.json"))
+
+
+def test_charts_state_what_was_found_at_which_load(told, results):
+    most = results.point("batched", Cell("serving", "c4"), "output_tokens_per_s")
+    assert f"batched yields most output: {significant(most)} tokens/s with 4 requests in flight" in told.text
+    assert told.text.count('<figure class="curve">') == 5
+    assert "TTFT with 4 requests in flight: from" in told.text
+
+
+def test_every_level_is_told_in_figures(told, results):
+    rows = told.table("All levels of serving")
+    assert [row[:2] for row in rows] == [[name, level] for level in "124" for name in ("alone", "batched")]
+    found = results.estimate("alone", Cell("serving", "c2"), "output_tokens_per_s")
+    assert rows[2][2] == " ".join(
+        [significant(found["point"]), f"{significant(found['low'])} to {significant(found['high'])}"]
+    )
+    assert [row[8:10] for row in rows][3][1] == "6 of 72"
+
+
+def test_the_capacity_of_each_engine_has_its_interval_and_its_verdict(told, folder):
+    found = read(folder, "analysis/statistical_summary.json")["capacity"]
+    texts = {row["engine"]: row["capacity"]["text"] for row in found["engines"]}
+    rows = {row[0]: row for row in told.table("Capacity at the limits, serving")}
+    assert {name: row[1].partition(" 9")[0] for name, row in rows.items()} == texts
+    assert rows["alone"][3] == "the baseline"
+    (compared,) = [one for one in found["comparisons"] if one["quantity"] == "capacity"]
+    assert rows["batched"][5] == compared["sentence"] + "."
+
+
+def test_a_card_and_the_first_line_name_the_load(told):
+    assert 'aria-label="serving · 8 → 9 tokens · 1 to 4 requests in flight"' in told.text
+    assert "one request at a time · " not in told.text
+    assert "one request at a time, 1 to 4 requests in flight" in told.text
+
+
+def test_the_panel_of_sureness_tells_the_clients_own_error_and_the_levels_that_are_marked(told):
+    panel = told.text.partition('id="sureness"')[2].partition("</ul>")[0]
+    assert "The load client is off by up to" in panel and ">250 µs</data>" in panel
+    assert "1 of 6 levels of an engine are marked: failed requests 1" in panel
+    assert "more than one request in flight" not in panel
+
+
+def test_without_load_nothing_speaks_of_it(page):
+    assert 'id="load"' not in page.text and 'id="filter-level"' not in page.text
+    assert "The load client" not in page.text
+
+
+def test_names_beside_the_lines_never_overlap_and_stay_beside_the_drawing():
+    curves = {f"engine_{number}": [(1.0, 5.0, None, None), (2.0, 5.0 + number / 1e6, 4.9, 5.1)] for number in range(20)}
+    panel = Panel("ttft_ms", "found", "requests in flight", "ms", curves, {})
+    drawn = chart(panel, Grid("chat", None, "closed", {1.0: "c1", 2.0: "c2"}), dict.fromkeys(curves, "#123456"))
+    tops = sorted(name.top for name in drawn.names)
+    assert min(after - before for before, after in pairwise(tops)) >= 100 / drawn.rows - 0.02
+    assert tops[0] >= 0 and tops[-1] <= 100
+    assert [label for _, label in drawn.x_ticks] == ["1", "2"] and drawn.y_ticks[0] == (100, "0")
+
+
+def test_a_limit_far_above_all_values_does_not_flatten_the_lines():
+    panel = Panel("ttft_ms", "found", "x", "ms", {"a": [(1.0, 5.0, None, None)]}, {}, limit=[(1.0, 5000.0)])
+    grid = Grid("chat", None, "closed", {1.0: "c1"})
+    assert chart(panel, grid, {"a": "#123456"}).limit == ""
+    near = Panel("ttft_ms", "found", "x", "ms", {"a": [(1.0, 5.0, None, None)]}, {}, limit=[(1.0, 8.0)])
+    assert chart(near, grid, {"a": "#123456"}).limit != ""
+    assert chart(Panel("ttft_ms", "found", "x", "ms", {}, {}), grid, {}) is None
+
+
+@pytest.mark.browser
+def test_the_level_is_a_filter_of_its_own_that_the_address_keeps(chromium, folder):
+    found = Visit(chromium, (folder / "report.html").as_uri(), viewport=WIDE)
+    page = found.page
+    assert not page.locator("#filter-levels").is_visible()
+    page.get_by_label("Workload").select_option(label="serving")
+    page.locator("#filter-level").select_option(label="with 4 requests in flight")
+    page.get_by_label("Metric").select_option(label="output throughput of all requests")
+    page.locator("#filter-engines button", has_text="alone").click()
+
+    def looks_chosen():
+        page.wait_for_function("document.querySelector('.chart svg').textContent.includes('serving, c4')")
+        assert page.locator("#matrix caption").inner_text().startswith("output throughput of all requests, serving, c4")
+        assert page.locator(".curve g[data-engine=alone]").first.is_hidden()
+        assert page.locator(".curve g[data-engine=batched]").first.is_visible()
+
+    looks_chosen()
+    page.reload()
+    looks_chosen()
+    assert page.locator("#filter-level option").all_inner_texts() == [
+        "with 1 request in flight",
+        "with 2 requests in flight",
+        "with 4 requests in flight",
+    ]
+    assert found.problems == []
+    found.context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_nothing_under_load_is_a_barrier_or_wider_than_the_page(chromium, folder, size):
+    found = Visit(chromium, (folder / "report.html").as_uri(), viewport=size, color_scheme="dark")
+    assert barriers(found.page) == {}
+    assert found.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    found.context.close()

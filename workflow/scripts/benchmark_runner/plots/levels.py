@@ -1,0 +1,149 @@
+"""Curves over the levels of a load, an engine each, from statistical_summary.json: what plots and page draw of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark_runner.display import significant
+from benchmark_runner.plots.style import in_order, span
+from benchmark_runner.statistics.levels import Grid, level_words
+from benchmark_runner.statistics.metrics import BY_NAME
+from benchmark_runner.statistics.results import Cell, Results
+
+Point = tuple[float, float, float | None, float | None]
+"""(x, point, low, high); low and high are None where there is no interval."""
+
+Curves = Mapping[str, Sequence[Point]]
+"""By engine, from the lowest level on; only engines that have a point."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One quantity of a grid. tails are p99 beside typical values; limit is what analysis.slo asks: points (x, y)."""
+
+    name: str
+    finding: str
+    x_label: str
+    y_label: str
+    curves: Curves
+    tails: Curves
+    limit: Sequence[tuple[float, float]] = ()
+    over_levels: bool = True
+
+
+def grids_of(statistics: Mapping[str, Any]) -> list[Grid]:
+    """The grids of levels of a campaign, each once; none without load."""
+    rows = statistics["capacity"]["engines"] if "capacity" in statistics else []
+    found = {(row["workload"], row["group"], row["mode"]): row["levels"] for row in rows}
+    return [Grid(*key, {one["level"]: one["case"] for one in levels}) for key, levels in found.items()]
+
+
+def title_of(grid: Grid) -> str:
+    """Name of a grid for people."""
+    return grid.workload if grid.group is None else f"{grid.workload}, {grid.group}"
+
+
+def x_label_of(grid: Grid) -> str:
+    """What the levels of a grid are."""
+    return "requests in flight" if grid.mode == "closed" else "requests/s asked"
+
+
+def capacities(statistics: Mapping[str, Any], grid: Grid) -> dict[str, Mapping[str, Any]]:
+    """Capacity of each engine but the controls that has one in a grid, the highest first."""
+    own = {engine["name"] for engine in statistics["engines"] if engine["control_of"] is None}
+    found = {
+        row["engine"]: row["capacity"]
+        for row in statistics["capacity"]["engines"]
+        if (row["workload"], row["group"], row["mode"]) == (grid.workload, grid.group, grid.mode)
+        and row["engine"] in own
+        and row["capacity"]["point"] is not None
+    }
+    return dict(sorted(found.items(), key=lambda one: rank(one[1]["point"]), reverse=True))
+
+
+def rank(point: Mapping[str, Any]) -> tuple[float, int]:
+    """Orders levels and their bounds."""
+    return point["value"], {"<": -1, None: 0, ">=": 1}[point["bound"]]
+
+
+def throughput_panel(statistics: Mapping[str, Any], grid: Grid) -> Panel:
+    """Output tokens a second of all requests together over the levels."""
+    return _most(statistics, grid, "output_tokens_per_s", "yields most output: {}")
+
+
+def panels(statistics: Mapping[str, Any], grid: Grid) -> Iterator[Panel]:
+    """Latency over the levels, the frontier of throughput and what each user gets, goodput where limits are set."""
+    slo = statistics["load"]["slo"] or {}
+    for metric in ("ttft_ms", "tpot_ms"):
+        yield _latency(statistics, grid, metric, slo.get(metric))
+    yield _frontier(statistics, grid)
+    if any(slo.get(name) is not None for name in slo if name != "share"):
+        ideal = [(level, level * slo["share"]) for level in grid.levels] if grid.mode == "open" else []
+        yield _most(statistics, grid, "goodput_requests_per_s", "keeps most within the limits: {}", ideal)
+
+
+def _most(
+    statistics: Mapping[str, Any],
+    grid: Grid,
+    metric: str,
+    verb: str,
+    limit: Sequence[tuple[float, float]] = (),
+) -> Panel:
+    """A quantity of which more is better, with the engine and level that have most of it; {} of verb is how much."""
+    curves, found = _typical(statistics, grid, metric), BY_NAME[metric]
+    best = max(((point[1], engine, point[0]) for engine in curves for point in curves[engine]), default=None)
+    words = f"{found.title}: no engine was measured"
+    if best is not None:
+        value, engine, level = best
+        words = f"{engine} {verb.format(f'{significant(value)} {found.unit}')} {level_words(grid.mode, level)}"
+    return Panel(metric, words, x_label_of(grid), found.unit, curves, {}, limit)
+
+
+def _latency(statistics: Mapping[str, Any], grid: Grid, metric: str, limit: float | None) -> Panel:
+    curves, found = _typical(statistics, grid, metric), BY_NAME[metric]
+    highest = grid.levels[-1]
+    there = {engine: points[-1][1] for engine, points in curves.items() if points[-1][0] == highest}
+    words = f"{found.short} {level_words(grid.mode, highest)}: "
+    words += span(there, lambda value: f"{significant(value)} ms") if there else "no engine was measured"
+    line = [] if limit is None else [(level, limit) for level in grid.levels]
+    tails = _curves(statistics, grid, lambda results, engine, cell: _tail(results, engine, cell, metric))
+    return Panel(metric, words, x_label_of(grid), f"{found.short}, ms", curves, tails, line)
+
+
+def _frontier(statistics: Mapping[str, Any], grid: Grid) -> Panel:
+    """Tokens a second of all requests against those of each user, a point a level."""
+    whole, each = (_typical(statistics, grid, metric) for metric in ("output_tokens_per_s", "tpot_ms"))
+    curves: dict[str, list[Point]] = {}
+    for engine, points in whole.items():
+        gaps_ms = {level: gap_ms for level, gap_ms, _, _ in each.get(engine, ()) if gap_ms}
+        found = [(1000 / gaps_ms[level], *rest) for level, *rest in points if level in gaps_ms]
+        if found:
+            curves[engine] = found  # type: ignore[assignment]
+    most = {engine: max(point[0] for point in points) for engine, points in curves.items()}
+    words = "Throughput against interactivity: no engine was measured"
+    if most:
+        words = f"Each user gets at most {span(most, significant)} tokens/s"
+    label = "tokens/s to each user (1000 / TPOT)"
+    return Panel("frontier", words, label, "tokens/s of all requests", curves, {}, over_levels=False)
+
+
+def _typical(statistics: Mapping[str, Any], grid: Grid, metric: str) -> dict[str, list[Point]]:
+    return _curves(statistics, grid, lambda results, engine, cell: results.estimate(engine, cell, metric))
+
+
+def _tail(results: Results, engine: str, cell: Cell, metric: str) -> dict[str, Any] | None:
+    found = results.metric(engine, cell, metric)["p99"]
+    return None if found["value"] is None else {"point": found["value"], "low": found["low"], "high": found["high"]}
+
+
+def _curves(statistics: Mapping[str, Any], grid: Grid, estimate: Any) -> dict[str, list[Point]]:
+    """A curve an engine that has any point; estimate gives {point, low, high} of an engine in a cell, or None."""
+    results, curves = Results(statistics), {}
+    for engine in in_order(statistics["engines"]):
+        cells = [(level, Cell(grid.workload, case)) for level, case in grid.cases.items()]
+        values = [(level, estimate(results, engine["name"], cell)) for level, cell in cells]
+        if points := [(level, one["point"], one["low"], one["high"]) for level, one in values if one is not None]:
+            curves[engine["name"]] = points
+    return curves

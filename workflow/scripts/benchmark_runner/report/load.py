@@ -1,0 +1,203 @@
+"""The section "Under load": charts and a table of each grid of levels, and the capacity at the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from benchmark_runner.display import ABSENT, estimate_parts, significant
+from benchmark_runner.performance.under_load import slo_words
+from benchmark_runner.plots.levels import capacities, grids_of, panels, rank, throughput_panel, title_of
+from benchmark_runner.report.card import NAMES_SHOWN, Card
+from benchmark_runner.report.curves import Chart, chart
+from benchmark_runner.report.inputs import Document, ReportInputs
+from benchmark_runner.report.results import as_sentence, engine_cell
+from benchmark_runner.report.tables import Column, Table, TableCell, heads, number, prose
+from benchmark_runner.statistics.client import GATES
+from benchmark_runner.statistics.levels import UNITS, Grid
+from benchmark_runner.statistics.metrics import BY_NAME
+from benchmark_runner.statistics.results import Cell
+
+LEVEL_METRICS: Final = ("output_tokens_per_s", "requests_per_s", "ttft_ms", "tpot_ms", "goodput_requests_per_s")
+CAPACITY_TONES: Final[Mapping[str, tuple[str, str]]] = {
+    "confirmed_faster": ("confirmed", "sure"),
+    "significant_unconfirmed": ("not confirmed", "perhaps"),
+    "inconclusive": ("not told apart", "open"),
+    "untestable": ("no verdict", "open"),
+}
+
+
+@dataclass(frozen=True)
+class GridOfPage:
+    """What the page shows of one grid."""
+
+    title: str
+    charts: Sequence[Chart]
+    capacity: Table
+    levels: Table
+
+
+def under_load(inputs: ReportInputs) -> dict[str, Any] | None:
+    """{limits, grids}; None without load. limits is analysis.slo in words."""
+    grids = [_grid(inputs, grid) for grid in grids_of(inputs.statistics)]
+    return {"limits": slo_words(inputs.statistics["load"]["slo"]), "grids": grids} if grids else None
+
+
+def _grid(inputs: ReportInputs, grid: Grid) -> GridOfPage:
+    drawn = [throughput_panel(inputs.statistics, grid), *panels(inputs.statistics, grid)]
+    charts = [found for panel in drawn if (found := chart(panel, grid, inputs.colours))]
+    return GridOfPage(title_of(grid), charts, _capacity(inputs, grid), _levels(inputs, grid))
+
+
+def rows_of(inputs: ReportInputs, grid: Grid) -> Iterator[Document]:
+    """Capacity and knee of each engine in a grid."""
+    for row in inputs.statistics["capacity"]["engines"]:
+        if (row["workload"], row["group"], row["mode"]) == (grid.workload, grid.group, grid.mode):
+            yield row
+
+
+def _capacity(inputs: ReportInputs, grid: Grid) -> Table:
+    columns = heads("Engine", Column("Capacity", hint="highest level that keeps the limits"), "Launches")
+    columns += [*heads("Against the baseline", Column("Knee", hint="throughput flattens")), prose("In words")]
+    rows = []
+    for row in rows_of(inputs, grid):
+        compared = _against_baseline(inputs, grid, row["engine"])
+        label, tone = ("the baseline", None) if compared is None else CAPACITY_TONES[compared["verdict"]]
+        rows.append(
+            [
+                engine_cell(inputs, row["engine"]),
+                _level_cell(row["capacity"]),
+                TableCell(str(row["capacity"]["n"]), value=float(row["capacity"]["n"])),
+                TableCell(label, tone=tone),
+                _level_cell(row["knee"]),
+                TableCell(ABSENT if compared is None else as_sentence(compared["sentence"], inputs)),
+            ]
+        )
+    return Table(f"Capacity at the limits, {title_of(grid)}", columns, rows, chosen_by=_engines_alone(rows))
+
+
+def _against_baseline(inputs: ReportInputs, grid: Grid, engine: str) -> Document | None:
+    pair = {engine, inputs.plan["campaign"]["baseline"]}
+    return next(
+        (
+            one
+            for one in inputs.statistics["capacity"]["comparisons"]
+            if (one["quantity"], one["workload"], one["group"]) == ("capacity", grid.workload, grid.group)
+            and {one["engine"], one["reference"]} == pair
+        ),
+        None,
+    )
+
+
+def _level_cell(estimate: Document) -> TableCell:
+    """A level over launches in words, and which share of such intervals holds it."""
+    if estimate["text"] is None:
+        return TableCell(ABSENT, estimate["reason"])
+    covers = None if estimate["level"] is None else f"{estimate['level']:.0%} interval over launches"
+    return TableCell(estimate["text"], covers or estimate["reason"])
+
+
+def _engines_alone(rows: Sequence[Sequence[TableCell]]) -> list[tuple[str, str]]:
+    """Rows that the filter of engines chooses, and no other."""
+    return [(row[0].text, "") for row in rows]
+
+
+def _levels(inputs: ReportInputs, grid: Grid) -> Table:
+    """A row an engine and level."""
+    columns = heads("Engine", number("Level", UNITS[grid.mode]))
+    columns += [number(BY_NAME[name].short, BY_NAME[name].unit) for name in LEVEL_METRICS[:2]]
+    columns += [number(f"{word} {short}") for short in ("TTFT", "TPOT") for word in ("Typical", "p99")]
+    columns += [number("Goodput", "requests/s"), number("Failed"), prose("Marks")]
+    rows = [
+        _level_row(inputs, engine["name"], level, Cell(grid.workload, case))
+        for level, case in grid.cases.items()
+        for engine in inputs.engines
+        if inputs.results.load(engine["name"], Cell(grid.workload, case)) is not None
+    ]
+    caption = f"All levels of {title_of(grid)}; the softer line is the {inputs.level} interval"
+    return Table(caption, columns, rows, sortable=True, chosen_by=_engines_alone(rows))
+
+
+def _level_row(inputs: ReportInputs, engine: str, level: float, cell: Cell) -> list[TableCell]:
+    load = inputs.results.load(engine, cell) or {}
+    tokens, requests, first, each, good = (_typical(inputs, engine, cell, name) for name in LEVEL_METRICS)
+    return [
+        engine_cell(inputs, engine),
+        TableCell(f"{level:g}", value=level),
+        tokens,
+        requests,
+        first,
+        _tail(inputs, engine, cell, "ttft_ms"),
+        each,
+        _tail(inputs, engine, cell, "tpot_ms"),
+        good,
+        TableCell(f"{load['failed']} of {load['measured']}", value=load["error_rate"]),
+        TableCell("; ".join(GATES[name].words for name in load["gates"]) or ABSENT),
+    ]
+
+
+def _typical(inputs: ReportInputs, engine: str, cell: Cell, metric: str) -> TableCell:
+    estimate = inputs.results.estimate(engine, cell, metric)
+    if estimate is None:
+        return TableCell(ABSENT)
+    unit = inputs.results.metric(engine, cell, metric)["unit"]
+    text, below = estimate_parts(estimate, unit)
+    return TableCell(text if unit == "ms" else significant(estimate["point"]), below, estimate["point"])
+
+
+def _tail(inputs: ReportInputs, engine: str, cell: Cell, metric: str) -> TableCell:
+    found = inputs.results.metric(engine, cell, metric)["p99"]
+    if found["value"] is None:
+        return TableCell(ABSENT)
+    text, below = estimate_parts({"point": found["value"], **found}, "ms")
+    return TableCell(text, below, found["value"])
+
+
+def load_cards(inputs: ReportInputs) -> list[Card]:
+    """A card a grid: the engines with the highest capacity, and what is sure of that; then the throughput."""
+    return [_card(inputs, grid) for grid in grids_of(inputs.statistics)]
+
+
+def _card(inputs: ReportInputs, grid: Grid) -> Card:
+    known = capacities(inputs.statistics, grid)
+    best = [rank(found["point"]) for found in known.values()][:1]
+    most = [engine for engine, found in known.items() if [rank(found["point"])] == best]
+    lines = [f"{engine} keeps the limits up to {found['text']}." for engine, found in known.items()][:NAMES_SHOWN]
+    lines.append(f"{throughput_panel(inputs.statistics, grid).finding}.")
+    sure = [
+        one["verdict"] == "confirmed_faster" and one["higher"] in most
+        for one in inputs.statistics["capacity"]["comparisons"]
+        if (one["quantity"], one["workload"], one["group"]) == ("capacity", grid.workload, grid.group)
+        and len({one["engine"], one["reference"]} & set(most)) == 1
+        and {one["engine"], one["reference"]} <= set(known)
+    ]
+    word, tone = ("most at the limits", "sure") if sure and all(sure) else ("not told apart", "open")
+    shown = [(engine, inputs.colours[engine]) for engine in most[:NAMES_SHOWN]]
+    heading = f"{title_of(grid)} · {_tokens(inputs, grid)} · {levels_in_words(grid)}"
+    if not known:
+        return Card(heading, [], word="no answer", tone="bad", lines=lines, is_workload=True)
+    return Card(heading, shown, None, max(0, len(most) - NAMES_SHOWN), word, tone, lines, is_workload=True)
+
+
+def _tokens(inputs: ReportInputs, grid: Grid) -> str:
+    """Tokens in and out of a request."""
+    answers = inputs.summary["answer"]["workloads"]
+    here = [one for one in answers if (one["workload"], one["case"]) == (grid.workload, grid.cases[grid.levels[0]])]
+    if not here or here[0]["prompt_tokens"] is None or here[0]["max_tokens"] is None:
+        return "under load"
+    return f"{here[0]['prompt_tokens']:,} → {here[0]['max_tokens']:,} tokens"
+
+
+def levels_in_words(grid: Grid) -> str:
+    """ "1 to 8 requests in flight"."""
+    low, high = grid.levels[0], grid.levels[-1]
+    return f"{low:g} {UNITS[grid.mode]}" if low == high else f"{low:g} to {high:g} {UNITS[grid.mode]}"
+
+
+def load_in_words(inputs: ReportInputs) -> str:
+    """Which levels the campaign has, shortly: "1 to 8 requests in flight"; "one request at a time" without load."""
+    alone = any(one["name"] not in inputs.loaded_workloads for one in inputs.plan["workloads"])
+    parts = ["one request at a time"] if alone else []
+    parts += [levels_in_words(grid) for grid in grids_of(inputs.statistics)]
+    return ", ".join(dict.fromkeys(parts))
