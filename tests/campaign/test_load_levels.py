@@ -144,6 +144,16 @@ def test_the_forecast_tells_levels_and_what_the_schedule_takes(config, load):
     assert "arrivals: 1 level (r2), each 96 requests after 4 to warm up, at least 50 s in all" in words
 
 
+def test_the_shipped_campaign_under_load_asks_each_engine_for_what_it_serves(repository, load, config):
+    serving = yaml.safe_load((repository / "config" / "serving.yaml").read_text())
+    serving["benchmark"]["model_path"] = config["benchmark"]["model_path"]
+    campaign = load(serving)
+    names = {name: [case["name"] for case in one["cases"]] for name, one in campaign.workloads.items()}
+    assert names == {"closed_loop": ["c1", "c2", "c4", "c8"], "open_loop": ["r0.5", "r1", "r2"]}
+    refused = "llama_cpp: llama-cpp-bench serves no open loop; its launches on open_loop will be unavailable"
+    assert [line.removeprefix("note: ") for line in campaign.notices() if "open_loop" in line] == [refused]
+
+
 def test_workloads_of_before_are_planned_as_they_were(repository, load, config):
     quick = yaml.safe_load((repository / "config" / "config.yaml").read_text())
     plan = load({**config, "workloads": quick["workloads"], "benchmark": {**config["benchmark"], "launches": 9}}).plan()

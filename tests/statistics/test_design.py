@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.configuration.load import cell_count
 from benchmark_runner.configuration.resolve import ConfigurationError, resolve
 from benchmark_runner.statistics.design import design_of
 from tiny_campaign import CONFIG
@@ -87,9 +88,9 @@ def test_other_problems_come_first_and_alone(load):
     assert "models/none" in str(refusal.value) and "cannot tell" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "comprehensive.yaml", "gpu-only.yaml"])
+@pytest.mark.parametrize("name", ["config.yaml", "comprehensive.yaml", "gpu-only.yaml", "serving.yaml"])
 def test_the_shipped_campaigns_have_a_launch_to_spare(repository, name):
     config = resolve(yaml.safe_load((repository / "config" / name).read_text(encoding="utf-8")), [])
-    cells = sum(len(workload["test_cases"]) for workload in config["workloads"])
+    cells = sum(cell_count(workload["test_cases"]) for workload in config["workloads"])
     design = design_of(len(config["engines"]), cells, config["benchmark"]["launches"], config["analysis"])
     assert design.launches >= design.advised

@@ -20,11 +20,12 @@ INTRODUCTION = """\
 # Configuration
 
 `config.yaml` is the quick look, `comprehensive.yaml` the whole comparison, `gpu-only.yaml` the one that refuses the
-CPU. `--configfile FILE` takes the place of `config.yaml`; nothing is merged from it. Relative paths start in the folder
-in which Snakemake runs. An unknown key, a wrong type, a prompt that does not fit the model, a program or a model that
-is not there stops the run before anything is built, with one line a problem: file and line, key, what is allowed, what
-to do. Snakemake itself reads the file of `--configfile` first and says little of one that is not YAML or not UTF-8;
-`make check CONFIG=FILE` names the line.
+CPU, `serving.yaml` the one under load: several requests in flight, and requests by the clock. `--configfile FILE`
+takes the place of `config.yaml`; nothing is merged from it. Relative paths start in the folder in which Snakemake
+runs. An unknown key, a wrong type, a prompt that does not fit the model, a program or a model that is not there stops
+the run before anything is built, with one line a problem: file and line, key, what is allowed, what to do. Snakemake
+itself reads the file of `--configfile` first and says little of one that is not YAML or not UTF-8; `make check
+CONFIG=FILE` names the line.
 
 On the command line, `--config KEY=VALUE` knows these shortcuts:
 
