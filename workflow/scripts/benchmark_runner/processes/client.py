@@ -26,6 +26,8 @@ CLIENT_WORDS: Final = "client_words"
 """Keys of its end and of its words in a watch."""
 SERVER: Final = "server.json"
 """What the client is told of the server, beside the spec."""
+LIBRARY: Final = Path(__file__).resolve().parents[2]
+"""Where this library lies, however this process found it."""
 DRIVER: Final = "benchmark_runner.load.driver"
 SERVED: Final = "served"
 """The cause of a run whose client has ended with done or error: the server was then ended by us, as is right."""
@@ -59,9 +61,10 @@ class Client:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, started_ns: int, watch: Watch, *, environment: Mapping[str, str], stream: int) -> int:
-        """Its process: in a session of its own, with this command's own variables and folder, and its marker."""
+        """Its process: in a session of its own, with this command's variables and folder, and the marker."""
         self._file.write_text(json.dumps({**self._told, "started_ns": started_ns}), encoding="utf-8")
-        own = {**os.environ, MARKER_VARIABLE: environment.get(MARKER_VARIABLE, "")}
+        path = os.pathsep.join(filter(None, (str(LIBRARY), os.environ.get("PYTHONPATH"))))
+        own = {**os.environ, "PYTHONPATH": path, MARKER_VARIABLE: environment.get(MARKER_VARIABLE, "")}
         process = self._process = start_engine(
             self._command, folder=Path(), environment=own, cores=self.cores, stdout=stream, stderr=stream
         )
