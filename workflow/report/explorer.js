@@ -45,15 +45,22 @@ function caseOf(engine) {
   if (!stated || prompt === null || answer === null) return { row: here, prompt, answer };
   const apart = (row) => [[row.prompt, prompt], [row.answer, answer]]
     .reduce((sum, [a, b]) => sum + Math.max(a / b, b / a), 0);
-  const [row] = rows.filter((one) => one.prompt !== null).sort((one, other) => apart(one) - apart(other));
+  const measured = rows.filter((one) => one.prompt !== null), loaded = measured.filter((one) => one.served);
+  const usable = loaded.length ? loaded.filter((one) => one.at_limits) : measured;
+  const [row] = usable.sort((one, other) => apart(one) - apart(other));
   return { row, prompt, answer, stated };
 }
 
-// Seconds of a request as [point, best, worst]; null where a time was not measured.
+// Seconds of a request as [point, best, worst], under load those that a machine takes for each of the requests that it
+// answers side by side; null where a time was not measured.
 function secondsOf({ row, prompt, answer }) {
   if (!row.ttft_ms || !row.tpot_ms || prompt === null) return null;
   const [first, next] = [ends(row.ttft_ms), ends(row.tpot_ms)];
-  return first.map((_, which) => (first[which] * (prompt / row.prompt) + (answer - 1) * next[which]) / 1000);
+  const alone = (which) => (first[which] * (prompt / row.prompt) + (answer - 1) * next[which]) / 1000;
+  if (!row.served) return [0, 1, 2].map(alone);
+  const asLong = alone(0) * 1000 / (first[0] + (row.answer - 1) * next[0]);
+  const [point, low, high] = ends(row.served);
+  return [asLong / point, asLong / high, asLong / low];
 }
 
 function judged(estimate, limit, factor) {
@@ -141,7 +148,7 @@ function drawCosts() {
   const head = ["Output tokens/s", "USD per million output tokens", "Machines", "USD a month", "Your limits",
     ...(hasTiers() ? ["Tier"] : [])];
   document.getElementById("explorer-table").replaceChildren(
-    made("caption", {}, made("span", {}, `Cost with one request in flight on each machine, ${lengths}`)),
+    made("caption", {}, made("span", {}, `Cost ${costs.load} on each machine, ${lengths}`)),
     made("thead", {}, made("tr", {}, made("th", { scope: "col" }, "Engine"),
       ...head.map((words, number) => made("th", { scope: "col", class: number < 4 ? "number" : "" }, words)))),
     made("tbody", {}, ...found.map(engineRow)));

@@ -14,14 +14,25 @@ from benchmark_runner.business.inputs import BusinessInputs
 from benchmark_runner.business.prices import AgedPrice
 from benchmark_runner.business.tiers import limit_result
 from benchmark_runner.display import plural, significant
+from benchmark_runner.statistics.levels import NO_LEVEL
 from benchmark_runner.statistics.results import Cell, Results
 
 SECONDS_PER_DAY: Final = 86_400
 MS_PER_S: Final = 1000.0
 LOAD: Final = "one request in flight on each machine, as measured; machines that serve several at once need fewer"
+LOAD_AT_LIMITS: Final = (
+    "on each machine as many requests in flight as the engine holds within analysis.slo, as measured; one request in "
+    "flight where no load was measured"
+)
 METHOD: Final = (
     "whole numbers of machines, chosen by integer programming; a machine serves 1 / (seconds a request), of which the "
     "spare share is kept free; seconds = TTFT x prompt / measured prompt + (answer - 1) x time per output token"
+)
+METHOD_AT_LIMITS: Final = (
+    "whole numbers of machines, chosen by integer programming; under load a machine serves the requests a second of "
+    "the highest level that keeps analysis.slo and the limits of the pool, scaled to other lengths by the seconds a "
+    "request, of which the spare share is kept free; seconds = TTFT x prompt / measured prompt + (answer - 1) x time "
+    "per output token"
 )
 NEXT_BEST: Final = "the cheapest fleet that does without one of the chosen pairs of engine and machine"
 HOW_TO_ASK: Final = "set business.demand.pools to what is to be served"
@@ -46,10 +57,11 @@ def cost_optimization(inputs: BusinessInputs, ages: dict[str, AgedPrice]) -> dic
     """The cheapest fleet with its monthly cost, the next best, and what rules out the rest; or why there is none."""
     demand = inputs.settings.get("demand") or {}
     pools = demand.get("pools") or []
+    under_load = "load" in inputs.statistics
     content: dict[str, Any] = {
-        "method": METHOD,
-        "requests_in_flight": 1,
-        "load": LOAD,
+        "method": METHOD_AT_LIMITS if under_load else METHOD,
+        "requests_in_flight": None if under_load else 1,
+        "load": LOAD_AT_LIMITS if under_load else LOAD,
         "demand": demand,
         "fleet": None,
         "next_best": None,
@@ -107,10 +119,21 @@ class _Times:
 
 
 def _times(results: Results, engine: str, pool: dict[str, Any]) -> tuple[_Times | None, str | None, str | None]:
-    """The request's times, or the reason against the engine with the constraint that gives it."""
+    """The request's times, or the reason against the engine with the constraint that gives it; under load those of the
+    highest level that keeps analysis.slo and the pool's limits."""
     cell = _nearest_cell(results, engine, pool)
     if cell is None:
         return None, results.engines[engine]["reason"] or "it was not measured", "measurement"
+    found = [_times_in(results, engine, one, pool) for one in results.levels_at_limits(engine, cell)]
+    if not found:
+        return None, NO_LEVEL, "slo"
+    return next((one for one in found if one[0] is not None), found[-1])
+
+
+def _times_in(
+    results: Results, engine: str, cell: Cell, pool: dict[str, Any]
+) -> tuple[_Times | None, str | None, str | None]:
+    """As _times, by what was measured in one test case."""
     unranked = results.unranked(cell, "e2e_ms").get(engine)
     if unranked is not None:
         return None, unranked, "fidelity or equal work"
@@ -131,11 +154,25 @@ def _times(results: Results, engine: str, pool: dict[str, Any]) -> tuple[_Times 
         told = f"its {words} is up to {significant(estimate['high'] * factor)} ms, asked are {limit:g} ms"
         return None, told, f"slo.{key}"
 
-    def seconds(which: str) -> float:
+    def alone(which: str) -> float:
         first, next_one = (one[which] if one[which] is not None else one["point"] for one in (ttft, tpot))
         return float(first * share + further * next_one) / MS_PER_S
 
-    place = f"{cell.workload}, {cell.case} ({prompt:g} + {answer:g} tokens)"
+    words = results.load_words(cell)
+    served = results.estimate(engine, cell, "requests_per_s") if words else None
+    if words and (served is None or not served["point"]):
+        return None, "its requests a second were not measured", "measurement"
+    as_long = alone("point") * MS_PER_S / (ttft["point"] + (answer - 1) * tpot["point"])
+
+    def seconds(which: str) -> float:
+        if served is None:
+            return alone(which)
+        rate = served[{"point": "point", "high": "low", "low": "high"}[which]] or served["point"]
+        return float(as_long / rate)
+
+    place = (
+        f"{cell.workload}{words and f' {words}'}{'' if words else f', {cell.case}'} ({prompt:g} + {answer:g} tokens)"
+    )
     exact = (prompt, answer) == (pool["prompt_tokens"], pool["answer_tokens"])
     return (
         _Times(
@@ -147,7 +184,7 @@ def _times(results: Results, engine: str, pool: dict[str, Any]) -> tuple[_Times 
 
 
 def _nearest_cell(results: Results, engine: str, pool: dict[str, Any]) -> Cell | None:
-    """The engine's measured cell whose lengths are nearest to the pool's, as ratios."""
+    """The engine's measured cell whose lengths are nearest to the pool's, as ratios; one with load where there is."""
 
     def apart(cell: Cell) -> float:
         work = results.work(engine, cell)
@@ -161,7 +198,9 @@ def _nearest_cell(results: Results, engine: str, pool: dict[str, Any]) -> Cell |
         for cell in results.summary["cells"]
         if cell["engine"] == engine and cell["case"] is not None
     ]
-    return min((cell for cell in cells if results.work(engine, cell) is not None), key=apart, default=None)
+    measured = [cell for cell in cells if results.work(engine, cell) is not None]
+    loaded = [cell for cell in measured if results.load(engine, cell) is not None]
+    return min(loaded or measured, key=apart, default=None)
 
 
 def _fleet_document(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from benchmark_runner.business.break_even import break_even
 from benchmark_runner.business.demand import cost_optimization
 from benchmark_runner.business.development_effort import development_effort
 from benchmark_runner.business.engines import MeasuredEngine
@@ -11,7 +12,6 @@ from benchmark_runner.business.hardware import hardware_requirements
 from benchmark_runner.business.infrastructure import (
     ages_of,
     basis,
-    break_even,
     cost_rows,
     infrastructure_costs,
     price_states,

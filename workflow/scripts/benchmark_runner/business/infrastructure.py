@@ -1,4 +1,4 @@
-"""What a token costs: every engine and case under every price that applies, and the break-even that needs none."""
+"""What a token costs: every engine and case under every price that applies."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from benchmark_runner.business.cost import (
 )
 from benchmark_runner.business.inputs import BusinessInputs
 from benchmark_runner.business.prices import AgedPrice, Entry, aged, mismatch
+from benchmark_runner.business.tiers import RATE_METRIC, in_flight
+from benchmark_runner.statistics.levels import NO_LEVEL, slo_words
 from benchmark_runner.statistics.results import Cell, Results
-from benchmark_runner.statistics.wording import QUALIFIERS
 
-RATE_METRIC: Final = "total_tokens_per_s"
 FULL_UTILISATION: Final = 1.0
 USERS_OWN_ID: Final = "business.usd_per_hour"
 HOW_TO_KNOW: Final = (
@@ -28,6 +28,8 @@ AT_ONE_REQUEST: Final = (
     "cost with one request in flight: a server that works on several at once makes tokens cheaper, so this is no "
     "figure to hold beside the prices of hosted models"
 )
+AT_LIMITS: Final = "cost at the highest level of load that keeps analysis.slo, {words}: {slo}"
+NO_LEVEL_REMEDY: Final = "measure lower levels of load, or relax analysis.slo"
 NO_ESTIMATES: Final = (
     "no estimate for other machines: their memory bandwidth is not in the catalogue, so none can be scaled from what "
     "was measured here"
@@ -65,14 +67,19 @@ def ages_of(inputs: BusinessInputs) -> dict[str, AgedPrice]:
 
 def basis(inputs: BusinessInputs) -> dict[str, Any]:
     """How costs are computed."""
-    utilisation = inputs.settings.get("utilisation")
+    utilisation, results = inputs.settings.get("utilisation"), Results(inputs.statistics)
+    headline = inputs.performance["headline"]["throughput"]
+    metric = results.throughput(Cell(headline["workload"], headline["case"]))
+    loaded = metric != RATE_METRIC
     return {
         "formula": FORMULA,
         "token_basis": "only output tokens count; the work on the prompt is in the time",
-        "metric": RATE_METRIC,
-        "requests_in_flight": 1,
-        "latency_objective": None,
-        "latency_objective_reason": "no latency objective is set, so slow answers count like fast ones",
+        "metric": metric,
+        "requests_in_flight": None if loaded else 1,
+        "latency_objective": inputs.statistics["load"]["slo"] if loaded else None,
+        "latency_objective_reason": (
+            None if loaded else "no latency objective is set, so slow answers count like fast ones"
+        ),
         "utilisation": {
             "full": FULL_UTILISATION,
             "user": utilisation or None,
@@ -151,8 +158,9 @@ def cost_rows(inputs: BusinessInputs, engine: dict[str, Any], ages: dict[str, Ag
         if cell["engine"] != engine["name"] or cell["case"] is None:
             continue
         where = {"engine": engine["name"], "workload": cell["workload"], "case": cell["case"]}
-        numbers = cell["metrics"][RATE_METRIC]
-        estimate = results.estimate(engine["name"], Cell(cell["workload"], cell["case"]), RATE_METRIC)
+        place = Cell(cell["workload"], cell["case"])
+        numbers = cell["metrics"][results.throughput(place)]
+        estimate = results.estimate(engine["name"], place, results.throughput(place))
         rate = rate_of(estimate, numbers["launches"], inputs.statistics["settings"]["confidence_level"])
         if rate is None:
             reason = engine["reason"] or numbers["reason"] or "no throughput was measured"
@@ -224,25 +232,45 @@ def _energy_cost(inputs: BusinessInputs, offer: Offer, engine: str, workload: st
 
 
 def infrastructure_costs(inputs: BusinessInputs, costs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For each engine the machines that were measured, with the cost in the headline's case; costs are its rows."""
+    """For each engine the machines that were measured, with the cost in the headline's case, under load at the highest
+    level of its grid that keeps the limits; costs are its rows."""
     headline = inputs.performance["headline"]["throughput"]
-    place = (headline["workload"], headline["case"])
+    place, results = Cell(headline["workload"], headline["case"]), Results(inputs.statistics)
     return [
-        _engine_costs(engine["name"], [row for row in costs if row["engine"] == engine["name"]], place)
+        _engine_costs(results, engine["name"], [row for row in costs if row["engine"] == engine["name"]], place)
         for engine in inputs.engines
     ]
 
 
-def _engine_costs(name: str, rows: Sequence[dict[str, Any]], place: tuple[Any, Any]) -> dict[str, Any]:
-    at_headline = [row for row in rows if (row["workload"], row["case"]) == place]
+def _engine_costs(results: Results, name: str, rows: Sequence[dict[str, Any]], headline: Cell) -> dict[str, Any]:
+    held = results.levels_at_limits(name, headline)
+    if not held:
+        return {
+            "engine": name,
+            "workload": headline.workload,
+            "case": None,
+            "requests_in_flight": None,
+            "label": NO_LEVEL,
+            "machines": [],
+            "estimates": [],
+            "estimates_reason": NO_ESTIMATES,
+            "reason": NO_LEVEL,
+            "remedy": NO_LEVEL_REMEDY,
+        }
+    place, load = held[0], results.load(name, held[0])
+    at_headline = [row for row in rows if (row["workload"], row["case"]) == (place.workload, place.case)]
     priced = [row for row in at_headline if row["price"] is not None]
     without = next((row for row in at_headline or rows if row["price"] is None), None)
     return {
         "engine": name,
-        "workload": place[0],
-        "case": place[1],
-        "requests_in_flight": 1,
-        "label": AT_ONE_REQUEST,
+        "workload": place.workload,
+        "case": place.case,
+        "requests_in_flight": in_flight(load),
+        "label": (
+            AT_LIMITS.format(words=load["words"], slo=slo_words(results.summary["load"]["slo"]))
+            if load
+            else AT_ONE_REQUEST
+        ),
         "machines": [_machine_cost(row) for row in priced],
         "estimates": [],
         "estimates_reason": NO_ESTIMATES,
@@ -264,38 +292,3 @@ def _machine_cost(row: dict[str, Any]) -> dict[str, Any]:
         "usd_per_million_output_tokens": usd["full_utilisation"],
         "usd_per_million_at_your_utilisation": usd["user_utilisation"],
     }
-
-
-def break_even(inputs: BusinessInputs) -> list[dict[str, Any]]:
-    """How many times the reference's price an engine's machine may cost for equal cost per token; needs no price."""
-    headline = inputs.performance["headline"]["throughput"]
-    baseline = inputs.statistics["campaign"]["baseline"]
-    rows = []
-    for comparison in inputs.statistics["comparisons"]:
-        same_cell = (comparison["workload"], comparison["case"]) == (headline["workload"], headline["case"])
-        wanted = comparison["metric"] == RATE_METRIC and comparison["reference"] == baseline
-        if not (same_cell and wanted) or comparison["kind"] == "control":
-            continue
-        ratio = comparison["ratio"]
-        rows.append(
-            {key: comparison[key] for key in ("engine", "reference", "workload", "case", "ratio", "verdict")}
-            | {
-                "sentence": _break_even_sentence(comparison),
-                "reason": None if ratio else comparison["reason"] or "no ratio could be computed",
-            }
-        )
-    return rows
-
-
-def _break_even_sentence(comparison: dict[str, Any]) -> str | None:
-    """The ratio as a price, with what limits the verdict on it."""
-    ratio = comparison["ratio"]
-    if ratio is None:
-        return None
-    span = "" if ratio["low"] is None else f" ({ratio['level']:.0%} interval {ratio['low']:.3g} to {ratio['high']:.3g})"
-    limits = [words for name, words in comparison["qualifier_words"].items() if QUALIFIERS[name].in_sentence]
-    price = (
-        f"A token of {comparison['engine']} costs as much as one of {comparison['reference']} when its machine costs "
-        f"{ratio['point']:.3g} times as much an hour{span}"
-    )
-    return "; ".join([price, *limits]) + "."

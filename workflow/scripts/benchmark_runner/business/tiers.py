@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from benchmark_runner.business.inputs import BusinessInputs
-from benchmark_runner.statistics.metrics import METRICS
+from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell, Results
 
+RATE_METRIC: Final = "total_tokens_per_s"
 TIERS: Final = ("interactive", "standard", "batch")  # from the strictest on
 NOTE: Final = (
     "a limit is kept where the whole interval of the typical (median) value keeps it, missed where the whole interval "
-    "misses it, else not shown; one request in flight"
+    "misses it, else not shown; "
 )
-_BETTER: Final = {metric.name: metric.better for metric in METRICS}
+ALONE: Final = "one request in flight"
+UNDER_LOAD: Final = "each level of load by itself, its tokens a second those of all requests together"
 
 
 def performance_tiers(inputs: BusinessInputs) -> dict[str, Any]:
@@ -21,7 +24,9 @@ def performance_tiers(inputs: BusinessInputs) -> dict[str, Any]:
     limits: dict[str, dict[str, float]] = inputs.settings.get("tiers") or {}
     results = Results(inputs.statistics)
     rows = [
-        {"engine": cell["engine"], "workload": cell["workload"], "case": cell["case"], "requests_in_flight": 1}
+        {"engine": cell["engine"], "workload": cell["workload"], "case": cell["case"]}
+        | {"requests_in_flight": in_flight(cell.get("load"))}
+        | ({"load": cell["load"]["words"]} if cell.get("load") else {})
         | _judged(results, cell["engine"], Cell(cell["workload"], cell["case"]), limits)
         for cell in inputs.statistics["cells"]
         if cell["engine"] in results.engines and cell["case"] is not None
@@ -33,15 +38,27 @@ def performance_tiers(inputs: BusinessInputs) -> dict[str, Any]:
         for name, engine in results.engines.items()
         if name not in seen
     ]
-    return {"thresholds": {tier: limits.get(tier) or {} for tier in TIERS}, "note": NOTE, "engines": rows}
+    return {
+        "thresholds": {tier: limits.get(tier) or {} for tier in TIERS},
+        "note": NOTE + (UNDER_LOAD if "load" in inputs.statistics else ALONE),
+        "engines": rows,
+    }
+
+
+def in_flight(load: Mapping[str, Any] | None) -> int | None:
+    """Requests in flight by a cell's load: null where they come on a schedule."""
+    if load is None:
+        return 1
+    return int(load["level"]) if load["mode"] == "closed" else None
 
 
 def _judged(results: Results, engine: str, place: Cell, limits: dict[str, dict[str, float]]) -> dict[str, Any]:
     judged = []
     for tier in TIERS:
         for metric, limit in (limits.get(tier) or {}).items():
-            found = results.estimate(engine, place, metric)
-            result = limit_result(found, limit, _BETTER[metric])
+            measured = results.throughput(place) if metric == RATE_METRIC else metric
+            found = results.estimate(engine, place, measured)
+            result = limit_result(found, limit, BY_NAME[metric].better)
             judged.append({"tier": tier, "metric": metric, "limit": limit, "value": found, "result": result})
     unranked = results.unranked(place, "e2e_ms").get(engine)
     reached = None

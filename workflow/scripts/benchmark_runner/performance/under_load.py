@@ -3,13 +3,13 @@ figures of each level."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
 from benchmark_runner.display import estimate_text
 from benchmark_runner.performance.advice import MOST_NAMED, listed
-from benchmark_runner.statistics.levels import level_words
+from benchmark_runner.statistics.levels import level_words, slo_words
 from benchmark_runner.statistics.metrics import BY_NAME, STAGE_METRICS
 from benchmark_runner.statistics.percentiles import PERCENTILES
 from benchmark_runner.statistics.results import Cell, Json, Results
@@ -17,16 +17,6 @@ from benchmark_runner.statistics.verdicts import CERTAIN
 
 OUTPUT: Final = "output_tokens_per_s"
 TIMES: Final = ("ttft_ms", "itl_ms", "tpot_ms", "e2e_ms")
-
-_LIMITS: Final = {"ttft_ms": "TTFT", "tpot_ms": "TPOT", "itl_p99_ms": "p99 of the gaps", "e2e_ms": "end-to-end latency"}
-
-
-def slo_words(slo: Mapping[str, Any] | None) -> str:
-    """analysis.slo in words: "TTFT up to 500 ms and TPOT up to 100 ms for 90 % of requests"."""
-    limits = [f"{words} up to {slo[key]:g} ms" for key, words in _LIMITS.items() if slo and slo.get(key) is not None]
-    if not slo or not limits:
-        return "no limit but an answer"
-    return f"{listed(limits)} for {100 * slo['share']:g} % of requests"
 
 
 def grids_of(results: Results) -> list[Json]:

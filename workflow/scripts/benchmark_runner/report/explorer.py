@@ -112,6 +112,7 @@ def explorer(inputs: ReportInputs) -> dict[str, Any]:
         "offers": offers(inputs),
         "pools": pools(inputs),
         "hours_per_month": HOURS_PER_MONTH,
+        "load": "under the measured load" if "load" in inputs.statistics else "with one request in flight",
         "has_tiers": any(inputs.business["performance_tiers"]["thresholds"].values()),
         "rows": _rows(inputs),
     }
@@ -141,12 +142,16 @@ def _measured(inputs: ReportInputs, cost: Document) -> dict[str, Any]:
     engine, place = cost["engine"], Cell(cost["workload"], cost["case"])
     rate, work = cost["tokens_per_s"], inputs.results.work(engine, place)
     prompt, answer = work or (None, None)
+    loaded = inputs.results.load(engine, place) is not None
+    held = inputs.results.levels_at_limits(engine, place)
     return {
         "workload": place.workload,
         "case": place.case,
         "prompt": prompt,
         "answer": answer,
         "rate": rate and {key: rate[key] for key in ("point", "low", "high")},
+        **({"served": inputs.results.estimate(engine, place, "requests_per_s")} if loaded else {}),
+        **({"at_limits": held[:1] == [place]} if loaded else {}),
         **{name: inputs.results.estimate(engine, place, name) for name in LIMITS},
         "unranked": inputs.results.unranked(place, "e2e_ms").get(engine),
     }

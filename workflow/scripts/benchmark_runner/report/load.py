@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, estimate_parts, significant
-from benchmark_runner.performance.under_load import slo_words
 from benchmark_runner.plots.levels import capacities, grids_of, panels, rank, throughput_panel, title_of
 from benchmark_runner.report.card import NAMES_SHOWN, Card
 from benchmark_runner.report.curves import Chart, chart
@@ -15,7 +14,7 @@ from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence, engine_cell
 from benchmark_runner.report.tables import Column, Table, TableCell, heads, number, prose
 from benchmark_runner.statistics.client import GATES
-from benchmark_runner.statistics.levels import UNITS, Grid
+from benchmark_runner.statistics.levels import UNITS, Grid, slo_words
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell
 

@@ -8,6 +8,7 @@ from benchmark_runner.display import significant
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence, engine_cell
 from benchmark_runner.report.tables import Table, TableCell, heads, number, prose
+from benchmark_runner.statistics.levels import slo_words
 
 
 def cost(inputs: ReportInputs) -> Table:
@@ -31,7 +32,13 @@ def cost_words(inputs: ReportInputs) -> list[str]:
         for (reason, remedy), engines in reasons.items()
     ]
     basis = inputs.business["basis"]
-    basis_words = f"{basis['token_basis']}; one request at a time; {basis['latency_objective_reason']}"
+    if basis["latency_objective"] is None:
+        load = f"one request at a time; {basis['latency_objective_reason']}"
+    else:
+        load = (
+            f"all requests in flight together, at each level of load; limits: {slo_words(basis['latency_objective'])}"
+        )
+    basis_words = f"{basis['token_basis']}; {load}"
     return [*words, as_sentence(basis_words, inputs)]
 
 

@@ -14,6 +14,11 @@ Load = Mapping[str, Any]
 MOST_ERRORS: Final = 0.01
 """Error rate above which a cell cannot win."""
 
+LIMITS: Final = {"ttft_ms": "TTFT", "tpot_ms": "TPOT", "itl_p99_ms": "p99 of the gaps", "e2e_ms": "end-to-end latency"}
+"""Limits of analysis.slo, for people."""
+
+NO_LEVEL: Final = "no level of load keeps the limits of analysis.slo"
+
 UNITS: Final = {"closed": "requests in flight", "open": "requests/s"}
 """Unit of a level by mode of the load."""
 
@@ -41,6 +46,14 @@ def errors_words(load: Mapping[str, Any] | None) -> str | None:
     if load is None or rate is None or rate <= MOST_ERRORS:
         return None
     return f"{load['failed']} of its {load['measured']} requests failed {load['words']}"
+
+
+def slo_words(slo: Mapping[str, Any] | None) -> str:
+    """analysis.slo in words: "TTFT up to 500 ms and TPOT up to 100 ms for 90 % of requests"."""
+    limits = [f"{words} up to {slo[key]:g} ms" for key, words in LIMITS.items() if slo and slo.get(key) is not None]
+    if not slo or not limits:
+        return "no limit but an answer"
+    return f"{' and '.join(limits)} for {100 * slo['share']:g} % of requests"
 
 
 @dataclass(frozen=True)

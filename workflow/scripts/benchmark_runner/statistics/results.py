@@ -79,6 +79,22 @@ class Results:
                 return [Cell(cell.workload, case) for case in cases]
         return []
 
+    def levels_at_limits(self, engine: str, cell: Cell) -> list[Cell]:
+        """Levels of a test case's grid up to the engine's capacity, the highest first: what it may be asked to hold.
+
+        None where no level keeps the limits; the test case itself where one request is sent at a time.
+        """
+        if self.load(engine, cell) is None:
+            return [cell]
+        levels = self.levels_beside(cell)
+        for row in self.summary["capacity"]["engines"]:
+            point = row["capacity"]["point"]
+            same = (row["engine"], row["workload"]) == (engine, cell.workload)
+            if same and any(level["case"] == cell.case for level in row["levels"]) and point and point["bound"] != "<":
+                held = {level["case"] for level in row["levels"] if level["level"] <= point["value"]}
+                return [one for one in reversed(levels) if one.case in held]
+        return []
+
     def load_words(self, cell: Cell) -> str:
         """The level of load of a test case in words; empty where one request is sent at a time."""
         return next((str(load["words"]) for name in self.engines if (load := self.load(name, cell))), "")

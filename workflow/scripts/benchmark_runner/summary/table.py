@@ -17,9 +17,9 @@ from benchmark_runner.display import (
     significant,
 )
 from benchmark_runner.performance.ranking import LATENCY
-from benchmark_runner.performance.under_load import OUTPUT, grids_of, rows_of, slo_words
+from benchmark_runner.performance.under_load import OUTPUT, grids_of, rows_of
 from benchmark_runner.statistics.cautions import median_is_mean
-from benchmark_runner.statistics.levels import load_words
+from benchmark_runner.statistics.levels import load_words, slo_words
 from benchmark_runner.statistics.planned import each_in_words, words_of
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.settings import alike_workloads, shown
