@@ -2,7 +2,7 @@
 
 REQUIRED INPUTS
     <output_dir>/plan.json, <output_dir>/launches/**/record.json, <output_dir>/fidelity/<engine>.json,
-    <output_dir>/environment.json, <output_dir>/calibration.json, <output_dir>/model/manifest.json
+    <output_dir>/environment.json, <output_dir>/calibration.json, <output_dir>/load_calibration.json, <output_dir>/model/manifest.json
 OUTPUTS
     <output_dir>/raw_data/<engine>.json, <output_dir>/analysis/*, <output_dir>/until/<plan of looks>.<launches>.json,
     <output_dir>/summary.json, <output_dir>/comparison_table.md
@@ -90,6 +90,7 @@ rule summarise_statistics:
         iterations=f"{OUT}/analysis/iterations.parquet",
         fidelity=fidelity_of_all,
         stages=STAGES,
+        load_calibration=LOAD_CALIBRATION,
     output:
         in_report(
             f"{OUT}/analysis/statistical_summary.json",
@@ -109,6 +110,7 @@ rule summarise_statistics:
         " --iterations {input.iterations:q}"
         " --fidelity {input.fidelity:q}"
         " --stages {input.stages:q}"
+        " --load-calibration {input.load_calibration:q}"
         " --looks {params.looks:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"

@@ -3,7 +3,7 @@
 REQUIRED INPUTS
     <output_dir>/model/manifest.json, the engines' build records
 OUTPUTS
-    <output_dir>/environment.json, <output_dir>/calibration.json
+    <output_dir>/environment.json, <output_dir>/calibration.json, <output_dir>/load_calibration.json
 """
 
 
@@ -51,5 +51,34 @@ rule calibrate:
     shell:
         "exec python -m benchmark_runner.performance.calibrate"
         " --config {params.config:q}"
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule calibrate_load:
+    output:
+        in_report(
+            f"{OUT}/load_calibration.json", "load_calibration", "How it was measured"
+        ),
+    log:
+        f"{OUT}/logs/stages/calibrate_load.log",
+    priority: ABOVE_LAUNCHES
+    conda:
+        "../../envs/workflow.yaml"
+    # Alone on the machine, as a launch.
+    threads: workflow.cores
+    resources:
+        gpu=1,
+    params:
+        config=lambda wildcards, output: str(frozen_file(FROZEN)),  # as in write_part
+        streams=STREAMS,
+        system=[
+            CAMPAIGN.config["system"][key]
+            for key in ("threads", "cpu_affinity", "calibration_seconds")
+        ],
+    shell:
+        "exec python -m benchmark_runner.performance.calibrate_load"
+        " --config {params.config:q}"
+        " --streams={params.streams:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"

@@ -11,6 +11,7 @@ import subprocess
 from snakemake.io import temp
 
 from benchmark_runner.campaign.again import call_again
+from benchmark_runner.load.calibrate import most_streams
 from benchmark_runner.performance.calibrate import is_elsewhere
 from benchmark_runner.records.whole import is_cut
 
@@ -21,16 +22,21 @@ def raw_data(wildcards=None):
 
 EXPORTED = CAMPAIGN.config["analysis"]["export_raw_data"]
 
-# A recorded campaign has it or not.
-CALIBRATION = [
-    file
-    for file in [f"{OUT}/calibration.json"]
-    if (
-        Path(file).is_file()
-        if ANALYZE_ONLY
-        else CAMPAIGN.config["system"]["calibration_seconds"] > 0
-    )
-]
+# Requests in flight at most under load; 0 where nothing is.
+STREAMS = most_streams(PLAN)
+UNDER_LOAD = STREAMS > 0
+
+
+def calibrated(name, is_owed):
+    """The file of a calibration, in a list; a recorded campaign has it or not."""
+    file = f"{OUT}/{name}"
+    seconds = CAMPAIGN.config["system"]["calibration_seconds"]
+    has = Path(file).is_file() if ANALYZE_ONLY else is_owed and seconds > 0
+    return [file] if has else []
+
+
+CALIBRATION = calibrated("calibration.json", True)
+LOAD_CALIBRATION = calibrated("load_calibration.json", UNDER_LOAD)
 
 MEASURED = [
     *PARTS,
@@ -38,14 +44,12 @@ MEASURED = [
     f"{OUT}/model/manifest.json",
     *(record for engine in CAMPAIGN.engines for record in CAMPAIGN.records(engine)),
 ]
-# Whether a workload has levels of load; then their stages are a table of their own.
-UNDER_LOAD = any(
-    "load" in case for workload in PLAN["workloads"] for case in workload["cases"]
-)
+# What happened under load is a table of its own.
 STAGES = [f"{OUT}/analysis/stages.parquet"] if UNDER_LOAD else []
 ANALYSED = [
     f"{OUT}/environment.json",
     *CALIBRATION,
+    *LOAD_CALIBRATION,
     *fidelity_of_all(),
     *([*raw_data(), f"{OUT}/analysis/iterations.parquet", *STAGES] if EXPORTED else []),
     f"{OUT}/analysis/statistical_summary.json",
@@ -82,7 +86,9 @@ def whole(*files):
             CAMPAIGN.owed_launches
         ):  # else the machine here is not the one that is told about
             moved = (
-                file for file in CALIBRATION if or_refuse(is_elsewhere, Path(file))
+                file
+                for file in (*CALIBRATION, *LOAD_CALIBRATION)
+                if or_refuse(is_elsewhere, Path(file))
             )
             workflow.dag.forcefiles.update(moved)
         return [*look, f"{OUT}/environment.json"] if look else files

@@ -171,8 +171,9 @@ def load_recorded(output_dir: Path, overrides: Mapping[str, Any]) -> RecordedCam
     for engine in plan["engines"]:
         if os.path.lexists(checked := output_dir / "fidelity" / f"{engine['name']}.json"):
             read_foreign(checked, "fidelity")
-    if os.path.lexists(limits := output_dir / "calibration.json"):
-        read_foreign(limits, "calibration")
+    for calibration in ("calibration", "load_calibration"):
+        if os.path.lexists(limits := output_dir / f"{calibration}.json"):
+            read_foreign(limits, calibration)
     refused = sorted(set(overrides) - set(REPLACEABLE))
     if refused:
         raise BenchmarkError(

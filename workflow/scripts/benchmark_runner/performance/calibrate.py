@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,16 +59,22 @@ def measured(cores: Cores, seconds: float, look: Callable[[], None]) -> dict[str
     return found | {"busy_processes": busy_processes(before, take_snapshot(), {os.getpid()})}
 
 
-def calibrate(system: Mapping[str, Any], watch: Watch) -> dict[str, Any]:
-    """Content of calibration.json; waits until no launch measures and the cool-down is over."""
-    machine, cores = machine_here(), cores_of(system)
+@contextmanager
+def machine_held(system: Mapping[str, Any], watch: Watch) -> Iterator[str]:
+    """Measure alone on the machine as a launch does, after the cool-down; gives when that began."""
 
     def tell(holder: str) -> None:
         print(f"waiting for {holder}, which measures", flush=True)
 
     with machine_alone(lock_path(os.environ, os.getuid()), this_process(), watch, tell) as last_end:
         watch.pause(seconds_left(system["cool_down_seconds"], last_end, time.time()))
-        begin = utc_now()
+        yield utc_now()
+
+
+def calibrate(system: Mapping[str, Any], watch: Watch) -> dict[str, Any]:
+    """Content of calibration.json; waits until no launch measures and the cool-down is over."""
+    machine, cores = machine_here(), cores_of(system)
+    with machine_held(system, watch) as begin:
         found = measured(cores, system["calibration_seconds"], lambda: watch.pause(0))
     return {
         "schema_version": SCHEMA_VERSION,
