@@ -204,3 +204,14 @@ def test_an_engine_that_is_faster_here_and_slower_there_has_both_told_apart_by_a
     workloads = (ScriptedWorkload("short", cases=((5, 2),)), ScriptedWorkload("long", cases=((5, 40),)))
     sentence = told(tmp_path, [SLOW, mixed], *workloads)["sentence"]
     assert " times, and slower than slow in long, by " in sentence
+
+
+def test_places_that_are_not_all_are_counted_among_all(tmp_path: Path) -> None:
+    early = ScriptedEngine("early", ttft_ms=10.0, itl_ms=20.0, **QUIET)
+    late = ScriptedEngine("late", ttft_ms=40.0, itl_ms=10.0, **QUIET)
+    slow = ScriptedEngine("slow", ttft_ms=100.0, itl_ms=50.0, **QUIET)
+    workload = ScriptedWorkload("chat", cases=((8, 2), (9, 2), (8, 3), (8, 31)))
+    words = told(tmp_path, [slow, early, late], workload, launches=10)["sentence"]
+    assert "early answers fastest of all in 3 of 4 test cases." in words
+    assert "late answers fastest of all in chat, case_4." in words
+    assert "faster than slow in all 4 test cases" in words

@@ -71,9 +71,12 @@ def test_capacity_at_the_limits_and_calibration_stand_in_the_summary(summary: di
 def test_the_answer_says_for_which_load_it_holds(summary: dict[str, Any]) -> None:
     words = summary["answer"]["sentence"]
     assert "faster than torch in serving with 2 requests in flight and serving with 4 requests in flight" in words
-    assert "With 4 requests in flight in serving server yields 33" in words and "(the most, confirmed)" in words
-    assert "Within the limits (TTFT up to 100 ms for 90 % of requests) in serving server holds ≥ 4" in words
-    assert "torch holds 2 requests in flight (server the most, confirmed)" in words
+    throughput, capacity = summary["answer"]["under_load"]
+    assert "With 4 requests in flight in serving server yields 33" in throughput
+    assert "(the most, confirmed)" in throughput
+    assert "Within the limits (TTFT up to 100 ms for 90 % of requests) in serving server holds ≥ 4" in capacity
+    assert "torch holds 2 requests in flight (server the most, confirmed)" in capacity
+    assert throughput in in_words(summary, Path("report.html"))
 
 
 def test_the_best_throughput_is_told_with_its_level(summary: dict[str, Any]) -> None:
@@ -93,7 +96,7 @@ def test_a_level_at_which_requests_fail_cannot_be_won(tmp_path: Path) -> None:
     found = summary_of(tmp_path / "results", ScriptedEngine("torch", slots=1, **TIMES), failing)
     lost = level(found, "server", "c4")
     assert (lost["failed"], lost["error_rate"], lost["gates"]) == (6, pytest.approx(1 / 12), ["failed_requests"])
-    assert "With 4 requests in flight in serving torch yields" in found["answer"]["sentence"]
+    assert "With 4 requests in flight in serving torch yields" in found["answer"]["under_load"][0]
     (cell,) = (one for one in found["answer"]["workloads"] if one["case"] == "c4")
     assert next(one for one in cell["engines"] if one["engine"] == "server")["ranked"] is False
     assert "6 of its 72 requests failed with 4 requests in flight" in found["answer"]["sentence"]

@@ -40,11 +40,13 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
     comparable = any(len(now.ranked) > 1 for now in standings.values())
     if not sure and comparable:
         sure = [f"No difference in {BY_NAME[LATENCY].label} between the engines was confirmed"]
-    first = [*gone, *sure, *load_sentences(results)] if measured else [NOTHING, *gone]
+    first = [*gone, *sure] if measured else [NOTHING, *gone]
     if measured and not comparable:
         first += _alone(results, standings)
+    under_load = [f"{words}." for words in load_sentences(results)] if measured else []
     return {
         "sentence": " ".join(f"{words.rstrip('.')}." for words in first),
+        **({"under_load": under_load} if under_load else {}),
         "not_sure": " ".join(_open_sentences(results, standings)) or None,
         "decide": what_would_decide(results, plan, standings),
         "baseline": results.baseline,
@@ -95,7 +97,10 @@ def _counted(names: Sequence[str], among: int) -> str:
 
 def _places(results: Results, cells: Sequence[Cell]) -> str:
     names = [place_of(results, cell) for cell in cells]
-    return listed(names) if len(names) <= 2 else f"all {len(names)} test cases"
+    if len(names) <= 2:
+        return listed(names)
+    among = len({(cell["workload"], cell["case"]) for cell in results.summary["cells"] if cell["case"] is not None})
+    return f"all {among} test cases" if len(names) == among else f"{len(names)} of {among} test cases"
 
 
 def _baseline_sentences(results: Results, standings: Mapping[Cell, Standing]) -> Iterator[str]:

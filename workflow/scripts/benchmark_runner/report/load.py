@@ -14,7 +14,7 @@ from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence, engine_cell
 from benchmark_runner.report.tables import Column, Table, TableCell, heads, number, prose
 from benchmark_runner.statistics.client import GATES
-from benchmark_runner.statistics.levels import UNITS, Grid, slo_words
+from benchmark_runner.statistics.levels import UNITS, Grid
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell
 
@@ -38,9 +38,9 @@ class GridOfPage:
 
 
 def under_load(inputs: ReportInputs) -> dict[str, Any] | None:
-    """{limits, grids}; None without load. limits is analysis.slo in words."""
+    """{sentences, grids}; None without load. sentences are those of the answer."""
     grids = [_grid(inputs, grid) for grid in grids_of(inputs.statistics)]
-    return {"limits": slo_words(inputs.statistics["load"]["slo"]), "grids": grids} if grids else None
+    return {"sentences": inputs.summary["answer"].get("under_load", []), "grids": grids} if grids else None
 
 
 def _grid(inputs: ReportInputs, grid: Grid) -> GridOfPage:

@@ -52,7 +52,7 @@ def in_words(summary: Mapping[str, Any], report: Path) -> str:
     decide = answer["decide"]
     further = [decide["sentence"], f"  {decide['command']}"] if decide else []
     stood = [f"{words[0].upper()}{words[1:]}." for words in words_of(until)] if until else []
-    said = [answer["sentence"], *([answer["not_sure"]] if answer["not_sure"] else [])]
+    said = [answer["sentence"], *answer.get("under_load", ()), *([answer["not_sure"]] if answer["not_sure"] else [])]
     said += limits(summary["campaign"], summary["model"])
     table = [f"Latency and ratio in {place}:", *rows]
     return "\n".join(["", *said, *table, *stood, *further, f"The report: {report}", ""])

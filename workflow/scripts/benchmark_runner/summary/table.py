@@ -122,6 +122,7 @@ def _leading_lines(answer: Mapping[str, Any]) -> list[str]:
     """The answer before all tables: what is sure, what is not, a line a test case, and the command."""
     decide, lines = answer["decide"], [markdown(answer["sentence"]), ""]
     lines += [markdown(answer["not_sure"]), ""] if answer["not_sure"] else []
+    lines += [f"- {markdown(words)}" for words in answer.get("under_load", ())]
     lines += [f"- {markdown(one['sentence'])}" for one in answer["workloads"]]
     return [*lines, *(["", f"{markdown(decide['sentence'])} {markdown_code(decide['command'])}"] if decide else [])]
 
