@@ -64,6 +64,17 @@ def test_one_engine_that_the_comprehensive_campaign_adds_is_an_engine():
     assert "; the engine b; the model m." in (text or "")
 
 
+def test_a_quick_look_under_load_counts_requests():
+    case = {"load": {"requests": 24}}
+    plan = {"campaign": {"quick": True, "launches": 3}, "engines": [{"name": "a"}]}
+    plan["workloads"] = [{"iterations_total": 3, "cases": [case, case]}]
+    text = overview.quick_look(SimpleNamespace(plan=plan, comprehensive=None))
+    assert "3 launches of each engine and 72 measurements a test case" in (text or "")
+    case["load"]["requests"] = None
+    text = overview.quick_look(SimpleNamespace(plan=plan, comprehensive=None))
+    assert "3 launches of each engine: enough to see large differences" in (text or "")
+
+
 def test_the_comparison_has_the_figures_of_the_statistics(page, results):
     for engine in ("pytorch_baseline", "candle_cuda", "pytorch_baseline_control"):
         row = row_of(page, engine, "latency_test")

@@ -67,16 +67,6 @@ def levels(load: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [(f"r{rate_name(rate)}", {"mode": "open", "requests_per_second": rate, **rest}) for rate in rates]
 
 
-def in_words(load: Mapping[str, Any]) -> str:
-    """The load of a level of plan.json, as sentences have it behind what was measured."""
-    if load["mode"] == "closed":
-        return f"with {plural(load['concurrency'], 'request')} in flight"
-    if load["arrivals"] == "trace":
-        return "with requests at the times of a trace"
-    rate = rate_name(load["requests_per_second"])
-    return f"at {rate} request{'' if rate == '1' else 's'} a second"
-
-
 def size_in_words(load: Mapping[str, Any]) -> str:
     """How much of a level is measured in each launch."""
     if load["requests"] is None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from markupsafe import Markup
 
+from benchmark_runner.configuration.load import has_load
 from benchmark_runner.display import bytes_text, plural, significant
 from benchmark_runner.report.card import NAMES_SHOWN, Card
 from benchmark_runner.report.figures import Figure, figure, in_unit, span
@@ -52,14 +53,25 @@ def quick_look(inputs: ReportInputs) -> str | None:
     campaign = inputs.plan["campaign"]
     if not campaign["quick"]:
         return None
-    totals = _counts(workload["iterations_total"] for workload in inputs.plan["workloads"])
+    totals = _counts(number for workload in inputs.plan["workloads"] for number in _measurements(workload, campaign))
+    measured = f" and {totals} measurements a test case" if totals else ""
     text = (
-        f"{each_in_words(campaign)} of each engine and {totals} measurements a test case: enough to see "
+        f"{each_in_words(campaign)} of each engine{measured}: enough to see "
         "large differences, not small ones or rare slow answers."
     )
     if inputs.comprehensive is None:
         return text
     return f"{text} {_what_more(inputs.plan, inputs.comprehensive)}"
+
+
+def _measurements(workload: Document, campaign: Document) -> Iterator[int]:
+    """How many times each test case is measured in all launches; nothing of one under load that ends by time."""
+    if not has_load(workload):
+        yield workload["iterations_total"]
+        return
+    for case in workload["cases"]:
+        if case["load"]["requests"] is not None:
+            yield case["load"]["requests"] * campaign["launches"]
 
 
 def synthetic(inputs: ReportInputs) -> str | None:
@@ -72,7 +84,7 @@ def _what_more(plan: Document, comprehensive: Document) -> str:
     here = {engine["name"] for engine in plan["engines"]}
     more = [engine["name"] for engine in comprehensive["engines"] if engine["name"] not in here]
     parts = [f"{comprehensive['benchmark']['launches']} launches instead of {plan['campaign']['launches']}"]
-    counts = _counts(workload["iterations"] for workload in comprehensive["workloads"])
+    counts = _counts(one["iterations"] for one in comprehensive["workloads"] if not has_load(one))
     parts.append(f"{counts} measurements a test case")
     if more:
         parts.append(f"the {'engine' if len(more) == 1 else 'engines'} {', '.join(more)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from benchmark_runner.configuration.load import has_load
 from benchmark_runner.display import (
     ABSENT,
     Markdown,
@@ -211,7 +212,8 @@ def comparison_table(plan: Mapping[str, Any], results: Results, answer: Mapping[
             fresh = [f"{number}. {markdown(note)}" for note, number in notes.items() if number > before]
             lines += [*fresh, ""] if fresh else []
     lines += _settings(summary["engine_settings"])
-    told = dict.fromkeys(median_is_mean(workload["iterations_per_launch"]) for workload in plan["workloads"])
+    alone = [workload for workload in plan["workloads"] if not has_load(workload)]
+    told = dict.fromkeys(median_is_mean(workload["iterations_per_launch"]) for workload in alone)
     few = "".join(f" ({words})" for words in told if words)
     flagged = "without flagged outliers" if settings["remove_outliers"] else "with all iterations"
     lines += [
