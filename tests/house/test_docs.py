@@ -20,6 +20,7 @@ DOCUMENTS = (
     "docs/method.md",
     "docs/fidelity.md",
     "docs/protocol.md",
+    "docs/servers.md",
     "config/README.md",
 )
 

@@ -1,0 +1,92 @@
+"""What a launch makes of the section `server` of adapter.yaml."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchmark_runner.build.adapter import load_adapter
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.launch.cores import Cores
+from benchmark_runner.launch.server import free_port, server_of
+from benchmark_runner.processes.adapter import Limit, Limits
+from served_case import SECTION
+
+CORES = Cores(None, [0, 1], [3], 2, [])
+LIMITS = Limits(*[Limit(40, "the test")] * 3)
+SPEC = {"model_dir": "/m", "weights": "w.gguf", "dtype": "f32", "device": "cpu", "threads": 2, "max_seq_len": 50}
+CASE = {"prompt_ids": [1], "max_new_tokens": 1}
+EVERY_PLACE = ["{weights}", "{threads}", "{concurrency}", "{context}", "{context_total}", "{dtype}", "{port}"]
+
+
+def made(*loads, section=None, cores=CORES, **spec):
+    engine = {"server": {**SECTION, "arguments": EVERY_PLACE, **(section or {})}, "build_device": "cpu"}
+    cases = [{**CASE, "load": load} for load in loads] or [CASE]
+    return server_of(
+        engine, {**SPEC, "cases": cases, **spec}, {"packages": {"served": "7"}}, cores=cores, limits=LIMITS
+    )
+
+
+def test_an_engine_that_speaks_the_protocol_is_no_server():
+    assert server_of({"name": "x"}, {**SPEC, "cases": [CASE]}, None, cores=CORES, limits=LIMITS) is None
+
+
+@pytest.mark.parametrize(
+    ("loads", "slots"),
+    [
+        ((), 1),
+        (({"mode": "closed", "concurrency": 2}, {"mode": "closed", "concurrency": 8}), 8),
+        (({"mode": "open", "requests_per_second": 3},), 16),
+    ],
+)
+def test_arguments_are_filled_in_for_the_highest_level(loads, slots):
+    *arguments, port = made(*loads).arguments
+    assert arguments == ["/m/w.gguf", "2", str(slots), "50", str(50 * slots), "float32"]
+    assert 0 < int(port) < 1 << 16
+
+
+def test_the_client_is_told_version_limits_and_what_it_may_ask():
+    told = made(section={"package": "served", "compiled_graph": False}).told
+    assert told["version"] == "7"
+    assert told["ready_timeout_seconds"] > 40
+    assert (told["load"]["threads"], told["load"]["batch_size"], told["load"]["compiled_graph"]) == (2, 1, False)
+    assert told["capabilities"]["ignore_eos"] is True
+    assert (
+        made(section={"capabilities": {**SECTION["capabilities"], "past_eos": "stops"}}).told["capabilities"][
+            "ignore_eos"
+        ]
+        is False
+    )
+
+
+def test_a_dtype_that_it_lacks_is_left_to_the_client_to_refuse():
+    server = made(dtype="bf16")
+    assert server.arguments[-2] == "float32"
+    assert server.told["capabilities"]["dtypes"] == ["f32"]
+
+
+@pytest.mark.parametrize(("monitor", "own"), [([3], True), ([1], False)])
+def test_a_client_knows_whether_it_shares_a_core_with_the_server(monitor, own):
+    server = made(cores=CORES._replace(monitor=monitor))
+    assert (server.cores, server.has_own_cores) == (monitor, own)
+
+
+def test_a_free_port_can_be_listened_on():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", free_port()))
+
+
+def test_a_place_that_no_launch_fills_in_is_refused_by_file_and_name(tmp_path: Path, repository: Path):
+    folder = tmp_path / "engines" / "llama-cpp-server"
+    shutil.copytree(repository / "engines" / "llama-cpp-server", folder)
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs" / "llama-cpp-bench.txt").touch()
+    content = yaml.safe_load((folder / "adapter.yaml").read_text())
+    content["server"]["arguments"].append("--gpu={gpu}")
+    (folder / "adapter.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(BenchmarkError, match=r"adapter.yaml: server: \{gpu\} in '--gpu=\{gpu\}' is not filled in"):
+        load_adapter(folder)
