@@ -41,7 +41,7 @@ def test_an_answer_is_a_function_of_the_prompt_that_goes_on_where_it_ended():
     ids = answer_ids([4, 2], 30)
     assert answer_ids([4, 2, *ids[:10]], 20) == ids[10:]
     assert answer_ids([4, 3], 30) != ids
-    assert all(3 <= token < 1000 for token in ids)
+    assert all(3 <= token < 256 for token in ids)
 
 
 def test_requests_wait_in_line_while_as_many_are_served_as_there_are_servers():

@@ -55,7 +55,12 @@ STAGES: Final = pa.schema(
         column("error_rate", pa.float64(), "", "failed / measured; null without any"),
         column("cached_tokens", pa.int64(), "tokens", "Not computed anew, of all requests; null where none is told"),
         column("good", pa.int32(), "requests", "Measured requests that meet the objective"),
-        column("goodput_requests_per_s", pa.float64(), "1/s", "requests_per_s good / measured"),
+        column(
+            "goodput_requests_per_s",
+            pa.float64(),
+            "1/s",
+            "of those completed, the ones that keep the objective / window_s",
+        ),
         column("slo_met", pa.bool_(), "", "Whether good / measured reaches the objective's share"),
         column("due_requests_per_s", pa.float64(), "1/s", "Requests due within the window / window_s"),
         column("achieved_requests_per_s", pa.float64(), "1/s", "Requests sent within the window / window_s"),
@@ -95,9 +100,9 @@ def stage_row(
     completed, tokens = int(np.count_nonzero(ended)), output_tokens(requests, start_ns, end_ns)
     prompts = int(np.sum(table.column("prompt_tokens").to_numpy()[ended]))
     measured = int(np.count_nonzero(~requests.warmup))
-    ok, good = (int(np.count_nonzero(one & ~requests.warmup)) for one in (requests.ok, meet(table, slo)))
+    kept = meet(table, slo)
+    ok, good = (int(np.count_nonzero(one & ~requests.warmup)) for one in (requests.ok, kept))
     told = requests.cached_tokens[requests.cached_tokens >= 0]
-    rate = _ratio(completed, window_s)
     return {
         "mode": load["mode"],
         "concurrency": load.get("concurrency"),
@@ -105,7 +110,7 @@ def stage_row(
         "ended": stage["ended"],
         "window_s": window_s,
         "completed": completed,
-        "requests_per_s": rate,
+        "requests_per_s": _ratio(completed, window_s),
         "output_tokens": tokens,
         "output_tokens_per_s": _ratio(tokens, window_s),
         "total_tokens_per_s": _ratio(prompts + tokens, window_s),
@@ -115,7 +120,7 @@ def stage_row(
         "error_rate": _ratio(measured - ok, measured),
         "cached_tokens": int(np.sum(told)) if len(told) else None,
         "good": good,
-        "goodput_requests_per_s": None if rate is None or not measured else rate * good / measured,
+        "goodput_requests_per_s": _ratio(int(np.count_nonzero(ended & kept)), window_s),
         "slo_met": bool(measured) and good / measured >= slo["share"],
         "due_requests_per_s": _ratio(due, window_s),
         "achieved_requests_per_s": _ratio(sent, window_s),
