@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 from matplotlib.text import Text
 
@@ -61,6 +63,18 @@ def test_latency_frontier_and_goodput_have_a_panel_each_in_every_grid(statistics
     words = "\n".join(text.get_text() for text in figure.findobj(Text))
     assert "Limits under load: batched keeps them up to" in words.replace("\n", " ")
     assert "n = 4 launches" in words and "95% intervals" in words
+
+
+def test_a_grid_in_which_no_request_kept_the_limits_is_drawn(statistics):
+    missed = copy.deepcopy(statistics)
+    for cell in missed["cells"]:
+        if goodput := cell["metrics"].get("goodput_requests_per_s"):
+            none = {"median_interval": {"point": 0.0, "low": 0.0, "high": 0.0}, "without_outliers": None}
+            cell["metrics"]["goodput_requests_per_s"] = goodput | none
+    with style():
+        figure = load.draw(missed)
+    goodput, _ = (axes for axes in figure.axes if axes.get_ylabel() == "requests/s")
+    assert goodput.get_ylim() == (0, pytest.approx(lines.HEADROOM))
 
 
 def test_the_frontier_is_the_whole_against_what_one_user_gets(statistics):
