@@ -15,6 +15,7 @@ from benchmark_runner.planning import forecast
 from benchmark_runner.planning.minutes import Expected
 from benchmark_runner.planning.plan import power_of
 from benchmark_runner.schemas import violations
+from benchmark_runner.statistics.design import design_of
 from tiny_model import make_tiny_model
 
 CASE = {"prompt_tokens": 16, "max_tokens": 4}
@@ -142,6 +143,21 @@ def test_the_forecast_tells_levels_and_what_the_schedule_takes(config, load):
     assert "serving: 2 levels (c1, c4), each 6 requests" not in words  # they differ in their warm-up
     assert "serving: 2 levels (c1, c4), 6 requests after 1 to warm up, 6 requests after 4 to warm up" in words
     assert "arrivals: 1 level (r2), each 96 requests after 4 to warm up, at least 50 s in all" in words
+
+
+def test_prompts_of_too_few_tokens_are_refused_before_anything_is_built(config, load):
+    config["workloads"][0]["test_cases"][0]["prompt_tokens"] = 4
+    with pytest.raises(ConfigurationError, match=r"workloads\[0\]: each of up to .* have only 6; make the prompt"):
+        load(config)
+
+
+def test_a_campaign_until_decided_counts_levels_in_its_family(config, load):
+    config["engines"].append({"name": "other", "binary_path": "mine"})
+    config["benchmark"] |= {"launches": {"until": "decided", "at_most": 20}, "allow_underpowered": False}
+    config["workloads"][0]["test_cases"][0]["load"]["concurrency"] = list(range(1, 13))
+    plan = load(config).plan()
+    design = design_of(2, 12, config["benchmark"]["launches"], plan["config"]["analysis"])
+    assert [look["launches"] for look in plan["campaign"]["until"]["looks"]] == [one.launches for one in design.looks]
 
 
 def test_the_shipped_campaign_under_load_asks_each_engine_for_what_it_serves(repository, load, config):

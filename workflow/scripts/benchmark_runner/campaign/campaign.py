@@ -12,7 +12,7 @@ from typing import Any
 from benchmark_runner.build import adapter as adapters
 from benchmark_runner.build.source import cuda_request
 from benchmark_runner.campaign.attempts import attempts_made, is_owed, set_aside
-from benchmark_runner.campaign.checks import campaign_problems, underpowered
+from benchmark_runner.campaign.checks import campaign_problems, short_prompts, underpowered
 from benchmark_runner.campaign.continued import iterations_per_launch
 from benchmark_runner.campaign.control import cheapest_control
 from benchmark_runner.campaign.engines import (
@@ -329,7 +329,9 @@ def examine_whole(raw: Mapping[str, Any], engines_folder: Path, overrides: Mappi
     """A merged configuration with every problem that can be found without building anything."""
     examined = examine(raw, overrides)
     problems = [*examined.problems, *campaign_problems(examined, engines_folder)]
-    return examined._replace(problems=problems or list(underpowered(examined, engines_folder)))
+    if not problems:
+        problems = [*short_prompts(examined.config), *underpowered(examined, engines_folder)]
+    return examined._replace(problems=problems)
 
 
 def campaign_of(examined: Examined, engines_folder: Path) -> Campaign:

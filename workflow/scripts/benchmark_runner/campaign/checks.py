@@ -23,6 +23,7 @@ from benchmark_runner.model.checkpoint import read_checkpoint
 from benchmark_runner.model.recipes import PREFIX, RECIPES, HubModel, synthetic_models
 from benchmark_runner.model.source import read_source
 from benchmark_runner.namedfile import read_named_text
+from benchmark_runner.protocol.draw import require_room
 from benchmark_runner.statistics.design import design_of
 
 PATH_SIMILARITY: Final = 0.8
@@ -142,6 +143,20 @@ def _untested(examined: Examined, engines_folder: Path) -> int:
     planned = [planned_workload(workload, 1, 1) for workload in workloads]
     engines = campaign_engines(examined.chosen(), engines_folder) if planned else []
     return untested((engine.describe() for engine in engines), planned)
+
+
+def short_prompts(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Texts of so many tokens that cannot be arranged anew for each request under load.
+
+    The configuration must have no other problem. Other texts are counted by the stage that encodes them.
+    """
+    for w, workload in entries(config, "workloads"):
+        planned = planned_workload(workload, 1, 1)["cases"] if has_load(workload) else []
+        counted = [case for case in planned if case["prompt"]["kind"] == "tokens"]
+        try:
+            require_room([(range(case["prompt"]["count"]), case) for case in counted])
+        except BenchmarkError as error:
+            yield ["workloads", w], str(error)
 
 
 def underpowered(examined: Examined, engines_folder: Path) -> Iterator[Problem]:

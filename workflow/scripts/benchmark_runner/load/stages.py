@@ -143,7 +143,8 @@ class OpenLoop(Stage):
     def __init__(self, load: Mapping[str, Any], prompts: int) -> None:
         super().__init__(load, prompts)
         self._arrivals = arrivals_ns(load)
-        self._rate: float | None = load.get("requests_per_second")  # a trace has none but its own
+        # What a plan tells of a trace is the mean of all of it, which its measured part need not have.
+        self._rate: float | None = None if load["arrivals"] == "trace" else load["requests_per_second"]
         self._start_ns: int | None = None
         self._next_ns: int | None = None
         self._now_ns = 0
