@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmark_runner.launch.arrival import changed_since, early_events, lags_ns, late_events, unaccounted
+from benchmark_runner.launch.arrival import changed_since, doubt, early_events, lags_ns, late_events, unaccounted
 from benchmark_runner.monitor.events_file import EventsFileProbe
 from benchmark_runner.protocol.events import EventReport
 
@@ -53,6 +53,18 @@ def test_an_event_that_was_there_before_its_iteration_ended_is_told() -> None:
     told = early_events(iterations(9, 52), [100, 200], seen)
     assert told == "the event of iteration 1 was there 12.0 ms before it ended, by the engine's account"
     assert early_events(iterations(9, 52), [100, 201], seen) is None
+
+
+def test_a_stage_that_is_told_before_it_ended_is_doubted_and_one_that_is_written_long_after_is_not(
+    tmp_path: Path,
+) -> None:
+    events = tmp_path / "events.jsonl"
+    seen = [{"time_ns": time * MS, "events_read_ns": time * MS, "events_bytes": 10 * time} for time in range(0, 90, 10)]
+    spoken = EventReport(None, None, [], None, True, None, [200, 500, 800], stages=iterations(15, 45, 75))
+    assert doubt(spoken, events, seen) is None
+    assert doubt(spoken._replace(stages=iterations(1, 2, 3)), events, seen) is None
+    told = doubt(spoken._replace(stages=iterations(15, 45, 95)), events, seen)
+    assert told == "the event of stage 2 was there 15.0 ms before it ended, by the engine's account"
 
 
 def report(*spans_ms: tuple[float, float], load_ms: float = 5, **capabilities: Any) -> EventReport:

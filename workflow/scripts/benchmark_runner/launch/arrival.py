@@ -72,13 +72,15 @@ def late_events(iterations: Sequence[Mapping[str, Any]], ends: Sequence[int], sa
     )
 
 
-def early_events(iterations: Sequence[Mapping[str, Any]], ends: Sequence[int], samples: Samples) -> str | None:
-    """What is wrong where an event was there before its iteration had ended; None where none was."""
+def early_events(
+    iterations: Sequence[Mapping[str, Any]], ends: Sequence[int], samples: Samples, what: str = "iteration"
+) -> str | None:
+    """What is wrong where an event was there before its iteration, or stage, had ended; None where none was."""
     found = zip(iterations, _seen(ends, samples, READ_NS), strict=False)
     for number, (event, (_, there_ns)) in enumerate(found):
         if there_ns is not None and event["end_ns"] > there_ns:
             early = f"was there {(event['end_ns'] - there_ns) / 1e6:.1f} ms before it ended"
-            return f"the event of iteration {number} {early}, by the engine's account"
+            return f"the event of {what} {number} {early}, by the engine's account"
     return None
 
 
@@ -122,6 +124,11 @@ def unaccounted(report: EventReport) -> str | None:
 
 
 def doubt(report: EventReport, events: Path, samples: Samples) -> str | None:
-    """The first reason why what an engine wrote cannot be true; None where there is none."""
+    """The first reason why what an engine wrote cannot be true; None where there is none.
+
+    The events of a stage come when all its requests are written, however long that takes.
+    """
+    if report.stages:
+        return changed_since(events, samples) or early_events(report.stages, report.ends_bytes, samples, "stage")
     told = report.iterations, report.ends_bytes, samples
     return changed_since(events, samples) or early_events(*told) or late_events(*told) or unaccounted(report)

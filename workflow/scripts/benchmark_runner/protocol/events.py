@@ -47,7 +47,7 @@ class EventReport(NamedTuple):
     done: bool
     problem: str | None
     ends_bytes: Sequence[int] = ()
-    """Size of the file after each iteration."""
+    """Size of the file after each iteration, or stage."""
     requests: Sequence[Event] = ()
     stages: Sequence[Event] = ()
     """Those of a launch under load, which has no iterations."""
@@ -151,6 +151,7 @@ class _Reader:
         elif self.under_load and kind == "stage":
             self.under_load.take_stage(event)
             self._pass(event["start_ns"], event["end_ns"])
+            self.ends_bytes.append(line.end_bytes)
         elif not self.under_load and kind == "iteration":
             self._take_iteration(event)
             self.ends_bytes.append(line.end_bytes)
