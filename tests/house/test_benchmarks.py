@@ -11,6 +11,7 @@ import pytest
 ARGUMENTS = {
     "adapter_overhead": (["--tokens", "50", "--iterations", "1"], "Python: push"),
     "analysis_scale": (["--iterations", "200"], "the table's analysis"),
+    "client_error": (["--streams", "2", "--tokens", "5", "--answers", "1"], "own              2   busy"),
     "launch_overhead": (["--launches", "1"], "monitor, to its first sample"),
     "report_scale": (["--iterations", "100"], "report.html"),
 }

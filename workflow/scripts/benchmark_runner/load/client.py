@@ -12,7 +12,7 @@ import os
 import resource
 import select
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
@@ -21,6 +21,7 @@ from benchmark_runner.load.stages import Stage
 
 SPIN_NS: Final = 200_000
 """Chosen: so long before a request is due a client with a core of its own waits without sleeping."""
+BEST_NICE: Final = -20
 MS_NS: Final = 1_000_000
 MAX_WAIT_MS: Final = 1000
 STEP_NS: Final = 50_000
@@ -59,33 +60,37 @@ def raise_descriptors() -> int:
 
 
 def raise_limits() -> list[str]:
-    """As many descriptors and as much priority as this process is allowed; gives what it has in words."""
+    """As many descriptors and as good a nice value as this process is allowed; gives what it has in words."""
     words = [f"{raise_descriptors()} descriptors"]
-    attempts: Mapping[str, Callable[[], object]] = {
-        "real-time priority": lambda: os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1)),
-        "nice -20": lambda: os.setpriority(os.PRIO_PROCESS, 0, -20),
-    }
-    for name, attempt in attempts.items():
-        try:
-            attempt()
-        except OSError as error:
-            words.append(f"no {name} ({error.strerror})")
-        else:
-            words.append(name)
-    return words
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, BEST_NICE)
+    except OSError as error:
+        return [*words, f"no nice {BEST_NICE} ({error.strerror})"]
+    return [*words, f"nice {BEST_NICE}"]
+
+
+def take_real_time() -> str:
+    """Go before all processes of ordinary priority, where that is allowed; gives what came of it in words."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except OSError as error:
+        return f"no real-time priority ({error.strerror})"
+    return "real-time priority"
 
 
 @contextmanager
-def _no_collector() -> Iterator[None]:
-    """Python's collector would stop the loop for long once many objects are kept."""
-    gc.collect()
-    gc.freeze()
+def _undisturbed() -> Iterator[str]:
+    """Real-time priority where it may be had, and no collector, which would stop the loop for long once much is kept.
+
+    Only meanwhile: what is done between stages may wait for others. Gives what it has in words.
+    """
+    before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     gc.disable()
     try:
-        yield
+        yield take_real_time()
     finally:
+        os.sched_setscheduler(0, before, parameters)
         gc.enable()
-        gc.unfreeze()
 
 
 class Client:
@@ -94,6 +99,8 @@ class Client:
     def __init__(self, target: Target, own_core: bool = False) -> None:
         """own_core says that nothing else computes on this process's core, so that it may wait without sleeping."""
         self.target = target
+        self.priority = "no stage was run"
+        """That of the last stage, in words."""
         self._spin_ns = SPIN_NS if own_core else 0
         self._flight_of = TlsFlight if target.tls else Flight
         self._epoll = select.epoll()
@@ -112,7 +119,7 @@ class Client:
         self._requests, self._timeout_ns = requests, timeout_ns
         self._sockets_max, self._heard_ns = 0, clock()
         offset_ns, _ = realtime_offset_ns()
-        with _no_collector():
+        with _undisturbed() as self.priority:
             start_ns, cpu = clock(), time.process_time()
             try:
                 self._loop(stage)

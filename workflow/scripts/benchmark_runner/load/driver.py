@@ -202,9 +202,11 @@ def serve(spec: Mapping[str, Any], server: Mapping[str, Any], events: EventLog, 
     refuse(spec, server)
     events.write([{"event": "load_start", "time_ns": server["started_ns"]}])
     target = target_of(server["base_url"])
+    limits = raise_limits()
     with closing(Client(target, own_core)) as client:
         asking = Asking(server, target, client, key_of(server))
         ready_ns = wait_ready(asking, spec["cases"][0], server["ready_timeout_seconds"])
+        print(f"load client: {', '.join([*limits, client.priority])}", file=sys.stderr)
         events.write([{"event": "load_end", "time_ns": ready_ns, **server["load"]}])
         if spec["protocol"] == PROTOCOL:
             run_rounds(spec, asking, events)
@@ -223,7 +225,6 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     if arguments.cores:
         os.sched_setaffinity(0, {int(core) for core in arguments.cores.split(",")})
-    print(f"load client: {', '.join(raise_limits())}", file=sys.stderr)
     server = read_json(arguments.server)
     key = os.environ.get(server.get("api_key_env") or "")
     events = EventLog(arguments.events, key)

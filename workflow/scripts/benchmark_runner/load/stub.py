@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.load import answers
-from benchmark_runner.load.client import raise_descriptors, raise_limits
+from benchmark_runner.load.client import raise_descriptors, take_real_time
 
 HOST: Final = "127.0.0.1"
 READ_BYTES: Final = 65536
@@ -251,9 +251,8 @@ def main(argv: Sequence[str]) -> int:
     )
     options = parser.parse_args(argv)
     if options.priority:
-        raise_limits()
-    else:
-        raise_descriptors()
+        take_real_time()
+    raise_descriptors()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with socket.create_server((HOST, options.port), backlog=1024) as listener:
         listener.setblocking(False)
