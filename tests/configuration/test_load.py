@@ -160,11 +160,11 @@ def test_a_schedule_takes_its_time_and_an_engine_in_a_closed_loop_its_own():
         ),
         (
             "prompt_tokens: {distribution: uniform, min: 16, max: 64, sd: 3}, max_tokens: 4, load: L",
-            "prompt_tokens.sd: a uniform distribution has min and max alone",
+            "prompt_tokens.sd: sd says nothing of a distribution uniform; leave it out",
         ),
         (
             "prompt_tokens: 16, max_tokens: {distribution: gamma, mean: 5, min: 1, max: 9}, load: L",
-            "max_tokens: key 'sd' is missing",
+            "max_tokens: key 'sd' is missing, of which a distribution gamma is made",
         ),
         (
             "prompt_tokens: 16, max_tokens: {distribution: uniform, min: 9, max: 1}, load: L",
@@ -173,6 +173,14 @@ def test_a_schedule_takes_its_time_and_an_engine_in_a_closed_loop_its_own():
         (
             "prompt_tokens: 16, max_tokens: {distribution: gamma, mean: 50, sd: 5, min: 1, max: 9}, load: L",
             "max_tokens.mean: the mean lies outside min and max",
+        ),
+        (
+            "prompt_tokens: 16, max_tokens: {distribution: quantiles, min: 1, max: 9}, load: L",
+            "max_tokens: key 'quantiles' is missing",
+        ),
+        (
+            "prompt_tokens: 16, max_tokens: {distribution: quantiles, quantiles: [3, 9, 5], min: 1, max: 9}, load: L",
+            "max_tokens.quantiles: they go down",
         ),
         ("prompt_tokens: 16, max_tokens: {distribution: normal, min: 1, max: 9}, load: L", "did you mean 'lognormal'?"),
     ],

@@ -125,6 +125,15 @@ def test_each_request_has_a_length_of_its_own_where_they_are_drawn():
     assert of_request(drawn()[0], 3)["max_new_tokens"] == 8
 
 
+def test_lengths_of_quantiles_lie_between_them_in_equal_shares():
+    lengths = {"distribution": "quantiles", "quantiles": [10, 20, 100], "min": 1, "max": 1000}
+    values = [length(lengths, Random(seed)) for seed in range(4_000)]
+    assert (min(values), max(values)) == (10, 100)
+    assert sum(value <= 20 for value in values) / len(values) == pytest.approx(0.5, abs=0.03)
+    assert statistics.fmean(value for value in values if value > 20) == pytest.approx(60, abs=2)
+    assert max(length({**lengths, "max": 40}, Random(seed)) for seed in range(50)) == 40
+
+
 @pytest.mark.parametrize("distribution", ["lognormal", "gamma"])
 def test_drawn_lengths_have_the_mean_and_spread_that_were_asked_for(distribution):
     random = Random(3)

@@ -25,6 +25,15 @@ _OF_MODE: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Keys that mean something in one mode alone."""
 
+_DRAWN_BY: Final = ("mean", "sd", "quantiles")
+_KEYS_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "uniform": (),
+    "lognormal": ("mean", "sd"),
+    "gamma": ("mean", "sd"),
+    "quantiles": ("quantiles",),
+}
+"""Of the keys that only some distributions of lengths have, those of each."""
+
 _ITERATION_KEYS: Final = ("iterations", "warmup_iterations")
 
 
@@ -141,12 +150,14 @@ def _length_complaints(key: str, length: Mapping[str, Any], *, has_load: bool) -
     if not has_load:
         yield key, f"{key} by distribution is for requests under load: add load, or write a number"
     numbers = {name: value for name, value in length.items() if isinstance(value, (int, float))}
-    if length.get("distribution") == "uniform":
-        for name in ("mean", "sd"):
-            if name in length:
-                yield f"{key}.{name}", f"a uniform distribution has min and max alone; leave {name} out"
-    elif missing := [name for name in ("mean", "sd") if "distribution" in length and name not in length]:
-        yield key, f"key {missing[0]!r} is missing; add it, or choose distribution: uniform"
+    distribution = length.get("distribution")
+    for name in sorted(set(length) & set(_DRAWN_BY) - set(_KEYS_OF.get(str(distribution), _DRAWN_BY))):
+        yield f"{key}.{name}", f"{name} says nothing of a distribution {distribution}; leave it out"
+    if missing := [name for name in _KEYS_OF.get(str(distribution), ()) if name not in length]:
+        yield key, f"key {missing[0]!r} is missing, of which a distribution {distribution} is made; add it"
+    steps = length.get("quantiles")
+    if isinstance(steps, list) and all(isinstance(one, int) for one in steps) and steps != sorted(steps):
+        yield f"{key}.quantiles", "they go down; write the lengths in rising order, from 0 to 100 %"
     if numbers.get("min", 0) > numbers.get("max", math.inf):
         yield f"{key}.min", f"min {length['min']} is more than max {length['max']}; exchange them"
     elif "mean" in numbers and not numbers.get("min", 0) <= numbers["mean"] <= numbers.get("max", math.inf):

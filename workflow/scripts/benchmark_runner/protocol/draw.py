@@ -82,6 +82,11 @@ def length(lengths: Mapping[str, Any], random: Random) -> int:
     least, most = lengths["min"], lengths["max"]
     if lengths["distribution"] == "uniform":
         return random.randint(least, most)
+    if lengths["distribution"] == "quantiles":
+        steps = lengths["quantiles"]
+        place, above = divmod(random.random() * (len(steps) - 1), 1)
+        low, high = steps[int(place) : int(place) + 2]
+        return int(min(max(round(low + above * (high - low)), least), most))
     mean, sd = lengths["mean"], lengths["sd"]
     if lengths["distribution"] == "gamma":
         drawn = random.gammavariate((mean / sd) ** 2, sd**2 / mean)
