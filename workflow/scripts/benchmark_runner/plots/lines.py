@@ -110,7 +110,7 @@ def draw_lines(
             markevery=max(1, len(x) // MARKS_A_LINE),
         )
     highest = max(point[1] if point[3] is None else point[3] for line in series for point in line.points)
-    top = HEADROOM * max(highest, least_top) or 1.0  # goodput is 0 where no engine keeps the limits anywhere
+    top = HEADROOM * (max(highest, least_top) or 1.0)  # goodput is 0 where no engine keeps the limits anywhere
     axes.set_ylim(0, top)
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
     if labelled:
