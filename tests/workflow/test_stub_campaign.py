@@ -1,0 +1,120 @@
+"""A whole campaign of a server whose delays, places and failures are known: they come out as arithmetic says."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from benchmark_runner.jsonio import read_json
+from tiny_campaign import CONFIG, REPOSITORY, Campaign
+from tiny_model import make_tiny_model
+
+pytestmark = pytest.mark.workflow
+
+PROJECT = ("Snakefile", "workflow", "profiles", "config", "envs")
+TTFT_MS, GAP_MS, TOKENS, SERVERS = 20.0, 4.0, 6, 2
+SERVICE_MS = TTFT_MS + (TOKENS - 1) * GAP_MS
+FAILS_EVERY = 4
+MAIN = """
+import os, sys
+sys.path.insert(0, {scripts!r})
+from benchmark_runner.load.stub import main
+sys.exit(main(sys.argv[1:]))
+"""
+SERVER = {
+    "engine": "stub",
+    "path": "/v1/completions",
+    "model": "stub",
+    "body": {},
+    "ids": {"in": True, "stream": "token_ids", "whole": None},
+    "dtypes": {"f32": "f32"},
+    "capabilities": {"sampling": ["greedy"], "seed": True, "past_eos": "goes_on"},
+}
+LEVELS = {"mode": "closed", "concurrency": [1, 2, 4], "requests": 12, "warmup_requests": 4, "timeout_seconds": 60}
+ARRIVALS = {"mode": "open", "requests_per_second": 20, "requests": 24, "seed": 0, "timeout_seconds": 60}
+
+
+def write_adapter(project: Path, name: str, *faults: str) -> None:
+    folder = project / "engines" / name
+    folder.mkdir(parents=True)
+    (project / "envs" / f"{name}.txt").write_text("# nothing is needed\n", encoding="utf-8")
+    (folder / "main.py").write_text(MAIN.format(scripts=str(project / "workflow" / "scripts")), encoding="utf-8")
+    delays = [f"--ttft-ms={TTFT_MS}", f"--gap-ms={GAP_MS}", f"--servers={SERVERS}"]
+    adapter = {
+        "description": "The stub as an engine",
+        "licence": "Apache-2.0",
+        "language": "python",
+        "devices": ["cpu"],
+        "shared": [],
+        "first_build": "about a second",
+        "environment": {"lock": f"../../envs/{name}.txt", "main": "main.py"},
+        "server": {"arguments": ["--port={port}", *delays, *faults], **SERVER},
+    }
+    (folder / "adapter.yaml").write_text(yaml.safe_dump(adapter), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory) -> Campaign:
+    project = tmp_path_factory.mktemp("project")
+    for name in PROJECT:
+        source = REPOSITORY / name
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, project / name)
+    write_adapter(project, "stub-server")
+    write_adapter(project, "failing-stub", "--mode=error", f"--every={FAILS_EVERY}")
+    make_tiny_model(project / "models" / "tiny")
+    config = copy.deepcopy(CONFIG)
+    config["benchmark"] |= {"launches": 2, "control": False}
+    config["engines"] = [
+        {"name": name, "binary_path": f"target/release/{program}"}
+        for name, program in (("stub", "stub-server"), ("failing", "failing-stub"))
+    ]
+    case = {"prompt_tokens": 8, "max_tokens": TOKENS}
+    config["workloads"] = [
+        {"name": "serving", "test_cases": [{**case, "load": LEVELS}]},
+        {"name": "arrivals", "test_cases": [{**case, "load": ARRIVALS}]},
+    ]
+    config["analysis"] = {"slo": {"ttft_ms": 60_000, "tpot_ms": 60_000, "share": 0.85}}
+    campaign = Campaign(project, config, project)
+    result = campaign.snakemake()
+    assert result.status == 0, result.words
+    return campaign
+
+
+def levels(served: Campaign, engine: str) -> pd.DataFrame:
+    table = pd.read_parquet(served.out / "analysis" / "stages.parquet")
+    return table[table["engine"] == engine]
+
+
+def test_no_level_yields_more_than_the_places_of_the_server_do(served):
+    table = levels(served, "stub")
+    assert (table["failed"] == 0).all()
+    assert (table["cached_tokens"] == 0).all()
+    for _, level in table[table["mode"] == "closed"].iterrows():
+        places = min(level["concurrency"], SERVERS)
+        assert level["measured"] == LEVELS["requests"]
+        assert level["window_s"] >= LEVELS["requests"] * SERVICE_MS / 1000 / places
+
+
+def test_no_request_is_faster_than_the_delays(served):
+    table = pd.read_parquet(served.out / "analysis" / "iterations.parquet")
+    well = table[table["status"] == "ok"]
+    assert len(well) > 0
+    assert (well["ttft_ms"] >= TTFT_MS).all()
+    assert (well["e2e_ms"] >= SERVICE_MS).all()
+
+
+def test_failed_requests_are_counted_and_miss_the_limits(served):
+    table = levels(served, "failing")
+    for _, level in table.iterrows():
+        assert abs(level["failed"] - level["measured"] / FAILS_EVERY) <= 1
+        assert level["goodput_requests_per_s"] == level["requests_per_s"]
+    statistics = read_json(served.out / "analysis" / "statistical_summary.json")
+    held = {(one["engine"], one["workload"]): one["capacity"]["text"] for one in statistics["capacity"]["engines"]}
+    assert held["stub", "serving"] == "\u2265 4 requests in flight"
+    assert held["stub", "arrivals"] == "\u2265 20 requests/s"
+    assert held["failing", "serving"] == "< 1 request in flight"
