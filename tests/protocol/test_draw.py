@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -54,6 +55,12 @@ def test_arrivals_are_the_block_s_own_and_the_rest_of_a_load_is_as_planned():
     assert {**opened["load"], "seed": 3} == OPEN
     one, other = drawn(loads=(OPEN, OPEN))
     assert one["load"]["seed"] != other["load"]["seed"]
+
+
+def test_a_trace_is_found_from_any_folder():
+    trace = {**OPEN, "arrivals": "trace", "trace_file": "times.txt", "trace_requests": 9}
+    (one,) = drawn(loads=(trace,))
+    assert one["load"]["trace_file"] == str(Path("times.txt").absolute())
 
 
 def test_levels_run_once_each_in_an_order_that_blocks_share_by_chance_alone():

@@ -83,8 +83,10 @@ def calibrate(
         "seed": 0,
         **size,
     }
-    with stub_at(stub_cores, f"--ttft-ms={TTFT_MS}", f"--gap-ms={GAP_MS}") as target, closing(Client(target)) as client:
-        raise_limits()  # of this process alone: a server has no priority either
+    # The stub has priority: what held it up between its clock and its send would be taken for the client's.
+    delays = f"--ttft-ms={TTFT_MS}", f"--gap-ms={GAP_MS}", "--priority"
+    with stub_at(stub_cores, *delays) as target, closing(Client(target)) as client:
+        raise_limits()
         os.sched_setaffinity(0, client_cores)
         requests = requests_for(target, 4 * streams + round(4 * seconds * rate))
         ran, sent = (client.run(stage_of(load, len(requests)), requests, TIMEOUT_NS) for load in (closed, arriving))

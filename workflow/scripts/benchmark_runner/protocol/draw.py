@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from random import Random
 from typing import Any, Final
 
@@ -127,6 +128,8 @@ class BlockDraw:
     def _load(self, index: int, load: Mapping[str, Any]) -> dict[str, Any]:
         if "seed" not in load:
             return dict(load)
+        if "trace_file" in load:  # its reader runs in a folder of its own
+            load = {**load, "trace_file": str(Path(load["trace_file"]).absolute())}
         return {**load, "seed": self._random(f"{load['seed']}/arrivals/{index}").getrandbits(32)}
 
     def _prompts(
