@@ -1,1 +1,1 @@
-"""The four plots: one PNG a command, the same bytes for the same data."""
+"""The plots: one PNG and SVG a command, the same bytes for the same data."""

@@ -58,7 +58,8 @@ def latency_rows(
             continue
         estimate = scaled_estimate(results.estimate(name, place, metric), scale)
         counts = sorted({len(lane) for lane in lanes})
-        each = plural(counts[0], "iteration") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} iterations"
+        unit = "request" if results.load(name, place) else "iteration"
+        each = plural(counts[0], unit) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} {unit}s"
         note = STRUCK if is_struck(engine) else f"{plural(len(lanes), 'launch')} of {each}"
         flagged = [list(launch.loc[launch["outlier"], metric] * scale) for launch in launches]
         words = _words(estimate, unit_name)
@@ -143,8 +144,9 @@ def _explanation(statistics: Mapping[str, Any]) -> str:
     settings = statistics["settings"]
     flagged = "an x is flagged as an outlier" + (" and not in the estimate" if settings["remove_outliers"] else "")
     return (
-        f"Each mark is one measured iteration, each lane of marks one launch; {flagged}. The diamond is the typical "
-        f"value over launches (geometric mean of medians), the bar its {settings['confidence_level']:.0%} interval."
+        f"Each mark is one measured iteration (under load: request), each lane of marks one launch; {flagged}. The "
+        "diamond is the typical value over launches (geometric mean of medians), the bar its "
+        f"{settings['confidence_level']:.0%} interval."
     )
 
 

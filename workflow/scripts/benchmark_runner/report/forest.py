@@ -104,7 +104,9 @@ class Forest:
 def heading(inputs: ReportInputs, cell: Document) -> str:
     """Name of a workload, with its case where it has several, and the tokens in and out."""
     cases = {one["case"] for one in inputs.summary["answer"]["workloads"] if one["workload"] == cell["workload"]}
+    load = inputs.results.load_words(Cell(cell["workload"], cell["case"]))
     name = str(cell["workload"]) if len(cases) == 1 else f"{cell['workload']}, {cell['case']}"
+    name = f"{cell['workload']} {load}" if load else name
     if cell["prompt_tokens"] is None or cell["max_tokens"] is None:
         return name
     return f"{name} · {cell['prompt_tokens']:,} → {cell['max_tokens']:,} tokens"
