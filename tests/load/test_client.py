@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import socket
 import ssl
 import subprocess
@@ -250,8 +251,10 @@ def _behind_tls(port: int, folder: Any) -> Iterator[int]:
 
 
 @pytest.fixture
-def certificate(tmp_path, monkeypatch):
+def certificate(tmp_path, monkeypatch, lacking):
     """A folder with a certificate of 127.0.0.1 and its key, which this process trusts."""
+    if shutil.which("openssl") is None:
+        lacking("openssl is missing; install it from your distribution")
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=stub -days 2"
     names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"]
     subprocess.run([*command.split(), *names], check=True, capture_output=True)

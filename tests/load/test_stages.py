@@ -150,6 +150,24 @@ def test_an_open_loop_sends_by_its_schedule_while_nothing_is_answered():
     assert max(_in_flight(stalled, request.start_ns) for request in stalled) == 8
 
 
+def test_poisson_arrivals_at_one_server_wait_as_long_as_the_textbook_says():
+    """M/D/1 at half load: the mean wait is half a service time, counted from the schedule with nobody held back."""
+    service_ns, rate, ends = 10 * MS, 50, [0]
+
+    def served(_number):
+        begins_ns = max(moment[0], ends[-1])
+        ends.append(begins_ns + service_ns)
+        return ends[-1] - moment[0]
+
+    moment = [0]
+    stage = _stage(OPEN, arrivals="poisson", requests_per_second=rate, requests=8_000, prompts=20_000)
+    taken = stage.take
+    stage.take = lambda now: moment.__setitem__(0, now) or taken(now)
+    sent = _simulate(stage, served)
+    waits_ms = [(request.end_ns - request.scheduled_ns - service_ns) / MS for request in _phase(sent, "measured")]
+    assert sum(waits_ms) / len(waits_ms) == pytest.approx(5.0, rel=0.1)
+
+
 def test_a_request_that_is_sent_late_counts_from_its_schedule():
     stage = _stage(OPEN)
     assert stage.next_ns(0) == 10 * MS
