@@ -15,7 +15,7 @@ from benchmark_runner.comparison.side import Side
 from benchmark_runner.statistics.estimates import from_log
 from benchmark_runner.statistics.inputs import EngineData
 from benchmark_runner.statistics.losses import loss_words
-from benchmark_runner.statistics.metrics import CASE_METRICS, LAUNCH_METRICS, Metric
+from benchmark_runner.statistics.metrics import CASE_METRICS, LAUNCH_METRICS, STAGE_METRICS, Metric
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.wording import percent_or_times
@@ -103,7 +103,16 @@ def doubts(both: Sequence[Measured], metric: Metric) -> list[Doubt]:
         found.append(Doubt("control_differs", size, words))
     if step := max(side.resolution(cell, metric.name) for side, cell in both):
         found.append(Doubt("coarse_clock", step, f"the clock's steps, {100 * step:.2g} % of these times"))
+    if error := max(side.client_allowance(cell, metric.name) for side, cell in both):
+        words = f"the load client's own error, up to {percent_or_times(from_log(error))} of these times"
+        found.append(Doubt("client_error", error, words))
     return found
+
+
+def failing(both: Sequence[Measured]) -> str | None:
+    """Which sides failed too many of their requests to be compared."""
+    told = {f"{cell[0]} {side.word}".rstrip(): side.failing(cell) for side, cell in both}
+    return "; ".join(f"{name}: {words}" for name, words in told.items() if words) or None
 
 
 def _day(references: References, engine: str, relative: Relative | None) -> list[Doubt]:
@@ -158,8 +167,10 @@ def candidates(before: Side, after: Side) -> list[Candidate]:
     references, found = References(before, after), []
     for cell in _cells(before, after):
         excluded, meaningful = obstacle(before, after, *cell)
-        for metric in LAUNCH_METRICS if cell[2] is None else CASE_METRICS:
-            unequal = None if excluded else unequal_work([(before, cell), (after, cell)], metric)
+        both = [(before, cell), (after, cell)]
+        stage = STAGE_METRICS if any(cell[1:] in side.inputs.loads for side in (before, after)) else ()
+        for metric in LAUNCH_METRICS if cell[2] is None else (*CASE_METRICS, *stage):
+            unequal = None if excluded else failing(both) or unequal_work(both, metric)
             if not meaningful or unequal:
                 found.append(Candidate(*cell, metric, NOTHING, NOTHING, excluded=excluded or unequal))
                 continue

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.commands import command
-from benchmark_runner.comparison.campaigns import doubts, losing_more, unequal_work
+from benchmark_runner.comparison.campaigns import doubts, failing, losing_more, unequal_work
 from benchmark_runner.comparison.decision import Candidate, judge_all
 from benchmark_runner.comparison.differences import engine_differences
 from benchmark_runner.comparison.document import comparison_document
@@ -22,7 +22,7 @@ from benchmark_runner.comparison.side import Side, SideFiles, read_side
 from benchmark_runner.comparison.terms import Terms, read_terms
 from benchmark_runner.errors import exit_status
 from benchmark_runner.statistics.families import LaunchValues, places
-from benchmark_runner.statistics.metrics import METRICS, Metric
+from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.power import PERMUTATION
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.schemes import SCHEMES, Scheme
@@ -35,7 +35,7 @@ def _excluded(campaign: Side, place: Cell, metric: Metric, names: tuple[str, str
     both = [(campaign, (name, place.workload, place.case)) for name in names]
     reasons = {cell[0]: side.measured(cell, metric.name).reason for side, cell in both}
     told = "; ".join(f"{metric.label} of {name}: {reason}" for name, reason in reasons.items() if reason)
-    return unequal_work(both, metric) or told or None
+    return failing(both) or unequal_work(both, metric) or told or None
 
 
 def _candidate(campaign: Side, place: Cell, metric: Metric, names: tuple[str, str]) -> Candidate:
@@ -67,7 +67,7 @@ def _candidate(campaign: Side, place: Cell, metric: Metric, names: tuple[str, st
 
 def candidates(campaign: Side, names: tuple[str, str]) -> Iterator[Candidate]:
     """Every metric in every place; names are the engine before and the engine after."""
-    for metric in METRICS:
+    for metric in campaign.inputs.metrics:
         for place in places(campaign.inputs, metric):
             yield _candidate(campaign, place, metric, names)
 

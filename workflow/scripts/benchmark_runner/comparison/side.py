@@ -15,10 +15,13 @@ from benchmark_runner.jsonio import read_json
 from benchmark_runner.protocol.requests import asked_alike
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.records.table import tokens_an_iteration
+from benchmark_runner.statistics.client import Client
 from benchmark_runner.statistics.clock import STAMPED, resolution, step_ns
 from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.families import CampaignPairs
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, read_inputs
+from benchmark_runner.statistics.levels import errors_words
+from benchmark_runner.statistics.metrics import STAGE_METRICS
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import CellKey, each_sample
 from benchmark_runner.statistics.work import Work
@@ -106,6 +109,10 @@ class Side:
             values[key, metric.name] = LaunchValues(sample.by_block(), sample.cleaned.by_block(), sample.reason)
             if metric.name in STAMPED:
                 steps[key] = step_ns(sample.values, steps.get(key, 0))
+        for key, described in self._described.items():
+            for name in (metric.name for metric in STAGE_METRICS if metric.name in described):
+                by_block = {one["block"]: one["value"] for one in described[name]["launch_medians"]}
+                values[key, name] = LaunchValues(by_block, by_block, None if by_block else described[name]["reason"])
         return values, steps
 
     @property
@@ -126,6 +133,22 @@ class Side:
     def work(self) -> dict[CellKey, Work]:
         """What an iteration computed, by cell."""
         return {key: Work(*tokens) for key, tokens in tokens_an_iteration(self.iterations).items()}
+
+    def failing(self, cell: CellKey) -> str | None:
+        """Why a cell failed too many of its requests to be compared; None where it did not."""
+        return errors_words(self._loads.get(cell))
+
+    def client_allowance(self, cell: CellKey, metric: str) -> float:
+        """The load client's own error over the times that a metric of a cell under load rests on, of logarithms."""
+        if cell not in self._loads:
+            return 0.0
+        client = Client(calibration=self.statistics["load"]["calibration"])
+        return client.allowance(metric, [self._described[cell]])
+
+    @cached_property
+    def _loads(self) -> dict[CellKey, Mapping[str, Any]]:
+        cells = [cell for cell in self.statistics["cells"] if cell.get("load")]
+        return {(cell["engine"], cell["workload"], cell["case"]): cell["load"] for cell in cells}
 
     @cached_property
     def _described(self) -> dict[CellKey, Mapping[str, Any]]:
