@@ -58,8 +58,8 @@ def latency_rows(
             continue
         estimate = scaled_estimate(results.estimate(name, place, metric), scale)
         counts = sorted({len(lane) for lane in lanes})
-        unit = "request" if results.load(name, place) else "iteration"
-        each = plural(counts[0], unit) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} {unit}s"
+        noun = "request" if results.load(name, place) else "iteration"
+        each = plural(counts[0], noun) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} {noun}s"
         note = STRUCK if is_struck(engine) else f"{plural(len(lanes), 'launch')} of {each}"
         flagged = [list(launch.loc[launch["outlier"], metric] * scale) for launch in launches]
         words = _words(estimate, unit_name)
