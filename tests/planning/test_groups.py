@@ -32,6 +32,8 @@ def lines(tmp_path, until, tests=10, test="paired_t") -> dict[str, str]:
         "campaign": {"launches": 5, "until": until},
         "power": {"tests": tests, "alpha": 0.05, "cv": 0.04, "significance_test": test},
         "order": rows,
+        "engines": [],
+        "workloads": [{"name": "w", "cases": [{}]}],
     }
     return dict(group_lines(plan, tmp_path))
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from benchmark_runner.planning.minutes import NOTHING_FINISHED, expected
+from benchmark_runner.planning.minutes import NOTHING_FINISHED, expected, rows_that_take_time
 
 
 @pytest.fixture
@@ -79,3 +79,16 @@ def test_a_launch_that_was_cut_short_tells_nothing(out):
     finish(out, "a", "w.aa", 1, 60)
     (out / "launches" / "a" / "w.aa" / "1" / "record.json").unlink()
     assert expected(order, [1], out).total_minutes is None
+
+
+def test_launches_that_refuse_a_load_take_no_time(out):
+    cells = [(engine, workload, "00ff") for engine in ("able", "alone", "brought") for workload in ("serving", "w")]
+    order = plan_order(out, *cells)
+    engines = [
+        {"name": "able", "adapter": "able-bench", "load": ["closed"]},
+        {"name": "alone", "adapter": "alone-bench"},
+        {"name": "brought", "adapter": None},
+    ]
+    workloads = [{"name": "serving", "cases": [{"load": {"mode": "closed"}}]}, {"name": "w", "cases": [{}]}]
+    found = rows_that_take_time({"engines": engines, "workloads": workloads, "order": order})
+    assert [row for row in order if row not in found] == [order[2]]

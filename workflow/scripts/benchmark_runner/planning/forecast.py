@@ -21,7 +21,7 @@ from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch import progress
 from benchmark_runner.planning.groups import group_lines
-from benchmark_runner.planning.minutes import S_PER_MIN, Expected, expected, minutes_of_blocks
+from benchmark_runner.planning.minutes import S_PER_MIN, Expected, expected, minutes_of_blocks, rows_that_take_time
 from benchmark_runner.planning.plan import controls_of, findable, launches_in_words, plan_design, power_of
 from benchmark_runner.planning.promise import launches_for
 from benchmark_runner.planning.spread import measured_spread
@@ -101,7 +101,7 @@ def _wanted(plan: Mapping[str, Any], difference: float, output_dir: Path) -> str
     percent = f"{100 * difference:g} % with {known['power']:.0%} power"
     if needed is None:
         return f"{percent}: more than {MOST_LAUNCHES_SEARCHED} launches, which this machine's spread does not allow for"
-    minutes = minutes_of_blocks(plan["order"], needed, output_dir)
+    minutes = minutes_of_blocks(rows_that_take_time(plan), needed, output_dir)
     time = f"about {progress.in_words(minutes * S_PER_MIN)}" if minutes is not None else "minutes not known"
     return f"{percent}: {plural(needed, 'launch')} of each engine and workload (benchmark.launches), {time}"
 
@@ -162,7 +162,7 @@ def main(argv: Sequence[str]) -> int:
     # plan.json reckons with what was measured when it was written; since then more may have been.
     plan["power"] = power_of(plan, measured_spread(plan["order"], output_dir, os.uname().nodename))
     seconds = seconds_a_block([row for row in plan["order"] if row["engine"] in own], output_dir)
-    forecast = expected(plan["order"], owed, output_dir)
+    forecast = expected(rows_that_take_time(plan), owed, output_dir)
     lines = [*group_lines(plan, output_dir)]
     lines += [("load", words) for words in without_load(campaign.engines.values(), campaign.workloads.values())]
     if wanted is not None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from benchmark_runner.display import plural
 from benchmark_runner.launch import progress
-from benchmark_runner.planning.minutes import S_PER_MIN, minutes_of_blocks
+from benchmark_runner.planning.minutes import S_PER_MIN, minutes_of_blocks, rows_that_take_time
 from benchmark_runner.statistics.moderated import MOST_DF
 from benchmark_runner.statistics.planned import PlannedLook, looks_of_plan
 from benchmark_runner.statistics.power import paired_t_power, sd_of_log_ratios
@@ -50,7 +50,7 @@ def group_lines(plan: Mapping[str, Any], output_dir: Path) -> Iterator[tuple[str
         f"looks after {after} launches of each engine; what is decided is left out of the next group, and what "
         f"{until['at_most']} launches would decide with a chance below {until['give_up_below']:.0%} is given up",
     )
-    minutes = minutes_of_blocks(plan["order"], until["at_most"], output_dir)
+    minutes = minutes_of_blocks(rows_that_take_time(plan), until["at_most"], output_dir)
 
     def with_time(count: str, launches: float) -> str:
         if minutes is None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from benchmark_runner.configuration.load import has_load
+from benchmark_runner.launch.program import cannot_load
 from benchmark_runner.launch.progress import Row, finished_launches, finished_rows, seconds_left
 
 NOTHING_FINISHED: Final = "no launch of this campaign has finished yet"
@@ -40,6 +42,17 @@ def expected(order: Sequence[Row], owed: Iterable[int], output_dir: Path) -> Exp
     left = minutes([row for row in order if row["position"] in wanted])
     launches = {row["folder"] for row in known}
     return Expected(total, left, NOTHING_FINISHED if total is None else None, len(launches))
+
+
+def rows_that_take_time(plan: Mapping[str, Any]) -> list[Row]:
+    """Launches of a plan without those that refuse their workload's load before anything is started."""
+    engines = {engine["name"]: engine for engine in plan["engines"]}
+    loaded = {workload["name"]: workload for workload in plan["workloads"] if has_load(workload)}
+    return [
+        row
+        for row in plan["order"]
+        if row["workload"] not in loaded or cannot_load(engines[row["engine"]], loaded[row["workload"]]) is None
+    ]
 
 
 def minutes_of_blocks(order: Sequence[Row], blocks: int, output_dir: Path) -> float | None:

@@ -16,7 +16,7 @@ from benchmark_runner.commands import command
 from benchmark_runner.display import plural
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_json
-from benchmark_runner.planning.minutes import expected, minutes_of_blocks
+from benchmark_runner.planning.minutes import expected, minutes_of_blocks, rows_that_take_time
 from benchmark_runner.planning.promise import smallest_ratio
 from benchmark_runner.planning.spread import Spread, measured_spread
 from benchmark_runner.statistics import power
@@ -72,9 +72,10 @@ def power_of(plan: Mapping[str, Any], spread: Spread | None) -> dict[str, Any]:
 def expected_of(plan: Mapping[str, Any], output_dir: Path, *, has_gpu: bool) -> dict[str, Any]:
     """Minutes of all launches and hours of a GPU, by finished launches of the same kind; null with a reason where none
     is known."""
-    everything = expected(plan["order"], [], output_dir)
+    rows = rows_that_take_time(plan)
+    everything = expected(rows, [], output_dir)
     on_gpu = {engine["name"] for engine in plan["engines"] if has_gpu and engine["build_device"] != "cpu"}
-    gpu = expected([row for row in plan["order"] if row["engine"] in on_gpu], [], output_dir)
+    gpu = expected([row for row in rows if row["engine"] in on_gpu], [], output_dir)
     gpu_minutes = 0.0 if not on_gpu else gpu.total_minutes
     return {
         "minutes": everything.total_minutes,
@@ -136,7 +137,7 @@ def main(argv: Sequence[str]) -> int:
     plan["expected"] = expected_of(plan, output_dir, has_gpu=has_gpu)
     if plan["campaign"]["until"]:
         plan["expected"]["minutes_at_most"] = minutes_of_blocks(
-            plan["order"], plan["campaign"]["until"]["at_most"], output_dir
+            rows_that_take_time(plan), plan["campaign"]["until"]["at_most"], output_dir
         )
     write_json(arguments.out, plan)
     print(in_words(plan))
