@@ -31,14 +31,16 @@ def test_a_stage_is_marked_by_what_the_client_could_not_keep(row: dict[str, Any]
 
 
 def test_the_clients_p99_error_over_the_smaller_time_is_what_a_verdict_allows_for() -> None:
-    client = Client({}, {"ttft_bias_ms": {"p50": 0.1, "p99": 1.0}, "gap_error_ms": {"p50": 0.01, "p99": 0.2}})
+    client = Client({}, {"ttft_bias_ms": {"p50": 0.1, "p99": 1.0}, "gap_error_ms": {"p50": 0.01, "p99": 2.0}})
     cells: list[dict[str, dict[str, float | None]]] = [
-        {"ttft_ms": {"median": 50.0}, "tpot_ms": {"median": 5.0}, "e2e_ms": {"median": 500.0}},
-        {"ttft_ms": {"median": 40.0}, "tpot_ms": {"median": 4.0}, "e2e_ms": {"median": None}},
+        {"ttft_ms": {"median": 50.0}, "itl_ms": {"median": 5.0}, "e2e_ms": {"median": 500.0}},
+        {"ttft_ms": {"median": 40.0}, "itl_ms": {"median": 4.0}, "e2e_ms": {"median": None}},
     ]
     assert client.allowance("ttft_ms", cells) == pytest.approx(math.log1p(1.0 / 40.0))
-    assert client.allowance("decode_tokens_per_s", cells) == pytest.approx(math.log1p(0.2 / 4.0))
-    assert client.allowance("e2e_ms", cells) == pytest.approx(math.log1p(1.0 / 500.0))
+    assert client.allowance("itl_ms", cells) == pytest.approx(math.log1p(2.0 / 4.0))
+    # the mean of all gaps holds the error of its two ends once
+    assert client.allowance("decode_tokens_per_s", cells) == pytest.approx(math.log1p(2.0 / 450.0))
+    assert client.allowance("e2e_ms", cells) == pytest.approx(math.log1p(2.0 / 500.0))
     assert client.allowance("requests_per_s", cells) == 0.0
     assert Client().allowance("ttft_ms", cells) == 0.0
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.statistics.cautions import caution
+from benchmark_runner.statistics.clock import span_ms
 from benchmark_runner.statistics.inputs import Measurements
 from benchmark_runner.statistics.levels import UNITS, errors_words, level_of, load_words
 from benchmark_runner.statistics.samples import CellKey
@@ -26,27 +27,16 @@ MOST_CLIENT_CPU: Final = 80.0
 LEAST_ACHIEVED: Final = 0.95
 """Of the requests a second that the schedule of an open load asks for within the window, as they were drawn."""
 
-_ERROR_OF: Final = {
-    "e2e_ms": "ttft_bias_ms",
-    "ttft_ms": "ttft_bias_ms",
-    "prefill_tokens_per_s": "ttft_bias_ms",
-    "total_tokens_per_s": "ttft_bias_ms",
-    "itl_ms": "gap_error_ms",
-    "tpot_ms": "gap_error_ms",
-    "decode_tokens_per_s": "gap_error_ms",
+_ERRORS_OF: Final = {
+    "e2e_ms": ("ttft_bias_ms", "gap_error_ms"),
+    "total_tokens_per_s": ("ttft_bias_ms", "gap_error_ms"),
+    "ttft_ms": ("ttft_bias_ms",),
+    "prefill_tokens_per_s": ("ttft_bias_ms",),
+    "itl_ms": ("gap_error_ms",),
+    "tpot_ms": ("gap_error_ms",),
+    "decode_tokens_per_s": ("gap_error_ms",),
 }
-"""The client's error that a metric holds, by its name in load_calibration.json."""
-
-_TIME_OF: Final = {
-    "prefill_tokens_per_s": "ttft_ms",
-    "total_tokens_per_s": "e2e_ms",
-    "decode_tokens_per_s": "tpot_ms",
-}
-"""The time that a rate is made of."""
-
-
-TIMES: Final = ("e2e_ms", "ttft_ms", "itl_ms", "tpot_ms")
-"""Metrics that are times of one request."""
+"""The client's errors, of which the larger is in the time that a metric rests on, by name in load_calibration.json."""
 
 
 class Gate(NamedTuple):
@@ -130,12 +120,11 @@ class Client:
         return [row for row in self.stages.get((key[0], key[1], key[2] or ""), ()) if row["block"] in blocks]
 
     def allowance(self, metric: str, described: Iterable[Mapping[str, Mapping[str, Any]]]) -> float:
-        """The client's p99 error over the smaller time of a pair, as a logarithm; 0 where it is not known or the metric
-        holds none. described has the metrics of both cells by name."""
-        error = (self.calibration or {}).get(_ERROR_OF.get(metric, ""))
-        times = [cell[_TIME_OF.get(metric, metric)]["median"] for cell in described] if error else []
-        known = [time for time in times if time]
-        return math.log1p(abs(float(error["p99"])) / min(known)) if error and known else 0.0
+        """The client's p99 error over the smaller of the times that a metric rests on in some cells, as a logarithm; 0
+        where it is not known or the metric holds none. described has the metrics of each cell by name."""
+        errors = [abs(float(self.calibration[name]["p99"])) for name in _ERRORS_OF.get(metric, ()) if self.calibration]
+        spans = [span for cell in described if errors and (span := span_ms(metric, cell)) is not None]
+        return math.log1p(max(errors) / min(spans)) if spans else 0.0
 
 
 def client_cautions(

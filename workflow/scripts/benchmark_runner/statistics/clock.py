@@ -34,8 +34,8 @@ def step_ns(launches: Iterable[FloatArray], step: int = 0) -> int:
     return step
 
 
-def resolution(metric: str, described: Mapping[str, Mapping[str, Any]], step: int) -> float:
-    """The step over the time that a metric rests on, 0 where that is too fine to matter or not known; described are the
+def span_ms(metric: str, described: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """The time between two readings of the clock that a metric rests on; None where there is none. described are the
     metrics of a cell by name."""
     whole, first = (described[name]["median"] for name in ("e2e_ms", "ttft_ms"))
     spans = {
@@ -48,7 +48,12 @@ def resolution(metric: str, described: Mapping[str, Mapping[str, Any]], step: in
     }
     spans["decode_tokens_per_s"] = spans["tpot_ms"]
     span = spans.get(metric)
-    if not span or span <= 0.0:
-        return 0.0
-    share = step / NS_PER_MS / span
+    return float(span) if span and span > 0.0 else None
+
+
+def resolution(metric: str, described: Mapping[str, Mapping[str, Any]], step: int) -> float:
+    """The step over the time that a metric rests on, 0 where that is too fine to matter or not known; described are the
+    metrics of a cell by name."""
+    span = span_ms(metric, described)
+    share = 0.0 if span is None else step / NS_PER_MS / span
     return share if share >= COARSE else 0.0
