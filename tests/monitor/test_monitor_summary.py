@@ -63,6 +63,8 @@ def test_busy_time_is_divided_between_engine_monitor_and_others():
     assert result["machine_cpu_percent_mean"] == pytest.approx(100 * 4 / 12, abs=0.01)
     assert result["foreign_cpu_percent_mean"] == pytest.approx(100 * (4 - 3 - 0.2) / 4)
     assert result["stolen_cpu_percent_mean"] == pytest.approx(10.0)
+    beside_client = summary(content, client_seconds=0.4)
+    assert beside_client["foreign_cpu_percent_mean"] == pytest.approx(100 * (4 - 3 - 0.2 - 0.4) / 4)
 
 
 def test_rounding_never_makes_foreign_time_negative():

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.launch.inputs import LaunchInputs
 from benchmark_runner.model.formats import format_of
+from benchmark_runner.processes.engine import EngineExit
 from benchmark_runner.processes.files import HeldFile, own_folder, remove
 from benchmark_runner.status import Status
 
@@ -88,6 +89,11 @@ def describe_model(inputs: LaunchInputs) -> dict[str, Any]:
         "vocab_size": inputs.vocab_size,
         "files": files,
     }
+
+
+def describe_client(ended: EngineExit, cores: Sequence[int]) -> dict[str, Any]:
+    """The record's field `client`."""
+    return {"exit": ended.describe(), "usage": ended.usage._asdict(), "cores": list(cores)}
 
 
 def new_record(inputs: LaunchInputs, attempt: int, stopwatch: Stopwatch) -> Record:

@@ -28,6 +28,7 @@ from benchmark_runner.launch.record import (
     Record,
     Stopwatch,
     clear_folder,
+    describe_client,
     new_record,
     out_of_memory_kills,
     touch_outputs,
@@ -260,7 +261,15 @@ class RunningLaunch:
         metrics, lost = read_metrics(self._metrics.content)
         if report.problem is None:
             report = report._replace(problem=doubt(report, self._events.content, metrics.samples))
-        summary = summarise(metrics, window, run.exit.usage, engine_cores=cores.engine, measured=report.measured)
+        asked_seconds = run.client.usage.cpu_seconds if run.client is not None else 0.0
+        summary = summarise(
+            metrics,
+            window,
+            run.exit.usage,
+            engine_cores=cores.engine,
+            measured=report.measured,
+            client_seconds=asked_seconds,
+        )
         if summary["measured"] is not None:
             summary["measured"] |= measured_tokens(report)
         busy = preflight.busy_processes(before, take_snapshot(), {os.getpid()})
@@ -277,11 +286,7 @@ class RunningLaunch:
             machine_after=self._machine.state(busy),
         )
         if run.client is not None:
-            record["client"] = {
-                "exit": run.client.describe(),
-                "usage": run.client.usage._asdict(),
-                "cores": cores.monitor,
-            }
+            record["client"] = describe_client(run.client, cores.monitor)
         self._warn(preflight.warnings_during(summary, busy))
         self._warn(preflight.warnings_of_threads(summary, report.load, cores.threads))
         suspended_ms = (preflight.suspended_ns() - self._suspended_ns) / 1e6

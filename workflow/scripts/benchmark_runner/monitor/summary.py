@@ -164,8 +164,12 @@ def summarise(
     *,
     engine_cores: Sequence[int],
     measured: Window | None,
+    client_seconds: float = 0.0,
 ) -> dict[str, Any]:
-    """Summary over the window in which the engine ran; measured is the part with the measured iterations."""
+    """Summary over the window in which the engine ran; measured is the part with the measured iterations.
+
+    client_seconds is what a server's load client computed, which is neither the engine's nor foreign.
+    """
     samples = metrics.samples
     inside = _within(samples, window)
     rss = _values(inside, "engine_rss_bytes")
@@ -173,7 +177,7 @@ def summarise(
     monitor_seconds = increase(samples, "monitor_cpu_seconds", window) or 0.0
     # The kernel's account knows what the engine waited for, the samples what it left to the launch command.
     engine_seconds = max([usage.cpu_seconds, *_values(inside, "engine_cpu_seconds")])
-    foreign = None if busy_seconds is None else busy_seconds - engine_seconds - monitor_seconds
+    foreign = None if busy_seconds is None else busy_seconds - engine_seconds - monitor_seconds - client_seconds
     all_cores_seconds = window.seconds * len(metrics.cores)
     frequencies = _frequencies(inside, metrics.cores, engine_cores)
     busy_threads = sorted(_values(_within(samples, measured), "engine_busy_threads"))
