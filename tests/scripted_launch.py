@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -121,7 +121,7 @@ def make_record(
         **load,
         "error": None,
         "engine_exit": {"code": 0, "signal": None} if ran else None,
-        "monitor": _monitor(engine) if ran else None,
+        "monitor": _monitor(engine, **load) if ran else None,
         "machine_before": _machine(),
         "machine_after": _machine(),
         "affinity": {"requested": None, "engine_cores": [0], "monitor_cores": [1], "notes": []},
@@ -247,7 +247,11 @@ def _iterations(
     return iterations
 
 
-def _monitor(engine: ScriptedEngine) -> dict[str, Any]:
+def _monitor(engine: ScriptedEngine, *, requests: Sequence[Any] = (), stages: Sequence[Any] = ()) -> dict[str, Any]:
+    made = {}
+    if stages:
+        start_ns, end_ns = stages[0]["window_start_ns"], stages[-1]["window_end_ns"]
+        made["tokens"] = sum(start_ns < time_ns <= end_ns for one in requests for time_ns in one["chunk_ns"])
     gpu = None
     absent = {
         "package_energy_joules": "no RAPL counter is readable",
@@ -289,6 +293,7 @@ def _monitor(engine: ScriptedEngine) -> dict[str, Any]:
             "duration_ms": 4000.0,
             "package_energy_joules": None if gpu else engine.measured_joules,
             "gpu_energy_joules": engine.measured_joules if gpu else None,
+            **made,
         },
         "absent": absent,
     }

@@ -20,6 +20,7 @@ from records import (
     write_inputs,
     write_results,
 )
+from scripted_load import ScriptedLoad
 
 SPREAD: dict[str, Any] = {"launch_spread": 0.01, "iteration_spread": 0.01}
 TORCH = ScriptedEngine("torch", **SPREAD)
@@ -145,6 +146,14 @@ def test_energy_is_spread_over_the_measured_tokens(tmp_path: Path) -> None:
     write_results(tmp_path, [engine], launches=2)
     cell = next(one for one in _read(tmp_path)["cells"] if one["case"] is None)
     # 4 measured iterations of 11 tokens; the warm-up's tokens do not count.
+    assert cell["metrics"]["energy_joules_per_token"]["median"] == 2.0
+
+
+def test_energy_of_a_load_is_spread_over_all_that_was_made_meanwhile(tmp_path: Path) -> None:
+    serving = ScriptedWorkload("serving", load=ScriptedLoad(concurrency=(2,), requests=3))
+    write_results(tmp_path, [ScriptedEngine("torch", measured_joules=88.0)], [serving], launches=2)
+    cell = next(one for one in _read(tmp_path)["cells"] if one["case"] is None)
+    # Three measured answers of 11 tokens, and of a filler that ran beside the last one 11 more.
     assert cell["metrics"]["energy_joules_per_token"]["median"] == 2.0
 
 
