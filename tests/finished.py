@@ -98,6 +98,7 @@ def report_arguments(folder: Path, engines: Sequence[ScriptedEngine]) -> list[st
         "performance": analysis / "performance_analysis.json",
         "business": analysis / "business_recommendations.json",
         "iterations": analysis / "iterations.parquet",
+        "samples": analysis / "metrics.parquet",
         "environment": folder / "environment.json",
         "reproduction": folder / "reproduction.md",
         "comprehensive": REPOSITORY / "config/comprehensive.yaml",
@@ -160,12 +161,18 @@ def finish(
     assert business_main(command) == 0
     page = str(folder / "reproduction.md")
     assert reproduction.main([*judged, "--out", page, "--configuration", str(folder / "campaign.yaml")]) == 0
+    write_logs(folder, engines)
+    assert report_main(report_arguments(folder, engines)) == 0
+    return folder
+
+
+def write_logs(folder: Path, engines: Sequence[ScriptedEngine]) -> None:
+    """Write both logs and the table of samples."""
+    raw = ["--raw", *(str(folder / "raw_data" / f"{engine.name}.json") for engine in engines)]
     written = ["--benchmark-log", str(folder / "logs/benchmark.log")]
     written += ["--system-metrics-log", str(folder / "logs/system_metrics.log")]
     written += ["--samples", str(folder / "analysis/metrics.parquet")]
-    assert logs.main([*plan_flags, *raw, *written]) == 0
-    assert report_main(report_arguments(folder, engines)) == 0
-    return folder
+    assert logs.main(["--plan", str(folder / "plan.json"), *raw, *written]) == 0
 
 
 def draw_plots(folder: Path, statistics: list[str], performance: str, iterations: list[str], raw: list[str]) -> None:

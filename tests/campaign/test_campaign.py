@@ -12,6 +12,7 @@ from benchmark_runner.campaign.parts import part_file, plan_part
 from benchmark_runner.campaign.recorded import RecordedCampaign
 from benchmark_runner.configuration.resolve import ConfigurationError
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.jsonio import write_json
 from tiny_model import make_tiny_model
 
 
@@ -53,6 +54,17 @@ def changed_cells(load, config, change):
     change(after_config)
     after = identities(load(after_config))
     return {cell for cell in before if before[cell] != after.get(cell)}
+
+
+def test_samples_are_those_that_are_there_and_those_that_a_launch_is_still_to_write(config, load, tmp_path):
+    first, *others = load(config).launches
+    assert load(config).samples() == [f"{launch.folder}/metrics.jsonl" for launch in (first, *others)]
+    record = tmp_path / first.record
+    record.parent.mkdir(parents=True)
+    write_json(record, {"attempt": 1, "status": "ok"})
+    assert load(config).samples() == [f"{launch.folder}/metrics.jsonl" for launch in others]
+    record.with_name("metrics.jsonl").touch()
+    assert f"{first.folder}/metrics.jsonl" in load(config).samples()
 
 
 def test_the_control_is_the_baseline_under_another_name(config, load):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from benchmark_runner.comparison.__main__ import main
+from benchmark_runner.comparison.terms import terms_file
 from comparison_case import write_campaign
 
 TERMS = {"confidence_level": 0.95, "margin": 0.02, "metrics": ["e2e_ms"]}
@@ -25,10 +26,11 @@ def compared(tmp_path: Path) -> Compared:
         flags = write_campaign(tmp_path / "before", **before) + write_campaign(
             tmp_path / "after", **{"seed": 2, **after}
         )
-        (tmp_path / "terms.json").write_text(json.dumps({**TERMS, **terms}))
+        agreed = {**TERMS, **terms}
+        (tmp_path / terms_file(agreed)).write_text(json.dumps(agreed))
         out = [
             "--terms",
-            str(tmp_path / "terms.json"),
+            str(tmp_path / terms_file(agreed)),
             "--looks",
             str(tmp_path / "looks.json"),
             "--out",

@@ -64,7 +64,8 @@ def test_the_margin_of_the_terms_counts(compared):
 
 
 def test_differences_stand_first_in_both_files_and_in_the_sentences(compared, tmp_path):
-    other = make_environment(host={"hostname": "other-host"}, operating_system={"kernel": "6.2"})
+    system = {**make_environment()["operating_system"], "kernel": "6.2"}
+    other = make_environment(host={"hostname": "other-host"}, operating_system=system)
     document = compared({"engines": [engine()]}, {"engines": [engine()], "environment": other})
     assert list(document)[:3] == ["schema_version", "kind", "differences"]
     assert document["differences"][0]["fact"] == "host.hostname"

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from benchmark_runner.comparison.terms import folder_name, main, terms, terms_file
+from benchmark_runner.comparison.terms import Terms, folder_name, main, read_terms, terms, terms_file
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.schemas import schema
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
-from benchmark_runner.statistics.metrics import METRICS, PRIMARY
+from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY
 
 CONFIG = {"analysis": {"confidence_level": 0.95}, "comparison": {"margin": 0.02, "metrics": ["e2e_ms"]}}
 RECORDS = ["old/launches/a/1/record.json", "old/launches/a/2/record.json"]
@@ -57,8 +58,21 @@ def test_the_terms_are_written_as_they_are(tmp_path):
     assert json.loads((tmp_path / "terms.json").read_text()) == content
 
 
+def test_terms_are_read_only_under_the_name_of_their_content(tmp_path):
+    content = terms(CONFIG, "old", RECORDS)
+    agreed = tmp_path / terms_file(content)
+    agreed.write_text(json.dumps(content))
+    assert read_terms(agreed) == Terms(0.95, 0.02, ("e2e_ms",))
+    changed = {**content, "margin": 0.2}
+    for file in (agreed, tmp_path / "terms.json", tmp_path / "terms.0123456789ab.json"):
+        file.write_text(json.dumps(changed))
+        with pytest.raises(BenchmarkError, match=terms_file(changed)) as refused:
+            read_terms(file)
+        assert str(refused.value).startswith(f"{file}: ")
+
+
 def test_the_defaults_are_the_margin_and_the_metric_of_the_house():
     rules = schema("config")["properties"]["comparison"]["properties"]
     assert rules["margin"]["default"] == EQUIVALENCE_MARGIN
     assert rules["metrics"]["default"] == [PRIMARY]
-    assert set(rules["metrics"]["items"]["enum"]) == {metric.name for metric in METRICS}
+    assert set(rules["metrics"]["items"]["enum"]) == set(BY_NAME)

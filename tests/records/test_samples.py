@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.records.samples import unit_of, write_samples
+from benchmark_runner.records.samples import samples_of, unit_of, write_samples
 
 FIRST: list[Mapping[str, Any]] = [
     {"event": "start", "time_ns": 1, "absent": {"gpu_power_watts": "no GPU"}},
@@ -46,6 +46,23 @@ def test_samples_of_all_launches_stand_in_one_table(tmp_path: Path) -> None:
     assert table.column("temperatures_celsius.Tctl").to_pylist() == [None, 61.5, None]
     units = {field.name: (field.metadata or {}).get(b"unit") for field in table.schema}
     assert (units["engine_rss_bytes"], units["temperatures_celsius.Tctl"]) == (b"B", "°C".encode())
+
+
+def test_of_the_table_the_launches_and_readings_that_are_asked_for_are_read(tmp_path: Path) -> None:
+    out, there, gone = tmp_path / "metrics.parquet", ("a", "chat", 2), ("a", "chat", 1)
+    write_samples([launch(tmp_path, "a", FIRST), launch(tmp_path, "b", SECOND)], out)
+    found = samples_of(out, [there, gone], ["engine_rss_bytes", "gpu_power_watts"])
+    names = ("time_ns", "engine_rss_bytes")
+    assert [[one[name] for name in names] for one in found[there]] == [[5, 10], [6, None]]
+    assert "gpu_power_watts" not in found[there][0] and found[gone] == []
+    assert samples_of(tmp_path / "absent", [], []) == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 another PAR1"])
+def test_a_table_of_samples_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
+    (out := tmp_path / "metrics.parquet").write_bytes(content)
+    with pytest.raises(BenchmarkError, match=r"metrics\.parquet: .*makes it again"):
+        samples_of(out, [("a", "chat", 2)], [])
 
 
 def test_without_a_launch_the_table_is_empty_and_there(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from types import SimpleNamespace
 
+from benchmark_runner.records.samples import write_samples
 from benchmark_runner.report import pairs
 from benchmark_runner.report.readings import readings
 from benchmark_runner.report.results import partings
@@ -34,7 +35,9 @@ def test_readings_of_a_launch_are_told_from_its_first_sample_and_the_largest_of_
         for number in range(1_000)
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in samples))
-    launch = {"engine": "one", "workload": "chat", "block": 2}
+    launch = {"engine": "one", "workload": "chat", "block": 2, "position": 3}
+    before = {**launch, "block": 1, "position": 1}
+    write_samples([(one, tmp_path / "metrics.jsonl") for one in (before, launch)], tmp_path / "metrics.parquet")
     record = launch | {
         "status": "ok",
         "started_at": "2026-11-29T08:00:00.000Z",
@@ -42,7 +45,7 @@ def test_readings_of_a_launch_are_told_from_its_first_sample_and_the_largest_of_
     }
     seen = SimpleNamespace(
         engines=[{"name": "other"}, {"name": "one"}],
-        plan={"order": [launch | {"folder": str(tmp_path)}]},
+        samples=tmp_path / "metrics.parquet",
         records=[record],
         first_requests=[launch | {"measured_ns": [start_ns + 4_000_000, start_ns + 9_000_000]}],
     )

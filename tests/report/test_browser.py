@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from benchmark_runner.display import TIMES, significant
 from benchmark_runner.report.__main__ import main as report_main
 from benchmark_runner.statistics.results import Cell, Results
-from finished import finish, read, report_arguments
+from finished import finish, read, report_arguments, write_logs
 from records import ScriptedEngine, ScriptedWorkload
 
 from .conftest import WIDE, Visit
@@ -169,6 +169,7 @@ def test_readings_are_drawn_by_the_one_that_is_chosen(chromium, tmp_path):
             for at in range(0, 500_000_000, 100_000_000)
         ]
         (path / "metrics.jsonl").write_text("".join(json.dumps(sample) + "\n" for sample in samples))
+    write_logs(folder, engines)
     assert report_main(report_arguments(folder, engines)) == 0
     found = Visit(chromium, (folder / "report.html").as_uri(), viewport=WIDE)
     drawing = found.page.locator("#monitor-timeline svg")

@@ -2,7 +2,7 @@
 
 REQUIRED INPUTS
     <output_dir>/{plan,summary,environment}.json, <output_dir>/analysis/*, <output_dir>/plots/*.png,
-    <output_dir>/raw_data/<engine>.json, workflow/report/
+    <output_dir>/raw_data/<engine>.json, <output_dir>/launches/**/metrics.jsonl where there are any, workflow/report/
 OUTPUTS
     <output_dir>/report.html, <output_dir>/reproduction.md, <output_dir>/campaign.yaml,
     <output_dir>/logs/{benchmark,system_metrics}.log, <output_dir>/analysis/metrics.parquet
@@ -34,6 +34,7 @@ rule write_report:
         performance=f"{OUT}/analysis/performance_analysis.json",
         business=f"{OUT}/analysis/business_recommendations.json",
         iterations=f"{OUT}/analysis/iterations.parquet",
+        samples=f"{OUT}/analysis/metrics.parquet",
         environment=f"{OUT}/environment.json",
         reproduction=f"{OUT}/reproduction.md",
         fidelity=fidelity_of_all,
@@ -54,6 +55,7 @@ rule write_report:
         " --performance {input.performance:q}"
         " --business {input.business:q}"
         " --iterations {input.iterations:q}"
+        " --samples {input.samples:q}"
         " --environment {input.environment:q}"
         " --reproduction {input.reproduction:q}"
         " --fidelity {input.fidelity:q}"
@@ -89,6 +91,7 @@ rule write_logs:
     input:
         plan=part("analysis"),
         raw=raw_data,
+        samples=lambda wildcards: CAMPAIGN.samples(),
     output:
         benchmark=f"{OUT}/logs/benchmark.log",
         metrics=f"{OUT}/logs/system_metrics.log",

@@ -14,6 +14,7 @@ FILES: Final = {
     "summary": "summary.json",
     "environment": "environment.json",
     "iterations": "iterations.parquet",
+    "samples": "metrics.parquet",
     "prompts": "prompts.json",
     "manifest": "the model's manifest.json",
     "reproduction": "reproduction.md",

@@ -27,6 +27,15 @@ def read_json(path: Path) -> Any:
         raise BenchmarkError(f"{path} is not valid JSON ({error}); move it away and run again") from error
 
 
+def read_valid(name: str, path: Path) -> Any:
+    """Content of a JSON file of others; raises BenchmarkError as read_json, and where it breaks the schema `name`."""
+    from benchmark_runner.schemas import require_valid  # only here: the monitor starts without it
+
+    content = read_json(path)
+    require_valid(name, content, str(path))
+    return content
+
+
 def read_bytes(path: Path) -> bytes:
     """Content of a file that a stage made; raises BenchmarkError that names it where it is absent."""
     try:

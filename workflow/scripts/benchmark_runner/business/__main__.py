@@ -13,7 +13,8 @@ from benchmark_runner.business.facts import read_facts
 from benchmark_runner.business.inputs import BusinessInputs
 from benchmark_runner.business.prices import read_catalogue
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.jsonio import read_json, read_valid, write_json
+from benchmark_runner.statistics.results import read_statistics
 
 
 def _moment(text: str) -> datetime.datetime:
@@ -36,9 +37,9 @@ def main(argv: Sequence[str]) -> int:
     now = _moment(options.now)
     inputs = BusinessInputs(
         plan=read_json(options.plan),
-        statistics=read_json(options.statistics),
-        performance=read_json(options.performance),
-        environment=read_json(options.environment),
+        statistics=read_statistics(options.statistics),
+        performance=read_valid("performance_analysis", options.performance),
+        environment=read_valid("environment", options.environment),
         manifest=read_json(options.manifest),
         catalogue=read_catalogue(options.prices),
         facts=read_facts(options.facts),

@@ -168,6 +168,11 @@ class Campaign:
         """Records of an engine's launches, in launch order."""
         return [launch.record for launch in self.launches if launch.engine == engine]
 
+    def samples(self) -> list[str]:
+        """The monitor's samples of each launch, where they are there or the launch is owed, which writes them."""
+        found = [(launch, f"{launch.folder}/metrics.jsonl") for launch in self.launches]
+        return [file for launch, file in found if launch.key in self.owed_launches or Path(file).is_file()]
+
     @cached_property
     def owed_launches(self) -> dict[str, PlannedLaunch]:
         """Launches that are to be run, by key: without a whole record, or unavailable then and possible now.

@@ -15,8 +15,7 @@ from typing import Any, Final
 from benchmark_runner.comparison.decision import Outcome, outcome
 from benchmark_runner.comparison.words import outcome_words
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.jsonio import read_json
-from benchmark_runner.schemas import require_valid
+from benchmark_runner.jsonio import read_valid
 
 STATUS: Final[Mapping[Outcome, int]] = {"no_regression": 0, "regression": 1, "cannot_tell": 2}
 
@@ -49,8 +48,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--engine", action="append", help="ask about this engine alone; may be given several times")
     arguments = parser.parse_args(argv)
     try:
-        document = read_json(arguments.comparison)
-        require_valid("comparison", document, str(arguments.comparison))
+        document = read_valid("comparison", arguments.comparison)
         found, words = answer(document, arguments.engine)
     except BenchmarkError as error:
         print(f"cannot tell: {error}", file=sys.stderr)

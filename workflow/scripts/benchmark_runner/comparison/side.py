@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from benchmark_runner.jsonio import read_json
+from benchmark_runner.jsonio import read_valid
 from benchmark_runner.protocol.requests import asked_alike
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.records.table import tokens_an_iteration
@@ -22,7 +22,7 @@ from benchmark_runner.statistics.families import CampaignPairs
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, read_inputs
 from benchmark_runner.statistics.levels import errors_words
 from benchmark_runner.statistics.metrics import STAGE_METRICS
-from benchmark_runner.statistics.results import Cell
+from benchmark_runner.statistics.results import Cell, read_statistics
 from benchmark_runner.statistics.samples import CellKey, each_sample
 from benchmark_runner.statistics.work import Work
 
@@ -192,7 +192,7 @@ def read_side(word: Word, files: SideFiles) -> Side:
         word,
         str(files.plan.parent),
         read_inputs(files.plan, files.raw, files.fidelity),
-        read_json(files.environment),
-        read_json(files.statistics),
+        read_valid("environment", files.environment),
+        read_statistics(files.statistics),
         files.iterations,
     )

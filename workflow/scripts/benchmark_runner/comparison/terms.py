@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_runner.commands import command
-from benchmark_runner.errors import exit_status
+from benchmark_runner.errors import MADE_AGAIN, BenchmarkError, exit_status
 from benchmark_runner.hashes import fingerprint
 from benchmark_runner.jsonio import read_json, write_json
 
@@ -29,8 +29,13 @@ class Terms:
 
 
 def read_terms(file: Path) -> Terms:
-    """Terms from the file that this module writes."""
+    """Terms from the file that this module writes.
+
+    Raises BenchmarkError where its name is not that of its content: it was changed after it was agreed, or is another.
+    """
     agreed = read_json(file)
+    if file.name != (name := terms_file(agreed)):
+        raise BenchmarkError(f"{file}: terms of this content are called {name}; {MADE_AGAIN}")
     return Terms(agreed["confidence_level"], agreed["margin"], tuple(agreed["metrics"]))
 
 

@@ -10,6 +10,7 @@ from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.performance.analysis import analyse
+from benchmark_runner.statistics.results import read_statistics
 
 
 def main(argv: Sequence[str]) -> int:
@@ -21,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
     manifest, calibration = (
         read_json(path) if path and path.is_file() else None for path in (args.manifest, args.calibration)
     )
-    analysis = analyse(read_json(args.plan), read_json(args.statistics), args.iterations, manifest, calibration)
+    analysis = analyse(read_json(args.plan), read_statistics(args.statistics), args.iterations, manifest, calibration)
     write_json(args.out, analysis)
     print(f"fastest engine: {analysis['fastest_engine'] or 'not separated by the data'}")
     return 0

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from benchmark_runner.commands import command
 from benchmark_runner.display import plural, significant
 from benchmark_runner.errors import exit_status
-from benchmark_runner.jsonio import read_json
 from benchmark_runner.plots.rows import Row, UsagePanel, draw_usage, launch_values, usage_rows
 from benchmark_runner.plots.style import PICTURES, draw_and_save, span
 from benchmark_runner.records.raw_data import read_heads
+from benchmark_runner.statistics.results import read_statistics
 
 FULL_PERCENT: Final = 100.0
 GPU: Final = "gpu_utilization_percent"
@@ -86,7 +86,7 @@ def _no_gpu_reason(statistics: Mapping[str, Any]) -> str:
 def main(argv: Sequence[str]) -> int:
     """Draw gpu_utilization, as PNG and SVG."""
     options = command("plots.gpu", main.__doc__, "statistics", "raw", **PICTURES).parse_args(argv)
-    statistics, raw = read_json(options.statistics), [read_heads(path) for path in options.raw]
+    statistics, raw = read_statistics(options.statistics), [read_heads(path) for path in options.raw]
     return draw_and_save(lambda: draw(statistics, raw), options.out, options.svg)
 
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from benchmark_runner.commands import command
 from benchmark_runner.display import STRUCK, plural, significant, time_unit
 from benchmark_runner.errors import exit_status
-from benchmark_runner.jsonio import read_json
+from benchmark_runner.jsonio import read_valid
 from benchmark_runner.plots.rows import Estimate, Row, draw_rows, rows_inches
 from benchmark_runner.plots.style import (
     PICTURES,
@@ -28,7 +28,7 @@ from benchmark_runner.plots.style import (
 )
 from benchmark_runner.records.table import read_measured
 from benchmark_runner.statistics.metrics import BY_NAME
-from benchmark_runner.statistics.results import Cell, Results
+from benchmark_runner.statistics.results import Cell, Results, read_statistics
 
 METRICS: Final = ("e2e_ms", "ttft_ms")
 COLUMNS: Final = ["engine", "workload", "case", "block", "warmup", "outlier", "e2e_ms", "ttft_ms"]
@@ -154,7 +154,8 @@ def main(argv: Sequence[str]) -> int:
     """Draw latency_comparison, as PNG and SVG."""
     parser = command("plots.latency", main.__doc__, "statistics", "performance", "iterations", **PICTURES)
     options = parser.parse_args(argv)
-    statistics, performance = read_json(options.statistics), read_json(options.performance)
+    statistics = read_statistics(options.statistics)
+    performance = read_valid("performance_analysis", options.performance)
     iterations = read_measured(options.iterations, COLUMNS)
     return draw_and_save(lambda: draw(statistics, iterations, performance), options.out, options.svg)
 

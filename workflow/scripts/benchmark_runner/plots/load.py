@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
-from benchmark_runner.jsonio import read_json
 from benchmark_runner.plots.levels import capacities, grids_of, panels, title_of
 from benchmark_runner.plots.lines import LABEL_INCHES, draw_panel
 from benchmark_runner.plots.style import PICTURES, draw_and_save, headline, new_figure
@@ -23,6 +22,7 @@ from benchmark_runner.plots.throughput import (
     SECOND_LEFT,
     sizes,
 )
+from benchmark_runner.statistics.results import read_statistics
 
 GRID_HEAD_INCHES: Final = 0.3
 PANEL_HEAD_INCHES: Final = 0.6
@@ -73,7 +73,7 @@ def _headline(statistics: Mapping[str, Any]) -> tuple[str, str]:
 def main(argv: Sequence[str]) -> int:
     """Draw load_curves, as PNG and SVG."""
     options = command("plots.load", main.__doc__, "statistics", **PICTURES).parse_args(argv)
-    statistics = read_json(options.statistics)
+    statistics = read_statistics(options.statistics)
     return draw_and_save(lambda: draw(statistics), options.out, options.svg)
 
 

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from benchmark_runner.commands import command
 from benchmark_runner.display import BYTES_PER_GB, TIMES, bytes_text, significant
 from benchmark_runner.errors import exit_status
-from benchmark_runner.jsonio import read_json
+from benchmark_runner.jsonio import read_valid
 from benchmark_runner.plots.rows import Row, UsagePanel, draw_usage, usage_rows
 from benchmark_runner.plots.style import PICTURES, draw_and_save, span
+from benchmark_runner.statistics.results import read_statistics
 
 RSS_METRIC: Final = "peak_rss_bytes"
 VRAM_METRIC: Final = "peak_vram_bytes"
@@ -83,7 +84,8 @@ def _no_vram_reason(rows: Mapping[str, Sequence[Row]]) -> str:
 def main(argv: Sequence[str]) -> int:
     """Draw memory_usage, as PNG and SVG."""
     options = command("plots.memory", main.__doc__, "statistics", "performance", **PICTURES).parse_args(argv)
-    statistics, performance = read_json(options.statistics), read_json(options.performance)
+    statistics = read_statistics(options.statistics)
+    performance = read_valid("performance_analysis", options.performance)
     return draw_and_save(lambda: draw(statistics, performance), options.out, options.svg)
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
-from benchmark_runner.jsonio import read_json
+from benchmark_runner.jsonio import read_valid
 from benchmark_runner.plots.levels import grids_of, throughput_panel, title_of
 from benchmark_runner.plots.lines import LABEL_INCHES, Series, draw_lines, draw_panel
 from benchmark_runner.plots.style import (
@@ -29,7 +29,7 @@ from benchmark_runner.plots.style import (
 )
 from benchmark_runner.records.table import read_measured
 from benchmark_runner.statistics.metrics import BY_NAME
-from benchmark_runner.statistics.results import Cell, Results
+from benchmark_runner.statistics.results import Cell, Results, read_statistics
 
 RATE_METRICS: Final = ("decode_tokens_per_s", "prefill_tokens_per_s")
 COLUMNS: Final = ["engine", "workload", "case", "warmup", "prompt_tokens"]
@@ -163,7 +163,8 @@ def main(argv: Sequence[str]) -> int:
     """Draw throughput_scaling, as PNG and SVG."""
     read = ("statistics", "performance", "iterations")
     options = command("plots.throughput", main.__doc__, *read, **PICTURES).parse_args(argv)
-    statistics, performance = read_json(options.statistics), read_json(options.performance)
+    statistics = read_statistics(options.statistics)
+    performance = read_valid("performance_analysis", options.performance)
     iterations = read_measured(options.iterations, COLUMNS)
     return draw_and_save(lambda: draw(statistics, performance, iterations), options.out, options.svg)
 

@@ -7,15 +7,16 @@ is of the clock of iterations.parquet. Null where a sample lacks the reading; sy
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
 from benchmark_runner.jsonio import read_json_lines, written_whole
+from benchmark_runner.terminal import printable
 
 # Endings of the monitor's names and the unit behind them.
 UNITS: Final = {
@@ -33,6 +34,10 @@ UNITS: Final = {
 }
 _PLACE: Final = {"engine": pa.string(), "workload": pa.string(), "block": pa.int64(), "position": pa.int64()}
 _FIRST: Final = pa.schema([*_PLACE.items(), ("time_ns", pa.int64())])
+
+Launch = tuple[str, str, int]
+"""Engine, workload and block."""
+_LAUNCH: Final = ("engine", "workload", "block")
 
 Metrics = Iterable[tuple[Mapping[str, Any], Path]]
 
@@ -75,6 +80,26 @@ def _launch_table(record: Mapping[str, Any], path: Path) -> pa.Table:
         raise BenchmarkError(
             f"{path}: holds a reading of another kind than the others ({error}); move it away"
         ) from None
+
+
+def samples_of(path: Path, launches: Sequence[Launch], readings: Iterable[str]) -> dict[Launch, list[dict[str, Any]]]:
+    """Samples of these launches in metrics.parquet, in order: time_ns, and of the readings those that the table has.
+
+    Raises BenchmarkError that names the file where it is no such table.
+    """
+    if not launches:
+        return {}
+    try:
+        there = pq.read_schema(path).names
+        columns = [*_LAUNCH, "time_ns", *(name for name in readings if name in there)]
+        wanted = [(name, "in", list({launch[place] for launch in launches})) for place, name in enumerate(_LAUNCH)]
+        rows = pq.read_table(path, columns=columns, filters=wanted).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise BenchmarkError(f"{path}: {printable(error):.300}; {MADE_AGAIN}") from error
+    found: dict[Launch, list[dict[str, Any]]] = {launch: [] for launch in launches}
+    for row in rows:
+        found.get((row["engine"], row["workload"], row["block"]), []).append(row)
+    return found
 
 
 def write_samples(metrics: Metrics, out: Path) -> int:

@@ -6,38 +6,47 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from benchmark_runner.commands import command
 from benchmark_runner.configuration.resolve import resolve
 from benchmark_runner.errors import exit_status
-from benchmark_runner.jsonio import read_json, write_text_atomic
+from benchmark_runner.jsonio import read_json, read_valid, write_text_atomic
 from benchmark_runner.records.raw_data import read_heads
 from benchmark_runner.records.table import read_measured
 from benchmark_runner.report.charts import CHART_COLUMNS
 from benchmark_runner.report.inputs import ReportInputs
 from benchmark_runner.report.page import render
 from benchmark_runner.report.timeline import first_requests
+from benchmark_runner.statistics.results import read_statistics
 
-DOCUMENTS = ("plan", "summary", "statistics", "performance", "business", "environment")
+DOCUMENTS: Final = {
+    "summary": "summary",
+    "performance": "performance_analysis",
+    "business": "business_recommendations",
+    "environment": "environment",
+}
+"""Files of the command line with their schema."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Write the campaign's report as one file that needs no network."""
-    read = (*DOCUMENTS, "iterations", "reproduction", "raw")
+    read = ("plan", *DOCUMENTS, "statistics", "iterations", "samples", "reproduction", "raw")
     parser = command("report", main.__doc__, *read, out="report.html")
     parser.add_argument("--fidelity", type=Path, nargs="*", default=[], help="fidelity/<engine>.json of each engine")
     parser.add_argument("--comprehensive", type=Path, help="configuration that a quick look points to")
     options = parser.parse_args(argv)
-    documents: dict[str, Any] = {name: read_json(getattr(options, name)) for name in DOCUMENTS}
+    documents: dict[str, Any] = {name: read_valid(kind, getattr(options, name)) for name, kind in DOCUMENTS.items()}
+    documents |= {"plan": read_json(options.plan), "statistics": read_statistics(options.statistics)}
     named = options.comprehensive
     inputs = ReportInputs(
         **documents,
         iterations=read_measured(options.iterations, CHART_COLUMNS),
+        samples=options.samples,
         first_requests=first_requests(options.iterations, documents["plan"]),
-        fidelity=tuple(read_json(path) for path in options.fidelity),
+        fidelity=tuple(read_valid("fidelity", path) for path in options.fidelity),
         raw=tuple(read_heads(path) for path in options.raw),
         reproduction=options.reproduction.read_text(encoding="utf-8", errors="replace"),
         comprehensive=None if named is None else resolve(yaml.safe_load(named.read_text(encoding="utf-8")), [named]),

@@ -38,6 +38,8 @@ class ReportInputs:
     business: Document
     environment: Document
     iterations: pd.DataFrame
+    samples: Path
+    """metrics.parquet, of which a few launches are drawn."""
     first_requests: Sequence[Document]
     fidelity: tuple[Document, ...]
     raw: tuple[Document, ...]

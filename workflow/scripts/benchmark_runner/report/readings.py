@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from benchmark_runner.display import BYTES_PER_MB
-from benchmark_runner.jsonio import read_json_lines
-from benchmark_runner.records.samples import metrics_of_launches
+from benchmark_runner.records.samples import samples_of
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.pairs import rounded
 from benchmark_runner.units import NS_PER_MS
@@ -32,10 +31,9 @@ def readings(inputs: ReportInputs) -> dict[str, Any]:
     places = {engine["name"]: place for place, engine in enumerate(inputs.engines)}
     measured_ns = {_launch(one): one["measured_ns"] for one in inputs.first_requests}
     drawn = [record for record in inputs.records if record["status"] == "ok" and _launch(record) in measured_ns]
-    launches = []
-    for record, path in metrics_of_launches(inputs.plan, drawn):
-        samples = [line for line in read_json_lines(path) if line.get("event") == "sample"]
-        if not samples:
+    launches, seen = [], samples_of(inputs.samples, [_launch(record) for record in drawn], READINGS)
+    for record in drawn:
+        if not (samples := seen[_launch(record)]):
             continue
         origin_ns, load = samples[0]["time_ns"], record["load"]
         launches.append(

@@ -14,8 +14,8 @@ from benchmark_runner.commands import command
 from benchmark_runner.display import Markdown, estimate_text, fenced, markdown, markdown_code, markdown_table
 from benchmark_runner.environment.machine import gpu_name
 from benchmark_runner.errors import exit_status
-from benchmark_runner.jsonio import read_json, write_text_atomic
-from benchmark_runner.statistics.results import Cell, Results
+from benchmark_runner.jsonio import read_json, read_valid, write_text_atomic
+from benchmark_runner.statistics.results import Cell, Results, read_statistics
 from benchmark_runner.terminal import visible
 
 EXPECTED_METRICS: Final = ("e2e_ms", "ttft_ms", "decode_tokens_per_s")
@@ -43,7 +43,10 @@ def main(argv: Sequence[str]) -> int:
         argv
     )
     plan = read_json(options.plan)
-    write_text_atomic(options.out, reproduction(plan, read_json(options.environment), read_json(options.statistics)))
+    write_text_atomic(
+        options.out,
+        reproduction(plan, read_valid("environment", options.environment), read_statistics(options.statistics)),
+    )
     write_text_atomic(options.configuration, configuration_text(plan))
     return os.EX_OK
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from benchmark_runner.commands import command
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.jsonio import write_json
+from benchmark_runner.statistics.results import read_statistics
 
 
 def main(argv: Sequence[str]) -> int:
@@ -16,7 +17,7 @@ def main(argv: Sequence[str]) -> int:
     args = command(
         "statistics.decide", main.__doc__, "statistics", out="until/<plan of looks>.<launches>.json"
     ).parse_args(argv)
-    until = read_json(args.statistics)["until"]
+    until = read_statistics(args.statistics)["until"]
     if until is None or until["look"] is None:
         raise BenchmarkError(f"{args.statistics} tells of no planned look; run the same command again")
     write_json(args.out, until)

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.errors import exit_status
-from benchmark_runner.jsonio import read_json
-from benchmark_runner.schemas import require_valid
+from benchmark_runner.jsonio import read_valid
 from benchmark_runner.statistics.planned import words_of
 from benchmark_runner.summary.document import limits
 
@@ -70,8 +69,7 @@ def main(argv: Sequence[str]) -> int:
     report = arguments.output_dir / "report.html"
     asked_aside = arguments.targets and ASIDE.issuperset(arguments.targets)
     if report.is_file() and not asked_aside:
-        summary = read_json(file := arguments.output_dir / "summary.json")
-        require_valid("summary", summary, str(file))
+        summary = read_valid("summary", arguments.output_dir / "summary.json")
         print(in_words(summary, report))
         return os.EX_OK if summary["answer"]["measured"] else NOTHING_MEASURED
     return os.EX_OK
