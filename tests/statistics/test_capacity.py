@@ -117,3 +117,10 @@ def test_grids_of_one_workload_are_told_apart_by_their_names() -> None:
     ]
     assert rows[0]["levels"] == [{"level": 2, "case": "case_1_c2"}, {"level": 4, "case": "case_1_c4"}]
     assert rows[0]["knee"]["reason"] == "2 levels: at least 5 are needed"
+
+
+def test_one_request_a_second_is_no_plural() -> None:
+    loads = {f"r{rate}": {"mode": "open", "requests_per_second": rate} for rate in (1, 2)}
+    inputs = load_inputs(loads)
+    rows = section(inputs, stages_of(inputs, lambda _name, level, _block: {"slo_met": level < 2}))["engines"]
+    assert rows[0]["capacity"]["text"] == "1 request/s"

@@ -28,7 +28,7 @@ def summary_of(folder: Path, *, calibrated: bool = True, failed: int = 0) -> dic
     engines = [
         ScriptedEngine("torch", ttft_ms=50.0, itl_ms=5.0, **SLOW),
         ScriptedEngine("near", ttft_ms=54.0, itl_ms=5.4, **SLOW),
-        ScriptedEngine("server", ttft_ms=20.0, itl_ms=2.0, **SLOW),
+        ScriptedEngine("server", ttft_ms=20.0, itl_ms=2.0, launch_spread=0.01, iteration_spread=0.2),
     ]
     raw, plan = make_raw_data(engines, [ScriptedWorkload("serving", ((8, 4),) * 2, 12)], launches=8)
     write_inputs(folder, engines, raw, plan)
@@ -121,6 +121,7 @@ def test_what_supposes_one_request_after_the_other_is_absent_with_its_reason(sum
         assert numbers[name] is None
         assert numbers["undefined"][name] == "requests overlap, so none simply follows another"
     assert numbers["outliers"] == {"flagged": 0, "of": 96}
+    assert numbers["cv_within"] > 0.1 and not numbers["noisy"]
     assert not {one["kind"] for one in summary["warnings"]} & {"few_iterations", "few_measurements", "not_steady"}
 
 

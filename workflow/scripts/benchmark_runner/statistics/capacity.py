@@ -109,7 +109,7 @@ class _Scale:
     def words(self, ranks: dict[str, Any], unit: str) -> str:
         """ "4 requests in flight (2 to ≥ 8)"."""
         point = self.text(ranks["point"])
-        unit = unit.replace("requests in", "request in") if point.split()[-1] == "1" else unit
+        unit = unit.replace("requests", "request") if point.split()[-1] == "1" else unit
         if ranks["low"] is None or ranks["low"] == ranks["high"]:
             return f"{point} {unit}"
         return f"{point} {unit} ({self.text(ranks['low'])} to {self.text(ranks['high'])})"

@@ -106,7 +106,7 @@ def describe(metric: Metric, sample: Sample, level: float) -> dict[str, Any]:
         **_in_order(sample, level, intraclass["effective_n"] if intraclass else None),
         "cv_within": within,
         "cv_between": between,
-        "noisy": diagnostics.noisy(within, between),
+        "noisy": diagnostics.noisy(within if sample.in_sequence else None, between),
         "outliers": {"flagged": sample.flagged, "of": sample.count},
         "without_outliers": _located(sample.cleaned, level) if several and sample.flagged < sample.count else None,
         "launch_medians": [
