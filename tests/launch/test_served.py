@@ -70,6 +70,13 @@ def test_a_client_that_dies_fails_the_launch_by_its_own_words(tmp_path):
     assert processes_of(tmp_path) == {}
 
 
+def test_a_client_that_asks_once_more_between_iterations_is_not_doubted(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCRIPTED_PAUSE_MS", "80")
+    case = ServedCase(tmp_path, STAYS, iterations=4)
+    case.run()
+    assert (case.record()["status"], case.record()["reason"]) == ("ok", None)
+
+
 def test_what_the_client_refuses_makes_the_launch_unavailable(tmp_path):
     refusal = {"stage": "start", "kind": "unsupported", "message": "this server takes no ids"}
     case = ServedCase(tmp_path, STAYS, options={"error_at": refusal})
