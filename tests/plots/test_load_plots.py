@@ -61,7 +61,7 @@ def test_latency_frontier_and_goodput_have_a_panel_each_in_every_grid(statistics
     assert labels == ["TTFT, ms", "TPOT, ms", "tokens/s of all requests", "requests/s"] * 2
     assert titles(figure)[0].startswith("TTFT with 4 requests in flight: from")
     words = "\n".join(text.get_text() for text in figure.findobj(Text))
-    assert "Limits under load: batched keeps them up to" in words.replace("\n", " ")
+    assert "Within the limits: batched holds" in words.replace("\n", " ")
     assert "n = 4 launches" in words and "95% intervals" in words
 
 
@@ -97,3 +97,12 @@ def test_tails_are_dashed_and_have_no_second_name(statistics):
 def test_of_equal_levels_one_that_is_a_lower_bound_ranks_higher():
     ends = [{"value": 4, "bound": bound} for bound in (None, ">=", "<")]
     assert [one["bound"] for one in sorted(ends, key=levels.rank)] == ["<", None, ">="]
+
+
+def test_what_was_found_is_never_told_of_a_control(statistics):
+    engines = [one | {"control_of": "alone"} if one["name"] == "batched" else one for one in statistics["engines"]]
+    told = statistics | {"engines": engines}
+    grid = levels.grids_of(told)[0]
+    found = [levels.throughput_panel(told, grid), *levels.panels(told, grid)]
+    assert not any("batched" in panel.finding for panel in found)
+    assert all("batched" in panel.curves for panel in found) and list(levels.capacities(told, grid)) == ["alone"]

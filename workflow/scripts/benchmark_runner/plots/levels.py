@@ -52,7 +52,7 @@ def x_label_of(grid: Grid) -> str:
 
 def capacities(statistics: Mapping[str, Any], grid: Grid) -> dict[str, Mapping[str, Any]]:
     """Capacity of each engine but the controls that has one in a grid, the highest first."""
-    own = {engine["name"] for engine in statistics["engines"] if engine["control_of"] is None}
+    own = _own(statistics)
     found = {
         row["engine"]: row["capacity"]
         for row in statistics["capacity"]["engines"]
@@ -61,6 +61,11 @@ def capacities(statistics: Mapping[str, Any], grid: Grid) -> dict[str, Mapping[s
         and row["capacity"]["point"] is not None
     }
     return dict(sorted(found.items(), key=lambda one: rank(one[1]["point"]), reverse=True))
+
+
+def _own(statistics: Mapping[str, Any]) -> list[str]:
+    """The engines of which findings tell: all but the controls."""
+    return [engine["name"] for engine in statistics["engines"] if engine["control_of"] is None]
 
 
 def rank(point: Mapping[str, Any]) -> tuple[float, int]:
@@ -93,7 +98,9 @@ def _most(
 ) -> Panel:
     """A quantity of which more is better, with the engine and level that have most of it; {} of verb is how much."""
     curves, found = _typical(statistics, grid, metric), BY_NAME[metric]
-    best = max(((point[1], engine, point[0]) for engine in curves for point in curves[engine]), default=None)
+    best = max(
+        ((point[1], engine, point[0]) for engine in _own(statistics) for point in curves.get(engine, ())), default=None
+    )
     words = f"{found.title}: no engine was measured"
     if best is not None:
         value, engine, level = best
@@ -104,7 +111,8 @@ def _most(
 def _latency(statistics: Mapping[str, Any], grid: Grid, metric: str, limit: float | None) -> Panel:
     curves, found = _typical(statistics, grid, metric), BY_NAME[metric]
     highest = grid.levels[-1]
-    there = {engine: points[-1][1] for engine, points in curves.items() if points[-1][0] == highest}
+    ends = {engine: curves[engine][-1] for engine in _own(statistics) if engine in curves}
+    there = {engine: value for engine, (level, value, _, _) in ends.items() if level == highest}
     words = f"{found.short} {level_words(grid.mode, highest)}: "
     words += span(there, lambda value: f"{significant(value)} ms") if there else "no engine was measured"
     line = [] if limit is None else [(level, limit) for level in grid.levels]
@@ -121,7 +129,7 @@ def _frontier(statistics: Mapping[str, Any], grid: Grid) -> Panel:
         found = [(1000 / gaps_ms[level], *rest) for level, *rest in points if level in gaps_ms]
         if found:
             curves[engine] = found  # type: ignore[assignment]
-    most = {engine: max(point[0] for point in points) for engine, points in curves.items()}
+    most = {engine: max(point[0] for point in curves[engine]) for engine in _own(statistics) if engine in curves}
     words = "Throughput against interactivity: no engine was measured"
     if most:
         words = f"Each user gets at most {span(most, significant)} tokens/s"

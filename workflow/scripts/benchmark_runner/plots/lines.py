@@ -69,7 +69,7 @@ def draw_panel(
     axes.set_ylabel(panel.y_label)
     if limit:
         axes.plot(*zip(*panel.limit, strict=True), color=INK, linewidth=1.0, linestyle=":")
-        axes.annotate("limit", panel.limit[0], fontsize=8, color=MUTED, va="bottom")
+        axes.annotate("limit", panel.limit[-1], fontsize=8, color=MUTED, va="bottom", ha="right")
     if series and panel.over_levels:
         if levels[-1] > LOG_FROM_RATIO * levels[0]:
             axes.set_xscale("log", base=2)

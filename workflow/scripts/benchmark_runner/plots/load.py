@@ -56,11 +56,11 @@ def draw(statistics: Mapping[str, Any]) -> Figure:
 def _headline(statistics: Mapping[str, Any]) -> tuple[str, str]:
     """(title, words): the capacity of each engine, and how the panels are to be read."""
     held = [
-        f"{next(iter(known))} keeps them up to {next(iter(known.values()))['text']} in {title_of(grid)}"
+        f"{next(iter(known))} holds {next(iter(known.values()))['text']} in {title_of(grid)}"
         for grid in grids_of(statistics)
         if (known := capacities(statistics, grid))
     ]
-    title = f"Limits under load: {'; '.join(held)}" if held else "Under load: no launch tells a capacity"
+    title = f"Within the limits: {'; '.join(held)}" if held else "Under load: no launch tells a capacity"
     level = statistics["settings"]["confidence_level"]
     words = (
         "Lines: typical value over launches; dashed: p99 of all requests, where there are enough; bands: "

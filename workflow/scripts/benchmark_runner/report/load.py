@@ -62,7 +62,9 @@ def _capacity(inputs: ReportInputs, grid: Grid) -> Table:
     rows = []
     for row in rows_of(inputs, grid):
         compared = _against_baseline(inputs, grid, row["engine"])
-        label, tone = ("the baseline", None) if compared is None else CAPACITY_TONES[compared["verdict"]]
+        is_baseline = row["engine"] == inputs.plan["campaign"]["baseline"]
+        alone = ("the baseline" if is_baseline else ABSENT, None)
+        label, tone = alone if compared is None else CAPACITY_TONES[compared["verdict"]]
         rows.append(
             [
                 engine_cell(inputs, row["engine"]),
@@ -162,7 +164,7 @@ def _card(inputs: ReportInputs, grid: Grid) -> Card:
     known = capacities(inputs.statistics, grid)
     best = [rank(found["point"]) for found in known.values()][:1]
     most = [engine for engine, found in known.items() if [rank(found["point"])] == best]
-    lines = [f"{engine} keeps the limits up to {found['text']}." for engine, found in known.items()][:NAMES_SHOWN]
+    lines = [f"Within the limits {engine} holds {found['text']}." for engine, found in known.items()][:NAMES_SHOWN]
     lines.append(f"{throughput_panel(inputs.statistics, grid).finding}.")
     sure = [
         one["verdict"] == "confirmed_faster" and one["higher"] in most
@@ -176,7 +178,8 @@ def _card(inputs: ReportInputs, grid: Grid) -> Card:
     heading = f"{title_of(grid)} · {_tokens(inputs, grid)} · {levels_in_words(grid)}"
     if not known:
         return Card(heading, [], word="no answer", tone="bad", lines=lines, is_workload=True)
-    return Card(heading, shown, None, max(0, len(most) - NAMES_SHOWN), word, tone, lines, is_workload=True)
+    more = max(0, len(most) - NAMES_SHOWN)
+    return Card(heading, shown, None, more, word if len(known) > 1 else None, tone, lines, is_workload=True)
 
 
 def _tokens(inputs: ReportInputs, grid: Grid) -> str:
