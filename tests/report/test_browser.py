@@ -286,3 +286,15 @@ def test_a_campaign_without_any_measurement_needs_no_scrolling_on_a_desktop(chro
     assert found.page.evaluate("document.documentElement.scrollHeight <= innerHeight")
     assert barriers(found.page) == {}
     found.context.close()
+
+
+@pytest.mark.parametrize("controlled", [False, True], ids=["alone", "with its control"])
+def test_an_engine_that_nothing_is_compared_with_has_its_charts(chromium, tmp_path, controlled):
+    engines = [ScriptedEngine("lonely")]
+    if controlled:
+        engines.append(ScriptedEngine("lonely_control", control_of="lonely"))
+    found = Visit(chromium, (finish(tmp_path, engines) / "report.html").as_uri(), viewport=WIDE)
+    assert found.problems == []
+    assert found.page.locator(".chart svg").count() == 2
+    assert "could not be drawn" not in found.page.inner_text("body")
+    found.context.close()

@@ -18,8 +18,11 @@ def page_data(inputs: ReportInputs) -> dict[str, Any] | None:
     if inputs.iterations.empty:
         return None
     groups = pair_groups(inputs)
-    compared = {group["metric"] for group in groups}
     labels = inputs.statistics["metrics"]
+    # An engine that nobody is compared with has its distributions all the same.
+    metrics = {group["metric"] for group in groups} or {
+        name for cell in inputs.statistics["cells"] for name in cell["metrics"]
+    }
     return {
         "engines": [
             {"name": engine["name"], "colour": inputs.colours[engine["name"]], "control": engine["control_of"]}
@@ -35,7 +38,7 @@ def page_data(inputs: ReportInputs) -> dict[str, Any] | None:
             for workload in inputs.plan["workloads"]
             for case in workload["cases"]
         ],
-        "metrics": [{"name": name, "label": labels[name]["label"]} for name in labels if name in compared],
+        "metrics": [{"name": name, "label": labels[name]["label"]} for name in labels if name in metrics],
         "verdicts": {
             name: {"label": words.label, "tone": words.tone, "signs": words.signs, "meaning": words.meaning}
             for name, words in VERDICTS.items()
