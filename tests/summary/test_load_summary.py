@@ -11,7 +11,7 @@ import pytest
 from benchmark_runner.display import significant
 from benchmark_runner.schemas import violations
 from benchmark_runner.summary.answer import in_words
-from records import ScriptedEngine, ScriptedWorkload, write_results
+from records import ScriptedEngine, ScriptedWorkload, make_raw_data, run_analysis, write_inputs, write_results
 from scripted_load import ScriptedLoad
 
 TIMES: dict[str, Any] = {"ttft_ms": 20.0, "itl_ms": 10.0, "launch_spread": 0.005}
@@ -56,7 +56,8 @@ def test_figures_of_a_level_follow_from_slots_and_times(summary: dict[str, Any])
     assert waiting["ttft_ms"]["point"] == pytest.approx(3 * 60 + 20, rel=near)
     assert waiting["e2e_ms"]["point"] == pytest.approx(4 * 60, rel=near)
     assert waiting["tpot_ms"]["point"] == pytest.approx(10, rel=near)
-    assert waiting["goodput_requests_per_s"]["point"] is None or waiting["goodput_requests_per_s"]["point"] == 0
+    # the second of the four that began at once waited 60 ms; it ended within the window of fifteen requests
+    assert waiting["goodput_requests_per_s"]["point"] == pytest.approx(1000 / 60 / 15, rel=near)
     assert beside["goodput_requests_per_s"]["point"] == beside["requests_per_s"]["point"]
     assert beside["ttft_ms"]["p50"]["value"] == pytest.approx(20, rel=near)
     assert (beside["measured"], beside["error_rate"], beside["gates"]) == (72, 0.0, [])
@@ -119,3 +120,21 @@ def test_the_table_tells_each_level_and_the_capacity_of_each_engine(tmp_path: Pa
     assert rows[-1][2].startswith(f"{significant(found['point'])} tokens/s (")
     assert "- server: ≥ 4 requests in flight" in section and "- torch: 2 requests in flight" in section
     assert "with 4 requests in flight; 12 requests in each of 6 launches after 4 warm-up requests" in table
+
+
+def test_a_load_that_an_engine_refuses_by_name_is_no_lost_launch(tmp_path: Path) -> None:
+    engines = [ScriptedEngine("torch", slots=1, **TIMES), ScriptedEngine("server", slots=4, **TIMES)]
+    arrivals = ScriptedWorkload("arrivals", ((8, 5),), load=ScriptedLoad(requests_per_second=(2.0,), requests=8))
+    raw, plan = make_raw_data(engines, [SERVING, arrivals], launches=6, output_dir=str(tmp_path))
+    for record in raw["server"]["launches"]:
+        if record["workload"] == "arrivals":
+            record |= {"status": "unavailable", "reason": "server serves no open loop", "load": None}
+            for part in ("requests", "stages"):
+                record.pop(part)
+    write_inputs(tmp_path, engines, raw, plan)
+    run_analysis(tmp_path, engines, plan)
+    found = json.loads((tmp_path / "summary.json").read_text())
+    assert found["comparison_matrix"]["server"]["lost_launches"] is None
+    leading = {(one["workload"], one["case"]): one["leading"] for one in found["answer"]["workloads"]}
+    assert leading["serving", "c4"] == ["server"]
+    assert "server is left out in arrivals at 2 requests a second" in found["answer"]["sentence"]

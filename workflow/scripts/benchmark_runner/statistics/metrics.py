@@ -238,7 +238,7 @@ STAGE_METRICS: Final = (
         "higher",
         "stage",
         "goodput",
-        "requests_per_s times the share of the measured requests that keep every limit of analysis.slo",
+        "requests that ended ok within the window at full load and keep every limit of analysis.slo, over the window",
         "holds {ratio} times the requests a second within the limits of",
         work=("prompt", "answer"),
         short="Goodput",
