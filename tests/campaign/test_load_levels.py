@@ -141,7 +141,7 @@ def test_the_forecast_tells_levels_and_what_the_schedule_takes(config, load):
     plan["expected"] = {"gpu_hours": None}
     words = " ".join(forecast.in_words(plan, [1], Expected(None, None, "none has finished", 0), {}).split())
     assert "serving: 2 levels (c1, c4), each 6 requests" not in words  # they differ in their warm-up
-    assert "serving: 2 levels (c1, c4), 6 requests after 1 to warm up, 6 requests after 4 to warm up" in words
+    assert "serving: 2 levels (c1, c4), 6 requests after 1 to warm up, 8 requests after 4 to warm up" in words
     assert "arrivals: 1 level (r2), each 96 requests after 4 to warm up, at least 50 s in all" in words
 
 

@@ -123,7 +123,7 @@ def test_each_value_of_a_list_is_a_level_with_a_name():
     closed = levels({"mode": "closed", "concurrency": [1, 8], "requests": 5, **timeout})
     assert [name for name, _ in closed] == ["c1", "c8"]
     assert closed[1][1] == {
-        "mode": "closed", "concurrency": 8, "requests": 5, "duration_seconds": None, "warmup_requests": 8, **timeout,
+        "mode": "closed", "concurrency": 8, "requests": 8, "duration_seconds": None, "warmup_requests": 8, **timeout,
     }  # fmt: skip
     opened = levels({"mode": "open", "requests_per_second": [0.5, 2, 10.0], "duration_seconds": 20, **timeout})
     assert [name for name, _ in opened] == ["r0.5", "r2", "r10"]
@@ -131,7 +131,7 @@ def test_each_value_of_a_list_is_a_level_with_a_name():
         "mode": "open", "requests_per_second": 0.5, "arrivals": "poisson", "burstiness": 1.0, "seed": 0,
         "requests": None, "duration_seconds": 20, "warmup_requests": 4, **timeout,
     }  # fmt: skip
-    assert levels({"mode": "closed", "concurrency": 3, **timeout})[0][1]["requests"] == 32
+    assert levels({"mode": "closed", "concurrency": 3, **timeout})[0][1]["requests"] == 33
 
 
 def test_levels_count_as_test_cases():

@@ -46,6 +46,11 @@ def rate_name(rate: float) -> str:
     return f"{rate:.{_RATE_DIGITS}f}".rstrip("0").rstrip(".")
 
 
+def _whole_rounds(requests: int | None, concurrency: int) -> int | None:
+    """Requests rounded up to as many for each place: of an engine that answers all at once the last ones would miss."""
+    return None if requests is None else -(-requests // concurrency) * concurrency
+
+
 def levels(load: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Name and settings of each level of a sound `load`, as plan.json has them; a trace's own rate is left out."""
     requests, duration = load.get("requests"), load.get("duration_seconds")
@@ -61,6 +66,7 @@ def levels(load: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
                     "mode": "closed",
                     "concurrency": n,
                     **size,
+                    "requests": _whole_rounds(requests, n),
                     "warmup_requests": load.get("warmup_requests", n),
                     **timeout,
                 },
