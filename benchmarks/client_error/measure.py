@@ -1,6 +1,6 @@
 """Times what the load client adds to the times of a stub of known delays, alone and with a busy neighbour on its core.
 
-python benchmarks/client_error/measure.py [--streams 1 16 64 256] [--peers ENVIRONMENT --tokenizer MODEL]
+python benchmarks/client_error/measure.py [--streams 1 16 64 256] [--peers ENVIRONMENT … --tokenizer MODEL]
 """
 
 from __future__ import annotations
@@ -133,9 +133,11 @@ def peer_commands(bin_folder: Path, url: str, size: Size, tokenizer: Path, out: 
             *("--ui", "none", "--extra-inputs", f"max_tokens:{tokens}"),
         ],
         "guidellm": [
-            *("benchmark", "--target", url, "--profile", "concurrent", "--rate", streams, "--max-requests", count),
-            *("--data", f"prompt_tokens=8,output_tokens={tokens}", "--processor", str(tokenizer)),
-            *("--output-path", str(out / "guidellm.json"), "--disable-console"),
+            *("run", "--backend", f"kind=openai_http,target={url},model=stub,request_format=/v1/completions"),
+            *("--profile", f"kind=concurrent,streams={streams}", "--constraint", f"kind=max_requests,count={count}"),
+            *("--tokenizer", f"kind=huggingface_auto,model={tokenizer}", "--disable-console"),
+            *("--data", f"kind=synthetic_text,prompt_tokens=8,output_tokens={tokens}"),
+            *("--output", f"kind=json,path={out / 'guidellm.json'}"),
         ],
     }
     return {name: [str(bin_folder / name), *words] for name, words in found.items() if (bin_folder / name).is_file()}
@@ -160,8 +162,9 @@ def peers(arguments: argparse.Namespace, target: Target, size: Size) -> Iterator
     with tempfile.TemporaryDirectory() as name:
         out = Path(name)
         url = f"http://127.0.0.1:{target.address[1]}"
-        commands = peer_commands(arguments.peers.absolute() / "bin", url, size, arguments.tokenizer.absolute(), out)
-        for peer, command in commands.items():
+        folders = [folder.absolute() / "bin" for folder in arguments.peers]
+        found = [peer_commands(folder, url, size, arguments.tokenizer.absolute(), out) for folder in folders]
+        for peer, command in (entry for commands in found for entry in commands.items()):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             done = subprocess.run(command, cwd=out, capture_output=True, text=True, check=False)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -204,12 +207,13 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 16, 64, 256], help="requests in flight")
     parser.add_argument("--tokens", type=int, default=200, help="tokens of an answer, 5 ms each")
     parser.add_argument("--answers", type=int, default=4, help="answers of each stream that count")
-    parser.add_argument("--peers", type=Path, help="environment with any of vllm, aiperf and guidellm, asked as well")
+    parser.add_argument("--peers", type=Path, nargs="+", help="environments with vllm, aiperf or guidellm, asked too")
     parser.add_argument("--tokenizer", type=Path, help="folder with a tokenizer.json, which peers need")
     arguments = parser.parse_args(argv)
     if arguments.peers and not arguments.tokenizer:
         parser.error("--peers needs --tokenizer")
-    os.environ["PYTHONPATH"] = str(SCRIPTS)  # of the stub
+    # Of the stub; peers may have one of their own.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
     cores = sorted(os.sched_getaffinity(0))[:2]
     print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.2f}; TTFT {TTFT_MS:g} ms, gap {GAP_MS:g} ms")
     heads = ("µs/chunk", "TTFT p50", "p99", "gap p99", "bias p50", "p99 ms", "gap p99 µs", "shared %")
