@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_runner.comparison.engines import main
+from benchmark_runner.comparison.terms import terms_file
 from benchmark_runner.jsonio import write_json
 from comparison_case import write_campaign
 from scripted_launch import ScriptedEngine, ScriptedWorkload
@@ -24,8 +25,8 @@ def found(tmp_path: Path, *engines: ScriptedEngine, p99_ms: float = 0.01) -> dic
     (folder / "load_calibration.json").write_text(json.dumps({"ttft_bias_ms": error, "gap_error_ms": error}))
     flags = [flag.replace("--after-", "--") for flag in write_campaign(folder, engines, workloads=[SERVING])]
     terms = {"confidence_level": 0.95, "margin": 0.02, "metrics": ["e2e_ms", "output_tokens_per_s"]}
-    write_json(tmp_path / "terms.json", terms)
-    made = ["--before", engines[0].name, "--after", engines[1].name, "--terms", str(tmp_path / "terms.json")]
+    write_json(agreed := tmp_path / terms_file(terms), terms)
+    made = ["--before", engines[0].name, "--after", engines[1].name, "--terms", str(agreed)]
     made += ["--looks", str(tmp_path / "looks.json"), "--out", str(tmp_path / "comparison.json")]
     assert main([*flags, *made, "--table", str(tmp_path / "comparison.md")]) == 0
     content = json.loads((tmp_path / "comparison.json").read_text())
