@@ -44,7 +44,7 @@ WORKLOADS = (
 def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("loaded")
     (made / "load_calibration.json").write_text(json.dumps(CALIBRATION))
-    return finish(made, ENGINES, WORKLOADS, launches=6)
+    return finish(made, ENGINES, WORKLOADS, launches=6, business={"usd_per_hour": 0.36})
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,10 @@ def test_charts_state_what_was_found_at_which_load(told, results):
     assert f"batched yields most output: {significant(most)} tokens/s with 4 requests in flight" in told.text
     assert told.text.count('<figure class="curve">') == 5
     assert "TTFT with 4 requests in flight: from" in told.text
+
+
+def test_the_cost_card_names_the_load_at_which_a_token_costs_that(told):
+    assert "A million output tokens in serving, always busy, with 4 requests in flight, at " in told.text
 
 
 def test_every_level_is_told_in_figures(told, results):

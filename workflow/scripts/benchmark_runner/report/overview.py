@@ -15,6 +15,8 @@ from benchmark_runner.report.figures import Figure, figure, in_unit, span
 from benchmark_runner.report.forest import heading, times
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.load import load_cards, load_in_words
+from benchmark_runner.report.results import as_sentence
+from benchmark_runner.statistics.levels import NO_LEVEL
 from benchmark_runner.statistics.planned import each_in_words
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.summary.document import SYNTHETIC
@@ -187,13 +189,18 @@ def _least_is_sure(inputs: ReportInputs, names: Sequence[str], metric: str) -> t
 
 
 def _cost(inputs: ReportInputs) -> Iterator[Card]:
-    """What a million tokens costs with the cheapest engine at full use; without a price, what would make it known."""
+    """What a million tokens costs with the cheapest engine at full use, under load within the limits; without a price,
+    what would make it known."""
     known = [
         (row["usd_per_million_output_tokens"]["full_utilisation"]["point"], place)
         for place, row in enumerate(inputs.business["costs"])
         if row["price"] is not None
+        and (cell := Cell(row["workload"], row["case"])) in inputs.results.levels_at_limits(row["engine"], cell)
     ]
     if not known:
+        if any(row["price"] is not None for row in inputs.business["costs"]):
+            yield Card("Cost", [], word="not known", lines=[as_sentence(NO_LEVEL, inputs)])
+            return
         remedy = "Set business.usd_per_hour to what an hour of this machine costs."
         yield Card("Cost", [], word="no price known", lines=[remedy])
         return
@@ -201,10 +208,11 @@ def _cost(inputs: ReportInputs) -> Iterator[Card]:
     row, path = inputs.business["costs"][place], ("costs", place)
     value = figure(inputs, "business", *path, "usd_per_million_output_tokens", "full_utilisation", "point", show=usd)
     price = figure(inputs, "business", *path, "price", "usd_per_hour", "point", show=usd)
-    where = Markup("A million output tokens in {}, always busy, one request at a time, at {} an hour.")
-    yield Card(
-        "Cost", [(row["engine"], inputs.colours[row["engine"]])], value, lines=[where.format(row["workload"], price)]
+    words = inputs.results.load_words(Cell(row["workload"], row["case"])) or "one request at a time"
+    where = Markup("A million output tokens in {}, always busy, {}, at {} an hour.").format(
+        row["workload"], words, price
     )
+    yield Card("Cost", [(row["engine"], inputs.colours[row["engine"]])], value, lines=[where])
 
 
 def usd(value: float) -> str:
