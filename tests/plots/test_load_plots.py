@@ -58,7 +58,8 @@ def test_latency_frontier_and_goodput_have_a_panel_each_in_every_grid(statistics
     with style():
         figure = load.draw(statistics)
     labels = [axes.get_ylabel() for axes in figure.axes]
-    assert labels == ["TTFT, ms", "TPOT, ms", "tokens/s of all requests", "requests/s"] * 2
+    shown = [label.partition(";")[0] for label in labels]
+    assert shown == ["TTFT, ms", "TPOT, ms", "tokens/s of all requests", "requests/s"] * 2
     assert titles(figure)[0].startswith("TTFT with 4 requests in flight: from")
     words = "\n".join(text.get_text() for text in figure.findobj(Text))
     assert "Within the limits: batched holds" in words.replace("\n", " ")
@@ -106,3 +107,12 @@ def test_what_was_found_is_never_told_of_a_control(statistics):
     found = [levels.throughput_panel(told, grid), *levels.panels(told, grid)]
     assert not any("batched" in panel.finding for panel in found)
     assert all("batched" in panel.curves for panel in found) and list(levels.capacities(told, grid)) == ["alone"]
+
+
+def test_the_tail_is_the_highest_percentile_that_every_level_has_enough_requests_for(statistics):
+    # 12 requests in each of 4 launches: enough for p90, not for p95.
+    grid = levels.grids_of(statistics)[0]
+    first = next(levels.panels(statistics, grid))
+    assert first.y_label == "TTFT, ms; dashed: p90"
+    tail = Results(statistics).metric("alone", Cell("serving", "c4"), "ttft_ms")["p90"]["value"]
+    assert first.tails["alone"][-1][1] == tail

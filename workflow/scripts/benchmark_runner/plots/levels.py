@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from benchmark_runner.display import significant
 from benchmark_runner.plots.style import in_order, span
 from benchmark_runner.statistics.levels import Grid, level_words
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell, Results
+
+TAILS: Final = ("p99", "p95", "p90")
 
 Point = tuple[float, float, float | None, float | None]
 """(x, point, low, high); low and high are None where there is no interval."""
@@ -21,7 +24,7 @@ Curves = Mapping[str, Sequence[Point]]
 
 @dataclass(frozen=True)
 class Panel:
-    """One quantity of a grid. tails are p99 beside typical values; limit is what analysis.slo asks: points (x, y)."""
+    """One quantity of a grid. tails are a high percentile beside typical values; limit holds points of analysis.slo."""
 
     name: str
     finding: str
@@ -116,8 +119,20 @@ def _latency(statistics: Mapping[str, Any], grid: Grid, metric: str, limit: floa
     words = f"{found.short} {level_words(grid.mode, highest)}: "
     words += span(there, lambda value: f"{significant(value)} ms") if there else "no engine was measured"
     line = [] if limit is None else [(level, limit) for level in grid.levels]
-    tails = _curves(statistics, grid, lambda results, engine, cell: _tail(results, engine, cell, metric))
-    return Panel(metric, words, x_label_of(grid), f"{found.short}, ms", curves, tails, line)
+    share, tails = _highest_tail(statistics, grid, metric, curves)
+    label = f"{found.short}, ms" + (f"; dashed: {share}" if tails else "")
+    return Panel(metric, words, x_label_of(grid), label, curves, tails, line)
+
+
+def _highest_tail(
+    statistics: Mapping[str, Any], grid: Grid, metric: str, typical: Curves
+) -> tuple[str, dict[str, list[Point]]]:
+    """(p99, p95 or p90, its curves): the highest that the requests of every drawn level are enough for; else none."""
+    for share in TAILS:
+        tails = _curves(statistics, grid, partial(_tail, metric=metric, share=share))
+        if tails and all(len(tails.get(engine, ())) == len(points) for engine, points in typical.items()):
+            return share, tails
+    return "", {}
 
 
 def _frontier(statistics: Mapping[str, Any], grid: Grid) -> Panel:
@@ -141,8 +156,8 @@ def _typical(statistics: Mapping[str, Any], grid: Grid, metric: str) -> dict[str
     return _curves(statistics, grid, lambda results, engine, cell: results.estimate(engine, cell, metric))
 
 
-def _tail(results: Results, engine: str, cell: Cell, metric: str) -> dict[str, Any] | None:
-    found = results.metric(engine, cell, metric)["p99"]
+def _tail(results: Results, engine: str, cell: Cell, *, metric: str, share: str) -> dict[str, Any] | None:
+    found = results.metric(engine, cell, metric)[share]
     return None if found["value"] is None else {"point": found["value"], "low": found["low"], "high": found["high"]}
 
 

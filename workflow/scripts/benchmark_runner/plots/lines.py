@@ -40,7 +40,7 @@ class Series:
 
 
 def panel_series(statistics: Mapping[str, Any], panel: Panel) -> list[Series]:
-    """The lines of a panel over levels of load, p99 dashed."""
+    """The lines of a panel over levels of load, tails dashed."""
     found = []
     for engine, colour, marker in with_signs(statistics["engines"]):
         for curves in (panel.curves, panel.tails):

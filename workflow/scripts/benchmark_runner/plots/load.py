@@ -63,7 +63,7 @@ def _headline(statistics: Mapping[str, Any]) -> tuple[str, str]:
     title = f"Within the limits: {'; '.join(held)}" if held else "Under load: no launch tells a capacity"
     level = statistics["settings"]["confidence_level"]
     words = (
-        "Lines: typical value over launches; dashed: p99 of all requests, where there are enough; bands: "
+        "Lines: typical value over launches; dashed: the highest percentile that there are enough requests for; bands: "
         f"{level:.0%} intervals. Dotted: the limit of analysis.slo. The figure at a line's name is its last point. "
         f"{sizes(statistics)}; vertical axes begin at 0."
     )

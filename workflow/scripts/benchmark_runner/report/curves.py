@@ -18,7 +18,7 @@ XY = tuple[float, float]
 
 @dataclass(frozen=True)
 class Curve:
-    """One line: points and band as SVG has them, dots, what a pointer over it tells; dashed is p99."""
+    """One line: points and band as SVG has them, dots, what a pointer over it tells; dashed is a tail."""
 
     engine: str
     colour: str
@@ -104,7 +104,7 @@ class _Drawing:
         within = [(x, low, high) for x, _, low, high in points if low is not None and high is not None]
         band = [*((x, high) for x, _, high in within), *((x, low) for x, low, _ in reversed(within))]
         told = "; ".join(f"{significant(point)}{_interval(low, high)} at {x:.3g}" for x, point, low, high in points)
-        words = f"{engine}{', p99' if dashed else ''}: {told}"
+        words = f"{engine}{', tail' if dashed else ''}: {told}"
         return Curve(
             engine, colour, dashed, self.line(typical), self.line(band), [self.at(*one) for one in typical], words
         )
