@@ -76,6 +76,8 @@ BREAKS = {
     "logits_cut": "logits",
     "logits_of_others": "logits",
     "logits_nan": "logits",
+    "ids_mixed_up": "together",
+    "refuses_others": "together",
     "accepts_unknown_key": "refuses_unknown_key",
     "accepts_dtype": "refuses_dtype",
     "accepts_device": "refuses_device",

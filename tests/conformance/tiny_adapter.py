@@ -15,7 +15,7 @@ from pathlib import Path
 EXIT_STATUS = {"bad_spec": 2, "unsupported": 3}
 SPEC_KEYS = {
     *("protocol", "launch", "model_dir", "weights", "dtype", "device", "threads", "max_seq_len", "cases"),
-    *("warmup_iterations", "iterations", "load", "options", "logits_path"),
+    *("warmup_iterations", "iterations", "load", "options", "logits_path", "stages"),
 }
 CAPABILITIES = {
     "devices": ["cpu"],
@@ -23,7 +23,7 @@ CAPABILITIES = {
     "sampling": ["greedy", "temperature", "top_p"],
     "seed": True,
     "load_modes": ["closed"],
-    "max_concurrency": 1,
+    "max_concurrency": 3,
     "ignore_eos": True,
     "teacher_forcing": True,
     "logits": True,
@@ -73,7 +73,7 @@ class Adapter:
         unknown = set(spec) - SPEC_KEYS
         if unknown and self.fault != "accepts_unknown_key":
             raise RefusedError("bad_spec", f"unknown {unknown}")
-        if spec["protocol"] != 1 and self.fault != "accepts_protocol":
+        if spec["protocol"] not in (1, 2) and self.fault != "accepts_protocol":
             raise RefusedError("bad_spec", "protocol")
         if "cases" not in spec:
             if self.fault == "accepts_missing_key":
@@ -86,8 +86,9 @@ class Adapter:
         self.need("the library libtiny.so; install it", self.fault != "lacks_its_library")
         self.need("device", spec["device"].partition(":")[0] in can["devices"])
         self.need("dtype", spec["dtype"] in can["dtypes"])
-        self.need("load_mode", spec["load"]["mode"] in can["load_modes"])
-        self.need("concurrency", spec["load"]["concurrency"] <= can["max_concurrency"])
+        load = spec.get("load") or spec["cases"][0]["load"]
+        self.need("load_mode", load["mode"] in can["load_modes"])
+        self.need("concurrency", load["concurrency"] <= can["max_concurrency"])
         self.need("option", set(spec["options"]) <= ({"margins"} if self.fault != "no_margins" else set()))
         for case in spec["cases"]:
             greedy = case["sampling"]["temperature"] == 0
@@ -163,6 +164,35 @@ class Adapter:
             **({"margins": [1.0] * (len(ids) - (self.fault == "margin_missing"))} if margins else {}),
         )
 
+    def level(self):
+        """All requests of the only level at one time."""
+        case, now_ns = self.spec["cases"][0], time.monotonic_ns()
+        load = case["load"]
+        times = dict.fromkeys(("scheduled_ns", "start_ns", "written_ns", "end_ns"), now_ns)
+        counts = dict.fromkeys(("prompt_tokens", "completion_tokens", "cached_tokens", "error"))
+        for number in range(load["warmup_requests"] + load["requests"]):
+            ids, finish = self.generate({**case, "prompt_ids": case["prompts"][number]}, 0, warmup=False)
+            ids = ids[::-1] if self.fault == "ids_mixed_up" else ids
+            refused = self.fault == "refuses_others" and number > 0
+            self.emit(
+                "request",
+                case=0,
+                number=number,
+                phase="warmup" if number < load["warmup_requests"] else "measured",
+                chunk_ns=[now_ns] * len(ids),
+                chunk_tokens=[1] * len(ids),
+                token_ids=ids,
+                stamp="engine",
+                shared_chunks=0,
+                finish=finish,
+                status="refused" if refused else "ok",
+                **times,
+                **counts,
+            )
+        spans = dict.fromkeys(("start_ns", "end_ns", "window_start_ns", "window_end_ns"), now_ns)
+        zeros = dict.fromkeys(("client_cpu_seconds", "send_lag_p50_ns", "send_lag_p99_ns", "sockets_max"), 0)
+        self.emit("stage", case=0, ended="requests", **spans, **zeros)
+
     def rounds(self):
         spec = self.spec
         plan = [(True, index) for index in range(spec["warmup_iterations"])]
@@ -197,7 +227,10 @@ class Adapter:
         types = dict.fromkeys(("weights_dtype", "compute_dtype", "kv_cache_dtype"), self.spec["dtype"])
         told = {} if self.fault == "settings_untold" else {"batch_size": 1, "compiled_graph": False}
         self.emit("load_end", time_ns=time.monotonic_ns(), **types, device=device, threads=threads, **told)
-        self.rounds()
+        if self.spec["protocol"] == 2:
+            self.level()
+        else:
+            self.rounds()
         self.emit("done")
 
 

@@ -282,6 +282,19 @@ def _few(rounds: Iterable[list[int]]) -> str:
     return " and ".join(str(ids) for ids in rounds)
 
 
+def check_together(evidence: Evidence) -> None:
+    """Several requests in flight all end well, and a greedy prompt among them gives the ids that it gives alone."""
+    outcome = evidence.together
+    if outcome is None:
+        raise NotApplicableError("the adapter does not say that it takes several requests at once")
+    requests = outcome.named("request")
+    require(outcome.is_complete and bool(requests), f"run {outcome.name}: {outcome.ending}")
+    bad = next((one for one in requests if one["status"] not in ("ok", "cancelled")), None)
+    require(bad is None, f"a request is {bad and bad['status']}: {bad and bad['error']}")
+    ids, alone = requests[0]["token_ids"], evidence.rounds(evidence.first, "greedy")[:1]
+    require(ids is None or [ids] == alone, f"{ids} beside others, {_few(alone)} alone")
+
+
 def _refused(outcome: Outcome, kind: str, asked: str) -> None:
     """Require that a run ended in an error of this kind with its status, before anything was loaded."""
     require(outcome.error_kind is not None, f"{asked} is not refused ({outcome.ending})")
@@ -344,6 +357,7 @@ CHECKS: Final[dict[str, Callable[[Evidence], None]]] = {
     "margins": check_margins,
     "teacher_forcing": check_teacher_forcing,
     "logits": check_logits,
+    "together": check_together,
     "refuses_unknown_key": check_unknown_key,
     **{name: partial(_check_refusal, name) for name in REFUSALS},
 }

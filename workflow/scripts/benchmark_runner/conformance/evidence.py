@@ -175,6 +175,8 @@ class Evidence:
     eos_id: int | None = None
     forced: Outcome | None = None
     """The run with forced_ids and logits_path, as far as the adapter has them; None where it has neither."""
+    together: Outcome | None = None
+    """The run under load, of protocol 2; None where the adapter takes fewer requests at once."""
     with_margins: bool = False
     """Whether the adapter knows the option margins."""
     refusals: dict[str, tuple[Refusal, Outcome | None]] = field(default_factory=dict)
@@ -237,6 +239,8 @@ def gather(setup: Setup, run: Run) -> Evidence:
     evidence = Evidence(setup, capabilities, list(cases), probe, first, second=run("second", spec))
     _run_to_an_end(evidence, run)
     _run_forced(evidence, run)
+    if capabilities["max_concurrency"] >= specs.TOGETHER:
+        evidence.together = run("together", specs.together_spec(setup, capabilities))
     evidence.refusals = {
         name: (refusal, None if refusal.spec is None else run(name, refusal.spec))
         for name, refusal in specs.refusals(setup, capabilities).items()

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.model.llama_config import known_vocabulary
-from benchmark_runner.protocol.spec import LOAD_PROTOCOL, make_spec
+from benchmark_runner.protocol.spec import LOAD_PROTOCOL, make_spec, under_load
 
 MAX_SEQ_LEN: Final = 32
 """Holds the longest prompt with its tokens; unit: tokens."""
@@ -126,6 +126,19 @@ def end_cases(setup: Setup, capabilities: Mapping[str, Any], eos_id: int) -> lis
     if capabilities["ignore_eos"]:
         cases.append(setup.case(tokens=6, eos_ids=[eos_id]))
     return cases
+
+
+TOGETHER: Final = 3
+"""Requests in flight of the run under load."""
+
+
+def together_spec(setup: Setup, capabilities: Mapping[str, Any]) -> dict[str, Any]:
+    """Requests of one level under load, the greedy case's prompt the first of them."""
+    case = setup.case(tokens=6, ignore_eos=bool(capabilities["ignore_eos"]))
+    load = {"mode": "closed", "concurrency": TOGETHER, "requests": 2 * TOGETHER, "warmup_requests": TOGETHER}
+    load |= {"duration_seconds": None, "timeout_seconds": 120}
+    prompts = [setup.prompt(_SHORT_PROMPT, start=17 + number) for number in range(12 * TOGETHER)]
+    return under_load(setup.spec([{**case, "load": load, "prompts": prompts}]), [0])
 
 
 FORCED_PLACES: Final = (2, 4, 6)
