@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -118,11 +118,11 @@ def test_a_queue_in_the_server_is_seen_from_the_schedule():
     """One request at a time of at least 32 ms each, asked for every 10 ms: each waits for all before it."""
     with stub("--ttft-ms", "20", "--gap-ms", "3", "--servers", "1") as port:
         _, ran = _run(_local(port), {**OPEN, "arrivals": "constant", "warmup_requests": 0})
-    ends = [read(exchange, CASE).chunk_ns[-1] for exchange in _measured(ran)]
-    assert all(after - before >= 25 * MS for before, after in pairwise(ends))
-    waits = [end - exchange.planned.scheduled_ns for end, exchange in zip(ends, _measured(ran), strict=True)]
-    assert waits[-1] > waits[0] + 7 * 15 * MS
-    assert ran.sockets_max >= 4
+    first_ns = ran.exchanges[0].planned.scheduled_ns
+    for place, exchange in enumerate(_measured(ran)):
+        assert exchange.planned.scheduled_ns == first_ns + place * 10 * MS
+        assert read(exchange, CASE).chunk_ns[-1] >= first_ns + (place + 1) * 32 * MS
+    assert ran.sockets_max > 1
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -165,7 +165,7 @@ def test_a_server_that_says_nothing_ends_the_stage():
 
 
 def test_a_request_that_takes_too_long_fails_alone(port):
-    _, ran = _run(_local(port), {**CLOSED, "requests": 3}, timeout_ms=60, max_tokens=100)
+    _, ran = _run(_local(port), {**CLOSED, "requests": 3}, timeout_ms=500, max_tokens=1000)
     assert _statuses(ran) == {"timeout": 3}
     assert all(read(exchange, CASE).chunk_ns for exchange in _measured(ran))
 
