@@ -138,3 +138,4 @@ def test_a_load_that_an_engine_refuses_by_name_is_no_lost_launch(tmp_path: Path)
     leading = {(one["workload"], one["case"]): one["leading"] for one in found["answer"]["workloads"]}
     assert leading["serving", "c4"] == ["server"]
     assert "server is left out in arrivals at 2 requests a second" in found["answer"]["sentence"]
+    assert found["answer"]["under_load"][-1].endswith("in arrivals torch holds ≥ 2 requests/s.")

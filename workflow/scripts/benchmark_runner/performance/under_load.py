@@ -85,6 +85,7 @@ def _capacities(results: Results, grid: Json) -> str | None:
         if one["quantity"] == "capacity"
         and (one["workload"], one["group"]) == (grid["workload"], grid["group"])
         and best in (one["engine"], one["reference"])
+        and {one["engine"], one["reference"]} <= {row["engine"] for row in rows}
     ]
     sure = bool(compared) and all(one["verdict"] in CERTAIN and one["higher"] == best for one in compared)
     certainty = f" ({best} the most, confirmed)" if sure else " (no order confirmed for all)" if compared else ""
