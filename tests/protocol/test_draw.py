@@ -112,6 +112,12 @@ def test_prompts_that_cannot_differ_are_refused_before_anything_runs():
         require_room([(IDS, level(CLOSED, prompt_lengths={"distribution": "uniform", "min": 5, "max": 20}))])
 
 
+def test_a_prompt_that_nobody_asked_about_is_refused_and_not_drawn_for_ever():
+    case = {"prompt_ids": [1, 2, 3], "max_new_tokens": 8}
+    with pytest.raises(BenchmarkError, match="3 tokens have too few orders"):
+        BlockDraw(1, 1).cases([case], [level(CLOSED)])
+
+
 def test_a_shared_prefix_stands_before_all_prompts_and_what_follows_differs():
     found = prompts(drawn(shared_prefix_tokens=6))
     assert {prompt[:6] for prompt in found} == {tuple(IDS[:6])}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmark_runner.statistics.client import Client, client_cautions, gates
+from benchmark_runner.statistics.client import Client, client_cautions, gates, has_client
 from benchmark_runner.statistics.levels import errors_words, level_words
 from stage_rows import QUIET, closed, load_inputs, stages_of
 
@@ -64,8 +64,23 @@ def test_a_cell_counts_the_requests_of_its_launches_and_those_that_kept_the_obje
     assert cell["words"] == "with 4 requests in flight" and cell["level"] == 4.0
 
 
+def test_the_clients_error_is_no_engines_that_takes_the_times_itself() -> None:
+    inputs = load_inputs(closed(4), launches=2)
+    own = stages_of(inputs, lambda _n, _l, _b: {"client_cpu_percent": 0.0})
+    cells = [
+        Client(stages).cell_json(inputs, ("server", "serving", "c4"), 50.0)
+        for stages in (own, stages_of(inputs, lambda _n, _l, _b: {}))
+    ]
+    assert [cell["clocked_by"] for cell in cells] == ["engine", "client"]
+    assert [has_client(cell) for cell in (*cells, None)] == [False, True, False]
+    told = {"engine": "server", "workload": "serving", "case": "c4"}
+    assert list(client_cautions([told | {"load": cells[0]}], None)) == []
+    assert [one["kind"] for one in client_cautions([told | {"load": cells[1]}], None)] == ["client_uncalibrated"]
+
+
 def test_each_gate_is_told_once_with_its_cells_and_what_helps() -> None:
     load = {"measured": 10, "failed": 1, "error_rate": 0.1, "words": "with 4 requests in flight"}
+    load["clocked_by"] = "client"
     cells = [
         {"engine": "server", "workload": "serving", "case": name, "load": {**load, "gates": marks}}
         for name, marks in (("c4", ["client_busy"]), ("c8", ["client_busy", "failed_requests"]))

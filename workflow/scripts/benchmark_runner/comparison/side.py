@@ -15,7 +15,7 @@ from benchmark_runner.jsonio import read_valid
 from benchmark_runner.protocol.requests import asked_alike
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.records.table import tokens_an_iteration
-from benchmark_runner.statistics.client import Client
+from benchmark_runner.statistics.client import Client, has_client
 from benchmark_runner.statistics.clock import STAMPED, resolution, step_ns
 from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.families import CampaignPairs
@@ -140,7 +140,7 @@ class Side:
 
     def client_allowance(self, cell: CellKey, metric: str) -> float:
         """The load client's own error over the times that a metric of a cell under load rests on, of logarithms."""
-        if cell not in self._loads:
+        if not has_client(self._loads.get(cell)):
             return 0.0
         client = Client(calibration=self.statistics["load"]["calibration"])
         return client.allowance(metric, [self._described[cell]])

@@ -27,6 +27,9 @@ DEVIATIONS: Final = 5
 
 SPARE: Final = 8
 
+MOST_DRAWS: Final = 1000
+"""For one prompt (chosen): where require_room was asked before, two take one on average."""
+
 
 def requests_at_most(case: Mapping[str, Any]) -> int:
     """How many requests a level of plan.json may need: warm-up, measured ones, and those that keep the load up until
@@ -138,7 +141,12 @@ class BlockDraw:
         random, lengths, kept = self._random(f"prompts/{index}"), level.get("prompt_lengths"), _kept(level)
         for _ in range(min(requests_at_most(level), max(1, MOST_IDS // len(ids)))):
             tokens = length(lengths, random) if lengths else len(ids)
-            while (prompt := (*ids[:kept], *random.sample(ids[kept:], tokens - kept))) in taken:
-                pass
+            drawn = ((*ids[:kept], *random.sample(ids[kept:], tokens - kept)) for _ in range(MOST_DRAWS))
+            prompt = next((one for one in drawn if one not in taken), None)
+            if prompt is None:
+                raise BenchmarkError(
+                    f"{len(ids)} tokens have too few orders to give each request a prompt of its own; make the prompt "
+                    "longer"
+                )
             taken.add(prompt)
             yield prompt

@@ -15,6 +15,7 @@ from benchmark_runner.report.figures import figure, span
 from benchmark_runner.report.forest import times
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence
+from benchmark_runner.statistics.client import has_client
 from benchmark_runner.statistics.comparisons import is_disturbed
 from benchmark_runner.statistics.settings import shown
 
@@ -124,29 +125,34 @@ def _by_value(entry: Document, twins: set[str]) -> str:
     return "; ".join(f"{value}: {_few(names)}" for value, names in engines.items())
 
 
+def _client_error(inputs: ReportInputs) -> Ground:
+    calibration = inputs.statistics["load"]["calibration"]
+    if calibration is None:
+        return Ground("absent", "The load client was not calibrated: its own error is not known", "warnings")
+    first, gaps = (
+        figure(inputs, "statistics", "load", "calibration", name, "p99", show=milliseconds)
+        for name in ("ttft_bias_ms", "gap_error_ms")
+    )
+    words = "The load client is off by up to {} at the first token and {} at a gap (p99, {} streams to a stub)"
+    return Ground("good", Markup(words).format(first, gaps, calibration["streams"]), "load")
+
+
 def _client(inputs: ReportInputs) -> Iterator[Ground]:
-    """The load client's own error, and which levels it or failed requests mark; nothing without load."""
+    """The load client's own error where one took part, and which levels are marked; nothing without load."""
     loaded = [cell for cell in inputs.statistics["cells"] if cell.get("load")]
     if not loaded:
         return
-    path = ("load", "calibration")
-    calibration = inputs.statistics["load"]["calibration"]
-    if calibration is None:
-        yield Ground("absent", "The load client was not calibrated: its own error is not known", "warnings")
-    else:
-        first, gaps = (
-            figure(inputs, "statistics", *path, name, "p99", show=milliseconds)
-            for name in ("ttft_bias_ms", "gap_error_ms")
-        )
-        words = "The load client is off by up to {} at the first token and {} at a gap (p99, {} streams to a stub)"
-        yield Ground("good", Markup(words).format(first, gaps, calibration["streams"]), "load")
+    asked = any(has_client(cell["load"]) for cell in loaded)
+    if asked:
+        yield _client_error(inputs)
     marks = Counter(name.replace("_", " ") for cell in loaded for name in cell["load"]["gates"])
     marked = sum(bool(cell["load"]["gates"]) for cell in loaded)
     told = ", ".join(f"{name} {count}" for name, count in marks.items())
     if marked:
         yield Ground("doubt", f"{marked} of {plural(len(loaded), 'level')} of an engine are marked: {told}", "warnings")
     else:
-        yield Ground("good", "Under load all requests ended well, and the client kept up", "load")
+        kept = ", and the client kept up" if asked else ""
+        yield Ground("good", f"Under load all requests ended well{kept}", "load")
 
 
 def _not_measured(inputs: ReportInputs) -> Ground:

@@ -88,6 +88,12 @@ def gates(rows: Iterable[Stage], ttft_ms: float | None) -> list[str]:
     return [name for name in GATES if name in found]
 
 
+def has_client(load: Mapping[str, Any] | None) -> bool:
+    """Whether a load client took the times of a cell, so that its error is in them: an engine in its own process takes
+    them itself."""
+    return load is not None and load["clocked_by"] == "client"
+
+
 @dataclass(frozen=True)
 class Client:
     """What a campaign with load knows of its client; calibration is load_calibration.json, None where it is not
@@ -98,7 +104,7 @@ class Client:
 
     def cell_json(self, inputs: Measurements, key: CellKey, ttft_ms: float | None) -> dict[str, Any]:
         """`load` of a cell: the level, how its requests ended in all launches together, in how many launches the
-        objective was kept, and the gates that mark it."""
+        objective was kept, who took the times, and the gates that mark it."""
         load = inputs.loads[key[1], key[2] or ""]
         rows = self._rows(inputs, key)
         measured, ok, failed = (sum(int(row[name]) for row in rows) for name in ("measured", "ok", "failed"))
@@ -112,6 +118,7 @@ class Client:
             "failed": failed,
             "error_rate": failed / measured if measured else None,
             "launches_slo_met": sum(bool(row["slo_met"]) for row in rows),
+            "clocked_by": "client" if any(row["client_cpu_percent"] for row in rows) else "engine",
             "gates": gates(rows, ttft_ms),
         }
 
@@ -141,7 +148,7 @@ def client_cautions(
         where = "; ".join(f"{cell['engine']} in {cell['workload']} {cell['case']}" for cell in marked)
         engine = engines.pop() if len(engines) == 1 else None
         yield caution(name, "serious" if severe else "warning", f"{gate.words} ({where})", gate.remedy, engine=engine)
-    if loaded and calibration is None:
+    if calibration is None and any(has_client(cell["load"]) for cell in loaded):
         yield caution(
             "client_uncalibrated",
             "warning",

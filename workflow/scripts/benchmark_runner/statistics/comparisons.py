@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics import absences, families
-from benchmark_runner.statistics.client import Client
+from benchmark_runner.statistics.client import Client, has_client
 from benchmark_runner.statistics.clock import STAMPED, resolution
 from benchmark_runner.statistics.control import Control, heed
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
@@ -89,6 +89,7 @@ class Measured:
     def client_allowance(self, place: Cell, names: Sequence[str], metric: str) -> float:
         """What a verdict on two engines under load has to allow for: the client's own error, of logarithms."""
         cells = [(name, place.workload, place.case) for name in names]
+        cells = [cell for cell in cells if has_client(self.loads.get(cell))]
         return self.client.allowance(metric, [{time: self.described[cell, time] for time in STAMPED} for cell in cells])
 
     def gates(self, place: Cell, names: Sequence[str]) -> set[str]:
