@@ -137,5 +137,12 @@ def test_a_load_that_an_engine_refuses_by_name_is_no_lost_launch(tmp_path: Path)
     assert found["comparison_matrix"]["server"]["lost_launches"] is None
     leading = {(one["workload"], one["case"]): one["leading"] for one in found["answer"]["workloads"]}
     assert leading["serving", "c4"] == ["server"]
-    assert "server is left out in arrivals at 2 requests a second" in found["answer"]["sentence"]
-    assert found["answer"]["under_load"][-1].endswith("in arrivals torch holds ≥ 2 requests/s.")
+    assert found["answer"]["sentence"].startswith("server answers faster than torch")
+    *_, held, refused = found["answer"]["under_load"]
+    assert held.endswith("in arrivals torch holds ≥ 2 requests/s.")
+    assert refused == "server was not measured in arrivals: server serves no open loop."
+    statistics = json.loads((tmp_path / "analysis" / "statistical_summary.json").read_text())
+    (server,) = [one for one in statistics["engines"] if one["name"] == "server"]
+    assert (server["status"], server["planned_launches"], server["launches"]) == ("ok", 6, {"ok": 6})
+    told = [one for one in statistics["warnings"] if one["engine"] == "server" and one["workload"] == "arrivals"]
+    assert [(one["kind"], one["severity"]) for one in told] == [("load_refused", "note")]

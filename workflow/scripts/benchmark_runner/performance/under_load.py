@@ -36,7 +36,7 @@ def rows_of(results: Results, grid: Json) -> dict[str, Json]:
 
 
 def load_sentences(results: Results) -> Iterator[str]:
-    """For each grid the throughput at its highest level, and the capacity at the limits."""
+    """For each grid the throughput at its highest level, and the capacity at the limits; then who was not asked."""
     for grid in grids_of(results):
         top = grid["levels"][-1]
         cell = Cell(grid["workload"], top["case"])
@@ -52,6 +52,9 @@ def load_sentences(results: Results) -> Iterator[str]:
             yield _throughput(results, cell, where, sorted(rates, key=lambda name: -rates[name]))
         if capacities := _capacities(results, grid):
             yield capacities
+    for name, entry in results.engines.items():
+        for workload, reason in entry.get("refused_loads", {}).items():
+            yield f"{name} was not measured in {workload}: {reason}"
 
 
 def _throughput(results: Results, cell: Cell, where: str, names: Sequence[str]) -> str:

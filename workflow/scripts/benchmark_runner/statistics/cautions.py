@@ -10,6 +10,7 @@ from benchmark_runner.display import plural
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics.control import chance_of_alarm
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
+from benchmark_runner.statistics.losses import refused_loads
 from benchmark_runner.statistics.metrics import PRIMARY
 from benchmark_runner.statistics.settings import DEVICE, KEYS, WORK_SETTINGS, alike_workloads, shown
 
@@ -103,7 +104,17 @@ def launch_cautions(inputs: Measurements, engine: EngineData) -> Iterator[dict[s
             "Run the campaign again: launches that are there are kept",
             engine=engine.name,
         )
-    bad = [launch for launch in engine.launches if not launch.ok]
+    refused = refused_loads(inputs, engine)
+    for workload, reason in refused.items():
+        yield caution(
+            "load_refused",
+            "note",
+            f"{engine.name} was not measured in {workload}: {reason}",
+            "Nothing to do: its other workloads are measured",
+            engine=engine.name,
+            workload=workload,
+        )
+    bad = [launch for launch in engine.without(refused).launches if not launch.ok]
     groups: dict[tuple[str, str], list[MeasuredLaunch]] = {}
     for launch in bad:
         groups.setdefault((launch.status, launch.record["reason"] or "no reason recorded"), []).append(launch)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -77,6 +77,10 @@ class EngineData:
     def of(self, workload: str) -> list[MeasuredLaunch]:
         """Launches of one workload, however they ended."""
         return [launch for launch in self.launches if launch.workload == workload]
+
+    def without(self, workloads: Container[str]) -> EngineData:
+        """The same without its launches of these workloads."""
+        return replace(self, launches=tuple(one for one in self.launches if one.workload not in workloads))
 
     @property
     def fidelity_failed(self) -> bool:

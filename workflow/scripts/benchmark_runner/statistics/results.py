@@ -169,7 +169,9 @@ class Results:
                 found[name] = (
                     f"it does not compute the same as the reference ({entry['fidelity']['detail'] or 'no detail'})"
                 )
-            elif words := errors_words(self.load(name, cell)):
+            elif (words := entry.get("refused_loads", {}).get(cell.workload)) or (
+                words := errors_words(self.load(name, cell))
+            ):
                 found[name] = words
             elif name in odd:
                 found[name] = f"it {odd[name]}"

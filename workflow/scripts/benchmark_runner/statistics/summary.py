@@ -23,7 +23,7 @@ from benchmark_runner.statistics.families import CampaignPairs
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
-from benchmark_runner.statistics.losses import loss_words
+from benchmark_runner.statistics.losses import loss_words, refused_loads
 from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY, Metric
 from benchmark_runner.statistics.modes import mode_cautions
 from benchmark_runner.statistics.samples import CellKey, Sample, each_sample
@@ -31,7 +31,6 @@ from benchmark_runner.statistics.settings import joined, settings_by_workload
 from benchmark_runner.statistics.stages import Stages, stage_samples
 from benchmark_runner.statistics.until import until_json
 from benchmark_runner.statistics.work import Work
-from benchmark_runner.status import Status
 
 SCHEMA_VERSION: Final = 2
 ANALYSIS_VERSION: Final = 4
@@ -81,17 +80,11 @@ def engine_status(engine: EngineData, planned: int) -> tuple[str, str | None, st
     return (statuses.pop() if len(statuses) == 1 else "failed"), reason, remedy
 
 
-def _wanted(inputs: Measurements, engine: EngineData) -> list[MeasuredLaunch]:
-    """An engine's launches without those of workloads under load that it serves none of, where it served others: what
-    it refuses by name before it starts hides no slow launch."""
-    loaded = {workload for workload, _ in inputs.loads} if engine.ok() else set()
-    refused = {name for name in loaded if all(one.status == Status.UNAVAILABLE for one in engine.of(name))}
-    return [one for one in engine.launches if one.workload not in refused]
-
-
 def engine_json(inputs: Measurements, engine: EngineData) -> dict[str, Any]:
     """One entry of `engines`."""
-    planned = sum(slot["engine"] == engine.name for slot in inputs.plan["order"])
+    refused = refused_loads(inputs, engine)
+    planned = sum(slot["engine"] == engine.name and slot["workload"] not in refused for slot in inputs.plan["order"])
+    engine = engine.without(refused)
     status, reason, remedy = engine_status(engine, planned)
     good = engine.ok()
     configured = next(entry for entry in inputs.plan["engines"] if entry["name"] == engine.name)
@@ -105,7 +98,8 @@ def engine_json(inputs: Measurements, engine: EngineData) -> dict[str, Any]:
         "build_told": build_told(good),
         "planned_launches": planned,
         "launches": dict(Counter(launch.status for launch in engine.launches)),
-        "lost_launches": loss_words(_wanted(inputs, engine)),
+        "lost_launches": loss_words(engine.launches),
+        **({"refused_loads": refused} if refused else {}),
         "launch_seconds": {name: inputs.launch_seconds(engine.name, name) for name in inputs.workloads},
         "status": status,
         "reason": reason,

@@ -124,7 +124,7 @@ def _leading_lines(answer: Mapping[str, Any]) -> list[str]:
     decide, lines = answer["decide"], [markdown(answer["sentence"]), ""]
     lines += [markdown(answer["not_sure"]), ""] if answer["not_sure"] else []
     lines += [f"- {markdown(words)}" for words in answer.get("under_load", ())]
-    lines += [f"- {markdown(one['sentence'])}" for one in answer["workloads"]]
+    lines += [f"- {markdown(words)}" for words in dict.fromkeys(one["sentence"] for one in answer["workloads"])]
     return [*lines, *(["", f"{markdown(decide['sentence'])} {markdown_code(decide['command'])}"] if decide else [])]
 
 
