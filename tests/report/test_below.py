@@ -10,6 +10,7 @@ from benchmark_runner.records.samples import write_samples
 from benchmark_runner.report import pairs
 from benchmark_runner.report.readings import readings
 from benchmark_runner.report.results import partings
+from benchmark_runner.report.sureness import fidelity_ground
 
 
 def fidelity_of(engine, *prompts):
@@ -89,3 +90,16 @@ def test_every_file_that_is_linked_lies_beside_the_page(page, campaign):
 def test_what_is_long_is_folded_and_can_be_linked(page):
     folded = re.findall(r'<summary><h2 id="([a-z-]+)">', page.text)
     assert folded == ["fidelity", "settings", "control", "launches", "environment", "reproduce", "glossary"]
+
+
+def test_an_engine_that_the_others_are_held_against_is_not_counted_against_itself():
+    def ground(reference, **results):
+        engines = [{"name": name, "control_of": None, "fidelity": {"result": one}} for name, one in results.items()]
+        plan = {"fidelity": {"reference": reference}}
+        return fidelity_ground(SimpleNamespace(statistics={"engines": engines}, fidelity=(), plan=plan))
+
+    alike = ground("server", server="not checkable", library="pass")
+    assert (alike.kind, "1 of 1 engine agree with server" in alike.text) == ("good", True)
+    assert ground("server", server="not checkable", library="fail").kind == "doubt"
+    assert ground("server", server="not checkable").kind == "doubt"
+    assert ground("torch", torch="pass", library="pass").text.startswith("Same model: 2 of 2 engines")

@@ -24,6 +24,10 @@ NAMES_SHOWN: Final = 4
 SETTINGS_SHOWN: Final = 2  # that differ; the section below has all
 
 
+UNCHECKED: Final = "not checkable"
+"""Result of an engine that is its own reference."""
+
+
 @dataclass(frozen=True)
 class Ground:
     """One reason to trust the answer or not; link is the id of the section that tells more."""
@@ -41,7 +45,7 @@ class Ground:
 def grounds(inputs: ReportInputs) -> list[Ground]:
     """All of them, in the order of the panel."""
     return [
-        _fidelity(inputs),
+        fidelity_ground(inputs),
         _control(inputs),
         *_launches(inputs),
         _settings(inputs),
@@ -50,15 +54,21 @@ def grounds(inputs: ReportInputs) -> list[Ground]:
     ]
 
 
-def _fidelity(inputs: ReportInputs) -> Ground:
+def fidelity_ground(inputs: ReportInputs) -> Ground:
+    """How many engines computed the same; one that the others are held against is not counted itself where nothing else
+    checks it."""
     engines = [engine for engine in inputs.statistics["engines"] if engine["control_of"] is None]
+    reference, whom = inputs.plan["fidelity"].get("reference"), "the reference"
+    others_than = [engine for engine in engines if engine["name"] != reference]
+    if others_than and any(one["name"] == reference and one["fidelity"]["result"] == UNCHECKED for one in engines):
+        engines, whom = others_than, f"{reference}, which nothing else is held against here"
     by_result: dict[str, list[str]] = {}
     for engine in engines:
         by_result.setdefault(engine["fidelity"]["result"], []).append(engine["name"])
     same = sum(len(by_result.pop(result, ())) for result in ("pass", "rounding"))
     tokens = max((found.get("tokens_checked") or 0 for found in inputs.fidelity), default=0)
     counted = f", {tokens:,} tokens each" if tokens else ""
-    text = f"Same model: {same} of {plural(len(engines), 'engine')} agree with the reference{counted}"
+    text = f"Same model: {same} of {plural(len(engines), 'engine')} agree with {whom}{counted}"
     others = "; ".join(f"{result}: {_few(names)}" for result, names in by_result.items())
     return Ground("doubt" if others else "good", f"{text}; {others}" if others else text, "fidelity")
 
