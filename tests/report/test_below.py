@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 from benchmark_runner.records.samples import write_samples
 from benchmark_runner.report import pairs
+from benchmark_runner.report.overview import not_asked
 from benchmark_runner.report.readings import readings
 from benchmark_runner.report.results import partings
 from benchmark_runner.report.sureness import fidelity_ground
@@ -103,3 +104,10 @@ def test_an_engine_that_the_others_are_held_against_is_not_counted_against_itsel
     assert ground("server", server="not checkable", library="fail").kind == "doubt"
     assert ground("server", server="not checkable").kind == "doubt"
     assert ground("torch", torch="pass", library="pass").text.startswith("Same model: 2 of 2 engines")
+
+
+def test_memory_of_engines_that_held_different_loads_says_so():
+    engines = [{"name": "library", "refused_loads": {"arrivals": "serves no open loop"}}, {"name": "server"}]
+    seen = SimpleNamespace(statistics={"engines": engines})
+    assert list(not_asked(seen, ["library", "server"])) == ["library without arrivals, which it does not serve."]
+    assert list(not_asked(seen, ["server"])) == []

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
-from benchmark_runner.display import significant
+from benchmark_runner.display import plural, significant
 from benchmark_runner.plots.style import in_order, span
 from benchmark_runner.statistics.levels import Grid, level_words
 from benchmark_runner.statistics.metrics import BY_NAME
@@ -99,16 +99,31 @@ def _most(
     verb: str,
     limit: Sequence[tuple[float, float]] = (),
 ) -> Panel:
-    """A quantity of which more is better, with the engine and level that have most of it; {} of verb is how much."""
+    """A quantity of which more is better, with the engine and level that have most of it, and whom it is not confirmed
+    against there; {} of verb is how much."""
     curves, found = _typical(statistics, grid, metric), BY_NAME[metric]
     best = max(
         ((point[1], engine, point[0]) for engine in _own(statistics) for point in curves.get(engine, ())), default=None
     )
-    words = f"{found.title}: no engine was measured"
-    if best is not None:
-        value, engine, level = best
-        words = f"{engine} {verb.format(f'{significant(value)} {found.unit}')} {level_words(grid.mode, level)}"
-    return Panel(metric, words, x_label_of(grid), found.unit, curves, {}, limit)
+    panel = Panel(
+        metric, f"{found.title}: no engine was measured", x_label_of(grid), found.unit, curves, tails={}, limit=limit
+    )
+    if best is None:
+        return panel
+    value, engine, level = best
+    words = f"{engine} {verb.format(f'{significant(value)} {found.unit}')} {level_words(grid.mode, level)}"
+    doubt = _unconfirmed(statistics, panel, Cell(grid.workload, grid.cases[level]), engine, level)
+    return replace(panel, finding=words + doubt)
+
+
+def _unconfirmed(statistics: Mapping[str, Any], panel: Panel, cell: Cell, best: str, level: float) -> str:
+    """ ", not confirmed against b": the engines of a level that the best one is not surely ahead of."""
+    results = Results(statistics)
+    there = [name for name in _own(statistics) if any(point[0] == level for point in panel.curves.get(name, ()))]
+    left = [name for name in there if name != best and not results.is_faster(best, name, cell, panel.name)]
+    if not left:
+        return ""
+    return f", not confirmed against {left[0] if len(left) == 1 else plural(len(left), 'other engine')}"
 
 
 def _latency(statistics: Mapping[str, Any], grid: Grid, metric: str, limit: float | None) -> Panel:

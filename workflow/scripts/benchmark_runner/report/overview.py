@@ -174,9 +174,17 @@ def _memory(inputs: ReportInputs) -> Iterator[Card]:
         least = [name for name in names if bytes_text(memory[name][kind]) == bytes_text(memory[names[0]][kind])]
         if rest := sizes[len(least) :]:
             lines.insert(0, Markup("The others need {}.").format(span(rest[0], rest[-1])))
+            lines += not_asked(inputs, names)
         word, tone = _least_is_sure(inputs, names, kind) if len(least) == 1 else (None, "open")
         shown = [(name, inputs.colours[name]) for name in least[:NAMES_SHOWN]]
         yield Card(label, shown, sizes[0], max(0, len(least) - NAMES_SHOWN), word, tone, lines)
+
+
+def not_asked(inputs: ReportInputs, names: Sequence[str]) -> Iterator[str]:
+    """What some of these engines did not have to hold, since they refuse the load."""
+    for entry in inputs.statistics["engines"]:
+        if entry["name"] in names and (refused := entry.get("refused_loads")):
+            yield f"{entry['name']} without {', '.join(refused)}, which it does not serve."
 
 
 def _least_is_sure(inputs: ReportInputs, names: Sequence[str], metric: str) -> tuple[str | None, str]:
