@@ -170,7 +170,7 @@ def _memory(inputs: ReportInputs) -> Iterator[Card]:
             continue
         sizes = [figure(inputs, "performance", "memory", name, kind, show=bytes_text) for name in names]
         weights = figure(inputs, "performance", "memory", names[0], "weights_bytes", show=bytes_text)
-        lines = [Markup("The weights are {}.").format(weights)] if weights else []
+        lines: list[Markup | str] = [Markup("The weights are {}.").format(weights)] if weights else []
         least = [name for name in names if bytes_text(memory[name][kind]) == bytes_text(memory[names[0]][kind])]
         if rest := sizes[len(least) :]:
             lines.insert(0, Markup("The others need {}.").format(span(rest[0], rest[-1])))
