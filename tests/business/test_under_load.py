@@ -89,6 +89,13 @@ def test_a_machine_may_cost_as_many_times_as_much_as_its_throughput_within_the_l
     assert "server with 4 requests in flight and torch with 1 request in flight" in row["sentence"]
 
 
+def test_a_start_is_measured_by_a_request_that_waits_for_no_other(business: dict[str, Any]) -> None:
+    for row in business["operational_overhead"]:
+        start, load = (row["measured"][name] for name in ("load_to_first_token_ms", "load_ms"))
+        assert start["value"] - load["value"] == pytest.approx(100.0, rel=1e-3)
+        assert start["origin"].endswith("in serving, c1")
+
+
 def test_tiers_are_judged_at_each_level_by_the_tokens_of_all_requests(business: dict[str, Any]) -> None:
     tiers = {(row["engine"], row["case"]): row["tier"] for row in business["performance_tiers"]["engines"]}
     assert tiers == {

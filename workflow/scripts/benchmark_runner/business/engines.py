@@ -53,13 +53,19 @@ class MeasuredEngine:
         return figure(value, unit, origin, reason)
 
     def largest(self, metrics: Sequence[str], unit: str, origin: str) -> Figure:
-        """The largest sum of the metrics' typical values among its test cases; the intervals' ends add likewise."""
+        """The largest sum of the metrics' typical values among its test cases; the intervals' ends add likewise.
+
+        Of a load's levels the lowest counts: above, a request also waits for others.
+        """
         results, found = Results(self.inputs.statistics), []
         reason = results.engines[self.name]["reason"]
         for cell in self.inputs.statistics["cells"]:
             if cell["engine"] != self.name or cell["case"] is None:
                 continue
-            places = [Cell(cell["workload"], None if BY_NAME[m].level == "launch" else cell["case"]) for m in metrics]
+            here = Cell(cell["workload"], cell["case"])
+            if here not in (results.levels_beside(here) or [here])[:1]:
+                continue
+            places = [Cell(here.workload, None) if BY_NAME[m].level == "launch" else here for m in metrics]
             parts = [results.estimate(self.name, place, m) for place, m in zip(places, metrics, strict=True)]
             known = [one for one in parts if one is not None]
             if len(known) < len(parts):
@@ -70,7 +76,7 @@ class MeasuredEngine:
                 key: None if any(one[key] is None for one in known) else sum(one[key] for one in known)
                 for key in ("point", "low", "high")
             }
-            where = f"{origin}; the largest of its test cases, in {cell['workload']}, {cell['case']}"
+            where = f"{origin}; the largest of its test cases, in {here.workload}, {here.case}"
             found.append(figure(sums["point"], unit, where, None) | {"low": sums["low"], "high": sums["high"]})
         missing = figure(None, unit, origin, reason or "it was not measured")
         return max(found, key=lambda one: float(one["value"]), default=missing)

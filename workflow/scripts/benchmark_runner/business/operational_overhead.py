@@ -8,8 +8,8 @@ from benchmark_runner.business.engines import MeasuredEngine
 
 FACTS: Final = ("platforms", "backends", "quantisation", "batching", "server", "observability")
 COLD_START: Final = (
-    "typical load time plus typical time to first token; without the start of the process, and the first request after "
-    "loading can be slower"
+    "typical load time plus typical time to first token, under load at its lowest level; without the start of the "
+    "process, and the first request after loading can be slower"
 )
 
 
