@@ -111,6 +111,33 @@ def test_what_was_found_is_never_told_of_a_control(statistics):
     assert all("batched" in panel.curves for panel in found) and list(levels.capacities(told, grid)) == ["alone"]
 
 
+def test_what_was_found_is_never_told_of_an_engine_that_computes_another_model(statistics):
+    engines = [
+        one | {"fidelity": {"result": "fail", "detail": "other ids"}} if one["name"] == "batched" else one
+        for one in statistics["engines"]
+    ]
+    told = statistics | {"engines": engines}
+    grid = levels.grids_of(told)[0]
+    found = [levels.throughput_panel(told, grid), *levels.panels(told, grid)]
+    assert not any("batched" in panel.finding for panel in found)
+    assert all("batched" in panel.curves for panel in found) and list(levels.capacities(told, grid)) == ["alone"]
+
+
+def test_a_level_at_which_an_engine_fails_requests_is_not_won_by_it_but_its_others_are(statistics):
+    cells = [
+        cell | {"load": cell["load"] | {"error_rate": 0.5}}
+        if (cell["engine"], cell["workload"], cell["case"]) == ("batched", "serving", "c4")
+        else cell
+        for cell in statistics["cells"]
+    ]
+    told = statistics | {"cells": cells}
+    grid = levels.grids_of(told)[0]
+    assert levels.throughput_panel(told, grid).finding.startswith("batched yields most output: ")
+    assert "with 2 requests in flight" in levels.throughput_panel(told, grid).finding
+    first = next(levels.panels(told, grid))
+    assert first.finding.endswith("(alone)") and "batched" not in first.finding
+
+
 def test_the_tail_is_the_highest_percentile_that_every_level_has_enough_requests_for(statistics):
     # 12 requests in each of 4 launches: enough for p90, not for p95.
     grid = levels.grids_of(statistics)[0]

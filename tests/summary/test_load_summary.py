@@ -103,6 +103,13 @@ def test_a_level_at_which_requests_fail_cannot_be_won(tmp_path: Path) -> None:
     assert "6 of its 72 requests failed with 4 requests in flight" in found["answer"]["sentence"]
 
 
+def test_an_engine_that_computes_another_model_is_not_told_to_hold_anything(tmp_path: Path) -> None:
+    other = ScriptedEngine("server", slots=4, fidelity="fail", **TIMES)
+    found = summary_of(tmp_path / "results", ScriptedEngine("torch", slots=1, **TIMES), other)
+    _, capacity = found["answer"]["under_load"]
+    assert capacity.endswith("in serving torch holds 2 requests in flight.")
+
+
 def test_a_late_client_marks_its_cells_and_names_the_remedy(tmp_path: Path) -> None:
     late = ScriptedEngine("server", slots=4, send_lag_p99_ns=400_000, **TIMES)
     found = summary_of(tmp_path / "results", ScriptedEngine("torch", slots=1, **TIMES), late)

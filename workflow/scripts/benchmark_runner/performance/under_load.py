@@ -70,8 +70,9 @@ def _throughput(results: Results, cell: Cell, where: str, names: Sequence[str]) 
 
 
 def _capacities(results: Results, grid: Json) -> str | None:
-    """How much each engine holds within the limits, the highest first; None where nothing is known."""
-    rows = [row for row in rows_of(results, grid).values() if row["capacity"]["point"]]
+    """How much each engine that can be ranked holds within the limits, the highest first; None: nothing is known."""
+    unranked = results.unranked_at_limits(Cell(grid["workload"], grid["levels"][0]["case"]))
+    rows = [row for name, row in rows_of(results, grid).items() if row["capacity"]["point"] and name not in unranked]
     if not rows:
         return None
 

@@ -54,21 +54,24 @@ def x_label_of(grid: Grid) -> str:
 
 
 def capacities(statistics: Mapping[str, Any], grid: Grid) -> dict[str, Mapping[str, Any]]:
-    """Capacity of each engine but the controls that has one in a grid, the highest first."""
-    own = _own(statistics)
+    """Capacity of each engine that has one in a grid and can be ranked there, the highest first."""
+    results = Results(statistics)
+    unranked = results.unranked_at_limits(Cell(grid.workload, grid.cases[grid.levels[0]]))
     found = {
         row["engine"]: row["capacity"]
         for row in statistics["capacity"]["engines"]
         if (row["workload"], row["group"], row["mode"]) == (grid.workload, grid.group, grid.mode)
-        and row["engine"] in own
+        and row["engine"] in results.engines.keys() - unranked
         and row["capacity"]["point"] is not None
     }
     return dict(sorted(found.items(), key=lambda one: rank(one[1]["point"]), reverse=True))
 
 
-def _own(statistics: Mapping[str, Any]) -> list[str]:
-    """The engines of which findings tell: all but the controls."""
-    return [engine["name"] for engine in statistics["engines"] if engine["control_of"] is None]
+def _ranked(statistics: Mapping[str, Any], grid: Grid, level: float) -> list[str]:
+    """The engines of which findings at a level tell: all but the controls and those that cannot be ranked there."""
+    results, cell = Results(statistics), Cell(grid.workload, grid.cases[level])
+    unranked = results.unranked(cell, results.throughput(cell))
+    return [name for name in results.engines if name not in unranked]
 
 
 def rank(point: Mapping[str, Any]) -> tuple[float, int]:
@@ -102,9 +105,9 @@ def _most(
     """A quantity of which more is better, with the engine and level that have most of it, and whom it is not confirmed
     against there; {} of verb is how much."""
     curves, found = _typical(statistics, grid, metric), BY_NAME[metric]
-    best = max(
-        ((point[1], engine, point[0]) for engine in _own(statistics) for point in curves.get(engine, ())), default=None
-    )
+    values = {(engine, point[0]): point[1] for engine, points in curves.items() for point in points}
+    ranked = [(engine, level) for level in grid.levels for engine in _ranked(statistics, grid, level)]
+    best = max(((values[one], *one) for one in ranked if one in values), default=None)
     panel = Panel(
         metric, f"{found.title}: no engine was measured", x_label_of(grid), found.unit, curves, tails={}, limit=limit
     )
@@ -112,15 +115,14 @@ def _most(
         return panel
     value, engine, level = best
     words = f"{engine} {verb.format(f'{significant(value)} {found.unit}')} {level_words(grid.mode, level)}"
-    doubt = _unconfirmed(statistics, panel, Cell(grid.workload, grid.cases[level]), engine, level)
+    there = [name for name, at in ranked if at == level and (name, at) in values]
+    doubt = _unconfirmed(Results(statistics), there, Cell(grid.workload, grid.cases[level]), engine, metric)
     return replace(panel, finding=words + doubt)
 
 
-def _unconfirmed(statistics: Mapping[str, Any], panel: Panel, cell: Cell, best: str, level: float) -> str:
-    """ ", not confirmed against b": the engines of a level that the best one is not surely ahead of."""
-    results = Results(statistics)
-    there = [name for name in _own(statistics) if any(point[0] == level for point in panel.curves.get(name, ()))]
-    left = [name for name in there if name != best and not results.is_faster(best, name, cell, panel.name)]
+def _unconfirmed(results: Results, names: Sequence[str], cell: Cell, best: str, metric: str) -> str:
+    """ ", not confirmed against b": those of the engines that the best one is not surely ahead of."""
+    left = [name for name in names if name != best and not results.is_faster(best, name, cell, metric)]
     if not left:
         return ""
     return f", not confirmed against {left[0] if len(left) == 1 else plural(len(left), 'other engine')}"
@@ -129,7 +131,7 @@ def _unconfirmed(statistics: Mapping[str, Any], panel: Panel, cell: Cell, best: 
 def _latency(statistics: Mapping[str, Any], grid: Grid, metric: str, limit: float | None) -> Panel:
     curves, found = _typical(statistics, grid, metric), BY_NAME[metric]
     highest = grid.levels[-1]
-    ends = {engine: curves[engine][-1] for engine in _own(statistics) if engine in curves}
+    ends = {engine: curves[engine][-1] for engine in _ranked(statistics, grid, highest) if engine in curves}
     there = {engine: value for engine, (level, value, _, _) in ends.items() if level == highest}
     words = f"{found.short} {level_words(grid.mode, highest)}: "
     words += span(there, lambda value: f"{significant(value)} ms") if there else "no engine was measured"
@@ -159,7 +161,8 @@ def _frontier(statistics: Mapping[str, Any], grid: Grid) -> Panel:
         found = [(1000 / gaps_ms[level], *rest) for level, *rest in points if level in gaps_ms]
         if found:
             curves[engine] = found  # type: ignore[assignment]
-    most = {engine: max(point[0] for point in curves[engine]) for engine in _own(statistics) if engine in curves}
+    ranked = _ranked(statistics, grid, grid.levels[0])
+    most = {engine: max(point[0] for point in curves[engine]) for engine in ranked if engine in curves}
     words = "Throughput against interactivity: no engine was measured"
     if most:
         words = f"Each user gets at most {span(most, significant)} tokens/s"

@@ -178,3 +178,9 @@ class Results:
             elif self.point(name, cell, metric) is None:
                 found[name] = entry["reason"] or self.metric(name, cell, metric)["reason"] or "no measurement"
         return found
+
+    def unranked_at_limits(self, cell: Cell) -> list[str]:
+        """Engines that take no part in a ranking at the highest level of a test case's grid that they hold, or at the
+        lowest where they hold none."""
+        held = {name: self.levels_at_limits(name, cell) or self.levels_beside(cell)[:1] for name in self.engines}
+        return [name for name, at in held.items() if name in self.unranked(at[0], self.throughput(cell))]
