@@ -51,7 +51,7 @@ def test_samples_are_those_of_the_whole_table(folder: Path) -> None:
     raw, fidelity = ([folder / name / f"{engine.name}.json" for engine in ENGINES] for name in ("raw_data", "fidelity"))
     inputs = read_inputs(folder / "plan.json", raw, fidelity)
     seen = 0
-    for (engine, workload, case), metric, sample in each_sample(inputs.engines, inputs.plan["workloads"], path):
+    for (engine, workload, case), metric, sample in each_sample(inputs, path):
         if case is None:
             continue
         mine = whole[(whole.engine == engine) & (whole.workload == workload) & (whole.case == case)]

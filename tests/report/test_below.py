@@ -7,11 +7,11 @@ import re
 from types import SimpleNamespace
 
 from benchmark_runner.records.samples import write_samples
-from benchmark_runner.report import pairs
+from benchmark_runner.report import campaign, pairs
 from benchmark_runner.report.overview import not_asked
 from benchmark_runner.report.readings import readings
 from benchmark_runner.report.results import partings
-from benchmark_runner.report.sureness import fidelity_ground
+from benchmark_runner.report.sureness import fidelity_ground, launch_grounds
 
 
 def fidelity_of(engine, *prompts):
@@ -111,3 +111,25 @@ def test_memory_of_engines_that_held_different_loads_says_so():
     seen = SimpleNamespace(statistics={"engines": engines})
     assert list(not_asked(seen, ["library", "server"])) == ["library without arrivals, which it does not serve."]
     assert list(not_asked(seen, ["server"])) == []
+
+
+def test_a_load_that_an_engine_does_not_serve_stands_among_what_has_no_full_result():
+    library = {"name": "library", "status": "ok", "refused_loads": {"arrivals": "serves no open loop"}}
+    whole = {"name": "server", "status": "ok"}
+    seen = SimpleNamespace(engines=[library, whole], colours={})
+    (row,) = campaign.without_result(seen).rows
+    assert [cell.text for cell in row[:4]] == ["library", "without arrivals", "none started", "serves no open loop"]
+    assert campaign.without_result(SimpleNamespace(engines=[whole], colours={})).rows == []
+
+
+def test_launches_of_a_load_that_is_not_served_are_counted_as_not_started():
+    library = {"name": "library", "planned_launches": 2, "launches": {"ok": 2}, "refused_loads": {"arrivals": "no"}}
+    records = [
+        {"engine": "library", "workload": name, "status": status, "warnings": []}
+        for name, status in (("chat", "ok"), ("arrivals", "unavailable")) * 2
+    ]
+    seen = SimpleNamespace(statistics={"engines": [library], "until": None}, records=records)
+    counted = next(launch_grounds(seen))
+    assert counted.kind == "good"
+    assert counted.text.startswith("2 of 2 launches ended well")
+    assert counted.text.endswith("2 more were not started, since an engine does not serve their load")

@@ -153,3 +153,8 @@ def test_a_load_that_an_engine_refuses_by_name_is_no_lost_launch(tmp_path: Path)
     assert (server["status"], server["planned_launches"], server["launches"]) == ("ok", 6, {"ok": 6})
     told = [one for one in statistics["warnings"] if one["engine"] == "server" and one["workload"] == "arrivals"]
     assert [(one["kind"], one["severity"]) for one in told] == [("load_refused", "note")]
+    apart = [one for one in statistics["comparisons"] if one["workload"] == "arrivals"]
+    why = "server was not measured in arrivals: server serves no open loop"
+    assert apart and {one["reason"] for one in apart} == {why}
+    assert not any("lost" in one["sentence"] or "lost_launches" in one["qualifiers"] for one in apart)
+    assert "server: no measurement, since server serves no open loop" in (tmp_path / "comparison_table.md").read_text()

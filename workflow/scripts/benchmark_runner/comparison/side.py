@@ -105,7 +105,7 @@ class Side:
         are let go one engine and workload after the other."""
         values: dict[tuple[CellKey, str], LaunchValues] = {}
         steps: dict[CellKey, int] = {}
-        for key, metric, sample in each_sample(self.inputs.engines, self.inputs.plan["workloads"], self.iterations):
+        for key, metric, sample in each_sample(self.inputs, self.iterations):
             values[key, metric.name] = LaunchValues(sample.by_block(), sample.cleaned.by_block(), sample.reason)
             if metric.name in STAMPED:
                 steps[key] = step_ns(sample.values, steps.get(key, 0))

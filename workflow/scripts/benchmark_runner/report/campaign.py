@@ -44,7 +44,17 @@ def without_result(inputs: ReportInputs) -> Table:
         for engine in inputs.engines
         if engine["status"] != "ok"
     ]
+    for engine in inputs.engines:
+        refused = engine.get("refused_loads", {}).items()
+        rows += [_not_started(inputs, engine["name"], workload, reason) for workload, reason in refused]
     return Table("Engines without a full result", columns, rows, empty="Every launch of every engine ended well.")
+
+
+def _not_started(inputs: ReportInputs, engine: str, workload: str, reason: str) -> list[TableCell]:
+    """Row of a load that an engine refuses by name, of which no launch was started."""
+    status = TableCell(f"without {workload}", tone="open")
+    helps = "Nothing to do: its other workloads are measured"
+    return [engine_cell(inputs, engine), status, TableCell("none started"), TableCell(reason), TableCell(helps)]
 
 
 def settings(inputs: ReportInputs) -> list[Table]:

@@ -47,7 +47,7 @@ def grounds(inputs: ReportInputs) -> list[Ground]:
     return [
         fidelity_ground(inputs),
         _control(inputs),
-        *_launches(inputs),
+        *launch_grounds(inputs),
         _settings(inputs),
         *_client(inputs),
         _not_measured(inputs),
@@ -98,11 +98,15 @@ def _control(inputs: ReportInputs) -> Ground:
     return Ground("doubt" if differs else "good", text, "control")
 
 
-def _launches(inputs: ReportInputs) -> Iterator[Ground]:
+def launch_grounds(inputs: ReportInputs) -> Iterator[Ground]:
+    """How many launches ended well, how many an engine refused, until when it was measured, and disturbances."""
     planned = sum(engine["planned_launches"] for engine in inputs.statistics["engines"])
     ended = sum(engine["launches"].get("ok", 0) for engine in inputs.statistics["engines"])
     planned = max(planned, ended)
     text = f"{ended:,} of {plural(planned, 'launch')} ended well, in a random order balanced for who follows whom"
+    refused = {engine["name"]: engine.get("refused_loads", {}) for engine in inputs.statistics["engines"]}
+    if left := sum(record["workload"] in refused.get(record["engine"], {}) for record in inputs.records):
+        text += f"; {left:,} more were not started, since an engine does not serve their load"
     yield Ground("good" if ended == planned else "doubt", text, "launches")
     if (until := inputs.statistics["until"]) is not None:
         yield Ground("good", as_sentence(until["sentence"], inputs), "launches")

@@ -184,7 +184,7 @@ class Capacities:
         """A row an engine and grid."""
         for (name, number), ranks in self._ranks.items():
             grid = self._grids[number]
-            ended = f"no launch of {name} on {grid.workload} ended ok"
+            ended = self._inputs.why_unmeasured(name, grid.workload)
             capacity, knee = (_Scale(grid.levels, bounded) for bounded in (True, False))
             level = self._inputs.level
             yield {

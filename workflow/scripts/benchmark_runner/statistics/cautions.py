@@ -10,7 +10,6 @@ from benchmark_runner.display import plural
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics.control import chance_of_alarm
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
-from benchmark_runner.statistics.losses import refused_loads
 from benchmark_runner.statistics.metrics import PRIMARY
 from benchmark_runner.statistics.settings import DEVICE, KEYS, WORK_SETTINGS, alike_workloads, shown
 
@@ -104,12 +103,12 @@ def launch_cautions(inputs: Measurements, engine: EngineData) -> Iterator[dict[s
             "Run the campaign again: launches that are there are kept",
             engine=engine.name,
         )
-    refused = refused_loads(inputs, engine)
-    for workload, reason in refused.items():
+    refused = inputs.refused[engine.name]
+    for workload in refused:
         yield caution(
             "load_refused",
             "note",
-            f"{engine.name} was not measured in {workload}: {reason}",
+            inputs.why_unmeasured(engine.name, workload),
             "Nothing to do: its other workloads are measured",
             engine=engine.name,
             workload=workload,

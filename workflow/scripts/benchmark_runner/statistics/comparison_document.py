@@ -200,7 +200,8 @@ class Writer:
         judgement, place = member.judgement, member.place
         pair = judgement.pair
         engines = [self._inputs.engines[name] for name in (pair.engine, pair.reference)]
-        lost = [f"{one.name} {words}" for one in engines if (words := loss_words(one.of(place.workload)))]
+        started = [one for one in engines if place.workload not in self._inputs.refused[one.name]]
+        lost = [f"{one.name} {words}" for one in started if (words := loss_words(one.of(place.workload)))]
         seen_modes = self._compared.modes[family.metric.name]
         modes = [one.words(name) for name, one in seen_modes.items() if name in (pair.engine, pair.reference)]
         done = self._measured.work_of(place, (pair.engine, pair.reference))

@@ -59,19 +59,20 @@ def _devices(launches: Sequence[MeasuredLaunch]) -> list[str]:
     return sorted({launch.device for launch in launches if launch.device is not None})
 
 
-def exclusion(a: EngineData, b: EngineData, workload: str) -> str | None:
+def exclusion(inputs: Measurements, engine: str, reference: str, workload: str) -> str | None:
     """Why two engines must not be compared in a workload, from facts that no time depends on; None where they may."""
-    for engine in (a, b):
-        if not engine.ok(workload):
-            return f"no launch of {engine.name} on {workload} ended ok"
-    for engine in (a, b):
-        if engine.fidelity_failed:
-            detail = engine.fidelity.get("reason") or "see its fidelity check"
-            return f"{engine.name} does not compute the same as the reference ({detail})"
+    a, b = inputs.engines[engine], inputs.engines[reference]
+    for one in (a, b):
+        if not one.ok(workload):
+            return inputs.why_unmeasured(one.name, workload)
+    for one in (a, b):
+        if one.fidelity_failed:
+            detail = one.fidelity.get("reason") or "see its fidelity check"
+            return f"{one.name} does not compute the same as the reference ({detail})"
     own, other = _devices(a.ok(workload)), _devices(b.ok(workload))
-    for engine, devices in ((a, own), (b, other)):
+    for one, devices in ((a, own), (b, other)):
         if len(devices) > 1:
-            return f"launches of {engine.name} ran on different devices ({', '.join(devices)})"
+            return f"launches of {one.name} ran on different devices ({', '.join(devices)})"
     if own != other:
         return f"{a.name} ran on {', '.join(own)} and {b.name} on {', '.join(other)}"
     return None
@@ -111,9 +112,8 @@ class CampaignPairs:
 
     def _engines_alike(self, engine: str, reference: str, workload: str) -> list[str]:
         """Two engines and those that may be compared with the first in a workload."""
-        engines = self._inputs.engines
-        others = (name for name in engines if name not in (engine, reference))
-        alike = (name for name in others if exclusion(engines[engine], engines[name], workload) is None)
+        others = (name for name in self._inputs.engines if name not in (engine, reference))
+        alike = (name for name in others if exclusion(self._inputs, engine, name, workload) is None)
         return [engine, reference, *alike]
 
     def _block_levels(
@@ -144,7 +144,7 @@ class CampaignPairs:
 
         own, other = of(engine), of(reference)
         a, b = self._inputs.engines[engine], self._inputs.engines[reference]
-        excluded = exclusion(a, b, place.workload)
+        excluded = exclusion(self._inputs, engine, reference, place.workload)
         shared = self.shared_blocks(engine, reference, place.workload)
         blocks = [block for block in shared if block in own and block in other]
         fewest = min(len(own), len(other))

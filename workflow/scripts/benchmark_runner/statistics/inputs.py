@@ -126,6 +126,25 @@ class Measurements:
             if case.get("load")
         }
 
+    @cached_property
+    def refused(self) -> Mapping[str, Mapping[str, str]]:
+        """By engine the workloads under load that it refused by name and served others beside, with its reason: a
+        refusal before anything starts is no lost launch and hides no slow one."""
+        loaded = dict.fromkeys(workload for workload, _ in self.loads)
+        found: dict[str, dict[str, str]] = {name: {} for name in self.engines}
+        for name, engine in self.engines.items():
+            for workload in loaded if engine.ok() else ():
+                told = engine.of(workload)
+                if told and all(one.status == Status.UNAVAILABLE for one in told):
+                    found[name][workload] = str(told[0].record["reason"] or "refused")
+        return found
+
+    def why_unmeasured(self, engine: str, workload: str) -> str:
+        """Why nothing is known of an engine on a workload of which no launch ended ok."""
+        if reason := self.refused[engine].get(workload):
+            return f"{engine} was not measured in {workload}: {reason}"
+        return f"no launch of {engine} on {workload} ended ok"
+
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """What is compared: metrics of a stage only where the campaign has load."""

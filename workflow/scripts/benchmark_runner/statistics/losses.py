@@ -15,23 +15,11 @@ from typing import Final
 from scipy.special import chdtri, ndtri
 
 from benchmark_runner.display import plural
-from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
+from benchmark_runner.statistics.inputs import MeasuredLaunch
 from benchmark_runner.status import Status
 
 SPREAD_CHANCE: Final = 0.1
 """Chosen: chance that the true spread is larger than the one allowed for; few survivors show little of it."""
-
-
-def refused_loads(inputs: Measurements, engine: EngineData) -> dict[str, str]:
-    """Workloads under load that an engine refused by name and served others beside, with its reason: a refusal before
-    anything starts hides no slow launch."""
-    loaded = dict.fromkeys(workload for workload, _ in inputs.loads) if engine.ok() else {}
-    told = {name: engine.of(name) for name in loaded}
-    return {
-        name: str(launches[0].record["reason"] or "refused")
-        for name, launches in told.items()
-        if launches and all(one.status == Status.UNAVAILABLE for one in launches)
-    }
 
 
 def loss_words(launches: Iterable[MeasuredLaunch]) -> str | None:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.records.table import launch_tables, rows_where, tokens_made
 from benchmark_runner.statistics.estimates import FloatArray
-from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, device_of
+from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, device_of
 from benchmark_runner.statistics.metrics import BY_NAME, CASE_METRICS, LAUNCH_METRICS, Metric
 from benchmark_runner.statistics.percentiles import median, median_in_place
 from benchmark_runner.units import NS_PER_MS
@@ -127,11 +127,7 @@ def case_samples(
     iterations: Path, engine: EngineData, workload: str, cases: Sequence[str]
 ) -> dict[tuple[str, str], Sample]:
     """Samples by (case, metric) of one engine and workload; reads only that part of the table."""
-    launches = engine.ok(workload)
-    if not launches:
-        reason = f"no launch of {engine.name} on {workload} ended ok"
-        return {(case, metric.name): empty_sample(reason) for case in cases for metric in CASE_METRICS}
-    starts = {launch.block: launch.started.timestamp() for launch in launches}
+    starts = {launch.block: launch.started.timestamp() for launch in engine.ok(workload)}
     columns = ["case", "outlier", *(metric.name for metric in CASE_METRICS)]
     found: dict[tuple[str, str], list[tuple[int, FloatArray, BoolArray]]] = {
         (case, metric.name): [] for case in cases for metric in CASE_METRICS
@@ -206,9 +202,6 @@ def _why_absent(metric: Metric, launches: Sequence[MeasuredLaunch]) -> str:
 def launch_samples(engine: EngineData, workload: str, tokens: Mapping[int, int]) -> dict[str, Sample]:
     """Samples of the launch metrics of one engine and workload; tokens made in each launch come by block."""
     launches = sorted(engine.ok(workload), key=lambda launch: launch.block)
-    if not launches:
-        reason = f"no launch of {engine.name} on {workload} ended ok"
-        return {metric.name: empty_sample(reason) for metric in LAUNCH_METRICS}
     samples: dict[str, Sample] = {}
     for metric in LAUNCH_METRICS:
         read = _LAUNCH_VALUE[metric.name]
@@ -232,22 +225,21 @@ def under_load(sample: Sample) -> Sample:
     return replace(sample, kept=kept, in_sequence=False)
 
 
-def each_sample(
-    engines: Mapping[str, EngineData], workloads: Sequence[Mapping[str, Any]], iterations: Path
-) -> Iterator[tuple[CellKey, Metric, Sample]]:
+def each_sample(inputs: Measurements, iterations: Path) -> Iterator[tuple[CellKey, Metric, Sample]]:
     """Every (cell, metric, sample) of the iterations and launches, so that memory holds the raw values of one engine
     and workload at a time."""
     tokens = tokens_made(iterations)
-    for engine in engines.values():
-        for workload in workloads:
+    for engine in inputs.engines.values():
+        for workload in inputs.plan["workloads"]:
             name, cases = workload["name"], [case["name"] for case in workload["cases"]]
             loaded = {case["name"] for case in workload["cases"] if case.get("load")}
-            by_case = case_samples(iterations, engine, name, cases)
+            absent = None if engine.ok(name) else empty_sample(inputs.why_unmeasured(engine.name, name))
+            by_case = {} if absent else case_samples(iterations, engine, name, cases)
             for case in cases:
                 for metric in CASE_METRICS:
-                    sample = by_case.pop((case, metric.name))
+                    sample = absent or by_case.pop((case, metric.name))
                     yield (engine.name, name, case), metric, under_load(sample) if case in loaded else sample
             made = {block: count for (one, work, block), count in tokens.items() if (one, work) == (engine.name, name)}
-            by_metric = launch_samples(engine, name, made)
+            by_metric = {} if absent else launch_samples(engine, name, made)
             for metric in LAUNCH_METRICS:
-                yield (engine.name, name, None), metric, by_metric[metric.name]
+                yield (engine.name, name, None), metric, absent or by_metric[metric.name]

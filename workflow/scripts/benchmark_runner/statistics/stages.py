@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
-from benchmark_runner.statistics.inputs import EngineData
+from benchmark_runner.statistics.inputs import Measurements
 from benchmark_runner.statistics.metrics import STAGE_METRICS
 from benchmark_runner.statistics.samples import CellKey, Sample, empty_sample
 
@@ -36,15 +36,15 @@ def read_stages(path: Path | None) -> Stages:
     return found
 
 
-def stage_samples(stages: Stages, engine: EngineData, key: CellKey) -> dict[str, Sample]:
+def stage_samples(stages: Stages, inputs: Measurements, key: CellKey) -> dict[str, Sample]:
     """Samples of the stage metrics in one cell: one value a launch."""
-    started = {launch.block: launch.started.timestamp() for launch in engine.ok(key[1])}
+    started = {launch.block: launch.started.timestamp() for launch in inputs.engines[key[0]].ok(key[1])}
     rows = [row for row in stages.get((key[0], key[1], key[2] or ""), ()) if row["block"] in started]
     samples = {}
     for metric in STAGE_METRICS:
         known = [(row["block"], float(row[metric.name])) for row in rows if row[metric.name] is not None]
         if not known:
-            reason = f"no launch of {engine.name} on {key[1]} ended ok" if not rows else "no request was measured"
+            reason = "no request was measured" if rows else inputs.why_unmeasured(key[0], key[1])
             samples[metric.name] = empty_sample(reason)
             continue
         blocks = tuple(block for block, _ in known)

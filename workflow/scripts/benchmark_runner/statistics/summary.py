@@ -23,7 +23,7 @@ from benchmark_runner.statistics.families import CampaignPairs
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
-from benchmark_runner.statistics.losses import loss_words, refused_loads
+from benchmark_runner.statistics.losses import loss_words
 from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY, Metric
 from benchmark_runner.statistics.modes import mode_cautions
 from benchmark_runner.statistics.samples import CellKey, Sample, each_sample
@@ -82,7 +82,7 @@ def engine_status(engine: EngineData, planned: int) -> tuple[str, str | None, st
 
 def engine_json(inputs: Measurements, engine: EngineData) -> dict[str, Any]:
     """One entry of `engines`."""
-    refused = refused_loads(inputs, engine)
+    refused = inputs.refused[engine.name]
     planned = sum(slot["engine"] == engine.name and slot["workload"] not in refused for slot in inputs.plan["order"])
     engine = engine.without(refused)
     status, reason, remedy = engine_status(engine, planned)
@@ -117,10 +117,10 @@ def _blank_cell(engine: str, workload: str, case: str | None) -> dict[str, Any]:
 
 def _samples(inputs: Measurements, iterations: Path, stages: Stages) -> Iterator[tuple[CellKey, Metric, Sample]]:
     """Every (cell, metric, sample): iterations, whole launches, stages."""
-    yield from each_sample(inputs.engines, inputs.plan["workloads"], iterations)
+    yield from each_sample(inputs, iterations)
     for engine in inputs.engines.values():
         for place in inputs.loads:
-            for name, sample in stage_samples(stages, engine, (engine.name, *place)).items():
+            for name, sample in stage_samples(stages, inputs, (engine.name, *place)).items():
                 yield (engine.name, *place), BY_NAME[name], sample
 
 

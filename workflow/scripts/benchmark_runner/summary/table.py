@@ -73,7 +73,8 @@ def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: dict[str
     name = entry["name"]
     label = f"{name} (control)" if entry["control_of"] else name
     if results.point(name, cell, LATENCY) is None:
-        reason = entry["reason"] or results.metric(name, cell, LATENCY)["reason"]
+        reason = entry["reason"] or entry.get("refused_loads", {}).get(cell.workload)
+        reason = reason or results.metric(name, cell, LATENCY)["reason"]
         note = f"{name}: no measurement, since {reason}"
         return [_marked(markdown(label), note, notes), *[ABSENT] * (len(COLUMNS) - 1)]
     if name in results.unranked(cell, LATENCY):
