@@ -40,7 +40,7 @@ def test_correlated_launches_are_seen_and_independent_ones_are_left_alone() -> N
 
 
 def test_widening_keeps_the_point_and_says_so() -> None:
-    values = {block: 100.0 + block for block in range(10)}
+    values = dict(enumerate([100.0, 102.0, 103.0, 103.0, 101.0, 99.0, 98.0, 99.0, 102.0, 99.0]))
     found = typical_estimate(np.array(list(values.values())), 0.95)
     assert found is not None
     numbers = {"median_interval": found.to_json(), "mean_interval": None, "without_outliers": None}
@@ -50,6 +50,22 @@ def test_widening_keeps_the_point_and_says_so() -> None:
     assert wide["low"] < found.low < found.high < wide["high"]
     assert math.log(wide["high"] / found.point) == pytest.approx(math.log(found.point / wide["low"]))
     assert "launches resemble the one before" in wide["method"]
+
+
+def test_launches_that_tell_nothing_of_the_mean_leave_the_point_alone_with_the_reason() -> None:
+    values = {block: 8.0 * 1.2**block for block in range(1, 7)}
+    place = []
+    for own in (values, dict.fromkeys(values, 5.0)):
+        found = typical_estimate(np.array(list(own.values())), 0.95)
+        assert found is not None
+        place.append(({"median_interval": found.to_json(), "without_outliers": None, "reason": None}, own))
+    point = place[0][0]["median_interval"]["point"]
+    widen(place)
+    for numbers, _ in place:
+        alone = numbers["median_interval"]
+        assert alone["low"] is alone["high"] is None and alone["n"] == 6
+        assert "resembles the one before" in numbers["reason"] and numbers["reason"] in alone["method"]
+    assert place[0][0]["median_interval"]["point"] == point
 
 
 def test_a_tail_that_launches_decide_has_no_interval() -> None:

@@ -23,6 +23,11 @@ than they need, and 10 launches with a correlation of 0.7 cover 95 % again (simu
 MOST_CORRELATED: Final = 0.95
 """Chosen: beyond, launches tell nothing of the mean, whatever their number here."""
 
+NO_INTERVAL: Final = (
+    f"no interval, since each launch resembles the one before (correlation {MOST_CORRELATED:g} or more), so that they "
+    "tell nothing of the mean"
+)
+
 
 def launch_correlation(engines: Sequence[FloatArray]) -> float:
     """Correlation of a launch with the one before, from the launch values of all engines of a place in their order; 0
@@ -61,6 +66,8 @@ def _widened(interval: Mapping[str, Any], correlation: float, *, logarithmic: bo
     factor = widening(correlation, one.n, one.level)
     if factor == 1.0:
         return one.to_json()
+    if correlation >= MOST_CORRELATED:
+        return one.to_json() | {"low": None, "high": None, "method": f"{one.method}; {NO_INTERVAL}"}
     method = f"{one.method}, widened since launches resemble the one before (correlation {correlation:.2g})"
     if logarithmic:
         return replace(one.widened((factor - 1.0) * math.log(one.high / one.point)), method=method).to_json()
@@ -70,7 +77,7 @@ def _widened(interval: Mapping[str, Any], correlation: float, *, logarithmic: bo
 
 def widen(place: Iterable[tuple[dict[str, Any], Mapping[int, float]]]) -> None:
     """Widen the intervals of one metric in one place, given the numbers and the launch values by block of each
-    engine."""
+    engine; from MOST_CORRELATED on there is none."""
     place = list(place)
     correlation = launch_correlation([np.array([values[block] for block in sorted(values)]) for _, values in place])
     if correlation == 0.0:
@@ -80,3 +87,5 @@ def widen(place: Iterable[tuple[dict[str, Any], Mapping[int, float]]]) -> None:
             for name in ("mean_interval", "median_interval"):
                 if holder.get(name):
                     holder[name] = _widened(holder[name], correlation, logarithmic=name == "median_interval")
+        if numbers["median_interval"] and numbers["median_interval"]["low"] is None:
+            numbers["reason"] = NO_INTERVAL
