@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
+from benchmark_runner.report.projects import leads, losses
 from finished import finish, read
 from records import ScriptedEngine, ScriptedWorkload
 
@@ -81,3 +84,27 @@ def test_memory_is_told_with_the_smallest_machines_that_hold_it(told, business):
     shown = {one[0]: one for one in told.table(f"machines for requests of {longest:,} tokens")}["llama_cpp"]
     assert shown[1:5] == ["500 MB bf16", "1.02 kB 14.3 kB at 14 tokens; 2.10 MB at 2,048 tokens", "1.00 GB", "—"]
     assert [cell.split(" ")[0] for cell in shown[5:]] == machines
+
+
+def answered(*cells, **engines):
+    """Inputs of a page whose answer has these leading groups by level of one load."""
+    results = SimpleNamespace(load_words=lambda cell: f"with {cell.case} requests in flight", engines=engines)
+    answer = [{"workload": "serving", "case": case, "leading": leading} for case, leading in cells]
+    return SimpleNamespace(results=results, summary={"answer": {"workloads": answer}})
+
+
+def test_an_engine_that_is_not_told_from_others_is_no_leader():
+    seen = answered(("2", ["own"]), ("4", ["base", "own"]), ("8", ["base", "own"]), ("16", ["base"]))
+    assert leads(seen, "own") == [
+        "Leads in serving with 2 requests in flight",
+        "In the leading group with base in serving with 4 requests in flight; serving with 8 requests in flight",
+    ]
+    assert leads(seen, "other") == []
+
+
+def test_a_load_that_only_the_baseline_serves_is_lost():
+    refused = {"bursts": "serves no open loop", "calls": "serves no stream"}
+    seen = answered(base={"refused_loads": {"calls": "serves no stream"}}, own={"refused_loads": refused})
+    path = {"baseline": "base", "engine": "own", "features_lost": [{"kind": "server", "items": ["TLS"]}]}
+    assert losses(seen, path) == ["server: TLS", "bursts (serves no open loop)"]
+    assert losses(answered(base={}, own={}), path | {"features_lost": []}) == []

@@ -127,6 +127,7 @@ def test_the_table_tells_each_level_and_the_capacity_of_each_engine(tmp_path: Pa
     assert rows[-1][2].startswith(f"{significant(found['point'])} tokens/s (")
     assert "- server: ≥ 4 requests in flight" in section and "- torch: 2 requests in flight" in section
     assert "with 4 requests in flight; 12 requests in each of 6 launches after 4 warm-up requests" in table
+    assert "its end-to-end time, under load those of all requests together over the time taken." in table
 
 
 def test_a_load_that_an_engine_refuses_by_name_is_no_lost_launch(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, estimate_parts, ratio_text
+from benchmark_runner.performance.advice import listed, place_of
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence
 from benchmark_runner.report.tables import Column, Table, TableCell, heads, number, prose, text_or_absent
+from benchmark_runner.statistics.results import Cell
 
 MEASURED: Final = {
     "build_minutes": number("Build", "from nothing"),
@@ -121,12 +123,12 @@ def _fold(inputs: ReportInputs, one: _Project) -> dict[str, Any]:
 
 def _path(inputs: ReportInputs, path: Document) -> dict[str, Any]:
     """The way to an engine: {heading, words, steps}."""
-    gains = [_gain(gain) for gain in path["gain"]]
-    lost = [f"{one['kind']}: {', '.join(one['items'])}" for one in path["features_lost"]]
+    gains = [_gain(inputs, gain) for gain in path["gain"]]
+    lost = losses(inputs, path)
     unsure = [name.replace("_", " ") for name in path["features_not_compared"]]
     checked = path["validation"]
     words = [
-        f"Leads in {'; '.join(path['leads_in'])}" if path["leads_in"] else "Leads in no test case",
+        *(leads(inputs, path["engine"]) or ["Leads in no test case"]),
         *(f"Gain: {gain}" for gain in gains),
         f"Effort: {path['effort']['class'] or path['effort']['reason']} ({path['effort']['rule']})",
         f"Weights: {path['weights']['format']}",
@@ -141,9 +143,29 @@ def _path(inputs: ReportInputs, path: Document) -> dict[str, Any]:
     }
 
 
-def _gain(gain: Document) -> str:
+def losses(inputs: ReportInputs, path: Document) -> list[str]:
+    """What the baseline has and the engine lacks: features, and loads that it does not serve."""
+    before, after = (inputs.results.engines[path[name]].get("refused_loads", {}) for name in ("baseline", "engine"))
+    features = [f"{one['kind']}: {', '.join(one['items'])}" for one in path["features_lost"]]
+    return [*features, *(f"{load} ({why})" for load, why in after.items() if load not in before)]
+
+
+def leads(inputs: ReportInputs, engine: str) -> list[str]:
+    """Where an engine leads, those test cases together in which it does so alone or beside the same others."""
+    places: dict[tuple[str, ...], list[str]] = {}
+    for cell in inputs.summary["answer"]["workloads"]:
+        if engine in cell["leading"]:
+            others = tuple(name for name in cell["leading"] if name != engine)
+            places.setdefault(others, []).append(place_of(inputs.results, Cell(cell["workload"], cell["case"])))
+    return [
+        f"{f'In the leading group with {listed(others)}' if others else 'Leads'} in {'; '.join(where)}"
+        for others, where in places.items()
+    ]
+
+
+def _gain(inputs: ReportInputs, gain: Document) -> str:
     """How many times as fast as the baseline in one test case, with its verdict, or why that is not known."""
-    where = f"{gain['workload']}, {gain['case']}"
+    where = place_of(inputs.results, Cell(gain["workload"], gain["case"]))
     if gain["ratio_to_baseline"] is None:
         return f"not known in {where}: {gain['reason']}"
     low, high = gain["ratio_interval"] or (None, None)

@@ -217,13 +217,14 @@ def comparison_table(plan: Mapping[str, Any], results: Results, answer: Mapping[
     told = dict.fromkeys(median_is_mean(workload["iterations_per_launch"]) for workload in alone)
     few = "".join(f" ({words})" for words in told if words)
     flagged = "without flagged outliers" if settings["remove_outliers"] else "with all iterations"
+    whole = ", under load those of all requests together over the time taken" if results.summary.get("load") else ""
     lines += [
         "---",
         "",
         f"Values are geometric means of launch medians {flagged}{few}; ranges are {level} intervals over launches, "
         "which are the unit of replication. TTFT: time to first token. TPOT: time per output token after the first. "
-        "Throughput: tokens of an answer over its end-to-end time. Peak memory: resident, the engine's processes "
-        "together.",
+        f"Throughput: tokens of an answer over its end-to-end time{whole}. Peak memory: resident, the engine's "
+        "processes together.",
         "",
         f"Of pairs: {SIGNS_IN_WORDS}.",
         "",
