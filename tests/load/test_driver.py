@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -147,6 +148,15 @@ def test_a_spec_of_levels_is_answered_with_their_requests_and_stages(port, tmp_p
             assert request["status"] == "ok"
             assert request["token_ids"] == answer_ids(prompt, TOKENS)
             assert (request["prompt_tokens"], request["cached_tokens"]) == (3, 0)
+
+
+def test_after_each_level_the_server_is_asked_alone_so_that_nothing_of_it_is_left_for_the_next(tmp_path):
+    with stub("--ttft-ms", "1", "--gap-ms", "1") as port:
+        driven = _drive(port, tmp_path, _under_load(CLOSED, CLOSED))
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            told = dict(line.split() for line in answer.read().decode().splitlines())
+    ready = 1
+    assert int(told["stub:requests_total"]) == ready + len(driven.report.requests) + len(driven.report.stages)
 
 
 def test_each_request_asks_for_the_tokens_that_are_its_own(port, tmp_path):

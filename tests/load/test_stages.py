@@ -190,6 +190,18 @@ def test_an_open_loop_measures_what_arrives_within_the_duration():
     assert [request.number for request in _phase(sent, "measured")] == [2, 3, 4, 5, 6]
 
 
+def test_the_window_of_a_duration_holds_arrivals_at_the_rate_that_was_asked():
+    """Over many draws: ended a mean gap after the last arrival it would hold a third too many."""
+    load = OPEN | {"arrivals": "poisson", "requests_per_second": 0.5, "requests": None, "duration_seconds": 6}
+    arrived, seconds = 0, 0.0
+    for seed in range(600):
+        stage = stage_of(load | {"seed": seed}, 100)
+        measured = _phase(_simulate(stage, lambda _: MS), "measured")
+        arrived += len(measured)
+        seconds += (stage.window_end_ns - measured[0].scheduled_ns) / 1e9
+    assert arrived / seconds == pytest.approx(0.5, rel=0.06)
+
+
 def test_an_open_loop_lasts_until_its_window_is_over():
     """The gap after the last measured arrival belongs to the window, and who arrives in it is served."""
     stage = _stage(OPEN)

@@ -72,7 +72,8 @@ def test_a_grid_in_which_no_request_kept_the_limits_is_drawn(statistics):
     missed = copy.deepcopy(statistics)
     for cell in missed["cells"]:
         if goodput := cell["metrics"].get("goodput_requests_per_s"):
-            none = {"median_interval": {"point": 0.0, "low": 0.0, "high": 0.0}, "without_outliers": None}
+            nothing = {"point": 0.0, "low": 0.0, "high": 0.0}
+            none = {"median_interval": nothing, "mean_interval": nothing, "without_outliers": None}
             cell["metrics"]["goodput_requests_per_s"] = goodput | none
     with style():
         figure = load.draw(missed)

@@ -65,22 +65,54 @@ TYPICAL = [
 ]
 
 
-def test_throughput_counts_what_ends_and_comes_within_the_window() -> None:
+def test_throughput_is_that_of_the_measured_requests_over_the_time_in_which_they_were_served() -> None:
     found = row(TYPICAL, NO_LIMIT)
-    assert (found["window_s"], found["completed"], found["requests_per_s"]) == (1.0, 3, 3.0)
-    assert found["output_tokens"] == found["output_tokens_per_s"] == 1 + 3 + 3 + 2 + 1
-    assert found["total_tokens_per_s"] == 10 + 3 * 10
+    # Within the window of 1 s requests are in flight for 100 + 900 + 700 + 100 + 100 ms; the measured take 1700 ms.
+    served_s = 1.7 / 1.9
+    assert (found["window_s"], found["served_s"]) == (1.0, pytest.approx(served_s))
+    assert found["requests_per_s"] == pytest.approx(2 / served_s)
+    assert found["output_tokens"] == 3 + 3 + 2
+    assert found["output_tokens_per_s"] == pytest.approx(8 / served_s)
+    assert found["total_tokens_per_s"] == pytest.approx((2 * 10 + 8) / served_s)
     assert found["due_requests_per_s"] == found["achieved_requests_per_s"] == 4.0  # all but the one before the window
+
+
+@pytest.mark.parametrize("apart_ms", [0, 1, 50])
+def test_requests_that_end_together_are_not_counted_twice_at_an_edge(apart_ms: int) -> None:
+    """Eight in flight, 1 s each, whose ends lie together or a little apart: 8 a second, in any case."""
+    rounds = [("warmup", 0), ("measured", 1000), ("measured", 2000), ("filler", 3000)]
+    starts = [(phase, begin + slot * apart_ms) for phase, begin in rounds for slot in range(8)]
+    last_ms = 3000 + 7 * apart_ms
+    requests = [
+        request(number, start, start + 500, min(start + 1000, last_ms + 1), phase=phase)
+        for number, (phase, start) in enumerate(starts)
+    ]
+    window = {"window_start_ns": 1000 * MS, "window_end_ns": last_ms * MS, "end_ns": 9000 * MS}
+    found = row(requests, NO_LIMIT, {"mode": "closed", "concurrency": 8}, **window)
+    assert found["requests_per_s"] == pytest.approx(8.0)
+    assert found["output_tokens_per_s"] == pytest.approx(16.0)
+
+
+def test_an_open_loop_that_keeps_up_serves_what_arrives_and_one_that_falls_behind_what_it_can() -> None:
+    window = {"window_start_ns": 0, "window_end_ns": 10_000 * MS, "end_ns": 90_000 * MS}
+    load = {"mode": "open", "requests_per_second": 1.0}
+    prompt = [request(n, 1000 * n, 1000 * n + 900, 1000 * n + 1800) for n in range(10)]
+    assert row(prompt, NO_LIMIT, load, **window)["requests_per_s"] == pytest.approx(1.0)
+    # One after the other, 2 s each: half of what arrives.
+    behind = [request(n, 1000 * n, 2000 * n + 1000, 2000 * n + 2000) for n in range(10)]
+    assert row(behind, NO_LIMIT, load, **window)["requests_per_s"] == pytest.approx(10 / 18)
 
 
 def test_failed_requests_miss_the_objective_and_leave_the_goodput_once() -> None:
     found = row(TYPICAL, NO_LIMIT)
     assert (found["measured"], found["ok"], found["failed"], found["good"]) == (3, 2, 1, 2)
     assert found["error_rate"] == pytest.approx(1 / 3)
-    assert found["goodput_requests_per_s"] == found["requests_per_s"] == 3.0
-    assert row(TYPICAL, NO_LIMIT | {"ttft_ms": 99})["goodput_requests_per_s"] == 2.0
+    assert found["goodput_requests_per_s"] == found["requests_per_s"]
+    half = row(TYPICAL, NO_LIMIT | {"ttft_ms": 99})
+    assert half["goodput_requests_per_s"] == pytest.approx(half["requests_per_s"] / 2)
     assert found["slo_met"] is False
     assert row(TYPICAL, NO_LIMIT | {"share": 0.6})["slo_met"] is True
+    assert row(TYPICAL, NO_LIMIT | {"share": 0.6}, ended="timeout")["slo_met"] is False
 
 
 @pytest.mark.parametrize(
@@ -112,9 +144,9 @@ def test_the_client_and_the_caches_are_told() -> None:
     assert row([request(0, 100, 200, cached_tokens=None)], NO_LIMIT)["cached_tokens"] is None
 
 
-def test_tokens_that_came_in_fewer_chunks_are_spread_over_them() -> None:
+def test_tokens_that_came_in_fewer_chunks_are_counted_by_the_server() -> None:
     held = request(0, 100, 1000, 1200, chunk_tokens=[1, 1], completion_tokens=8)
-    assert row([held], NO_LIMIT)["output_tokens"] == 4.0
+    assert row([held], NO_LIMIT)["output_tokens"] == 8.0
 
 
 def test_a_stage_that_measured_nothing_has_no_rates() -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from benchmark_runner.records.samples import write_samples
 from benchmark_runner.report import campaign, pairs
-from benchmark_runner.report.overview import not_asked
+from benchmark_runner.report.overview import served_by_all
 from benchmark_runner.report.readings import readings
 from benchmark_runner.report.results import partings
 from benchmark_runner.report.sureness import fidelity_ground, launch_grounds
@@ -106,11 +106,14 @@ def test_an_engine_that_the_others_are_held_against_is_not_counted_against_itsel
     assert ground("torch", torch="pass", library="pass").text.startswith("Same model: 2 of 2 engines")
 
 
-def test_memory_of_engines_that_held_different_loads_says_so():
+def test_memory_is_compared_where_all_engines_had_the_same_to_hold():
     engines = [{"name": "library", "refused_loads": {"arrivals": "serves no open loop"}}, {"name": "server"}]
-    seen = SimpleNamespace(statistics={"engines": engines})
-    assert list(not_asked(seen, ["library", "server"])) == ["library without arrivals, which it does not serve."]
-    assert list(not_asked(seen, ["server"])) == []
+    plan = {"workloads": [{"name": "arrivals"}, {"name": "closed"}]}
+    seen = SimpleNamespace(statistics={"engines": engines}, plan=plan)
+    assert served_by_all(seen, ["library", "server"]) == ["closed"]
+    assert served_by_all(seen, ["server"]) == ["arrivals", "closed"]
+    plan["workloads"].pop()
+    assert served_by_all(seen, ["library", "server"]) == ["arrivals"]
 
 
 def test_a_load_that_an_engine_does_not_serve_stands_among_what_has_no_full_result():

@@ -170,6 +170,13 @@ def at_share(rising: Sequence[int], share: float) -> int:
     return rising[int(share * (len(rising) - 1))] if rising else 0
 
 
+def settle(asking: Asking, case: Mapping[str, Any], timeout_seconds: float) -> None:
+    """Wait until the server answers a request of one token: it goes on with what fillers left for a step or more, which
+    the next level would wait for. Whether it answers well is for the next level to tell."""
+    one = {**case, "max_new_tokens": 1, "ignore_eos": False}
+    asking.ask(one, case["prompt_ids"][:1], 0, timeout_ns=round(timeout_seconds * NS_PER_S))
+
+
 def run_stages(spec: Mapping[str, Any], asking: Asking, client: Client, events: EventLog) -> None:
     """The levels of protocol 2 in the spec's order; what becomes of a request is written, and fails nothing."""
     for number in spec["stages"]:
@@ -185,6 +192,7 @@ def run_stages(spec: Mapping[str, Any], asking: Asking, client: Client, events: 
             answer = read(exchange, asked[place], len(case["prompts"][place]))
             told.append(request_event(place, number, Asked(exchange, answer)))
         events.write([*told, stage_event(number, stage, ran)])
+        settle(asking, case, load["timeout_seconds"])
 
 
 def key_of(server: Mapping[str, Any]) -> str | None:

@@ -147,14 +147,21 @@ class OpenLoop(Stage):
         self._rate: float | None = None if load["arrivals"] == "trace" else load["requests_per_second"]
         self._start_ns: int | None = None
         self._next_ns: int | None = None
+        self._beyond_ns: int | None = None
         self._now_ns = 0
         self._in_flight = 0
 
     @property
     def window_end_ns(self) -> int:
-        """A mean gap after the last measured arrival, 0 before the first; the stage lasts so long at least."""
+        """Where the measured arrivals end, 0 before the first; the stage lasts so long at least.
+
+        Of a duration that is the first arrival that is measured no more: a mean gap after the last one would be too
+        early, since the gap in which a duration ends is longer than others. Of a number it is that mean gap.
+        """
         if self.first_ns is None or self.last_ns is None:
             return 0
+        if self._beyond_ns is not None:
+            return self._beyond_ns
         gaps = max(self._measured - 1, 1)
         return self.last_ns + round(NS_PER_S / self._rate if self._rate else (self.last_ns - self.first_ns) / gaps)
 
@@ -197,7 +204,10 @@ class OpenLoop(Stage):
         if self._next_ns is None:  # the trace has ended
             self._all_sent = True
         else:
+            was_measured = not self._all_sent
             self._look_at(self._next_ns)
+            if was_measured and self._all_sent:
+                self._beyond_ns = self._next_ns
             self._stop_fillers(self._next_ns)
         return planned
 

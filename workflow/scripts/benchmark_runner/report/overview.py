@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Final
 
@@ -162,36 +162,55 @@ def _against_baseline(inputs: ReportInputs, number: int, leading: Sequence[int])
 
 def _memory(inputs: ReportInputs) -> Iterator[Card]:
     """The engine that needs least main memory at its peak, and the least GPU memory where that was measured."""
-    cells, memory = inputs.summary["answer"]["workloads"], inputs.performance["memory"]
+    cells = inputs.summary["answer"]["workloads"]
     ranked = dict.fromkeys(one["engine"] for cell in cells for one in cell["engines"] if one["ranked"])
+    shared = served_by_all(inputs, ranked)
+    place = shared[0] if len(shared) < len(inputs.plan["workloads"]) else None
     for kind, label in (("peak_rss_bytes", "Memory, peak"), ("peak_vram_bytes", "GPU memory, peak")):
-        names = sorted((name for name in ranked if memory[name][kind] is not None), key=lambda name: memory[name][kind])
-        if not names:
+        found = {name: _peak(inputs, name, kind, place) for name in ranked}
+        peaks = sorted(((one, name) for name, one in found.items() if one is not None), key=lambda peak: peak[0].value)
+        if not peaks:
             continue
-        sizes = [figure(inputs, "performance", "memory", name, kind, show=bytes_text) for name in names]
+        sizes, names = [one for one, _ in peaks], [name for _, name in peaks]
         weights = figure(inputs, "performance", "memory", names[0], "weights_bytes", show=bytes_text)
         lines: list[Markup | str] = [Markup("The weights are {}.").format(weights)] if weights else []
-        least = [name for name in names if bytes_text(memory[name][kind]) == bytes_text(memory[names[0]][kind])]
+        least = [name for size, name in peaks if size.text == sizes[0].text]
         if rest := sizes[len(least) :]:
             lines.insert(0, Markup("The others need {}.").format(span(rest[0], rest[-1])))
-            lines += not_asked(inputs, names)
-        word, tone = _least_is_sure(inputs, names, kind) if len(least) == 1 else (None, "open")
+        if place is not None:
+            lines.append(f"In {place}, which all of them serve.")
+        word, tone = _least_is_sure(inputs, names, kind, shared) if len(least) == 1 else (None, "open")
         shown = [(name, inputs.colours[name]) for name in least[:NAMES_SHOWN]]
         yield Card(label, shown, sizes[0], max(0, len(least) - NAMES_SHOWN), word, tone, lines)
 
 
-def not_asked(inputs: ReportInputs, names: Sequence[str]) -> Iterator[str]:
-    """What some of these engines did not have to hold, since they refuse the load."""
-    for entry in inputs.statistics["engines"]:
-        if entry["name"] in names and (refused := entry.get("refused_loads")):
-            yield f"{entry['name']} without {', '.join(refused)}, which it does not serve."
+def served_by_all(inputs: ReportInputs, names: Container[str]) -> list[str]:
+    """Workloads that none of these engines refuses: memory is compared where all had the same to hold. All where no
+    workload is left."""
+    engines = [entry for entry in inputs.statistics["engines"] if entry["name"] in names]
+    refused = {workload for entry in engines for workload in entry.get("refused_loads", {})}
+    all_of_them = [workload["name"] for workload in inputs.plan["workloads"]]
+    return [name for name in all_of_them if name not in refused] or all_of_them
 
 
-def _least_is_sure(inputs: ReportInputs, names: Sequence[str], metric: str) -> tuple[str | None, str]:
-    """(word, tone): confirmed where in every workload every other engine certainly needs more than the first."""
+def _peak(inputs: ReportInputs, name: str, kind: str, workload: str | None) -> Figure | None:
+    """Highest memory of an engine in a workload, or in any."""
+    if workload is None:
+        return figure(inputs, "performance", "memory", name, kind, show=bytes_text)
+    wanted = {"engine": name, "workload": workload, "case": None}
+    for place, cell in enumerate(inputs.statistics["cells"]):
+        if wanted.items() <= cell.items() and kind in cell["metrics"]:
+            return figure(inputs, "statistics", "cells", place, "metrics", kind, "max", show=bytes_text)
+    return None
+
+
+def _least_is_sure(
+    inputs: ReportInputs, names: Sequence[str], metric: str, workloads: Sequence[str]
+) -> tuple[str | None, str]:
+    """(word, tone): confirmed where in each of these workloads all others certainly need more than the first."""
     if len(names) < 2:
         return None, "open"
-    places = [Cell(workload["name"], None) for workload in inputs.plan["workloads"]]
+    places = [Cell(workload, None) for workload in workloads]
     sure = all(inputs.results.is_faster(names[0], other, place, metric) for other in names[1:] for place in places)
     return ("confirmed", "sure") if sure else ("not confirmed", "open")
 

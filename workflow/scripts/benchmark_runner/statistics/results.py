@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.schemas import require_valid
@@ -14,6 +14,8 @@ from benchmark_runner.statistics.verdicts import CERTAIN
 from benchmark_runner.statistics.work import Work, apart, odd_ones
 
 Json = Mapping[str, Any]
+
+GOODPUT: Final = "goodput_requests_per_s"
 
 
 def read_statistics(path: Path) -> dict[str, Any]:
@@ -74,9 +76,12 @@ class Results:
     def estimate(self, engine: str, cell: Cell, metric: str) -> dict[str, Any] | None:
         """The typical value with its interval, without flagged outliers where the settings say so.
 
-        {point, low, high}; low and high are None with one launch; None where there is no value.
+        {point, low, high}; low and high are None with one launch; None where there is no value. Goodput, of which a
+        launch may have none, is told by its mean.
         """
         numbers = self.metric(engine, cell, metric)
+        if metric == GOODPUT and (mean := numbers["mean_interval"]) is not None:
+            return {"point": mean["point"], "low": max(mean["low"], 0.0), "high": mean["high"]}
         cleaned = numbers["without_outliers"] if self.summary["settings"]["remove_outliers"] else None
         shown = cleaned or numbers
         if shown["median_interval"] is not None:
