@@ -7,6 +7,7 @@ time, so that with two in flight the second waits 1 s and misses the limits; ser
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,14 @@ SLO = {"ttft_ms": 500, "tpot_ms": 150, "itl_p99_ms": None, "e2e_ms": None, "shar
 POOL = {"name": "chat", "requests_per_day": 86_400, "peak_factor": 3.0, "prompt_tokens": 4, "answer_tokens": 10}
 
 
-def advised(folder: Path, slo: dict[str, Any] = SLO, pool: dict[str, Any] = POOL) -> dict[str, Any]:
-    plan = write_results(folder, ENGINES, [SERVING], launches=5, analysis={"slo": slo})
+def advised(
+    folder: Path,
+    slo: dict[str, Any] = SLO,
+    pool: dict[str, Any] = POOL,
+    engines: Sequence[ScriptedEngine] = ENGINES,
+    launches: int = 5,
+) -> dict[str, Any]:
+    plan = write_results(folder, engines, [SERVING], launches=launches, analysis={"slo": slo})
     demand = {"spare": 0.25, "pools": [pool]}
     tiers = {"interactive": {"ttft_ms": 500}, "batch": {"total_tokens_per_s": 35}}
     plan["config"]["business"] = {"usd_per_hour": 0.36, "demand": demand, "tiers": tiers}
@@ -87,6 +94,19 @@ def test_a_machine_may_cost_as_many_times_as_much_as_its_throughput_within_the_l
     (row,) = business["break_even"]
     assert row["ratio"]["point"] == pytest.approx(4.0) and row["verdict"] is None
     assert "server with 4 requests in flight and torch with 1 request in flight" in row["sentence"]
+
+
+def test_a_price_at_one_level_names_it_and_whether_the_ratio_is_confirmed(tmp_path: Path) -> None:
+    varied = {"ttft_ms": 100.0, "slots": 4, "launch_spread": 0.08}
+    engines = [
+        ScriptedEngine("torch", itl_ms=100.0, **varied),
+        ScriptedEngine("alike", itl_ms=104.0, **varied),
+        ScriptedEngine("fast", itl_ms=40.0, **varied),
+    ]
+    told = {row["engine"]: row for row in advised(tmp_path, engines=engines, launches=7)["break_even"]}
+    assert all("with 4 requests in flight" in row["sentence"] for row in told.values())
+    assert (told["alike"]["verdict"], told["fast"]["verdict"]) == ("inconclusive", "meaningfully_faster")
+    assert "; not confirmed" in told["alike"]["sentence"] and "confirmed" not in told["fast"]["sentence"]
 
 
 def test_a_start_is_measured_by_a_request_that_waits_for_no_other(business: dict[str, Any]) -> None:

@@ -10,6 +10,8 @@ from benchmark_runner.business.inputs import BusinessInputs
 from benchmark_runner.statistics.hypotheses import paired_log_ratio
 from benchmark_runner.statistics.levels import NO_LEVEL
 from benchmark_runner.statistics.results import Cell, Json, Results
+from benchmark_runner.statistics.sentences import number_pair
+from benchmark_runner.statistics.verdicts import SHOWN
 from benchmark_runner.statistics.wording import QUALIFIERS
 
 
@@ -39,8 +41,8 @@ def _row(results: Results, engine: str, reference: str, headline: Cell) -> dict[
     found = results.between(engine, reference, own, results.throughput(own))
     assert found is not None
     reason = None if found["ratio"] else found["reason"] or "no ratio could be computed"
-    told = {"ratio": found["ratio"], "verdict": found["verdict"], "sentence": _sentence(found), "reason": reason}
-    return row | {"case": own.case} | told
+    told = {"ratio": found["ratio"], "verdict": found["verdict"], "sentence": _sentence(results, own, found)}
+    return row | {"case": own.case, "reason": reason} | told
 
 
 def _across(results: Results, own: tuple[str, Cell], other: tuple[str, Cell]) -> dict[str, Any]:
@@ -65,18 +67,20 @@ def _across(results: Results, own: tuple[str, Cell], other: tuple[str, Cell]) ->
     }
 
 
-def _sentence(comparison: Json) -> str | None:
-    """The ratio as a price, with what limits the verdict on it."""
+def _sentence(results: Results, cell: Cell, comparison: Json) -> str | None:
+    """The ratio as a price with its level of load, whether it is confirmed, and what limits the verdict on it."""
     if comparison["ratio"] is None:
         return None
+    price = " ".join(filter(None, [_price(comparison), results.load_words(cell)]))
+    doubt = [] if comparison["verdict"] in SHOWN else ["not confirmed"]
     limits = [words for name, words in comparison["qualifier_words"].items() if QUALIFIERS[name].in_sentence]
-    return "; ".join([_price(comparison), *limits]) + "."
+    return "; ".join([price, *doubt, *limits]) + "."
 
 
 def _price(comparison: Json) -> str:
     ratio = comparison["ratio"]
-    span = "" if ratio["low"] is None else f" ({ratio['level']:.0%} interval {ratio['low']:.3g} to {ratio['high']:.3g})"
+    low, high = number_pair(ratio["low"], ratio["high"])
     return (
         f"A token of {comparison['engine']} costs as much as one of {comparison['reference']} when its machine costs "
-        f"{ratio['point']:.3g} times as much an hour{span}"
+        f"{ratio['point']:.3g} times as much an hour ({ratio['level']:.0%} interval {low} to {high})"
     )
