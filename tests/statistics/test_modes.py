@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark_runner.statistics.modes import Modes, best_split, find_modes, unseen_share
+from benchmark_runner.statistics.modes import Modes, Seen, best_split, find_modes, mode_cautions, unseen_share, widest
+from benchmark_runner.statistics.results import Cell
 from records import ScriptedEngine, ScriptedWorkload, make_raw_data, run_analysis, slow_down, write_inputs
 
 SPREAD: dict[str, Any] = {"launch_spread": 0.01, "iteration_spread": 0.01}
@@ -88,6 +89,17 @@ def test_modes_in_words() -> None:
         Modes(7, 8, math.log(1.25)).words("burn", "chat")
         == "1 of 8 launches of burn on chat lies 20 % below its others"
     )
+
+
+def test_modes_seen_under_load_name_the_level() -> None:
+    loads = {("chat", f"c{n}"): {"mode": "closed", "concurrency": n} for n in (1, 2)}
+    seen = widest([(Cell("chat", "c1"), "burn", Modes(1, 6, 0.3)), (Cell("chat", "c2"), "burn", Modes(2, 6, 0.1))])
+    told = seen["burn"].words("burn", loads)
+    assert told == "1 of 6 launches of burn on chat with 1 request in flight lies 35 % above its others"
+    (caution, *_) = mode_cautions(seen, [], loads)
+    assert caution["message"].startswith(told)
+    alone = Seen(Cell("tale", "long"), Modes(1, 6, 0.3)).words("burn", loads)
+    assert alone == "1 of 6 launches of burn on tale lies 35 % above its others"
 
 
 def _summary(folder: Path, engines: list[ScriptedEngine], slow: tuple[int, ...], factor: float) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from scipy.special import fdtrc
 from benchmark_runner.display import plural
 from benchmark_runner.statistics.cautions import caution
 from benchmark_runner.statistics.estimates import FloatArray, negligible_spread
+from benchmark_runner.statistics.levels import Load, load_words
 from benchmark_runner.statistics.results import Cell
 
 FEWEST_FOR_MODES: Final = 5
@@ -49,16 +50,14 @@ class Modes:
     launches: int
     apart: float
 
-    def words(self, engine: str, workload: str) -> str:
+    def words(self, engine: str, where: str) -> str:
         """ "2 of 8 launches of candle on latency_test lie 15 % above its others"."""
         few, factor, side = min(
             (self.higher, math.expm1(self.apart), "above"),
             (self.launches - self.higher, -math.expm1(-self.apart), "below"),
         )
         lie = "lies" if few == 1 else "lie"
-        return (
-            f"{few} of {self.launches} launches of {engine} on {workload} {lie} {100 * factor:.2g} % {side} its others"
-        )
+        return f"{few} of {self.launches} launches of {engine} on {where} {lie} {100 * factor:.2g} % {side} its others"
 
 
 def unseen_share(launches: int) -> float:
@@ -172,9 +171,11 @@ class Seen:
     place: Cell
     modes: Modes
 
-    def words(self, engine: str) -> str:
-        """The modes in words, with the workload."""
-        return self.modes.words(engine, self.place.workload)
+    def words(self, engine: str, loads: Mapping[tuple[str, str], Load]) -> str:
+        """The modes in words, with the workload and the level of load at which they were seen; loads by (workload,
+        case)."""
+        load = load_words(loads.get((self.place.workload, self.place.case or "")))
+        return self.modes.words(engine, f"{self.place.workload}{load and f' {load}'}")
 
 
 def widest(found: Iterable[tuple[Cell, str, Modes]]) -> dict[str, Seen]:
@@ -186,13 +187,16 @@ def widest(found: Iterable[tuple[Cell, str, Modes]]) -> dict[str, Seen]:
     return seen
 
 
-def mode_cautions(seen: Mapping[str, Seen], cells: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def mode_cautions(
+    seen: Mapping[str, Seen], cells: Iterable[Mapping[str, Any]], loads: Mapping[tuple[str, str], Load]
+) -> Iterator[dict[str, Any]]:
     """Engines with modes in the primary metric, and which modes the launches of any could have missed."""
     for name, one in seen.items():
         yield caution(
             "slow_mode",
             "warning",
-            f"{one.words(name)}, too many or too far for chance; its verdicts hold in either mode or are unconfirmed",
+            f"{one.words(name, loads)}, too many or too far for chance; its verdicts hold in either mode or are "
+            "unconfirmed",
             "See what those launches have in common (cores, memory, warnings in their records); more launches show how "
             "often it happens",
             engine=name,

@@ -195,7 +195,7 @@ def summarise(
     cells, measured = measure(inputs, iterations, client)
     compared = compare_all(inputs, measured, [CampaignPairs(inputs, look) for look in looks])
     carried = carry_over(inputs.launches, measured.values)
-    of_launches = [*mode_cautions(compared.modes[PRIMARY], cells), *carry_over_cautions(carried)]
+    of_launches = [*mode_cautions(compared.modes[PRIMARY], cells, inputs.loads), *carry_over_cautions(carried)]
     of_launches += client_cautions(cells, client.calibration)
     writer = Writer(inputs, measured, compared, carried=bool(carried["carried"]))
     comparisons = list(writer.comparisons())
