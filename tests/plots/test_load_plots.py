@@ -20,6 +20,7 @@ ENGINES = [
     ScriptedEngine("alone", ttft_ms=60.0, itl_ms=30.0, slots=1, launch_spread=0.02),
     ScriptedEngine("batched", ttft_ms=80.0, itl_ms=40.0, slots=4, launch_spread=0.02),
 ]
+SLOW_FIRST = ("batched", "alone")
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,21 @@ def test_the_frontier_is_the_whole_against_what_one_user_gets(statistics):
     each, whole, _, _ = panel.curves["batched"][1]
     assert each == pytest.approx(1000 / results.point("batched", cell, "tpot_ms"))
     assert whole == pytest.approx(results.point("batched", cell, "output_tokens_per_s"))
+    slow, fast = (significant(1000 / results.point(name, Cell("serving", "c1"), "tpot_ms")) for name in SLOW_FIRST)
+    rates = f"from {slow} (batched) to {fast} (alone) tokens/s"
+    assert panel.finding == f"A user typically gets {rates} with 1 request in flight"
+
+
+def test_engines_that_hold_the_same_are_all_named_in_the_headline(statistics):
+    held = {"alone": "2 requests in flight (1 to 2)", "batched": "2 requests in flight"}
+    tied = copy.deepcopy(statistics)
+    for row in tied["capacity"]["engines"]:
+        if row["workload"] == "serving":
+            row["capacity"] |= {"point": {"value": 2, "bound": None}, "text": held[row["engine"]]}
+    with style():
+        words = " ".join(text.get_text().replace("\n", " ") for text in load.draw(tied).findobj(Text))
+    alone, batched = (f"{name} holds {held[name]}" for name in ("alone", "batched"))
+    assert f"Within the limits: {alone} and {batched} in serving" in words
 
 
 def test_tails_are_dashed_and_have_no_second_name(statistics):

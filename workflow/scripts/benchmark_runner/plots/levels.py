@@ -161,11 +161,16 @@ def _frontier(statistics: Mapping[str, Any], grid: Grid) -> Panel:
         found = [(1000 / gaps_ms[level], *rest) for level, *rest in points if level in gaps_ms]
         if found:
             curves[engine] = found  # type: ignore[assignment]
-    ranked = _ranked(statistics, grid, grid.levels[0])
-    most = {engine: max(point[0] for point in curves[engine]) for engine in ranked if engine in curves}
+    lowest = grid.levels[0]
+    gets = {
+        engine: 1000 / gap_ms
+        for engine in _ranked(statistics, grid, lowest)
+        for level, gap_ms, _, _ in each.get(engine, ())
+        if level == lowest and gap_ms
+    }
     words = "Throughput against interactivity: no engine was measured"
-    if most:
-        words = f"Each user gets at most {span(most, significant)} tokens/s"
+    if gets:
+        words = f"A user typically gets {span(gets, significant)} tokens/s {level_words(grid.mode, lowest)}"
     label = "tokens/s to each user (1000 / TPOT)"
     return Panel("frontier", words, label, "tokens/s of all requests", curves, {}, over_levels=False)
 

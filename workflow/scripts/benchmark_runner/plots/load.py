@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
-from benchmark_runner.plots.levels import capacities, grids_of, panels, title_of
+from benchmark_runner.performance.advice import listed
+from benchmark_runner.plots.levels import capacities, grids_of, panels, rank, title_of
 from benchmark_runner.plots.lines import LABEL_INCHES, draw_panel
 from benchmark_runner.plots.style import PICTURES, draw_and_save, headline, new_figure
 from benchmark_runner.plots.throughput import (
@@ -56,7 +57,7 @@ def draw(statistics: Mapping[str, Any]) -> Figure:
 def _headline(statistics: Mapping[str, Any]) -> tuple[str, str]:
     """(title, words): the capacity of each engine, and how the panels are to be read."""
     held = [
-        f"{next(iter(known))} holds {next(iter(known.values()))['text']} in {title_of(grid)}"
+        f"{_highest(known)} in {title_of(grid)}"
         for grid in grids_of(statistics)
         if (known := capacities(statistics, grid))
     ]
@@ -68,6 +69,12 @@ def _headline(statistics: Mapping[str, Any]) -> tuple[str, str]:
         f"{sizes(statistics)}; vertical axes begin at 0."
     )
     return title, words
+
+
+def _highest(known: Mapping[str, Mapping[str, Any]]) -> str:
+    """Who holds most, all of them where several hold the same: none of these is the first. known: highest first."""
+    most = rank(next(iter(known.values()))["point"])
+    return listed([f"{name} holds {one['text']}" for name, one in known.items() if rank(one["point"]) == most])
 
 
 def main(argv: Sequence[str]) -> int:

@@ -56,21 +56,24 @@ def grounds(inputs: ReportInputs) -> list[Ground]:
 
 def fidelity_ground(inputs: ReportInputs) -> Ground:
     """How many engines computed the same; one that the others are held against is not counted itself where nothing else
-    checks it."""
+    checks it, and then no engine is known to compute the model."""
     engines = [engine for engine in inputs.statistics["engines"] if engine["control_of"] is None]
     reference, whom = inputs.plan["fidelity"].get("reference"), "the reference"
     others_than = [engine for engine in engines if engine["name"] != reference]
-    if others_than and any(one["name"] == reference and one["fidelity"]["result"] == UNCHECKED for one in engines):
-        engines, whom = others_than, f"{reference}, which nothing else is held against here"
+    unchecked = any(one["name"] == reference and one["fidelity"]["result"] == UNCHECKED for one in engines)
+    if others_than and unchecked:
+        engines, whom = others_than, f"{reference}, which itself is not checked"
     by_result: dict[str, list[str]] = {}
     for engine in engines:
         by_result.setdefault(engine["fidelity"]["result"], []).append(engine["name"])
     same = sum(len(by_result.pop(result, ())) for result in ("pass", "rounding"))
     tokens = max((found.get("tokens_checked") or 0 for found in inputs.fidelity), default=0)
     counted = f", {tokens:,} tokens each" if tokens else ""
-    text = f"Same model: {same} of {plural(len(engines), 'engine')} agree with {whom}{counted}"
+    agree = "agrees" if len(engines) == 1 else "agree"
+    text = f"Same model: {same} of {plural(len(engines), 'engine')} {agree} with {whom}{counted}"
     others = "; ".join(f"{result}: {_few(names)}" for result, names in by_result.items())
-    return Ground("doubt" if others else "good", f"{text}; {others}" if others else text, "fidelity")
+    kind: Literal["good", "doubt"] = "doubt" if others or unchecked else "good"
+    return Ground(kind, f"{text}; {others}" if others else text, "fidelity")
 
 
 def _few(names: Sequence[str]) -> str:
