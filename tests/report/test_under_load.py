@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
 from benchmark_runner.display import significant
 from benchmark_runner.plots.levels import Panel
 from benchmark_runner.report.curves import chart
+from benchmark_runner.report.load import load_cards
 from benchmark_runner.statistics.levels import Grid
 from benchmark_runner.statistics.results import Cell, Results
 from finished import finish, read
-from records import ScriptedEngine, ScriptedWorkload
+from records import ScriptedEngine, ScriptedWorkload, write_results
 from scripted_load import ScriptedLoad
 
 from .conftest import WIDE, Page, Visit
@@ -92,6 +94,18 @@ def test_a_card_and_the_first_line_name_the_load(told):
     assert 'aria-label="serving · 8 → 9 tokens · 1 to 4 requests in flight"' in told.text
     assert "one request at a time · " not in told.text
     assert "one request at a time, 1 to 4 requests in flight" in told.text
+
+
+def test_what_is_confirmed_of_engines_that_answer_alike_stands_on_their_card_and_in_the_table(tmp_path):
+    loud = {"slots": 4, "launch_spread": 0.1}
+    engines = (ScriptedEngine("writer", 40.0, 10.0, **loud), ScriptedEngine("reader", 4.0, 14.5, **loud))
+    write_results(tmp_path, engines, WORKLOADS[1:], launches=7)
+    summary, statistics = read(tmp_path, "summary.json"), read(tmp_path, "analysis/statistical_summary.json")
+    inputs = SimpleNamespace(statistics=statistics, summary=summary, colours={"writer": "red", "reader": "blue"})
+    (card,) = load_cards(inputs)
+    alike = "reader has the lowest time to first token in serving with 1 request in flight, "
+    assert any(line.startswith(alike) and line.endswith("(confirmed).") for line in card.lines)
+    assert f"- {alike}" in (tmp_path / "comparison_table.md").read_text().partition("## ")[0]
 
 
 def test_the_panel_of_sureness_tells_the_clients_own_error_and_the_levels_that_are_marked(told):

@@ -3,7 +3,7 @@ business file render this document and add no judgement of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final
 
@@ -278,8 +278,16 @@ def _separates(results: Results, cell: Cell, leading: Sequence[str]) -> Iterator
         alike = any(_shown(metric, known[other]) == _shown(metric, known[best]) for other in known if other != best)
         if ahead and not alike:  # what reads alike is no reason to choose
             sure = len(ahead) == len(pairs) and all(one["verdict"] in CERTAIN for one in ahead)
-            sentence = _separate_words(metric, best, known, sure=sure)
+            load = results.load_words(cell)
+            where = f" in {cell.workload if metric.level == 'launch' else place_of(results, cell)}" if load else ""
+            sentence = _separate_words(metric, best, known, where, sure=sure)
             yield {"metric": metric.name, "engine": best, "sentence": sentence, "sure": sure}
+
+
+def sure_beside(workloads: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Sentences on what is confirmed of engines none of which is behind in the answer's latency, each once."""
+    beside = (one for cell in workloads if cell["word"] == "open" for one in cell["separates"])
+    return list(dict.fromkeys(one["sentence"] for one in beside if one["sure"] and one["engine"]))
 
 
 def _licences(known: Mapping[str, str], leading: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -298,7 +306,7 @@ def _shown(metric: Metric, value: float) -> str:
     return estimate_text({"point": value, "low": None, "high": None}, metric.unit)
 
 
-def _separate_words(metric: Metric, best: str, known: Mapping[str, float], *, sure: bool) -> str:
+def _separate_words(metric: Metric, best: str, known: Mapping[str, float], where: str, *, sure: bool) -> str:
     """The best value of a metric beside those of the others, with its sureness."""
     values = sorted(
         {_shown(metric, value): value for name, value in known.items() if name != best}.items(), key=lambda one: one[1]
@@ -307,4 +315,5 @@ def _separate_words(metric: Metric, best: str, known: Mapping[str, float], *, su
     which = "highest" if metric.better == "higher" else "lowest"
     others = "that of the other" if len(known) == 2 else "those of the others"
     certainty = "confirmed" if sure else "not confirmed"
-    return f"{best} has the {which} {metric.label}, {_shown(metric, known[best])}; {others}: {rest} ({certainty})."
+    lead = f"{best} has the {which} {metric.label}{where}, {_shown(metric, known[best])}"
+    return f"{lead}; {others}: {rest} ({certainty})."

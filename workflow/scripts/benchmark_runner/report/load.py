@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, estimate_parts, significant
+from benchmark_runner.performance.answer import sure_beside
 from benchmark_runner.plots.levels import capacities, grids_of, panels, rank, throughput_panel, title_of
 from benchmark_runner.report.card import NAMES_SHOWN, Card
 from benchmark_runner.report.curves import Chart, chart
@@ -156,7 +157,8 @@ def _tail(inputs: ReportInputs, engine: str, cell: Cell, metric: str) -> TableCe
 
 
 def load_cards(inputs: ReportInputs) -> list[Card]:
-    """A card a grid: the engines with the highest capacity, and what is sure of that; then the throughput."""
+    """A card a grid: the engines with the highest capacity, and what is sure of that; then the throughput, and what is
+    confirmed of engines that answer alike."""
     return [_card(inputs, grid) for grid in grids_of(inputs.statistics)]
 
 
@@ -166,6 +168,7 @@ def _card(inputs: ReportInputs, grid: Grid) -> Card:
     most = [engine for engine, found in known.items() if [rank(found["point"])] == best]
     lines = [f"Within the limits {engine} holds {found['text']}." for engine, found in known.items()][:NAMES_SHOWN]
     lines.append(f"{throughput_panel(inputs.statistics, grid).finding}.")
+    lines += sure_beside(_answers(inputs, grid))[:NAMES_SHOWN]
     sure = [
         one["verdict"] == "confirmed_faster" and one["higher"] in most
         for one in inputs.statistics["capacity"]["comparisons"]
@@ -182,10 +185,15 @@ def _card(inputs: ReportInputs, grid: Grid) -> Card:
     return Card(heading, shown, None, more, word if len(known) > 1 else None, tone, lines, is_workload=True)
 
 
+def _answers(inputs: ReportInputs, grid: Grid) -> list[Document]:
+    """The answer on each level of a grid, from the lowest on."""
+    found = {(one["workload"], one["case"]): one for one in inputs.summary["answer"]["workloads"]}
+    return [found[key] for case in grid.cases.values() if (key := (grid.workload, case)) in found]
+
+
 def _tokens(inputs: ReportInputs, grid: Grid) -> str:
     """Tokens in and out of a request."""
-    answers = inputs.summary["answer"]["workloads"]
-    here = [one for one in answers if (one["workload"], one["case"]) == (grid.workload, grid.cases[grid.levels[0]])]
+    here = _answers(inputs, grid)
     if not here or here[0]["prompt_tokens"] is None or here[0]["max_tokens"] is None:
         return "under load"
     return f"{here[0]['prompt_tokens']:,} → {here[0]['max_tokens']:,} tokens"

@@ -17,6 +17,7 @@ from benchmark_runner.display import (
     ratio_text,
     significant,
 )
+from benchmark_runner.performance.answer import sure_beside
 from benchmark_runner.performance.ranking import LATENCY
 from benchmark_runner.performance.under_load import OUTPUT, grids_of, rows_of
 from benchmark_runner.statistics.cautions import median_is_mean
@@ -120,12 +121,14 @@ def _pairs(results: Results, cell: Cell) -> list[str]:
     return [*markdown_table(["times as fast as", *names], rows), ""]
 
 
-def _leading_lines(answer: Mapping[str, Any]) -> list[str]:
+def _leading_lines(answer: Mapping[str, Any], results: Results) -> list[str]:
     """The answer before all tables: what is sure, what is not, a line a test case, and the command."""
     decide, lines = answer["decide"], [markdown(answer["sentence"]), ""]
     lines += [markdown(answer["not_sure"]), ""] if answer["not_sure"] else []
     lines += [f"- {markdown(words)}" for words in answer.get("under_load", ())]
     lines += [f"- {markdown(words)}" for words in dict.fromkeys(one["sentence"] for one in answer["workloads"])]
+    loaded = [one for one in answer["workloads"] if results.load_words(Cell(one["workload"], one["case"]))]
+    lines += [f"- {markdown(words)}" for words in sure_beside(loaded)]
     return [*lines, *(["", f"{markdown(decide['sentence'])} {markdown_code(decide['command'])}"] if decide else [])]
 
 
@@ -196,7 +199,7 @@ def comparison_table(plan: Mapping[str, Any], results: Results, answer: Mapping[
     """Content of comparison_table.md."""
     settings, summary = results.summary["settings"], results.summary
     level = f"{100 * settings['confidence_level']:g} %"
-    lines = [f"# {markdown(plan['campaign']['name'])}", "", *_leading_lines(answer), ""]
+    lines = [f"# {markdown(plan['campaign']['name'])}", "", *_leading_lines(answer, results), ""]
     stood = words_of(summary["until"]) if summary["until"] else []
     for words in (*stood, *limits(plan["campaign"], plan["model"])):
         lines += [markdown(f"{words[0].upper()}{words[1:].rstrip('.')}."), ""]
