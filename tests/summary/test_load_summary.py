@@ -126,6 +126,10 @@ def test_the_table_tells_each_level_and_the_capacity_of_each_engine(tmp_path: Pa
     assert [row[:2] for row in rows] == [[name, count] for name in ("torch", "server") for count in "124"]
     found = level(summary, "server", "c4")["output_tokens_per_s"]
     assert rows[-1][2].startswith(f"{significant(found['point'])} tokens/s (")
+    head = next(line for line in section.splitlines() if line.startswith("| engine")).strip("| ").split(" | ")
+    assert head == ["engine", "requests in flight", "output", "TTFT", "TPOT", "goodput", "failed"]
+    each = level(summary, "torch", "c4")["tpot_ms"]["point"]
+    assert rows[2][4].startswith(f"{significant(each)} ms") and rows[2][6] == "0 of 72"
     assert "- server: ≥ 4 requests in flight" in section and "- torch: 2 requests in flight" in section
     assert "with 4 requests in flight; 12 requests in each of 6 launches after 4 warm-up requests" in table
     assert "its end-to-end time, under load those of all requests together over the time taken." in table
@@ -147,6 +151,11 @@ def test_a_load_that_an_engine_refuses_by_name_is_no_lost_launch(tmp_path: Path)
     leading = {(one["workload"], one["case"]): one["leading"] for one in found["answer"]["workloads"]}
     assert leading["serving", "c4"] == ["server"]
     assert found["answer"]["sentence"].startswith("server answers faster than torch")
+    table = (tmp_path / "comparison_table.md").read_text().partition("## arrivals under load")[2]
+    ended = [
+        line.strip("| ").split(" | ")[-1] for line in table.splitlines() if line.startswith(("| torch", "| server"))
+    ]
+    assert ended[:2] == ["0 of 48", "—"]
     *_, held, refused = found["answer"]["under_load"]
     assert held.endswith("in arrivals torch holds ≥ 2 requests/s.")
     assert refused == "server was not measured in arrivals: server serves no open loop."

@@ -15,7 +15,7 @@ from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence, engine_cell
 from benchmark_runner.report.tables import Column, Table, TableCell, heads, number, prose
 from benchmark_runner.statistics.client import GATES
-from benchmark_runner.statistics.levels import UNITS, Grid
+from benchmark_runner.statistics.levels import UNITS, Grid, failed_words
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell
 
@@ -134,7 +134,7 @@ def _level_row(inputs: ReportInputs, engine: str, level: float, cell: Cell) -> l
         each,
         _tail(inputs, engine, cell, "tpot_ms"),
         good,
-        TableCell(f"{load['failed']} of {load['measured']}", value=load["error_rate"]),
+        TableCell(failed_words(load), value=load["error_rate"]),
         TableCell("; ".join(GATES[name].words for name in load["gates"]) or ABSENT),
     ]
 

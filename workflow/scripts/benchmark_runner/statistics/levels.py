@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmark_runner.display import plural
+from benchmark_runner.display import ABSENT, plural
 
 Load = Mapping[str, Any]
 """A test case's `load` as the plan has it."""
@@ -46,6 +46,11 @@ def errors_words(load: Mapping[str, Any] | None) -> str | None:
     if load is None or rate is None or rate <= MOST_ERRORS:
         return None
     return f"{load['failed']} of its {load['measured']} requests failed {load['words']}"
+
+
+def failed_words(load: Mapping[str, Any] | None) -> str:
+    """ "2 of 48" of a cell's requests; the sign of absence where none was sent."""
+    return f"{load['failed']} of {load['measured']}" if load and load["measured"] else ABSENT
 
 
 def slo_words(slo: Mapping[str, Any] | None) -> str:

@@ -21,7 +21,7 @@ from benchmark_runner.performance.answer import sure_beside
 from benchmark_runner.performance.ranking import LATENCY
 from benchmark_runner.performance.under_load import OUTPUT, grids_of, rows_of
 from benchmark_runner.statistics.cautions import median_is_mean
-from benchmark_runner.statistics.levels import load_words, slo_words
+from benchmark_runner.statistics.levels import failed_words, load_words, slo_words
 from benchmark_runner.statistics.planned import each_in_words, words_of
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.settings import alike_workloads, shown
@@ -38,6 +38,9 @@ COLUMNS: Final = (
     "times as fast as {baseline}",
     "verdict",
 )
+
+TAIL: Final = "TTFT, p99"
+"""Column of the table of levels that stands where a level has enough requests for it."""
 
 
 def _case_value(results: Results, name: str, cell: Cell, metric: str) -> str:
@@ -155,25 +158,29 @@ def _under_load(results: Results) -> list[str]:
     for grid in grids_of(results):
         held = {engine: row["capacity"]["text"] or ABSENT for engine, row in rows_of(results, grid).items()}
         rows = [
-            [engine, f"{level['level']:g}", *_level_values(results, engine, Cell(grid["workload"], level["case"]))]
+            {"engine": engine, grid["unit"]: f"{level['level']:g}"}
+            | _level_values(results, engine, Cell(grid["workload"], level["case"]))
             for engine in held
             for level in grid["levels"]
         ]
+        head = [column for column in rows[0] if column != TAIL or any(row[column] != ABSENT for row in rows)]
         name = ", ".join(filter(None, (grid["workload"], grid["group"])))
-        head = ["engine", grid["unit"], "output", "TTFT", "TTFT, p99", "goodput", "failed"]
-        lines += [f"## {markdown(name)} under load", "", *markdown_table(head, rows), ""]
+        lines += [f"## {markdown(name)} under load", ""]
+        lines += [*markdown_table(head, [[row[column] for column in head] for row in rows]), ""]
         lines += [markdown(f"Highest level within the limits ({slo_words(results.summary['load']['slo'])}):"), ""]
         lines += [*(f"- {markdown(f'{engine}: {text}')}" for engine, text in held.items()), ""]
     return lines
 
 
-def _level_values(results: Results, engine: str, cell: Cell) -> list[str]:
-    tail, load = results.metric(engine, cell, "ttft_ms")["p99"], results.load(engine, cell) or {}
+def _level_values(results: Results, engine: str, cell: Cell) -> dict[str, str]:
+    """What an engine did at a level, by column."""
+    tail = results.metric(engine, cell, "ttft_ms")["p99"]
     known = None if tail["value"] is None else {"point": tail["value"], **tail}
-    rate, first, good = (
-        _case_value(results, engine, cell, name) for name in (OUTPUT, "ttft_ms", "goodput_requests_per_s")
+    rate, first, each, good = (
+        _case_value(results, engine, cell, name) for name in (OUTPUT, "ttft_ms", "tpot_ms", "goodput_requests_per_s")
     )
-    return [rate, first, estimate_text(known, "ms"), good, f"{load['failed']} of {load['measured']}"]
+    ended = {"goodput": good, "failed": failed_words(results.load(engine, cell))}
+    return {"output": rate, "TTFT": first, TAIL: estimate_text(known, "ms"), "TPOT": each, **ended}
 
 
 def _settings(by_workload: Sequence[Mapping[str, Any]]) -> list[str]:
