@@ -82,6 +82,15 @@ def test_a_grid_in_which_no_request_kept_the_limits_is_drawn(statistics):
     assert goodput.get_ylim() == (0, pytest.approx(lines.HEADROOM))
 
 
+def test_goodput_without_an_interval_is_told_by_its_mean_alone(statistics):
+    told = copy.deepcopy(statistics)
+    for cell in told["cells"]:
+        if goodput := cell["metrics"].get("goodput_requests_per_s"):
+            goodput["mean_interval"] = {"point": 2.0, "low": None, "high": None}
+    alone = Results(told).estimate("alone", Cell("serving", "c1"), "goodput_requests_per_s")
+    assert alone == {"point": 2.0, "low": None, "high": None}
+
+
 def test_the_frontier_is_the_whole_against_what_one_user_gets(statistics):
     grid = levels.grids_of(statistics)[0]
     panel = next(one for one in levels.panels(statistics, grid) if one.name == "frontier")

@@ -87,5 +87,5 @@ def widen(place: Iterable[tuple[dict[str, Any], Mapping[int, float]]]) -> None:
             for name in ("mean_interval", "median_interval"):
                 if holder.get(name):
                     holder[name] = _widened(holder[name], correlation, logarithmic=name == "median_interval")
-        if numbers["median_interval"] and numbers["median_interval"]["low"] is None:
+        if any((one := numbers.get(name)) and one["low"] is None for name in ("mean_interval", "median_interval")):
             numbers["reason"] = NO_INTERVAL

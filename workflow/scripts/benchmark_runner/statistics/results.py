@@ -81,7 +81,8 @@ class Results:
         """
         numbers = self.metric(engine, cell, metric)
         if metric == GOODPUT and (mean := numbers["mean_interval"]) is not None:
-            return {"point": mean["point"], "low": max(mean["low"], 0.0), "high": mean["high"]}
+            low = None if mean["low"] is None else max(mean["low"], 0.0)
+            return {"point": mean["point"], "low": low, "high": mean["high"]}
         cleaned = numbers["without_outliers"] if self.summary["settings"]["remove_outliers"] else None
         shown = cleaned or numbers
         if shown["median_interval"] is not None:
