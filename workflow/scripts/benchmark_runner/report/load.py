@@ -143,9 +143,10 @@ def _typical(inputs: ReportInputs, engine: str, cell: Cell, metric: str) -> Tabl
     estimate = inputs.results.estimate(engine, cell, metric)
     if estimate is None:
         return TableCell(ABSENT)
-    unit = inputs.results.metric(engine, cell, metric)["unit"]
-    text, below = estimate_parts(estimate, unit)
-    return TableCell(text if unit == "ms" else significant(estimate["point"]), below, estimate["point"])
+    numbers = inputs.results.metric(engine, cell, metric)
+    text, span = estimate_parts(estimate, numbers["unit"])
+    below = numbers["reason"] if estimate["low"] is None else span
+    return TableCell(text if numbers["unit"] == "ms" else significant(estimate["point"]), below, estimate["point"])
 
 
 def _tail(inputs: ReportInputs, engine: str, cell: Cell, metric: str) -> TableCell:

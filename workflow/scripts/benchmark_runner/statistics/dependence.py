@@ -23,10 +23,7 @@ than they need, and 10 launches with a correlation of 0.7 cover 95 % again (simu
 MOST_CORRELATED: Final = 0.95
 """Chosen: beyond, launches tell nothing of the mean, whatever their number here."""
 
-NO_INTERVAL: Final = (
-    f"no interval, since each launch resembles the one before (correlation {MOST_CORRELATED:g} or more), so that they "
-    "tell nothing of the mean"
-)
+NO_INTERVAL: Final = f"no interval: each launch resembles the one before (correlation {MOST_CORRELATED:g} or more)"
 
 
 def launch_correlation(engines: Sequence[FloatArray]) -> float:
