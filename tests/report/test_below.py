@@ -11,7 +11,7 @@ from benchmark_runner.report import campaign, pairs
 from benchmark_runner.report.overview import served_by_all
 from benchmark_runner.report.readings import readings
 from benchmark_runner.report.results import partings
-from benchmark_runner.report.sureness import fidelity_ground, launch_grounds
+from benchmark_runner.report.sureness import control_ground, fidelity_ground, launch_grounds
 
 
 def fidelity_of(engine, *prompts):
@@ -125,6 +125,17 @@ def test_a_load_that_an_engine_does_not_serve_stands_among_what_has_no_full_resu
     (row,) = campaign.without_result(seen).rows
     assert [cell.text for cell in row[:4]] == ["library", "without arrivals", "none started", "serves no open loop"]
     assert campaign.without_result(SimpleNamespace(engines=[whole], colours={})).rows == []
+
+
+def test_the_control_names_the_level_at_which_it_differed_most():
+    cells = [
+        {"workload": "closed", "case": case, "ratio": {"point": point, "low": 0.8, "high": 1.3}, "differs": False}
+        for case, point in (("c1", 1.01), ("c3", 1.12))
+    ]
+    words = {"c1": "with 1 request in flight", "c3": "with 3 requests in flight"}
+    results = SimpleNamespace(load_words=lambda cell: words[cell.case])
+    seen = SimpleNamespace(statistics={"control": {"cells": cells, "twin": "library"}}, results=results)
+    assert control_ground(seen).text.endswith(" in closed with 3 requests in flight, no more than chance does")
 
 
 def test_launches_of_a_load_that_is_not_served_are_counted_as_not_started():

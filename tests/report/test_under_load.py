@@ -88,7 +88,11 @@ def test_the_capacity_of_each_engine_has_its_interval_and_its_verdict(told, fold
     found = read(folder, "analysis/statistical_summary.json")["capacity"]
     texts = {row["engine"]: row["capacity"]["text"] for row in found["engines"]}
     rows = {row[0]: row for row in told.table("Capacity at the limits, serving")}
-    assert {name: row[1].partition(" 9")[0] for name, row in rows.items()} == texts
+    launches = {row["engine"]: {one["value"] for one in row["capacity"]["launches"]} for row in found["engines"]}
+    assert {name: row[1].endswith("all 6 launches") for name, row in rows.items()} == {
+        name: len(values) == 1 for name, values in launches.items()
+    }
+    assert {name: row[1].removesuffix(" all 6 launches").partition(" 9")[0] for name, row in rows.items()} == texts
     assert rows["alone"][3] == "the baseline"
     (compared,) = [one for one in found["comparisons"] if one["quantity"] == "capacity"]
     assert rows["batched"][5] == compared["sentence"] + "."

@@ -104,6 +104,12 @@ def test_a_level_at_which_requests_fail_cannot_be_won(tmp_path: Path) -> None:
     assert "6 of its 72 requests failed with 4 requests in flight" in found["answer"]["sentence"]
 
 
+def test_of_engines_that_hold_as_much_it_is_told_that_none_is_told_from_the_other(tmp_path: Path) -> None:
+    alike = [ScriptedEngine(name, slots=4, **TIMES) for name in ("torch", "server")]
+    _, capacity = summary_of(tmp_path / "results", *alike)["answer"]["under_load"]
+    assert capacity.endswith("(torch cannot be told from server).")
+
+
 def test_an_engine_that_computes_another_model_is_not_told_to_hold_anything(tmp_path: Path) -> None:
     other = ScriptedEngine("server", slots=4, fidelity="fail", **TIMES)
     found = summary_of(tmp_path / "results", ScriptedEngine("torch", slots=1, **TIMES), other)

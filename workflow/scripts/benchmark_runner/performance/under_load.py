@@ -91,8 +91,12 @@ def _capacities(results: Results, grid: Json) -> str | None:
         and best in (one["engine"], one["reference"])
         and {one["engine"], one["reference"]} <= {row["engine"] for row in rows}
     ]
-    sure = bool(compared) and all(one["verdict"] in CERTAIN and one["higher"] == best for one in compared)
-    certainty = f" ({best} the most, confirmed)" if sure else " (no order confirmed for all)" if compared else ""
+    beaten = [one["verdict"] in CERTAIN and one["higher"] == best for one in compared]
+    sides = [one["reference"] if one["engine"] == best else one["engine"] for one in compared]
+    if left := [name for name, is_beaten in zip(sides, beaten, strict=True) if not is_beaten]:
+        certainty = f" ({best} cannot be told from {listed(left)})"
+    else:
+        certainty = f" ({best} the most, confirmed)" if compared else ""
     limits = slo_words(results.summary["load"]["slo"])
     return f"Within the limits ({limits}) in {grid['workload']} {listed(told)}{certainty}"
 

@@ -93,11 +93,14 @@ def _against_baseline(inputs: ReportInputs, grid: Grid, engine: str) -> Document
 
 
 def _level_cell(estimate: Document) -> TableCell:
-    """A level over launches in words, and which share of such intervals holds it."""
+    """A level over launches in words, and which share of such intervals holds it, or that all launches agree."""
     if estimate["text"] is None:
         return TableCell(ABSENT, estimate["reason"])
-    covers = None if estimate["level"] is None else f"{estimate['level']:.0%} interval over launches"
-    return TableCell(estimate["text"], covers or estimate["reason"])
+    if estimate["level"] is None:
+        return TableCell(estimate["text"], estimate["reason"])
+    agree = len({(one["value"], one["bound"]) for one in estimate["launches"]}) == 1
+    covers = f"all {estimate['n']} launches" if agree else f"{estimate['level']:.0%} interval over launches"
+    return TableCell(estimate["text"], covers)
 
 
 def _engines_alone(rows: Sequence[Sequence[TableCell]]) -> list[tuple[str, str]]:

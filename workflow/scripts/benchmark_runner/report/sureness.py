@@ -11,12 +11,14 @@ from typing import Final, Literal
 from markupsafe import Markup
 
 from benchmark_runner.display import milliseconds, plural
+from benchmark_runner.performance.advice import place_of
 from benchmark_runner.report.figures import figure, span
 from benchmark_runner.report.forest import times
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence
 from benchmark_runner.statistics.client import has_client
 from benchmark_runner.statistics.comparisons import is_disturbed
+from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.settings import shown
 
 MARKS: Final = {"good": "✓", "doubt": "!", "absent": "\N{EN DASH}"}
@@ -46,7 +48,7 @@ def grounds(inputs: ReportInputs) -> list[Ground]:
     """All of them, in the order of the panel."""
     return [
         fidelity_ground(inputs),
-        _control(inputs),
+        control_ground(inputs),
         *launch_grounds(inputs),
         _settings(inputs),
         *_client(inputs),
@@ -81,7 +83,8 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= NAMES_SHOWN else plural(len(names), "engine")
 
 
-def _control(inputs: ReportInputs) -> Ground:
+def control_ground(inputs: ReportInputs) -> Ground:
+    """How far the control differed from itself, and where most."""
     control = inputs.statistics["control"]
     if control is None:
         return Ground("absent", "No control ran: what this machine does by itself is not known", "control")
@@ -94,7 +97,8 @@ def _control(inputs: ReportInputs) -> Ground:
     ratio = figure(inputs, "statistics", *path, "point", show=times)
     low, high = (figure(inputs, "statistics", *path, end) for end in ("low", "high"))
     interval = Markup(" ({})").format(span(low, high)) if low and high else ""
-    where = f" in {cells[worst]['workload']}" if len(tested) > 1 else ""
+    place = Cell(cells[worst]["workload"], cells[worst]["case"])
+    where = f" in {place_of(inputs.results, place)}" if len(tested) > 1 else ""
     differs = any(cell["differs"] for cell in cells)
     words = "so every verdict allows for it" if differs else "no more than chance does"
     text = Markup("Control: {} against itself {}{}{}, {}").format(control["twin"], ratio, interval, where, words)
