@@ -104,6 +104,19 @@ def test_a_level_at_which_requests_fail_cannot_be_won(tmp_path: Path) -> None:
     assert "6 of its 72 requests failed with 4 requests in flight" in found["answer"]["sentence"]
 
 
+def test_levels_that_nothing_decides_are_told_once_and_nobody_is_called_ahead(tmp_path: Path) -> None:
+    engines = [
+        ScriptedEngine("torch", slots=4, ttft_ms=20.0, itl_ms=10.0, launch_spread=0.1),
+        ScriptedEngine("server", slots=4, ttft_ms=21.0, itl_ms=10.2, launch_spread=0.1),
+    ]
+    found = summary_of(tmp_path, *engines)
+    assert {one["word"] for one in found["answer"]["workloads"]} == {"open"}
+    begin = (tmp_path / "comparison_table.md").read_text().partition("## ")[0]
+    told = "- The data do not say which of torch and server answers fastest in serving at every level of load.\n"
+    assert begin.count("The data do not say") == begin.count(told) == 1
+    assert "is ahead" not in begin
+
+
 def test_of_engines_that_hold_as_much_it_is_told_that_none_is_told_from_the_other(tmp_path: Path) -> None:
     alike = [ScriptedEngine(name, slots=4, **TIMES) for name in ("torch", "server")]
     _, capacity = summary_of(tmp_path / "results", *alike)["answer"]["under_load"]

@@ -167,6 +167,11 @@ def is_excluded(pair: Json) -> bool:
     return pair["reason"] is not None and pair["launches_needed"] is None and pair["detectable_ratio"] is None
 
 
+def undecided(names: Sequence[str], place: str) -> str:
+    """That nothing tells which of the engines is fastest in a place."""
+    return f"The data do not say which of {listed(names)} answers fastest in {place}."
+
+
 def _undecided(results: Results, now: Standing, cell: Cell) -> Advice:
     """The leading group of a cell in which no engine alone leads."""
     candidate, place = now.leading[0], place_of(results, cell)
@@ -175,7 +180,7 @@ def _undecided(results: Results, now: Standing, cell: Cell) -> Advice:
     equal = bool(pairs) and all(one["verdict"] == "equivalent" for one in pairs)
     # With several pairs their verdicts would fill the page; the table of verdicts has each.
     reason = f": {_told(pairs[0]).rstrip('.')}" if len(pairs) == 1 else ""
-    doubt = f"The data do not say which of {listed(now.leading)} answers fastest in {place}{reason}."
+    doubt = undecided(now.leading, f"{place}{reason}")
     shared = f"{named(results, now.leading)} share the lead in {place}"
     if behind:
         ahead = next((name for name in now.leading if results.is_faster(name, behind[0], cell, LATENCY)), candidate)
@@ -186,10 +191,7 @@ def _undecided(results: Results, now: Standing, cell: Cell) -> Advice:
     elif results.point(candidate, cell, LATENCY) == results.point(now.leading[-1], cell, LATENCY):
         answer = f"{listed(now.leading)} took the same time in {place}."
     else:
-        answer = (
-            f"The data do not say which engine is fastest in {place}. {candidate} is ahead, but cannot be told from "
-            f"{listed(now.leading[1:])}."
-        )
+        answer = undecided(now.leading, place)
     takes = _what_it_takes(results, pairs)
     words = f"{doubt}{takes and f' {takes}'}{_losers(results, now, cell)}"
     return Advice(None, "firm" if equal else "none", answer, words, pairs)

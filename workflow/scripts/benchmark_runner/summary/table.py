@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from benchmark_runner.configuration.load import has_load
@@ -17,6 +17,7 @@ from benchmark_runner.display import (
     ratio_text,
     significant,
 )
+from benchmark_runner.performance.advice import listed, place_of, undecided
 from benchmark_runner.performance.answer import sure_beside
 from benchmark_runner.performance.ranking import LATENCY
 from benchmark_runner.performance.under_load import OUTPUT, grids_of, rows_of
@@ -129,10 +130,29 @@ def _leading_lines(answer: Mapping[str, Any], results: Results) -> list[str]:
     decide, lines = answer["decide"], [markdown(answer["sentence"]), ""]
     lines += [markdown(answer["not_sure"]), ""] if answer["not_sure"] else []
     lines += [f"- {markdown(words)}" for words in answer.get("under_load", ())]
-    lines += [f"- {markdown(words)}" for words in dict.fromkeys(one["sentence"] for one in answer["workloads"])]
+    lines += [f"- {markdown(words)}" for words in dict.fromkeys(_of_test_cases(answer["workloads"], results))]
     loaded = [one for one in answer["workloads"] if results.load_words(Cell(one["workload"], one["case"]))]
     lines += [f"- {markdown(words)}" for words in sure_beside(loaded)]
     return [*lines, *(["", f"{markdown(decide['sentence'])} {markdown_code(decide['command'])}"] if decide else [])]
+
+
+def _of_test_cases(workloads: Sequence[Mapping[str, Any]], results: Results) -> Iterator[str]:
+    """The answer on each test case; once for all levels of a load at which the same engines are not told apart."""
+    alike: dict[tuple[object, ...], list[tuple[Cell, list[str], str]]] = {}
+    for one in workloads:
+        cell, names = Cell(one["workload"], one["case"]), [name for name in results.engines if name in one["leading"]]
+        is_open = bool(names) and one["sentence"] == undecided(one["leading"], place_of(results, cell))
+        beside = results.levels_beside(cell) if is_open else []
+        alike.setdefault((*beside, *names) if beside else (cell,), []).append((cell, names, one["sentence"]))
+    for (cell, names, sentence), *others in alike.values():
+        if not others:
+            yield sentence
+            continue
+        first = place_of(results, cell)
+        place = listed([first, *(results.load_words(other) for other, _, _ in others)])
+        if len(results.levels_beside(cell)) == 1 + len(others):
+            place = f"{first.removesuffix(results.load_words(cell))}at every level of load"
+        yield undecided(names, place)
 
 
 def _request(case: Mapping[str, Any], workload: Mapping[str, Any], campaign: Mapping[str, Any]) -> str:
