@@ -72,6 +72,44 @@ class ScriptedWorkload:
     """Levels of load in place of iterations."""
 
 
+TIMING = {
+    "cool_down_ms": 1000.0,
+    "thermal_wait_ms": 0.0,
+    "preflight_ms": 5.0,
+    "monitor_start_ms": 50.0,
+    "engine_ms": 5000.0,
+    "cleanup_ms": 5.0,
+    "record_ms": 5.0,
+    "total_ms": 6065.0,
+}
+
+
+def _measured(
+    engine: ScriptedEngine,
+    workload: ScriptedWorkload,
+    block: int,
+    started_ns: int,
+    factor: float,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """What a record holds of an engine that ran."""
+    spec, load = _spec(engine, workload), {}
+    if workload.load is not None:
+        made = under_load(engine, workload, block, started_ns + 5 * 10**9, factor, spec)
+        load = dict(zip(("requests", "stages"), made, strict=True))
+    ended_ns = started_ns + 20 * 10**9
+    return {
+        "ended_ns": max(ended_ns, load["stages"][-1]["end_ns"] + 10**9) if load else ended_ns,
+        "spec": spec,
+        "hello": _hello(engine, protocol=2 if load else 1),
+        "load": _load(engine, started_ns),
+        "iterations": [] if load else _iterations(engine, workload, block, started_ns, factor, rng),
+        **load,
+        "engine_exit": {"code": 0, "signal": None},
+        "monitor": _monitor(engine, **load),
+    }
+
+
 def make_record(
     engine: ScriptedEngine,
     workload: ScriptedWorkload,
@@ -88,14 +126,8 @@ def make_record(
     started_ns = 10**12 + 30 * 10**9 * slot["position"]
     factor = slowdown * float(np.exp(rng.normal(0.0, engine.launch_spread)))
     ran = status == "ok"
-    spec = _spec(engine, workload) if ran else None
-    load: dict[str, Any] = {}
-    if spec is not None and workload.load is not None:
-        made = under_load(engine, workload, slot["block"], started_ns + 5 * 10**9, factor, spec)
-        load = dict(zip(("requests", "stages"), made, strict=True))
-    ended_ns = started_ns + 20 * 10**9
-    if load:
-        ended_ns = max(ended_ns, load["stages"][-1]["end_ns"] + 10**9)
+    absent = dict.fromkeys(("spec", "hello", "load", "engine_exit", "monitor"))
+    unmeasured = {"ended_ns": started_ns + 20 * 10**9, "iterations": [], **absent}
     return {
         "schema_version": 1,
         "measure_version": 1,
@@ -112,16 +144,9 @@ def make_record(
         "started_at": started.isoformat().replace("+00:00", "Z"),
         "ended_at": (started + timedelta(seconds=20)).isoformat().replace("+00:00", "Z"),
         "started_ns": started_ns,
-        "ended_ns": ended_ns,
         "host": {"hostname": "scripted-host", "boot_id": BOOT_ID},
-        "spec": spec,
-        "hello": _hello(engine, protocol=2 if load else 1) if ran else None,
-        "load": _load(engine, started_ns) if ran else None,
-        "iterations": [] if load or not ran else _iterations(engine, workload, slot["block"], started_ns, factor, rng),
-        **load,
+        **(_measured(engine, workload, slot["block"], started_ns, factor, rng) if ran else unmeasured),
         "error": None,
-        "engine_exit": {"code": 0, "signal": None} if ran else None,
-        "monitor": _monitor(engine, **load) if ran else None,
         "machine_before": _machine(),
         "machine_after": _machine(),
         "affinity": {"requested": None, "engine_cores": [0], "monitor_cores": [1], "notes": []},
@@ -131,16 +156,7 @@ def make_record(
         "model": {"name": "scripted", "identity": MODEL_IDENTITY, "weights_sha256": "0" * 64},
         "prompts_sha256": "1" * 64,
         "warnings": [],
-        "timing": {
-            "cool_down_ms": 1000.0,
-            "thermal_wait_ms": 0.0,
-            "preflight_ms": 5.0,
-            "monitor_start_ms": 50.0,
-            "engine_ms": 5000.0,
-            "cleanup_ms": 5.0,
-            "record_ms": 5.0,
-            "total_ms": 6065.0,
-        },
+        "timing": dict(TIMING),
     }
 
 

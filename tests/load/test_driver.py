@@ -261,6 +261,18 @@ def test_what_a_server_cannot_do_is_refused_before_it_is_asked(changed, server, 
     assert driven.report.load is None
 
 
+@pytest.mark.parametrize(
+    ("can", "said"),
+    [({"load_modes": ["closed"]}, "load.mode open"), ({"max_concurrency": 1}, "load.concurrency ")],
+)
+def test_a_level_that_a_server_cannot_serve_is_refused_by_name(can, said, port, tmp_path):
+    spec, able = _under_load(CLOSED, OPEN), {**SERVER["capabilities"], **can}
+    driven = _drive(port, tmp_path, spec, capabilities=able)
+    assert (driven.status, driven.report.error["kind"]) == (3, "unsupported")
+    assert said in driven.report.error["message"]
+    assert driven.report.requests == []
+
+
 @pytest.mark.parametrize("changed", [{"protocol": 3}, {"unknown": 1}, {"cases": []}])
 def test_a_spec_that_is_none_is_refused(changed, port, tmp_path):
     driven = _drive(port, tmp_path, _spec() | changed)

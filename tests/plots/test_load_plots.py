@@ -128,20 +128,13 @@ def test_of_equal_levels_one_that_is_a_lower_bound_ranks_higher():
     assert [one["bound"] for one in sorted(ends, key=levels.rank)] == ["<", None, ">="]
 
 
-def test_what_was_found_is_never_told_of_a_control(statistics):
-    engines = [one | {"control_of": "alone"} if one["name"] == "batched" else one for one in statistics["engines"]]
-    told = statistics | {"engines": engines}
-    grid = levels.grids_of(told)[0]
-    found = [levels.throughput_panel(told, grid), *levels.panels(told, grid)]
-    assert not any("batched" in panel.finding for panel in found)
-    assert all("batched" in panel.curves for panel in found) and list(levels.capacities(told, grid)) == ["alone"]
-
-
-def test_what_was_found_is_never_told_of_an_engine_that_computes_another_model(statistics):
-    engines = [
-        one | {"fidelity": {"result": "fail", "detail": "other ids"}} if one["name"] == "batched" else one
-        for one in statistics["engines"]
-    ]
+@pytest.mark.parametrize(
+    "changed",
+    [{"control_of": "alone"}, {"fidelity": {"result": "fail", "detail": "other ids"}}],
+    ids=["a control", "an engine that computes another model"],
+)
+def test_what_was_found_is_never_told_of(statistics, changed):
+    engines = [one | changed if one["name"] == "batched" else one for one in statistics["engines"]]
     told = statistics | {"engines": engines}
     grid = levels.grids_of(told)[0]
     found = [levels.throughput_panel(told, grid), *levels.panels(told, grid)]

@@ -66,12 +66,13 @@ def check_spec(path: Path) -> dict[str, Any]:
 
 def refuse(spec: Mapping[str, Any], server: Mapping[str, Any]) -> None:
     """Raise DriverError for the first thing that the spec asks for and the server cannot do."""
-    can, load = server["capabilities"], spec.get("load", {})
+    can = server["capabilities"]
+    loads = [spec["load"]] if "load" in spec else [case["load"] for case in spec["cases"]]
     asked: list[tuple[str, bool]] = [
         (f"device {spec['device']}", spec["device"].partition(":")[0] in can["devices"]),
         (f"dtype {spec['dtype']}", spec["dtype"] in can["dtypes"]),
-        (f"load.mode {load.get('mode')}", load.get("mode", "closed") in can["load_modes"]),
-        (f"load.concurrency {load.get('concurrency')}", load.get("concurrency", 1) <= can["max_concurrency"]),
+        *((f"load.mode {load['mode']}", load["mode"] in can["load_modes"]) for load in loads),
+        *((f"load.concurrency {n}", n <= can["max_concurrency"]) for load in loads if (n := load.get("concurrency"))),
         (f"options {', '.join(spec['options'])}", not spec["options"]),
         ("logits_path", spec.get("logits_path") is None),
         ("a prompt as ids, since its interface takes text alone", server["ids"]["in"]),
