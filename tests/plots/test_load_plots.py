@@ -11,6 +11,7 @@ from benchmark_runner.display import significant
 from benchmark_runner.plots import levels, lines, load, throughput
 from benchmark_runner.plots.style import style
 from benchmark_runner.records.table import read_measured
+from benchmark_runner.statistics.levels import capacity_order
 from benchmark_runner.statistics.results import Cell, Results
 from finished import read
 from records import ScriptedEngine, ScriptedWorkload, write_results
@@ -125,7 +126,7 @@ def test_tails_are_dashed_and_have_no_second_name(statistics):
 
 def test_of_equal_levels_one_that_is_a_lower_bound_ranks_higher():
     ends = [{"value": 4, "bound": bound} for bound in (None, ">=", "<")]
-    assert [one["bound"] for one in sorted(ends, key=levels.rank)] == ["<", None, ">="]
+    assert [one["bound"] for one in sorted(ends, key=capacity_order)] == ["<", None, ">="]
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def send_lags_ns(ran: Ran) -> list[int]:
 
 
 def stage_event(case: int, stage: Stage, ran: Ran) -> dict[str, Any]:
-    """The event of a level that has ended, with its window at full load: the measured requests, or arrivals."""
+    """The event of a level that has ended, with its window: the measured requests, or arrivals."""
     measured = [exchange for exchange in ran.exchanges if exchange.planned.phase == MEASURED]
     start_ns, end_ns = stage.first_ns or ran.end_ns, ran.end_ns
     if isinstance(stage, OpenLoop):

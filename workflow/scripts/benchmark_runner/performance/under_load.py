@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from benchmark_runner.display import estimate_text
 from benchmark_runner.performance.advice import MOST_NAMED, listed
-from benchmark_runner.statistics.levels import level_words, slo_words
+from benchmark_runner.statistics.levels import capacity_order, level_words, slo_words
 from benchmark_runner.statistics.metrics import BY_NAME, STAGE_METRICS
 from benchmark_runner.statistics.percentiles import PERCENTILES
 from benchmark_runner.statistics.results import Cell, Json, Results
@@ -76,11 +76,7 @@ def _capacities(results: Results, grid: Json) -> str | None:
     if not rows:
         return None
 
-    def rank(row: Json) -> tuple[float, bool]:
-        point = row["capacity"]["point"]
-        return (0.0 if point["bound"] == "<" else -float(point["value"]), point["bound"] is None)
-
-    ordered = sorted(rows, key=rank)
+    ordered = sorted(rows, key=lambda row: capacity_order(row["capacity"]["point"]), reverse=True)
     told = [f"{row['engine']} holds {row['capacity']['text']}" for row in ordered[:MOST_NAMED]]
     best = ordered[0]["engine"]
     compared = [

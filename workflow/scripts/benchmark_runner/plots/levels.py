@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from benchmark_runner.display import plural, significant
 from benchmark_runner.plots.style import in_order, span
-from benchmark_runner.statistics.levels import Grid, level_words
+from benchmark_runner.statistics.levels import Grid, capacity_order, level_words
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell, Results
 
@@ -64,7 +64,7 @@ def capacities(statistics: Mapping[str, Any], grid: Grid) -> dict[str, Mapping[s
         and row["engine"] in results.engines.keys() - unranked
         and row["capacity"]["point"] is not None
     }
-    return dict(sorted(found.items(), key=lambda one: rank(one[1]["point"]), reverse=True))
+    return dict(sorted(found.items(), key=lambda one: capacity_order(one[1]["point"]), reverse=True))
 
 
 def _ranked(statistics: Mapping[str, Any], grid: Grid, level: float) -> list[str]:
@@ -72,11 +72,6 @@ def _ranked(statistics: Mapping[str, Any], grid: Grid, level: float) -> list[str
     results, cell = Results(statistics), Cell(grid.workload, grid.cases[level])
     unranked = results.unranked(cell, results.throughput(cell))
     return [name for name in results.engines if name not in unranked]
-
-
-def rank(point: Mapping[str, Any]) -> tuple[float, int]:
-    """Orders levels and their bounds."""
-    return point["value"], {"<": -1, None: 0, ">=": 1}[point["bound"]]
 
 
 def throughput_panel(statistics: Mapping[str, Any], grid: Grid) -> Panel:

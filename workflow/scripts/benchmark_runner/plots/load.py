@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.performance.advice import listed
-from benchmark_runner.plots.levels import capacities, grids_of, panels, rank, title_of
+from benchmark_runner.plots.levels import capacities, grids_of, panels, title_of
 from benchmark_runner.plots.lines import LABEL_INCHES, draw_panel
 from benchmark_runner.plots.style import PICTURES, draw_and_save, headline, new_figure
 from benchmark_runner.plots.throughput import (
@@ -23,6 +23,7 @@ from benchmark_runner.plots.throughput import (
     SECOND_LEFT,
     sizes,
 )
+from benchmark_runner.statistics.levels import capacity_order
 from benchmark_runner.statistics.results import read_statistics
 
 GRID_HEAD_INCHES: Final = 0.3
@@ -73,8 +74,10 @@ def _headline(statistics: Mapping[str, Any]) -> tuple[str, str]:
 
 def _highest(known: Mapping[str, Mapping[str, Any]]) -> str:
     """Who holds most, all of them where several hold the same: none of these is the first. known: highest first."""
-    most = rank(next(iter(known.values()))["point"])
-    return listed([f"{name} holds {one['text']}" for name, one in known.items() if rank(one["point"]) == most])
+    most = capacity_order(next(iter(known.values()))["point"])
+    return listed(
+        [f"{name} holds {one['text']}" for name, one in known.items() if capacity_order(one["point"]) == most]
+    )
 
 
 def main(argv: Sequence[str]) -> int:

@@ -47,7 +47,7 @@ STAGES: Final = pa.schema(
         column("concurrency", pa.int32(), "requests", "Requests in flight that were asked for; null in an open loop"),
         column("asked_requests_per_s", pa.float64(), "1/s", "Rate that was asked for; null in a closed loop"),
         column("ended", pa.string(), "", "What ended it: requests, duration, timeout, prompts or limit"),
-        column("window_s", pa.float64(), "s", "Length of the time at full load"),
+        column("window_s", pa.float64(), "s", "Length of the window of measured requests"),
         column(
             "served_s",
             pa.float64(),

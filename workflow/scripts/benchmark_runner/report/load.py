@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, estimate_parts, significant
 from benchmark_runner.performance.answer import sure_beside
-from benchmark_runner.plots.levels import capacities, grids_of, panels, rank, throughput_panel, title_of
+from benchmark_runner.plots.levels import capacities, grids_of, panels, throughput_panel, title_of
 from benchmark_runner.report.card import NAMES_SHOWN, Card
 from benchmark_runner.report.curves import Chart, chart
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence, engine_cell
 from benchmark_runner.report.tables import Column, Table, TableCell, heads, number, prose
 from benchmark_runner.statistics.client import GATES
-from benchmark_runner.statistics.levels import UNITS, Grid, failed_words
+from benchmark_runner.statistics.levels import UNITS, Grid, capacity_order, failed_words
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell
 
@@ -168,8 +168,8 @@ def load_cards(inputs: ReportInputs) -> list[Card]:
 
 def _card(inputs: ReportInputs, grid: Grid) -> Card:
     known = capacities(inputs.statistics, grid)
-    best = [rank(found["point"]) for found in known.values()][:1]
-    most = [engine for engine, found in known.items() if [rank(found["point"])] == best]
+    best = [capacity_order(found["point"]) for found in known.values()][:1]
+    most = [engine for engine, found in known.items() if [capacity_order(found["point"])] == best]
     lines = [f"Within the limits {engine} holds {found['text']}." for engine, found in known.items()][:NAMES_SHOWN]
     lines.append(f"{throughput_panel(inputs.statistics, grid).finding}.")
     lines += sure_beside(_answers(inputs, grid))[:NAMES_SHOWN]

@@ -86,3 +86,8 @@ def grids(loads: Mapping[tuple[str, str], Load]) -> list[Grid]:
         group = case.rpartition("_")[0] or None
         found.setdefault((workload, group, load["mode"]), {})[level_of(load)] = case
     return [Grid(*key, dict(sorted(cases.items()))) for key, cases in found.items()]
+
+
+def capacity_order(point: Mapping[str, Any]) -> tuple[float, int]:
+    """Orders the points of capacities in one grid, levels with their bounds, the lowest first."""
+    return point["value"], {"<": -1, None: 0, ">=": 1}[point["bound"]]
