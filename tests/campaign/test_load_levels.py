@@ -208,7 +208,7 @@ def test_an_adapter_that_says_so_takes_load(config, repository, tmp_path):
     shutil.copytree(repository / "envs", tmp_path / "envs")
     config["engines"] = [{"name": "torch", "binary_path": "target/release/pytorch-baseline"}]
     adapter = engines / "pytorch-baseline" / "adapter.yaml"
-    adapter.write_text(adapter.read_text() + "load: true\n")
+    adapter.write_text(adapter.read_text() + "load: [closed]\n")
     campaign = load_campaign(config, [], engines)
     assert [line for line in campaign.notices() if "serving" in line] == []
     assert [entry["load"] for entry in campaign.plan()["engines"]] == [["closed"], ["closed"]]

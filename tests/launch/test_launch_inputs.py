@@ -185,6 +185,21 @@ def test_a_launch_under_load_asks_for_stages_in_place_of_iterations(tmp_path):
     assert spec["launch"] == {"workload": "quick", "block": 1}
 
 
+def test_an_open_level_is_given_the_times_of_its_requests_the_same_to_all_of_a_block(tmp_path):
+    case = with_levels(LaunchCase(tmp_path))
+    for planned in case.plan["workloads"][0]["cases"]:
+        del planned["load"]["concurrency"]
+        arrivals = {"mode": "open", "requests_per_second": 2.0, "arrivals": "poisson", "burstiness": 1.0, "seed": 0}
+        planned["load"] |= arrivals
+    (case.folder / "plan.json").write_text(json.dumps(case.plan))
+    first, again, other = (build_spec(read(case, block=block), device="cpu", threads=2) for block in (1, 1, 2))
+    require_valid("spec", first, "spec")
+    assert first == again
+    times = [one["load"]["arrivals_ns"] for one in first["cases"]]
+    assert all(len(due) == len(one["prompts"]) + 1 for due, one in zip(times, first["cases"], strict=True))
+    assert len({*map(tuple, times), *(tuple(one["load"]["arrivals_ns"]) for one in other["cases"])}) == 4
+
+
 def test_an_adapter_of_one_request_at_a_time_is_unavailable_under_load_and_not_started(tmp_path):
     build = {"status": "built", "reason": None, "remedy": None, "cuda_toolkit": None, "binary_sha256": "0"}
     case = with_levels(LaunchCase(tmp_path, build_record=build))

@@ -24,7 +24,7 @@ from benchmark_runner.load.asking import read
 from benchmark_runner.load.client import Client, Ran
 from benchmark_runner.load.connection import Exchange, request_bytes, target_of
 from benchmark_runner.load.driver import send_lags_ns, stage_event
-from benchmark_runner.load.schedule import arrivals_ns
+from benchmark_runner.load.schedule import arrivals_ns, with_arrivals
 from benchmark_runner.load.stages import Stage, stage_of
 from benchmark_runner.load.wire import read_response
 from stub_server import stub
@@ -61,7 +61,7 @@ def _run(
         tokens = TOKENS if number < load["warmup_requests"] + load["requests"] else filler_tokens
         sent = {"prompt": [1, number], "max_tokens": tokens, "stream": True, **body}
         requests.append(request_bytes(target, "/v1/completions", json.dumps(sent).encode()))
-    stage = stage_of(load, len(requests))
+    stage = stage_of(with_arrivals(load, len(requests)), len(requests))
     with closing(Client(target)) as client:
         return stage, client.run(stage, requests, timeout_ms * MS)
 

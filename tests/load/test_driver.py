@@ -18,6 +18,7 @@ import pytest
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.load.answers import answer_ids
 from benchmark_runner.load.asking import Timed, ended, paired
+from benchmark_runner.load.schedule import with_arrivals
 from benchmark_runner.protocol.events import EventReport, Window, read_events
 from benchmark_runner.protocol.spec import make_spec, under_load
 from stub_server import SCRIPTS, stub
@@ -100,7 +101,7 @@ def _spec(**changed: Any) -> dict[str, Any]:
 
 def _under_load(*loads: dict[str, Any]) -> dict[str, Any]:
     cases = [
-        {**CASE, "load": load, "prompts": [[7, 100 * place + number, 9] for number in range(100)]}
+        {**CASE, "load": with_arrivals(load, 100), "prompts": [[7, 100 * place + number, 9] for number in range(100)]}
         for place, load in enumerate(loads)
     ]
     return under_load(_spec(cases=cases), list(range(len(loads)))[::-1])

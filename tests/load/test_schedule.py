@@ -8,7 +8,7 @@ from statistics import mean, stdev
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.load.schedule import arrivals_ns
+from benchmark_runner.load.schedule import arrivals_ns, with_arrivals
 
 RATE = 40.0
 
@@ -63,3 +63,16 @@ def test_a_file_that_is_no_trace_is_named(tmp_path, content):
     file.write_text(content)
     with pytest.raises(BenchmarkError, match=r"times\.txt"):
         list(arrivals_ns({"arrivals": "trace", "trace_file": str(file)}))
+
+
+def test_a_spec_has_an_arrival_for_each_prompt_and_the_one_behind_them():
+    load = {"mode": "open", "arrivals": "poisson", "requests_per_second": RATE, "burstiness": 1.0, "seed": 0}
+    assert with_arrivals(load, 5) == load | {"arrivals_ns": _offsets(6, "poisson")}
+    assert with_arrivals({"mode": "closed", "concurrency": 2}, 5) == {"mode": "closed", "concurrency": 2}
+
+
+def test_a_trace_that_ends_with_the_prompts_has_none_behind_them(tmp_path):
+    file = tmp_path / "times.txt"
+    file.write_text("1\n2\n4\n")
+    load = {"mode": "open", "arrivals": "trace", "trace_file": str(file)}
+    assert with_arrivals(load, 3)["arrivals_ns"] == [0, 1_000_000_000, 3_000_000_000]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from benchmark_runner.load.schedule import with_arrivals
 from benchmark_runner.load.stages import stage_of
 
 MS = 1_000_000
@@ -68,7 +69,7 @@ def _uneven(number):
 
 
 def _stage(load, prompts=10_000, **changed):
-    return stage_of({**load, **changed}, prompts)
+    return stage_of(with_arrivals({**load, **changed}, prompts), prompts)
 
 
 def test_numbers_go_from_warm_up_over_measured_to_fillers():
@@ -195,7 +196,7 @@ def test_the_window_of_a_duration_holds_arrivals_at_the_rate_that_was_asked():
     load = OPEN | {"arrivals": "poisson", "requests_per_second": 0.5, "requests": None, "duration_seconds": 6}
     arrived, seconds = 0, 0.0
     for seed in range(600):
-        stage = stage_of(load | {"seed": seed}, 100)
+        stage = _stage(load, 100, seed=seed)
         measured = _phase(_simulate(stage, lambda _: MS), "measured")
         arrived += len(measured)
         seconds += (stage.window_end_ns - measured[0].scheduled_ns) / 1e9

@@ -221,3 +221,23 @@ def test_a_request_that_begins_as_another_ends_is_not_in_flight_with_it() -> Non
     spans = [{"start_ns": 0, "end_ns": 5}, {"start_ns": 5, "end_ns": 9}, {"start_ns": 4, "end_ns": 4}]
     assert most_in_flight(spans[:2]) == 1
     assert most_in_flight([]) == 0
+
+
+DUE = (0, 200, 250, 500)
+
+
+def on_schedule(**changes: Any) -> dict[str, Any]:
+    """The spec with an open level whose requests are due at DUE, or as changed."""
+    opened = CASE | {"load": OPEN | {"arrivals_ns": list(DUE)} | changes}
+    return SPEC | {"cases": [SPEC["cases"][0], opened]}
+
+
+def test_an_open_loop_on_its_schedule_is_sound_whenever_it_began(tmp_path: Path) -> None:
+    assert report(tmp_path, sound(), on_schedule()).problem is None
+    assert report(tmp_path, sound(), on_schedule(arrivals_ns=[40, 240, 290])).problem is None
+
+
+def test_a_request_that_was_put_off_until_the_engine_had_time_is_named(tmp_path: Path) -> None:
+    """The schedule moves on with the engine there, and no queue is ever seen."""
+    problem = report(tmp_path, sound(), on_schedule(arrivals_ns=[0, 200, 230, 500])).problem
+    assert problem is not None and "stage of case 1: request 2 counts from 20 ns after it was due" in problem

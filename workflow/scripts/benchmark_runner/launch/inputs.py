@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.load.schedule import with_arrivals
 from benchmark_runner.model.formats import DerivedWeights, format_of, read_derived
 from benchmark_runner.protocol.draw import BlockDraw
 from benchmark_runner.protocol.spec import make_spec, needed_seq_len, under_load
@@ -159,7 +160,9 @@ def build_spec(inputs: LaunchInputs, *, device: str, threads: int) -> dict[str, 
     )
     if "load" in planned[0]:
         draw = BlockDraw(inputs.plan["campaign"]["seed"], block)
-        spec["cases"] = draw.cases(cases, planned)
+        spec["cases"] = [
+            {**case, "load": with_arrivals(case["load"], len(case["prompts"]))} for case in draw.cases(cases, planned)
+        ]
         spec = under_load(spec, draw.stages(len(cases)))
     # Not the engine's name: a spec is to be of one length for all engines that are asked for the same.
     return {**spec, "launch": {"workload": inputs.workload["name"], "block": block}}

@@ -18,6 +18,7 @@ from benchmark_runner.load.asking import read
 from benchmark_runner.load.client import Client, Ran, raise_limits
 from benchmark_runner.load.connection import Exchange, Target, request_bytes, target_of
 from benchmark_runner.load.driver import at_share, send_lags_ns
+from benchmark_runner.load.schedule import with_arrivals
 from benchmark_runner.load.stages import MEASURED, stage_of
 from benchmark_runner.load.wire import read_response
 from benchmark_runner.processes.engine import python_command
@@ -89,7 +90,10 @@ def calibrate(
         raise_limits()
         os.sched_setaffinity(0, client_cores)
         requests = requests_for(target, 4 * streams + round(4 * seconds * rate))
-        ran, sent = (client.run(stage_of(load, len(requests)), requests, TIMEOUT_NS) for load in (closed, arriving))
+        ran, sent = (
+            client.run(stage_of(with_arrivals(load, len(requests)), len(requests)), requests, TIMEOUT_NS)
+            for load in (closed, arriving)
+        )
     return {
         "streams": streams,
         **errors_of(ran),

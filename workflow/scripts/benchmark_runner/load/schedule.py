@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import accumulate, repeat
+from itertools import accumulate, islice, repeat
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -32,6 +32,14 @@ def arrivals_ns(load: Mapping[str, Any]) -> Iterator[int]:
     random, gap = Random(load["seed"]), GAPS_S[load["arrivals"]]
     gaps_s = (gap(random, load["requests_per_second"], load["burstiness"]) for _ in repeat(None))
     return (round(offset_s * NS_PER_S) for offset_s in accumulate(gaps_s))
+
+
+def with_arrivals(load: Mapping[str, Any], prompts: int) -> dict[str, Any]:
+    """A level's load as a spec has it: of an open loop with `arrivals_ns`, when each of so many requests is due and,
+    where arrivals go on, the one behind them; unit: ns from the start. Raises BenchmarkError as arrivals_ns does."""
+    if load["mode"] == "closed":
+        return dict(load)
+    return {**load, "arrivals_ns": list(islice(arrivals_ns(load), prompts + 1))}
 
 
 def trace_ns(path: Path) -> Sequence[int]:

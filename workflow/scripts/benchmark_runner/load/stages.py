@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from benchmark_runner.load.schedule import arrivals_ns
 from benchmark_runner.units import NS_PER_S
 
 WARMUP: Final = "warmup"
@@ -33,7 +32,7 @@ class Stage(ABC):
     """What both loops share: numbers, phases, and when all is over."""
 
     def __init__(self, load: Mapping[str, Any], prompts: int) -> None:
-        """Load is the section of a plan's case; prompts is how many requests can be sent at most."""
+        """Load is the section of a spec's case; prompts is how many requests can be sent at most."""
         self._warmup: int = load["warmup_requests"]
         self._requests: int | None = load["requests"]
         self._duration_ns = round((load["duration_seconds"] or 0) * NS_PER_S)
@@ -142,7 +141,7 @@ class OpenLoop(Stage):
 
     def __init__(self, load: Mapping[str, Any], prompts: int) -> None:
         super().__init__(load, prompts)
-        self._arrivals = arrivals_ns(load)
+        self._arrivals = iter(load["arrivals_ns"])
         # What a plan tells of a trace is the mean of all of it, which its measured part need not have.
         self._rate: float | None = None if load["arrivals"] == "trace" else load["requests_per_second"]
         self._start_ns: int | None = None
@@ -225,5 +224,5 @@ class OpenLoop(Stage):
 
 
 def stage_of(load: Mapping[str, Any], prompts: int) -> Stage:
-    """The loop that a case's load asks for; raises BenchmarkError where its trace cannot be used."""
+    """The loop that a case's load asks for, as the spec has it."""
     return (ClosedLoop if load["mode"] == "closed" else OpenLoop)(load, prompts)

@@ -131,7 +131,7 @@ class BlockDraw:
     def _load(self, index: int, load: Mapping[str, Any]) -> dict[str, Any]:
         if "seed" not in load:
             return dict(load)
-        if "trace_file" in load:  # its reader runs in a folder of its own
+        if "trace_file" in load:  # whoever reads the spec is in a folder of its own
             load = {**load, "trace_file": str(Path(load["trace_file"]).absolute())}
         return {**load, "seed": self._random(f"{load['seed']}/arrivals/{index}").getrandbits(32)}
 

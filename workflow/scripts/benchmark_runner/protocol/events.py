@@ -195,7 +195,7 @@ class _Reader:
         if event["device"].partition(":")[0] != asked.partition(":")[0]:
             raise BrokenEventsError(f"the spec asks for device {asked}, the engine computes on {event['device']}")
         rest = {name: value for name, value in event.items() if name not in ("event", "time_ns")}
-        untold = dict.fromkeys(OPTIONAL["load_end"])
+        untold = dict.fromkeys(name for name in OPTIONAL["load_end"] if name != "batching")
         self.load = {"start_ns": self._load_start_ns, "end_ns": event["time_ns"], **untold, **rest}
 
     def _take_done(self) -> None:

@@ -22,7 +22,10 @@ WHOLE_ENDINGS: Final = ("requests", "duration")
 """A stage that ended so has all that its spec asks for."""
 
 DRAWN: Final = ("prompts", "max_new_tokens_each")
-"""What of a level is drawn anew for each block, beside the seed of its arrivals."""
+"""What of a level is drawn anew for each block."""
+
+DRAWN_OF_LOAD: Final = ("seed", "arrivals_ns")
+"""The same of its load."""
 
 COUNT_LIMIT: Final = 1 << 31
 """Counts of tokens lie below it: the tables keep 31 bits."""
@@ -40,7 +43,7 @@ def asked_alike(case: Mapping[str, Any]) -> dict[str, Any]:
     """What a case of a spec asks for in each block alike: without what is drawn for one block."""
     kept = {name: part for name, part in case.items() if name not in DRAWN}
     if "load" in case:
-        kept["load"] = {name: part for name, part in case["load"].items() if name != "seed"}
+        kept["load"] = {name: part for name, part in case["load"].items() if name not in DRAWN_OF_LOAD}
     return kept
 
 
@@ -121,6 +124,14 @@ def _check_phases(stage: Mapping[str, Any], requests: Sequence[Mapping[str, Any]
         raise BrokenEventsError(f"{counts['measured']} measured requests where {asked or 'some'} are asked for")
 
 
+def _check_schedule(requests: Sequence[Mapping[str, Any]], due_ns: Sequence[int]) -> None:
+    """Requests of an open loop came by its schedule, whenever that began: none was put off, none left out."""
+    for request, offset_ns in zip(requests, due_ns, strict=False):
+        late_ns = request["scheduled_ns"] - requests[0]["scheduled_ns"] - (offset_ns - due_ns[0])
+        if late_ns != 0:
+            raise BrokenEventsError(f"request {request['number']} counts from {late_ns} ns after it was due")
+
+
 def check_stage(stage: Mapping[str, Any], requests: Sequence[Mapping[str, Any]], load: Mapping[str, Any]) -> None:
     """A stage whose fields are of their types, and its requests, which check_request has passed, against the level.
 
@@ -143,6 +154,8 @@ def check_stage(stage: Mapping[str, Any], requests: Sequence[Mapping[str, Any]],
     if outside:
         raise BrokenEventsError(f"request {outside[0]} lies outside the stage")
     _check_phases(stage, requests, load)
+    if "arrivals_ns" in load:  # a record from before them has none
+        _check_schedule(requests, load["arrivals_ns"])
     measured, closed = [one for one in requests if one["phase"] == "measured"], load["mode"] == "closed"
     for one in measured:
         last_ns = one["end_ns"] if closed else one["scheduled_ns"]

@@ -59,6 +59,9 @@ def _middle(values: list[Value]) -> Value:
 
 DEVICE: Final = "device"
 
+BATCHING: Final = "batching"
+"""Only where an engine tells it, as engines under load do."""
+
 SETTINGS: Final = (
     Setting(DEVICE, "device", "the engine's word and the spec", lambda launch: launch.device),
     Setting(
@@ -83,6 +86,7 @@ SETTINGS: Final = (
     Setting("batch_size", "batch size", "the engine's word", _at("load.batch_size")),
     Setting("simd", "SIMD", "the word of the engine or its library", _at("load.simd")),
     Setting("compiled_graph", "compiled graph", "the engine's word", _at("load.compiled_graph")),
+    Setting(BATCHING, "batching", "the engine's word", _at("load.batching")),
     Setting("build_flags", "build flags", "the build record; wheels tell none", _at("build.flags")),
 )
 
@@ -133,7 +137,7 @@ def compared_settings(engines: Sequence[EngineData], workload: str) -> list[Entr
             "differs": _differ(setting.name, values, list(measured)),
         }
         for setting in SETTINGS
-        if measured
+        if measured and (setting.name != BATCHING or any(values[BATCHING].values()))
     ]
 
 
