@@ -104,7 +104,7 @@ def test_a_resolved_configuration_makes_the_same_plan_again(config, load):
 
 
 def test_a_trace_stands_with_its_hash_and_must_be_there(config, load, tmp_path):
-    trace = {"mode": "open", "arrivals": "trace", "trace_file": "times.txt"}
+    trace = {"mode": "open", "arrivals": "trace", "trace_file": "times.txt", "requests": 2, "warmup_requests": 1}
     config["workloads"][0]["test_cases"][0]["load"] = trace
     with pytest.raises(ConfigurationError, match=r"test_cases\[0\].load.trace_file: 'times.txt'"):
         load(config)
@@ -112,8 +112,13 @@ def test_a_trace_stands_with_its_hash_and_must_be_there(config, load, tmp_path):
     one = load(config)
     (planned,) = one.workloads["serving"]["cases"]
     assert planned["name"] == "trace"
-    assert (planned["load"]["trace_requests"], planned["load"]["requests_per_second"]) == (3, 1.0)
-    for content, words in (("0\n2\n1\n", "go back"), ("now\n", "is no trace"), ("5\n5\n", "no two different times")):
+    assert planned["load"]["arrivals_ns"] == [0, 500_000_000, 2_000_000_000]
+    assert planned["load"]["requests_per_second"] == pytest.approx(1 / 1.5)
+    for content, words in (
+        ("0\n2\n1\n", "goes back"),
+        ("now\n", "is no trace"),
+        ("5\n5\n5\n", "no two different times"),
+    ):
         (tmp_path / "times.txt").write_text(content)
         with pytest.raises(ConfigurationError, match=words):
             load(config)

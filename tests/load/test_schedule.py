@@ -7,7 +7,6 @@ from statistics import mean, stdev
 
 import pytest
 
-from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.load.schedule import arrivals_ns, with_arrivals
 
 RATE = 40.0
@@ -51,28 +50,12 @@ def test_a_burstiness_below_one_is_the_bursty_side():
     assert regular < 0.6 < _spread(_offsets(5_000, "poisson")) < 1.5 < bursty
 
 
-def test_a_trace_is_replayed_from_its_first_time(tmp_path):
-    file = tmp_path / "times.txt"
-    file.write_text("100.5\n100.75\n103\n")
-    assert list(arrivals_ns({"arrivals": "trace", "trace_file": str(file)})) == [0, 250_000_000, 2_500_000_000]
-
-
-@pytest.mark.parametrize("content", ["", "3\n2\n", "soon\n"])
-def test_a_file_that_is_no_trace_is_named(tmp_path, content):
-    file = tmp_path / "times.txt"
-    file.write_text(content)
-    with pytest.raises(BenchmarkError, match=r"times\.txt"):
-        list(arrivals_ns({"arrivals": "trace", "trace_file": str(file)}))
-
-
 def test_a_spec_has_an_arrival_for_each_prompt_and_the_one_behind_them():
     load = {"mode": "open", "arrivals": "poisson", "requests_per_second": RATE, "burstiness": 1.0, "seed": 0}
     assert with_arrivals(load, 5) == load | {"arrivals_ns": _offsets(6, "poisson")}
     assert with_arrivals({"mode": "closed", "concurrency": 2}, 5) == {"mode": "closed", "concurrency": 2}
 
 
-def test_a_trace_that_ends_with_the_prompts_has_none_behind_them(tmp_path):
-    file = tmp_path / "times.txt"
-    file.write_text("1\n2\n4\n")
-    load = {"mode": "open", "arrivals": "trace", "trace_file": str(file)}
-    assert with_arrivals(load, 3)["arrivals_ns"] == [0, 1_000_000_000, 3_000_000_000]
+def test_a_trace_that_ends_with_the_prompts_has_none_behind_them():
+    load = {"mode": "open", "arrivals": "trace", "arrivals_ns": [0, 1_000_000_000, 3_000_000_000]}
+    assert with_arrivals(load, 3) == load

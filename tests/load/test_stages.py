@@ -217,10 +217,9 @@ def test_an_open_loop_lasts_until_its_window_is_over():
     assert stage.over
 
 
-def test_a_trace_ends_with_its_last_time(tmp_path):
-    file = tmp_path / "times.txt"
-    file.write_text("0\n0.5\n0.6\n2\n")
-    stage = _stage(OPEN, arrivals="trace", trace_file=str(file), warmup_requests=1)
+def test_a_trace_ends_with_its_last_time():
+    times_ns = [0, 500 * MS, 600 * MS, 2_000 * MS]
+    stage = _stage(OPEN, arrivals="trace", arrivals_ns=times_ns, warmup_requests=1)
     sent = _simulate(stage, lambda _: 10 * MS)
     assert [request.scheduled_ns - sent[0].scheduled_ns for request in sent] == [0, 500 * MS, 600 * MS, 2_000 * MS]
     assert [request.phase for request in sent] == ["warmup", "measured", "measured", "measured"]

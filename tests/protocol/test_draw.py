@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -57,10 +56,32 @@ def test_arrivals_are_the_block_s_own_and_the_rest_of_a_load_is_as_planned():
     assert one["load"]["seed"] != other["load"]["seed"]
 
 
-def test_a_trace_is_found_from_any_folder():
-    trace = {**OPEN, "arrivals": "trace", "trace_file": "times.txt", "trace_requests": 9}
-    (one,) = drawn(loads=(trace,))
-    assert one["load"]["trace_file"] == str(Path("times.txt").absolute())
+def test_a_trace_gives_each_request_its_own_lengths_in_every_block_and_new_ids_in_each():
+    trace = {**OPEN, "arrivals": "trace", "arrivals_ns": [0, 7, 9]}
+    lengths = {
+        "prompt_lengths": {"distribution": "trace", "min": 15, "max": 20, "lengths": [20, 15, 18]},
+        "answer_lengths": {"distribution": "trace", "min": 1, "max": 8, "lengths": [8, 1, 5]},
+    }
+    (one,), (other,) = (drawn(block=block, loads=(trace,), **lengths) for block in (1, 2))
+    assert [len(prompt) for prompt in one["prompts"]] == [len(prompt) for prompt in other["prompts"]] == [20, 15, 18]
+    assert one["max_new_tokens_each"] == other["max_new_tokens_each"] == [8, 1, 5]
+    assert one["load"]["arrivals_ns"] == other["load"]["arrivals_ns"] == [0, 7, 9]
+    assert not set(prompts([one])) & set(prompts([other]))
+
+
+def test_a_trace_of_requests_too_short_to_differ_or_too_long_to_hold_is_refused(monkeypatch):
+    trace = {**OPEN, "arrivals": "trace", "arrivals_ns": [0, 7, 9]}
+
+    def require(*lengths: int) -> None:
+        drawn_by = {"distribution": "trace", "min": min(lengths), "max": max(lengths), "lengths": list(lengths)}
+        require_room([(IDS, level(trace, prompt_lengths=drawn_by))])
+
+    require(2, 20, 20)  # 19 tokens may stand behind the first
+    with pytest.raises(BenchmarkError, match=r"10 requests of the trace have 1 tokens .* prompt_tokens\.min: 16"):
+        require(*[2] * 10)
+    monkeypatch.setattr("benchmark_runner.protocol.draw.MOST_IDS", 50)
+    with pytest.raises(BenchmarkError, match="57 tokens, more than the 50 of a level"):
+        require(20, 20, 20)
 
 
 def test_levels_run_once_each_in_an_order_that_blocks_share_by_chance_alone():
@@ -78,9 +99,7 @@ def test_there_are_prompts_for_warm_up_measured_requests_and_those_that_keep_the
     assert requests_at_most(level(counted)) >= 4 + 2 * 50
     bursty = {**counted, "arrivals": "gamma", "burstiness": 0.1}
     assert requests_at_most(level(bursty)) > requests_at_most(level(counted))
-    trace = {**counted, "arrivals": "trace", "trace_requests": 120}
-    assert requests_at_most(level(trace)) == 120
-    assert requests_at_most(level({**trace, "trace_requests": 10_000})) < 300
+    assert requests_at_most(level({**counted, "arrivals": "trace", "arrivals_ns": [0] * 120})) == 120
     by_time = {**CLOSED, "requests": None, "duration_seconds": 10}
     assert requests_at_most(level(by_time)) > 4 * 10 / (8 * 0.01)
     assert len(drawn(loads=(CLOSED,))[0]["prompts"]) == requests_at_most(level(CLOSED))

@@ -200,7 +200,9 @@ def _open_keys(reader: _Reader) -> None:
         "seed",
         "trace_file",
         "trace_sha256",
-        "trace_requests",
+        "trace_start_seconds",
+        "trace_speed",
+        "arrivals_ns",
     ):
         if reader.has(key):
             reader.any(key)

@@ -29,6 +29,7 @@ from benchmark_runner.campaign.groups import Cell, Groups
 from benchmark_runner.campaign.machine import notice, this_machine
 from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import balanced_blocks
+from benchmark_runner.campaign.trace import notes_of
 from benchmark_runner.campaign.weights import REFERENCE_ADAPTER, CampaignWeights
 from benchmark_runner.campaign.workloads import hottest_sampling, planned_workload
 from benchmark_runner.configuration.files import Positions
@@ -258,6 +259,7 @@ class Campaign:
             *([lacking] if lacking else []),
             *brought_notices(self.engines.values(), self.engines_folder),
             *(f"note: {words}" for words in without_load(self.engines.values(), self.workloads.values())),
+            *(f"note: {words}" for words in notes_of(self.workloads.values())),
         ]
 
     @property

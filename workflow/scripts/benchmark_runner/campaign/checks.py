@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark_runner.campaign.context import Context, prompt_problems
+from benchmark_runner.campaign.context import Context, prompt_problems, window_problems
 from benchmark_runner.campaign.engines import campaign_engines, untested
 from benchmark_runner.campaign.machine import refused, this_machine
 from benchmark_runner.campaign.paths import OUTPUT_DIR, path_problems
@@ -131,6 +131,8 @@ def campaign_problems(examined: Examined, engines_folder: Path) -> list[Problem]
         except BenchmarkError as error:
             problems.append((["benchmark", "model_path"], str(error)))
     problems += prompt_problems(config, context)
+    if not examined.problems:
+        problems += window_problems(config, context)
     system_is_sound = not any(list(key_path[:1]) == ["system"] for key_path, _ in examined.problems)
     if system_is_sound and config["system"]["strict"]:
         problems += refused(config["system"], this_machine(config["system"]))

@@ -12,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from benchmark_runner.campaign.workloads import planned_levels
 from benchmark_runner.configuration.files import Problem
 from benchmark_runner.configuration.load import longest
 from benchmark_runner.configuration.names import entries
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.load.schedule import trace_ns
 from benchmark_runner.model.texts import SHORT_PROMPTS
 from benchmark_runner.namedfile import read_named_text
 
@@ -124,17 +124,29 @@ def _case_problem(case: Mapping[str, Any], context: Context | None) -> tuple[str
     return (prompt[0], complaint) if complaint else None
 
 
-def _trace_problem(load: Any) -> str | None:
-    """What is wrong with the file of a load's arrivals; None where it has none."""
-    name = load.get("trace_file") if isinstance(load, dict) else None
-    if not isinstance(name, str) or not name:
-        return None
+def _window_problem(case: Mapping[str, Any], context: Context | None) -> tuple[list[str], str] | None:
+    """Key and complaint of a test case that replays a trace."""
     try:
-        _file_text(name)
-        last_ns = trace_ns(Path(name))[-1]
+        planned = [level for _, level in planned_levels(case)]
     except BenchmarkError as error:
-        return str(error)
-    return None if last_ns else f"{name!r} holds no two different times; a trace needs them"
+        return ["load", "trace_file"], str(error)
+    for level in planned if context else ():
+        prompt, answer = level["prompt"].get("count", 0), level["max_new_tokens"]
+        if context and prompt + answer > context.length:
+            return ["max_tokens"], (
+                f"the longest prompt and answer of the trace's window, {prompt} and {answer} tokens, are more than the "
+                f"model's context of {context.length}; cut them with max in prompt_tokens and max_tokens, or replay "
+                "another window"
+            )
+    return None
+
+
+def window_problems(config: Mapping[str, Any], context: Context | None) -> Iterator[Problem]:
+    """Traces that cannot be replayed, or whose lengths do not fit; the configuration must have no other problem."""
+    for w, workload in entries(config, "workloads"):
+        for c, case in entries(workload, "test_cases"):
+            if "trace_file" in (case.get("load") or {}) and (found := _window_problem(case, context)):
+                yield ["workloads", w, "test_cases", c, *found[0]], found[1]
 
 
 def prompt_problems(config: Mapping[str, Any], context: Context | None) -> Iterator[Problem]:
@@ -144,8 +156,6 @@ def prompt_problems(config: Mapping[str, Any], context: Context | None) -> Itera
             of_case: list[str | int] = ["workloads", w, "test_cases", c]
             if found := _case_problem(case, context):
                 yield [*of_case, found[0]], found[1]
-            if found_trace := _trace_problem(case.get("load")):
-                yield [*of_case, "load", "trace_file"], found_trace
     fidelity = config.get("fidelity")
     if context is None or not isinstance(fidelity, dict) or not _is_count(fidelity.get("max_tokens")):
         return

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark_runner.configuration.load import has_load, levels, longest
+from benchmark_runner.campaign.trace import Window, lengths_in, read_trace, window_of
+from benchmark_runner.configuration.load import TRACE, has_load, levels
 from benchmark_runner.hashes import file_sha256
-from benchmark_runner.load.schedule import trace_ns
-from benchmark_runner.units import NS_PER_S
 
 
 def hottest_sampling(workloads: Iterable[Mapping[str, Any]]) -> dict[str, float] | None:
@@ -19,40 +18,70 @@ def hottest_sampling(workloads: Iterable[Mapping[str, Any]]) -> dict[str, float]
     return {"temperature": temperature, "top_p": top_p} if temperature > 0 else None
 
 
-def _prompt(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _prompt(entry: Mapping[str, Any], tokens: Any) -> dict[str, Any]:
     """A prompt file stands with its hash, so that its text is part of the identity."""
     if "prompt_file" in entry:
         path = entry["prompt_file"]
         return {"kind": "file", "path": path, "sha256": file_sha256(Path(path))}
     if "prompt_tokens" in entry:
-        return {"kind": "tokens", "count": longest(entry["prompt_tokens"])}
+        return {"kind": "tokens", "count": tokens}
     if isinstance(entry["prompt"], str):
         return {"kind": "text", "text": entry["prompt"]}
     return {"kind": "messages", "messages": entry["prompt"]}
 
 
-def _trace(path: Path) -> dict[str, Any]:
-    """What a level says of its trace: its content, its requests, and its mean rate."""
-    times_ns = trace_ns(path)
-    rate = (len(times_ns) - 1) / (times_ns[-1] / NS_PER_S)
-    return {"trace_sha256": file_sha256(path), "trace_requests": len(times_ns), "requests_per_second": rate}
+def _lengths(entry: Mapping[str, Any], window: Window | None) -> dict[str, dict[str, Any]]:
+    """The lengths of a level that differ by request, by their key of the test case; those of a trace are its own."""
+    found = {}
+    for key, field in (("prompt_tokens", "prompt_tokens"), ("max_tokens", "output_tokens")):
+        lengths = entry.get(key)
+        if isinstance(lengths, Mapping):
+            is_traced = window is not None and lengths["distribution"] == TRACE
+            found[key] = lengths_in(window, field, lengths) if window and is_traced else dict(lengths)
+    return found
+
+
+def _level(load: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What the plan says of a level; a trace is frozen in it, so that no job needs the file."""
+    window, traced = None, {}
+    if "trace_file" in load:
+        path = Path(load["trace_file"])
+        window = window_of(read_trace(path), load)
+        traced = {
+            "trace_sha256": file_sha256(path),
+            "requests_per_second": window.rate,
+            "arrivals_ns": list(window.arrivals_ns),
+        }
+    lengths = _lengths(entry, window)
+    longest_of = {key: lengths.get(key, {}).get("max", entry.get(key)) for key in ("prompt_tokens", "max_tokens")}
+    names = {"prompt_tokens": "prompt_lengths", "max_tokens": "answer_lengths"}
+    drawn: dict[str, Any] = {names[key]: each for key, each in lengths.items()}
+    if entry.get("shared_prefix_tokens"):
+        drawn["shared_prefix_tokens"] = entry["shared_prefix_tokens"]
+    return {
+        "prompt": _prompt(entry, longest_of["prompt_tokens"]),
+        "max_new_tokens": longest_of["max_tokens"],
+        **{key: entry[key] for key in ("temperature", "top_p", "seed", "ignore_eos")},
+        "load": {**load, **traced},
+        **drawn,
+    }
+
+
+def planned_levels(entry: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Name and content of each level of a test case with load; raises BenchmarkError where a trace cannot be used."""
+    return [(name, _level(load, entry)) for name, load in levels(entry["load"])]
 
 
 def _cases(name: str, entry: Mapping[str, Any], *, is_only: bool) -> Iterator[dict[str, Any]]:
     """A test case called name as plan.json has it, or one for each level of its load; the only one's are called by
     their level alone."""
-    settings = {key: entry[key] for key in ("temperature", "top_p", "seed", "ignore_eos")}
-    content = {"prompt": _prompt(entry), "max_new_tokens": longest(entry["max_tokens"]), **settings}
     if not entry.get("load"):
-        yield {"name": name, **content}
+        settings = {key: entry[key] for key in ("temperature", "top_p", "seed", "ignore_eos")}
+        prompt = _prompt(entry, entry.get("prompt_tokens"))
+        yield {"name": name, "prompt": prompt, "max_new_tokens": entry["max_tokens"], **settings}
         return
-    lengths = {"prompt_lengths": entry.get("prompt_tokens"), "answer_lengths": entry["max_tokens"]}
-    drawn = {key: dict(length) for key, length in lengths.items() if isinstance(length, Mapping)}
-    if entry.get("shared_prefix_tokens"):
-        drawn["shared_prefix_tokens"] = entry["shared_prefix_tokens"]
-    for level, load in levels(entry["load"]):
-        trace = _trace(Path(load["trace_file"])) if "trace_file" in load else {}
-        yield {"name": level if is_only else f"{name}_{level}", **content, "load": {**load, **trace}, **drawn}
+    for level, content in planned_levels(entry):
+        yield {"name": level if is_only else f"{name}_{level}", **content}
 
 
 def planned_workload(entry: Mapping[str, Any], launches: int, per_launch: int) -> dict[str, Any]:

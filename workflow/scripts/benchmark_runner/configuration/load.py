@@ -19,20 +19,26 @@ WARMUP_ARRIVALS: Final = 4
 _RATE_DIGITS: Final = 3
 """Digits behind the point in which two rates must differ: the schema's smallest rate has as many."""
 
+_OF_TRACE: Final = ("trace_file", "trace_start_seconds", "trace_speed")
+
 _OF_MODE: Final[Mapping[str, tuple[str, ...]]] = {
     "closed": ("concurrency",),
-    "open": ("requests_per_second", "arrivals", "burstiness", "trace_file", "seed"),
+    "open": ("requests_per_second", "arrivals", "burstiness", "seed", *_OF_TRACE),
 }
 """Keys that mean something in one mode alone."""
 
+TRACE: Final = "trace"
+"""What arrivals and lengths are called that a file of the user's tells."""
+
 _DRAWN_BY: Final = ("mean", "sd", "quantiles")
 _KEYS_OF: Final[Mapping[str, tuple[str, ...]]] = {
-    "uniform": (),
-    "lognormal": ("mean", "sd"),
-    "gamma": ("mean", "sd"),
-    "quantiles": ("quantiles",),
+    "uniform": ("min", "max"),
+    "lognormal": ("mean", "sd", "min", "max"),
+    "gamma": ("mean", "sd", "min", "max"),
+    "quantiles": ("quantiles", "min", "max"),
+    TRACE: (),
 }
-"""Of the keys that only some distributions of lengths have, those of each."""
+"""Keys of which each distribution of lengths is made; min and max may cut any."""
 
 _ITERATION_KEYS: Final = ("iterations", "warmup_iterations")
 
@@ -76,8 +82,16 @@ def levels(load: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     arrivals = load.get("arrivals", "poisson")
     drawn = {"arrivals": arrivals, "burstiness": load.get("burstiness", 1.0), "seed": load.get("seed", 0)}
     rest = {**drawn, **size, "warmup_requests": load.get("warmup_requests", WARMUP_ARRIVALS), **timeout}
-    if arrivals == "trace":
-        return [("trace", {"mode": "open", "trace_file": load["trace_file"], **rest})]
+    if arrivals == TRACE:
+        window = {"trace_file": load["trace_file"], "trace_start_seconds": load.get("trace_start_seconds", 0)}
+        speeds = load.get("trace_speed", 1)
+        return [
+            (
+                f"x{rate_name(speed)}" if isinstance(speeds, list) else TRACE,
+                {"mode": "open", **window, "trace_speed": speed, **rest},
+            )
+            for speed in _listed(speeds)
+        ]
     rates = _listed(load["requests_per_second"])
     return [(f"r{rate_name(rate)}", {"mode": "open", "requests_per_second": rate, **rest}) for rate in rates]
 
@@ -115,6 +129,24 @@ def cell_count(test_cases: Sequence[Mapping[str, Any]]) -> int:
     return sum(len(levels(case["load"])) if case.get("load") else 1 for case in test_cases)
 
 
+def _arrival_contradictions(load: Mapping[str, Any], arrivals: str) -> Iterator[tuple[str, str]]:
+    """The same of the keys that tell an open loop's rate: of its own, or of a trace."""
+    is_trace, rates = arrivals == TRACE, load.get("requests_per_second")
+    if is_trace and rates is not None:
+        yield (
+            "requests_per_second",
+            "a trace brings its own times; leave the key out and write trace_speed: 2 for twice as many a second, or "
+            "choose other arrivals",
+        )
+    elif not is_trace and rates is None:
+        yield "", "key 'requests_per_second' is missing; add it: arrivals a second, as 2.5 or [0.5, 1, 2]"
+    if is_trace and load.get("trace_file") is None:
+        yield "arrivals", "arrivals: trace needs the key trace_file: a CSV file of times and tokens, or of times alone"
+    for key in () if is_trace else _OF_TRACE:
+        if load.get(key) is not None:
+            yield key, f"{key} is for arrivals: trace; write that, or leave {key} out"
+
+
 def _contradictions(load: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Key and complaint of what does not go together; values of a wrong kind have the schema's message."""
     mode = load.get("mode")
@@ -131,32 +163,28 @@ def _contradictions(load: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "", "key 'concurrency' is missing; add it: requests in flight, as 8 or [1, 2, 4, 8]"
         return
     arrivals = load.get("arrivals", "poisson")
-    is_trace, rates = arrivals == "trace", load.get("requests_per_second")
-    if is_trace and rates is not None:
-        yield "requests_per_second", "a trace brings its own times; leave the key out, or choose other arrivals"
-    elif not is_trace and rates is None:
-        yield "", "key 'requests_per_second' is missing; add it: arrivals a second, as 2.5 or [0.5, 1, 2]"
-    if is_trace != (load.get("trace_file") is not None):
-        missing = "arrivals: trace needs the key trace_file, a file with a time in seconds on each line"
-        yield (
-            "arrivals",
-            missing if is_trace else "trace_file is for arrivals: trace; write that, or leave the file out",
-        )
+    yield from _arrival_contradictions(load, arrivals)
     if arrivals == "gamma" and load.get("burstiness") is None:
         yield "arrivals", "gamma needs the key burstiness: below 1 is burstier than poisson, above 1 more regular"
     if arrivals != "gamma" and load.get("burstiness") not in (None, 1):
         yield "burstiness", f"{arrivals} arrivals have no burstiness to choose; write arrivals: gamma, or leave it out"
-    names = [rate_name(rate) for rate in {rate for rate in _listed(rates) if isinstance(rate, (int, float))}]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        yield "requests_per_second", f"two rates are {twice} when rounded to {_RATE_DIGITS} digits; name each once"
+    for key, what in (("requests_per_second", "rates"), ("trace_speed", "speeds")):
+        values = {one for one in _listed(load.get(key)) if isinstance(one, (int, float))}
+        names = [rate_name(value) for value in values]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            yield key, f"two {what} are {twice} when rounded to {_RATE_DIGITS} digits; name each once"
 
 
-def _length_complaints(key: str, length: Mapping[str, Any], *, has_load: bool) -> Iterator[tuple[str, str]]:
+def _length_complaints(
+    key: str, length: Mapping[str, Any], *, has_load: bool, replays: bool
+) -> Iterator[tuple[str, str]]:
     """Key and complaint of a distribution of lengths."""
     if not has_load:
         yield key, f"{key} by distribution is for requests under load: add load, or write a number"
     numbers = {name: value for name, value in length.items() if isinstance(value, (int, float))}
     distribution = length.get("distribution")
+    if distribution == TRACE and has_load and not replays:
+        yield key, f"{key} of a trace needs load with arrivals: trace, whose file tells them; or choose another one"
     for name in sorted(set(length) & set(_DRAWN_BY) - set(_KEYS_OF.get(str(distribution), _DRAWN_BY))):
         yield f"{key}.{name}", f"{name} says nothing of a distribution {distribution}; leave it out"
     if missing := [name for name in _KEYS_OF.get(str(distribution), ()) if name not in length]:
@@ -171,9 +199,10 @@ def _length_complaints(key: str, length: Mapping[str, Any], *, has_load: bool) -
 
 
 def _lengths(case: Mapping[str, Any], *, has_load: bool) -> Iterator[tuple[str, str]]:
+    replays = has_load and case["load"].get("arrivals") == TRACE
     for key in ("prompt_tokens", "max_tokens"):
         if isinstance(case.get(key), Mapping):
-            yield from _length_complaints(key, case[key], has_load=has_load)
+            yield from _length_complaints(key, case[key], has_load=has_load, replays=replays)
     if (shared := case.get("shared_prefix_tokens")) is not None and not has_load:
         yield "shared_prefix_tokens", f"{shared} tokens are shared by requests under load: add load, or leave it out"
 

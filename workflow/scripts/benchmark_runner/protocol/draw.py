@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from itertools import islice, repeat
 from random import Random
 from typing import Any, Final
 
@@ -27,6 +27,9 @@ DEVIATIONS: Final = 5
 
 SPARE: Final = 8
 
+ENOUGH: Final = 16
+"""So many different tokens have more orders than any level has requests (chosen)."""
+
 MOST_DRAWS: Final = 1000
 """For one prompt (chosen): where require_room was asked before, two take one on average."""
 
@@ -42,10 +45,10 @@ def requests_at_most(case: Mapping[str, Any]) -> int:
             answer_tokens = case.get("answer_lengths", {}).get("min", case["max_new_tokens"])
             measured = slots * math.ceil(seconds / (answer_tokens * FASTEST_TOKEN_SECONDS))
         return warmup + int(measured) + 4 * slots + SPARE
+    if load["arrivals"] == "trace":
+        return len(load["arrivals_ns"])
     if measured is None:
         measured = seconds * load["requests_per_second"]
-    if "trace_requests" in load:  # bursts of its own, which no mean tells
-        return int(min(load["trace_requests"], warmup + 5 * math.ceil(measured) + SPARE))
     spread: float = DEVIATIONS * math.sqrt(2 * measured / load["burstiness"])
     return math.ceil(float(warmup + 2 * measured + SPARE) + spread)
 
@@ -69,7 +72,11 @@ def require_room(cases: Sequence[tuple[Sequence[int], Mapping[str, Any]]]) -> No
     """
     wanted: Counter[tuple[int, ...]] = Counter()
     for prompt_ids, case in cases:
-        shortest = case.get("prompt_lengths", {}).get("min", len(prompt_ids))
+        lengths = case.get("prompt_lengths", {})
+        if "lengths" in lengths:
+            _require_room_for(prompt_ids[_kept(case) :], Counter(each - _kept(case) for each in lengths["lengths"]))
+            continue
+        shortest = lengths.get("min", len(prompt_ids))
         wanted[(*prompt_ids[_kept(case) : shortest],)] += requests_at_most(case)
     for tokens, requests in wanted.items():
         # Twice as many, so that drawing the last one takes two tries and not hundreds.
@@ -79,6 +86,29 @@ def require_room(cases: Sequence[tuple[Sequence[int], Mapping[str, Any]]]) -> No
                 f"{len(tokens)} behind its beginning have only {possible:.0f}; make the prompt longer: 15 different "
                 "ones always do"
             )
+
+
+def _require_room_for(tokens: Sequence[int], requests: Mapping[int, int]) -> None:
+    """The same where each request has a length of its own: requests by how many of tokens each is given."""
+    different = len(set(tokens))
+    for count, number in sorted(requests.items()):
+        if count < 0 or math.perm(different, min(count, different, ENOUGH)) < 2 * number:
+            raise BenchmarkError(
+                f"{number} requests of the trace have {max(count, 0)} tokens behind their beginning, too few for each "
+                "to have others; lengthen the short ones: prompt_tokens.min: 16"
+            )
+    if (total := sum(count * number for count, number in requests.items())) > MOST_IDS:
+        raise BenchmarkError(
+            f"the prompts of the trace's window have {total} tokens, more than the {MOST_IDS} of a level; replay fewer "
+            "requests, or a shorter time"
+        )
+
+
+def _lengths(lengths: Mapping[str, Any], random: Random) -> Iterator[int]:
+    """The length of one request after the other: those of a trace, or drawn without end."""
+    if "lengths" in lengths:
+        return iter(lengths["lengths"])
+    return (length(lengths, random) for _ in repeat(None))
 
 
 def length(lengths: Mapping[str, Any], random: Random) -> int:
@@ -124,23 +154,24 @@ class BlockDraw:
             each = {}
             if "answer_lengths" in level:
                 random = self._random(f"answers/{index}")
-                each["max_new_tokens_each"] = [length(level["answer_lengths"], random) for _ in prompts]
+                each["max_new_tokens_each"] = list(islice(_lengths(level["answer_lengths"], random), len(prompts)))
             found.append({**case, **each, "load": self._load(index, level["load"]), "prompts": prompts})
         return found
 
     def _load(self, index: int, load: Mapping[str, Any]) -> dict[str, Any]:
         if "seed" not in load:
             return dict(load)
-        if "trace_file" in load:  # whoever reads the spec is in a folder of its own
-            load = {**load, "trace_file": str(Path(load["trace_file"]).absolute())}
         return {**load, "seed": self._random(f"{load['seed']}/arrivals/{index}").getrandbits(32)}
 
     def _prompts(
         self, index: int, ids: Sequence[int], level: Mapping[str, Any], taken: set[tuple[int, ...]]
     ) -> Iterator[tuple[int, ...]]:
-        random, lengths, kept = self._random(f"prompts/{index}"), level.get("prompt_lengths"), _kept(level)
-        for _ in range(min(requests_at_most(level), max(1, MOST_IDS // len(ids)))):
-            tokens = length(lengths, random) if lengths else len(ids)
+        random, kept = self._random(f"prompts/{index}"), _kept(level)
+        lengths = _lengths(level["prompt_lengths"], random) if "prompt_lengths" in level else repeat(len(ids))
+        room = MOST_IDS
+        for tokens in islice(lengths, requests_at_most(level)):
+            if (room := room - tokens) < 0:
+                return
             drawn = ((*ids[:kept], *random.sample(ids[kept:], tokens - kept)) for _ in range(MOST_DRAWS))
             prompt = next((one for one in drawn if one not in taken), None)
             if prompt is None:
