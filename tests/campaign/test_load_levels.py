@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.campaign.parts import plan_part
 from benchmark_runner.configuration.resolve import ConfigurationError
 from benchmark_runner.planning import forecast
 from benchmark_runner.planning.minutes import Expected
@@ -79,6 +80,21 @@ def test_a_level_is_a_test_case_of_one_round(config, load):
     assert [case["name"] for case in workload["cases"]] == ["c1", "c4"]
     assert [case["load"]["concurrency"] for case in workload["cases"]] == [1, 4]
     assert {json.dumps(case["prompt"]) for case in workload["cases"]} == {'{"kind": "tokens", "count": 16}'}
+
+
+def test_fidelity_is_asked_at_the_highest_level_where_an_engine_may_serve_it(config, load):
+    config["engines"].append({"name": "alone", "binary_path": "mine"})
+    plan = load(config).plan()
+    assert plan["fidelity"]["at_once"] == 4
+    plan["engines"][1] |= {"adapter": "candle-bench", "load": []}
+    asked = {part: "at_once" in plan_part(plan, f"fidelity.{part}")["fidelity"] for part in ("mine", "alone")}
+    assert asked == {"mine": True, "alone": False}
+    assert "at_once" not in plan_part(plan, "fidelity_prompts")["fidelity"]
+    for levels, most in (([2, 8], 8), ([1], 4)):
+        config["workloads"][0]["test_cases"][0]["load"]["concurrency"] = levels
+        assert load(config).plan()["fidelity"]["at_once"] == most
+    config["workloads"] = [{"name": "chat", "test_cases": [CASE]}]
+    assert "at_once" not in load(config).plan()["fidelity"]
 
 
 def test_levels_of_several_test_cases_keep_the_names_of_those(config, load):

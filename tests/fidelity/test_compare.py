@@ -85,7 +85,7 @@ def test_teacher_forcing_shows_what_a_rounding_hides() -> None:
     assert judge_ids([agreement("p", [5, 6, 0, 0], [5, 6, 0, 8])], "f32").result == "rounding"
     hidden = judge_ids([agreement("p", [5, 6, 0, 0], [5, 6, 0, 0])], "f32")
     assert hidden.result == "fail"
-    assert "token 4 of 'p' its best token leads by 0.5" in hidden.reason
+    assert "token 4 of 'p' the reference's best token leads by 0.5" in hidden.reason
 
 
 @pytest.mark.parametrize(("dtype", "result"), [("f32", "fail"), ("f16", "rounding"), ("bf16", "rounding")])

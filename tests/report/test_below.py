@@ -10,7 +10,7 @@ from benchmark_runner.records.samples import write_samples
 from benchmark_runner.report import campaign, pairs
 from benchmark_runner.report.overview import served_by_all
 from benchmark_runner.report.readings import readings
-from benchmark_runner.report.results import partings
+from benchmark_runner.report.results import fidelity, partings
 from benchmark_runner.report.sureness import control_ground, fidelity_ground, launch_grounds
 
 
@@ -28,6 +28,16 @@ def test_each_prompt_whose_tokens_part_is_told_with_its_first_token():
     ((engine, prompt, agreed, first, margin),) = table.rows
     assert (engine.text, agreed.text, first.text, margin.text) == ("other", "3 of 8", "4", "0.00125")
     assert len(prompt.text) < 100
+
+
+def test_what_requests_at_once_got_has_a_column_where_they_were_asked():
+    checked = tuple({**fidelity_of(name), "result": "pass"} for name in ("alone", "serving"))
+    without = fidelity(SimpleNamespace(fidelity=checked, colours={}))
+    checked[1]["at_once"] = {"result": "rounding", "reason": "1 of 8 requests part"}
+    table = fidelity(SimpleNamespace(fidelity=checked, colours={}))
+    assert len(table.columns) == len(without.columns) + 1
+    place = [column.label for column in table.columns].index("Requests at once")
+    assert [row[place].text for row in table.rows] == ["—", "rounding"]
 
 
 def test_readings_of_a_launch_are_told_from_its_first_sample_and_the_largest_of_many_is_kept(tmp_path):

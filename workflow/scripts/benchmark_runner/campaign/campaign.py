@@ -31,7 +31,7 @@ from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import balanced_blocks
 from benchmark_runner.campaign.trace import notes_of
 from benchmark_runner.campaign.weights import REFERENCE_ADAPTER, CampaignWeights
-from benchmark_runner.campaign.workloads import hottest_sampling, planned_workload
+from benchmark_runner.campaign.workloads import hottest_sampling, planned_workload, requests_at_once
 from benchmark_runner.configuration.files import Positions
 from benchmark_runner.configuration.load import has_load
 from benchmark_runner.configuration.names import CHEAPEST
@@ -328,6 +328,7 @@ class Campaign:
                 "max_new_tokens": self.config["fidelity"]["max_tokens"],
                 "prompts": self.config["fidelity"]["prompts"] or list(DEFAULT_PROMPTS),
                 "sampling": hottest_sampling(self.workloads.values()),
+                **requests_at_once(self.workloads.values()),
             },
         }
 

@@ -85,6 +85,12 @@ class Engine:
         }
 
 
+def may_serve_load(entry: Mapping[str, Any]) -> bool:
+    """Whether an engine of the plan is asked for several requests at once: its adapter serves them, or, of a program
+    that the user brought, nobody knows."""
+    return bool(entry.get("load")) or entry.get("adapter") is None
+
+
 def _hash_of(path: Path) -> str:
     return file_sha256(path) if path.is_file() else ABSENT
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from benchmark_runner.campaign.campaign import BESIDE_ENGINES, load_campaign
+from benchmark_runner.campaign.engines import may_serve_load
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.hashes import fingerprint
@@ -50,14 +51,22 @@ def plan_part(plan: Mapping[str, Any], name: str) -> dict[str, Any]:
         given = kept["config"]["system"].items()
         kept["config"]["system"] = {key: value for key, value in given if key not in BESIDE_ENGINES}
     if stage == "workloads":
-        kept["fidelity"] = {**plan["fidelity"], "prompts": []}
+        kept["fidelity"] = {**_one_by_one(plan), "prompts": []}
     elif stage == "fidelity_prompts":
         kept["workloads"] = []
+        kept["fidelity"] = _one_by_one(plan)
     elif engine:
         kept["engines"] = [
             entry for entry in plan["engines"] if entry["name"] in (engine, plan["fidelity"]["reference"])
         ]
+        if not any(entry["name"] == engine and may_serve_load(entry) for entry in kept["engines"]):
+            kept["fidelity"] = _one_by_one(plan)
     return kept
+
+
+def _one_by_one(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Section fidelity for what asks one request at a time."""
+    return {key: value for key, value in plan["fidelity"].items() if key != "at_once"}
 
 
 def part_file(plan: Mapping[str, Any], name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from benchmark_runner.campaign.trace import Window, lengths_in, read_trace, window_of
 from benchmark_runner.configuration.load import TRACE, has_load, levels
@@ -16,6 +16,17 @@ def hottest_sampling(workloads: Iterable[Mapping[str, Any]]) -> dict[str, float]
     drawn = [(case["temperature"], case["top_p"]) for workload in workloads for case in workload["cases"]]
     temperature, top_p = max(drawn, default=(0, 1))
     return {"temperature": temperature, "top_p": top_p} if temperature > 0 else None
+
+
+AT_ONCE: Final = 4
+"""Requests in flight of the fidelity check where the campaign's levels set no number (chosen)."""
+
+
+def requests_at_once(workloads: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Entry `at_once` of the plan's fidelity: the most requests in flight that a level asks for; none without load."""
+    loads = [case["load"] for workload in workloads for case in workload["cases"] if "load" in case]
+    most = max((load.get("concurrency") or AT_ONCE for load in loads), default=0)
+    return {"at_once": most if most > 1 else AT_ONCE} if loads else {}
 
 
 def _prompt(entry: Mapping[str, Any], tokens: Any) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.campaign.engines import may_serve_load
 from benchmark_runner.campaign.weights import REFERENCE_ADAPTER
 from benchmark_runner.commands import command
 from benchmark_runner.errors import BenchmarkError, exit_status
+from benchmark_runner.fidelity.at_once import AtOnce, at_once_cases, judge_at_once
 from benchmark_runner.fidelity.compare import (
     NOT_CHECKABLE,
     Agreement,
@@ -168,6 +170,7 @@ class Check:
             no_logits=no_logits,
             sampling=self._sampling(free, forced),
             reuse=self._reuse(free, prompts),
+            at_once=self._at_once(free.capabilities),
             ids_are_the_engine_s=bool(free.capabilities.get("token_ids", True)),
             note=note,
         )
@@ -180,6 +183,19 @@ class Check:
             return Reuse(NOT_CHECKABLE, "no prompt that it cannot have seen fits into the model's context")
         timed = free.iterations[prompts:]
         return judge_reuse(timed[: len(timed) // 2], timed[len(timed) // 2 :])
+
+    def _at_once(self, capabilities: Mapping[str, Any]) -> AtOnce | None:
+        """What requests in flight together get; None where the campaign does not ask the engine for that."""
+        asked, engine = self.plan["fidelity"].get("at_once"), self.engine
+        if asked is None or not may_serve_load(engine):
+            return None
+        concurrency = min(asked, int(capabilities["max_concurrency"]))
+        if concurrency == 1:
+            return AtOnce(NOT_CHECKABLE, "it takes one request at a time")
+        answer = self._ask("at_once", at_once_cases(self.reference, self.prompts["eos_ids"], concurrency))
+        if answer.status != Status.OK or answer.report is None:
+            return AtOnce(NOT_CHECKABLE, f"the run with requests at once is {answer.status}: {answer.reason}")
+        return judge_at_once(self.reference, answer.report.requests, engine["dtype"])
 
     def _forced(self, capabilities: Mapping[str, Any]) -> tuple[Answer | None, str | None]:
         """The run that is fed the reference's ids and leaves its logits, or why there is none."""

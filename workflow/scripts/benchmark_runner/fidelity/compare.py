@@ -163,32 +163,32 @@ def forced_partings(
     return tuple(_parting(step, margins) for step, (ours, theirs) in pairs if ours != theirs)
 
 
-def judge_ids(agreements: Sequence[Agreement], dtype: str) -> Judgement:
+def judge_ids(agreements: Sequence[Agreement], dtype: str, whom: str = "the reference") -> Judgement:
     """pass: all tokens agree. rounding: each parting is at a margin below the tolerance of the engine's dtype.
 
-    fail: one is not. not checkable: a parting at an unknown margin.
+    fail: one is not. not checkable: a parting at an unknown margin. whom: what the ids are held against, in words.
     """
     tolerance = TOLERANCES[dtype].margin
     tokens, prompts = sum(entry.checked for entry in agreements), len(agreements)
     parted = [entry for entry in agreements if entry.partings]
     if not parted:
         return Judgement(PASS, f"all {tokens} tokens of {prompts} prompts agree")
-    where = f"{len(parted)} of {prompts} prompts part from the reference"
+    where = f"{len(parted)} of {prompts} prompts part from {whom}"
     found = [(parting.margin, parting.step, entry.prompt) for entry in parted for parting in entry.partings]
     known = [(margin, step, prompt) for margin, step, prompt in found if margin is not None]
     if len(known) < len(found):
-        return Judgement(NOT_CHECKABLE, f"{where}, and it gives no margins that would tell rounding from error")
+        return Judgement(NOT_CHECKABLE, f"{where}, and no margins are known that would tell rounding from error")
     margin, step, prompt = max(known, key=lambda one: one[0])
     place = f"token {step + 1} of {prompt!r:.60}"
     if margin < tolerance:
         return Judgement(
             ROUNDING,
-            f"{where}, each where its two best tokens lie closer than {tolerance:g}, which {dtype} may turn "
-            f"(widest: {margin:.4g}, {place})",
+            f"{where}, each where the reference's two best tokens lie closer than {tolerance:g}, which {dtype} "
+            f"may turn (widest: {margin:.4g}, {place})",
         )
     return Judgement(
         FAIL,
-        f"{where}; at {place} its best token leads by {margin:.4g}, "
+        f"{where}; at {place} the reference's best token leads by {margin:.4g}, "
         f"more than the {tolerance:g} that rounding in {dtype} explains",
     )
 

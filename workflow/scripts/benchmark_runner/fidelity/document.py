@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from benchmark_runner.fidelity.at_once import AtOnce
 from benchmark_runner.fidelity.compare import (
     FAIL,
     NOT_CHECKABLE,
@@ -41,6 +42,8 @@ class Findings:
     """Why logits were not compared; None where they were."""
     sampling: Sampling = NO_SAMPLING
     reuse: Reuse = NO_REUSE
+    at_once: AtOnce | None = None
+    """None where the campaign asks the engine for one request at a time."""
     ids_are_the_engine_s: bool = True
     """Whether the ids come from the engine; otherwise the adapter has made them from its text."""
     reason: str = ""
@@ -59,9 +62,12 @@ def judge(findings: Findings, dtype: str) -> Judgement:
         failed.append(f"its draws do not follow the softmax: {findings.sampling.reason}")
     if findings.reuse.result == FAIL:
         failed.append(findings.reuse.reason)
+    if findings.at_once is not None and findings.at_once.result == FAIL:
+        failed.append(findings.at_once.reason)
     if failed:
         return Judgement(FAIL, "; ".join(failed))
     said = [ids.reason, *([logits.reason] if logits else []), *([findings.note] if findings.note else [])]
+    said += [f"requests at once: {findings.at_once.reason}"] if findings.at_once else []
     if not findings.ids_are_the_engine_s and ids.result in (PASS, ROUNDING):
         return Judgement(TEXT_ONLY, "; ".join([*said, "its ids were made from its text"]))
     return Judgement(ids.result, "; ".join(said))
@@ -113,5 +119,6 @@ def describe(
         "logits": _all_logits(agreements),
         "sampling": {**asdict(findings.sampling), "alpha": ALPHA},
         "reuse": asdict(findings.reuse),
+        **({} if findings.at_once is None else {"at_once": asdict(findings.at_once)}),
         "prompts": [found.as_json() for found in agreements],
     }

@@ -26,7 +26,8 @@ from benchmark_runner.processes.files import own_folder, remove
 from benchmark_runner.processes.watch import Watch
 from benchmark_runner.protocol.events import EventReport, Window, read_events
 from benchmark_runner.protocol.logits import Logits, LogitsError, read_logits
-from benchmark_runner.protocol.spec import make_spec, needed_seq_len
+from benchmark_runner.protocol.requests import is_load
+from benchmark_runner.protocol.spec import make_spec, needed_seq_len, under_load
 from benchmark_runner.records.build import read_build
 from benchmark_runner.status import Status
 
@@ -167,6 +168,8 @@ def spec_of(probe: Probe, folder: Path, *, device: str, threads: int) -> dict[st
         options=probe.options,
         iterations=probe.iterations,
     )
+    if "load" in probe.cases[0]:
+        spec = under_load(spec, range(len(probe.cases)))
     spec["launch"] = {"engine": probe.engine["name"], "workload": "fidelity"}
     return {**spec, "logits_path": str(folder / LOGITS)} if probe.logits else spec
 
@@ -200,7 +203,7 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
             cores=cores.engine,
             limits=limits,
             watch=watch,
-            server=None if server is None else asked_past_the_end(server),
+            server=server if server is None or is_load(spec) else asked_past_the_end(server),
         )
     except CannotExecuteError as error:
         return Answer(Status.UNAVAILABLE, not_executed(engine["binary_path"], error).reason, device.name, None)

@@ -33,6 +33,7 @@ MODES: Final[Mapping[str, str]] = {
     "error": "an event that tells an error after half the tokens, in an answer of status 200",
     "fewer": "half the tokens are sent; usage says all",
     "held": "the middle half of the tokens is withheld, then the last of them is sent alone (half a character waits)",
+    "mixed": "beside another request the ids are the answer to that one",
     "joined": "=N: N events are sent at once, at the time of the last",
     "no_blank": "events without the empty line after them",
     "no_done": "no [DONE] at the end",
@@ -57,6 +58,8 @@ class Request(NamedTuple):
     stream: bool
     chat: bool
     modes: Mapping[str, int]
+    answered: tuple[int, ...] = ()
+    """The prompt whose answer it gets in place of its own."""
 
 
 class Delays(NamedTuple):
@@ -145,7 +148,7 @@ def answer(request: Request, delays: Delays, cached: int, *, stamps: bool) -> It
     if "status" in modes:
         yield Send(0, failure(modes["status"], "the stub was told to refuse"))
         return
-    ids = answer_ids(request.prompt, tokens)
+    ids = answer_ids(request.answered or request.prompt, tokens)
     usage = _usage(request, tokens + modes.get("usage", 0), modes.get("cached", cached))
     if not request.stream:
         sent = ids[: (tokens + 1) // 2] if "fewer" in modes else ids

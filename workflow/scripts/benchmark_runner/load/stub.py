@@ -72,6 +72,7 @@ class Stub:
         self._serving = 0
         self._turn = 0
         self._seen: set[tuple[int, ...]] = set()
+        self._last: tuple[int, ...] = ()
 
     def serve(self) -> None:
         """Answers until its parent ends."""
@@ -166,6 +167,9 @@ class Stub:
                 delays = delays._replace(ttft_ns=delays.ttft_ns // 10)
             if "cache" in request.modes:
                 self._seen.add(request.prompt)
+            if "mixed" in request.modes and self._serving:
+                request = request._replace(answered=self._last)
+            self._last = request.prompt
             self.counters["prefix_cache_hits"] += cached
             self.counters["prompt_tokens"] += len(request.prompt)
             start_ns = max(arrived_ns, free_ns)

@@ -25,7 +25,7 @@ ALTERNATIVES: Final = {
     "paired_t": "by the t test of blocks alone",
     "welch_t": "by Welch's t test alone",
 }
-FIDELITY_TONES: Final = {"pass": "sure", "rounding": "sure", "fail": "bad"}
+FIDELITY_TONES: Final = {"pass": "sure", "equal": "sure", "rounding": "sure", "fail": "bad"}
 CONTROL_CELLS: Final = {
     None: TableCell("not testable", tone="open"),
     True: TableCell("yes: all verdicts allow for it", tone="bad"),
@@ -228,7 +228,8 @@ def fidelity(inputs: ReportInputs) -> Table:
     """Whether each engine computes the same model."""
     columns = heads("Engine", "Result", "Compared with", number("Tokens checked"), "First difference")
     columns += heads(number("Logits apart", "largest, mean"), number("KL", "mean, nats"), "Draws")
-    columns += heads("Kept between requests", "Computes in", prose("Detail"))
+    loaded = any("at_once" in found for found in inputs.fidelity)
+    columns += heads("Kept between requests", *(["Requests at once"] if loaded else []), "Computes in", prose("Detail"))
     rows = []
     for found in inputs.fidelity:
         checked = found.get("tokens_checked")
@@ -243,6 +244,7 @@ def fidelity(inputs: ReportInputs) -> Table:
                 *_logits_cells(found),
                 _finding_cell(found.get("sampling")),
                 _finding_cell(found.get("reuse")),
+                *([_finding_cell(found.get("at_once"))] if loaded else []),
                 TableCell(computes_in or ABSENT),
                 text_or_absent(found.get("reason")),
             ]

@@ -107,6 +107,7 @@ def engine_json(inputs: Measurements, engine: EngineData) -> dict[str, Any]:
         "fidelity": {
             "result": engine.fidelity.get("result", "not checkable"),
             "detail": engine.fidelity.get("reason"),
+            **({"at_once": engine.fidelity["at_once"]["result"]} if "at_once" in engine.fidelity else {}),
         },
     }
 
