@@ -21,8 +21,9 @@ SEED: Final = 11
 LOGITS: Final = "logits"
 """File of logits; start_adapter puts it into the folder of the run."""
 
-TEMPERATURE: Final = 3.0
-"""Flat enough that two seeds drawing the same ids by chance would be a wonder (chosen)."""
+TEMPERATURE: Final = 2.0
+"""Flat enough that two seeds drawing the same ids by chance would be a wonder, and the highest that servers with the
+OpenAI interface take (vLLM answers 400 above it)."""
 
 NO_NUCLEUS: Final = 1e-6
 """A top_p that the best token reaches alone, so that drawing is greedy."""
