@@ -18,6 +18,9 @@ DIFFERS: Final = "differs"
 LONGEST_PROMPT: Final = 128
 """Prompts up to it are asked together, since each slot of a server holds the longest (chosen); unit: tokens."""
 
+MOST_TOKENS: Final = 32
+"""Of each answer (chosen): what is mixed up shows at once, and rounding soon; unit: tokens."""
+
 TIMEOUT_SECONDS: Final = 600
 """For one request (chosen): the launch's own limits end what hangs."""
 
@@ -53,7 +56,7 @@ def at_once_cases(reference: Mapping[str, Any], eos_ids: Sequence[int], concurre
     """Two levels of load with the reference's short prompts: one by one, then so many in flight, each at least once."""
     entries = [reference["prompts"][place] for place in prompts_of(reference)]
     prompts = [entry["prompt_ids"] for entry in entries]
-    tokens = max(len(entry["token_ids"]) for entry in entries)
+    tokens = min(MOST_TOKENS, max(len(entry["token_ids"]) for entry in entries))
     together = list(islice(cycle(prompts), max(len(prompts), concurrency)))
     asked = case(max(prompts, key=len), tokens, eos_ids)
     fixed = {"mode": "closed", "duration_seconds": None, "warmup_requests": 0, "timeout_seconds": TIMEOUT_SECONDS}
