@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import subprocess
@@ -21,6 +22,8 @@ from benchmark_runner.model.formats import SAFETENSORS
 from benchmark_runner.model.recipes import synthetic_models
 from benchmark_runner.model.safetensors_data import as_float32
 from benchmark_runner.model.synthetic import make_model
+from benchmark_runner.protocol.requests import LoadReader
+from benchmark_runner.protocol.spec import under_load
 from benchmark_runner.schemas import require_valid
 from llama_numpy import Llama, greedy, logits, of_checkpoint
 
@@ -199,3 +202,47 @@ class AnswersOfEveryEngine:
         binary = program(request.module.ENGINE)
         adapter = load_adapter(Path(__file__).resolve().parents[1] / "engines" / binary.name)
         require_proof(binary, tmp_path, adapter.weights_format, head_dim)
+
+
+TOGETHER = [[*PROMPT[:2], *order[: 3 - place % 2]] for place, order in enumerate(itertools.permutations(PROMPT[2:]))]
+"""Prompts of requests that are decoded together, of two lengths."""
+
+
+class AnswersUnderLoad:
+    """Tests that each real engine passes that serves several requests at once; its module subclasses this."""
+
+    BATCHING: str
+
+    def _requests(self, serve: Serve, spec: dict[str, Any], **load: Any) -> list[dict[str, Any]]:
+        """Those of a level, which the protocol's own reader takes."""
+        fixed = {"duration_seconds": None, "warmup_requests": 1, "timeout_seconds": 300}
+        asked = under_load(spec | {"cases": [case(prompts=TOGETHER, load=fixed | load)]}, [0])
+        outcome = serve(asked)
+        assert outcome.status == 0, outcome.stderr
+        reader = LoadReader(asked, 49152)
+        for event in outcome.events:
+            if event["event"] == "request":
+                reader.take_request(event)
+        reader.take_stage(outcome.event("stage"))
+        load_end = outcome.event("load_end")
+        assert (load_end["batch_size"], load_end["batching"]) == (load.get("concurrency", 16), self.BATCHING)
+        return reader.requests
+
+    def test_requests_that_are_decoded_together_get_the_ids_that_each_gets_alone(
+        self, serve: Serve, spec: dict[str, Any], alone: list[list[int]]
+    ) -> None:
+        requests = self._requests(serve, spec, mode="closed", concurrency=3, requests=3)
+        answered = [one for one in requests if one["status"] == "ok"]
+        assert {one["phase"] for one in answered} >= {"warmup", "measured"}
+        assert [one["token_ids"] for one in answered] == [alone[one["number"]] for one in answered]
+
+    def test_an_open_loop_is_served_on_its_schedule(
+        self, serve: Serve, spec: dict[str, Any], alone: list[list[int]]
+    ) -> None:
+        """Three come at once, one while they are decoded, and one when the engine has had time to rest."""
+        due_ns = [0, 0, 0, 150_000_000, 1_500_000_000, 6_000_000_000]
+        drawn = {"requests_per_second": 2.0, "arrivals": "constant", "burstiness": 1.0, "seed": 0}
+        requests = self._requests(serve, spec, mode="open", requests=4, arrivals_ns=due_ns, **drawn)
+        assert [one["scheduled_ns"] - requests[0]["scheduled_ns"] for one in requests] == due_ns[:5]
+        assert [one["token_ids"] for one in requests] == alone[:5]
+        assert all(one["start_ns"] == one["scheduled_ns"] <= one["written_ns"] for one in requests)

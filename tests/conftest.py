@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from adapter_launch import Outcome, Serve, make_spec, run_adapter
+from adapter_launch import TOGETHER, Outcome, Serve, case, make_spec, run_adapter
 from benchmark_runner.build.adapter import load_adapter
 from benchmark_runner.model.formats import DERIVED, MANIFEST, SAFETENSORS, derived_folder
 from benchmark_runner.model.recipes import RECIPES
@@ -169,6 +169,13 @@ def serve(
 def outcome(serve: Serve, spec: dict[str, Any]) -> Outcome:
     """Two rounds of the module's CASES, with margins."""
     return serve(spec | {"iterations": 2, "options": {"margins": True}})
+
+
+@pytest.fixture(scope="module")
+def alone(serve: Serve, spec: dict[str, Any]) -> list[list[int]]:
+    """The ids of each of TOGETHER where it is asked for by itself."""
+    found = serve(spec | {"cases": [case(prompt_ids=prompt) for prompt in TOGETHER]})
+    return [event["token_ids"] for event in found.events if event["event"] == "iteration"]
 
 
 @pytest.fixture(scope="session")

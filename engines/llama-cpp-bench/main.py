@@ -102,7 +102,7 @@ class LlamaCpp(BatchedEngine):
             "system_info": self._library.llama_print_system_info().decode().strip(" |"),
             "flash_attention": self._flash_attention,
         }
-        capabilities = Capabilities.of_logits(["cpu"], list(CACHE_TYPES))._replace(max_concurrency=MOST_SEQUENCES)
+        capabilities = Capabilities.of_logits(["cpu"], list(CACHE_TYPES)).under_load(MOST_SEQUENCES)
         return Description("llama-cpp-bench", f"llama.cpp b{version.split('.')[-1]}", build, capabilities)
 
     def refuse(self, spec: Spec) -> None:
@@ -211,7 +211,7 @@ class LlamaCpp(BatchedEngine):
 
 def _sequences(spec: Spec) -> int:
     """Sequences that the KV cache has to hold at once."""
-    return max(case.load.concurrency if case.load else 1 for case in spec.cases)
+    return max(case.load.places if case.load else 1 for case in spec.cases)
 
 
 def _context_tokens(spec: Spec) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import pytest
@@ -10,11 +9,10 @@ import pytest
 from adapter_launch import (
     DRAWN_CASES,
     GREEDY_CASES,
-    PROMPT,
     AnswersOfEveryEngine,
+    AnswersUnderLoad,
     Outcome,
     Serve,
-    case,
 )
 
 pytestmark = pytest.mark.real_engine
@@ -69,29 +67,7 @@ def test_an_option_that_is_no_truth_value_is_refused(serve: Serve, spec: dict[st
     assert "'auto'; it must be true or false" in message
 
 
-def test_requests_that_are_decoded_together_get_the_ids_that_each_gets_alone(
-    serve: Serve, spec: dict[str, Any]
-) -> None:
-    prompts = [[*PROMPT[:2], *order] for order in itertools.permutations(PROMPT[2:])]
-    load = {"mode": "closed", "concurrency": 3, "requests": 3, "duration_seconds": None}
-    level = case(prompts=prompts, load=load | {"warmup_requests": 1, "timeout_seconds": 300})
-    kept = {key: value for key, value in spec.items() if key not in ("warmup_iterations", "iterations", "load")}
-    together = serve(kept | {"protocol": 2, "cases": [level], "stages": [0]})
-    assert together.status == 0, together.stderr
-    requests = [event for event in together.events if event["event"] == "request" and event["status"] == "ok"]
-    assert {request["phase"] for request in requests} >= {"warmup", "measured"}
-    assert together.event("load_end")["batch_size"] == 3
-    assert together.event("stage")["ended"] == "requests"
-    alone = serve(spec | {"cases": [case(prompt_ids=prompt) for prompt in prompts], "iterations": 1})
-    for request in requests:
-        assert request["token_ids"] == alone.events[3 + request["number"]]["token_ids"]
+class TestLlamaCppUnderLoad(AnswersUnderLoad):
+    """With places of their own in one KV cache."""
 
-
-def test_an_open_loop_is_refused_by_name(serve: Serve, spec: dict[str, Any]) -> None:
-    load = {"mode": "open", "requests_per_second": 2.0, "arrivals": "constant", "burstiness": 1.0, "seed": 0}
-    load |= {"requests": 3, "duration_seconds": None, "warmup_requests": 0, "timeout_seconds": 300}
-    kept = {key: value for key, value in spec.items() if key not in ("warmup_iterations", "iterations", "load")}
-    asked = kept | {"protocol": 2, "cases": [case(prompts=[PROMPT], load=load)], "stages": [0]}
-    status, kind, message = serve(asked).refusal()
-    assert (status, kind) == (3, "unsupported")
-    assert "'open'" in message
+    BATCHING = "continuous"

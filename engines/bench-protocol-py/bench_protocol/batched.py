@@ -1,202 +1,117 @@
-"""Requests in flight together, for an engine that decodes several sequences in one step (protocol 2, closed loop).
+"""Requests in flight together, for an engine that decodes several sequences in one step (protocol 2).
 
-A request that ends hands its place to the next at once. Those that begin together are read together, between two steps
-of the others, whose tokens wait meanwhile: what users of such an engine see.
+A place that is free goes to the next request at once (continuous batching). Those that begin together are read
+together, between two steps of the others, whose tokens wait meanwhile: what users of such an engine see.
 """
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from bench_protocol.decode import choose
 from bench_protocol.engine import Engine
 from bench_protocol.failure import EngineError
 from bench_protocol.splitmix import random_numbers
+from bench_protocol.stage import NS_PER_S, Request, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from bench_protocol.decode import Logits
     from bench_protocol.events import EventLog
-    from bench_protocol.spec import Case, CaseLoad, Spec
+    from bench_protocol.spec import Case, Spec
 
-NS_PER_S = 1_000_000_000
+SPIN_NS: Final = 200_000
+"""Before a request is due the engine waits so long without sleeping (chosen)."""
 
-Phase = Literal["warmup", "measured", "filler"]
 
-
-class BatchedEngine(Engine):
-    """An engine with several places for sequences, numbered from 0."""
-
-    @abstractmethod
-    def prefill(self, places: Sequence[int], prompts: Sequence[Sequence[int]]) -> Logits:
-        """Put a prompt into each of these empty places; logits [places, vocabulary] that follow them."""
+class LoadEngine(Engine):
+    """An engine that serves several requests at once."""
 
     @abstractmethod
-    def step(self, places: Sequence[int], ids: Sequence[int]) -> Logits:
-        """Put an id behind each of these sequences; logits [places, vocabulary] that follow them."""
+    def serve(self, stage: Stage) -> None:
+        """Serve a level until it is over."""
+
+    def wait_until(self, time_ns: int) -> None:
+        """Return at that time by now_ns."""
+        while (left_ns := time_ns - self.now_ns()) > 0:
+            time.sleep(max(left_ns - SPIN_NS, 0) / NS_PER_S)
+
+
+class BatchedEngine(LoadEngine):
+    """An engine with several places for sequences, numbered from 0, in which they begin and end by themselves."""
+
+    batching = "continuous"
+
+    @abstractmethod
+    def prefill(self, places: Sequence[int], prompts: Sequence[Sequence[int]]) -> Sequence[Any]:
+        """Put a prompt into each of these empty places; for each the logits that follow, as its chooser takes them."""
+
+    @abstractmethod
+    def step(self, places: Sequence[int], ids: Sequence[int]) -> Sequence[Any]:
+        """Put an id behind each of these sequences; for each the logits that follow it."""
 
     @abstractmethod
     def release(self, place: int) -> None:
         """Empty a place."""
 
+    def chooser(self, case: Case, number: int) -> Callable[[Any], int]:
+        """What chooses the ids of request `number` from logits."""
+        return partial(choose, sampling=case.sampling, draw=random_numbers(case.sampling.seed + number))
 
-class _Request:
-    """One request: what became of it."""
+    def serve(self, stage: Stage) -> None:
+        """Give places away between any two steps."""
+        choosers: dict[int, Callable[[Any], int]] = {}
 
-    def __init__(self, case: Case, number: int, phase: Phase, place: int, start_ns: int) -> None:
-        self.number, self.phase, self.place, self.start_ns = number, phase, place, start_ns
-        self.end_ns = start_ns
-        self.token_ids: list[int] = []
-        self.token_ns: list[int] = []
-        self.finish: str | None = None
-        self.status = "cancelled"
-        self._case, self._limit = case, case.limit(number)
-        self._draw = random_numbers(case.sampling.seed + number)
+        def take(requests: Sequence[Request], logits: Sequence[Any]) -> None:
+            for request, row in zip(requests, logits, strict=True):
+                if not stage.push(request, choosers[request.number](row)):
+                    self.release(request.place)
+                    del choosers[request.number]
 
-    def take(self, logits: Logits, now_ns: Callable[[], int]) -> None:
-        """Choose the next token."""
-        chosen = choose(logits, self._case.sampling, self._draw)
-        self.end_ns = now_ns()
-        self.token_ids.append(chosen)
-        self.token_ns.append(self.end_ns)
-        if not self._case.ignore_eos and chosen in self._case.eos_ids:
-            self.finish = "eos"
-        elif len(self.token_ids) == self._limit:
-            self.finish = "length"
-        if self.finish is not None:
-            self.status = "ok"
-
-    def event(self, case: int, prompt_tokens: int) -> dict[str, Any]:
-        """As the protocol writes it."""
-        return {
-            "case": case,
-            "number": self.number,
-            "phase": self.phase,
-            "scheduled_ns": self.start_ns,
-            "start_ns": self.start_ns,
-            "written_ns": self.start_ns,
-            "chunk_ns": self.token_ns,
-            "chunk_tokens": [1] * len(self.token_ns),
-            "token_ids": self.token_ids,
-            "stamp": "engine",
-            "shared_chunks": 0,
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": len(self.token_ids),
-            "cached_tokens": 0,
-            "end_ns": self.end_ns,
-            "finish": self.finish,
-            "status": self.status,
-            "error": None,
-        }
+        while not stage.over():
+            if begun := stage.begin():
+                choosers |= {one.number: self.chooser(stage.case, one.number) for one in begun}
+                prompts = [stage.case.prompts[one.number] for one in begun]
+                take(begun, self.prefill([one.place for one in begun], prompts))
+            if going := stage.active:
+                take(going, self.step([one.place for one in going], [one.token_ids[-1] for one in going]))
+            elif not begun:
+                self.wait_until(stage.next_ns())
+        for request in stage.cancel():
+            self.release(request.place)
 
 
-class _Stage:
-    """One level of a closed loop, from its first request to the last."""
+class StaticBatches(LoadEngine):
+    """An engine that decodes a batch to its end before the next begins."""
 
-    def __init__(self, engine: BatchedEngine, case: Case, load: CaseLoad) -> None:
-        self._engine, self._case, self._load = engine, case, load
-        self._now_ns = engine.now_ns
-        self._free = list(range(load.concurrency))
-        self._active: list[_Request] = []
-        self.requests: list[_Request] = []
-        self.window_start_ns: int | None = None
-        self.ended = "requests" if load.requests is not None else "duration"
+    batching = "static"
 
-    def _next_phase(self, now_ns: int) -> Phase:
-        if len(self.requests) < self._load.warmup_requests:
-            return "warmup"
-        if self._load.duration_seconds is not None:
-            begun_ns = now_ns if self.window_start_ns is None else self.window_start_ns
-            return "measured" if now_ns < begun_ns + self._load.duration_seconds * NS_PER_S else "filler"
-        done = len(self.requests) - self._load.warmup_requests
-        return "measured" if done < (self._load.requests or 0) else "filler"
+    @abstractmethod
+    def decode(self, case: Case, batch: Sequence[Request], push: Callable[[Request, int], bool]) -> None:
+        """Decode the prompts of these requests together; push an id of a request as soon as the host knows it, until
+        that says stop."""
 
-    def _is_over(self) -> bool:
-        """Whether all that counts has ended and only fillers are in flight."""
-        return self._next_phase(self._now_ns()) == "filler" and all(one.phase == "filler" for one in self._active)
-
-    def _begin(self) -> list[_Request]:
-        """A request for each free place, all of one instant."""
-        start_ns, begun = self._now_ns(), []
-        while self._free:
-            if len(self.requests) == len(self._case.prompts):
-                self.ended = "prompts"
-                break
-            phase = self._next_phase(start_ns)
-            if phase == "measured" and self.window_start_ns is None:
-                self.window_start_ns = start_ns
-            request = _Request(self._case, len(self.requests), phase, self._free.pop(0), start_ns)
-            self.requests.append(request)
-            begun.append(request)
-        self._active += begun
-        return begun
-
-    def _take(self, requests: Iterable[_Request], logits: Logits) -> None:
-        for request, row in zip(requests, logits, strict=True):
-            request.take(row, self._now_ns)
-        limit_ns = self._now_ns() - round(self._load.timeout_seconds * NS_PER_S)
-        for request in list(self._active):
-            if request.finish is None and request.start_ns < limit_ns:
-                request.status, request.end_ns = "timeout", self._now_ns()
-            elif request.finish is None:
-                continue
-            self._leave(request)
-
-    def _leave(self, request: _Request) -> None:
-        self._engine.release(request.place)
-        self._active.remove(request)
-        self._free.append(request.place)
-
-    def run(self) -> None:
-        """Until the last measured request has ended; what fills the other places then is cancelled."""
-        while not self._is_over():
-            if begun := self._begin():
-                prompts = [self._case.prompts[one.number] for one in begun]
-                self._take(begun, self._engine.prefill([one.place for one in begun], prompts))
-            elif not self._active:
-                return
-            if going := list(self._active):
-                ids = [one.token_ids[-1] for one in going]
-                self._take(going, self._engine.step([one.place for one in going], ids))
-        for request in list(self._active):
-            request.end_ns = self._now_ns()
-            self._leave(request)
-
-
-def run_stage(engine: BatchedEngine, number: int, case: Case, events: EventLog) -> None:
-    """Run one level and write its requests and then its stage; raises EngineError where nothing was measured."""
-    if case.load is None:
-        raise EngineError(f"cases[{number}] has no load")
-    engine.reset()
-    start_ns = engine.now_ns()
-    stage = _Stage(engine, case, case.load)
-    stage.run()
-    end_ns = engine.now_ns()
-    measured = [one for one in stage.requests if one.phase == "measured"]
-    if not measured:
-        raise EngineError(f"cases[{number}]: the prompts ran out before a request was measured")
-    for request in stage.requests:
-        events.request(request.event(number, len(case.prompts[request.number])))
-    events.stage(
-        case=number,
-        start_ns=start_ns,
-        end_ns=end_ns,
-        window_start_ns=measured[0].start_ns,
-        window_end_ns=max(one.end_ns for one in measured),
-        ended=stage.ended,
-        # No client takes part, and nothing is sent.
-        client_cpu_seconds=0.0,
-        send_lag_p50_ns=0,
-        send_lag_p99_ns=0,
-        sockets_max=case.load.concurrency,
-    )
+    def serve(self, stage: Stage) -> None:
+        """Give places away when all are free."""
+        while not stage.over():
+            if batch := stage.begin():
+                self.decode(stage.case, batch, stage.push)
+                if stage.active:
+                    raise EngineError(f"the engine stopped before {len(stage.active)} of {len(batch)} requests ended")
+            else:
+                self.wait_until(stage.next_ns())
+        stage.cancel()
 
 
 def run_stages(engine: Engine, spec: Spec, events: EventLog) -> None:
-    """All levels in the spec's order."""
-    if not isinstance(engine, BatchedEngine):
+    """All levels in the spec's order, each with empty caches; a level is written when it has ended."""
+    if not isinstance(engine, LoadEngine):
         raise EngineError("this engine serves one request at a time")
     for number in spec.stages:
-        run_stage(engine, number, spec.cases[number], events)
+        engine.reset()
+        stage = Stage(spec.cases[number], engine.now_ns)
+        engine.serve(stage)
+        events.level(stage.events(number))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from bench_protocol.spec import Case, Spec
@@ -51,6 +51,10 @@ class Capabilities(NamedTuple):
             logits=True,
         )
 
+    def under_load(self, most: int) -> Capabilities:
+        """The same of an engine that decodes up to so many requests together."""
+        return self._replace(load_modes=["closed", "open"], max_concurrency=most)
+
 
 class Description(NamedTuple):
     """Who speaks: the content of hello."""
@@ -84,6 +88,9 @@ class Loaded(NamedTuple):
 
 class Engine(ABC):
     """One engine behind the protocol; the methods are called in this order."""
+
+    batching: ClassVar[str | None] = None
+    """How requests under load join those that are decoded, continuous or static; None of one request at a time."""
 
     def now_ns(self) -> int:
         """Time of all events, unit: ns; an engine of tests may have a clock of its own."""

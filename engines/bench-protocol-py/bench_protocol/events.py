@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from bench_protocol.engine import Description, Loaded
@@ -45,9 +46,9 @@ class EventLog:
         """The model's files are about to be opened."""
         self._write("load_start", time_ns=time_ns)
 
-    def load_end(self, time_ns: int, loaded: Loaded) -> None:
-        """The first prompt could be taken."""
-        told = {name: value for name, value in loaded._asdict().items() if value is not None}
+    def load_end(self, time_ns: int, loaded: Loaded, batching: str | None) -> None:
+        """The first prompt could be taken; batching is told of launches under load alone."""
+        told = {name: value for name, value in {**loaded._asdict(), "batching": batching}.items() if value is not None}
         self._write("load_end", time_ns=time_ns, **told)
 
     def iteration(self, *, index: int, warmup: bool, case: int, start_ns: int, end_ns: int, timings: Timings) -> None:
@@ -70,13 +71,10 @@ class EventLog:
             **extra,
         )
 
-    def request(self, request: dict[str, Any]) -> None:
-        """One request of a level, after the level ended."""
-        self._write("request", **request)
-
-    def stage(self, **stage: Any) -> None:
-        """A level has ended, and its requests are written."""
-        self._write("stage", **stage)
+    def level(self, events: Iterable[dict[str, Any]]) -> None:
+        """Requests of a level of load, and last the level itself, after it has ended."""
+        for event in events:
+            self._write(**event)
 
     def error(self, error: AdapterError) -> None:
         """Why the adapter ends without done."""

@@ -11,22 +11,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench_protocol.engine import Capabilities
-    from bench_protocol.spec import Case, CaseLoad, Load, Spec
+    from bench_protocol.spec import Case, Spec
 
 
-def _refuse_load(load: Load | CaseLoad, can: Capabilities) -> None:
-    if load.mode not in can.load_modes:
-        raise UnsupportedError(f"load.mode {load.mode!r} is asked for; this engine has {', '.join(can.load_modes)}")
-    if load.concurrency > can.max_concurrency:
-        raise UnsupportedError(
-            f"load.concurrency {load.concurrency} is asked for; this engine serves {can.max_concurrency}"
-        )
+def _refuse_load(mode: str, concurrency: int, can: Capabilities) -> None:
+    if mode not in can.load_modes:
+        raise UnsupportedError(f"load.mode {mode!r} is asked for; this engine has {', '.join(can.load_modes)}")
+    if concurrency > can.max_concurrency:
+        raise UnsupportedError(f"load.concurrency {concurrency} is asked for; this engine serves {can.max_concurrency}")
 
 
 def _refuse_case(case: Case, can: Capabilities, where: str) -> None:
     sampling = case.sampling
     if case.load is not None:
-        _refuse_load(case.load, can)
+        _refuse_load(case.load.mode, case.load.places, can)
         if can.max_concurrency == 1:
             raise UnsupportedError(f"{where} has a load; this engine serves one request after the other")
     if case.ignore_eos and not can.ignore_eos:
@@ -48,7 +46,7 @@ def refuse(spec: Spec, can: Capabilities) -> None:
         raise UnsupportedError(f"device {spec.device} is asked for; this build can use {', '.join(can.devices)} here")
     if spec.dtype not in can.dtypes:
         raise UnsupportedError(f"dtype {spec.dtype} is asked for; this engine computes in {', '.join(can.dtypes)}")
-    _refuse_load(spec.load, can)
+    _refuse_load(spec.load.mode, spec.load.concurrency, can)
     if spec.logits_path is not None and not can.logits:
         raise UnsupportedError("logits_path is set; this engine gives no logits")
     for index, case in enumerate(spec.cases):

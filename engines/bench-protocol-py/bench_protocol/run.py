@@ -112,7 +112,7 @@ def _serve(engine: Engine, path: Path, events: EventLog) -> None:
     # What loading left behind stays: the collector need not look through it while tokens are timed.
     gc.collect()
     gc.freeze()
-    events.load_end(engine.now_ns(), loaded)
+    events.load_end(engine.now_ns(), loaded, engine.batching if spec.stages else None)
     if spec.stages:
         from bench_protocol.batched import run_stages  # needs numpy, which few adapters have
 

@@ -19,6 +19,9 @@ PROTOCOL: Final = 1
 LOAD_PROTOCOL: Final = 2
 """Version in which each case has a load."""
 
+OPEN_PLACES: Final = 16
+"""Sequences that are decoded at once in an open loop, which sets no number (docs/protocol.md)."""
+
 DTYPES: Final = ("f32", "f16", "bf16")
 
 
@@ -43,13 +46,17 @@ class CaseLoad(NamedTuple):
 
     mode: str
     """closed: a request starts when one before it has ended; open: at its own time."""
-    concurrency: int
-    """Requests in flight; 1 in an open loop, where nothing bounds them."""
+    places: int
+    """Sequences that are decoded at once at most: in a closed loop the requests in flight."""
     requests: int | None
     """Measured requests; None where a duration says how many."""
     duration_seconds: float | None
     warmup_requests: int
     timeout_seconds: float
+    arrivals_ns: Sequence[int] = ()
+    """When the requests of an open loop are due, from the level's start, and the one behind them; empty in a closed."""
+    requests_per_second: float | None = None
+    """Mean rate of an open loop; None in a closed one, and of a trace, whose measured part need not have it."""
 
 
 class Case(NamedTuple):
@@ -191,21 +198,15 @@ def _sampling(reader: _Reader) -> Sampling:
     return sampling
 
 
-def _open_keys(reader: _Reader) -> None:
-    """What only an open loop has: an adapter that serves none refuses it by its mode."""
-    for key in (
-        "requests_per_second",
-        "arrivals",
-        "burstiness",
-        "seed",
-        "trace_file",
-        "trace_sha256",
-        "trace_start_seconds",
-        "trace_speed",
-        "arrivals_ns",
-    ):
+def _open_loop(reader: _Reader) -> tuple[list[int], float | None]:
+    """Arrivals and mean rate of an open loop; what they were drawn by is not looked at."""
+    arrivals_ns, rate = reader.ids("arrivals_ns"), _optional(reader, "requests_per_second")
+    if not arrivals_ns or arrivals_ns != sorted(arrivals_ns):
+        raise BadSpecError("load.arrivals_ns must hold times that never go back")
+    for key in ("burstiness", "seed", "trace_file", "trace_sha256", "trace_start_seconds", "trace_speed"):
         if reader.has(key):
             reader.any(key)
+    return arrivals_ns, None if reader.any("arrivals") == "trace" else rate
 
 
 def _optional(reader: _Reader, key: str) -> float | None:
@@ -218,16 +219,17 @@ def _optional(reader: _Reader, key: str) -> float | None:
 
 def _case_load(reader: _Reader) -> CaseLoad:
     mode = reader.text("mode", "closed|open", "closed or open")
-    if mode == "open":
-        _open_keys(reader)
+    arrivals_ns, rate = _open_loop(reader) if mode == "open" else ([], None)
     requests = _optional(reader, "requests")
     load = CaseLoad(
         mode=mode,
-        concurrency=reader.integer("concurrency", 1) if mode == "closed" else 1,
+        places=reader.integer("concurrency", 1) if mode == "closed" else OPEN_PLACES,
         requests=None if requests is None else int(requests),
         duration_seconds=_optional(reader, "duration_seconds"),
         warmup_requests=reader.integer("warmup_requests", 0),
         timeout_seconds=reader.number("timeout_seconds"),
+        arrivals_ns=arrivals_ns,
+        requests_per_second=rate,
     )
     reader.close()
     if (load.requests is None) == (load.duration_seconds is None):
@@ -264,6 +266,9 @@ def _case(reader: _Reader, protocol: int) -> Case:
     each = case.max_new_tokens_each
     if each and (len(each) != len(case.prompts) or not 1 <= min(each) <= max(each) <= case.max_new_tokens):
         raise BadSpecError("max_new_tokens_each must have a number for each prompt, from 1 to max_new_tokens")
+    due = case.load.arrivals_ns if case.load else ()
+    if due and not len(case.prompts) <= len(due) <= len(case.prompts) + 1:
+        raise BadSpecError("load.arrivals_ns must have a time for each prompt, and at most one more")
     return case
 
 
