@@ -142,6 +142,26 @@ def test_a_trace_stands_with_its_hash_and_must_be_there(config, load, tmp_path):
     assert load(config).launches[0].identity != one.launches[0].identity
 
 
+def test_a_conversation_is_planned_for_its_last_turn_and_must_fit_into_the_context(config, load):
+    case = config["workloads"][0]["test_cases"][0]
+    case["load"] |= {"turns": 5, "think_seconds": 0.5}
+    plan = load(config).plan()
+    assert violations("plan", plan) == []
+    (one, four) = plan["workloads"][0]["cases"]
+    assert (one["prompt"]["count"], one["max_new_tokens"]) == (5 * 16 + 4 * 4, 4)
+    assert (four["load"]["turns"], four["load"]["think_seconds"], four["load"]["requests"]) == (5, 0.5, 20)
+    case["load"]["turns"] = 60
+    with pytest.raises(ConfigurationError, match="prompt_tokens: 1196 prompt tokens and 4 new ones"):
+        load(config)
+
+
+def test_an_adapter_that_serves_no_conversations_is_named_before_anything_runs(config, load):
+    config["engines"].append({"name": "llama", "binary_path": "target/release/llama-cpp-bench"})
+    config["workloads"][0]["test_cases"][0]["load"]["turns"] = 3
+    (notice,) = [line for line in load(config).notices() if "serving" in line]
+    assert notice == "note: llama: llama-cpp-bench serves no conversations; its launches on serving will be unavailable"
+
+
 def test_levels_join_the_family_of_tests(config, load):
     config["engines"].append({"name": "other", "binary_path": "mine"})
     assert power_of(load(config).plan(), None)["tests"] == 2

@@ -62,6 +62,9 @@ def messages(found) -> list[str]:
         (f"{OPEN}, arrivals: trace", "a trace brings its own times; leave the key out"),
         (f"{OPEN}, arrivals: trace", "arrivals: trace needs the key trace_file"),
         (f"{OPEN}, trace_file: x.txt", "trace_file is for arrivals: trace"),
+        (f"{OPEN}, turns: 3", "load.turns: turns belongs to mode closed"),
+        (f"{CLOSED}, turns: 1", "load.turns: 1 is not allowed; write a whole number, at least 2"),
+        (f"{CLOSED}, think_seconds: 2", "load.think_seconds: it is the pause before the next turn of a conversation"),
         (f"{OPEN}, arrivals: gamma", "gamma needs the key burstiness"),
         (f"{OPEN}, burstiness: 0.5", "poisson arrivals have no burstiness to choose; write arrivals: gamma"),
         (f"{OPEN}, arrival: gamma", "unknown key 'arrival'; did you mean 'arrivals'?"),
@@ -132,6 +135,21 @@ def test_each_value_of_a_list_is_a_level_with_a_name():
         "requests": None, "duration_seconds": 20, "warmup_requests": 4, **timeout,
     }  # fmt: skip
     assert levels({"mode": "closed", "concurrency": 3, **timeout})[0][1]["requests"] == 33
+
+
+def test_a_level_of_conversations_warms_up_and_measures_whole_ones():
+    load = {"mode": "closed", "concurrency": [1, 3], "turns": 4, "requests": 13, "timeout_seconds": 9}
+    (_, alone), (name, three) = levels(load)
+    assert name == "c3"
+    assert (alone["requests"], alone["warmup_requests"]) == (16, 4)
+    assert (three["requests"], three["warmup_requests"], three["turns"], three["think_seconds"]) == (24, 12, 4, 0)
+
+
+def test_turns_without_a_number_of_new_tokens_are_refused():
+    found = messages(
+        examined(f"{{name: w, test_cases: [{{prompt: Hi, max_tokens: 4, load: {{{CLOSED}, turns: 3}}}}]}}")
+    )
+    assert any("load.turns: a turn's new tokens are told by prompt_tokens" in line for line in found), found
 
 
 def test_levels_count_as_test_cases():

@@ -27,7 +27,7 @@ MS = 1_000_000
 
 def _exchange(number: int, sent_ms: Sequence[float], late_ms: Sequence[float], written_ms: float) -> Exchange:
     """A request scheduled at 0 whose tokens were sent then and stamped so much later."""
-    exchange = Exchange(Planned(number, "measured", 0, None), 0)
+    exchange = Exchange(Planned(number, "measured", 0, None, number), 0)
     exchange.written_ns, exchange.outcome, exchange.stamp = round(written_ms * MS), "ended", "kernel"
     pieces = [Piece(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 65536\r\n\r\n", 0)]
     for place, (sent, late) in enumerate(zip(sent_ms, late_ms, strict=True), start=1):

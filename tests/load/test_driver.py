@@ -170,6 +170,28 @@ def test_each_request_asks_for_the_tokens_that_are_its_own(port, tmp_path):
             assert len(request["token_ids"]) == 1 + request["number"] % TOKENS
 
 
+def test_turns_of_a_conversation_follow_each_other_and_find_what_came_before_in_a_cache(tmp_path):
+    talk = {**CLOSED, "turns": 3, "think_seconds": 0.01, "requests": 6, "warmup_requests": 6}
+    spec = _under_load(talk)
+    (case,) = spec["cases"]
+    case["prompts"] = [[7, place // 3, *range(10 * (place % 3) + 1)] for place in range(60)]
+    with stub("--ttft-ms", "5", "--gap-ms", "1", "--mode", "cache") as port:
+        driven = _drive(port, tmp_path, spec)
+    assert (driven.status, driven.report.problem, driven.report.done) == (0, None, True)
+    by_prompt = {request["prompt"]: request for request in driven.report.requests}
+    measured = [request for request in driven.report.requests if request["phase"] == "measured"]
+    assert {request["prompt"] % 3 for request in measured} == {0, 1, 2}
+    for request in measured:
+        place = request["prompt"]
+        assert request["prompt_tokens"] == len(case["prompts"][place])
+        if before := by_prompt.get(place - 1) if place % 3 else None:
+            assert request["scheduled_ns"] >= before["end_ns"] + 10_000_000
+            assert request["cached_tokens"] == len(case["prompts"][place - 1])
+        else:
+            assert request["cached_tokens"] == 0
+    assert 0 <= driven.report.stages[0]["send_lag_p50_ns"] < 10_000_000  # without the pauses
+
+
 def test_requests_that_fail_under_load_fail_no_launch(tmp_path):
     with stub("--mode", "error", "--every", "2") as port:
         driven = _drive(port, tmp_path, _under_load(CLOSED))

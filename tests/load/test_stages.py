@@ -225,6 +225,56 @@ def test_a_trace_ends_with_its_last_time():
     assert [request.phase for request in sent] == ["warmup", "measured", "measured", "measured"]
 
 
+TALK = {**CLOSED, "concurrency": 3, "turns": 4, "think_seconds": 0.02, "requests": 24, "warmup_requests": 12}
+
+
+def _turns(stage, **simulated):
+    """What was sent, and the prompt of each by its number."""
+    prompts, take = {}, stage.take
+
+    def noted(now_ns):
+        planned = take(now_ns)
+        if planned is not None:
+            prompts[planned.number] = planned.prompt
+        return planned
+
+    stage.take = noted
+    return _simulate(stage, _uneven, **simulated), prompts
+
+
+def test_the_next_turn_of_a_conversation_is_due_a_pause_after_the_answer_and_no_earlier():
+    sent, prompts = _turns(_stage(TALK))
+    at = {prompts[request.number]: request for request in sent}
+    assert len(at) == len(sent)
+    followed = [prompt for prompt in at if prompt % 4 and prompt - 1 in at]
+    assert len(followed) > 20
+    for prompt in followed:
+        assert at[prompt].scheduled_ns == at[prompt].start_ns == at[prompt - 1].end_ns + 20 * MS
+
+
+def test_conversations_begin_at_different_turns_and_each_goes_on_to_its_last():
+    _, prompts = _turns(_stage(TALK))
+    assert [prompts[number] for number in range(3)] == [0, 5, 10]  # turns 0, 1 and 2 of three conversations
+    whole = [conversation for conversation in range(3, 8) if conversation * 4 in prompts.values()]
+    assert whole and all(
+        {conversation * 4 + turn for turn in range(4)} <= set(prompts.values()) for conversation in whole
+    )
+
+
+def test_without_a_pause_as_many_conversations_as_asked_for_are_always_in_flight():
+    sent, _ = _turns(_stage(TALK, think_seconds=0))
+    measured = _phase(sent, "measured")
+    assert len(measured) == 24
+    assert {_in_flight(sent, request.start_ns) for request in measured} == {3}
+
+
+def test_a_stage_that_has_no_further_conversation_says_so():
+    stage = _stage(TALK, prompts=20)
+    sent, _ = _turns(stage)
+    assert (stage.over, stage.ended_by) == (True, "prompts")
+    assert len(sent) <= 20
+
+
 def test_a_stage_that_is_stopped_sends_nothing_more():
     stage = _stage(CLOSED)
     for _ in range(3):

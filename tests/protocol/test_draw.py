@@ -157,6 +157,38 @@ def test_each_request_has_a_length_of_its_own_where_they_are_drawn():
     assert of_request(drawn()[0], 3)["max_new_tokens"] == 8
 
 
+TALK = {**CLOSED, "turns": 3, "think_seconds": 0}
+
+
+def test_a_turn_s_prompt_is_all_that_came_before_a_text_as_long_as_the_answer_and_new_tokens():
+    fixed = {"prompt_lengths": {"distribution": "uniform", "min": 4, "max": 4}}
+    fixed["answer_lengths"] = {"distribution": "uniform", "min": 3, "max": 3}
+    (one,), (other,) = (drawn(block=block, loads=(TALK,), **fixed) for block in (1, 2))
+    assert len(one["prompts"]) % 3 == 0
+    assert len(one["prompts"]) >= requests_at_most(level(CLOSED))
+    for first, second, third in zip(*[iter(one["prompts"])] * 3, strict=True):
+        assert (len(first), len(second), len(third)) == (4, 4 + 3 + 4, 4 + 3 + 4 + 3 + 4)
+        assert second[:4] == first and third[:11] == second
+    begun = prompts([one])[::3]
+    assert len(set(begun)) == len(begun)
+    assert not set(begun) & set(prompts([other]))
+    assert drawn(loads=(TALK,), **fixed) == [one]
+
+
+def test_turns_may_have_lengths_of_their_own():
+    lengths = {"prompt_lengths": {"distribution": "uniform", "min": 4, "max": 5}}
+    lengths["answer_lengths"] = {"distribution": "uniform", "min": 1, "max": 2}
+    (one,) = drawn(loads=(TALK,), **lengths)
+    asked = one["max_new_tokens_each"]
+    assert set(asked) == {1, 2} and len(asked) == len(one["prompts"])
+    grown = {
+        len(one["prompts"][place + 1]) - len(one["prompts"][place]) - asked[place]
+        for place in range(len(asked) - 1)
+        if (place + 1) % 3
+    }
+    assert grown == {4, 5}
+
+
 def test_lengths_of_quantiles_lie_between_them_in_equal_shares():
     lengths = {"distribution": "quantiles", "quantiles": [10, 20, 100], "min": 1, "max": 1000}
     values = [length(lengths, Random(seed)) for seed in range(4_000)]

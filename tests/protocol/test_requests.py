@@ -109,6 +109,38 @@ def changed(place: int, **changes: Any) -> Callable[[], list[dict[str, Any]]]:
     return events
 
 
+def talking(*prompts: int | None, spec_turns: int | None = 2) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The closed stage with these prompts told, and a spec that asks for conversations."""
+    events = sound()
+    for place, prompt in enumerate(prompts, start=7):
+        if prompt is not None:
+            events[place]["prompt"] = prompt
+    load = CLOSED | ({} if spec_turns is None else {"turns": spec_turns})
+    return events, SPEC | {"cases": [CASE | {"load": load}, CASE | {"load": OPEN}]}
+
+
+def test_conversations_whose_turns_wait_for_the_answers_before_them_are_sound(tmp_path: Path) -> None:
+    events, spec = talking(0, 2, 1, 3, 4, 6)  # 90 ns each, and the turn of another in between
+    assert report(tmp_path, events, spec).problem is None
+    assert [first_violation("event.request", event) for event in events[7:13]] == [None] * 6
+
+
+@pytest.mark.parametrize(
+    ("prompts", "turns", "expected"),
+    [
+        ((0, 1, 2, 3, 4, 6), 2, "request 1 was sent before the turn before it had its answer"),
+        ((0, 2, 1, 2, 4, 6), 2, "a turn of a conversation was sent twice"),
+        ((0, 2, 1, 3, 4, 7), 2, "request 5 of case 0: the spec has 7 prompts for it"),
+        ((0, 2, None, 3, 4, 6), 2, "request 2 of case 0: prompt is told where there are conversations"),
+        ((0, 1, 2, 3, 4, 5), None, "request 0 of case 0: prompt is told where there are conversations"),
+    ],
+)
+def test_turns_that_the_spec_does_not_ask_for_are_refused(tmp_path: Path, prompts, turns, expected) -> None:
+    events, spec = talking(*prompts, spec_turns=turns)
+    problem = report(tmp_path, events, spec).problem
+    assert problem is not None and expected in problem
+
+
 def without(place: int) -> Callable[[], list[dict[str, Any]]]:
     return lambda: [*sound()[:place], *sound()[place + 1 :]]
 

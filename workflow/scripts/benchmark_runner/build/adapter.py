@@ -133,7 +133,7 @@ def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
         if environment
         else None,
         brought=BroughtFile(**{**brought, "help_words": tuple(brought.get("help_words", ()))}) if brought else None,
-        load_modes=("closed", "open") if "server" in content else tuple(content.get("load", ())),
+        load_modes=("closed", "open", "conversations") if "server" in content else tuple(content.get("load", ())),
         weights_format=content.get("weights", {}).get("format", SAFETENSORS),
         server=content.get("server"),
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmark_runner.campaign.workloads import planned_levels
 from benchmark_runner.configuration.files import Problem
-from benchmark_runner.configuration.load import longest
+from benchmark_runner.configuration.load import longest, whole_conversation
 from benchmark_runner.configuration.names import entries
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.texts import SHORT_PROMPTS
@@ -95,6 +95,9 @@ def _prompt(case: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
     if isinstance(case.get("prompt_file"), str) and case["prompt_file"]:
         return "prompt_file", {"kind": "text", "text": _file_text(case["prompt_file"])}
     if _is_count(count := longest(case.get("prompt_tokens"))):
+        turns = load.get("turns") if isinstance(load := case.get("load"), Mapping) else None
+        if _is_count(turns) and _is_count(answer := longest(case.get("max_tokens"))):
+            count = whole_conversation(count, answer, int(turns or 1))
         return "prompt_tokens", {"kind": "tokens", "count": count}
     if isinstance(case.get("prompt"), str) and case["prompt"]:
         return "prompt", {"kind": "text", "text": case["prompt"]}

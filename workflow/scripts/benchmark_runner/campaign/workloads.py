@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.campaign.trace import Window, lengths_in, read_trace, window_of
-from benchmark_runner.configuration.load import TRACE, has_load, levels
+from benchmark_runner.configuration.load import TRACE, has_load, levels, whole_conversation
 from benchmark_runner.hashes import file_sha256
 
 
@@ -41,12 +41,14 @@ def _prompt(entry: Mapping[str, Any], tokens: Any) -> dict[str, Any]:
     return {"kind": "messages", "messages": entry["prompt"]}
 
 
-def _lengths(entry: Mapping[str, Any], window: Window | None) -> dict[str, dict[str, Any]]:
-    """The lengths of a level that differ by request, by their key of the test case; those of a trace are its own."""
+def _lengths(entry: Mapping[str, Any], load: Mapping[str, Any], window: Window | None) -> dict[str, dict[str, Any]]:
+    """The lengths of a level that are told by request, by their key of the test case; those of a trace are its own."""
     found = {}
     for key, field in (("prompt_tokens", "prompt_tokens"), ("max_tokens", "output_tokens")):
         lengths = entry.get(key)
-        if isinstance(lengths, Mapping):
+        if "turns" in load and isinstance(lengths, int):
+            found[key] = {"distribution": "uniform", "min": lengths, "max": lengths}
+        elif isinstance(lengths, Mapping):
             is_traced = window is not None and lengths["distribution"] == TRACE
             found[key] = lengths_in(window, field, lengths) if window and is_traced else dict(lengths)
     return found
@@ -63,8 +65,14 @@ def _level(load: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
             "requests_per_second": window.rate,
             "arrivals_ns": list(window.arrivals_ns),
         }
-    lengths = _lengths(entry, window)
-    longest_of = {key: lengths.get(key, {}).get("max", entry.get(key)) for key in ("prompt_tokens", "max_tokens")}
+    lengths = _lengths(entry, load, window)
+    longest_of: dict[str, Any] = {
+        key: lengths.get(key, {}).get("max", entry.get(key)) for key in ("prompt_tokens", "max_tokens")
+    }
+    if "turns" in load:
+        longest_of["prompt_tokens"] = whole_conversation(
+            longest_of["prompt_tokens"], longest_of["max_tokens"], load["turns"]
+        )
     names = {"prompt_tokens": "prompt_lengths", "max_tokens": "answer_lengths"}
     drawn: dict[str, Any] = {names[key]: each for key, each in lengths.items()}
     if entry.get("shared_prefix_tokens"):

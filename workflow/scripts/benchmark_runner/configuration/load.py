@@ -22,7 +22,7 @@ _RATE_DIGITS: Final = 3
 _OF_TRACE: Final = ("trace_file", "trace_start_seconds", "trace_speed")
 
 _OF_MODE: Final[Mapping[str, tuple[str, ...]]] = {
-    "closed": ("concurrency",),
+    "closed": ("concurrency", "turns", "think_seconds"),
     "open": ("requests_per_second", "arrivals", "burstiness", "seed", *_OF_TRACE),
 }
 """Keys that mean something in one mode alone."""
@@ -52,9 +52,10 @@ def rate_name(rate: float) -> str:
     return f"{rate:.{_RATE_DIGITS}f}".rstrip("0").rstrip(".")
 
 
-def _whole_rounds(requests: int | None, concurrency: int) -> int | None:
-    """Requests rounded up to as many for each place: of an engine that answers all at once the last ones would miss."""
-    return None if requests is None else -(-requests // concurrency) * concurrency
+def _whole_rounds(requests: int | None, round_of: int) -> int | None:
+    """Requests rounded up to as many for each place, of conversations to whole ones: of an engine that answers all at
+    once the last ones would miss, and one turn would count more often than another."""
+    return None if requests is None else -(-requests // round_of) * round_of
 
 
 def levels(load: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -65,6 +66,8 @@ def levels(load: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     size = {"requests": requests, "duration_seconds": duration}
     timeout = {"timeout_seconds": load["timeout_seconds"]}
     if load["mode"] == "closed":
+        turns = load.get("turns", 1)
+        talk = {"turns": turns, "think_seconds": load.get("think_seconds", 0)} if "turns" in load else {}
         return [
             (
                 f"c{n}",
@@ -72,9 +75,10 @@ def levels(load: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
                     "mode": "closed",
                     "concurrency": n,
                     **size,
-                    "requests": _whole_rounds(requests, n),
-                    "warmup_requests": load.get("warmup_requests", n),
+                    "requests": _whole_rounds(requests, n * turns),
+                    "warmup_requests": load.get("warmup_requests", n * turns),
                     **timeout,
+                    **talk,
                 },
             )
             for n in _listed(load["concurrency"])
@@ -124,6 +128,12 @@ def longest(length: Any) -> Any:
     return length.get("max") if isinstance(length, Mapping) else length
 
 
+def whole_conversation(new_tokens: int, answer_tokens: int, turns: int) -> int:
+    """Tokens of the prompt of a conversation's last turn, where each turn brings so many new ones and gets such an
+    answer."""
+    return turns * new_tokens + (turns - 1) * answer_tokens
+
+
 def cell_count(test_cases: Sequence[Mapping[str, Any]]) -> int:
     """How many test cases of plan.json the sound ones of a workload become."""
     return sum(len(levels(case["load"])) if case.get("load") else 1 for case in test_cases)
@@ -161,6 +171,8 @@ def _contradictions(load: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if mode == "closed":
         if load.get("concurrency") is None:
             yield "", "key 'concurrency' is missing; add it: requests in flight, as 8 or [1, 2, 4, 8]"
+        if load.get("think_seconds") is not None and load.get("turns") is None:
+            yield "think_seconds", "it is the pause before the next turn of a conversation; add turns, or leave it out"
         return
     arrivals = load.get("arrivals", "poisson")
     yield from _arrival_contradictions(load, arrivals)
@@ -199,6 +211,8 @@ def _length_complaints(
 
 
 def _lengths(case: Mapping[str, Any], *, has_load: bool) -> Iterator[tuple[str, str]]:
+    if has_load and case["load"].get("turns") is not None and "prompt_tokens" not in case:
+        yield "load.turns", "a turn's new tokens are told by prompt_tokens; write that, or leave turns out"
     replays = has_load and case["load"].get("arrivals") == TRACE
     for key in ("prompt_tokens", "max_tokens"):
         if isinstance(case.get(key), Mapping):

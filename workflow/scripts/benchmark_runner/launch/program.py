@@ -13,6 +13,9 @@ from benchmark_runner.processes.adapter import CannotExecuteError
 WITHOUT_LOAD: Final = "Measure it on a workload without load, or leave the engine out"
 """What to do about an engine that takes one request at a time."""
 
+CONVERSATIONS: Final = "conversations"
+"""What an adapter may serve beside the modes of load: closed loops whose requests are turns."""
+
 
 class Missing(NamedTuple):
     """Why an engine cannot be started here, and what would change that."""
@@ -51,12 +54,15 @@ def cannot_load(engine: Mapping[str, Any], workload: Mapping[str, Any]) -> Missi
     A program that the user brought is not known: its launch tells.
     """
     able = engine.get("load", ())
-    lacking = sorted({case["load"]["mode"] for case in workload["cases"] if "load" in case} - set(able))
+    loads = [case["load"] for case in workload["cases"] if "load" in case]
+    asked = {load["mode"] for load in loads} | {CONVERSATIONS for load in loads if "turns" in load}
+    lacking = sorted(asked - set(able), key=lambda one: (one == CONVERSATIONS, one))
     if engine["adapter"] is None or not lacking:
         return None
-    takes = f"serves no {lacking[0]} loop" if able else "takes one request at a time"
-    modes = " and ".join(lacking)
-    return Missing(f"{engine['adapter']} {takes}, and {workload['name']} asks for load of mode {modes}", WITHOUT_LOAD)
+    served = CONVERSATIONS if lacking[0] == CONVERSATIONS else f"{lacking[0]} loop"
+    takes = f"serves no {served}" if able else "takes one request at a time"
+    wanted = " and ".join(one if one == CONVERSATIONS else f"load of mode {one}" for one in lacking)
+    return Missing(f"{engine['adapter']} {takes}, and {workload['name']} asks for {wanted}", WITHOUT_LOAD)
 
 
 def why_missing(

@@ -10,6 +10,7 @@ from typing import Any, Final
 from benchmark_runner.launch.preflight import Warnings, warning
 from benchmark_runner.protocol.events import EventReport
 from benchmark_runner.protocol.requests import WHOLE_ENDINGS, by_stage
+from benchmark_runner.protocol.spec import prompt_of
 from benchmark_runner.units import NS_PER_MS
 
 MOST_LAG: Final = 0.01
@@ -21,7 +22,7 @@ Requests = Sequence[Mapping[str, Any]]
 def level_words(load: Mapping[str, Any]) -> str:
     """A level of load in words."""
     if load["mode"] == "closed":
-        return f"{load['concurrency']} in flight"
+        return f"{load['concurrency']} {'conversations' if 'turns' in load else 'in flight'}"
     rate = load.get("requests_per_second")
     return "a trace" if rate is None else f"{rate:g} requests/s"
 
@@ -47,7 +48,7 @@ def _miscounted(case: Mapping[str, Any], requests: Requests) -> str | None:
     """Requests of which the server's counts are not those of the ids that were sent and came."""
 
     def differs(one: Mapping[str, Any]) -> bool:
-        pairs: list[tuple[int | None, int | None]] = [(one["prompt_tokens"], len(case["prompts"][one["number"]]))]
+        pairs: list[tuple[int | None, int | None]] = [(one["prompt_tokens"], len(case["prompts"][prompt_of(one)]))]
         if one["status"] == "ok":
             pairs += [(one["completion_tokens"], len(one["token_ids"] or ()) or None)]
         return any(None not in pair and pair[0] != pair[1] for pair in pairs)

@@ -153,13 +153,15 @@ def ended(timed: Timed, case: Mapping[str, Any], end_ns: int) -> Timed:
     raise BenchmarkError(f"the server stopped ({timed.finish}) after {len(ids)} of {limit} tokens")
 
 
-def request_event(number: int, case: int, asked: Asked) -> dict[str, Any]:
+def request_event(case: int, load: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
     """The event of one request under load."""
     exchange, answer = asked
+    turn = {"prompt": exchange.planned.prompt} if "turns" in load else {}
     return {
         "event": "request",
         "case": case,
-        "number": number,
+        "number": exchange.planned.number,
+        **turn,
         "phase": exchange.planned.phase,
         "scheduled_ns": exchange.planned.scheduled_ns,
         "start_ns": exchange.start_ns,

@@ -152,7 +152,7 @@ class Client:
             return
         exchange = Exchange(planned, now_ns)
         try:
-            flight = self._flight_of(exchange, self._requests[planned.number], self.target, now_ns + self._timeout_ns)
+            flight = self._flight_of(exchange, self._requests[planned.prompt], self.target, now_ns + self._timeout_ns)
         except OSError as error:  # no descriptor
             self._refuse(stage, exchange, error)
             return

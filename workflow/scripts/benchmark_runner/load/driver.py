@@ -128,16 +128,16 @@ def run_rounds(spec: Mapping[str, Any], asking: Asking, events: EventLog) -> Non
         events.write([{**event, "start_ns": start_ns, **timed._asdict(), "end_ns": end_ns}])
 
 
-def send_lags_ns(ran: Ran) -> list[int]:
+def send_lags_ns(ran: Ran, pause_ns: int = 0) -> list[int]:
     """How much later than it should have been each request was sent, rising.
 
-    That is its schedule in an open loop, and in a closed one the end of the request before it in its slot.
+    That is its schedule in an open loop, and in a closed one the end of the request before it in its slot and a pause.
     """
     ends = {exchange.planned.number: exchange.end_ns for exchange in ran.exchanges}
     lags = []
     for exchange in ran.exchanges:
         planned = exchange.planned
-        due_ns = planned.scheduled_ns if planned.after is None else ends[planned.after]
+        due_ns = planned.scheduled_ns if planned.after is None else ends[planned.after] + pause_ns
         lags.append(max(exchange.start_ns - due_ns, 0))
     return sorted(lags)
 
@@ -150,7 +150,7 @@ def stage_event(case: int, stage: Stage, ran: Ran) -> dict[str, Any]:
         end_ns = stage.window_end_ns or ran.end_ns
     elif measured:
         end_ns = max(exchange.end_ns for exchange in measured)
-    lags_ns = send_lags_ns(ran)
+    lags_ns = send_lags_ns(ran, stage.pause_ns)
     return {
         "event": "stage",
         "case": case,
@@ -189,9 +189,9 @@ def run_stages(spec: Mapping[str, Any], asking: Asking, client: Client, events: 
         ran = client.run(stage, requests, round(load["timeout_seconds"] * NS_PER_S))
         told = []
         for exchange in ran.exchanges:
-            place = exchange.planned.number
+            place = exchange.planned.prompt
             answer = read(exchange, asked[place], len(case["prompts"][place]))
-            told.append(request_event(place, number, Asked(exchange, answer)))
+            told.append(request_event(number, load, Asked(exchange, answer)))
         events.write([*told, stage_event(number, stage, ran)])
         settle(asking, case, load["timeout_seconds"])
 

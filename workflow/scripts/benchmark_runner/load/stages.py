@@ -26,6 +26,8 @@ class Planned(NamedTuple):
     scheduled_ns: int
     after: int | None
     """The request whose slot it takes; None in an open loop and for the first of a slot."""
+    prompt: int
+    """Which of the case's prompts it sends."""
 
 
 class Stage(ABC):
@@ -36,6 +38,8 @@ class Stage(ABC):
         self._warmup: int = load["warmup_requests"]
         self._requests: int | None = load["requests"]
         self._duration_ns = round((load["duration_seconds"] or 0) * NS_PER_S)
+        self.pause_ns = round(load.get("think_seconds", 0) * NS_PER_S)
+        """Between the end of a request and the next one in its slot."""
         self._prompts = prompts
         self._sent = 0
         self._owed: set[int] = set()
@@ -125,15 +129,71 @@ class ClosedLoop(Stage):
             return None
         return None if self._lacks_prompt() else now_ns
 
-    def take(self, now_ns: int) -> Planned:
+    def take(self, now_ns: int) -> Planned | None:
         """The next request, in the slot that has been free for longest."""
+        return self._send(now_ns)
+
+    def _send(self, now_ns: int) -> Planned:
         after = self._slots.popleft()
-        return Planned(*self._number(now_ns), now_ns, after)
+        number, phase = self._number(now_ns)
+        return Planned(number, phase, now_ns, after, number)
 
     def ended(self, number: int) -> None:
         """Its slot is free."""
         self._slots.append(number)
         self._owed.discard(number)
+
+
+class Conversations(ClosedLoop):
+    """A closed loop of which each slot holds a conversation: its next turn is sent a pause after the answer.
+
+    The first conversations begin at turns spread over the slots, so that not all are at the same turn together.
+    """
+
+    def __init__(self, load: Mapping[str, Any], prompts: int) -> None:
+        super().__init__(load, prompts)
+        self._turns: int = load["turns"]
+        self._begun, self._all = 0, prompts // self._turns
+        self._sent_prompt: dict[int | None, int] = {}
+        self._answered: list[int] = []
+        self._due_ns: dict[int | None, int] = {}
+
+    def _next_prompt(self) -> int | None:
+        """What the slot that has been free for longest sends; None where no conversation is left for it."""
+        before = self._sent_prompt.get(self._slots[0])
+        if before is not None and (before + 1) % self._turns:
+            return before + 1
+        if self._begun == self._all:
+            return None
+        first = self._begun * self._turns
+        return first + (self._begun * self._turns // self._concurrency if before is None else 0)
+
+    def next_ns(self, now_ns: int) -> int | None:
+        """When the pause of the slot that waits for longest is over."""
+        self._due_ns |= dict.fromkeys(self._answered, now_ns + self.pause_ns)
+        self._answered.clear()
+        if super().next_ns(now_ns) is None:
+            return None
+        if self._next_prompt() is None:
+            self.stop("prompts")
+            return None
+        return max(now_ns, self._due_ns.get(self._slots[0], now_ns))
+
+    def take(self, now_ns: int) -> Planned | None:
+        """The next turn in the slot that has waited for longest; it counts from the end of its pause."""
+        prompt, due_ns = self._next_prompt(), self._due_ns.get(self._slots[0], now_ns)
+        if prompt is None or due_ns > now_ns:
+            return None
+        planned = self._send(due_ns)
+        is_first = planned.after is None or not prompt % self._turns
+        self._begun += is_first
+        self._sent_prompt[planned.number] = prompt
+        return planned._replace(prompt=prompt)
+
+    def ended(self, number: int) -> None:
+        """Its slot is free after the pause, which begins now."""
+        super().ended(number)
+        self._answered.append(number)
 
 
 class OpenLoop(Stage):
@@ -198,7 +258,8 @@ class OpenLoop(Stage):
             return None
         at_ns = self._next_ns
         self._advance()
-        planned = Planned(*self._number(at_ns), at_ns, None)
+        number, phase = self._number(at_ns)
+        planned = Planned(number, phase, at_ns, None, number)
         self._in_flight += 1
         if self._next_ns is None:  # the trace has ended
             self._all_sent = True
@@ -225,4 +286,6 @@ class OpenLoop(Stage):
 
 def stage_of(load: Mapping[str, Any], prompts: int) -> Stage:
     """The loop that a case's load asks for, as the spec has it."""
-    return (ClosedLoop if load["mode"] == "closed" else OpenLoop)(load, prompts)
+    if load["mode"] == "open":
+        return OpenLoop(load, prompts)
+    return (Conversations if "turns" in load else ClosedLoop)(load, prompts)

@@ -156,14 +156,18 @@ class Stub:
         self.counters["requests"] += 1
         return request
 
+    def _known(self, prompt: tuple[int, ...]) -> int:
+        """Tokens of the longest prompt before it that this one begins with, where that is more than its first token."""
+        return max((end for end in range(2, len(prompt) + 1) if prompt[:end] in self._seen), default=0)
+
     def _advance_line(self, free_ns: int = 0) -> None:
         """Start those in line for whom a server is free; one that became free at free_ns serves from then on."""
         while self._line and not (self.options.servers and self._serving >= self.options.servers):
             arrived_ns, client, request = self._line.popleft()
             cached = 0
             delays = self.delays._replace(ttft_ns=self.delays.ttft_ns + request.modes.get("slow", 0) * answers.MS)
-            if "cache" in request.modes and request.prompt in self._seen:
-                cached = len(request.prompt) - 1
+            if "cache" in request.modes and (known := self._known(request.prompt)):
+                cached = min(known, len(request.prompt) - 1)  # the last one is computed
                 delays = delays._replace(ttft_ns=delays.ttft_ns // 10)
             if "cache" in request.modes:
                 self._seen.add(request.prompt)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice, repeat
+from itertools import accumulate, islice, repeat
 from random import Random
 from typing import Any, Final
 
@@ -44,7 +44,8 @@ def requests_at_most(case: Mapping[str, Any]) -> int:
         if measured is None:
             answer_tokens = case.get("answer_lengths", {}).get("min", case["max_new_tokens"])
             measured = slots * math.ceil(seconds / (answer_tokens * FASTEST_TOKEN_SECONDS))
-        return warmup + int(measured) + 4 * slots + SPARE
+        most, turns = warmup + int(measured) + 4 * slots + SPARE, load.get("turns", 1)
+        return most if turns == 1 else (math.ceil(most / turns) + slots) * turns
     if load["arrivals"] == "trace":
         return len(load["arrivals_ns"])
     if measured is None:
@@ -77,7 +78,8 @@ def require_room(cases: Sequence[tuple[Sequence[int], Mapping[str, Any]]]) -> No
             _require_room_for(prompt_ids[_kept(case) :], Counter(each - _kept(case) for each in lengths["lengths"]))
             continue
         shortest = lengths.get("min", len(prompt_ids))
-        wanted[(*prompt_ids[_kept(case) : shortest],)] += requests_at_most(case)
+        # Of a conversation the first turn must be new.
+        wanted[(*prompt_ids[_kept(case) : shortest],)] += requests_at_most(case) // case["load"].get("turns", 1)
     for tokens, requests in wanted.items():
         # Twice as many, so that drawing the last one takes two tries and not hundreds.
         if (possible := arrangements(tokens)) < 2 * requests:
@@ -104,8 +106,10 @@ def _require_room_for(tokens: Sequence[int], requests: Mapping[int, int]) -> Non
         )
 
 
-def _lengths(lengths: Mapping[str, Any], random: Random) -> Iterator[int]:
-    """The length of one request after the other: those of a trace, or drawn without end."""
+def _lengths(lengths: Mapping[str, Any] | None, fixed: int, random: Random) -> Iterator[int]:
+    """The length of one request after the other: those of a trace, or drawn or the fixed one without end."""
+    if lengths is None:
+        return repeat(fixed)
     if "lengths" in lengths:
         return iter(lengths["lengths"])
     return (length(lengths, random) for _ in repeat(None))
@@ -130,6 +134,20 @@ def length(lengths: Mapping[str, Any], random: Random) -> int:
     return int(min(max(round(drawn), least), most))
 
 
+def _arranged(
+    ids: Sequence[int], kept: int, tokens: int, first: int, random: Random, taken: set[tuple[int, ...]]
+) -> tuple[int, ...]:
+    """So many of ids in another order behind those that are kept, whose first ones no other prompt has."""
+    drawn = ((*ids[:kept], *random.sample(ids[kept:], tokens - kept)) for _ in range(MOST_DRAWS))
+    found = next((one for one in drawn if one[:first] not in taken), None)
+    if found is None:
+        raise BenchmarkError(
+            f"{len(ids)} tokens have too few orders to give each request a prompt of its own; make the prompt longer"
+        )
+    taken.add(found[:first])
+    return found
+
+
 class BlockDraw:
     """What the launches of one block of a campaign are given."""
 
@@ -150,12 +168,14 @@ class BlockDraw:
         taken: set[tuple[int, ...]] = set()
         found: list[dict[str, Any]] = []
         for index, (case, level) in enumerate(zip(cases, planned, strict=True)):
-            prompts = [list(prompt) for prompt in self._prompts(index, case["prompt_ids"], level, taken)]
-            each = {}
-            if "answer_lengths" in level:
-                random = self._random(f"answers/{index}")
-                each["max_new_tokens_each"] = list(islice(_lengths(level["answer_lengths"], random), len(prompts)))
-            found.append({**case, **each, "load": self._load(index, level["load"]), "prompts": prompts})
+            answers = _lengths(level.get("answer_lengths"), case["max_new_tokens"], self._random(f"answers/{index}"))
+            if "turns" in level["load"]:
+                asked = list(self._conversations(index, case["prompt_ids"], level, answers, taken))
+            else:
+                asked = list(zip(self._prompts(index, case["prompt_ids"], level, taken), answers, strict=False))
+            each = {"max_new_tokens_each": [answer for _, answer in asked]} if "answer_lengths" in level else {}
+            load, prompts = self._load(index, level["load"]), [list(prompt) for prompt, _ in asked]
+            found.append({**case, **each, "load": load, "prompts": prompts})
         return found
 
     def _load(self, index: int, load: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,18 +186,32 @@ class BlockDraw:
     def _prompts(
         self, index: int, ids: Sequence[int], level: Mapping[str, Any], taken: set[tuple[int, ...]]
     ) -> Iterator[tuple[int, ...]]:
-        random, kept = self._random(f"prompts/{index}"), _kept(level)
-        lengths = _lengths(level["prompt_lengths"], random) if "prompt_lengths" in level else repeat(len(ids))
-        room = MOST_IDS
+        random, room = self._random(f"prompts/{index}"), MOST_IDS
+        lengths = _lengths(level.get("prompt_lengths"), len(ids), random)
         for tokens in islice(lengths, requests_at_most(level)):
             if (room := room - tokens) < 0:
                 return
-            drawn = ((*ids[:kept], *random.sample(ids[kept:], tokens - kept)) for _ in range(MOST_DRAWS))
-            prompt = next((one for one in drawn if one not in taken), None)
-            if prompt is None:
-                raise BenchmarkError(
-                    f"{len(ids)} tokens have too few orders to give each request a prompt of its own; make the prompt "
-                    "longer"
-                )
-            taken.add(prompt)
-            yield prompt
+            yield _arranged(ids, _kept(level), tokens, tokens, random, taken)
+
+    def _conversations(
+        self,
+        index: int,
+        ids: Sequence[int],
+        level: Mapping[str, Any],
+        answers: Iterator[int],
+        taken: set[tuple[int, ...]],
+    ) -> Iterator[tuple[tuple[int, ...], int]]:
+        """Each turn of one conversation after the other: its prompt, and how long its answer is.
+
+        A prompt is all that came before and new tokens. In place of each answer it has as many others, written here:
+        so all engines are asked for the same, whatever they answered.
+        """
+        random, room, turns = self._random(f"prompts/{index}"), MOST_IDS, level["load"]["turns"]
+        new_tokens = _lengths(level["prompt_lengths"], 0, self._random(f"turns/{index}"))
+        for _ in range(requests_at_most(level) // turns):
+            asked = list(islice(zip(new_tokens, answers, strict=False), turns))
+            ends = [end - answer for end, (_, answer) in zip(accumulate(map(sum, asked)), asked, strict=True)]
+            if (room := room - sum(ends)) < 0:
+                return
+            whole = _arranged(ids, _kept(level), ends[-1], ends[0], random, taken)
+            yield from ((whole[:end], answer) for end, (_, answer) in zip(ends, asked, strict=True))

@@ -75,6 +75,7 @@ FIELDS: Final[Mapping[str, Mapping[str, type | tuple[type, ...]]]] = {
 OPTIONAL: Final[Mapping[str, Mapping[str, type | tuple[type, ...]]]] = {
     "load_end": {"batch_size": int, "simd": str, "compiled_graph": bool, "batching": str},
     "iteration": {"margins": list, "used_prompt_ids": list, "tokenized_ns": int},
+    "request": {"prompt": int},
 }
 
 WORDS: Final = 4000

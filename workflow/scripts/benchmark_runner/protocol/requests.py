@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from benchmark_runner.protocol.fields import WORDS, check_ids, check_rising
 from benchmark_runner.protocol.lines import INT_LIMIT, BrokenEventsError, Event, readable
-from benchmark_runner.protocol.spec import LOAD_PROTOCOL, of_request
+from benchmark_runner.protocol.spec import LOAD_PROTOCOL, of_request, prompt_of
 
 PHASES: Final = ("warmup", "measured", "filler")
 STAMPS: Final = ("kernel", "user", "engine")
@@ -132,6 +132,17 @@ def _check_schedule(requests: Sequence[Mapping[str, Any]], due_ns: Sequence[int]
             raise BrokenEventsError(f"request {request['number']} counts from {late_ns} ns after it was due")
 
 
+def _check_turns(requests: Sequence[Mapping[str, Any]], turns: int) -> None:
+    """No prompt of a conversation was sent twice, and none before the answer to the turn before it had come."""
+    by_prompt = {request["prompt"]: request for request in requests}
+    if len(by_prompt) != len(requests):
+        raise BrokenEventsError("a turn of a conversation was sent twice")
+    for place, request in by_prompt.items():
+        before = by_prompt.get(place - 1) if place % turns else None
+        if before is not None and request["scheduled_ns"] < before["end_ns"]:
+            raise BrokenEventsError(f"request {request['number']} was sent before the turn before it had its answer")
+
+
 def check_stage(stage: Mapping[str, Any], requests: Sequence[Mapping[str, Any]], load: Mapping[str, Any]) -> None:
     """A stage whose fields are of their types, and its requests, which check_request has passed, against the level.
 
@@ -154,6 +165,8 @@ def check_stage(stage: Mapping[str, Any], requests: Sequence[Mapping[str, Any]],
     if outside:
         raise BrokenEventsError(f"request {outside[0]} lies outside the stage")
     _check_phases(stage, requests, load)
+    if "turns" in load:
+        _check_turns(requests, load["turns"])
     if "arrivals_ns" in load:  # a record from before them has none
         _check_schedule(requests, load["arrivals_ns"])
     measured, closed = [one for one in requests if one["phase"] == "measured"], load["mode"] == "closed"
@@ -190,10 +203,13 @@ class LoadReader:
             owed = self.owed and f"request {number} of case {self._case} or its stage"
             raise BrokenEventsError(f"{where} where {owed or 'done'} is owed")
         case = self._cases[self._case]
-        if "prompts" in case and number >= len(case["prompts"]):  # raw data lack them
-            raise BrokenEventsError(f"{where}: the spec has {len(case['prompts'])} prompts for it")
+        if ("prompt" in event) != ("turns" in case["load"]):
+            raise BrokenEventsError(f"{where}: prompt is told where there are conversations, and nowhere else")
+        place = prompt_of(event)
+        if place < 0 or ("prompts" in case and place >= len(case["prompts"])):  # raw data lack them
+            raise BrokenEventsError(f"{where}: the spec has {len(case.get('prompts', ()))} prompts for it")
         try:
-            check_request(event, of_request(case, number), self._vocabulary)
+            check_request(event, of_request(case, place), self._vocabulary)
         except BrokenEventsError as error:
             raise BrokenEventsError(f"{where}: {error}") from None
         request = {name: value for name, value in event.items() if name != "event"}

@@ -19,10 +19,16 @@ def needed_seq_len(cases: Sequence[Mapping[str, Any]]) -> int:
     return longest
 
 
-def of_request(case: Mapping[str, Any], number: int) -> Mapping[str, Any]:
-    """A case under load as request `number` asks for it: with the tokens that are its own to generate."""
+def of_request(case: Mapping[str, Any], place: int) -> Mapping[str, Any]:
+    """A case under load as a request with its prompt `place` asks for it: with the tokens that are its own to make."""
     each = case.get("max_new_tokens_each")
-    return case if each is None else {**case, "max_new_tokens": each[number]}
+    return case if each is None else {**case, "max_new_tokens": each[place]}
+
+
+def prompt_of(request: Mapping[str, Any]) -> int:
+    """Which of its level's prompts a request sent: that of its number, or in conversations the one that it tells."""
+    place: int = request.get("prompt", request["number"])
+    return place
 
 
 def make_spec(
