@@ -36,6 +36,7 @@ SERVER = {
     "capabilities": {"sampling": ["greedy"], "seed": True, "past_eos": "goes_on"},
 }
 LEVELS = {"mode": "closed", "concurrency": [1, 2, 4], "requests": 12, "warmup_requests": 4, "timeout_seconds": 60}
+SEARCH = {"mode": "closed", "search": "capacity", "search_up_to": 3, "search_seconds": 6, "requests": 12}
 ARRIVALS = {"mode": "open", "requests_per_second": 20, "requests": 24, "seed": 0, "timeout_seconds": 60}
 
 
@@ -77,6 +78,7 @@ def served(tmp_path_factory) -> Campaign:
     config["workloads"] = [
         {"name": "serving", "test_cases": [{**case, "load": LEVELS}]},
         {"name": "arrivals", "test_cases": [{**case, "load": ARRIVALS}]},
+        {"name": "searched", "test_cases": [{**case, "load": SEARCH}]},
     ]
     config["analysis"] = {"slo": {"ttft_ms": 60_000, "tpot_ms": 60_000, "share": 0.85}}
     campaign = Campaign(project, config, project)
@@ -118,3 +120,20 @@ def test_failed_requests_are_counted_and_miss_the_limits(served):
     assert held["stub", "serving"] == "\u2265 4 requests in flight"
     assert held["stub", "arrivals"] == "\u2265 20 requests/s"
     assert held["failing", "serving"] == "< 1 request in flight"
+    assert held["stub", "searched"] == "\u2265 3 requests in flight"
+    assert held["failing", "searched"] == "< 1 request in flight"
+
+
+def test_searched_levels_come_from_a_pilot_launch_of_each_engine_that_stays_apart(served):
+    pilot, plan = read_json(served.out / "pilot" / "plan.json"), read_json(served.out / "plan.json")
+    assert pilot["campaign"]["pilot"] is True
+    assert [row["workload"] for row in pilot["order"]] == ["searched", "searched"]
+    assert "pilot" not in plan["campaign"]
+    found = {one["name"]: one for one in plan["workloads"]}["searched"]
+    assert [case["load"]["concurrency"] for case in found["cases"]] == [1, 2, 3]
+    (grid,) = found["search"]["cases"].values()
+    told = {one["engine"]: (one["kept"], one["missed"]) for one in grid["engines"]}
+    assert told == {"stub": (3, None), "failing": (None, 1)}
+    launched = {path.parent for path in served.out.glob("launches/*/*/*/record.json")}
+    assert len(launched) == len(plan["order"]) == 2 * 2 * 3
+    assert served.snakemake("-n").jobs().keys() <= {"all"}

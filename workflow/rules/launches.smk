@@ -7,7 +7,8 @@ REQUIRED INPUTS
     <output_dir>/plan.json, <output_dir>/prompts.json, <output_dir>/model/manifest.json, the engines' build records,
     models/derived/**/manifest.json for engines that open another format than safetensors
 OUTPUTS
-    <output_dir>/launches/<engine>/<workload>.<identity>/<block>/{record.json,events.jsonl,metrics.jsonl,engine.log}
+    <output_dir>/launches/<engine>/<workload>.<identity>/<block>/{record.json,events.jsonl,metrics.jsonl,engine.log};
+    of the pilot of a campaign under `search: capacity` besides <output_dir>/grids/<workload>.<what it is for>.json
 """
 
 import re
@@ -62,3 +63,33 @@ rule run_launch:
         " --owed {params.owed:q}"
         " --out-dir {params.folder:q}"
         " --log {log:q}"
+
+
+if CAMPAIGN.owed_grids:
+
+    rule find_levels:
+        input:
+            plan=f"{OUT}/plan.json",
+            records=lambda wildcards: [
+                launch.record
+                for launch in CAMPAIGN.launches
+                if launch.workload == wildcards.workload
+            ],
+        output:
+            f"{OUT}/grids/{{workload}}.{{asked}}.json",
+        log:
+            f"{OUT}/logs/stages/find_levels/{{workload}}.{{asked}}.log",
+        wildcard_constraints:
+            workload="|".join(CAMPAIGN.owed_grids),
+            asked="[0-9a-f]+",
+        conda:
+            "../../envs/workflow.yaml"
+        params:
+            launches=f"{OUT}/launches",
+        shell:
+            "python -m benchmark_runner.planning.search"
+            " --plan {input.plan:q}"
+            " --workload {wildcards.workload:q}"
+            " --launches {params.launches:q}"
+            " --out {output:q}"
+            " 2>&1 | tee {log:q}"

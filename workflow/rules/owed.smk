@@ -73,8 +73,10 @@ def in_report(path, caption, category):
 def whole(*files):
     """Input function of a target that owes the files: those that were cut are made again, as if they were missing."""
 
-    # Until that is made, what a campaign until decided owes is not known: onsuccess calls again.
+    # Until that is made, what a campaign owes that is until decided, or whose levels are searched, is not known:
+    # onsuccess calls again.
     look = [CAMPAIGN.owed_look] if CAMPAIGN.owed_look else []
+    grids = [*CAMPAIGN.owed_grids.values()]
 
     def owed(wildcards):
         # Snakemake asks only the targets of the command, and does so before it looks which jobs are forced.
@@ -91,6 +93,8 @@ def whole(*files):
                 if or_refuse(is_elsewhere, Path(file))
             )
             workflow.dag.forcefiles.update(moved)
+        if grids:
+            return grids
         return [*look, f"{OUT}/environment.json"] if look else files
 
     return owed

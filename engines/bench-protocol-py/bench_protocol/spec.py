@@ -217,13 +217,18 @@ def _optional(reader: _Reader, key: str) -> float | None:
     return float(value)
 
 
+def _slots(reader: _Reader) -> int:
+    """Places of an open loop."""
+    return reader.integer("slots", 1) if reader.has("slots") else OPEN_PLACES
+
+
 def _case_load(reader: _Reader) -> CaseLoad:
     mode = reader.text("mode", "closed|open", "closed or open")
     arrivals_ns, rate = _open_loop(reader) if mode == "open" else ([], None)
     requests = _optional(reader, "requests")
     load = CaseLoad(
         mode=mode,
-        places=reader.integer("concurrency", 1) if mode == "closed" else OPEN_PLACES,
+        places=reader.integer("concurrency", 1) if mode == "closed" else _slots(reader),
         requests=None if requests is None else int(requests),
         duration_seconds=_optional(reader, "duration_seconds"),
         warmup_requests=reader.integer("warmup_requests", 0),

@@ -26,9 +26,10 @@ from benchmark_runner.campaign.engines import (
     without_load,
 )
 from benchmark_runner.campaign.groups import Cell, Groups
-from benchmark_runner.campaign.machine import notice, this_machine
+from benchmark_runner.campaign.machine import notice, settings_of_launches, this_machine
 from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import balanced_blocks
+from benchmark_runner.campaign.search import found_levels
 from benchmark_runner.campaign.trace import notes_of
 from benchmark_runner.campaign.weights import REFERENCE_ADAPTER, CampaignWeights
 from benchmark_runner.campaign.workloads import hottest_sampling, planned_workload, requests_at_once
@@ -36,6 +37,7 @@ from benchmark_runner.configuration.files import Positions
 from benchmark_runner.configuration.load import has_load
 from benchmark_runner.configuration.names import CHEAPEST
 from benchmark_runner.configuration.resolve import Examined, examine, require_sound
+from benchmark_runner.configuration.search import is_pilot
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import fingerprint
 from benchmark_runner.launch.program import cannot_load
@@ -47,9 +49,6 @@ from benchmark_runner.records.whole import damaged_records
 from benchmark_runner.remembered import FOLDER
 from benchmark_runner.statistics.design import design_of
 from benchmark_runner.statistics.planned import at_most
-
-BESIDE_ENGINES = ("strict", "calibration_seconds")
-"""Keys of `system` that decide whether a campaign begins and what is measured beside its engines, not what they do."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,11 @@ class Campaign:
         workloads: Sequence[dict[str, Any]],
         model: Model,
         engines_folder: Path,
+        owed_grids: Mapping[str, str] | None = None,
     ) -> None:
+        """owed_grids: of a pilot, by workload the file with the levels that it is to find."""
         self.config = config
+        self.owed_grids = owed_grids or {}
         self.engines = {engine.name: engine for engine in engines}
         self.workloads = {workload["name"]: workload for workload in workloads}
         self.model = model
@@ -99,8 +101,6 @@ class Campaign:
 
     def identity(self, engine: Engine, workload: Mapping[str, Any]) -> str:
         """Short hash of all that determines a launch of engine on workload."""
-        given = self.config["system"].items()  # without how long the runner waits
-        system = {k: v for k, v in given if k not in BESIDE_ENGINES and not k.endswith("_timeout_seconds")}
         measured = ("cases", "iterations_per_launch", "warmup_iterations")
         return fingerprint(
             {
@@ -108,7 +108,7 @@ class Campaign:
                 "engine": engine.identity_parts(),
                 "model": self.model.identity,
                 "workload": {key: workload[key] for key in measured},
-                "system": system,
+                "system": settings_of_launches(self.config["system"]),
                 "monitoring": self.config["monitoring"],
             }
         )
@@ -151,7 +151,9 @@ class Campaign:
         return self.groups.owed_look if self.groups else None
 
     def has_moved_on(self) -> bool:
-        """Whether a look was made since this was planned: the next call owes something else."""
+        """Whether a look was made, or levels found, since this was planned: the next call owes something else."""
+        if self.owed_grids:
+            return all(Path(file).is_file() for file in self.owed_grids.values())
         return self.groups is not None and self.groups.reread().owed_look != self.groups.owed_look
 
     @cached_property
@@ -304,6 +306,7 @@ class Campaign:
                 "until": self.until,
                 "seed": benchmark["seed"],
                 "headline": benchmark["headline"],
+                **({"pilot": True} if is_pilot(self.config) else {}),
             },
             "model": self.model.describe(),
             "engines": [engine.describe() for engine in self.engines.values()],
@@ -349,8 +352,9 @@ def campaign_of(examined: Examined, engines_folder: Path) -> Campaign:
     """
     config = examined.chosen()
     # Weights are hashed only now: of a large model that takes longer than all checks together.
-    benchmark = config["benchmark"]
-    model = locate_model(Path(benchmark["model_path"]), benchmark["hugging_face"], HASHES)
+    model = locate_model(Path(config["benchmark"]["model_path"]), config["benchmark"]["hugging_face"], HASHES)
+    found = found_levels(config, model.identity)
+    config, benchmark = found.config, found.config["benchmark"]
     engines, launches = campaign_engines(config, engines_folder), at_most(benchmark["launches"])
     counting = Campaign(config, engines, [], model, engines_folder)
 
@@ -363,7 +367,7 @@ def campaign_of(examined: Examined, engines_folder: Path) -> Campaign:
         per_launch = iterations_per_launch(entry["iterations"], launches, records_with)
         return planned_workload(entry, launches, per_launch)
 
-    workloads = [continued(entry) for entry in config["workloads"]]
+    workloads = [{**continued(entry), **found.section(entry["name"])} for entry in config["workloads"]]
     if benchmark["control"] == CHEAPEST:
         cells = [
             {"engine": engine.name, "workload": workload["name"], "identity": counting.identity(engine, workload)}
@@ -371,7 +375,7 @@ def campaign_of(examined: Examined, engines_folder: Path) -> Campaign:
             for workload in workloads
         ]
         benchmark["control"] = cheapest_control(cells, Path(counting.output_dir), benchmark["baseline"])
-    campaign = Campaign(config, with_control(engines, benchmark), workloads, model, engines_folder)
+    campaign = Campaign(config, with_control(engines, benchmark), workloads, model, engines_folder, found.owed)
     for binary_path in campaign.builds:
         read_build(f"{binary_path}.build.json")  # refuses one of another shape before a rule or a job reads it
     return campaign

@@ -11,6 +11,14 @@ from benchmark_runner.display import BYTES_PER_GB, bytes_text
 from benchmark_runner.launch.device import find_gpu
 from benchmark_runner.processes.cgroup import Quota, read_quota
 
+BESIDE_ENGINES = ("strict", "calibration_seconds")
+"""Keys of `system` that decide whether a campaign begins and what is measured beside its engines, not what they do."""
+
+
+def settings_of_launches(system: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the section `system` decides what an engine does: not how long the runner waits."""
+    return {k: v for k, v in system.items() if k not in BESIDE_ENGINES and not k.endswith("_timeout_seconds")}
+
 
 class MachineHere(NamedTuple):
     """Cores that this process may use, and why there is no GPU of the wanted number; None where there is one."""

@@ -12,8 +12,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from benchmark_runner.campaign.campaign import BESIDE_ENGINES, load_campaign
+from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.engines import may_serve_load
+from benchmark_runner.campaign.machine import BESIDE_ENGINES
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.hashes import fingerprint

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from benchmark_runner.configuration.files import KeyPath, Problem
 from benchmark_runner.configuration.names import entries
+from benchmark_runner.configuration.search import search_complaints, with_levels
 from benchmark_runner.display import plural
 
 DEFAULT_REQUESTS: Final = 32
@@ -16,6 +17,9 @@ DEFAULT_REQUESTS: Final = 32
 WARMUP_ARRIVALS: Final = 4
 """Requests of an open level before the measured ones (chosen)."""
 
+OPEN_LOOP_SLOTS: Final = 16
+"""Requests that an engine computes at once in an open loop that sets no `slots` (chosen); more wait in its queue."""
+
 _RATE_DIGITS: Final = 3
 """Digits behind the point in which two rates must differ: the schema's smallest rate has as many."""
 
@@ -23,7 +27,7 @@ _OF_TRACE: Final = ("trace_file", "trace_start_seconds", "trace_speed")
 
 _OF_MODE: Final[Mapping[str, tuple[str, ...]]] = {
     "closed": ("concurrency", "turns", "think_seconds"),
-    "open": ("requests_per_second", "arrivals", "burstiness", "seed", *_OF_TRACE),
+    "open": ("requests_per_second", "arrivals", "burstiness", "seed", "slots", *_OF_TRACE),
 }
 """Keys that mean something in one mode alone."""
 
@@ -59,7 +63,11 @@ def _whole_rounds(requests: int | None, round_of: int) -> int | None:
 
 
 def levels(load: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Name and settings of each level of a sound `load`, as plan.json has them; a trace's own rate is left out."""
+    """Name and settings of each level of a sound `load`, as plan.json has them; a trace's own rate is left out.
+
+    Where the levels are not found yet, those that a pilot tries.
+    """
+    load = with_levels(load)
     requests, duration = load.get("requests"), load.get("duration_seconds")
     if duration is None and requests is None:
         requests = DEFAULT_REQUESTS
@@ -84,7 +92,8 @@ def levels(load: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
             for n in _listed(load["concurrency"])
         ]
     arrivals = load.get("arrivals", "poisson")
-    drawn = {"arrivals": arrivals, "burstiness": load.get("burstiness", 1.0), "seed": load.get("seed", 0)}
+    drawn = {key: load[key] for key in ("slots",) if load.get(key) is not None}
+    drawn |= {"arrivals": arrivals, "burstiness": load.get("burstiness", 1.0), "seed": load.get("seed", 0)}
     rest = {**drawn, **size, "warmup_requests": load.get("warmup_requests", WARMUP_ARRIVALS), **timeout}
     if arrivals == TRACE:
         window = {"trace_file": load["trace_file"], "trace_start_seconds": load.get("trace_start_seconds", 0)}
@@ -98,6 +107,12 @@ def levels(load: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         ]
     rates = _listed(load["requests_per_second"])
     return [(f"r{rate_name(rate)}", {"mode": "open", "requests_per_second": rate, **rest}) for rate in rates]
+
+
+def slots_of(load: Mapping[str, Any]) -> int:
+    """Requests of a level that an engine has places for at once: those in flight, or those that an open loop grants."""
+    slots: int = load.get("concurrency") or load.get("slots", OPEN_LOOP_SLOTS)
+    return slots
 
 
 def size_in_words(load: Mapping[str, Any]) -> str:
@@ -148,7 +163,7 @@ def _arrival_contradictions(load: Mapping[str, Any], arrivals: str) -> Iterator[
             "a trace brings its own times; leave the key out and write trace_speed: 2 for twice as many a second, or "
             "choose other arrivals",
         )
-    elif not is_trace and rates is None:
+    elif not is_trace and rates is None and load.get("search") is None:
         yield "", "key 'requests_per_second' is missing; add it: arrivals a second, as 2.5 or [0.5, 1, 2]"
     if is_trace and load.get("trace_file") is None:
         yield "arrivals", "arrivals: trace needs the key trace_file: a CSV file of times and tokens, or of times alone"
@@ -168,8 +183,9 @@ def _contradictions(load: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield key, f"{key} belongs to mode {other}, and this load is {mode}; leave it out, or write mode: {other}"
     if load.get("requests") is not None and load.get("duration_seconds") is not None:
         yield "duration_seconds", "a level ends by requests or by duration_seconds; keep one of the two"
+    yield from search_complaints(load)
     if mode == "closed":
-        if load.get("concurrency") is None:
+        if load.get("concurrency") is None and load.get("search") is None:
             yield "", "key 'concurrency' is missing; add it: requests in flight, as 8 or [1, 2, 4, 8]"
         if load.get("think_seconds") is not None and load.get("turns") is None:
             yield "think_seconds", "it is the pause before the next turn of a conversation; add turns, or leave it out"

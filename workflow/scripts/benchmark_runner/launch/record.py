@@ -107,6 +107,7 @@ def new_record(inputs: LaunchInputs, attempt: int, stopwatch: Stopwatch) -> Reco
         "workload": inputs.workload["name"],
         "block": inputs.place["block"],
         "position": inputs.place["position"],
+        **({"pilot": True} if inputs.plan.get("campaign", {}).get("pilot") else {}),
         "attempt": attempt,
         "status": Status.INTERRUPTED,
         "reason": None,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.configuration.load import slots_of
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch.cores import Cores
 from benchmark_runner.processes.adapter import Limits
@@ -15,9 +16,6 @@ from benchmark_runner.processes.client import Server
 
 LOOPBACK: Final = "127.0.0.1"
 """Never a name: localhost may be ::1, where the server does not listen."""
-
-OPEN_LOOP_SLOTS: Final = 16
-"""Requests that a server computes at once where the load sets no number (chosen); more wait in its own queue."""
 
 READY_BEYOND_SECONDS: Final = 30.0
 """The client waits for so much longer than the launch, which ends a server that does not come up (chosen)."""
@@ -39,9 +37,8 @@ def free_port() -> int:
 
 
 def slots(spec: Mapping[str, Any]) -> int:
-    """Requests that a server is to compute at once: the most that a level of the spec keeps in flight."""
-    loads = [case["load"] for case in spec["cases"] if "load" in case]
-    return max((load.get("concurrency") or OPEN_LOOP_SLOTS for load in loads), default=1)
+    """Requests that a server is to compute at once: the most that a level of the spec has places for."""
+    return max((slots_of(case["load"]) for case in spec["cases"] if "load" in case), default=1)
 
 
 def _texts(section: Mapping[str, Any]) -> list[str]:

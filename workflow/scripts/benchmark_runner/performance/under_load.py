@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from benchmark_runner.display import estimate_text
+from benchmark_runner.display import estimate_text, plural
 from benchmark_runner.performance.advice import MOST_NAMED, listed
 from benchmark_runner.statistics.levels import capacity_order, level_words, slo_words
 from benchmark_runner.statistics.metrics import BY_NAME, STAGE_METRICS
@@ -52,6 +52,8 @@ def load_sentences(results: Results) -> Iterator[str]:
             yield _throughput(results, cell, where, sorted(rates, key=lambda name: -rates[name]))
         if capacities := _capacities(results, grid):
             yield capacities
+    for workload, told in results.summary.get("load", {}).get("searched", {}).items():
+        yield from (f"Levels of {workload}: {words}" for words in told)
     for name, entry in results.engines.items():
         for workload, reason in entry.get("refused_loads", {}).items():
             yield f"{name} was not measured in {workload}: {reason}"
@@ -94,6 +96,8 @@ def _capacities(results: Results, grid: Json) -> str | None:
     else:
         certainty = f" ({best} the most, confirmed)" if compared else ""
     limits = slo_words(results.summary["load"]["slo"])
+    if "slots" in grid:
+        limits += f"; {plural(grid['slots'], 'slot')} an engine"
     return f"Within the limits ({limits}) in {grid['workload']} {listed(told)}{certainty}"
 
 

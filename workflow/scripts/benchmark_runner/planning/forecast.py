@@ -106,6 +106,15 @@ def _wanted(plan: Mapping[str, Any], difference: float, output_dir: Path) -> str
     return f"{percent}: {plural(needed, 'launch')} of each engine and workload (benchmark.launches), {time}"
 
 
+def _pilot(plan: Mapping[str, Any]) -> str:
+    """What a pilot is for."""
+    names = ", ".join(workload["name"] for workload in plan["workloads"])
+    return (
+        f"these launches find the levels of {names} (load.search) and count for no verdict; the same command then "
+        "plans and measures the campaign itself"
+    )
+
+
 def _line(label: str, text: str) -> str:
     margin = " " * LABEL_WIDTH
     return textwrap.fill(
@@ -164,6 +173,8 @@ def main(argv: Sequence[str]) -> int:
     seconds = seconds_a_block([row for row in plan["order"] if row["engine"] in own], output_dir)
     forecast = expected(rows_that_take_time(plan), owed, output_dir)
     lines = [*group_lines(plan, output_dir)]
+    if plan["campaign"].get("pilot"):
+        lines.append(("pilot", _pilot(plan)))
     lines += [("load", words) for words in without_load(campaign.engines.values(), campaign.workloads.values())]
     if wanted is not None:
         lines.append(("to find", _wanted(plan, wanted, output_dir)))

@@ -161,7 +161,10 @@ def stage_row(
     }
 
 
-def _rows(head: Head, requests: Requests, names: Sequence[str], slo: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def launch_rows(
+    head: Head, requests: Requests, names: Sequence[str], slo: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """A row for each stage of a launch that ended ok; names are those of its test cases."""
     table = launch_table(head, requests, names, None, np.inf)
     for stage in head["stages"]:
         case, mine = stage["case"], requests.case == stage["case"]
@@ -177,7 +180,7 @@ def write_stages(raw_files: Sequence[Path], out: Path, slo: Mapping[str, Any]) -
         names = {entry["name"]: [case["name"] for case in entry["cases"]] for entry in read_heads(path)["workloads"]}
         for head, requests in each_launch(path):
             if head["status"] == "ok" and isinstance(requests, Requests):
-                rows += _rows(head, requests, names[head["workload"]], slo)
+                rows += launch_rows(head, requests, names[head["workload"]], slo)
     metadata = {"slo": json.dumps(slo), "launches": "status ok only"}
     with written_whole(out) as partial:
         table = pa.Table.from_pylist(rows, schema=STAGES)

@@ -111,6 +111,7 @@ def _engines_alone(rows: Sequence[Sequence[TableCell]]) -> list[tuple[str, str]]
 def _levels(inputs: ReportInputs, grid: Grid) -> Table:
     """A row an engine and level."""
     columns = heads("Engine", number("Level", UNITS[grid.mode]))
+    columns += [number("Came", "requests/s")] if grid.mode == "open" else []
     columns += [number(BY_NAME[name].short, BY_NAME[name].unit) for name in LEVEL_METRICS[:2]]
     columns += [number(f"{word} {short}") for short in ("TTFT", "TPOT") for word in ("Typical", "p99")]
     columns += [number("Goodput", "requests/s"), number("Failed"), prose("Marks")]
@@ -130,6 +131,7 @@ def _level_row(inputs: ReportInputs, engine: str, level: float, cell: Cell) -> l
     return [
         engine_cell(inputs, engine),
         TableCell(f"{level:g}", value=level),
+        *_came(load),
         tokens,
         requests,
         first,
@@ -140,6 +142,16 @@ def _level_row(inputs: ReportInputs, engine: str, level: float, cell: Cell) -> l
         TableCell(failed_words(load), value=load["error_rate"]),
         TableCell("; ".join(GATES[name].words for name in load["gates"]) or ABSENT),
     ]
+
+
+def _came(load: Document) -> list[TableCell]:
+    """Of an open loop the rate that its schedule had, and the one that was sent where that is another."""
+    if load["mode"] != "open":
+        return []
+    due, sent = load.get("due_requests_per_s"), load.get("achieved_requests_per_s")
+    if due is None or sent is None:
+        return [TableCell(ABSENT)]
+    return [TableCell(significant(due), None if sent == due else f"{significant(sent)} sent", due)]
 
 
 def _typical(inputs: ReportInputs, engine: str, cell: Cell, metric: str) -> TableCell:

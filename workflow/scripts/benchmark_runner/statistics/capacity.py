@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from scipy.special import bdtr
 
+from benchmark_runner.configuration.load import slots_of
 from benchmark_runner.statistics import families
 from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.evidence import Pair
@@ -193,10 +194,14 @@ class Capacities:
                 "group": grid.group,
                 "mode": grid.mode,
                 "unit": UNITS[grid.mode],
+                **({"slots": self._slots(grid)} if grid.mode == "open" else {}),
                 "levels": [{"level": at, "case": case} for at, case in grid.cases.items()],
                 "capacity": _estimate(capacity, ranks["capacity"], grid, level, ended),
                 "knee": _estimate(knee, ranks["knee"], grid, level, _no_knee(grid) if ranks["capacity"] else ended),
             }
+
+    def _slots(self, grid: Grid) -> int:
+        return max(slots_of(self._inputs.loads[grid.workload, case]) for case in grid.cases.values())
 
     def _pair(self, names: tuple[str, str], number: int, quantity: Quantity) -> Pair:
         """The ranks of two engines as a pair; 1 is added, since what is compared is positive."""

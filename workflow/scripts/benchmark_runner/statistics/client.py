@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.statistics.cautions import caution
@@ -88,6 +89,14 @@ def gates(rows: Iterable[Stage], ttft_ms: float | None) -> list[str]:
     return [name for name in GATES if name in found]
 
 
+def _rates(rows: Sequence[Stage]) -> dict[str, float]:
+    """Requests a second that were due and sent within the windows of an open loop, the mean of its launches; nothing of
+    a closed one, or where none has a window."""
+    names = ("due_requests_per_s", "achieved_requests_per_s")
+    known = [row for row in rows if row["asked_requests_per_s"] is not None and row[names[0]] is not None]
+    return {name: fmean(row[name] for row in known) for name in names} if known else {}
+
+
 def has_client(load: Mapping[str, Any] | None) -> bool:
     """Whether a load client took the times of a cell, so that its error is in them: an engine in its own process takes
     them itself."""
@@ -118,6 +127,7 @@ class Client:
             "failed": failed,
             "error_rate": failed / measured if measured else None,
             "launches_slo_met": sum(bool(row["slo_met"]) for row in rows),
+            **_rates(rows),
             "clocked_by": "client" if any(row["client_cpu_percent"] for row in rows) else "engine",
             "gates": gates(rows, ttft_ms),
         }

@@ -176,13 +176,23 @@ def _metrics(inputs: Measurements) -> dict[str, Any]:
     return {metric.name: {key: getattr(metric, key) for key in told} for metric in inputs.metrics}
 
 
+def _searched(inputs: Measurements) -> dict[str, Any]:
+    """What pilots have found, in words by workload; nothing where no levels were searched."""
+    told = {
+        entry["name"]: [grid["words"] for grid in entry["search"]["cases"].values()]
+        for entry in inputs.plan["workloads"]
+        if "search" in entry
+    }
+    return {"searched": told} if told else {}
+
+
 def _under_load(inputs: Measurements, client: Client, pairing: CampaignPairs, *, alarm: bool) -> dict[str, Any]:
     """Sections that only a campaign with load has."""
     if not inputs.loads:
         return {}
     capacities = Capacities(inputs, client.stages, pairing, alarm=alarm)
     return {
-        "load": {"slo": inputs.settings.get("slo"), "calibration": client.calibration},
+        "load": {"slo": inputs.settings.get("slo"), "calibration": client.calibration, **_searched(inputs)},
         "capacity": {"engines": list(capacities.rows()), "comparisons": capacities.comparisons()},
     }
 

@@ -179,6 +179,7 @@ def _under_load(results: Results) -> list[str]:
         held = {engine: row["capacity"]["text"] or ABSENT for engine, row in rows_of(results, grid).items()}
         rows = [
             {"engine": engine, grid["unit"]: f"{level['level']:g}"}
+            | (_came(results, engine, Cell(grid["workload"], level["case"])) if grid["mode"] == "open" else {})
             | _level_values(results, engine, Cell(grid["workload"], level["case"]))
             for engine in held
             for level in grid["levels"]
@@ -190,6 +191,12 @@ def _under_load(results: Results) -> list[str]:
         lines += [markdown(f"Highest level within the limits ({slo_words(results.summary['load']['slo'])}):"), ""]
         lines += [*(f"- {markdown(f'{engine}: {text}')}" for engine, text in held.items()), ""]
     return lines
+
+
+def _came(results: Results, engine: str, cell: Cell) -> dict[str, str]:
+    """The rate at which the requests of an open level came."""
+    due = (results.load(engine, cell) or {}).get("due_requests_per_s")
+    return {"came": ABSENT if due is None else significant(due)}
 
 
 def _level_values(results: Results, engine: str, cell: Cell) -> dict[str, str]:

@@ -1,0 +1,105 @@
+"""Levels that are searched: those that a pilot tries, how long that may take, and those that are measured then."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import yaml
+
+from benchmark_runner.configuration.files import Positions
+from benchmark_runner.configuration.load import cell_count, levels
+from benchmark_runner.configuration.resolve import examine
+from benchmark_runner.configuration.search import ladder, levels_around, pilot_load
+
+SEARCHED = {"mode": "closed", "search": "capacity", "timeout_seconds": 60}
+LOOSE = {"ttft_ms": None, "tpot_ms": None, "itl_p99_ms": None, "e2e_ms": None, "share": 0.9}
+
+
+def messages(load: str) -> list[str]:
+    config = {
+        "benchmark": {"output_dir": "results/x", "model_path": "models/m"},
+        "engines": [{"name": "a", "binary_path": "bin/a"}],
+        "workloads": [
+            yaml.safe_load(f"{{name: w, test_cases: [{{prompt_tokens: 9, max_tokens: 4, load: {{{load}}}}}]}}")
+        ],
+    }
+    return Positions([]).lines(examine(copy.deepcopy(config)).problems)
+
+
+@pytest.mark.parametrize(
+    ("ends", "tried"),
+    [
+        ({}, [1, 2, 4, 8, 16, 32]),
+        ({"search_from": 3, "search_up_to": 20}, [3, 6, 12, 20]),
+        ({"search_up_to": 2}, [1, 2]),
+        ({"mode": "open", "search_from": 0.5, "search_up_to": 3}, [0.5, 1, 2, 3]),
+    ],
+)
+def test_a_pilot_doubles_the_level_up_to_the_end(ends, tried):
+    assert ladder({**SEARCHED, **ends}) == tried
+
+
+def test_levels_that_are_not_found_yet_count_as_the_pilots():
+    assert [name for name, _ in levels({**SEARCHED, "search_up_to": 4})] == ["c1", "c2", "c4"]
+    assert cell_count([{"load": SEARCHED}]) == 6
+
+
+@pytest.mark.parametrize(
+    ("edges", "measured"),
+    [
+        ([(4, 8)], [2, 4, 5, 6, 7, 8]),
+        ([(4, 8), (4, 8)], [2, 4, 5, 6, 7, 8]),
+        ([(4, 8), (16, 32)], [2, 4, 6, 8, 16, 24, 32]),
+        ([(1, 2)], [1, 2, 4, 8]),
+        ([(None, 1)], [1, 2, 4, 8]),
+        ([(32, None)], [4, 8, 16, 32]),
+        ([(None, 1), (32, None)], [1, 2, 4, 8, 16, 32]),
+    ],
+)
+def test_levels_lie_around_what_every_engine_kept_and_missed(edges, measured):
+    assert levels_around([1, 2, 4, 8, 16, 32], edges, whole=True) == measured
+
+
+def test_rates_between_two_levels_need_not_be_whole():
+    assert levels_around([0.5, 1, 2], [(1, 2)], whole=False) == [0.5, 1, 1.25, 1.5, 1.75, 2]
+
+
+def test_a_pilot_ends_within_its_longest_duration_whatever_the_engine_does():
+    load = pilot_load({**SEARCHED, "search_up_to": 8, "search_seconds": 24}, LOOSE, 100)
+    assert load["search"] == "pilot"
+    for _, level in levels(load):
+        assert level["duration_seconds"] == 2  # of 4 levels, beside the same for warming up and for the last answer
+        assert level["timeout_seconds"] == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "timeout"), [({"e2e_ms": 900}, 0.9), ({"ttft_ms": 200, "tpot_ms": 10}, 1.19), ({"ttft_ms": 200}, 2)]
+)
+def test_a_request_that_has_missed_the_limits_for_certain_is_given_up(limits, timeout):
+    load = pilot_load({**SEARCHED, "search_up_to": 8, "search_seconds": 24}, {**LOOSE, **limits}, 100)
+    assert load["timeout_seconds"] == pytest.approx(timeout)
+
+
+@pytest.mark.parametrize(
+    ("load", "expected"),
+    [
+        (
+            "mode: closed, concurrency: 2, search_up_to: 8",
+            "search_up_to is of a search for levels; add search: capacity",
+        ),
+        ("mode: closed, search: capacity, search_up_to: 1", "search_up_to: 1 is no more than 1, from which the search"),
+        ("mode: closed, search: capacity, search_from: 1.5", "requests in flight are whole"),
+        ("mode: closed, search: capacity, search_up_to: 5000", "4096 at most"),
+        ("mode: closed, search: most", "write one of capacity, pilot"),
+        ("mode: open, arrivals: trace, trace_file: t, search: capacity", "a trace has one rate, its own"),
+        ("mode: open, search: capacity, search_from: 0.25", "sees fewer than 4 arrivals; write 384 or more"),
+    ],
+)
+def test_what_a_search_cannot_do_is_told(load, expected):
+    assert any(expected in line for line in messages(load)), messages(load)
+
+
+def test_a_search_needs_no_levels():
+    assert messages("mode: closed, search: capacity") == []
+    assert messages("mode: open, search: capacity") == []

@@ -1,0 +1,130 @@
+"""Stage find_levels: from the launches of a pilot to the levels that a campaign under `search: capacity` measures."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import simdjson
+
+from benchmark_runner.commands import command
+from benchmark_runner.configuration.load import levels
+from benchmark_runner.configuration.search import LEVELS_OF, PILOT, levels_around
+from benchmark_runner.errors import BenchmarkError, exit_status
+from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.records.parsed_requests import read_requests
+from benchmark_runner.records.raw_data import read_record
+from benchmark_runner.records.stages import launch_rows
+from benchmark_runner.statistics.capacity import capacity_rank
+from benchmark_runner.statistics.levels import UNITS, level_words, slo_words
+from benchmark_runner.status import Status
+
+
+def met(record: Path, names: Sequence[str], slo: Mapping[str, Any]) -> dict[str, bool] | str:
+    """Whether a pilot launch kept the limits at each level, by its name; why it tells nothing where it did not end ok.
+
+    Raises BenchmarkError where the record is broken.
+    """
+    head = read_record(record, simdjson.Parser()).head
+    if head["status"] != Status.OK:
+        return f"{head['status']}: {head['reason']}"
+    rows = launch_rows(head, read_requests(read_json(record)["requests"]), names, slo)
+    return {row["case"]: row["slo_met"] for row in rows}
+
+
+def _edge(tried: Sequence[float], kept: Sequence[bool]) -> tuple[float | None, float | None]:
+    rank = capacity_rank(kept)
+    return (tried[rank - 1] if rank else None), (tried[rank] if rank < len(tried) else None)
+
+
+def edge_words(engine: str, mode: str, kept: float | None, missed: float | None) -> str:
+    """What a pilot launch has found of an engine."""
+    if kept is None and missed is not None:
+        return f"{engine} misses the limits {level_words(mode, missed)} already"
+    if missed is None and kept is not None:
+        return f"{engine} keeps the limits {level_words(mode, kept)}, where the search ends"
+    assert kept is not None and missed is not None
+    return f"{engine} keeps the limits {level_words(mode, kept)} and misses them {level_words(mode, missed)}"
+
+
+def grid_of(load: Mapping[str, Any], found: Mapping[str, Sequence[bool] | str], limits: str) -> dict[str, Any]:
+    """The levels to measure of one test case, and what each engine's pilot launch said.
+
+    found: by engine whether it kept the limits, from the lowest level on, or why it tells nothing.
+    """
+    mode, tried = load["mode"], load[LEVELS_OF[load["mode"]]]
+    edges = {engine: _edge(tried, kept) for engine, kept in found.items() if not isinstance(kept, str)}
+    lost = [f"{engine} tells nothing ({why})" for engine, why in found.items() if isinstance(why, str)]
+    if not edges:
+        raise BenchmarkError(
+            f"no pilot launch ended ok, so there are no levels to measure: {'; '.join(lost)}; mend that and delete the "
+            f"pilot's folder, or write {LEVELS_OF[mode]} in place of search"
+        )
+    chosen = levels_around(tried, edges.values(), whole=mode == "closed")
+    told = [edge_words(engine, mode, *edge) for engine, edge in edges.items()]
+    return {
+        "mode": mode,
+        "tried": tried,
+        "levels": chosen,
+        "engines": [
+            {"engine": engine, **dict(zip(("kept", "missed"), edges.get(engine, (None, None)), strict=True))}
+            for engine in found
+        ],
+        "words": f"{', '.join(f'{level:g}' for level in chosen)} {UNITS[mode]}, found by a pilot launch of each engine "
+        f"that counts for no verdict, at the limits {limits}: {'; '.join([*told, *lost])}",
+    }
+
+
+def _searched(plan: Mapping[str, Any], workload: str) -> Iterator[tuple[str, Mapping[str, Any], list[str]]]:
+    """Number, load and names of the levels of each test case whose levels are searched."""
+    entry = next(one for one in plan["config"]["workloads"] if one["name"] == workload)
+    for number, case in enumerate(entry["test_cases"], start=1):
+        if case["load"].get("search") == PILOT:
+            prefix = "" if len(entry["test_cases"]) == 1 else f"case_{number}_"
+            yield str(number), case["load"], [f"{prefix}{name}" for name, _ in levels(case["load"])]
+
+
+def document(plan: Mapping[str, Any], workload: str, launches: Path) -> dict[str, Any]:
+    """What the pilot has found for a workload; raises BenchmarkError where no launch tells."""
+    slo = plan["config"]["analysis"]["slo"]
+    names = next([case["name"] for case in one["cases"]] for one in plan["workloads"] if one["name"] == workload)
+    rows = [row for row in plan["order"] if row["workload"] == workload]
+    found = {
+        row["engine"]: met(
+            launches / row["engine"] / f"{workload}.{row['identity']}" / str(row["block"]) / "record.json", names, slo
+        )
+        for row in sorted(rows, key=lambda row: [one["name"] for one in plan["engines"]].index(row["engine"]))
+    }
+    return {
+        "schema_version": 1,
+        "workload": workload,
+        "slo": slo,
+        "cases": {
+            number: grid_of(
+                load,
+                {name: kept if isinstance(kept, str) else [kept[one] for one in own] for name, kept in found.items()},
+                slo_words(slo),
+            )
+            for number, load, own in _searched(plan, workload)
+        },
+    }
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the levels that the pilot of a workload has found."""
+    parser = command("planning.search", __doc__, "plan", out="the levels")
+    parser.add_argument("--workload", required=True, help="workload whose levels are searched")
+    parser.add_argument("--launches", type=Path, required=True, help="folder with the pilot's launches")
+    arguments = parser.parse_args(argv)
+    found = document(read_json(arguments.plan), arguments.workload, arguments.launches)
+    write_json(arguments.out, found)
+    for grid in found["cases"].values():
+        print(f"{arguments.workload}: {grid['words']}")
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))
