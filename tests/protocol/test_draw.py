@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.protocol.draw import BlockDraw, arrangements, length, requests_at_most, require_room
+from benchmark_runner.protocol.draw import BlockDraw, arrangements, length, requests_at_most, require_room, shares
 from benchmark_runner.protocol.spec import of_request
 
 IDS = list(range(100, 120))
@@ -28,7 +28,7 @@ def level(load: dict, **more) -> dict:
 
 def drawn(seed: int = 1, block: int = 1, loads=(CLOSED, OPEN), **more) -> list[dict]:
     case = {"prompt_ids": IDS, "max_new_tokens": 8}
-    return BlockDraw(seed, block).cases([case] * len(loads), [level(load, **more) for load in loads])
+    return BlockDraw(seed, block).cases([case] * len(loads), [level(load, **more) for load in loads], {})
 
 
 def prompts(cases: list[dict]) -> list[tuple[int, ...]]:
@@ -134,7 +134,7 @@ def test_prompts_that_cannot_differ_are_refused_before_anything_runs():
 def test_a_prompt_that_nobody_asked_about_is_refused_and_not_drawn_for_ever():
     case = {"prompt_ids": [1, 2, 3], "max_new_tokens": 8}
     with pytest.raises(BenchmarkError, match="3 tokens have too few orders"):
-        BlockDraw(1, 1).cases([case], [level(CLOSED)])
+        BlockDraw(1, 1).cases([case], [level(CLOSED)], {})
 
 
 def test_a_shared_prefix_stands_before_all_prompts_and_what_follows_differs():
@@ -187,6 +187,31 @@ def test_turns_may_have_lengths_of_their_own():
         if (place + 1) % 3
     }
     assert grown == {4, 5}
+
+
+def from_file(lines: int, loads, block: int = 1) -> list[dict]:
+    pool = [{"prompt_ids": [9, line], "max_tokens": 3 if line % 2 else None} for line in range(lines)]
+    levels = [level(load, prompt={"kind": "lines", "sha256": "f"}) for load in loads]
+    case = {"prompt_ids": [9, 0], "max_new_tokens": 8}
+    return BlockDraw(1, block).cases([case] * len(loads), levels, {"f": pool, "other": []})
+
+
+def test_levels_that_draw_from_a_file_are_given_different_lines_and_each_block_its_own():
+    one, other = from_file(100, (CLOSED, OPEN)), from_file(100, (CLOSED, OPEN), block=2)
+    found = prompts(one)
+    assert 98 <= len(found) == len(set(found)) <= 100  # shared by what each level may need
+    assert [len(level["prompts"]) for level in one] == shares(100, [level(CLOSED), level(OPEN)])
+    assert prompts(other) != found and from_file(100, (CLOSED, OPEN)) == one
+    for case in one:
+        asked = [3 if prompt[1] % 2 else 8 for prompt in case["prompts"]]
+        assert case["max_new_tokens_each"] == asked
+
+
+def test_a_file_of_fewer_prompts_than_a_launch_sends_is_refused_with_both_numbers():
+    assert shares(10_000, [level(CLOSED)]) == [requests_at_most(level(CLOSED))]
+    assert shares(18, [level(CLOSED)]) == [4 + 10 + 4]
+    with pytest.raises(BenchmarkError, match="it has 35 prompts and a launch sends at least 36, none twice"):
+        shares(35, [level(CLOSED)] * 2)
 
 
 def test_lengths_of_quantiles_lie_between_them_in_equal_shares():

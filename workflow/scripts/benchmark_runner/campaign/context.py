@@ -17,6 +17,7 @@ from benchmark_runner.configuration.files import Problem
 from benchmark_runner.configuration.load import longest, whole_conversation
 from benchmark_runner.configuration.names import entries
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.model.prompt_lines import count_lines
 from benchmark_runner.model.texts import SHORT_PROMPTS
 from benchmark_runner.namedfile import read_named_text
 
@@ -106,8 +107,24 @@ def _prompt(case: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
     return None
 
 
+def _lines_problem(path: Path, max_tokens: Any) -> tuple[str, str] | None:
+    """The same of a file of prompts; whether those fit is told where they are encoded."""
+    try:
+        most = count_lines(path).most_tokens
+    except BenchmarkError as error:
+        return "prompts_file", str(error)
+    if not _is_count(max_tokens) or most <= max_tokens:
+        return None
+    return (
+        "max_tokens",
+        f"a line of {str(path)!r} asks for {most} tokens; write {most} here or more, or lower the line's",
+    )
+
+
 def _case_problem(case: Mapping[str, Any], context: Context | None) -> tuple[str, str] | None:
     """Key and complaint of a test case."""
+    if isinstance(file := case.get("prompts_file"), str) and file:
+        return _lines_problem(Path(file), longest(case.get("max_tokens")))
     try:
         prompt = _prompt(case)
     except BenchmarkError as error:

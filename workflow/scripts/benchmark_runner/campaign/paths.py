@@ -108,7 +108,8 @@ def _written(config: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...],
     for w, workload in entries(config, "workloads"):
         for c, case in entries(workload, "test_cases"):
             place, load = ("workloads", w, "test_cases", c), case.get("load")
-            yield (*place, "prompt_file"), case.get("prompt_file")
+            for key in ("prompt_file", "prompts_file"):
+                yield (*place, key), case.get(key)
             if isinstance(load, Mapping):
                 yield (*place, "load", "trace_file"), load.get("trace_file")
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from benchmark_runner.campaign.trace import Window, lengths_in, read_trace, window_of
 from benchmark_runner.configuration.load import TRACE, has_load, levels, whole_conversation
 from benchmark_runner.hashes import file_sha256
+from benchmark_runner.model.prompt_lines import count_lines
 
 
 def hottest_sampling(workloads: Iterable[Mapping[str, Any]]) -> dict[str, float] | None:
@@ -34,6 +35,9 @@ def _prompt(entry: Mapping[str, Any], tokens: Any) -> dict[str, Any]:
     if "prompt_file" in entry:
         path = entry["prompt_file"]
         return {"kind": "file", "path": path, "sha256": file_sha256(Path(path))}
+    if "prompts_file" in entry:
+        lines = count_lines(Path(entry["prompts_file"]))
+        return {"kind": "lines", "path": entry["prompts_file"], "sha256": lines.sha256, "lines": lines.prompts}
     if "prompt_tokens" in entry:
         return {"kind": "tokens", "count": tokens}
     if isinstance(entry["prompt"], str):

@@ -229,6 +229,14 @@ def _length_complaints(
 def _lengths(case: Mapping[str, Any], *, has_load: bool) -> Iterator[tuple[str, str]]:
     if has_load and case["load"].get("turns") is not None and "prompt_tokens" not in case:
         yield "load.turns", "a turn's new tokens are told by prompt_tokens; write that, or leave turns out"
+    if case.get("prompts_file") is not None:
+        if not has_load:
+            yield (
+                "prompts_file",
+                "a file of prompts is for requests under load: add load, or write one into prompt_file",
+            )
+        if case.get("shared_prefix_tokens") is not None:
+            yield "shared_prefix_tokens", "prompts of a file begin as they are written; leave it out"
     replays = has_load and case["load"].get("arrivals") == TRACE
     for key in ("prompt_tokens", "max_tokens"):
         if isinstance(case.get(key), Mapping):

@@ -27,7 +27,7 @@ _TYPE_WORDS: Final = {
     "null": "null",
 }
 
-PROMPT_KEYS: Final = ("prompt", "prompt_file", "prompt_tokens")
+PROMPT_KEYS: Final = ("prompt", "prompt_file", "prompt_tokens", "prompts_file")
 
 LONGEST_SHOWN_VALUE_CHARACTERS: Final = 60
 """Chosen: enough to recognise a value in the file."""

@@ -27,6 +27,8 @@ class LaunchInputs(NamedTuple):
     workload: dict[str, Any]
     prompt_ids: list[list[int]]
     """One prompt a case of the workload."""
+    pools: dict[str, list[dict[str, Any]]]
+    """Prompts of the user's files, by the hash of the file; each level of load is given some of them."""
     eos_ids: list[int]
     manifest: dict[str, Any]
     """Of the model, whatever format the engine opens."""
@@ -124,6 +126,7 @@ def read_inputs(
         engine=planned_engine,
         workload=planned_workload,
         prompt_ids=workload_prompts(prompts, planned_workload),
+        pools=prompts.get("pools", {}),
         eos_ids=prompts["eos_ids"],
         manifest=read_json(manifest_file),
         derived=derived,
@@ -161,7 +164,8 @@ def build_spec(inputs: LaunchInputs, *, device: str, threads: int) -> dict[str, 
     if "load" in planned[0]:
         draw = BlockDraw(inputs.plan["campaign"]["seed"], block)
         spec["cases"] = [
-            {**case, "load": with_arrivals(case["load"], len(case["prompts"]))} for case in draw.cases(cases, planned)
+            {**case, "load": with_arrivals(case["load"], len(case["prompts"]))}
+            for case in draw.cases(cases, planned, inputs.pools)
         ]
         spec = under_load(spec, draw.stages(len(cases)))
     # Not the engine's name: a spec is to be of one length for all engines that are asked for the same.

@@ -18,9 +18,10 @@ from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.model.chat import render
 from benchmark_runner.model.llama_config import special_ids
+from benchmark_runner.model.prompt_lines import sampled_lines
 from benchmark_runner.model.texts import DEFAULT_PROMPTS, WORDS, text_of
 from benchmark_runner.namedfile import read_named_text
-from benchmark_runner.protocol.draw import require_room
+from benchmark_runner.protocol.draw import require_room, shares
 
 SCHEMA_VERSION: Final = 2
 """2: with texts that nobody can have seen. 1: the first format."""
@@ -30,6 +31,10 @@ UNSEEN_WORDS: Final = 100
 
 UNSEEN_TIMED: Final = 3
 """Texts of which the shortest time counts, so that a pause of the machine does not (chosen)."""
+
+
+POOL_ROUNDS: Final = 4
+"""Launches for which a file's prompts are encoded (chosen): each block draws its own of them."""
 
 
 class PromptEncoder:
@@ -65,9 +70,11 @@ class PromptEncoder:
             return self.encode(render(self.folder, prompt["messages"]), special=False)
         if kind == "file":
             return self.encode(_file_text(Path(prompt["path"]), prompt.get("sha256")))
+        if kind == "ids":
+            return list(prompt["prompt_ids"])
         if kind == "tokens":
             return self.encode(text_of(int(prompt["count"]), self.encode))
-        raise BenchmarkError(f"prompt kind {kind!r} is unknown; the kinds are text, messages, file, tokens")
+        raise BenchmarkError(f"prompt kind {kind!r} is unknown; the kinds are text, messages, file, tokens, ids")
 
     def checked_ids(self, prompt: dict[str, Any], max_new_tokens: int) -> list[int]:
         """prompt_ids that fit the model; raises BenchmarkError for an empty or too long prompt."""
@@ -134,6 +141,36 @@ def _unseen(seed: int, plan: dict[str, Any], encoder: PromptEncoder) -> tuple[li
     return [{"text": " ".join(drawn[0][:words]), "prompt_ids": first}], timed
 
 
+def _pools(plan: dict[str, Any], encoder: PromptEncoder) -> dict[str, list[dict[str, Any]]]:
+    """Of each file of prompts, by its hash, those that launches draw from; raises BenchmarkError naming the line."""
+    pools: dict[str, list[dict[str, Any]]] = {}
+    for workload in plan["workloads"]:
+        drawn: dict[str, list[dict[str, Any]]] = {}
+        for case in workload["cases"]:
+            if case["prompt"]["kind"] == "lines":
+                drawn.setdefault(case["prompt"]["sha256"], []).append(case)
+        for sha256, cases in drawn.items():
+            prompt = cases[0]["prompt"]
+            try:
+                most = POOL_ROUNDS * sum(shares(prompt["lines"], cases))
+            except BenchmarkError as error:
+                raise BenchmarkError(f"workload {workload['name']}: prompts_file {prompt['path']}: {error}") from None
+            if len(pools.get(sha256, ())) < min(most, prompt["lines"]):
+                pools[sha256] = _pool(prompt, most, max(case["max_new_tokens"] for case in cases), encoder)
+    return pools
+
+
+def _pool(prompt: dict[str, Any], most: int, max_tokens: int, encoder: PromptEncoder) -> list[dict[str, Any]]:
+    pool = []
+    for line in sampled_lines(Path(prompt["path"]), prompt["sha256"], prompt["lines"], most):
+        try:
+            ids = encoder.checked_ids(line.prompt, max_tokens)
+        except BenchmarkError as error:
+            raise BenchmarkError(f"prompts_file {prompt['path']}, line {line.line}: {error}") from error
+        pool.append({"prompt_ids": ids, "max_tokens": line.max_tokens})
+    return pool
+
+
 def build_prompts(plan: dict[str, Any], manifest: dict[str, Any], folder: Path, seed: int) -> dict[str, Any]:
     """Content of prompts.json; seed determines the texts that nobody can have seen.
 
@@ -141,16 +178,23 @@ def build_prompts(plan: dict[str, Any], manifest: dict[str, Any], folder: Path, 
     """
     encoder = PromptEncoder(folder, manifest)
     workloads: dict[str, list[dict[str, Any]]] = {}
+    pools = _pools(plan, encoder)
     for workload in plan["workloads"]:
         cases = workloads.setdefault(workload["name"], [])
         for case in workload["cases"]:
             try:
-                ids = encoder.checked_ids(case["prompt"], case["max_new_tokens"])
+                prompt = case["prompt"]
+                if prompt["kind"] == "lines":
+                    longest = max((one["prompt_ids"] for one in pools[prompt["sha256"]]), key=len)
+                    prompt = {"kind": "ids", "prompt_ids": longest}
+                ids = encoder.checked_ids(prompt, case["max_new_tokens"])
             except BenchmarkError as error:
                 raise BenchmarkError(f"workload {workload['name']}, {case['name']}: {error}") from error
             cases.append({"case": case["name"], "prompt_ids": ids})
         loaded = [
-            (entry["prompt_ids"], case) for entry, case in zip(cases, workload["cases"], strict=True) if "load" in case
+            (entry["prompt_ids"], case)
+            for entry, case in zip(cases, workload["cases"], strict=True)
+            if "load" in case and case["prompt"]["kind"] != "lines"
         ]
         try:
             require_room(loaded)
@@ -164,6 +208,7 @@ def build_prompts(plan: dict[str, Any], manifest: dict[str, Any], folder: Path, 
         "eos_ids": special_ids(folder, "eos"),
         "context_length": encoder.context_length,
         "workloads": workloads,
+        **({"pools": pools} if pools else {}),
         "fidelity": [*fidelity, *added],
         "unseen": timed,
         "unseen_seed": seed if timed else None,

@@ -54,6 +54,24 @@ def requests_at_most(case: Mapping[str, Any]) -> int:
     return math.ceil(float(warmup + 2 * measured + SPARE) + spread)
 
 
+def shares(lines: int, cases: Sequence[Mapping[str, Any]]) -> list[int]:
+    """How many prompts of a file of so many each level is given that draws from it, all different.
+
+    Raises BenchmarkError where the levels of a launch send more for certain.
+    """
+    wanted = [requests_at_most(case) for case in cases]
+    loads = [case["load"] for case in cases]
+    # Closed loops are kept full while the last measured requests end.
+    least = [load["warmup_requests"] + (load["requests"] or 1) + load.get("concurrency", 0) for load in loads]
+    if (sent := sum(least)) > lines:
+        raise BenchmarkError(
+            f"it has {lines} prompts and a launch sends at least {sent}, none twice; add prompts, or lower requests, "
+            "warmup_requests or the number of levels"
+        )
+    spare, more = lines - sent, sum(wanted) - sent
+    return [few + (many - few) * min(spare, more) // max(more, 1) for few, many in zip(least, wanted, strict=True)]
+
+
 def arrangements(tokens: Sequence[int]) -> float:
     """In how many orders tokens can stand; infinity beyond what a float holds."""
     counts = Counter(tokens)
@@ -163,20 +181,44 @@ class BlockDraw:
         self._random("stages").shuffle(order)
         return order
 
-    def cases(self, cases: Sequence[Mapping[str, Any]], planned: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """The spec's cases with loads, whose arrivals are this block's own, and what each request asks for."""
+    def cases(
+        self,
+        cases: Sequence[Mapping[str, Any]],
+        planned: Sequence[Mapping[str, Any]],
+        pools: Mapping[str, Sequence[Mapping[str, Any]]],
+    ) -> list[dict[str, Any]]:
+        """The spec's cases with loads, whose arrivals are this block's own, and what each request asks for; pools are
+        the prompts of the user's files."""
+        given = self._given(planned, pools)
         taken: set[tuple[int, ...]] = set()
         found: list[dict[str, Any]] = []
         for index, (case, level) in enumerate(zip(cases, planned, strict=True)):
             answers = _lengths(level.get("answer_lengths"), case["max_new_tokens"], self._random(f"answers/{index}"))
-            if "turns" in level["load"]:
+            if index in given:
+                within = zip(given[index], accumulate(len(one["prompt_ids"]) for one in given[index]), strict=True)
+                lines = [line for line, ids in within if ids <= MOST_IDS]
+                asked = [(tuple(line["prompt_ids"]), line["max_tokens"] or next(answers)) for line in lines]
+            elif "turns" in level["load"]:
                 asked = list(self._conversations(index, case["prompt_ids"], level, answers, taken))
             else:
                 asked = list(zip(self._prompts(index, case["prompt_ids"], level, taken), answers, strict=False))
-            each = {"max_new_tokens_each": [answer for _, answer in asked]} if "answer_lengths" in level else {}
+            is_own = "answer_lengths" in level or index in given
+            each = {"max_new_tokens_each": [answer for _, answer in asked]} if is_own else {}
             load, prompts = self._load(index, level["load"]), [list(prompt) for prompt, _ in asked]
             found.append({**case, **each, "load": load, "prompts": prompts})
         return found
+
+    def _given(
+        self, planned: Sequence[Mapping[str, Any]], pools: Mapping[str, Sequence[Mapping[str, Any]]]
+    ) -> dict[int, Sequence[Mapping[str, Any]]]:
+        """Prompts of the user's file for each level that takes them, none for two."""
+        given: dict[int, Sequence[Mapping[str, Any]]] = {}
+        for sha256, pool in pools.items():
+            places = [place for place, level in enumerate(planned) if level.get("prompt", {}).get("sha256") == sha256]
+            drawn = iter(self._random(f"pool/{sha256}").sample(pool, len(pool)))
+            counts = shares(len(pool), [planned[place] for place in places])
+            given |= {place: list(islice(drawn, count)) for place, count in zip(places, counts, strict=True)}
+        return given
 
     def _load(self, index: int, load: Mapping[str, Any]) -> dict[str, Any]:
         if "seed" not in load:

@@ -1,0 +1,143 @@
+"""Prompts of the user's, one a line of JSON: read line by line, whatever the size of the file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+from typing import Any, Final, NamedTuple
+
+from benchmark_runner.errors import BenchmarkError
+
+LONGEST_LINE_BYTES: Final = 8 * 2**20
+"""Above any prompt of a million tokens as text; what is longer is no line of prompts (chosen)."""
+
+KINDS: Final = ("prompt", "messages", "prompt_ids")
+
+
+class PromptLine(NamedTuple):
+    """A prompt as model.prompts takes it, and the tokens that are to be generated; None: as the test case says."""
+
+    line: int
+    prompt: dict[str, Any]
+    max_tokens: int | None
+
+
+class Lines(NamedTuple):
+    """What a file holds."""
+
+    sha256: str
+    prompts: int
+    most_tokens: int
+    """The greatest max_tokens of a line; 0 where none has one."""
+
+
+def _are_messages(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(one, dict) and all(isinstance(one.get(key), str) and one[key] for key in ("role", "content"))
+            for one in value
+        )
+    )
+
+
+def _are_ids(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(one) is int and one >= 0 for one in value)
+
+
+def _prompt_line(number: int, content: bytes) -> PromptLine:
+    """One line; raises ValueError that says what is wrong with it."""
+    value = json.loads(content)
+    given = [kind for kind in KINDS if isinstance(value, dict) and kind in value]
+    if len(given) != 1:
+        raise ValueError('write {"prompt": text}, {"messages": [{"role": …, "content": …}]} or {"prompt_ids": [ids]}')
+    (kind,), what = given, value[given[0]]
+    if kind == "prompt" and isinstance(what, str) and what:
+        prompt: dict[str, Any] = {"kind": "text", "text": what}
+    elif kind == "messages" and _are_messages(what):
+        prompt = {"kind": "messages", "messages": [{key: one[key] for key in ("role", "content")} for one in what]}
+    elif kind == "prompt_ids" and _are_ids(what):
+        prompt = {"kind": "ids", "prompt_ids": what}
+    else:
+        raise ValueError(f"{kind} is empty or not of its kind")
+    tokens = value.get("max_tokens")
+    if tokens is not None and (type(tokens) is not int or tokens < 1):
+        raise ValueError(f"max_tokens is {tokens!r:.40}, no number of tokens")
+    return PromptLine(number, prompt, tokens)
+
+
+def _each(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Number and bytes of each line; raises BenchmarkError."""
+    try:
+        if not path.is_file():
+            raise BenchmarkError(f"{str(path)!r} is no file; name a file with a JSON object on each line")
+        with path.open("rb") as file:
+            number = 0
+            while content := file.readline(LONGEST_LINE_BYTES + 1):
+                number += 1
+                if len(content) > LONGEST_LINE_BYTES:
+                    raise BenchmarkError(
+                        f"{str(path)!r}, line {number}: it is longer than 8 MiB; write a prompt a line"
+                    )
+                yield number, content
+    except OSError as error:
+        raise BenchmarkError(
+            f"{str(path)!r} cannot be read ({error.strerror}); check the path and its rights"
+        ) from None
+
+
+def _prompts(path: Path) -> Iterator[tuple[PromptLine | None, bytes]]:
+    for number, content in _each(path):
+        if not content.strip():
+            yield None, content
+            continue
+        try:
+            yield _prompt_line(number, content), content
+        except (ValueError, RecursionError) as error:
+            raise BenchmarkError(f"{str(path)!r}, line {number}: {error}") from None
+
+
+@lru_cache(maxsize=8)
+def _counted(path: Path, _size: int, _changed_ns: int) -> Lines:
+    digest, prompts, most = hashlib.sha256(), 0, 0
+    for line, content in _prompts(path):
+        digest.update(content)
+        if line is not None:
+            prompts, most = prompts + 1, max(most, line.max_tokens or 0)
+    return Lines(digest.hexdigest(), prompts, most)
+
+
+def count_lines(path: Path) -> Lines:
+    """Hash and size of a file whose every line is a prompt; raises BenchmarkError that names file and line."""
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise BenchmarkError(
+            f"{str(path)!r} cannot be read ({error.strerror}); check the path and its rights"
+        ) from None
+    found = _counted(path, state.st_size, state.st_mtime_ns)
+    if not found.prompts:
+        raise BenchmarkError(f"{str(path)!r} holds no prompt; write a JSON object on each line")
+    return found
+
+
+def sampled_lines(path: Path, sha256: str, prompts: int, most: int) -> list[PromptLine]:
+    """At most so many of a file's prompts, drawn by its content alone, in its order.
+
+    Raises BenchmarkError where it is not the file that was planned with.
+    """
+    chosen = set(Random(sha256).sample(range(prompts), min(most, prompts)))
+    digest, found, place = hashlib.sha256(), [], 0
+    for line, content in _prompts(path):
+        digest.update(content)
+        if line is not None:
+            found += [line] if place in chosen else []
+            place += 1
+    if digest.hexdigest() != sha256:
+        raise BenchmarkError(f"{str(path)!r} has changed since the plan was made; run again")
+    return found
