@@ -161,14 +161,14 @@ def killed_at_last(process: subprocess.Popen[Any]) -> Iterator[subprocess.Popen[
             process.kill()
 
 
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
     """Value of condition as soon as it is true."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := condition():
             return value
         time.sleep(0.01)
-    raise AssertionError(f"{what}: not within {WAIT_SECONDS} s")
+    raise AssertionError(f"{what}: not within {seconds} s")
 
 
 def processes_of(folder: Path) -> dict[int, str]:

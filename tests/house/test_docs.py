@@ -21,6 +21,7 @@ DOCUMENTS = (
     "docs/fidelity.md",
     "docs/protocol.md",
     "docs/servers.md",
+    "docs/cluster.md",
     "config/README.md",
 )
 

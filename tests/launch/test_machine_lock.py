@@ -14,7 +14,7 @@ import pytest
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch.machine_lock import VARIABLE, lock_path, machine_alone
-from launch_case import WAIT_SECONDS, LaunchCase, killed_at_last, processes_of, wait_for
+from launch_case import FAKE_ENGINE, WAIT_SECONDS, LaunchCase, killed_at_last, processes_of, wait_for
 
 NOBODY_WAITS = None
 """In place of a Watch, which would take over this process's signals."""
@@ -154,6 +154,16 @@ def test_a_launch_that_another_campaign_measured_meanwhile_keeps_that_record_and
     assert again.returncode == 0
     assert "record.json is there: another campaign has measured this launch" in again.stdout
     assert {path.name: path.stat().st_mtime_ns for path in case.out_dir.iterdir()} == before
+
+
+def test_a_record_of_an_engine_that_was_unavailable_stands_until_its_launch_has_another(tmp_path):
+    program = tmp_path / "engine"
+    case = LaunchCase(tmp_path, binary=program)
+    assert case.run().returncode == 0
+    assert case.record()["status"] == "unavailable"
+    program.symlink_to(FAKE_ENGINE)
+    assert case.run().returncode == 0
+    assert case.record()["status"] == "ok"
 
 
 def test_a_launch_that_waits_for_the_machine_has_cleared_nothing(tmp_path):

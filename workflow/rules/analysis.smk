@@ -30,6 +30,7 @@ rule collect_records:
         kept_if_exported(f"{OUT}/raw_data/{{engine}}.json"),
     log:
         f"{OUT}/logs/stages/collect_records/{{engine}}.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     params:
@@ -52,6 +53,7 @@ rule tabulate_iterations:
         kept_if_exported(f"{OUT}/analysis/iterations.parquet"),
     log:
         f"{OUT}/logs/stages/tabulate_iterations.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     params:
@@ -71,6 +73,7 @@ rule tabulate_stages:
         kept_if_exported(f"{OUT}/analysis/stages.parquet"),
     log:
         f"{OUT}/logs/stages/tabulate_stages.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     params:
@@ -99,6 +102,7 @@ rule summarise_statistics:
         ),
     log:
         f"{OUT}/logs/stages/summarise_statistics.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     params:
@@ -125,6 +129,7 @@ rule decide:
         f"{OUT}/logs/stages/decide/{{look}}.log",
     wildcard_constraints:
         look=r"[0-9a-f]{12}\.[0-9]+",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     shell:
@@ -149,6 +154,7 @@ rule analyse_performance:
         ),
     log:
         f"{OUT}/logs/stages/analyse_performance.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     shell:
@@ -179,6 +185,7 @@ rule advise_costs:
         ),
     log:
         f"{OUT}/logs/stages/advise_costs.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     shell:
@@ -205,6 +212,7 @@ rule conclude:
         table=in_report(f"{OUT}/comparison_table.md", "comparison_table", "Answer"),
     log:
         f"{OUT}/logs/stages/conclude.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     shell:

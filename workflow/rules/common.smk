@@ -19,6 +19,7 @@ FROM_HERE = Path(os.path.relpath(ROOT)) if Path.cwd().is_relative_to(ROOT) else 
 SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from benchmark_runner.campaign.cluster import require_free
 from benchmark_runner.campaign.examinable import load_examinable
 from benchmark_runner.campaign.frozen import freeze, frozen_file
 from benchmark_runner.campaign.parts import part_file, part_files
@@ -90,22 +91,25 @@ shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))
 if "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", 1)
 
-NOTHING = "(?!)"  # as a wildcard constraint: matches no file
 # Priority of what should run before the first launch.
 ABOVE_LAUNCHES = len(CAMPAIGN.launches) + 2
 ANSWER = f"python -m benchmark_runner.summary.answer --output-dir {shlex.quote(OUT)}"
 HELD, FREEZES = [], [FROZEN]
+# By name, not by content: jobs of a batch system plan anew, when less is owed.
+OWED = Path(OUT) / ".benchmark_runner" / "owed.json"
 
 
 onstart:
     try:
         for folder in (Path(".benchmark_runner"), Path(OUT) / ".benchmark_runner"):
             HELD.append(hold_folder(folder / "lock"))
+        require_free(CAMPAIGN, workflow.non_local_exec)
         CAMPAIGN.require_owed()
     except BenchmarkError as error:
         raise WorkflowError(str(error)) from None
-    for content in *FREEZES, CAMPAIGN.owed(), *CAMPAIGN.options():
+    for content in *FREEZES, *CAMPAIGN.options():
         freeze(content)
+    freeze(CAMPAIGN.owed(), OWED)
     # Else Snakemake 9.27 looks at all open jobs once a second for each that has ended, beside the engine measured.
     workflow.scheduler.job_rate_limiter = None
     for line in [*CAMPAIGN.set_aside(), *CAMPAIGN.notices()]:

@@ -47,6 +47,7 @@ if GIVEN.engines != (None, None):
             table=f"{COMPARED}/comparison.md",
         log:
             f"{OUT}/logs/stages/compare_engines/{AFTER_ENGINE}-against-{BEFORE_ENGINE}.log",
+        localrule: True
         conda:
             "../../envs/workflow.yaml"
         params:
@@ -112,6 +113,7 @@ else:
             f"{OUT}/logs/stages/collect_before/{folder_name(EARLIER)}/{{before}}.log",
         wildcard_constraints:
             before="|".join(BEFORE.engines),
+        localrule: True
         conda:
             "../../envs/workflow.yaml"
         params:
@@ -133,6 +135,7 @@ else:
             temp(f"{COMPARED}/before/iterations.parquet"),
         log:
             f"{OUT}/logs/stages/tabulate_before/{folder_name(EARLIER)}.log",
+        localrule: True
         conda:
             "../../envs/workflow.yaml"
         params:
@@ -154,6 +157,7 @@ else:
             temp(f"{COMPARED}/before/statistical_summary.json"),
         log:
             f"{OUT}/logs/stages/summarise_before/{folder_name(EARLIER)}.log",
+        localrule: True
         conda:
             "../../envs/workflow.yaml"
         params:
@@ -188,6 +192,7 @@ else:
             table=f"{COMPARED}/comparison.md",
         log:
             f"{OUT}/logs/stages/compare_campaigns/{folder_name(EARLIER)}.log",
+        localrule: True
         conda:
             "../../envs/workflow.yaml"
         params:
@@ -221,6 +226,7 @@ if TERMS is not None:
             f"{COMPARED}/{terms_file(TERMS)}",
         log:
             f"{OUT}/logs/stages/write_terms/{os.path.basename(COMPARED)}.log",
+        localrule: True
         conda:
             "../../envs/workflow.yaml"
         params:

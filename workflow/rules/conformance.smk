@@ -29,7 +29,7 @@ rule check_conformance:
         "../../envs/workflow.yaml"
     threads: workflow.cores
     resources:
-        gpu=1,
+        gpu=GPUS,
     params:
         binary=lambda wildcards: CAMPAIGN.engines[wildcards.engine].binary_path,
         dtype=lambda wildcards: CAMPAIGN.engines[wildcards.engine].dtype,

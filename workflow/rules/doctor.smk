@@ -10,6 +10,7 @@ OUTPUTS
 rule doctor:
     log:
         f"{OUT}/logs/stages/doctor.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     params:

@@ -8,6 +8,8 @@ OUTPUTS
 
 import re
 
+from benchmark_runner.campaign.pattern import NOTHING
+
 
 rule engines:
     input:
@@ -24,6 +26,7 @@ rule build_engine:
     wildcard_constraints:
         binary="|".join(re.escape(binary) for binary in CAMPAIGN.builds) or NOTHING,
     priority: ABOVE_LAUNCHES + 2
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     threads: workflow.cores

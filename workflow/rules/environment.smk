@@ -3,8 +3,18 @@
 REQUIRED INPUTS
     <output_dir>/model/manifest.json, the engines' build records
 OUTPUTS
-    <output_dir>/environment.json, <output_dir>/calibration.json, <output_dir>/load_calibration.json
+    <output_dir>/environment.json, <output_dir>/calibration.json, <output_dir>/load_calibration.json, and
+    <output_dir>/nodes/<block>.json where a batch system chooses a node for each block
 """
+
+
+def elsewhere():
+    """Whether launches run on other machines than the one that plans them."""
+    return workflow.non_local_exec or not workflow.is_main_process
+
+
+# What a batch system is asked for; on this machine it keeps launches apart.
+GPUS = 0 if CAMPAIGN.config["system"]["device"] == "cpu" else 1
 
 
 rule record_environment:
@@ -19,12 +29,41 @@ rule record_environment:
     priority: ABOVE_LAUNCHES
     conda:
         "../../envs/workflow.yaml"
+    # On a node a job sees the cores that it asks for.
+    threads: lambda wildcards: workflow.cores if elsewhere() else 1
+    resources:
+        gpu=lambda wildcards: GPUS if elsewhere() else 0,
     shell:
         "python -m benchmark_runner.environment"
         " --plan {input.plan:q}"
         " --manifest {input.manifest:q}"
         ' --locks "$BENCHMARK_RUNNER_ROOT"/envs/*.txt'
         ' --repository "$BENCHMARK_RUNNER_ROOT"'
+        " --out {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule record_node:
+    input:
+        ancient(f"{OUT}/environment.json"),
+    output:
+        update(f"{OUT}/nodes/{{block}}.json"),
+    log:
+        f"{OUT}/logs/stages/record_node/{{block}}.log",
+    wildcard_constraints:
+        block="[0-9]+",
+    priority: ABOVE_LAUNCHES
+    group:
+        lambda wildcards: block_group(wildcards.block)
+    conda:
+        "../../envs/workflow.yaml"
+    threads: workflow.cores
+    resources:
+        gpu=GPUS,
+        runtime=2,
+    shell:
+        "python -m benchmark_runner.environment.node"
+        " --environment {input:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"
 
@@ -40,7 +79,7 @@ rule calibrate:
     # Alone on the machine, as a launch.
     threads: workflow.cores
     resources:
-        gpu=1,
+        gpu=GPUS,
     params:
         config=lambda wildcards, output: str(frozen_file(FROZEN)),  # as in write_part
         # Of the configuration it depends on these alone.
@@ -68,7 +107,7 @@ rule calibrate_load:
     # Alone on the machine, as a launch.
     threads: workflow.cores
     resources:
-        gpu=1,
+        gpu=GPUS,
     params:
         config=lambda wildcards, output: str(frozen_file(FROZEN)),  # as in write_part
         streams=STREAMS,

@@ -16,6 +16,7 @@ rule fidelity:
     # No output: the table is printed each time it is asked for.
     log:
         f"{OUT}/logs/stages/fidelity.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     shell:
@@ -38,7 +39,7 @@ rule compute_reference:
         "../../envs/workflow.yaml"
     threads: workflow.cores
     resources:
-        gpu=1,
+        gpu=GPUS,
     shell:
         "exec python -m benchmark_runner.fidelity.reference"
         " --plan {input.plan:q}"
@@ -64,7 +65,7 @@ rule check_fidelity:
         "../../envs/workflow.yaml"
     threads: workflow.cores
     resources:
-        gpu=1,
+        gpu=GPUS,
     shell:
         "exec python -m benchmark_runner.fidelity.check"
         " --plan {input.plan:q}"

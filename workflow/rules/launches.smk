@@ -11,7 +11,30 @@ OUTPUTS
     of the pilot of a campaign under `search: capacity` besides <output_dir>/grids/<workload>.<what it is for>.json
 """
 
-import re
+from benchmark_runner.campaign.cluster import launch_memory_mb, launch_minutes
+from benchmark_runner.campaign.pattern import launch_pattern
+
+# A job on a node of a cluster reads this anew, when others have ended: to it every launch of the plan is one.
+LAUNCHES = CAMPAIGN.owed_launches if workflow.is_main_process else CAMPAIGN.planned
+
+
+def block_group(block):
+    """Group of a block's launches, which a batch system runs on one node; none on this machine."""
+    if not elsewhere():
+        return None
+    name = f"block_{block}"
+    # Else each block would need an entry in the profile's group-components.
+    workflow.parent_groupids[name] = "block"
+    return name
+
+
+def node_of(wildcards):
+    """Where a block is measured; on this machine environment.json tells that."""
+    if not elsewhere():
+        return []
+    file = f"{OUT}/nodes/{LAUNCHES[wildcards.launch].block}.json"
+    workflow.dag.forcefiles.add(file)
+    return [file]
 
 
 rule launches:
@@ -27,29 +50,35 @@ rule run_launch:
         model=ancient(f"{MODEL.path}/config.json"),
         builds=build_records,
         weights=CAMPAIGN.weights.manifests,
+        node=node_of,
     output:
-        record=f"{OUT}/launches/{{launch}}/record.json",
-        events=f"{OUT}/launches/{{launch}}/events.jsonl",
-        metrics=f"{OUT}/launches/{{launch}}/metrics.jsonl",
-        engine_log=f"{OUT}/launches/{{launch}}/engine.log",
+        # Snakemake takes away none of these before the launch looks whether it was measured meanwhile.
+        record=update(f"{OUT}/launches/{{launch}}/record.json"),
+        events=update(f"{OUT}/launches/{{launch}}/events.jsonl"),
+        metrics=update(f"{OUT}/launches/{{launch}}/metrics.jsonl"),
+        engine_log=update(f"{OUT}/launches/{{launch}}/engine.log"),
     log:
         f"{OUT}/launches/{{launch}}/launch.log",
     wildcard_constraints:
-        launch="|".join(re.escape(key) for key in CAMPAIGN.owed_launches) or NOTHING,
+        launch=launch_pattern(LAUNCHES),
     priority: lambda wildcards: CAMPAIGN.priority(wildcards.launch)
+    group:
+        lambda wildcards: block_group(LAUNCHES[wildcards.launch].block)
     conda:
         "../../envs/workflow.yaml"
     threads: workflow.cores
     resources:
-        gpu=1,
+        gpu=GPUS,
+        runtime=launch_minutes(CAMPAIGN.config["system"]),
+        mem_mb=launch_memory_mb(CAMPAIGN.config["system"], Path(MODEL.path)),
     params:
         folder=subpath(output.record, parent=True),
-        engine=lambda wildcards: CAMPAIGN.owed_launches[wildcards.launch].engine,
-        workload=lambda wildcards: CAMPAIGN.owed_launches[wildcards.launch].workload,
-        identity=lambda wildcards: CAMPAIGN.owed_launches[wildcards.launch].identity,
-        block=lambda wildcards: CAMPAIGN.owed_launches[wildcards.launch].block,
+        engine=lambda wildcards: LAUNCHES[wildcards.launch].engine,
+        workload=lambda wildcards: LAUNCHES[wildcards.launch].workload,
+        identity=lambda wildcards: LAUNCHES[wildcards.launch].identity,
+        block=lambda wildcards: LAUNCHES[wildcards.launch].block,
         attempt=lambda wildcards: CAMPAIGN.attempt(wildcards.launch),
-        owed=str(frozen_file(CAMPAIGN.owed())),
+        owed=str(OWED),
     shell:
         "exec python -m benchmark_runner.launch"
         " --plan {input.plan:q}"
@@ -82,6 +111,7 @@ if CAMPAIGN.owed_grids:
         wildcard_constraints:
             workload="|".join(CAMPAIGN.owed_grids),
             asked="[0-9a-f]+",
+        localrule: True
         conda:
             "../../envs/workflow.yaml"
         params:

@@ -10,6 +10,8 @@ OUTPUTS
 
 import re
 
+from benchmark_runner.campaign.pattern import NOTHING
+
 if MODEL.maker == "embedded":
 
     rule make_embedded_model:
@@ -19,6 +21,7 @@ if MODEL.maker == "embedded":
             weights=f"{MODEL.path}/model.safetensors",
         log:
             f"{OUT}/logs/stages/make_embedded_model.log",
+        localrule: True
         conda:
             "../../envs/workflow.yaml"
         params:
@@ -40,6 +43,7 @@ if MODEL.maker == "synthetic":
             weights=f"{MODEL.path}/model.safetensors",
         log:
             f"{OUT}/logs/stages/make_synthetic_model.log",
+        localrule: True
         conda:
             "../../envs/workflow.yaml"
         params:
@@ -61,6 +65,7 @@ if MODEL.maker == "hugging_face":
             config=f"{MODEL.path}/config.json",
         log:
             f"{OUT}/logs/stages/fetch_model.log",
+        localrule: True
         conda:
             "../../envs/workflow.yaml"
         params:
@@ -87,6 +92,7 @@ rule derive_weights:
         derived="|".join(re.escape(folder) for folder in CAMPAIGN.weights.derivations)
         or NOTHING,
     priority: ABOVE_LAUNCHES + 2
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     params:
@@ -115,6 +121,7 @@ rule describe_model:
         f"{OUT}/model/manifest.json",
     log:
         f"{OUT}/logs/stages/describe_model.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     params:
@@ -140,6 +147,7 @@ rule tokenize_prompts:
         f"{OUT}/prompts.json",
     log:
         f"{OUT}/logs/stages/tokenize_prompts.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     params:
@@ -161,6 +169,7 @@ rule tokenize_fidelity_prompts:
         f"{OUT}/fidelity/reference/prompts.json",
     log:
         f"{OUT}/logs/stages/tokenize_fidelity_prompts.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     params:

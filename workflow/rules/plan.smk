@@ -14,6 +14,7 @@ rule plan:
     # No output: what it prints changes with every finished launch, so it is never up to date.
     log:
         f"{OUT}/logs/stages/plan.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     params:
@@ -35,6 +36,7 @@ rule write_plan:
         f"{OUT}/plan.json",
     log:
         f"{OUT}/logs/stages/write_plan.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     params:
@@ -57,6 +59,7 @@ rule write_part:
     wildcard_constraints:
         part=r"[A-Za-z0-9_.-]+",
         hash="[0-9a-f]{12}",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     params:

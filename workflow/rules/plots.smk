@@ -41,6 +41,7 @@ rule plot_latency:
         svg=f"{OUT}/plots/latency_comparison.svg",
     log:
         f"{OUT}/logs/stages/plot_latency.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     shell:
@@ -65,6 +66,7 @@ rule plot_throughput:
         svg=f"{OUT}/plots/throughput_scaling.svg",
     log:
         f"{OUT}/logs/stages/plot_throughput.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     shell:
@@ -86,6 +88,7 @@ rule plot_memory:
         svg=f"{OUT}/plots/memory_usage.svg",
     log:
         f"{OUT}/logs/stages/plot_memory.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     shell:
@@ -106,6 +109,7 @@ rule plot_gpu:
         svg=f"{OUT}/plots/gpu_utilization.svg",
     log:
         f"{OUT}/logs/stages/plot_gpu.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     shell:
@@ -125,6 +129,7 @@ rule plot_load:
         svg=f"{OUT}/plots/load_curves.svg",
     log:
         f"{OUT}/logs/stages/plot_load.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     shell:

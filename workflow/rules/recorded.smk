@@ -17,6 +17,7 @@ rule write_recorded_part:
     wildcard_constraints:
         part=r"[A-Za-z0-9_.-]+",
         hash="[0-9a-f]{12}",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     params:

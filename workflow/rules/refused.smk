@@ -21,6 +21,7 @@ rule refuse_file:
         "{anything}",
     log:
         f"{OUT}/logs/stages/refuse_file/{{anything}}.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     shell:

@@ -45,6 +45,7 @@ rule write_report:
         in_report(f"{OUT}/report.html", "report", "Answer"),
     log:
         f"{OUT}/logs/stages/write_report.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     shell:
@@ -75,6 +76,7 @@ rule write_reproduction:
         configuration=f"{OUT}/campaign.yaml",
     log:
         f"{OUT}/logs/stages/write_reproduction.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     shell:
@@ -98,6 +100,7 @@ rule write_logs:
         samples=f"{OUT}/analysis/metrics.parquet",
     log:
         f"{OUT}/logs/stages/write_logs.log",
+    localrule: True
     conda:
         "../../envs/workflow.yaml"
     shell:

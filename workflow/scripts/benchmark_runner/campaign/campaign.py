@@ -209,13 +209,18 @@ class Campaign:
         """What the engines open."""
         return CampaignWeights(self.model, self.engines, self.reference)
 
+    @cached_property
+    def planned(self) -> dict[str, PlannedLaunch]:
+        """All launches by key."""
+        return {launch.key: launch for launch in self.launches}
+
     def priority(self, key: str) -> int:
         """Job priority under which a greedy scheduler keeps the order."""
-        return len(self.launches) + 1 - self.owed_launches[key].position
+        return len(self.launches) + 1 - self.planned[key].position
 
     def attempt(self, key: str) -> int:
-        """Number of the attempt that an owed launch makes."""
-        return attempts_made(Path(self.owed_launches[key].record)) + 1
+        """Number of the attempt that a launch makes."""
+        return attempts_made(Path(self.planned[key].record)) + 1
 
     @cached_property
     def builds(self) -> dict[str, Engine]:

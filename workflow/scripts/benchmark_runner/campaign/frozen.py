@@ -18,6 +18,6 @@ def frozen_file(content: Mapping[str, Any]) -> Path:
     return FOLDER / f"{fingerprint(content)}.json"
 
 
-def freeze(content: Mapping[str, Any]) -> None:
-    """Write the file before the first job starts."""
-    write_json(frozen_file(content), content, indent=None)
+def freeze(content: Mapping[str, Any], file: Path | None = None) -> None:
+    """Write the file, by default that of this content, before the first job starts."""
+    write_json(file or frozen_file(content), content, indent=None)

@@ -51,6 +51,7 @@ from benchmark_runner.processes.procfs import ancestors
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.protocol.events import Window, read_events
 from benchmark_runner.protocol.requests import is_load
+from benchmark_runner.records.whole import record_head
 from benchmark_runner.status import Status
 from benchmark_runner.terminal import printable
 
@@ -73,6 +74,13 @@ def read_metrics(path: Path) -> tuple[Metrics, str | None]:
 
 class MeasuredAlreadyError(Exception):
     """Somebody else measured the launch while this one waited for the machine."""
+
+
+def require_unmeasured(record: Path) -> None:
+    """Raise MeasuredAlreadyError where a record is there, unless it says that its engine was unavailable."""
+    head = record_head(record)
+    if record.is_file() and (head is None or head.status != Status.UNAVAILABLE):
+        raise MeasuredAlreadyError(f"{record} is there: another campaign has measured this launch meanwhile")
 
 
 class RunningLaunch:
@@ -126,8 +134,7 @@ class RunningLaunch:
             with self.stopwatch.part("machine_wait_ms"):
                 lock = lock_path(os.environ, os.getuid())
                 last_end = held.enter_context(machine_alone(lock, this_process(), self._watch, self._tell_waiting))
-            if (record := self.folder / "record.json").is_file():
-                raise MeasuredAlreadyError(f"{record} is there: another campaign has measured this launch meanwhile")
+            require_unmeasured(self.folder / "record.json")
             clear_folder(self.folder)
             if (missing := why_missing(self.inputs.engine, self.inputs.build, self.inputs.derived)) is not None:
                 return ended(Status.UNAVAILABLE, *missing)

@@ -1,0 +1,104 @@
+"""What a launch asks a batch system for, and when a call must not begin beside its jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from benchmark_runner.campaign.cluster import launch_memory_mb, launch_minutes, require_free, working_in
+from benchmark_runner.errors import BenchmarkError
+
+SYSTEM = {"launch_timeout_seconds": 600, "cool_down_seconds": 30, "thermal_limit_celsius": None, "device": "cpu"}
+
+
+def queue(*rows: tuple[str, str, str, Path]) -> str:
+    return "".join("|".join(map(str, row)) + "\n" for row in rows)
+
+
+def numbers(folder: Path, text: str, own: str | None = None) -> list[str]:
+    return [job.number for job in working_in(folder, text, own)]
+
+
+def test_jobs_that_a_killed_snakemake_left_are_found_by_their_folder(tmp_path):
+    text = queue(
+        ("7", "PENDING", "rule_block_2_run_launch", tmp_path),
+        ("8", "RUNNING", "rule_block_1_run_launch", tmp_path),
+        ("9", "RUNNING", "rule_block_1_run_launch", tmp_path / "other"),
+        ("10", "RUNNING", "(null)", tmp_path),
+    )
+    assert numbers(tmp_path, text) == ["7", "8"]
+
+
+def test_a_folder_with_a_link_or_a_bar_in_its_name_is_the_same_folder(tmp_path):
+    folder, link = tmp_path / "a|b", tmp_path / "link"
+    folder.mkdir()
+    link.symlink_to(folder)
+    assert numbers(link, queue(("7", "RUNNING", "rule_block_1_run_launch", folder))) == ["7"]
+
+
+def test_a_campaign_in_an_allocation_is_at_work_but_neither_itself_nor_the_one_that_waits_behind_it(tmp_path):
+    text = queue(
+        ("7", "RUNNING", "benchmark-runner", tmp_path),
+        ("8", "PENDING", "benchmark-runner", tmp_path),
+        ("9", "COMPLETING", "benchmark-runner", tmp_path),
+    )
+    assert numbers(tmp_path, text) == ["7"]
+    assert numbers(tmp_path, text, own="7") == []
+
+
+def campaign(device: str = "cpu", owed: int = 1) -> SimpleNamespace:
+    return SimpleNamespace(config={"system": SYSTEM | {"device": device}}, owed_launches=dict.fromkeys(range(owed)))
+
+
+@pytest.fixture
+def squeue(tmp_path, monkeypatch):
+    """Puts a squeue on the PATH that does what a line of shell says."""
+
+    def put(line: str) -> None:
+        program = tmp_path / "bin" / "squeue"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    return put
+
+
+def test_a_call_beside_jobs_of_its_folder_is_refused_with_how_to_cancel_them(squeue, tmp_path):
+    squeue(f"echo '41|RUNNING|rule_block_1_run_launch|{tmp_path}'; echo '42|PENDING|rule_block_2|{tmp_path}'")
+    with pytest.raises(BenchmarkError, match="wait until they have ended, or cancel them: scancel 41 42"):
+        require_free(campaign(), False)
+
+
+def test_a_queue_that_does_not_answer_is_needed_only_where_launches_run_on_other_machines(squeue):
+    squeue("echo 'no controller' >&2; exit 1")
+    require_free(campaign(), False)
+    with pytest.raises(BenchmarkError, match=r"squeue does not tell .* \(no controller\)"):
+        require_free(campaign(), True)
+
+
+def test_a_device_that_a_machine_finds_by_itself_is_not_guessed_for_others(squeue):
+    squeue("true")
+    with pytest.raises(BenchmarkError, match=r"system\.device: auto .* --config device=cuda, or device=cpu"):
+        require_free(campaign("auto"), True)
+    require_free(campaign("auto", owed=0), True)
+    require_free(campaign("auto"), False)
+    require_free(campaign("cuda"), True)
+
+
+def test_a_launch_reserves_more_minutes_than_its_limits_allow_it():
+    assert launch_minutes(SYSTEM) == 12  # 600 s, 30 s of cool-down, a minute around
+    assert launch_minutes(SYSTEM | {"thermal_limit_celsius": 80}) == 14
+
+
+def test_a_launch_reserves_the_memory_at_which_it_is_ended_or_what_weights_take(tmp_path):
+    assert launch_memory_mb(SYSTEM | {"max_memory_gb": 12}, tmp_path) == 14000
+    small = launch_memory_mb(SYSTEM | {"max_memory_gb": None}, tmp_path)
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(16_000_000_000)  # takes no room
+    assert small >= 4000
+    assert launch_memory_mb(SYSTEM, tmp_path) == 50000

@@ -1,0 +1,222 @@
+"""A Slurm of some nodes made up on this machine: munge, a controller and a slurmd a node, which has a name, a boot and
+a /tmp of its own.
+
+Needs root, since each node is a mount namespace, and Debian's packages slurm-wlm and munge; no systemd. Slurm's parts
+look for their configuration in /etc/slurm alone, so it is linked there while the cluster is up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CONFIGURATION = Path("/etc/slurm/slurm.conf")
+GRES = CONFIGURATION.with_name("gres.conf")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "unshare")
+FIRST_PORT = 16901
+STARTED_WITHIN_SECONDS = 60
+
+SLURM_CONF = """\
+ClusterName=made-up
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort=16900
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+CryptoType=crypto/munge
+SlurmUser=root
+SlurmdUser=root
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/%n/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/%n/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/%n/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/affinity
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+GresTypes=gpu
+SchedulerType=sched/backfill
+SlurmdTimeout=20
+SlurmctldTimeout=20
+KillWait=5
+MinJobAge=300
+ReturnToService=2
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=1
+JobAcctGatherParams=OverMemoryKill
+JobCompType=jobcomp/filetxt
+JobCompLoc={folder}/jobs.txt
+MpiDefault=none
+{nodes}
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+
+
+def lacks() -> str | None:
+    """What this machine lacks for a cluster, with the remedy; None where it has all."""
+    if os.geteuid() != 0:
+        return "a cluster for tests needs root, since each node is a mount namespace"
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    missing = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
+    if missing:
+        return f"{', '.join(missing)} missing; on Debian: apt-get install --no-install-recommends slurm-wlm munge"
+    if CONFIGURATION.exists():
+        return f"{CONFIGURATION} is there: this machine has a Slurm of its own, which a cluster for tests would disturb"
+    if subprocess.run(["unshare", "--mount", "--uts", "true"], capture_output=True, check=False).returncode:
+        return "unshare --mount is not permitted here"
+    return None
+
+
+@dataclass
+class Cluster:
+    """A cluster that is up. Nodes see the folders that are shared at the same place, and nothing else of /tmp."""
+
+    folder: Path
+    shared: Sequence[Path]
+    nodes: dict[str, Sequence[str]]
+    """Names under /dev/nvidia* that each node has; the machine's own are hidden from it."""
+    daemons: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def command(self, *words: str | Path) -> str:
+        """What a command of Slurm says; raises CalledProcessError."""
+        result = subprocess.run([*map(str, words)], check=True, capture_output=True, text=True)
+        return result.stdout
+
+    def start(self) -> None:
+        (self.folder / "state").mkdir(parents=True)
+        key = self.folder / "munge.key"
+        key.write_bytes(os.urandom(1024))
+        key.chmod(0o400)
+        self._configure()
+        munge = ["--foreground", "--force", "--key-file", str(key), "--socket", str(self.folder / "munge.socket")]
+        files = ["--pid-file", "munge.pid", "--log-file", "munge.log", "--seed-file", "munge.seed"]
+        places = [word if word.startswith("--") else str(self.folder / word) for word in files]
+        self._run("munged", ["munged", *munge, *places])
+        self._wait_for((self.folder / "munge.socket").exists, "munged")
+        self._run("slurmctld", ["slurmctld", "-D"])
+        for node in self.nodes:
+            self.start_node(node)
+        self._wait_for(lambda: self.idle() == set(self.nodes), "the nodes")
+
+    def _configure(self) -> None:
+        lines = [
+            f"NodeName={node} NodeHostname={node} NodeAddr=127.0.0.1 Port={FIRST_PORT + index} CPUs=2 Boards=1 "
+            f"SocketsPerBoard=1 CoresPerSocket=2 ThreadsPerCore=1 RealMemory=20000 State=UNKNOWN"
+            + (f" Gres=gpu:{len(gpus)}" if gpus else "")
+            for index, (node, gpus) in enumerate(self.nodes.items())
+        ]
+        text = SLURM_CONF.format(host=os.uname().nodename, folder=self.folder, nodes="\n".join(lines))
+        gres = [f"NodeName={node} Name=gpu File=/dev/{gpu}\n" for node, gpus in self.nodes.items() for gpu in gpus]
+        CONFIGURATION.parent.mkdir(exist_ok=True)
+        for link, content in ((CONFIGURATION, text), (GRES, "".join(gres))):
+            (self.folder / link.name).write_text(content, encoding="utf-8")
+            link.symlink_to(self.folder / link.name)
+
+    def start_node(self, node: str) -> None:
+        """Start a node as one that has just booted."""
+        root = self.folder / node
+        for name in ("spool", "tmp", "dev"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        (root / "boot_id").write_text(f"{uuid.uuid4()}\n", encoding="ascii")
+        script = ["set -eu", f"hostname {node}", f"mount --bind {root}/boot_id /proc/sys/kernel/random/boot_id"]
+        script += _own_dev(root / "dev", self.nodes[node])
+        for place in self.shared:
+            if place.is_relative_to("/tmp"):
+                inside = root / "tmp" / place.relative_to("/tmp")
+                inside.mkdir(parents=True, exist_ok=True)
+                script.append(f"mount --bind {shlex.quote(str(place))} {shlex.quote(str(inside))}")
+        script += [f"mount --rbind {root}/tmp /tmp", f"exec slurmd -D -N {node}"]
+        self._run(node, ["unshare", "--mount", "--uts", "bash", "-c", "\n".join(script)])
+
+    def end_node(self, node: str) -> None:
+        """The node dies, with all that runs on it."""
+        mine = self._namespace(self.daemons[node].pid)
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if self._namespace(int(folder.name)) == mine:
+                    os.kill(int(folder.name), signal.SIGKILL)
+        self.daemons.pop(node).wait()
+
+    @staticmethod
+    def _namespace(pid: int) -> str:
+        return os.readlink(f"/proc/{pid}/ns/mnt")  # noqa: PTH115  (no path)
+
+    def processes(self) -> list[str]:
+        """Command lines of what runs on the nodes beside Slurm's own."""
+        found = []
+        spaces = {self._namespace(self.daemons[node].pid) for node in self.nodes if node in self.daemons}
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if self._namespace(int(folder.name)) in spaces:
+                    words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                    found.append(words)
+        return [words for words in found if words and not words.startswith("slurm")]
+
+    def idle(self) -> set[str]:
+        """Nodes that wait for a job."""
+        return set(self.command("sinfo", "-h", "-N", "-t", "idle", "-o", "%N").split())
+
+    def jobs(self) -> list[tuple[str, str, str]]:
+        """Number, state and comment of each job that is there."""
+        text = self.command("squeue", "-h", "-t", "all", "-o", "%i|%T|%k")
+        return [(a, b, c) for a, b, c in (line.split("|", 2) for line in text.splitlines())]
+
+    def _run(self, name: str, command: list[str]) -> None:
+        with (self.folder / f"{name}.out").open("ab") as out:
+            environment = {**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"}
+            self.daemons[name] = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
+
+    def _wait_for(self, condition, what: str) -> None:
+        until = time.monotonic() + STARTED_WITHIN_SECONDS
+        while True:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                if condition():
+                    return
+            if time.monotonic() > until:
+                raise RuntimeError(f"{what} did not come up; see {self.folder}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            if node in self.daemons:
+                self.end_node(node)
+        for daemon in self.daemons.values():
+            daemon.terminate()
+            daemon.wait()
+        for link in (CONFIGURATION, GRES):
+            if link.is_symlink() and link.readlink().parent == self.folder:
+                link.unlink()
+
+
+def _own_dev(folder: Path, gpus: Sequence[str]) -> list[str]:
+    """Commands for a /dev without the machine's GPU files, and with those of the node."""
+    return [
+        f"mount -t tmpfs none {folder}",
+        f"for file in /dev/*; do case $file in /dev/nvidia*) continue;; esac; place={folder}/${{file#/dev/}}",
+        'if [ -L "$file" ]; then cp -d "$file" "$place"; continue; fi',
+        'if [ -d "$file" ]; then mkdir "$place"; else touch "$place"; fi; mount --rbind "$file" "$place"; done',
+        *(f"mknod {folder}/{gpu} c 1 3" for gpu in gpus),
+        f"mount --rbind {folder} /dev",
+    ]
+
+
+@contextlib.contextmanager
+def cluster(folder: Path, shared: Sequence[Path], nodes: dict[str, Sequence[str]]) -> Iterator[Cluster]:
+    """A cluster inside, whose files lie in folder, outside of /tmp; afterwards nothing of it runs."""
+    made = Cluster(folder, shared, nodes)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()

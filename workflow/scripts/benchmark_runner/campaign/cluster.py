@@ -1,0 +1,117 @@
+"""A campaign on a batch system: what a launch asks it for, and when a call must not begin beside its jobs."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from benchmark_runner.campaign.campaign import Campaign
+from benchmark_runner.display import BYTES_PER_GB
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.launch.machine_lock import THERMAL_WAIT_LIMIT_SECONDS
+from benchmark_runner.terminal import printable
+
+OWN_JOB: Final = "SLURM_JOB_ID"
+
+_QUEUE: Final = ("squeue", "--me", "--noheader", "--format=%i|%T|%k|%Z")
+_ANSWER_WITHIN_SECONDS: Final = 30
+"""Chosen: a busy controller answers in seconds."""
+
+_PLUGIN: Final = "rule_"
+"""How the comment of a job begins that Snakemake's plugin has submitted."""
+_SCRIPT: Final = "benchmark-runner"
+"""Comment of the job that profiles/slurm-node/campaign.sbatch asks for."""
+_AT_REST: Final = ("PENDING", "COMPLETING", "CONFIGURING")
+
+_AROUND_A_LAUNCH_SECONDS: Final = 60
+"""Chosen: start of Snakemake on the node, start and end of the monitor, what a launch writes."""
+_BESIDE_THE_ENGINE_MB: Final = 2000
+"""Chosen: Snakemake on the node, the launch's command and its monitor."""
+_COPIES_OF_WEIGHTS: Final = 3
+"""Chosen: 16 bit weights that are opened as f32 take twice their file, beside the file itself while they are read."""
+_LEAST_MB: Final = 4000
+"""Chosen: runtimes of engines, and caches of small models."""
+
+
+class Job(NamedTuple):
+    """A job of this user as squeue tells it."""
+
+    number: str
+    state: str
+    comment: str
+    folder: str
+
+
+def _jobs(text: str) -> Iterator[Job]:
+    for line in text.splitlines():
+        if line.count("|") >= 3:
+            yield Job(*line.split("|", 3))
+
+
+def working_in(folder: Path, text: str, own: str | None) -> list[Job]:
+    """Jobs of squeue's text that measure in a folder, or will as the plugin's do; own is the job that asks.
+
+    A campaign.sbatch that waits for its turn begins as this call does, so it is none of them.
+    """
+    here = [job for job in _jobs(text) if Path(job.folder).resolve() == folder.resolve() and job.number != own]
+    return [
+        job
+        for job in here
+        if job.comment.startswith(_PLUGIN) or (job.comment.startswith(_SCRIPT) and job.state not in _AT_REST)
+    ]
+
+
+def _queue(insists: bool) -> str:
+    """What squeue says; nothing where it does not answer, unless its answer is needed: then BenchmarkError."""
+    try:
+        asked = subprocess.run(_QUEUE, capture_output=True, text=True, check=True, timeout=_ANSWER_WITHIN_SECONDS)
+    except (OSError, subprocess.SubprocessError) as error:
+        if not insists:
+            return ""  # no cluster is in reach, so no job of one is at work
+        said = getattr(error, "stderr", None) or str(error)
+        raise BenchmarkError(
+            f"squeue does not tell whether jobs of this campaign are in the queue ({printable(said.strip())}); run the "
+            "same command again when Slurm answers"
+        ) from None
+    return asked.stdout
+
+
+def require_free(campaign: Campaign, elsewhere: bool) -> None:
+    """Raise BenchmarkError where this call must not begin; elsewhere where its launches run on other machines.
+
+    Jobs of this folder in Slurm's queue, as a killed Snakemake leaves them, would measure beside this call what it owes
+    too. What device a machine finds by itself, this one cannot know of others.
+    """
+    if elsewhere and campaign.config["system"]["device"] == "auto" and campaign.owed_launches:
+        raise BenchmarkError(
+            "system.device: auto is what a machine finds, and the launches run on others; write what those have: "
+            "--config device=cuda, or device=cpu"
+        )
+    own = os.environ.get(OWN_JOB)
+    found = working_in(Path.cwd(), _queue(elsewhere or own is not None), own)
+    if found:
+        numbers = " ".join(job.number for job in found)
+        raise BenchmarkError(
+            f"jobs of the campaign in {Path.cwd()} are still in Slurm's queue; wait until they have ended, or cancel "
+            f"them: scancel {numbers}"
+        )
+
+
+def launch_minutes(system: Mapping[str, Any]) -> int:
+    """Minutes to reserve for a launch: its own limits, so that a batch system never ends one that may go on."""
+    waits = system["cool_down_seconds"] + (THERMAL_WAIT_LIMIT_SECONDS if system["thermal_limit_celsius"] else 0.0)
+    seconds: float = system["launch_timeout_seconds"] + waits + _AROUND_A_LAUNCH_SECONDS
+    return math.ceil(seconds / 60)
+
+
+def launch_memory_mb(system: Mapping[str, Any], model_folder: Path) -> int:
+    """Megabytes to reserve for a launch: system.max_memory_gb, which ends an engine, or what the weights may take."""
+    limit_gb: float | None = system.get("max_memory_gb")
+    if limit_gb is not None:
+        return math.ceil(limit_gb * BYTES_PER_GB / 1e6) + _BESIDE_THE_ENGINE_MB
+    weights_bytes = sum(file.stat().st_size for file in model_folder.glob("*.safetensors"))
+    return max(_LEAST_MB, math.ceil(_COPIES_OF_WEIGHTS * weights_bytes / 1e6)) + _BESIDE_THE_ENGINE_MB

@@ -1,0 +1,57 @@
+"""`python -m benchmark_runner.environment.node`: the machine that a block is measured on, beside those of before.
+
+A block that was begun on another node has both. Blocks of one campaign run on machines of one kind: what differs
+between kinds would otherwise be taken for chance.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark_runner.commands import command
+from benchmark_runner.environment.__main__ import machine_document
+from benchmark_runner.errors import BenchmarkError, exit_status
+from benchmark_runner.jsonio import read_json, write_json
+
+SCHEMA_VERSION: Final = 1
+
+
+def kind_of(machine: Mapping[str, Any]) -> dict[str, str]:
+    """What makes two machines of one kind, in words."""
+    gpus = machine["gpu"]["devices"] if machine["gpu"] else []
+    return {
+        "processor": str(machine["cpu"]["model"]),
+        "cores": str(len(machine["cpu"]["available_cores"])),
+        "GPUs": ", ".join(str(gpu["name"]) for gpu in gpus) or "none",
+    }
+
+
+def require_alike(machine: Mapping[str, Any], first: Mapping[str, Any]) -> None:
+    """Raise BenchmarkError that names what differs between a machine and the first one of the campaign."""
+    here, there = kind_of(machine), kind_of(first)
+    unlike = [f"{name}: {here[name]} here, {there[name]} there" for name in here if here[name] != there[name]]
+    if unlike:
+        raise BenchmarkError(
+            f"{machine['host']['hostname']} is a machine of another kind than {first['host']['hostname']}, on which "
+            f"this campaign began ({'; '.join(unlike)}); ask for nodes of one kind (resource constraint), or give the "
+            "other kind a campaign of its own (output_dir)"
+        )
+
+
+def main(argv: Sequence[str]) -> int:
+    """Add this machine to those of a block; to be run on the node, before the block's launches."""
+    parser = command("environment.node", main.__doc__, "environment", out="<block>.json")
+    options = parser.parse_args(argv)
+    machine = machine_document(Path("/"))
+    require_alike(machine, read_json(options.environment))
+    before = read_json(options.out)["machines"] if options.out.is_file() else []
+    others = [one for one in before if one["host"] != machine["host"]]
+    write_json(options.out, {"schema_version": SCHEMA_VERSION, "machines": [*others, machine]})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main, sys.argv[1:]))
