@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from benchmark_runner.statistics.dependence import launch_correlation, widen, widening
-from benchmark_runner.statistics.estimates import FloatArray, typical_estimate
+from benchmark_runner.statistics.dependence import (
+    CORRELATIONS,
+    correlation_weights,
+    fit,
+    independent_series,
+    widen,
+    widening,
+)
+from benchmark_runner.statistics.estimates import FloatArray, t_quantile, typical_estimate
 from benchmark_runner.statistics.percentiles import percentile
 
 
@@ -19,53 +29,95 @@ def _following(rng: np.random.Generator, launches: int, correlation: float) -> F
     return values
 
 
-def test_the_widening_is_that_of_the_mean_of_a_first_order_series() -> None:
-    """The variance of the mean by the whole matrix of correlations, and the expected spread by it too."""
-    n, rho = 12, 0.6
-    matrix = rho ** np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
-    mean = float(matrix.sum()) / n**2
-    spread = (n - float(matrix.sum()) / n) / (n - 1)
-    from scipy import stats
-
-    quantiles = stats.t.ppf(0.975, max(2.0, 1.0 / mean) - 1.0) / stats.t.ppf(0.975, n - 1)
-    assert widening(rho, n, 0.95) == pytest.approx(math.sqrt(mean * n / spread) * quantiles, rel=1e-9)
-    assert widening(0.0, n, 0.95) == widening(rho, 5, 0.95) == 1.0
+def _by_block(values: Iterable[float]) -> dict[int, float]:
+    return dict(enumerate(values, 1))
 
 
-def test_correlated_launches_are_seen_and_independent_ones_are_left_alone() -> None:
+def _numbers(values: Iterable[float]) -> dict[str, Any]:
+    found = typical_estimate(np.array(list(values)), 0.95)
+    assert found is not None
+    return {"median_interval": found.to_json(), "mean_interval": None, "without_outliers": None, "reason": None}
+
+
+def test_a_series_is_fitted_as_by_its_whole_matrix_of_correlations() -> None:
+    """Generalised least squares and the restricted likelihood, from the inverse and determinants of matrices."""
+    values = np.array([5.1, 5.4, 5.0, 4.7, 4.9, 5.6, 5.2])
+    n, found = len(values), fit(values)
+    ones = np.ones(n)
+    for place in (0, 7, 19):
+        matrix = CORRELATIONS[place] ** np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+        inverse = np.linalg.inv(matrix)
+        weight = ones @ inverse @ ones
+        mean = ones @ inverse @ values / weight
+        squares = (values - mean) @ inverse @ (values - mean)
+        likelihood = -0.5 * (np.log(np.linalg.det(matrix)) + math.log(weight) + (n - 1) * math.log(squares))
+        assert found.mean[place] == pytest.approx(mean)
+        assert found.error[place] == pytest.approx(math.sqrt(squares / (n - 1) / weight))
+        assert found.likelihood[place] == pytest.approx(likelihood)
+
+
+def test_the_widening_is_that_of_the_likeliest_correlation_where_one_has_all_the_weight() -> None:
+    values = _following(np.random.default_rng(4), 12, 0.6)
+    for place, correlation in enumerate(CORRELATIONS):
+        factor = widening(values, np.eye(len(CORRELATIONS))[place], 0.95)
+        found = fit(values)
+        half = factor * t_quantile(11, 0.95) * float(np.std(values, ddof=1)) / math.sqrt(12)
+        assert factor >= 1.0 and (correlation > 0.0 or factor == 1.0)
+        if factor > 1.0:
+            sides = [(values.mean() + side * half - found.mean[place]) / found.error[place] for side in (-1.0, 1.0)]
+            assert float(np.diff(stats.t.cdf(sides, 11))[0]) == pytest.approx(0.95)
+
+
+def test_series_that_move_together_are_worth_one_and_others_their_number() -> None:
+    rng = np.random.default_rng(6)
+    own = [_by_block(rng.normal(0.0, 1.0, 400)) for _ in range(4)]
+    assert independent_series(own) == pytest.approx(4.0, rel=0.15)
+    assert independent_series(own[:1] * 4) == pytest.approx(1.0)
+    lost = [{block: value for block, value in one.items() if block % 5} for one in own[:2]]
+    assert 2.5 < independent_series([*lost, *own[2:]]) < 4.0
+
+
+def test_correlated_launches_are_seen_and_few_are_taken_as_independent() -> None:
     rng = np.random.default_rng(3)
-    assert launch_correlation([_following(rng, 20, 0.8) for _ in range(5)]) == pytest.approx(0.8, abs=0.2)
-    assert launch_correlation([np.array([1.0, -1.0] * 5)] * 3) == 0.0
-    assert launch_correlation([]) == launch_correlation([np.ones(9)]) == launch_correlation([np.arange(5.0)]) == 0.0
+    seen = correlation_weights([_by_block(_following(rng, 20, 0.8)) for _ in range(5)])
+    assert seen is not None and float(seen @ CORRELATIONS) == pytest.approx(0.8, abs=0.1)
+    quiet = correlation_weights([_by_block(rng.normal(0.0, 1.0, 20)) for _ in range(5)])
+    assert quiet is not None and float(quiet @ CORRELATIONS) < 0.2
+    few = _by_block(1.2**block for block in range(6))
+    assert correlation_weights([few]) is correlation_weights([few] * 6) is correlation_weights([]) is None
+    assert correlation_weights([_by_block(one) for one in ([1, 2, 1, 3, 5, 4], [4, 1, 3, 1, 2, 1])]) is None
+    assert correlation_weights([_by_block([1.0] * 30), _by_block([1.0, 2.0])]) is None
 
 
 def test_widening_keeps_the_point_and_says_so() -> None:
-    values = dict(enumerate([100.0, 102.0, 103.0, 103.0, 101.0, 99.0, 98.0, 99.0, 102.0, 99.0]))
-    found = typical_estimate(np.array(list(values.values())), 0.95)
-    assert found is not None
-    numbers = {"median_interval": found.to_json(), "mean_interval": None, "without_outliers": None}
-    widen([(numbers, values)])
+    values = _by_block([100.0, 102.0, 103.0, 103.0, 101.0, 99.0, 98.0, 99.0, 102.0, 99.0])
+    numbers = _numbers(values.values())
+    found = numbers["median_interval"]
+    widen([(numbers, values)], 0.95)
     wide = numbers["median_interval"]
-    assert wide is not None and wide["point"] == found.point
-    assert wide["low"] < found.low < found.high < wide["high"]
-    assert math.log(wide["high"] / found.point) == pytest.approx(math.log(found.point / wide["low"]))
-    assert "launches resemble the one before" in wide["method"]
+    assert wide["point"] == found["point"]
+    assert wide["low"] < found["low"] < found["high"] < wide["high"]
+    assert math.log(wide["high"] / found["point"]) == pytest.approx(math.log(found["point"] / wide["low"]))
+    assert "times as wide since a launch may resemble the one before" in wide["method"]
 
 
 def test_launches_that_tell_nothing_of_the_mean_leave_the_point_alone_with_the_reason() -> None:
-    values = {block: 8.0 * 1.2**block for block in range(1, 7)}
-    place = []
-    for own in (values, dict.fromkeys(values, 5.0)):
-        found = typical_estimate(np.array(list(own.values())), 0.95)
-        assert found is not None
-        place.append(({"median_interval": found.to_json(), "without_outliers": None, "reason": None}, own))
-    point = place[0][0]["median_interval"]["point"]
-    widen(place)
-    for numbers, _ in place:
+    values = _by_block(8.0 * 1.2**block for block in range(14))
+    cells = [(_numbers(own.values()), own) for own in (values, dict.fromkeys(values, 5.0))]
+    points = [numbers["median_interval"]["point"] for numbers, _ in cells]
+    widen(cells, 0.95)
+    for (numbers, _), point in zip(cells, points, strict=True):
         alone = numbers["median_interval"]
-        assert alone["low"] is alone["high"] is None and alone["n"] == 6
+        assert alone["low"] is alone["high"] is None and alone["n"] == 14 and alone["point"] == point
         assert "resembles the one before" in numbers["reason"] and numbers["reason"] in alone["method"]
-    assert place[0][0]["median_interval"]["point"] == point
+
+
+def test_six_launches_of_a_lone_engine_keep_their_interval_whatever_their_order() -> None:
+    values = _by_block(8.0 * 1.2**block for block in range(6))
+    numbers = _numbers(values.values())
+    before = dict(numbers)
+    widen([(numbers, values)], 0.95)
+    assert numbers == before
 
 
 def test_a_tail_that_launches_decide_has_no_interval() -> None:

@@ -33,7 +33,7 @@ from benchmark_runner.statistics.until import until_json
 from benchmark_runner.statistics.work import Work
 
 SCHEMA_VERSION: Final = 2
-ANALYSIS_VERSION: Final = 4
+ANALYSIS_VERSION: Final = 5
 """Goes up when the same measurements would give other numbers or verdicts."""
 
 
@@ -146,9 +146,8 @@ def measure(inputs: Measurements, iterations: Path, client: Client) -> tuple[lis
         cell["launches"] = max(cell["launches"], numbers["launches"])
         if metric.level == "iteration":
             cell["iterations"] = max(cell["iterations"], numbers["iterations"])
-    for place, name in {(key[1:], name) for key, name in values}:
-        alike = [(key, name) for key in cells if key[1:] == place]
-        widen((described[one], values[one]) for one in alike if described[one]["launches"])
+    for name in {name for _, name in values}:
+        widen(((described[one], series) for one, series in values.items() if one[1] == name and series), inputs.level)
     work = {key: Work(*tokens) for key, tokens in tokens_an_iteration(iterations).items()}
     for (engine, workload, case), cell in cells.items():
         done = work.get((engine, workload, case or ""))
