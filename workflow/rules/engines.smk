@@ -8,7 +8,7 @@ OUTPUTS
 
 import re
 
-from benchmark_runner.campaign.pattern import NOTHING
+from benchmark_runner.campaign.planned import NOTHING
 
 
 rule engines:

@@ -12,7 +12,7 @@ OUTPUTS
 """
 
 from benchmark_runner.campaign.cluster import launch_memory_mb, launch_minutes
-from benchmark_runner.campaign.pattern import launch_pattern
+from benchmark_runner.campaign.planned import launch_pattern
 
 # A job on a node of a cluster reads this anew, when others have ended: to it every launch of the plan is one.
 LAUNCHES = CAMPAIGN.owed_launches if workflow.is_main_process else CAMPAIGN.planned

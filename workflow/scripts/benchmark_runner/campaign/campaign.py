@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from benchmark_runner.campaign.groups import Cell, Groups
 from benchmark_runner.campaign.machine import notice, settings_of_launches, this_machine
 from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import balanced_blocks
+from benchmark_runner.campaign.planned import PlannedLaunch
 from benchmark_runner.campaign.search import found_levels
 from benchmark_runner.campaign.trace import notes_of
 from benchmark_runner.campaign.weights import REFERENCE_ADAPTER, CampaignWeights
@@ -49,33 +49,6 @@ from benchmark_runner.records.whole import damaged_records
 from benchmark_runner.remembered import FOLDER
 from benchmark_runner.statistics.design import design_of
 from benchmark_runner.statistics.planned import at_most
-
-
-@dataclass(frozen=True)
-class PlannedLaunch:
-    """One job of the campaign."""
-
-    position: int
-    block: int
-    engine: str
-    workload: str
-    identity: str
-    output_dir: str
-
-    @property
-    def key(self) -> str:
-        """Name of the launch among all of an output folder."""
-        return f"{self.engine}/{self.workload}.{self.identity}/{self.block}"
-
-    @property
-    def folder(self) -> str:
-        """Folder of the launch's files."""
-        return f"{self.output_dir}/launches/{self.key}"
-
-    @property
-    def record(self) -> str:
-        """Path of the file that says the launch is over."""
-        return f"{self.folder}/record.json"
 
 
 class Campaign:

@@ -9,12 +9,13 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark_runner.campaign.campaign import Campaign, PlannedLaunch
+from benchmark_runner.campaign.campaign import Campaign
 from benchmark_runner.campaign.engines import Engine
 from benchmark_runner.campaign.foreign import read_foreign, require_configuration, require_consistent, require_plain
 from benchmark_runner.campaign.model import Model
 from benchmark_runner.campaign.parts import part_files, plan_part
 from benchmark_runner.campaign.paths import unusable
+from benchmark_runner.campaign.planned import PlannedLaunch
 from benchmark_runner.commands import command
 from benchmark_runner.configuration.files import Positions
 from benchmark_runner.configuration.messages import problems_of

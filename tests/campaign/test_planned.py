@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from benchmark_runner.campaign.pattern import launch_pattern
+from benchmark_runner.campaign.planned import launch_pattern
 
 CELLS = ["a/chat.0f", "a/long.1e", "b.x/chat.2d"]
 ALL = [f"{cell}/{block}" for cell, block in itertools.product(CELLS, range(1, 13))]
