@@ -14,7 +14,7 @@ import platform
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -26,14 +26,15 @@ import ctranslate2
 import numpy as np
 
 import model_bin
+from batches import alike
 from bench_protocol import (
     Capabilities,
     Case,
     Description,
-    Engine,
     EngineError,
     EngineMemoryError,
     Loaded,
+    Sampling,
     Spec,
     Timings,
     UnsupportedError,
@@ -43,7 +44,9 @@ from bench_protocol import (
     require_known_options,
     run,
 )
+from bench_protocol.batched import StaticBatches
 from bench_protocol.decode import top_margin
+from bench_protocol.stage import Request
 
 WEIGHTS: Final = "model.bin"
 """The one name that CTranslate2 opens."""
@@ -57,6 +60,9 @@ SELECTED_ISA: Final = re.compile(rb"Selected ISA: (\w+)")
 
 SIMD: Final = {b"AVX": "avx", b"AVX2": "avx2", b"AVX512": "avx512", b"NEON": "neon"}
 """Its names; GENERIC is no instruction set."""
+
+MOST_SEQUENCES: Final = 256
+"""Of one batch (chosen); the library names no limit."""
 
 NO_END: Final[list[str]] = []
 """Tokens at which CTranslate2 would stop by itself; the spec decides."""
@@ -96,8 +102,8 @@ def simd_of(words: bytes | bytearray) -> str | None:
     return SIMD.get(found[1]) if found else None
 
 
-class CTranslate2(Engine):
-    """One model that serves one request at a time on one worker."""
+class CTranslate2(StaticBatches):
+    """One model on one worker, which decodes a batch to its end before it takes the next."""
 
     def __init__(self) -> None:
         """Before the options are known."""
@@ -120,7 +126,8 @@ class CTranslate2(Engine):
             "compute_types": sorted(ctranslate2.get_supported_compute_types("cpu")),
         }
         # A seed counts once for a thread of the library, so that a round cannot have its own.
-        capabilities = Capabilities.of_logits(["cpu"], list(COMPUTE_TYPES))._replace(seed=False)
+        capabilities = Capabilities.of_logits(["cpu"], list(COMPUTE_TYPES)).under_load(MOST_SEQUENCES)
+        capabilities = capabilities._replace(seed=False)
         return Description("ctranslate2-bench", f"ctranslate2 {ctranslate2.__version__}", build, capabilities)
 
     def refuse(self, spec: Spec) -> None:
@@ -158,6 +165,7 @@ class CTranslate2(Engine):
             kv_cache_dtype=spec.dtype,
             device=spec.device,
             threads=spec.threads,
+            batch_size=spec.places,
             simd=simd_of(words),
         )
 
@@ -167,17 +175,44 @@ class CTranslate2(Engine):
     def _texts_of(self, ids: list[int]) -> list[str]:
         return [self._texts[token_id] for token_id in ids]
 
+    @staticmethod
+    def _ways(sampling: Sampling) -> dict[str, Any]:
+        """What generate_batch is told in each call."""
+        drawn = {"sampling_temperature": sampling.temperature, "sampling_topp": sampling.top_p}
+        return {
+            "beam_size": 1,
+            "end_token": NO_END,
+            "sampling_topk": 1 if sampling.is_greedy else 0,
+            "cache_static_prompt": False,
+            **({} if sampling.is_greedy else drawn),
+        }
+
+    def decode(self, case: Case, batch: Sequence[Request], push: Callable[[Request, int], bool]) -> None:
+        """One generate_batch of all prompts that are about as long as each other, and then of the others; a sequence
+        that has ended leaves it, and none joins it."""
+        for part in alike(batch, case.prompts):
+
+            def take(step: ctranslate2.GenerationStepResult, part: list[Request] = part) -> bool:
+                """Keep a token; returns whether CTranslate2 shall stop this sequence."""
+                return not push(part[step.batch_id], step.token_id)
+
+            with engine_errors("generate"):
+                self._generator.generate_batch(
+                    [self._texts_of(case.prompts[one.number]) for one in part],
+                    include_prompt_in_result=False,
+                    max_length=max(one.limit for one in part),
+                    callback=take,
+                    **self._ways(case.sampling),
+                )
+
     def generate(self, case: Case, seed: int, timings: Timings) -> None:  # noqa: ARG002
         """One generate_batch, a callback a token; the capabilities say that seed has no effect."""
-        sampling = case.sampling
         prompt = self._texts_of(case.prompt_ids)
         request: dict[str, Any] = {"start_tokens": [prompt], "include_prompt_in_result": False}
         if case.forced_ids is not None:
             # All but the prompt's last token in one pass, as without forcing; then each in place of the chosen one.
             fed = [prompt[-1], *self._texts_of(case.forced_ids[:-1])]
             request = {"start_tokens": [fed], "include_prompt_in_result": True, "static_prompt": prompt[:-1]}
-        if not sampling.is_greedy:
-            request |= {"sampling_temperature": sampling.temperature, "sampling_topp": sampling.top_p}
         with_logits = self._margins or timings.wants_logits or case.forced_ids is not None
 
         def take(step: ctranslate2.GenerationStepResult) -> bool:
@@ -194,11 +229,8 @@ class CTranslate2(Engine):
         with engine_errors("generate"):
             self._generator.generate_batch(
                 **request,
-                beam_size=1,
+                **self._ways(case.sampling),
                 max_length=case.max_new_tokens,
-                end_token=NO_END,
-                sampling_topk=1 if sampling.is_greedy else 0,
-                cache_static_prompt=False,
                 return_logits_vocab=with_logits,
                 callback=take,
             )

@@ -130,7 +130,7 @@ class LlamaCpp(BatchedEngine):
             raise EngineError(f"llama.cpp cannot make a context of {spec.max_seq_len} tokens: {self._complaint}")
         self._memory = library.llama_get_memory(self._context)
         self._tokens = (ctypes.c_int32 * max(len(case.prompt_ids) for case in spec.cases))()
-        sequences = _sequences(spec)
+        sequences = spec.places
         self._positions = [0] * sequences
         self._batch = library.llama_batch_init(sequences * spec.max_seq_len, 0, 1)
         return Loaded(
@@ -146,7 +146,7 @@ class LlamaCpp(BatchedEngine):
 
     def _context_params(self, spec: Spec) -> llama_library.ContextParams:
         params: llama_library.ContextParams = self._library.llama_context_default_params()
-        params.n_seq_max = _sequences(spec)
+        params.n_seq_max = spec.places
         params.n_ctx = _context_tokens(spec)
         params.n_batch = max(SMALLEST_BATCH_TOKENS, params.n_ctx)
         params.n_threads = params.n_threads_batch = spec.threads
@@ -209,14 +209,9 @@ class LlamaCpp(BatchedEngine):
         decode(case, seed, timings, self._forward, margins=self._margins)
 
 
-def _sequences(spec: Spec) -> int:
-    """Sequences that the KV cache has to hold at once."""
-    return max(case.load.places if case.load else 1 for case in spec.cases)
-
-
 def _context_tokens(spec: Spec) -> int:
     """Room for all sequences; of several, each as llama.cpp rounds it up."""
-    sequences = _sequences(spec)
+    sequences = spec.places
     blocks = -(-spec.max_seq_len // CONTEXT_BLOCK_TOKENS)
     return spec.max_seq_len if sequences == 1 else sequences * blocks * CONTEXT_BLOCK_TOKENS
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ os.environ.update(
     HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false"
 )
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench-protocol-py"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import torch
 import transformers
@@ -30,7 +31,7 @@ from bench_protocol import (
     Capabilities,
     Case,
     Description,
-    Engine,
+    EngineError,
     EngineMemoryError,
     Loaded,
     Sampling,
@@ -43,7 +44,10 @@ from bench_protocol import (
     require_known_options,
     run,
 )
+from bench_protocol.batched import BatchedEngine
 from bench_protocol.checkpoint import weight_files
+from bench_protocol.stage import Stage
+from sequences import Sequences
 
 DTYPES: Final = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 ATTENTIONS: Final = ("sdpa", "eager")
@@ -51,6 +55,8 @@ WEIGHTS: Final = ("model.safetensors", "model.safetensors.index.json")
 """What from_pretrained opens; it takes no other name."""
 SIMD: Final = {"AVX2": "avx2", "AVX512": "avx512", "SVE256": "sve256"}
 """torch's names of the kernels that it chose; DEFAULT, what its compiler's defaults allow, is no instruction set."""
+MOST_SEQUENCES: Final = 256
+"""Of one batch (chosen): the cache is allocated for all of them."""
 SEED_LIMIT: Final = 1 << 63
 """torch.Generator takes seeds below this."""
 
@@ -114,8 +120,8 @@ def build_facts() -> dict[str, Any]:
     return facts
 
 
-class PytorchBaseline(Engine):
-    """One Llama with a cache that is allocated once."""
+class PytorchBaseline(BatchedEngine):
+    """One Llama with a cache that is allocated once: for a sequence, or for one of each request that is decoded."""
 
     def __init__(self) -> None:
         """Before the options are known."""
@@ -123,7 +129,7 @@ class PytorchBaseline(Engine):
         self._margins = False
         self._device = torch.device("cpu")
         self._model: LlamaForCausalLM
-        self._cache: StaticCache
+        self._cache: StaticCache | Sequences
 
     def configure(self, options: dict[str, Any]) -> None:
         """Take attention and margins."""
@@ -137,7 +143,8 @@ class PytorchBaseline(Engine):
 
     def describe(self) -> Description:
         """Versions, and the devices that this machine has."""
-        capabilities = Capabilities.of_logits(["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"], list(DTYPES))
+        devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+        capabilities = Capabilities.of_logits(devices, list(DTYPES)).under_load(MOST_SEQUENCES)
         version = f"torch {torch.__version__}, transformers {transformers.__version__}"
         return Description("pytorch-baseline", version, build_facts(), capabilities)
 
@@ -164,7 +171,7 @@ class PytorchBaseline(Engine):
             )
             self._model = model.to(self._device).eval()
             require_known_ids(spec.cases, self._model.config.vocab_size)
-            self._allocate_cache(spec.max_seq_len)
+            self._allocate_cache(spec)
         self._synchronize()
         return Loaded(
             weights_dtype=spec.dtype,
@@ -173,15 +180,17 @@ class PytorchBaseline(Engine):
             kv_cache_dtype=spec.dtype,
             device=spec.device,
             threads=torch.get_num_threads(),
+            batch_size=spec.places,
             simd=SIMD.get(torch.backends.cpu.get_cpu_capability()) if self._device.type == "cpu" else None,
         )
 
-    def _allocate_cache(self, max_seq_len: int) -> None:
-        config = self._model.config
-        self._cache = StaticCache(config=config, max_cache_len=max_seq_len)
-        self._cache.early_initialization(
-            1, config.num_key_value_heads, config.head_dim, self._model.dtype, self._device
-        )
+    def _allocate_cache(self, spec: Spec) -> None:
+        config, kind = self._model.config, (self._model.dtype, self._device)
+        if spec.stages:
+            self._cache = Sequences(spec.places, spec.max_seq_len, config, *kind)
+        else:
+            self._cache = StaticCache(config=config, max_cache_len=spec.max_seq_len)
+            self._cache.early_initialization(1, config.num_key_value_heads, config.head_dim, *kind)
 
     def _synchronize(self) -> None:
         if self._device.type == "cuda":
@@ -192,6 +201,49 @@ class PytorchBaseline(Engine):
         with torch.inference_mode():
             self._cache.reset()
         self._synchronize()
+
+    def serve(self, stage: Stage) -> None:
+        """As any engine of batches."""
+        with memory_errors(), torch.inference_mode():
+            super().serve(stage)
+
+    def chooser(self, case: Case, number: int) -> Callable[[torch.Tensor], int]:
+        """What chooses from logits where they are, on a GPU too."""
+        sampling = case.sampling
+        choose = Greedy() if sampling.is_greedy else Sampler(sampling, sampling.seed + number, self._device)
+        return lambda logits: int(choose(logits).item())
+
+    def prefill(self, places: Sequence[int], prompts: Sequence[Sequence[int]]) -> torch.Tensor:
+        """All prompts in one forward(), the shorter ones padded behind, where no token looks at the padding."""
+        lengths = [len(prompt) for prompt in prompts]
+        padded = [[*prompt, *[0] * (max(lengths) - len(prompt))] for prompt in prompts]
+        last = torch.tensor(lengths, device=self._device)[:, None] - 1
+        self._sequences.begin(places, lengths)
+        ids = torch.tensor(padded, device=self._device)
+        return self._model(input_ids=ids, past_key_values=self._cache, use_cache=True, logits_to_keep=last).logits[:, 0]
+
+    def step(self, places: Sequence[int], ids: Sequence[int]) -> list[torch.Tensor]:
+        """A token of each sequence in one forward(), each at its own position."""
+        rows, positions, mask = self._sequences.go_on()
+        chosen = dict(zip(places, ids, strict=True))
+        output = self._model(
+            input_ids=torch.tensor([[chosen[place]] for place in rows], device=self._device),
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=self._cache,
+            use_cache=True,
+        )
+        return [output.logits[rows.index(place), -1] for place in places]
+
+    def release(self, place: int) -> None:
+        """Its row goes to the last one."""
+        self._sequences.end(place)
+
+    @property
+    def _sequences(self) -> Sequences:
+        if not isinstance(self._cache, Sequences):
+            raise EngineError("the cache was made for one request at a time")
+        return self._cache
 
     def generate(self, case: Case, seed: int, timings: Timings) -> None:
         """Prefill, then one forward() a token; an id counts from when the host has it."""

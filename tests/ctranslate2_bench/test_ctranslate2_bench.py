@@ -12,6 +12,7 @@ from adapter_launch import (
     DRAWN_CASES,
     GREEDY_CASES,
     AnswersOfEveryEngine,
+    AnswersUnderLoad,
     Outcome,
     Serve,
     case,
@@ -46,6 +47,12 @@ def test_hello_names_the_version(outcome: Outcome) -> None:
 
 class TestCTranslate2(AnswersOfEveryEngine):
     """On CASES."""
+
+
+class TestCTranslate2UnderLoad(AnswersUnderLoad):
+    """In batches that none joins."""
+
+    BATCHING = "static"
 
 
 def test_after_forced_ids_the_engine_chooses_as_after_a_prompt_that_ends_in_them(

@@ -13,6 +13,7 @@ from adapter_launch import (
     GREEDY_CASES,
     GREEDY_IDS,
     AnswersOfEveryEngine,
+    AnswersUnderLoad,
     Outcome,
     Serve,
 )
@@ -60,6 +61,12 @@ def test_another_launch_gives_the_same_greedy_and_drawn_ids(outcome: Outcome, ag
     for name in CASES:
         assert outcome.ids(name) == again.ids(name), name
     assert "margins" not in again.iteration("greedy")
+
+
+class TestPytorchBaselineUnderLoad(AnswersUnderLoad):
+    """With a cache of rows."""
+
+    BATCHING = "continuous"
 
 
 def changed(spec: dict[str, Any], **changes: Any) -> dict[str, Any]:

@@ -126,6 +126,11 @@ class Spec(NamedTuple):
     stages: Sequence[int] = ()
     """Cases in the order in which their loads run; empty in protocol 1."""
 
+    @property
+    def places(self) -> int:
+        """Sequences that are decoded at once at most."""
+        return max(case.load.places if case.load else 1 for case in self.cases)
+
 
 class _Reader:
     """One object of the spec; each key is taken once, and what is left over at the end is refused."""
