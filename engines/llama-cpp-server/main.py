@@ -1,6 +1,6 @@
 """Starts the HTTP server of llama.cpp that the wheel xllamacpp holds, and runs it until SIGTERM.
 
-What a server keeps of earlier prompts is off: each request is computed whole.
+What a server keeps of earlier prompts is off unless it is asked for: each request is computed whole.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, required=True, help="threads that compute")
     parser.add_argument("--slots", type=int, required=True, help="requests that are computed at once")
     parser.add_argument("--context", type=int, required=True, help="tokens of all slots together")
+    parser.add_argument("--prefix-cache", action="store_true", help="keep in each slot what its last prompt computed")
     return parser.parse_args(argv)
 
 
 def parameters(arguments: argparse.Namespace) -> xllamacpp.CommonParams:
-    """llama.cpp's parameters: those of llama-cpp-bench, as many slots as asked for, and no cache of prompts."""
+    """llama.cpp's parameters: those of llama-cpp-bench, as many slots as asked for, and no other cache of prompts."""
     params = xllamacpp.CommonParams()
     params.model.path = arguments.model
     params.hostnames = ["127.0.0.1"]
@@ -48,7 +49,7 @@ def parameters(arguments: argparse.Namespace) -> xllamacpp.CommonParams:
     params.cache_type_k = params.cache_type_v = CACHE_TYPES[arguments.dtype]
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.fit_params = False  # it would shrink the context where memory is short
-    params.cache_prompt = params.cache_idle_slots = False
+    params.cache_prompt, params.cache_idle_slots = arguments.prefix_cache, False
     params.cache_ram_mib = params.n_ctx_checkpoints = params.n_cache_reuse = 0
     params.sse_ping_interval = -1
     params.ui = False

@@ -136,6 +136,15 @@ def test_counts_that_contradict_each_other_and_caches_are_told() -> None:
     assert "2 of " in found["usage_differs"] and "5 tokens in 1 of " in found["prefix_cached"]
 
 
+def test_tokens_of_a_cache_that_was_asked_for_are_no_warning() -> None:
+    report, record = scripted()
+    report.requests[2]["cached_tokens"] = 5
+    record["spec"]["options"] = {"prefix_cache": True}
+    assert told(report, record) == {}
+    record["spec"]["options"] = {"prefix_cache": False}
+    assert "prefix_cached" in told(report, record)
+
+
 def test_a_stage_that_ended_early_is_told() -> None:
     report, record = scripted()
     report.stages[0]["ended"] = "prompts"

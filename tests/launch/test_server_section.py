@@ -19,6 +19,7 @@ from served_case import SECTION
 CORES = Cores(None, [0, 1], [3], 2, [])
 LIMITS = Limits(*[Limit(40, "the test")] * 3)
 SPEC = {"model_dir": "/m", "weights": "w.gguf", "dtype": "f32", "device": "cpu", "threads": 2, "max_seq_len": 50}
+SPEC |= {"options": {}}
 CASE = {"prompt_ids": [1], "max_new_tokens": 1}
 EVERY_PLACE = ["{weights}", "{threads}", "{concurrency}", "{context}", "{context_total}", "{dtype}", "{port}"]
 
@@ -61,6 +62,26 @@ def test_the_client_is_told_version_limits_and_what_it_may_ask():
         ]
         is False
     )
+
+
+KEPT = {"prefix_cache": {"arguments": ["--keep"], "body": {"cache": True}}, "body": {"cache": False}}
+CLOSED_TWO = {"mode": "closed", "concurrency": 2}
+
+
+@pytest.mark.parametrize(
+    ("loads", "spec", "is_on"),
+    [
+        ((CLOSED_TWO,), {"options": {"prefix_cache": True}, "stages": [0]}, True),
+        ((CLOSED_TWO,), {"options": {"prefix_cache": False}, "stages": [0]}, False),
+        ((CLOSED_TWO,), {"stages": [0]}, False),
+        ((), {"options": {"prefix_cache": True}}, False),  # the same prompt comes again
+    ],
+)
+def test_a_cache_of_prefixes_is_on_where_a_launch_under_load_asks_for_it(loads, spec, is_on):
+    server = made(*loads, section=KEPT, **spec)
+    assert ("--keep" in server.arguments, server.told["body"]["cache"]) == (is_on, is_on)
+    assert server.told["options"] == ["prefix_cache"]
+    assert made(*loads, **spec).told["options"] == []
 
 
 def test_a_dtype_that_it_lacks_is_left_to_the_client_to_refuse():

@@ -269,6 +269,8 @@ def test_a_server_that_will_never_answer_is_not_waited_for(port, tmp_path):
         ({"dtype": "f16"}, {}, "dtype f16"),
         ({"device": "cuda:0"}, {}, "device cuda:0"),
         ({"options": {"turbo": 1}}, {}, "options turbo"),
+        ({"options": {"prefix_cache": True}}, {}, "options prefix_cache"),
+        ({"options": {"prefix_cache": "yes"}}, {"options": ["prefix_cache"]}, "prefix_cache 'yes'"),
         ({"load": {"mode": "closed", "concurrency": 1001}}, {}, "load.concurrency 1001"),
         ({"load": {"mode": "bursts", "concurrency": 1}}, {}, "load.mode bursts"),
         ({"logits_path": "/tmp/logits"}, {}, "logits_path"),

@@ -28,6 +28,10 @@ PLACES: Final = ("weights", "model_dir", "port", "threads", "concurrency", "cont
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 
 
+PREFIX_CACHE: Final = "prefix_cache"
+"""Option of a server by which a launch under load leaves its cache of prefixes on."""
+
+
 def free_port() -> int:
     """A port of the loopback interface that nobody listens on now."""
     with socket.socket() as probe:
@@ -69,6 +73,16 @@ def _capabilities(section: Mapping[str, Any], build_device: str | None) -> dict[
     }
 
 
+def _with_prefix_cache(section: Mapping[str, Any], spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The section with its cache of prefixes on where the spec asks for that, which counts under load alone: iterations
+    and the check of fidelity ask for the same prompts again."""
+    if spec["options"].get(PREFIX_CACHE) is not True or PREFIX_CACHE not in section or "stages" not in spec:
+        return section
+    kept = section[PREFIX_CACHE]
+    arguments = [*section["arguments"], *kept["arguments"]]
+    return {**section, "arguments": arguments, "body": {**section["body"], **kept["body"]}}
+
+
 def server_of(
     engine: Mapping[str, Any],
     spec: Mapping[str, Any],
@@ -84,6 +98,7 @@ def server_of(
     section = engine.get("server")
     if section is None:
         return None
+    section = _with_prefix_cache(section, spec)
     concurrency, context, dtype = slots(spec), spec["max_seq_len"], spec["dtype"]
     port = free_port()
     # A dtype that it has not is refused by the client, which a server that ends at once would forestall.
@@ -108,6 +123,7 @@ def server_of(
         "build": {"packages": (build or {}).get("packages") or {}},
         "capabilities": _capabilities(section, engine["build_device"]),
         "past_eos": section["capabilities"]["past_eos"],
+        "options": [PREFIX_CACHE] if PREFIX_CACHE in section else [],
         "load": {
             "weights_dtype": dtype,
             "compute_dtype": section.get("compute_dtype", dtype),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from benchmark_runner.launch.preflight import Warnings, warning
+from benchmark_runner.launch.server import PREFIX_CACHE
 from benchmark_runner.protocol.events import EventReport
 from benchmark_runner.protocol.requests import WHOLE_ENDINGS, by_stage
 from benchmark_runner.protocol.spec import prompt_of
@@ -78,7 +79,8 @@ def warnings_of_load(report: EventReport, spec: Mapping[str, Any]) -> Warnings:
         yield warning("requests_failed", f"measured requests failed: {told}")
     if told := at_levels(_miscounted(case, made) for _, case, made in stages):
         yield warning("usage_differs", f"the server counts other tokens than were sent or came: {told}")
-    if told := at_levels(_cached(made) for _, _, made in stages):
+    is_kept = spec["options"].get(PREFIX_CACHE) is True
+    if not is_kept and (told := at_levels(_cached(made) for _, _, made in stages)):
         yield warning("prefix_cached", f"the server took prompt tokens from a cache: {told}")
     if told := at_levels(_late(stage, made) for stage, _, made in stages):
         yield warning("client_late", f"the client sent its requests late (99th percentile): {told}")

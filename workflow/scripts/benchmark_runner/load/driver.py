@@ -73,7 +73,8 @@ def refuse(spec: Mapping[str, Any], server: Mapping[str, Any]) -> None:
         (f"dtype {spec['dtype']}", spec["dtype"] in can["dtypes"]),
         *((f"load.mode {load['mode']}", load["mode"] in can["load_modes"]) for load in loads),
         *((f"load.concurrency {n}", n <= can["max_concurrency"]) for load in loads if (n := load.get("concurrency"))),
-        (f"options {', '.join(spec['options'])}", not spec["options"]),
+        (f"options {', '.join(spec['options'])}", spec["options"].keys() <= set(server.get("options", ()))),
+        *((f"{name} {value!r:.40}", isinstance(value, bool)) for name, value in spec["options"].items()),
         ("logits_path", spec.get("logits_path") is None),
         ("a prompt as ids, since its interface takes text alone", server["ids"]["in"]),
     ]
