@@ -57,6 +57,8 @@ class ScriptedEngine:
     """Under load: status of the requests (case, number) that do not end well."""
     send_lag_p99_ns: int = 60_000
     """Under load: how late the client was."""
+    own_ttft_ms: float | None = None
+    """Under load: mean time to the first token by the server's own clock; None where it has none."""
 
 
 @dataclass(frozen=True)

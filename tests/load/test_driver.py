@@ -223,6 +223,28 @@ def test_what_a_server_does_to_look_better_stands_in_each_request(mode, told, po
             assert all(at - request["start_ns"] >= 5_000_000 for at in request["chunk_ns"])
 
 
+def test_the_servers_own_clock_stands_beside_the_clients_in_each_stage(tmp_path):
+    seconds = {"ttft_ms": "stub:first_token_seconds", "queue_ms": "stub:queue_seconds"}
+    counts = {"output_tokens": "stub:generation_tokens_total", "cached_tokens": "stub:prefix_cache_hits_total"}
+    own = {"path": "/metrics", "answer": {"ttft_ms": "prompt_ms"}, "seconds": seconds, "counts": counts}
+    with stub("--ttft-ms", "20", "--gap-ms", "1", "--servers", "1", "--mode", "timings") as port:
+        driven = _drive(port, tmp_path, _under_load({**CLOSED, "concurrency": 1}, CLOSED), clocks=own)
+    assert (driven.report.problem, driven.report.done) == (None, True)
+    two, one = ({row["name"]: row for row in stage["own_clock"][1:]} for stage in driven.report.stages)
+    # The stub's answers tell of the prompt alone, its page of the wait in line before it too.
+    assert [stage["own_clock"][0]["theirs"] for stage in driven.report.stages] == [20.0, 20.0]
+    assert one["queue_ms"]["theirs"] < two["queue_ms"]["theirs"]
+    assert one["ttft_ms"]["ours"] >= one["ttft_ms"]["theirs"] >= 20.0
+    assert (one["ttft_ms"]["ours_count"], one["output_tokens"]["ours"]) == (6, 24)
+    assert one["cached_tokens"] == {
+        **dict.fromkeys(("ours", "ours_count", "theirs_count")),
+        "name": "cached_tokens",
+        "theirs": 0,
+    }
+    answered = [request for request in driven.report.requests if request["case"] == 0]
+    assert one["ttft_ms"]["theirs_count"] == len(answered)
+
+
 def test_a_single_request_that_fails_fails_the_launch(tmp_path):
     with stub("--mode", "cut", "--every", "2") as port:
         driven = _drive(port, tmp_path, _spec())

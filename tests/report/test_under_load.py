@@ -34,7 +34,9 @@ CALIBRATION = {
 }
 ENGINES = (
     ScriptedEngine("alone", ttft_ms=60.0, itl_ms=30.0, slots=1, launch_spread=0.02),
-    ScriptedEngine("batched", ttft_ms=80.0, itl_ms=40.0, slots=4, launch_spread=0.02, failing={("c2", 3): "cut"}),
+    ScriptedEngine(
+        "batched", ttft_ms=80.0, itl_ms=40.0, slots=4, launch_spread=0.02, failing={("c2", 3): "cut"}, own_ttft_ms=18.5
+    ),
 )
 WORKLOADS = (
     ScriptedWorkload("chat"),
@@ -57,6 +59,16 @@ def told(folder):
 @pytest.fixture(scope="module")
 def results(folder):
     return Results(read(folder, "analysis/statistical_summary.json"))
+
+
+def test_what_a_servers_own_clock_says_stands_beside_its_clients_word(told, results):
+    first, cached = results.load("batched", Cell("serving", "c4"))["own_clock"]
+    assert (first["ours"], first["theirs"], first["difference"]) == (20.0, 18.5, 1.5)
+    assert (cached["name"], cached["theirs"], cached["difference"]) == ("cached_tokens", 0.0, None)
+    assert "own_clock" not in results.load("alone", Cell("serving", "c4"))
+    said = "The own clock of batched says 18.5 ms to the first token with 4 requests in flight; "
+    assert f"{said}its client measured 20.0 ms." in told.text
+    assert "What the servers' own clocks say" in told.text
 
 
 def test_charts_state_what_was_found_at_which_load(told, results):

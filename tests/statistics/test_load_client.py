@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmark_runner.statistics.client import Client, client_cautions, gates, has_client
+from benchmark_runner.statistics.client import Client, client_cautions, gates, has_client, own_clock
 from benchmark_runner.statistics.levels import errors_words, level_words
 from stage_rows import QUIET, closed, load_inputs, stages_of
 
@@ -52,6 +52,23 @@ def test_one_failed_request_in_a_hundred_is_the_most_with_which_a_cell_can_win()
     assert errors_words(load | {"failed": 3, "error_rate": 0.015}) == (
         "3 of its 200 requests failed with 8 requests in flight"
     )
+
+
+def test_a_servers_own_clock_is_a_mean_over_launches_beside_the_clients() -> None:
+    counted = {"ours_count": 8, "theirs_count": 8}
+    uncounted = dict.fromkeys(counted)
+    first = [{"name": "ttft_ms", "ours": 50.0 + more, "theirs": 40.0 + more, **counted} for more in (0, 10)]
+    queue = {"name": "queue_ms", "ours": None, "theirs": 3.0, "ours_count": 0, "theirs_count": 8}
+    cached = {"name": "cached_tokens", "ours": None, "theirs": 0.0, **uncounted}
+    rows = [{**QUIET, "own_clock": [one, queue, cached]} for one in first]
+    assert own_clock([*rows, QUIET, {**QUIET, "own_clock": None}]) == {
+        "own_clock": [
+            {"name": "ttft_ms", "ours": 55.0, "theirs": 45.0, "difference": 10.0, **counted},
+            {**queue, "difference": None},
+            {**cached, "difference": None},
+        ]
+    }
+    assert own_clock([QUIET]) == {}
 
 
 def test_a_cell_counts_the_requests_of_its_launches_and_those_that_kept_the_objective() -> None:

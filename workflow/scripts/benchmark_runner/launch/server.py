@@ -117,6 +117,7 @@ def server_of(
         "model": filled(section["model"]),
         "body": section["body"],
         "ids": section["ids"],
+        **({"clocks": section["clocks"]} if "clocks" in section else {}),
         "ready_timeout_seconds": limits.load.seconds + READY_BEYOND_SECONDS,
         "engine": section["engine"],
         "version": ((build or {}).get("packages") or {}).get(section.get("package"), "unknown"),

@@ -44,6 +44,7 @@ MODES: Final[Mapping[str, str]] = {
     "slow": "=MS: the first token comes so many ms later",
     "split": "=SEED: each event is sent in fragments cut at random",
     "status": "=N: refused with this HTTP status",
+    "timings": "the last event tells its own clock, as llama.cpp does",
     "unfinished": "the body ends as it should after half the tokens, without a finish_reason",
     "usage": "=N: usage says N tokens more (or fewer) than there are",
     "withheld": "after the first token all others are held back to the end and sent at once",
@@ -200,7 +201,9 @@ def _events(
     elif "nonsense" in modes:
         yield Send(after_ns, b"{no JSON")
     elif "unfinished" not in modes:
-        yield Send(after_ns, _json({"choices": [], "usage": usage}))
+        own = {"prompt_ms": delays.ttft_ns / MS, "predicted_ms": (after_ns - delays.ttft_ns) / MS}
+        timings = {"timings": own} if "timings" in modes else {}
+        yield Send(after_ns, _json({"choices": [], "usage": usage, **timings}))
         if "no_done" not in modes:
             yield Send(after_ns, b"[DONE]")
 

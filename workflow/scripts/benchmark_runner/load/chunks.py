@@ -37,6 +37,8 @@ class Answer(NamedTuple):
     finish: str | None
     status: str
     error: str | None
+    timings: Mapping[str, float] | None = None
+    """Of the server's own clock, as llama.cpp tells them in its last event."""
 
 
 class _AnswerError(Exception):
@@ -123,6 +125,7 @@ class _Reading:
         self.finish: str | None = None
         self._chunks: list[_Chunk] = []
         self._usage: dict[str, int | None] = {}
+        self._timings: dict[str, float] | None = None
         self._all_ids = True
         """Whether the server tells each id: llama.cpp's tells them with their text, and loses those of held text."""
 
@@ -166,6 +169,8 @@ class _Reading:
             counts["completion_tokens"] = _count(content.get("tokens_predicted"))
         if isinstance(own, dict) and counts.get("cached_tokens") is None:  # llama.cpp's, in any of its answers
             counts["cached_tokens"] = _count(own.get("cache_n"))
+        if isinstance(own, dict):
+            self._timings = {name: value for name, value in own.items() if type(value) in (int, float)}
         self._usage.update((name, count) for name, count in counts.items() if count is not None)
 
     def _take_choice(self, choice: Mapping[str, Any], event: ServerEvent) -> None:
@@ -245,6 +250,7 @@ class _Reading:
             self.finish,
             status,
             error,
+            self._timings,
         )
 
 

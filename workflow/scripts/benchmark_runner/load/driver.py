@@ -16,6 +16,7 @@ from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.load.asking import Asked, Asking, read, request_event
 from benchmark_runner.load.client import Client, Ran, raise_limits
+from benchmark_runner.load.clocks import Clocks
 from benchmark_runner.load.connection import clock, target_of
 from benchmark_runner.load.stages import MEASURED, OpenLoop, Stage, stage_of
 from benchmark_runner.protocol.events import expected_rounds
@@ -179,7 +180,7 @@ def settle(asking: Asking, case: Mapping[str, Any], timeout_seconds: float) -> N
     asking.ask(one, case["prompt_ids"][:1], 0, timeout_ns=round(timeout_seconds * NS_PER_S))
 
 
-def run_stages(spec: Mapping[str, Any], asking: Asking, client: Client, events: EventLog) -> None:
+def run_stages(spec: Mapping[str, Any], asking: Asking, client: Client, clocks: Clocks, events: EventLog) -> None:
     """The levels of protocol 2 in the spec's order; what becomes of a request is written, and fails nothing."""
     for number in spec["stages"]:
         case = spec["cases"][number]
@@ -187,13 +188,16 @@ def run_stages(spec: Mapping[str, Any], asking: Asking, client: Client, events: 
         asked = [of_request(case, index) for index in range(len(case["prompts"]))]
         requests = [asking.request(one, case["prompts"][index], index) for index, one in enumerate(asked)]
         stage = stage_of(load, len(requests))
+        before = clocks.counters()
         ran = client.run(stage, requests, round(load["timeout_seconds"] * NS_PER_S))
-        told = []
+        after = clocks.counters()
+        came = []
         for exchange in ran.exchanges:
             place = exchange.planned.prompt
-            answer = read(exchange, asked[place], len(case["prompts"][place]))
-            told.append(request_event(number, load, Asked(exchange, answer)))
-        events.write([*told, stage_event(number, stage, ran)])
+            came.append(Asked(exchange, read(exchange, asked[place], len(case["prompts"][place]))))
+        told = [request_event(number, load, one) for one in came]
+        own = clocks.told(before, after, came)
+        events.write([*told, {**stage_event(number, stage, ran), **({"own_clock": own} if own else {})}])
         settle(asking, case, load["timeout_seconds"])
 
 
@@ -214,14 +218,15 @@ def serve(spec: Mapping[str, Any], server: Mapping[str, Any], events: EventLog, 
     target = target_of(server["base_url"])
     limits = raise_limits()
     with closing(Client(target, own_core)) as client:
-        asking = Asking(server, target, client, key_of(server))
+        key = key_of(server)
+        asking = Asking(server, target, client, key)
         ready_ns = wait_ready(asking, spec["cases"][0], server["ready_timeout_seconds"])
         print(f"load client: {', '.join([*limits, client.priority])}", file=sys.stderr)
         events.write([{"event": "load_end", "time_ns": ready_ns, **server["load"]}])
         if spec["protocol"] == PROTOCOL:
             run_rounds(spec, asking, events)
         else:
-            run_stages(spec, asking, client, events)
+            run_stages(spec, asking, client, Clocks(server, key), events)
     events.write([{"event": "done"}])
 
 

@@ -25,6 +25,7 @@ from typing import Any, Final
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.load import answers
 from benchmark_runner.load.client import raise_descriptors, take_real_time
+from benchmark_runner.units import NS_PER_S
 
 HOST: Final = "127.0.0.1"
 READ_BYTES: Final = 65536
@@ -63,6 +64,8 @@ class Stub:
         self.modes = answers.modes_of(options.mode)
         self.ready_ns = monotonic_ns() + round(options.load_ms * answers.MS)
         self.counters = dict.fromkeys(("requests", "prompt_tokens", "generation_tokens", "prefix_cache_hits"), 0)
+        self.seconds: dict[str, list[float]] = {"queue": [], "first_token": []}
+        """Of each request: its wait in line, and from its coming to its first token."""
         self._listener = listener
         self._epoll = select.epoll()
         self._epoll.register(listener.fileno(), select.EPOLLIN)
@@ -144,11 +147,17 @@ class Stub:
             return
         content = {
             "/health": {"status": "ok"},
-            "/metrics": "".join(f"stub:{name}_total {value}\n" for name, value in self.counters.items()),
+            "/metrics": "".join(f'stub:{name}{{engine="0"}} {value}\n' for name, value in self._metrics()),
             "/v1/models": {"object": "list", "data": [{"id": "stub", "object": "model"}]},
         }.get(path)
         answer = answers.failure(404, "no such path") if content is None else answers.whole(200, content)
         self._begin(client, now_ns, iter([answers.Send(0, answer)]))
+
+    def _metrics(self) -> Iterator[tuple[str, float]]:
+        yield from ((f"{name}_total", value) for name, value in self.counters.items())
+        for name, seconds in self.seconds.items():
+            yield f"{name}_seconds_sum", sum(seconds)
+            yield f"{name}_seconds_count", len(seconds)
 
     def _request(self, body: Any, *, chat: bool) -> answers.Request:
         modes: Mapping[str, int] = {} if (self.counters["requests"] + 1) % self.options.every else self.modes
@@ -177,6 +186,8 @@ class Stub:
             self.counters["prefix_cache_hits"] += cached
             self.counters["prompt_tokens"] += len(request.prompt)
             start_ns = max(arrived_ns, free_ns)
+            self.seconds["queue"].append((start_ns - arrived_ns) / NS_PER_S)
+            self.seconds["first_token"].append((start_ns - arrived_ns + delays.ttft_ns) / NS_PER_S)
             self._serving += 1
             client.serves = True
             self._begin(client, start_ns, answers.answer(request, delays, cached, stamps=self.options.stamps))

@@ -76,6 +76,7 @@ OPTIONAL: Final[Mapping[str, Mapping[str, type | tuple[type, ...]]]] = {
     "load_end": {"batch_size": int, "simd": str, "compiled_graph": bool, "batching": str},
     "iteration": {"margins": list, "used_prompt_ids": list, "tokenized_ns": int},
     "request": {"prompt": int},
+    "stage": {"own_clock": list},
 }
 
 WORDS: Final = 4000

@@ -35,6 +35,19 @@ TO_THE_END: Final = (*WHOLE_ENDINGS, "prompts")
 TAIL: Final = 99
 """Percentile of a request's gaps that itl_p99_ms limits."""
 
+OWN_CLOCK: Final = pa.list_(
+    pa.struct(
+        [
+            ("name", pa.string()),
+            ("ours", pa.float64()),
+            ("theirs", pa.float64()),
+            ("ours_count", pa.int64()),
+            ("theirs_count", pa.int64()),
+        ]
+    )
+)
+"""As the event stage has it."""
+
 STAGES: Final = pa.schema(
     [
         column("engine", pa.string(), "", "Name of the engine"),
@@ -73,6 +86,9 @@ STAGES: Final = pa.schema(
         column("send_lag_p99_ms", pa.float64(), "ms", "How late requests were sent, in the 99th of 100"),
         column("shared_share", pa.float64(), "", "Share of chunks that came with another in one read"),
         column("client_cpu_percent", pa.float64(), "%", "Computing time of the client in the stage; 100 is one core"),
+        column(
+            "own_clock", OWN_CLOCK, "", "The server's own clock beside the client's (docs/method.md); null without one"
+        ),
     ]
 )
 
@@ -158,6 +174,7 @@ def stage_row(
         "send_lag_p99_ms": stage["send_lag_p99_ns"] / NS_PER_MS,
         "shared_share": _ratio(int(np.sum(requests.shared_chunks)), len(requests.chunk_ns)),
         "client_cpu_percent": _ratio(100 * stage["client_cpu_seconds"], stage_s),
+        "own_clock": stage.get("own_clock"),
     }
 
 

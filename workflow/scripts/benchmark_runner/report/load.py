@@ -36,6 +36,8 @@ class GridOfPage:
     charts: Sequence[Chart]
     capacity: Table
     levels: Table
+    own_clock: Table | None
+    own_words: Sequence[str]
 
 
 def under_load(inputs: ReportInputs) -> dict[str, Any] | None:
@@ -47,7 +49,14 @@ def under_load(inputs: ReportInputs) -> dict[str, Any] | None:
 def _grid(inputs: ReportInputs, grid: Grid) -> GridOfPage:
     drawn = [throughput_panel(inputs.statistics, grid), *panels(inputs.statistics, grid)]
     charts = [found for panel in drawn if (found := chart(panel, grid, inputs.colours))]
-    return GridOfPage(title_of(grid), charts, _capacity(inputs, grid), _levels(inputs, grid))
+    return GridOfPage(
+        title_of(grid),
+        charts,
+        _capacity(inputs, grid),
+        _levels(inputs, grid),
+        _own_clock(inputs, grid),
+        list(_own_words(inputs, grid)),
+    )
 
 
 def rows_of(inputs: ReportInputs, grid: Grid) -> Iterator[Document]:
@@ -152,6 +161,52 @@ def _came(load: Document) -> list[TableCell]:
     if due is None or sent is None:
         return [TableCell(ABSENT)]
     return [TableCell(significant(due), None if sent == due else f"{significant(sent)} sent", due)]
+
+
+OWN_CLOCK: Final[Mapping[str, str]] = {
+    "ttft_ms": "TTFT, ms",
+    "decode_ms": "First token to last, ms",
+    "e2e_ms": "End-to-end latency, ms",
+    "queue_ms": "In the server's queue, ms",
+    "output_tokens": "Tokens generated, with what was cancelled",
+    "cached_tokens": "Prompt tokens from a cache",
+}
+
+
+def _own_clock(inputs: ReportInputs, grid: Grid) -> Table | None:
+    """What servers say of themselves beside what the client measured; None where none tells anything."""
+    columns = heads("Engine", number("Level", UNITS[grid.mode]), "What", number("By the client"))
+    columns += [number("By the server"), number("Difference"), number("Requests", "by the client, the server")]
+    rows = []
+    for level, case in grid.cases.items():
+        for engine in inputs.engines:
+            load = inputs.results.load(engine["name"], Cell(grid.workload, case)) or {}
+            for one in load.get("own_clock", ()):
+                sides = [_figure(one[side]) for side in ("ours", "theirs", "difference")]
+                counts = " / ".join(_figure(one[side]).text for side in ("ours_count", "theirs_count"))
+                what = TableCell(OWN_CLOCK[one["name"]])
+                rows.append([engine_cell(inputs, engine["name"]), TableCell(f"{level:g}", value=level), what, *sides])
+                rows[-1].append(TableCell(counts if one["theirs_count"] is not None else ABSENT))
+    caption = f"The server's own clock, {title_of(grid)}: means over launches, shown and never used instead"
+    return Table(caption, columns, rows, sortable=True, chosen_by=_engines_alone(rows)) if rows else None
+
+
+def _own_words(inputs: ReportInputs, grid: Grid) -> Iterator[str]:
+    """Of each server that has a clock of its own: its time to the first token at the highest level."""
+    cell = Cell(grid.workload, list(grid.cases.values())[-1])
+    for engine in inputs.engines:
+        load = inputs.results.load(engine["name"], cell) or {}
+        for one in load.get("own_clock", ()):
+            if one["name"] == "ttft_ms" and one["ours"] is not None:
+                ours, theirs = (f"{significant(one[side])} ms" for side in ("ours", "theirs"))
+                yield (
+                    f"The own clock of {engine['name']} says {theirs} to the first token {load['words']}; "
+                    f"its client measured {ours}."
+                )
+
+
+def _figure(value: float | None) -> TableCell:
+    return TableCell(ABSENT if value is None else significant(value), value=value)
 
 
 def _typical(inputs: ReportInputs, engine: str, cell: Cell, metric: str) -> TableCell:

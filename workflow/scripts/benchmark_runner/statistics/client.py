@@ -97,6 +97,26 @@ def _rates(rows: Sequence[Stage]) -> dict[str, float]:
     return {name: fmean(row[name] for row in known) for name in names} if known else {}
 
 
+def own_clock(rows: Iterable[Stage]) -> dict[str, Any]:
+    """Entry `own_clock` of a cell: what the server's own clock says of each quantity, the client's word and the
+    difference, as means of the launches that tell both; none where no launch tells any."""
+    told: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        for one in row.get("own_clock") or ():
+            told.setdefault(one["name"], []).append(one)
+
+    def mean(found: Sequence[Mapping[str, Any]], side: str) -> float | None:
+        values = [one[side] for one in found]
+        return None if None in values else fmean(values)
+
+    described = []
+    for name, found in told.items():
+        ours, theirs = mean(found, "ours"), fmean(one["theirs"] for one in found)
+        entry = {"name": name, "ours": ours, "theirs": theirs, "difference": None if ours is None else ours - theirs}
+        described.append({**entry, **{side: mean(found, side) for side in ("ours_count", "theirs_count")}})
+    return {"own_clock": described} if described else {}
+
+
 def has_client(load: Mapping[str, Any] | None) -> bool:
     """Whether a load client took the times of a cell, so that its error is in them: an engine in its own process takes
     them itself."""
@@ -130,6 +150,7 @@ class Client:
             **_rates(rows),
             "clocked_by": "client" if any(row["client_cpu_percent"] for row in rows) else "engine",
             "gates": gates(rows, ttft_ms),
+            **own_clock(rows),
         }
 
     def _rows(self, inputs: Measurements, key: CellKey) -> Sequence[Stage]:
