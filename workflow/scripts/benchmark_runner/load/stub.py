@@ -147,7 +147,7 @@ class Stub:
             return
         content = {
             "/health": {"status": "ok"},
-            "/metrics": "".join(f'stub:{name}{{engine="0"}} {value}\n' for name, value in self._metrics()),
+            "/metrics": "".join(f"stub:{name} {value}\n" for name, value in self._metrics()),
             "/v1/models": {"object": "list", "data": [{"id": "stub", "object": "model"}]},
         }.get(path)
         answer = answers.failure(404, "no such path") if content is None else answers.whole(200, content)
