@@ -14,8 +14,8 @@ def alike(batch: Sequence[Request], prompts: Sequence[Sequence[int]]) -> Iterato
     part of its own is worth it where that would take more steps than an answer.
     """
     part: list[Request] = []
-    for request in sorted(batch, key=lambda one: len(prompts[one.number])):
-        if part and len(prompts[request.number]) - len(prompts[part[0].number]) > request.limit:
+    for request in sorted(batch, key=lambda one: len(prompts[one.prompt])):
+        if part and len(prompts[request.prompt]) - len(prompts[part[0].prompt]) > request.limit:
             yield part
             part = []
         part.append(request)

@@ -198,7 +198,7 @@ class CTranslate2(StaticBatches):
 
             with engine_errors("generate"):
                 self._generator.generate_batch(
-                    [self._texts_of(case.prompts[one.number]) for one in part],
+                    [self._texts_of(case.prompts[one.prompt]) for one in part],
                     include_prompt_in_result=False,
                     max_length=max(one.limit for one in part),
                     callback=take,

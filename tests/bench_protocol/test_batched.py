@@ -170,6 +170,28 @@ def test_what_fills_the_places_at_the_end_is_cancelled_and_kept_apart(tmp_path: 
     assert filler["end_ns"] >= events[-1]["window_end_ns"]
 
 
+def test_turns_of_a_conversation_come_a_pause_after_the_answers_before_them(tmp_path: Path) -> None:
+    level = {"turns": 3, "think_seconds": 4e-8, "requests": 12, "warmup_requests": 6}
+    events = events_of(Metronome(), spec_of(level, prompts=60, max_new_tokens_each=[1, 2, 3] * 20), tmp_path)
+    requests = {one["prompt"]: one for one in events[:-1]}
+    assert [one["prompt"] for one in events[:2]] == [0, 4]  # conversations begin at turns 0 and 1
+    followed = [prompt for prompt in requests if prompt % 3 and prompt - 1 in requests]
+    assert len(followed) >= 8
+    for prompt in followed:
+        assert requests[prompt]["scheduled_ns"] == requests[prompt - 1]["end_ns"] + 40
+    for prompt, one in requests.items():
+        if one["status"] == "ok":
+            assert one["token_ids"] == [4 + prompt % 20 + step for step in range(1 + prompt % 3)]
+    assert events[-1]["ended"] == "requests"
+
+
+def test_a_conversation_that_the_prompts_do_not_hold_is_not_begun(tmp_path: Path) -> None:
+    level = {"turns": 3, "think_seconds": 0, "requests": 40, "warmup_requests": 0}
+    events = events_of(Metronome(), spec_of(level, prompts=12), tmp_path)
+    assert events[-1]["ended"] == "prompts"
+    assert len(events) - 1 <= 12
+
+
 def test_a_duration_measures_what_begins_within_it(tmp_path: Path) -> None:
     level = {"requests": None, "duration_seconds": 2e-7, "warmup_requests": 2}
     events = events_of(Metronome(), spec_of(level), tmp_path)

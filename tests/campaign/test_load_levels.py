@@ -155,10 +155,16 @@ def test_a_conversation_is_planned_for_its_last_turn_and_must_fit_into_the_conte
         load(config)
 
 
-def test_an_adapter_that_serves_no_conversations_is_named_before_anything_runs(config, load):
+def test_an_adapter_that_serves_no_conversations_is_named_before_anything_runs(config, repository, tmp_path):
+    engines = tmp_path / "engines"
+    for name in ("bench-protocol-py", "llama-cpp-bench"):
+        shutil.copytree(repository / "engines" / name, engines / name)
+    shutil.copytree(repository / "envs", tmp_path / "envs")
+    adapter = engines / "llama-cpp-bench" / "adapter.yaml"
+    adapter.write_text(adapter.read_text().replace(", conversations]", "]"))
     config["engines"].append({"name": "llama", "binary_path": "target/release/llama-cpp-bench"})
     config["workloads"][0]["test_cases"][0]["load"]["turns"] = 3
-    (notice,) = [line for line in load(config).notices() if "serving" in line]
+    (notice,) = [line for line in load_campaign(config, [], engines).notices() if "serving" in line]
     assert notice == "note: llama: llama-cpp-bench serves no conversations; its launches on serving will be unavailable"
 
 
@@ -248,7 +254,7 @@ def test_an_adapter_that_says_so_takes_load(config, repository, tmp_path):
     shutil.copytree(repository / "envs", tmp_path / "envs")
     config["engines"] = [{"name": "torch", "binary_path": "target/release/pytorch-baseline"}]
     adapter = engines / "pytorch-baseline" / "adapter.yaml"
-    adapter.write_text(adapter.read_text().replace("load: [closed, open]", "load: [closed]"))
+    adapter.write_text(adapter.read_text().replace("load: [closed, open, conversations]", "load: [closed]"))
     campaign = load_campaign(config, [], engines)
     assert [line for line in campaign.notices() if "serving" in line] == []
     assert [entry["load"] for entry in campaign.plan()["engines"]] == [["closed"], ["closed"]]

@@ -9,7 +9,7 @@ from bench_protocol.stage import Request
 def parts(*lengths: int, limit: int = 12) -> list[list[int]]:
     """Numbers of the requests with prompts of these lengths, by part."""
     prompts = [[7] * length for length in lengths]
-    requests = [Request(number, "measured", 0, limit) for number in range(len(lengths))]
+    requests = [Request(number, "measured", 0, number, limit) for number in range(len(lengths))]
     return [[one.number for one in part] for part in alike(requests, prompts)]
 
 

@@ -57,9 +57,9 @@ class BatchedEngine(LoadEngine):
     def release(self, place: int) -> None:
         """Empty a place."""
 
-    def chooser(self, case: Case, number: int) -> Callable[[Any], int]:
-        """What chooses the ids of request `number` from logits."""
-        return partial(choose, sampling=case.sampling, draw=random_numbers(case.sampling.seed + number))
+    def chooser(self, case: Case, place: int) -> Callable[[Any], int]:
+        """What chooses the ids of the request with prompt `place` from logits."""
+        return partial(choose, sampling=case.sampling, draw=random_numbers(case.sampling.seed + place))
 
     def serve(self, stage: Stage) -> None:
         """Give places away between any two steps."""
@@ -73,8 +73,8 @@ class BatchedEngine(LoadEngine):
 
         while not stage.over():
             if begun := stage.begin():
-                choosers |= {one.number: self.chooser(stage.case, one.number) for one in begun}
-                prompts = [stage.case.prompts[one.number] for one in begun]
+                choosers |= {one.number: self.chooser(stage.case, one.prompt) for one in begun}
+                prompts = [stage.case.prompts[one.prompt] for one in begun]
                 take(begun, self.prefill([one.place for one in begun], prompts))
             if going := stage.active:
                 take(going, self.step([one.place for one in going], [one.token_ids[-1] for one in going]))

@@ -57,6 +57,10 @@ class CaseLoad(NamedTuple):
     """When the requests of an open loop are due, from the level's start, and the one behind them; empty in a closed."""
     requests_per_second: float | None = None
     """Mean rate of an open loop; None in a closed one, and of a trace, whose measured part need not have it."""
+    turns: int | None = None
+    """Requests of a conversation, of which each place holds one; None where each request stands alone."""
+    think_seconds: float = 0.0
+    """Between an answer and the next turn."""
 
 
 class Case(NamedTuple):
@@ -76,9 +80,9 @@ class Case(NamedTuple):
     max_new_tokens_each: Sequence[int] = ()
     """Tokens to generate for each of them; empty where all are asked for max_new_tokens."""
 
-    def limit(self, number: int) -> int:
-        """Tokens to generate for request `number`."""
-        return self.max_new_tokens_each[number] if self.max_new_tokens_each else self.max_new_tokens
+    def limit(self, place: int) -> int:
+        """Tokens to generate for the request with prompt `place`."""
+        return self.max_new_tokens_each[place] if self.max_new_tokens_each else self.max_new_tokens
 
     def fed(self, step: int, chosen: int) -> int:
         """The id that is fed back at a step, where the engine chose this one."""
@@ -230,6 +234,7 @@ def _slots(reader: _Reader) -> int:
 def _case_load(reader: _Reader) -> CaseLoad:
     mode = reader.text("mode", "closed|open", "closed or open")
     arrivals_ns, rate = _open_loop(reader) if mode == "open" else ([], None)
+    turns = reader.integer("turns", 2) if mode == "closed" and reader.has("turns") else None
     requests = _optional(reader, "requests")
     load = CaseLoad(
         mode=mode,
@@ -240,6 +245,8 @@ def _case_load(reader: _Reader) -> CaseLoad:
         timeout_seconds=reader.number("timeout_seconds"),
         arrivals_ns=arrivals_ns,
         requests_per_second=rate,
+        turns=turns,
+        think_seconds=0.0 if turns is None else reader.number("think_seconds"),
     )
     reader.close()
     if (load.requests is None) == (load.duration_seconds is None):

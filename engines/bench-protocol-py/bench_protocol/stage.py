@@ -24,8 +24,10 @@ Phase = Literal["warmup", "measured", "filler"]
 class Request:
     """One request: what became of it."""
 
-    def __init__(self, number: int, phase: Phase, due_ns: int, limit: int) -> None:
+    def __init__(self, number: int, phase: Phase, due_ns: int, prompt: int, limit: int) -> None:
         self.number, self.phase, self.due_ns, self.limit = number, phase, due_ns, limit
+        self.prompt = prompt
+        """Which of the case's prompts it has."""
         self.place = -1
         """Where it is decoded, from 0."""
         self.taken_ns: int | None = None
@@ -74,6 +76,10 @@ class Stage:
         self._duration_ns = round((self.load.duration_seconds or 0) * NS_PER_S)
         offsets = self.load.arrivals_ns or [0] * self.load.places
         self._due = deque(self._start_ns + offset for offset in offsets)
+        self._before: deque[Request | None] = deque([None] * self.load.places)
+        """Of conversations the requests behind which the next ones come, in the order of due."""
+        self._pause_ns = round(self.load.think_seconds * NS_PER_S)
+        self._begun = 0
         self._free = list(range(self.load.places))
         self._waiting: deque[Request] = deque()
         self._active: list[Request] = []
@@ -95,12 +101,13 @@ class Stage:
     def _arrive(self, by_ns: int) -> None:
         """Whoever is due by then."""
         while self._due and self._due[0] <= by_ns:
-            if len(self.requests) == len(self.case.prompts):
+            prompt = self._next_prompt()
+            if prompt is None:
                 self._ended = "prompts"
                 self._due.clear()
                 return
-            due_ns, number = self._due.popleft(), len(self.requests)
-            request = Request(number, self._phase(due_ns), due_ns, self.case.limit(number))
+            due_ns = self._due.popleft()
+            request = Request(len(self.requests), self._phase(due_ns), due_ns, prompt, self.case.limit(prompt))
             self.requests.append(request)
             self._waiting.append(request)
             if request.phase == "measured":
@@ -108,6 +115,21 @@ class Stage:
             if self.load.arrivals_ns and self._measured and self._due:
                 self._look_at(self._due[0])
         self._most = max(self._most, len(self._waiting) + len(self._active))
+
+    def _next_prompt(self) -> int | None:
+        """Of the request that is due; None where none is left. The first conversations begin at turns that are spread
+        over the places, so that not all are at the same turn together."""
+        turns, prompts = self.load.turns, len(self.case.prompts)
+        if turns is None:
+            return len(self.requests) if len(self.requests) < prompts else None
+        before = self._before.popleft()
+        if before is not None and (before.prompt + 1) % turns:
+            return before.prompt + 1
+        first = self._begun * turns
+        if first + turns > prompts:
+            return None
+        self._begun += 1
+        return first + (first // self.load.places if before is None else 0)
 
     def _look_at(self, next_ns: int) -> None:
         """An open loop's next arrival: it may end the window, or come too late for a filler, which arrive for as long
@@ -203,7 +225,9 @@ class Stage:
     def _end(self, request: Request, status: str, now_ns: int) -> None:
         request.status, request.end_ns = status, now_ns
         if not self.load.arrivals_ns:
-            self._due.append(now_ns)
+            self._due.append(now_ns + self._pause_ns)
+        if self.load.turns is not None:
+            self._before.append(request)
 
     def events(self, number: int) -> Iterator[dict[str, Any]]:
         """Of the level, which has just ended and is case `number`: its requests, then itself. Raises EngineError where
@@ -212,7 +236,8 @@ class Stage:
         if not self._measured:
             raise EngineError(f"cases[{number}]: the prompts ran out before a request was measured")
         for request in self.requests:
-            yield {"event": "request", **request.event(number, len(self.case.prompts[request.number]))}
+            turn = {} if self.load.turns is None else {"prompt": request.prompt}
+            yield {"event": "request", **request.event(number, len(self.case.prompts[request.prompt])), **turn}
         yield {
             "event": "stage",
             "case": number,
