@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from benchmark_runner.campaign.cluster import launch_memory_mb, launch_minutes, require_free, working_in
+from benchmark_runner.environment.__main__ import machine_document
 from benchmark_runner.errors import BenchmarkError
 
 SYSTEM = {"launch_timeout_seconds": 600, "cool_down_seconds": 30, "thermal_limit_celsius": None, "device": "cpu"}
@@ -48,8 +50,9 @@ def test_a_campaign_in_an_allocation_is_at_work_but_neither_itself_nor_the_one_t
     assert numbers(tmp_path, text, own="7") == []
 
 
-def campaign(device: str = "cpu", owed: int = 1) -> SimpleNamespace:
-    return SimpleNamespace(config={"system": SYSTEM | {"device": device}}, owed_launches=dict.fromkeys(range(owed)))
+def campaign(device: str = "cpu", owed: int = 1, folder: Path = Path("nowhere")) -> SimpleNamespace:
+    config = {"system": SYSTEM | {"device": device}}
+    return SimpleNamespace(config=config, owed_launches=dict.fromkeys(range(owed)), output_dir=str(folder))
 
 
 @pytest.fixture
@@ -88,6 +91,21 @@ def test_a_device_that_a_machine_finds_by_itself_is_not_guessed_for_others(squeu
     require_free(campaign("auto", owed=0), True)
     require_free(campaign("auto"), False)
     require_free(campaign("cuda"), True)
+
+
+def test_a_job_on_a_machine_of_another_kind_than_the_campaigns_first_is_refused(squeue, tmp_path, monkeypatch):
+    squeue("true")
+    first = machine_document(Path("/"))
+    (tmp_path / "environment.json").write_text(json.dumps(first) + "\n")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    require_free(campaign(folder=tmp_path), False)
+    first["cpu"]["model"] = "Another 9000"
+    (tmp_path / "environment.json").write_text(json.dumps(first) + "\n")
+    with pytest.raises(BenchmarkError, match=r"processor: .* here, Another 9000 there"):
+        require_free(campaign(folder=tmp_path), False)
+    require_free(campaign(owed=0, folder=tmp_path), False)
+    monkeypatch.delenv("SLURM_JOB_ID")
+    require_free(campaign(folder=tmp_path), False)
 
 
 def test_a_launch_reserves_more_minutes_than_its_limits_allow_it():

@@ -20,6 +20,7 @@ from benchmark_runner.campaign.engines import (
     campaign_engines,
     engine_is_back,
     is_stale,
+    kept_devices,
     untested,
     with_control,
     without_load,
@@ -238,9 +239,16 @@ class Campaign:
         return [
             *([lacking] if lacking else []),
             *brought_notices(self.engines.values(), self.engines_folder),
+            *(f"note: {words}" for words in self._kept_devices),
             *(f"note: {words}" for words in without_load(self.engines.values(), self.workloads.values())),
             *(f"note: {words}" for words in notes_of(self.workloads.values())),
         ]
+
+    @property
+    def _kept_devices(self) -> list[str]:
+        is_auto = self.config["system"]["device"] == "auto"
+        own = [engine for engine in self.engines.values() if engine.control_of is None]
+        return list(kept_devices(own, self.engines_folder)) if is_auto else []
 
     @property
     def reference(self) -> str:

@@ -11,8 +11,12 @@ from typing import Any, Final, NamedTuple
 
 from benchmark_runner.campaign.campaign import Campaign
 from benchmark_runner.display import BYTES_PER_GB
+from benchmark_runner.environment.__main__ import machine_document
+from benchmark_runner.environment.node import require_alike
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.machine_lock import THERMAL_WAIT_LIMIT_SECONDS
+from benchmark_runner.records.whole import is_cut
 from benchmark_runner.terminal import printable
 
 OWN_JOB: Final = "SLURM_JOB_ID"
@@ -84,7 +88,8 @@ def require_free(campaign: Campaign, elsewhere: bool) -> None:
     """Raise BenchmarkError where this call must not begin; elsewhere where its launches run on other machines.
 
     Jobs of this folder in Slurm's queue, as a killed Snakemake leaves them, would measure beside this call what it owes
-    too. What device a machine finds by itself, this one cannot know of others.
+    too. What device a machine finds by itself, this one cannot know of others. A job whose campaign began on a machine
+    of another kind would mix the two.
     """
     if elsewhere and campaign.config["system"]["device"] == "auto" and campaign.owed_launches:
         raise BenchmarkError(
@@ -99,6 +104,9 @@ def require_free(campaign: Campaign, elsewhere: bool) -> None:
             f"jobs of the campaign in {Path.cwd()} are still in Slurm's queue; wait until they have ended, or cancel "
             f"them: scancel {numbers}"
         )
+    first = Path(campaign.output_dir, "environment.json")
+    if own is not None and not elsewhere and campaign.owed_launches and first.is_file() and not is_cut(first):
+        require_alike(machine_document(Path("/")), read_json(first))
 
 
 def launch_minutes(system: Mapping[str, Any]) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmark_runner.build import adapter as adapters
 from benchmark_runner.build.source import source_hash
+from benchmark_runner.campaign.kept import measured_devices
 from benchmark_runner.configuration.load import has_load
 from benchmark_runner.configuration.names import CONTROL_SUFFIX
 from benchmark_runner.hashes import ABSENT, file_sha256
@@ -137,8 +138,10 @@ def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engi
 
 
 def campaign_engines(config: Mapping[str, Any], engines_folder: Path) -> list[Engine]:
-    """Engines of a resolved configuration in its order, without the control."""
-    return [_engine(entry, engines_folder, config["system"]["device"]) for entry in config["engines"]]
+    """Engines of a resolved configuration in its order, without the control; `auto` stays what it was as they began."""
+    device = config["system"]["device"]
+    kept = measured_devices(Path(config["benchmark"]["output_dir"])) if device == "auto" else {}
+    return [_engine(entry, engines_folder, kept.get(entry["name"], device)) for entry in config["engines"]]
 
 
 def with_control(engines: Sequence[Engine], benchmark: Mapping[str, Any]) -> list[Engine]:
@@ -167,6 +170,23 @@ def brought_notices(engines: Iterable[Engine], engines_folder: Path) -> Iterator
             f"note: {engine.name} needs {brought.what}, and its {where}: its launches will be unavailable; "
             f"{brought.remedy}"
         )
+
+
+def kept_devices(engines: Iterable[Engine], engines_folder: Path) -> Iterator[str]:
+    """A sentence where `auto` would find another device for an engine here than that on which it was measured."""
+    for device in ("cpu", "cuda"):
+        kept = [engine for engine in engines if engine.adapter and engine.build_device == device]
+        found = [engine.name for engine in kept if _found_here(engine, engines_folder) != device]
+        if found:
+            other = "cuda" if device == "cpu" else "cpu"
+            yield (
+                f"system.device auto stays {device} for {', '.join(found)}, as it was when they were measured; "
+                f"--config device={other} measures anew"
+            )
+
+
+def _found_here(engine: Engine, engines_folder: Path) -> str:
+    return adapters.build_device(adapters.load_adapter(engines_folder / str(engine.adapter)), "auto")
 
 
 def without_load(engines: Iterable[Engine], workloads: Iterable[Mapping[str, Any]]) -> Iterator[str]:
