@@ -212,6 +212,7 @@ def test_requests_that_fail_under_load_fail_no_launch(tmp_path):
         ("usage=1", {"status": "ok", "completion_tokens": 4}),
         ("usage=1,no_ids", {"status": "ok", "completion_tokens": 4, "token_ids": None}),
         ("held", {"status": "malformed"}),
+        ("eos", {"status": "malformed", "error": "it ended (eos) after 2 of 4 tokens, and was to ignore the end"}),
     ],
 )
 def test_what_a_server_does_to_look_better_stands_in_each_request(mode, told, port, tmp_path):
@@ -243,6 +244,25 @@ def test_the_servers_own_clock_stands_beside_the_clients_in_each_stage(tmp_path)
     }
     answered = [request for request in driven.report.requests if request["case"] == 0]
     assert one["ttft_ms"]["theirs_count"] == len(answered)
+
+
+@pytest.mark.parametrize(("mode", "ids"), [("eos", True), ("eos,no_ids", False)])
+def test_the_step_that_ends_a_sequence_counts_as_in_an_engine_of_ours(mode, ids, port, tmp_path):
+    spec = _under_load(CLOSED)
+    spec["cases"][0] |= {"ignore_eos": False}
+    driven = _drive(port, tmp_path, spec, body={"stub_mode": mode})
+    assert (driven.report.problem, driven.report.done) == (None, True)
+    for request in driven.report.requests:
+        if request["phase"] == "measured":
+            assert (request["status"], request["finish"], request["chunk_tokens"]) == ("ok", "eos", [1, 1, 1])
+            assert request["completion_tokens"] == 3
+            assert request["chunk_ns"][2] == request["end_ns"]
+            assert request["token_ids"] == ([*answer_ids(prompt_of(spec, request), 2), 2] if ids else None)
+
+
+def prompt_of(spec: dict[str, Any], request: Any) -> list[int]:
+    found: list[int] = spec["cases"][request["case"]]["prompts"][request["number"]]
+    return found
 
 
 def test_a_single_request_that_fails_fails_the_launch(tmp_path):

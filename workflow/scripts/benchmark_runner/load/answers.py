@@ -30,6 +30,7 @@ MODES: Final[Mapping[str, str]] = {
     "crlf": "lines end with CRLF",
     "cut": "the connection is closed after half the tokens",
     "empty": "an event with empty text and no id is sent at once",
+    "eos": "the sequence ends after half the tokens; the id of its end is not told, and usage counts its step",
     "error": "an event that tells an error after half the tokens, in an answer of status 200",
     "fewer": "half the tokens are sent; usage says all",
     "held": "the middle half of the tokens is withheld, then the last of them is sent alone (half a character waits)",
@@ -150,7 +151,8 @@ def answer(request: Request, delays: Delays, cached: int, *, stamps: bool) -> It
         yield Send(0, failure(modes["status"], "the stub was told to refuse"))
         return
     ids = answer_ids(request.answered or request.prompt, tokens)
-    usage = _usage(request, tokens + modes.get("usage", 0), modes.get("cached", cached))
+    generated = tokens // 2 + 1 if "eos" in modes else tokens
+    usage = _usage(request, generated + modes.get("usage", 0), modes.get("cached", cached))
     if not request.stream:
         sent = ids[: (tokens + 1) // 2] if "fewer" in modes else ids
         yield Send(delays.service_ns(tokens), whole(200, _whole_answer(request, sent, usage)), len(sent))
@@ -184,7 +186,7 @@ def _events(
     """The events of a stream, not framed yet; close: the server dies there."""
     modes, half = request.modes, len(ids) // 2
     broken = {"cut", "error", "nonsense", "unfinished"} & modes.keys()
-    shown = half if broken else len(ids) - half if "fewer" in modes else len(ids)
+    shown = half if broken or "eos" in modes else len(ids) - half if "fewer" in modes else len(ids)
     if request.chat:
         yield Send(0, _json({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}))
     if "empty" in modes:
@@ -192,8 +194,11 @@ def _events(
     after_ns = 0
     for first, last, visible in _spans(modes, shown):
         after_ns = delays.service_ns(last)
-        finish = "length" if last == shown and not broken else None
+        finish = "length" if last == shown and not broken and "eos" not in modes else None
         yield Send(after_ns, _token_event(request, ids[last - visible : last], first < half, finish, stamps), visible)
+    if "eos" in modes:
+        after_ns = delays.service_ns(shown + 1)
+        yield Send(after_ns, _json({"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]}))
     if "cut" in modes:
         yield Send(after_ns, b"", close=True)
     elif "error" in modes:

@@ -153,6 +153,27 @@ def ended(timed: Timed, case: Mapping[str, Any], end_ns: int) -> Timed:
     raise BenchmarkError(f"the server stopped ({timed.finish}) after {len(ids)} of {limit} tokens")
 
 
+def with_its_end(answer: Answer, case: Mapping[str, Any], end_ns: int) -> Answer:
+    """An answer under load as an adapter would tell it: with the step that ended the sequence, which servers keep to
+    themselves, at its end; malformed where it ended although it was to go on."""
+    ids, limit = answer.token_ids, case["max_new_tokens"]
+    if answer.status != "ok" or answer.finish == "length":
+        return answer
+    count = sum(answer.chunk_tokens)
+    if case["ignore_eos"]:
+        words = f"it ended ({answer.finish}) after {count} of {limit} tokens, and was to ignore the end"
+        return answer._replace(status="malformed", error=words)
+    told = ids[-1] in case["eos_ids"] if ids else count >= (answer.completion_tokens or 0)
+    if answer.finish != "eos" or told or count >= limit or not case["eos_ids"]:
+        return answer
+    # Which one of several it was they do not tell.
+    return answer._replace(
+        chunk_ns=[*answer.chunk_ns, end_ns],
+        chunk_tokens=[*answer.chunk_tokens, 1],
+        token_ids=[*ids, case["eos_ids"][0]] if ids else None,
+    )
+
+
 def request_event(case: int, load: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
     """The event of one request under load."""
     exchange, answer = asked

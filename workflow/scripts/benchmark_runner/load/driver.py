@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.load.asking import Asked, Asking, read, request_event
+from benchmark_runner.load.asking import Asked, Asking, read, request_event, with_its_end
 from benchmark_runner.load.client import Client, Ran, raise_limits
 from benchmark_runner.load.clocks import Clocks
 from benchmark_runner.load.connection import clock, target_of
@@ -194,7 +194,8 @@ def run_stages(spec: Mapping[str, Any], asking: Asking, client: Client, clocks: 
         came = []
         for exchange in ran.exchanges:
             place = exchange.planned.prompt
-            came.append(Asked(exchange, read(exchange, asked[place], len(case["prompts"][place]))))
+            answer = read(exchange, asked[place], len(case["prompts"][place]))
+            came.append(Asked(exchange, with_its_end(answer, asked[place], exchange.end_ns)))
         told = [request_event(number, load, one) for one in came]
         own = clocks.told(before, after, came)
         events.write([*told, {**stage_event(number, stage, ran), **({"own_clock": own} if own else {})}])
