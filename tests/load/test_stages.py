@@ -134,6 +134,15 @@ def test_a_stage_that_runs_out_of_prompts_says_so_and_waits_for_what_is_in_fligh
 
 
 @pytest.mark.parametrize("load", [CLOSED, OPEN])
+def test_a_stage_that_runs_out_of_fillers_alone_says_that(load):
+    asked = load["warmup_requests"] + load["requests"]
+    stage = _stage(load, prompts=asked + 1)
+    sent = _simulate(stage, lambda number: (400 if number == asked - 1 else 5) * MS)
+    assert (len(sent), stage.ended_by) == (asked + 1, "fillers")
+    assert len(_phase(sent, "measured")) == load["requests"]
+
+
+@pytest.mark.parametrize("load", [CLOSED, OPEN])
 def test_prompts_that_are_not_needed_are_not_missed(load):
     needed = 12 if load is OPEN else 16
     stage = _stage(load, prompts=needed, concurrency=1, warmup_requests=needed - load["requests"])

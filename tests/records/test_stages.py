@@ -149,6 +149,13 @@ def test_tokens_that_came_in_fewer_chunks_are_counted_by_the_server() -> None:
     assert row([held], NO_LIMIT)["output_tokens"] == 8.0
 
 
+def test_waiting_is_from_when_a_request_was_due_until_it_was_taken_up() -> None:
+    requests = [request(number, 10, 200) | {"written_ns": (10 + number) * MS} for number in range(101)]
+    requests.append(request(101, 10, 200) | {"written_ns": None})  # never taken up
+    found = row(requests, NO_LIMIT, {**CLOSED, "concurrency": 200})
+    assert [found[f"waited_{name}_ms"] for name in ("p50", "p90", "p95", "p99")] == [50, 90, 95, 99]
+
+
 def test_a_stage_that_measured_nothing_has_no_rates() -> None:
     found = row([], NO_LIMIT, window_start_ns=100 * MS, window_end_ns=100 * MS)
     assert (found["requests_per_s"], found["goodput_requests_per_s"], found["error_rate"]) == (None, None, None)

@@ -103,7 +103,7 @@ class Stage:
         while self._due and self._due[0] <= by_ns:
             prompt = self._next_prompt()
             if prompt is None:
-                self._ended = "prompts"
+                self._ended = "fillers" if self._phase(self._due[0]) == "filler" else "prompts"
                 self._due.clear()
                 return
             due_ns = self._due.popleft()

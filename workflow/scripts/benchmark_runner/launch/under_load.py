@@ -87,6 +87,8 @@ def warnings_of_load(report: EventReport, spec: Mapping[str, Any]) -> Warnings:
     cut = (None if stage["ended"] in WHOLE_ENDINGS else stage["ended"] for stage, _, _ in stages)
     if told := at_levels(cut):
         yield warning("stage_cut", f"stages ended before all was measured: {told}")
+    if told := at_levels("fillers" if stage["ended"] == "fillers" else None for stage, _, _ in stages):
+        yield warning("load_sank", f"the last measured requests ended with fewer in flight, out of prompts: {told}")
 
 
 def record_of_load(report: EventReport, spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -106,7 +106,7 @@ class Stage(ABC):
     def _lacks_prompt(self) -> bool:
         """Whether a request is due and no prompt is left for it."""
         if self._exhausted and self.ended_by in {"requests", "duration"}:
-            self.stop("prompts")
+            self.stop("fillers" if self._all_sent else "prompts")
         return self._exhausted
 
 
@@ -175,7 +175,7 @@ class Conversations(ClosedLoop):
         if super().next_ns(now_ns) is None:
             return None
         if self._next_prompt() is None:
-            self.stop("prompts")
+            self.stop("fillers" if self._all_sent else "prompts")
             return None
         return max(now_ns, self._due_ns.get(self._slots[0], now_ns))
 

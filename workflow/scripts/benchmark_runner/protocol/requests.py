@@ -17,9 +17,10 @@ PHASES: Final = ("warmup", "measured", "filler")
 STAMPS: Final = ("kernel", "user", "engine")
 FINISHES: Final = ("length", "eos", "stop")
 STATUSES: Final = ("ok", "refused", "cut", "timeout", "error", "cancelled", "malformed")
-ENDINGS: Final = ("requests", "duration", "timeout", "prompts", "limit")
-WHOLE_ENDINGS: Final = ("requests", "duration")
-"""A stage that ended so has all that its spec asks for."""
+ENDINGS: Final = ("requests", "duration", "fillers", "timeout", "prompts", "limit")
+WHOLE_ENDINGS: Final = ("requests", "duration", "fillers")
+"""A stage that ended so has all that its spec asks for; fillers: the last measured requests ended with fewer in flight,
+since the prompts of those that keep the load up had run out."""
 
 DRAWN: Final = ("prompts", "max_new_tokens_each")
 """What of a level is drawn anew for each block."""

@@ -35,6 +35,8 @@ class Requests:
     case: IntArray
     start_ns: IntArray
     sent_ns: IntArray
+    taken_up_ns: IntArray
+    """When an engine in its own process took it up, or a client had handed it to the kernel; -1 where neither did."""
     end_ns: IntArray
     shared_chunks: IntArray
     warmup: npt.NDArray[np.bool_]
@@ -81,6 +83,7 @@ def read_requests(requests: Sequence[Mapping[str, Any]]) -> Requests:
 
     return Requests(
         **{column: whole([one[field] for one in requests]) for column, field in _NUMBERS.items()},
+        taken_up_ns=whole([-1 if one["written_ns"] is None else one["written_ns"] for one in requests]),
         warmup=np.array([one["phase"] != "measured" for one in requests], dtype=np.bool_),
         ok=np.array([one["status"] == "ok" for one in requests], dtype=np.bool_),
         status=[one["status"] for one in requests],

@@ -32,6 +32,9 @@ from benchmark_runner.units import NS_PER_MS, NS_PER_S
 TO_THE_END: Final = (*WHOLE_ENDINGS, "prompts")
 """Endings of a stage in which nothing gave up."""
 
+PERCENTILES: Final = {"p50": 50, "p90": 90, "p95": 95, "p99": 99}
+"""Those of waiting times, by name."""
+
 TAIL: Final = 99
 """Percentile of a request's gaps that itl_p99_ms limits."""
 
@@ -59,7 +62,7 @@ STAGES: Final = pa.schema(
         column("mode", pa.string(), "", "closed or open"),
         column("concurrency", pa.int32(), "requests", "Requests in flight that were asked for; null in an open loop"),
         column("asked_requests_per_s", pa.float64(), "1/s", "Rate that was asked for; null in a closed loop"),
-        column("ended", pa.string(), "", "What ended it: requests, duration, timeout, prompts or limit"),
+        column("ended", pa.string(), "", "What ended it: requests, duration, fillers, timeout, prompts or limit"),
         column("window_s", pa.float64(), "s", "Length of the window of measured requests"),
         column(
             "served_s",
@@ -84,6 +87,16 @@ STAGES: Final = pa.schema(
         column("due_requests_per_s", pa.float64(), "1/s", "Requests due within the window / window_s"),
         column("achieved_requests_per_s", pa.float64(), "1/s", "Requests sent within the window / window_s"),
         column("send_lag_p99_ms", pa.float64(), "ms", "How late requests were sent, in the 99th of 100"),
+        *(
+            column(
+                f"waited_{name}_ms",
+                pa.float64(),
+                "ms",
+                f"{name} of the time from when a measured request was due until an engine in its own process took it "
+                "up, or the client had handed it to the kernel: a server's own queue is not seen",
+            )
+            for name in PERCENTILES
+        ),
         column("shared_share", pa.float64(), "", "Share of chunks that came with another in one read"),
         column("client_cpu_percent", pa.float64(), "%", "Computing time of the client in the stage; 100 is one core"),
         column(
@@ -135,6 +148,14 @@ def open_served_s(requests: Requests, start_ns: int, end_ns: int) -> float:
     return (max(end_ns, last_ns) - start_ns) / NS_PER_S
 
 
+def _waited(measured: Requests) -> dict[str, float | None]:
+    """How long measured requests waited before they were taken up, or sent."""
+    taken = measured.taken_up_ns >= 0
+    waits_ms = (measured.taken_up_ns - measured.start_ns)[taken] / NS_PER_MS
+    shares = PERCENTILES.items()
+    return {f"waited_{name}_ms": float(np.percentile(waits_ms, at)) if len(waits_ms) else None for name, at in shares}
+
+
 def stage_row(
     stage: Mapping[str, Any], load: Mapping[str, Any], requests: Requests, table: pa.Table, slo: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -172,6 +193,7 @@ def stage_row(
         "due_requests_per_s": _ratio(due, window_s),
         "achieved_requests_per_s": _ratio(sent, window_s),
         "send_lag_p99_ms": stage["send_lag_p99_ns"] / NS_PER_MS,
+        **_waited(requests.those(counted)),
         "shared_share": _ratio(int(np.sum(requests.shared_chunks)), len(requests.chunk_ns)),
         "client_cpu_percent": _ratio(100 * stage["client_cpu_seconds"], stage_s),
         "own_clock": stage.get("own_clock"),

@@ -123,7 +123,8 @@ def _levels(inputs: ReportInputs, grid: Grid) -> Table:
     columns += [number("Came", "requests/s")] if grid.mode == "open" else []
     columns += [number(BY_NAME[name].short, BY_NAME[name].unit) for name in LEVEL_METRICS[:2]]
     columns += [number(f"{word} {short}") for short in ("TTFT", "TPOT") for word in ("Typical", "p99")]
-    columns += [number("Goodput", "requests/s"), number("Failed"), prose("Marks")]
+    columns += [number("Goodput", "requests/s"), number("Failed"), number("With prompts", "tokens/s")]
+    columns += [number("Waited p99", "ms"), prose("Marks")]
     rows = [
         _level_row(inputs, engine["name"], level, Cell(grid.workload, case))
         for level, case in grid.cases.items()
@@ -148,9 +149,25 @@ def _level_row(inputs: ReportInputs, engine: str, level: float, cell: Cell) -> l
         each,
         _tail(inputs, engine, cell, "tpot_ms"),
         good,
-        TableCell(failed_words(load), value=load["error_rate"]),
+        TableCell(failed_words(load), _error_range(load), value=load["error_rate"]),
+        _of_level(load.get("total_tokens_per_s"), "tokens/s"),
+        _of_level((load.get("waited_ms") or {}).get("p99"), "ms"),
         TableCell("; ".join(GATES[name].words for name in load["gates"]) or ABSENT),
     ]
+
+
+def _of_level(known: Document | None, unit: str) -> TableCell:
+    """A figure of a level with its interval over launches."""
+    if known is None:
+        return TableCell(ABSENT)
+    text, below = estimate_parts(known, unit)
+    return TableCell(text if unit == "ms" else significant(known["point"]), below, known["point"])
+
+
+def _error_range(load: Document) -> str | None:
+    """The interval of the share of requests that fail."""
+    known = load.get("error_rate_interval")
+    return None if known is None else f"{100 * known[0]:.2g} to {100 * known[1]:.2g} %"
 
 
 def _came(load: Document) -> list[TableCell]:

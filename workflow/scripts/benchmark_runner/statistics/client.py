@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from benchmark_runner.statistics.cautions import caution
 from benchmark_runner.statistics.clock import span_ms
 from benchmark_runner.statistics.inputs import Measurements
+from benchmark_runner.statistics.level_figures import level_figures
 from benchmark_runner.statistics.levels import UNITS, errors_words, level_of, load_words
 from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.stages import Stage, Stages
@@ -89,14 +90,6 @@ def gates(rows: Iterable[Stage], ttft_ms: float | None) -> list[str]:
     return [name for name in GATES if name in found]
 
 
-def _rates(rows: Sequence[Stage]) -> dict[str, float]:
-    """Requests a second that were due and sent within the windows of an open loop, the mean of its launches; nothing of
-    a closed one, or where none has a window."""
-    names = ("due_requests_per_s", "achieved_requests_per_s")
-    known = [row for row in rows if row["asked_requests_per_s"] is not None and row[names[0]] is not None]
-    return {name: fmean(row[name] for row in known) for name in names} if known else {}
-
-
 def own_clock(rows: Iterable[Stage]) -> dict[str, Any]:
     """Entry `own_clock` of a cell: what the server's own clock says of each quantity, the client's word and the
     difference, as means of the launches that tell both; none where no launch tells any."""
@@ -147,7 +140,7 @@ class Client:
             "failed": failed,
             "error_rate": failed / measured if measured else None,
             "launches_slo_met": sum(bool(row["slo_met"]) for row in rows),
-            **_rates(rows),
+            **level_figures(rows, inputs.level),
             "clocked_by": "client" if any(row["client_cpu_percent"] for row in rows) else "engine",
             "gates": gates(rows, ttft_ms),
             **own_clock(rows),
