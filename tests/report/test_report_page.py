@@ -47,7 +47,7 @@ def test_a_quick_look_says_so_and_what_the_comprehensive_campaign_adds(page):
     assert "This is a quick look." in quick
     assert "6 launches of each engine and 24 and 18 measurements a test case" in quick
     assert "10 launches instead of 6" in quick
-    assert "100 and 50 measurements a test case" in quick
+    assert "100 and 50 measurements a test case; several requests at once;" in quick
     assert "the engines lm_rs, mistral_rs" in quick
     assert "llama-3.2-1b-instruct" in quick
 

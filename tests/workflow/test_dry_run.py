@@ -102,6 +102,6 @@ def test_the_comprehensive_configuration_is_accepted_verbatim(repository, tmp_pa
     finished = Finished(result.returncode, result.stdout)
     assert finished.status == 0, finished.words
     jobs = finished.jobs()
-    assert jobs["run_launch"] == 10 * 2 * 6
+    assert jobs["run_launch"] == 10 * 3 * 6
     assert jobs["build_engine"] == 5
     assert build_manifest(model, model.name, "x")["architecture"]["context_length"] == 131072

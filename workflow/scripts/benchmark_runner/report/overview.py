@@ -88,6 +88,8 @@ def _what_more(plan: Document, comprehensive: Document) -> str:
     parts = [f"{comprehensive['benchmark']['launches']} launches instead of {plan['campaign']['launches']}"]
     counts = _counts(one["iterations"] for one in comprehensive["workloads"] if not has_load(one))
     parts.append(f"{counts} measurements a test case")
+    if any(map(has_load, comprehensive["workloads"])):
+        parts.append("several requests at once")
     if more:
         parts.append(f"the {'engine' if len(more) == 1 else 'engines'} {', '.join(more)}")
     parts.append(f"the model {comprehensive['benchmark']['model_path'].rstrip('/').rpartition('/')[2]}")
