@@ -1,6 +1,8 @@
 """Times what the load client adds to the times of a stub of known delays, alone and with a busy neighbour on its core.
 
-python benchmarks/client_error/measure.py [--streams 1 16 64 256] [--peers ENVIRONMENT … --tokenizer MODEL]
+python benchmarks/client_error/measure.py [--streams 1 16 64 256] [--rounds 1] [--peers ENVIRONMENT … --tokenizer MODEL]
+
+Processor time is that of a longer run less that of a shorter one over the chunks between them: starts are in neither.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -38,8 +42,10 @@ SPIN = "while True: pass"
 class Row(NamedTuple):
     """What a client told of the stub; None where it does not tell."""
 
-    cpu_us: float
-    """A chunk, of all processes; of a peer with its start."""
+    cpu_seconds: float
+    """Of all processes, their start too."""
+    chunks: int
+    """That came."""
     ttft_ms: tuple[float, float]
     """Median and p99, as it told them."""
     gap_ms: float
@@ -57,7 +63,7 @@ class Size(NamedTuple):
     streams: int
     tokens: int
     answers: int
-    """Of each stream."""
+    """Of each stream, in the longer run; the shorter one has one of each."""
 
 
 @contextmanager
@@ -76,13 +82,15 @@ def neighbour(core: int, busy: bool) -> Iterator[None]:
 
 def own(target: Target, size: Size) -> Row:
     """This project's client."""
+    begun = time.process_time()
     requests = requests_for(target, size.streams * (size.answers + 6), size.tokens)
     load = {"mode": "closed", "concurrency": size.streams, "requests": size.streams * size.answers}
     stage = stage_of({**load, "duration_seconds": None, "warmup_requests": size.streams}, len(requests))
     with closing(Client(target)) as client:
         ran = client.run(stage, requests)
-    found = errors_of(ran, size.tokens)
     answers = [(exchange, read(exchange, {"max_new_tokens": size.tokens})) for exchange in ran.exchanges]
+    cpu_seconds = time.process_time() - begun
+    found = errors_of(ran, size.tokens)
     measured = [(exchange, answer) for exchange, answer in answers if exchange.planned.phase == "measured"]
     ttfts = sorted(answer.chunk_ns[0] - exchange.planned.scheduled_ns for exchange, answer in measured)
     gaps = sorted(
@@ -92,7 +100,8 @@ def own(target: Target, size: Size) -> Row:
     )
     bias = found["ttft_bias_ms"]
     return Row(
-        cpu_us=ran.cpu_seconds * 1e6 / sum(len(answer.chunk_ns) for _, answer in answers),
+        cpu_seconds=cpu_seconds,
+        chunks=sum(len(answer.chunk_ns) for _, answer in answers),
         ttft_ms=(at_share(ttfts, 0.5) / NS_PER_MS, at_share(ttfts, 0.99) / NS_PER_MS),
         gap_ms=at_share(gaps, 0.99) / NS_PER_MS,
         bias_ms=(bias["p50"], bias["p99"]),
@@ -173,32 +182,55 @@ def peers(arguments: argparse.Namespace, target: Target, size: Size) -> Iterator
                 continue
             cpu_seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             ttft_ms, gap_ms = told_by(peer, out)
-            yield peer, Row(cpu_seconds * 1e6 / (size.streams * size.answers * size.tokens), ttft_ms, gap_ms)
+            yield peer, Row(cpu_seconds, size.streams * size.answers * size.tokens, ttft_ms, gap_ms)
 
 
-def line(name: str, size: Size, busy: bool, row: Row) -> str:
-    """A line of the table."""
+def line(name: str, size: Size, busy: bool, row: Row, cpu_us: float) -> str:
+    """A line of the table; cpu_us: processor time a chunk."""
 
     def told(value: float | None, digits: int = 2) -> str:
         return "-" if value is None else f"{value:.{digits}f}"
 
     first, last = row.bias_ms or (None, None)
-    cells = [told(row.cpu_us, 1), *map(told, row.ttft_ms), told(row.gap_ms), told(first, 3), told(last, 3)]
+    cells = [told(cpu_us, 1), *map(told, row.ttft_ms), told(row.gap_ms), told(first, 3), told(last, 3)]
     cells += [told(row.gap_us, 1), told(None if row.shared is None else 100 * row.shared)]
     return f"{name:<10}{size.streams:>8}{'busy' if busy else 'quiet':>7}" + "".join(f"{cell:>11}" for cell in cells)
 
 
-def measured(arguments: argparse.Namespace, size: Size, cores: Sequence[int], busy: bool) -> Iterator[tuple[str, Row]]:
-    """Each client in turn against a stub of its own core, as far as there are two."""
+def measured(
+    arguments: argparse.Namespace, size: Size, cores: Sequence[int], busy: bool
+) -> Iterator[tuple[str, Row, float]]:
+    """Each client in turn against a stub of its own core, as far as there are two: its longer run, and µs a chunk."""
+    short: dict[str, Row] = {}
     with (
         stub_at(cores[:1], f"--ttft-ms={TTFT_MS}", f"--gap-ms={GAP_MS}", "--priority") as target,
         neighbour(cores[-1], busy),
     ):
         os.sched_setaffinity(0, cores[-1:])
-        yield "own", own_apart(target, size)
-        if arguments.peers:
-            yield from peers(arguments, target, size)
+        for one in (size._replace(answers=1), size._replace(answers=1 + size.answers)):
+            rows = [("own", own_apart(target, one)), *(peers(arguments, target, one) if arguments.peers else ())]
+            for name, row in rows:
+                if before := short.get(name):
+                    yield name, row, (row.cpu_seconds - before.cpu_seconds) * 1e6 / (row.chunks - before.chunks)
+                short[name] = row
         os.sched_setaffinity(0, cores)
+
+
+def aim_of(row: Row) -> str:
+    """Whether the own client's aims are reached."""
+    assert row.bias_ms is not None and row.gap_us is not None
+    reached = row.bias_ms[0] < AIM_TTFT_MS and row.gap_us < AIM_GAP_US
+    aim = f"bias below {AIM_TTFT_MS:g} ms, gap p99 below {AIM_GAP_US:g} µs"
+    return f"aim ({aim}): {'reached' if reached else 'missed'}"
+
+
+def against_peers(costs: Mapping[str, list[float]]) -> str | None:
+    """How many chunks a core of the own client for one of the best peer, by the medians of all rounds."""
+    medians = {name: median(found) for name, found in costs.items()}
+    if len(medians) < 2:
+        return None
+    cost, best = min((cost, name) for name, cost in medians.items() if name != "own")
+    return f"chunks a core against {best}, the best peer: {cost / medians['own']:.1f} times"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -206,7 +238,8 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 16, 64, 256], help="requests in flight")
     parser.add_argument("--tokens", type=int, default=200, help="tokens of an answer, 5 ms each")
-    parser.add_argument("--answers", type=int, default=4, help="answers of each stream that count")
+    parser.add_argument("--answers", type=int, default=4, help="answers of each stream that the longer run has more")
+    parser.add_argument("--rounds", type=int, default=1, help="how often all clients are run in turn")
     parser.add_argument("--peers", type=Path, nargs="+", help="environments with vllm, aiperf or guidellm, asked too")
     parser.add_argument("--tokenizer", type=Path, help="folder with a tokenizer.json, which peers need")
     arguments = parser.parse_args(argv)
@@ -221,13 +254,15 @@ def main(argv: Sequence[str]) -> int:
     for streams in arguments.streams:
         size = Size(streams, arguments.tokens, arguments.answers)
         for busy in (False, True):
-            for name, row in measured(arguments, size, cores, busy):
-                print(line(name, size, busy, row), flush=True)
-                if name == "own" and busy and streams == AIM_STREAMS:
-                    assert row.bias_ms is not None and row.gap_us is not None
-                    reached = row.bias_ms[0] < AIM_TTFT_MS and row.gap_us < AIM_GAP_US
-                    aim = f"bias below {AIM_TTFT_MS:g} ms, gap p99 below {AIM_GAP_US:g} µs"
-                    print(f"aim ({aim}): {'reached' if reached else 'missed'}")
+            costs: dict[str, list[float]] = {}
+            for _ in range(arguments.rounds):
+                for name, row, cpu_us in measured(arguments, size, cores, busy):
+                    costs.setdefault(name, []).append(cpu_us)
+                    print(line(name, size, busy, row, cpu_us), flush=True)
+                    if name == "own" and busy and streams == AIM_STREAMS:
+                        print(aim_of(row))
+            if found := against_peers(costs):
+                print(found, flush=True)
     return 0
 
 

@@ -22,6 +22,28 @@ def test_every_benchmark_is_run_here(repository):
     assert {path.parent.name for path in (repository / "benchmarks").glob("*/measure.py")} == set(ARGUMENTS)
 
 
+PEER = """#!/bin/sh
+for last in "$@"; do [ "$before" = --result-dir ] && cd "$last"; before=$last; done
+echo '{"p50_ttft_ms": 60, "p99_ttft_ms": 70, "p99_itl_ms": 6}' > vllm.json
+"""
+
+
+@pytest.mark.workflow
+def test_a_peer_is_run_in_turn_with_the_own_client(repository: Path, tmp_path: Path):
+    program = tmp_path / "peers" / "bin" / "vllm"
+    program.parent.mkdir(parents=True)
+    program.write_text(PEER)
+    program.chmod(0o755)
+    small = ["--streams", "2", "--tokens", "5", "--answers", "1", "--rounds", "2"]
+    command = [sys.executable, str(repository / "benchmarks" / "client_error" / "measure.py"), *small]
+    command += ["--peers", str(tmp_path / "peers"), "--tokenizer", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    names = [words[0] for line in done.stdout.splitlines()[2:] if (words := line.split())]
+    assert names == [*["own", "vllm"] * 2, "chunks"] * 2
+    assert "chunks a core against vllm, the best peer: " in done.stdout
+
+
 @pytest.mark.workflow
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_a_benchmark_runs_and_prints_its_figures(repository: Path, name: str, tmp_path):

@@ -206,6 +206,36 @@ def test_more_tokens_than_asked_for_and_none_at_all_are_no_answer():
     assert streamed(text("a", "stop", token_ids=["a"])).status == "malformed"
 
 
+def with_ids(*ids: int, finish: str | None = None) -> dict[str, Any]:
+    return text("a" * len(ids), finish, token_ids=list(ids))
+
+
+def test_tokens_that_are_told_twice_or_made_up_are_more_than_were_asked_for():
+    twice = [with_ids(token) for token in (5, 5, 6, 6, 7)]
+    assert streamed(*twice, with_ids(7, finish="length"), usage(3)).status == "malformed"
+    guessed = streamed(with_ids(1), with_ids(5), with_ids(6), with_ids(7, finish="length"), usage(3))
+    assert (guessed.status, guessed.error) == ("malformed", "4 ids came where at most 3 were asked for")
+    assert streamed(with_ids(1), with_ids(5), with_ids(6, finish="length"), usage(4)).completion_tokens == 3
+
+
+def test_usage_counts_no_tokens_beyond_the_limit():
+    inflated = streamed(with_ids(5), with_ids(6), with_ids(7, finish="length"), usage(30))
+    assert (inflated.status, inflated.completion_tokens, sum(inflated.chunk_tokens)) == ("ok", 3, 3)
+    assert streamed(text("a"), text("b"), text("c", "length"), usage(30)).status == "malformed"
+
+
+def test_an_event_before_the_tokens_that_only_looks_like_one_is_no_first_token():
+    early = (
+        {**text(""), "usage": {"completion_tokens": 1}},
+        text("", token_ids=[]),
+        text(" "),
+        text("", None, logprobs={}),
+    )
+    for one in early:
+        answer = streamed(one, with_ids(5), with_ids(6), with_ids(7, finish="length"), usage(3))
+        assert (answer.status, answer.chunk_ns, answer.chunk_tokens) == ("ok", [2 * MS, 3 * MS, 4 * MS], [1, 1, 1])
+
+
 def test_a_prompt_of_another_length_than_was_sent_is_no_answer_to_it(port):
     pieces, closed = ask(port)
     assert answer_of(pieces, max_tokens=8, closed=closed, prompt_tokens=len(PROMPT)).status == "ok"

@@ -240,7 +240,8 @@ def _token_event(request: Request, ids: Sequence[int], early: bool, finish: str 
     given = "" if "no_ids" in request.modes else f'"token_ids":[{",".join(map(str, ids))}],'
     ended = f'"{finish}"' if finish else "null"
     sent = f',"sent_ns":{SENT_NS.decode()}' if stamps else ""
-    return f'{{"choices":[{{"index":0,{said},{given}"finish_reason":{ended}}}]{sent}}}'.encode()
+    kind = "chat.completion.chunk" if request.chat else "text_completion"
+    return f'{{"object":"{kind}","choices":[{{"index":0,{said},{given}"finish_reason":{ended}}}]{sent}}}'.encode()
 
 
 def _json(content: Any) -> bytes:
