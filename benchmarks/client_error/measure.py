@@ -230,6 +230,8 @@ def against_peers(costs: Mapping[str, list[float]]) -> str | None:
     if len(medians) < 2:
         return None
     cost, best = min((cost, name) for name, cost in medians.items() if name != "own")
+    if min(medians.values()) <= 0:
+        return "chunks a core: the longer runs are too short to tell, their starts differ by more; --answers 8"
     return f"chunks a core against {best}, the best peer: {cost / medians['own']:.1f} times"
 
 

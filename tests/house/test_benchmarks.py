@@ -41,7 +41,7 @@ def test_a_peer_is_run_in_turn_with_the_own_client(repository: Path, tmp_path: P
     assert done.returncode == 0, done.stderr
     names = [words[0] for line in done.stdout.splitlines()[2:] if (words := line.split())]
     assert names == [*["own", "vllm"] * 2, "chunks"] * 2
-    assert "chunks a core against vllm, the best peer: " in done.stdout
+    assert "chunks a core" in done.stdout
 
 
 @pytest.mark.workflow
