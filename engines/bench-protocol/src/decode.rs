@@ -57,6 +57,9 @@ mod tests {
                 seed: 0,
             },
             forced_ids: None,
+            load: None,
+            prompts: vec![],
+            max_new_tokens_each: vec![],
         }
     }
 

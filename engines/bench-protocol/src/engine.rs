@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::batch::{Batch, MOST_SEQUENCES};
 use crate::failure::Failure;
+use crate::load::Mode;
 use crate::refusals::MARGINS;
 use crate::spec::{Case, Dtype, Spec};
 use crate::timings::Timings;
@@ -42,6 +44,12 @@ pub trait Engine: Sized {
     /// # Errors
     /// Whatever keeps the engine from yielding the tokens.
     fn generate(&mut self, case: &Case, seed: u64, timings: &mut Timings) -> Result<(), Failure>;
+
+    /// The engine as one that decodes several sequences together; none where it does not. What it
+    /// can is in [`Capabilities::together`].
+    fn batch(&mut self) -> Option<&mut dyn Batch> {
+        None
+    }
 }
 
 /// Who an adapter is: its `hello`.
@@ -83,6 +91,13 @@ impl Description {
             options: &[MARGINS],
         }
     }
+
+    /// The same of an adapter that has [`Engine::batch`].
+    #[must_use]
+    pub fn together(mut self) -> Self {
+        self.capabilities = self.capabilities.together();
+        self
+    }
 }
 
 /// What an adapter can do; all else is refused.
@@ -123,6 +138,16 @@ impl Capabilities {
             ignore_eos: true,
             teacher_forcing: true,
             logits: true,
+        }
+    }
+
+    /// The same of an engine that has [`Engine::batch`].
+    #[must_use]
+    pub fn together(self) -> Self {
+        Self {
+            load_modes: vec![Mode::Closed.word(), Mode::Open.word()],
+            max_concurrency: MOST_SEQUENCES as u64,
+            ..self
         }
     }
 }

@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::engine::{Capabilities, Loaded};
 use crate::failure::{Failure, Kind};
+use crate::request::Status;
+use crate::schedule::Phase;
 
 /// One line of the file; workflow/schemas/event.schema.yaml describes each field.
 #[derive(Debug, Serialize)]
@@ -29,6 +31,8 @@ pub enum Event<'a> {
         time_ns: u64,
         #[serde(flatten)]
         loaded: &'a Loaded,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        batching: Option<&'a str>,
     },
     /// One request, after it ended.
     Iteration {
@@ -42,6 +46,40 @@ pub enum Event<'a> {
         finish: Finish,
         #[serde(skip_serializing_if = "Option::is_none")]
         margins: Option<&'a [f32]>,
+    },
+    /// One request under load, after its level ended.
+    Request {
+        case: usize,
+        number: usize,
+        phase: Phase,
+        scheduled_ns: u64,
+        start_ns: u64,
+        written_ns: Option<u64>,
+        chunk_ns: &'a [u64],
+        chunk_tokens: &'a [u32],
+        token_ids: &'a [u32],
+        stamp: &'a str,
+        shared_chunks: u64,
+        prompt_tokens: usize,
+        completion_tokens: usize,
+        cached_tokens: u64,
+        end_ns: u64,
+        finish: Option<Finish>,
+        status: Status,
+        error: Option<&'a str>,
+    },
+    /// The end of a level of load.
+    Stage {
+        case: usize,
+        start_ns: u64,
+        end_ns: u64,
+        window_start_ns: u64,
+        window_end_ns: u64,
+        ended: &'a str,
+        client_cpu_seconds: f64,
+        send_lag_p50_ns: u64,
+        send_lag_p99_ns: u64,
+        sockets_max: usize,
     },
     /// The end without `done`.
     Error { kind: Kind, message: &'a str },

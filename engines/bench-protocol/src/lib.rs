@@ -17,10 +17,12 @@
 //! ```
 //!
 //! The crate reads the spec, refuses what the engine's [`Capabilities`] exclude before anything is
-//! loaded, runs the rounds, takes the times, and writes the events. While tokens are timed it
-//! allocates, formats and writes nothing.
+//! loaded, runs the rounds, takes the times, and writes the events. While the tokens of a round are
+//! timed it allocates, formats and writes nothing. An engine that decodes several sequences together
+//! implements [`Batch`] too and is asked for levels of load.
 
 mod args;
+mod batch;
 pub mod checkpoint;
 mod clock;
 mod decode;
@@ -28,21 +30,27 @@ mod engine;
 mod events;
 mod failure;
 mod gpus;
+mod load;
 mod logits;
 mod refusals;
+mod request;
 mod run;
 mod sampler;
+mod schedule;
 mod spec;
+mod stage;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod timings;
 mod words;
 
+pub use batch::Batch;
 pub use clock::now_ns;
 pub use decode::decode;
 pub use engine::{Capabilities, Description, Engine, Loaded, build_facts};
 pub use failure::{Failure, Kind};
 pub use gpus::{Gpus, count_gpus, device_kinds, require_device};
+pub use load::{CaseLoad, Mode};
 pub use run::run;
 pub use sampler::Sampler;
 pub use spec::{Case, Device, Dtype, Launch, Load, Sampling, Spec};

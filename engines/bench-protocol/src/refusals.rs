@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::engine::{Capabilities, Description};
 use crate::failure::Failure;
+use crate::load::Mode;
 use crate::spec::{Case, Spec};
 
 /// Option that [`crate::decode`] serves for the engines that list it.
@@ -18,7 +19,6 @@ pub fn check(spec: &Spec, description: &Description) -> Result<(), Failure> {
         devices,
         dtypes,
         load_modes,
-        max_concurrency,
         ..
     } = &description.capabilities;
     require(
@@ -28,11 +28,18 @@ pub fn check(spec: &Spec, description: &Description) -> Result<(), Failure> {
         devices,
     )?;
     require("dtype", &spec.dtype, dtypes.contains(&spec.dtype), dtypes)?;
+    // Of protocol 1, in which requests come one after the other whatever the engine can.
     let mode = spec.load.mode.as_str();
-    require("load.mode", &mode, load_modes.contains(&mode), load_modes)?;
-    if spec.load.concurrency > *max_concurrency {
+    let one = Mode::Closed.word();
+    require(
+        "load.mode",
+        &mode,
+        mode == one && load_modes.contains(&one),
+        &[one],
+    )?;
+    if spec.load.concurrency > 1 {
         return Err(Failure::unsupported(format!(
-            "load.concurrency is {}, at most {max_concurrency} is possible",
+            "load.concurrency is {}, at most 1 is possible in protocol 1",
             spec.load.concurrency
         )));
     }
@@ -48,6 +55,7 @@ pub fn check(spec: &Spec, description: &Description) -> Result<(), Failure> {
     }
     for (index, case) in spec.cases.iter().enumerate() {
         check_case(case, &description.capabilities)
+            .and_then(|()| check_level(spec, case, &description.capabilities))
             .map_err(|why| Failure::unsupported(format!("cases[{index}]: {why}")))?;
     }
     Ok(())
@@ -65,6 +73,33 @@ pub fn wants_margins(spec: &Spec) -> Result<bool, Failure> {
             "options.{MARGINS} is {other}, it can be true or false"
         ))),
     }
+}
+
+/// Refuse a level that is not among the capabilities, and what no level has.
+fn check_level(spec: &Spec, case: &Case, capabilities: &Capabilities) -> Result<(), String> {
+    let Some(load) = &case.load else {
+        return Ok(());
+    };
+    let (modes, most) = (&capabilities.load_modes, capabilities.max_concurrency);
+    if most == 1 {
+        return Err("it has a load, this engine serves one request after the other".to_owned());
+    }
+    if !modes.contains(&load.mode.word()) {
+        let (mode, modes) = (load.mode.word(), modes.join(", "));
+        return Err(format!(
+            "load.mode: {mode} is not possible; possible here: {modes}"
+        ));
+    }
+    if let Some(more) = load.concurrency.filter(|&asked| asked as u64 > most) {
+        return Err(format!(
+            "load.concurrency is {more}, at most {most} is possible"
+        ));
+    }
+    let has_margins = wants_margins(spec).is_ok_and(|wanted| wanted);
+    if case.forced_ids.is_some() || spec.logits_path.is_some() || has_margins {
+        return Err("requests under load have neither forced_ids, logits nor margins".to_owned());
+    }
+    Ok(())
 }
 
 fn require<T>(
@@ -229,6 +264,46 @@ mod tests {
         assert_eq!(check(&asked, &description), Ok(()));
         description.capabilities.teacher_forcing = false;
         assert!(refusal(&asked, &description).contains("forced_ids"));
+    }
+
+    #[test]
+    fn levels_need_an_engine_that_decodes_together_and_have_ids_alone() {
+        let level = |mode: &str| {
+            let more = if mode == "closed" {
+                "concurrency"
+            } else {
+                "requests_per_second"
+            };
+            let load = json!({"mode": mode, more: 3, "requests": 1, "warmup_requests": 0, "timeout_seconds": 1});
+            let mut asked = spec();
+            asked.cases[0].load = Some(serde_json::from_value(load).unwrap());
+            asked
+        };
+        assert!(refusal(&level("closed"), &description()).contains("one request after the other"));
+        let mut able = description();
+        able.capabilities = able.capabilities.together();
+        assert_eq!(check(&level("closed"), &able), Ok(()));
+        assert_eq!(check(&level("open"), &able), Ok(()));
+        able.capabilities.max_concurrency = 2;
+        assert!(refusal(&level("closed"), &able).contains("load.concurrency is 3"));
+        able.capabilities.load_modes = vec!["closed"];
+        assert!(refusal(&level("open"), &able).contains("load.mode: open"));
+        let mut asked = level("closed");
+        asked.options.insert(MARGINS.to_owned(), json!(true));
+        able.capabilities.max_concurrency = 3;
+        assert!(refusal(&asked, &able).contains("margins"));
+    }
+
+    #[test]
+    fn one_request_after_the_other_is_all_of_protocol_1_whatever_the_engine_can() {
+        let mut able = description();
+        able.capabilities = able.capabilities.together();
+        let mut asked = spec();
+        asked.load.concurrency = 2;
+        assert!(refusal(&asked, &able).starts_with("load.concurrency is 2"));
+        asked = spec();
+        asked.load.mode = "open".to_owned();
+        assert!(refusal(&asked, &able).starts_with("load.mode: open"));
     }
 
     #[test]

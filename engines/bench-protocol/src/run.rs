@@ -6,13 +6,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::args;
-use crate::clock::now_ns;
+use crate::clock::{Monotonic, now_ns};
 use crate::engine::Engine;
 use crate::events::{Event, EventLog, Finish};
 use crate::failure::{Failure, Kind};
 use crate::logits::LogitsFile;
 use crate::refusals;
 use crate::spec::{self, Case, PROTOCOL, Spec};
+use crate::stage;
 use crate::timings::Timings;
 use crate::words::tell;
 
@@ -67,17 +68,18 @@ fn panic_message(payload: &(dyn Any + Send)) -> String {
     format!("the engine panicked: {}", text.unwrap_or("no message"))
 }
 
-/// hello, load, rounds, done.
+/// hello, load, rounds or levels, done.
 fn launch<E: Engine>(spec: &Path, events: &mut EventLog) -> Result<(), Failure> {
+    let asked = spec::read(spec);
     let description = E::describe();
     events.write(&Event::Hello {
         engine: description.engine,
         version: &description.version,
-        protocol: PROTOCOL,
+        protocol: asked.as_ref().map_or(PROTOCOL, |spec| spec.protocol),
         build: &description.build,
         capabilities: &description.capabilities,
     })?;
-    let spec = spec::read(spec)?;
+    let spec = asked?;
     refusals::check(&spec, &description)?;
     E::check(&spec)?;
 
@@ -92,12 +94,29 @@ fn launch<E: Engine>(spec: &Path, events: &mut EventLog) -> Result<(), Failure> 
         timings = timings.with_logits();
     }
     events.write(&Event::LoadStart { time_ns: now_ns() })?;
-    let (engine, loaded) = E::load(&spec)?;
+    let (mut engine, loaded) = E::load(&spec)?;
     events.write(&Event::LoadEnd {
         time_ns: now_ns(),
         loaded: &loaded,
+        batching: engine
+            .batch()
+            .filter(|_| !spec.stages.is_empty())
+            .map(|batch| {
+                if batch.is_static() {
+                    "static"
+                } else {
+                    "continuous"
+                }
+            }),
     })?;
 
+    for &number in &spec.stages {
+        engine.reset()?;
+        let batch = engine
+            .batch()
+            .ok_or_else(|| Failure::internal("no batches"))?;
+        stage::run(batch, &Monotonic, number, &spec.cases[number], events)?;
+    }
     let mut rounds = Rounds {
         engine,
         timings,

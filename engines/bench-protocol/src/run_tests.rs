@@ -376,6 +376,9 @@ fn tokens_after_the_end_of_a_sequence_are_a_failure() {
             seed: 0,
         },
         forced_ids: None,
+        load: None,
+        prompts: vec![],
+        max_new_tokens_each: vec![],
     };
     assert_eq!(finish(&case, &[5, 6]), Ok(Finish::Eos));
     assert_eq!(finish(&case, &[5, 4, 6]), Ok(Finish::Eos));

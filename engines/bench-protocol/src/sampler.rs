@@ -29,6 +29,11 @@ impl Sampler {
         self.state = seed;
     }
 
+    /// Where the stream stands: [`Self::restart`] with it goes on from here.
+    pub(crate) fn stream(&self) -> u64 {
+        self.state
+    }
+
     /// Id of the next token.
     ///
     /// # Errors

@@ -3,12 +3,18 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::load::{CaseLoad, check_level};
+use crate::stage;
 
-/// Version of the protocol that this crate speaks.
+/// Version of the protocol in which requests come one after the other.
 pub const PROTOCOL: u64 = 1;
+
+/// Version in which each case has a load.
+pub const LOAD_PROTOCOL: u64 = 2;
 
 /// The file behind `--spec`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -33,16 +39,31 @@ pub struct Spec {
     /// The test cases of the workload.
     pub cases: Vec<Case>,
     /// Rounds over all cases before the measured ones.
+    #[serde(default)]
     pub warmup_iterations: u64,
     /// Measured rounds over all cases.
+    #[serde(default)]
     pub iterations: u64,
-    /// How requests arrive.
+    /// How requests arrive, in protocol 1.
+    #[serde(default)]
     pub load: Load,
+    /// The cases in the order in which they run, in protocol 2.
+    #[serde(default)]
+    pub stages: Vec<usize>,
     /// The engine's own options.
     pub options: serde_json::Map<String, serde_json::Value>,
     /// File to which the logits behind each token are appended; the times of such a launch mean
     /// nothing.
     pub logits_path: Option<PathBuf>,
+}
+
+impl Spec {
+    /// Places for sequences that are decoded at once: 1 in protocol 1.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        let loads = self.cases.iter().filter_map(|case| case.load.as_ref());
+        loads.map(stage::places).max().unwrap_or(1)
+    }
 }
 
 /// Names of a launch.
@@ -73,9 +94,24 @@ pub struct Case {
     pub sampling: Sampling,
     /// Ids that are fed back in place of the chosen ones, one a token: teacher forcing.
     pub forced_ids: Option<Vec<u32>>,
+    /// How the requests of this level arrive; none in protocol 1.
+    pub load: Option<CaseLoad>,
+    /// Prompt of each request of a level.
+    #[serde(default)]
+    pub prompts: Vec<Vec<u32>>,
+    /// Tokens to generate for each of them; empty where all are asked for `max_new_tokens`.
+    #[serde(default)]
+    pub max_new_tokens_each: Vec<usize>,
 }
 
 impl Case {
+    /// Tokens to generate for request `number` of a level.
+    #[must_use]
+    pub fn limit(&self, number: usize) -> usize {
+        let each = self.max_new_tokens_each.get(number);
+        each.copied().unwrap_or(self.max_new_tokens)
+    }
+
     /// Whether the sequence ends with this id.
     #[must_use]
     pub fn ends_with(&self, id: u32) -> bool {
@@ -120,6 +156,15 @@ pub struct Load {
     pub mode: String,
     /// Requests in flight.
     pub concurrency: u64,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self {
+            mode: "closed".to_owned(),
+            concurrency: 1,
+        }
+    }
 }
 
 /// Type of weights and computation.
@@ -189,11 +234,48 @@ impl TryFrom<String> for Device {
     }
 }
 
-/// Only the version: read first, so that a newer spec is refused for what it is and not for one
-/// of its new keys.
+/// The version and which keys of the two there are: read first, so that a newer spec is refused for
+/// what it is and not for one of its new keys.
 #[derive(Deserialize)]
-struct Version {
+struct Outline {
     protocol: Option<serde_json::Value>,
+    warmup_iterations: Option<IgnoredAny>,
+    iterations: Option<IgnoredAny>,
+    load: Option<IgnoredAny>,
+    stages: Option<IgnoredAny>,
+}
+
+impl Outline {
+    /// Refuse a version that this crate does not speak, and keys of the other one.
+    fn check(&self) -> Result<(), String> {
+        let has_load = match &self.protocol {
+            Some(number) if *number == PROTOCOL => false,
+            Some(number) if *number == LOAD_PROTOCOL => true,
+            Some(other) => {
+                return Err(format!(
+                    "protocol is {other}, this adapter speaks {PROTOCOL} and {LOAD_PROTOCOL}"
+                ));
+            }
+            None => return Err("protocol is missing".to_owned()),
+        };
+        for (key, is_there, belongs) in [
+            (
+                "warmup_iterations",
+                self.warmup_iterations.is_some(),
+                !has_load,
+            ),
+            ("iterations", self.iterations.is_some(), !has_load),
+            ("load", self.load.is_some(), !has_load),
+            ("stages", self.stages.is_some(), has_load),
+        ] {
+            match (is_there, belongs) {
+                (true, false) => return Err(format!("{key} is a key of the other protocol")),
+                (false, true) => return Err(format!("{key} is missing")),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Read and check the file behind `--spec`.
@@ -208,16 +290,8 @@ pub fn read(path: &Path) -> Result<Spec, Failure> {
 
 /// Read and check a spec's text.
 fn parse(text: &str) -> Result<Spec, String> {
-    let version: Version = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    match version.protocol {
-        Some(number) if number == PROTOCOL => {}
-        Some(other) => {
-            return Err(format!(
-                "protocol is {other}, this adapter speaks {PROTOCOL}"
-            ));
-        }
-        None => return Err("protocol is missing".to_owned()),
-    }
+    let outline: Outline = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    outline.check()?;
     let spec: Spec = serde_json::from_str(text).map_err(|error| error.to_string())?;
     check(&spec)?;
     Ok(spec)
@@ -243,7 +317,17 @@ fn check(spec: &Spec) -> Result<(), String> {
         }
     }
     for (index, case) in spec.cases.iter().enumerate() {
-        check_case(case, spec.max_seq_len).map_err(|why| format!("cases[{index}]: {why}"))?;
+        check_case(case, spec.max_seq_len)
+            .and_then(|()| check_level(case, spec.protocol == LOAD_PROTOCOL))
+            .map_err(|why| format!("cases[{index}]: {why}"))?;
+    }
+    let mut stages = spec.stages.clone();
+    stages.sort_unstable();
+    if spec.protocol == LOAD_PROTOCOL && !stages.into_iter().eq(0..spec.cases.len()) {
+        let (stages, cases) = (&spec.stages, spec.cases.len());
+        return Err(format!(
+            "stages is {stages:?}, it must name each of the {cases} cases once"
+        ));
     }
     Ok(())
 }
@@ -276,7 +360,9 @@ fn check_case(case: &Case, max_seq_len: usize) -> Result<(), String> {
             ));
         }
     }
-    let needed = case.prompt_ids.len().saturating_add(case.max_new_tokens);
+    let prompts = case.prompts.iter().map(Vec::len);
+    let longest = prompts.fold(case.prompt_ids.len(), usize::max);
+    let needed = longest.saturating_add(case.max_new_tokens);
     if needed > max_seq_len {
         return Err(format!(
             "{needed} tokens are asked for, max_seq_len is {max_seq_len}"

@@ -65,8 +65,8 @@ fn unknown_keys_are_refused_at_every_level() {
 
 #[test]
 fn another_protocol_is_named_before_its_unknown_keys() {
-    let why = parse(r#"{"protocol": 2, "prompts": []}"#).unwrap_err();
-    assert_eq!(why, "protocol is 2, this adapter speaks 1");
+    let why = parse(r#"{"protocol": 3, "prompts": []}"#).unwrap_err();
+    assert_eq!(why, "protocol is 3, this adapter speaks 1 and 2");
     assert_eq!(parse("{}").unwrap_err(), "protocol is missing");
 }
 
@@ -126,5 +126,97 @@ fn an_id_ends_a_sequence_only_where_eos_counts() {
 fn devices_are_written_as_they_are_read() {
     for name in ["cpu", "cuda:0", "cuda:12"] {
         assert_eq!(Device::try_from(name.to_owned()).unwrap().to_string(), name);
+    }
+}
+
+/// A spec of two levels: a closed and an open loop.
+fn under_load() -> Value {
+    let mut spec = valid();
+    let object = spec.as_object_mut().unwrap();
+    for key in ["warmup_iterations", "iterations", "load"] {
+        object.remove(key);
+    }
+    object.insert("protocol".to_owned(), json!(2));
+    object.insert("stages".to_owned(), json!([1, 0]));
+    let mut closed = spec["cases"][0].clone();
+    closed["prompts"] = json!([[1, 2, 3], [1, 3, 2]]);
+    let mut open = closed.clone();
+    closed["load"] = json!({"mode": "closed", "concurrency": 2, "requests": null, "duration_seconds": 1.5,
+                            "warmup_requests": 0, "timeout_seconds": 60});
+    open["load"] = json!({"mode": "open", "requests_per_second": 2.5, "arrivals": "gamma", "burstiness": 0.5,
+                          "seed": 3, "requests": 1, "duration_seconds": null, "warmup_requests": 1,
+                          "timeout_seconds": 60, "arrivals_ns": [0, 5, 9]});
+    open["max_new_tokens_each"] = json!([1, 4]);
+    spec["cases"] = json!([closed, open]);
+    spec
+}
+
+#[test]
+fn levels_of_load_are_read() {
+    let spec = parse(&under_load().to_string()).unwrap();
+    assert_eq!(
+        (spec.stages.as_slice(), spec.iterations),
+        ([1, 0].as_slice(), 0)
+    );
+    assert_eq!((spec.cases[0].limit(1), spec.cases[1].limit(0)), (4, 1));
+    let load = spec.cases[1].load.as_ref().unwrap();
+    assert_eq!((load.concurrency, load.requests), (None, Some(1)));
+    assert_eq!(load.arrivals_ns, [0, 5, 9]);
+    assert_eq!(spec.places(), 16);
+    assert_eq!(parse(&valid().to_string()).unwrap().places(), 1);
+}
+
+#[test]
+fn keys_of_the_other_protocol_are_refused() {
+    for (pointer, value, words) in [
+        ("/stages", json!([0]), "stages"),
+        ("/cases/0/prompts", json!([[1]]), "prompts"),
+        (
+            "/cases/0/load",
+            under_load()["cases"][0]["load"].clone(),
+            "load",
+        ),
+    ] {
+        assert!(
+            changed(pointer, value).unwrap_err().contains(words),
+            "{pointer}"
+        );
+    }
+    for key in ["warmup_iterations", "iterations", "load"] {
+        let mut spec = under_load();
+        spec[key] = valid()[key].clone();
+        assert!(parse(&spec.to_string()).unwrap_err().contains(key), "{key}");
+    }
+}
+
+#[test]
+fn levels_out_of_bounds_are_refused() {
+    for (pointer, value) in [
+        ("/stages", json!([0])),
+        ("/stages", json!([0, 0])),
+        ("/stages", json!([0, 2])),
+        ("/max_seq_len", json!(6)),
+        ("/cases/0/prompts", json!([])),
+        ("/cases/0/prompts", json!([[]])),
+        ("/cases/0/load", Value::Null),
+        ("/cases/0/load/mode", json!("bursts")),
+        ("/cases/0/load/surprise", json!(1)),
+        ("/cases/0/load/concurrency", json!(0)),
+        ("/cases/0/load/concurrency", Value::Null),
+        ("/cases/0/load/requests", json!(3)),
+        ("/cases/0/load/duration_seconds", Value::Null),
+        ("/cases/0/load/duration_seconds", json!(-1.0)),
+        ("/cases/0/load/timeout_seconds", json!(0)),
+        ("/cases/1/load/concurrency", json!(2)),
+        ("/cases/1/load/arrivals_ns", json!([])),
+        ("/cases/1/load/arrivals_ns", json!([5, 0])),
+        ("/cases/1/max_new_tokens_each", json!([1])),
+        ("/cases/1/max_new_tokens_each", json!([1, 5])),
+        ("/cases/1/max_new_tokens_each", json!([0, 4])),
+    ] {
+        let mut spec = under_load();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        spec.pointer_mut(parent).unwrap()[key] = value.clone();
+        assert!(parse(&spec.to_string()).is_err(), "{pointer} {value}");
     }
 }

@@ -56,6 +56,11 @@ fn decoding_with_the_cache_equals_a_fresh_prefill_of_each_prefix() {
 }
 
 #[test]
+fn decoding_together_gives_the_ids_of_each_alone() {
+    checks::decoding_together_gives_the_ids_of_each_alone::<Burn>();
+}
+
+#[test]
 fn a_reset_leaves_nothing_of_the_prompt_before() {
     checks::a_reset_leaves_nothing_of_the_prompt_before::<Burn>();
 }
@@ -69,10 +74,11 @@ fn tokens_that_the_cache_cannot_take_are_an_error() {
         ..TinyModel::spec(&folder)
     };
     let (mut engine, _) = Burn::load(&spec).unwrap();
-    assert!(engine.model.logits(&[1, 2, 3, 4], 0).is_ok());
-    assert!(engine.model.logits(&[5], 3).is_err(), "not the next place");
-    assert!(engine.model.logits(&[5, 6], 4).is_err(), "one too many");
-    assert!(engine.model.logits(&[5], 4).is_ok());
+    let mut take = |place, ids: &[u32]| engine.model.logits(&[(place, ids)]).is_ok();
+    assert!(take(0, &[1, 2, 3, 4]));
+    assert!(!take(0, &[5, 6]), "one too many");
+    assert!(take(0, &[5]));
+    assert!(!take(1, &[5]), "no such place");
 }
 
 #[test]

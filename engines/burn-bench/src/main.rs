@@ -11,8 +11,8 @@ use std::process::ExitCode;
 
 use bench_protocol::checkpoint::{LlamaConfig, check_weights, weights_files};
 use bench_protocol::{
-    Case, Description, Device, Dtype, Engine, Failure, Loaded, Sampler, Spec, Timings, decode,
-    device_kinds, require_device,
+    Batch, Case, Description, Device, Dtype, Engine, Failure, Loaded, Sampler, Spec, Timings,
+    decode, device_kinds, require_device,
 };
 use burn_flex::{Flex, FlexDevice};
 use burn_tensor::DType;
@@ -42,11 +42,19 @@ impl Model {
         }
     }
 
-    fn logits(&mut self, ids: &[u32], position: usize) -> Result<Vec<f32>, Failure> {
+    fn release(&mut self, place: usize) {
         match self {
-            Self::Cpu(llama) => llama.logits(ids, position),
+            Self::Cpu(llama) => llama.release(place),
             #[cfg(feature = "cuda")]
-            Self::Cuda(llama) => llama.logits(ids, position),
+            Self::Cuda(llama) => llama.release(place),
+        }
+    }
+
+    fn logits(&mut self, sequences: &[(usize, &[u32])]) -> Result<Vec<f32>, Failure> {
+        match self {
+            Self::Cpu(llama) => llama.logits(sequences),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(llama) => llama.logits(sequences),
         }
     }
 }
@@ -65,6 +73,7 @@ impl Engine for Burn {
             cfg!(feature = "cuda"),
             device_kinds(&device::gpus()),
         )
+        .together()
     }
 
     fn check(spec: &Spec) -> Result<(), Failure> {
@@ -89,7 +98,7 @@ impl Engine for Burn {
             kv_cache_dtype: held,
             device: spec.device.to_string(),
             threads,
-            batch_size: 1,
+            batch_size: spec.places(),
             // Neither burn-flex nor its gemm and macerator say which kernels they chose.
             simd: None,
             // burn-cuda fuses streams of operations into kernels that it compiles at their first use.
@@ -106,9 +115,29 @@ impl Engine for Burn {
 
     fn generate(&mut self, case: &Case, seed: u64, timings: &mut Timings) -> Result<(), Failure> {
         let Self { model, sampler } = self;
-        decode(case, seed, sampler, timings, |ids, position| {
-            model.logits(ids, position)
+        decode(case, seed, sampler, timings, |ids, _| {
+            model.logits(&[(0, ids)])
         })
+    }
+
+    fn batch(&mut self) -> Option<&mut dyn Batch> {
+        Some(self)
+    }
+}
+
+impl Batch for Burn {
+    fn prefill(&mut self, places: &[usize], prompts: &[&[u32]]) -> Result<Vec<f32>, Failure> {
+        let sequences = places.iter().copied().zip(prompts.iter().copied());
+        self.model.logits(&sequences.collect::<Vec<_>>())
+    }
+
+    fn step(&mut self, places: &[usize], ids: &[u32]) -> Result<Vec<f32>, Failure> {
+        let sequences = places.iter().copied().zip(ids.chunks(1));
+        self.model.logits(&sequences.collect::<Vec<_>>())
+    }
+
+    fn release(&mut self, place: usize) {
+        self.model.release(place);
     }
 }
 

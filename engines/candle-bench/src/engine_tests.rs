@@ -11,6 +11,11 @@ fn decoding_with_the_cache_equals_a_fresh_prefill_of_each_prefix() {
 }
 
 #[test]
+fn decoding_together_gives_the_ids_of_each_alone() {
+    checks::decoding_together_gives_the_ids_of_each_alone::<Candle>();
+}
+
+#[test]
 fn a_reset_leaves_nothing_of_the_prompt_before() {
     checks::a_reset_leaves_nothing_of_the_prompt_before::<Candle>();
 }

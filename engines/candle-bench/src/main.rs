@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use bench_protocol::checkpoint::{LlamaConfig, check_weights, weights_files};
 use bench_protocol::{
-    Case, Description, Dtype, Engine, Failure, Loaded, Sampler, Spec, Timings, decode,
+    Batch, Case, Description, Dtype, Engine, Failure, Loaded, Sampler, Spec, Timings, decode,
     device_kinds, require_device,
 };
 use candle_core::{DType, Device, Tensor};
@@ -30,6 +30,12 @@ struct Candle {
     device: Device,
     cache: Cache,
     sampler: Sampler,
+    /// A cache without tokens, for the next batch: its tables are computed once.
+    empty: Cache,
+    /// Place of each sequence of the batch, and the id to put behind it.
+    rows: Vec<(usize, u32)>,
+    /// Tokens of each.
+    position: usize,
 }
 
 impl Engine for Candle {
@@ -41,6 +47,7 @@ impl Engine for Candle {
             cfg!(feature = "cuda"),
             device_kinds(&device::gpus()),
         )
+        .together()
     }
 
     fn check(spec: &Spec) -> Result<(), Failure> {
@@ -76,7 +83,7 @@ impl Engine for Candle {
             kv_cache_dtype: held,
             device: spec.device.to_string(),
             threads: candle_core::utils::get_num_threads(),
-            batch_size: 1,
+            batch_size: spec.places(),
             simd: device::simd(spec.device),
             compiled_graph: false,
         };
@@ -85,8 +92,11 @@ impl Engine for Candle {
             config,
             dtype,
             device,
+            empty: cache.clone(),
             cache,
             sampler: Sampler::default(),
+            rows: Vec::new(),
+            position: 0,
         };
         Ok((engine, loaded))
     }
@@ -106,24 +116,89 @@ impl Engine for Candle {
             ..
         } = self;
         decode(case, seed, sampler, timings, |ids, position| {
-            logits(model, device, cache, ids, position).map_err(failure)
+            logits(model, device, cache, ids, 1, position).map_err(failure)
         })
+    }
+
+    fn batch(&mut self) -> Option<&mut dyn Batch> {
+        Some(self)
     }
 }
 
-/// Logits that follow `ids`, the first of which stands at `position`. The copy to the host also
-/// waits for a GPU.
+/// candle's Llama has one position for all rows of a batch, and its cache gives none back: rows begin
+/// together with prompts of one length, and one that has ended is computed to the end of all.
+impl Batch for Candle {
+    fn is_static(&self) -> bool {
+        true
+    }
+
+    fn prefill(&mut self, places: &[usize], prompts: &[&[u32]]) -> Result<Vec<f32>, Failure> {
+        self.cache = self.empty.clone();
+        self.rows = places.iter().map(|&place| (place, 0)).collect();
+        self.position = 0;
+        self.forward(&prompts.concat())
+    }
+
+    fn step(&mut self, places: &[usize], ids: &[u32]) -> Result<Vec<f32>, Failure> {
+        let asked = |row: &(usize, u32)| places.iter().position(|&place| place == row.0);
+        let mut order = Vec::with_capacity(places.len());
+        for (number, row) in self.rows.iter_mut().enumerate() {
+            if let Some(index) = asked(row) {
+                row.1 = ids[index];
+                order.push((index, number));
+            }
+        }
+        let ids: Vec<u32> = self.rows.iter().map(|row| row.1).collect();
+        let logits = self.forward(&ids)?;
+        if order
+            .iter()
+            .copied()
+            .eq((0..self.rows.len()).map(|row| (row, row)))
+        {
+            return Ok(logits);
+        }
+        order.sort_unstable();
+        let width = logits.len() / self.rows.len();
+        let rows = order
+            .iter()
+            .map(|&(_, row)| &logits[row * width..(row + 1) * width]);
+        Ok(rows.collect::<Vec<_>>().concat())
+    }
+
+    fn release(&mut self, _: usize) {}
+}
+
+impl Candle {
+    /// Logits that follow the next ids of all rows, one row after the other.
+    fn forward(&mut self, ids: &[u32]) -> Result<Vec<f32>, Failure> {
+        let (rows, position) = (self.rows.len(), self.position);
+        self.position += ids.len() / rows;
+        logits(
+            &self.model,
+            &self.device,
+            &mut self.cache,
+            ids,
+            rows,
+            position,
+        )
+        .map_err(failure)
+    }
+}
+
+/// Logits that follow the `ids` of so many equally long rows, the first of which stand at `position`.
+/// The copy to the host also waits for a GPU.
 fn logits(
     model: &Llama,
     device: &Device,
     cache: &mut Cache,
     ids: &[u32],
+    rows: usize,
     position: usize,
 ) -> candle_core::Result<Vec<f32>> {
-    let input = Tensor::new(ids, device)?.unsqueeze(0)?;
+    let input = Tensor::from_slice(ids, (rows, ids.len() / rows), device)?;
     model
         .forward(&input, position, cache)?
-        .squeeze(0)?
+        .flatten_all()?
         .to_vec1()
 }
 

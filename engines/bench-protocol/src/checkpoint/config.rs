@@ -145,7 +145,9 @@ impl LlamaConfig {
                 spec.max_seq_len, self.max_position_embeddings
             )));
         }
-        let prompts = spec.cases.iter().flat_map(|case| &case.prompt_ids);
+        let each = spec.cases.iter().flat_map(|case| case.prompts.iter());
+        let first = spec.cases.iter().map(|case| &case.prompt_ids);
+        let prompts = first.chain(each).flatten();
         let forced = spec
             .cases
             .iter()

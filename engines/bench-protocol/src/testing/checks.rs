@@ -1,6 +1,7 @@
 //! What each adapter's tests ask of its engine on the tiny model.
 
 use super::{Folder, TinyModel};
+use crate::batch::Batch;
 use crate::engine::Engine;
 use crate::failure::{Failure, Kind};
 use crate::spec::{Case, Device, Dtype, Spec};
@@ -124,6 +125,77 @@ pub fn a_reset_leaves_nothing_of_the_prompt_before<E: Engine>() {
     };
     assert_ne!(generate(&mut engine, &other), first);
     assert_eq!(generate(&mut engine, &spec.cases[0]), first);
+}
+
+/// Sequences decoded together, in places of their own, get the ids that each gets alone: also one that
+/// begins beside others where the engine takes it, and one at a place that was another's.
+pub fn decoding_together_gives_the_ids_of_each_alone<E: Engine>() {
+    let folder = Folder::new("together");
+    TinyModel::default().write(&folder);
+    let spec = TinyModel::spec_of_places(&folder, 3);
+    let (mut engine, loaded) = E::load(&spec).unwrap();
+    assert_eq!(loaded.batch_size, 3);
+    let is_static = engine.batch().unwrap().is_static();
+    let mut prompts: [&[u32]; 4] = [&[5, 17, 3, 29], &[8, 2], &[30, 30, 7], &[1, 39]];
+    if is_static {
+        prompts = [&[5, 17, 3], &[8, 2, 0], &[30, 30, 7], &[1, 39, 12]];
+    }
+    let alone = prompts.map(|prompt| {
+        let prompt_ids = prompt.to_vec();
+        let case = Case {
+            prompt_ids,
+            ..spec.cases[0].clone()
+        };
+        generate(&mut engine, &case)
+    });
+    engine.reset().unwrap();
+    let batch = engine.batch().unwrap();
+    let mut found = vec![Vec::new(); 4];
+    let begin = |batch: &mut dyn Batch, found: &mut [Vec<u32>], of: &[(usize, usize)]| {
+        let (numbers, places): (Vec<usize>, Vec<usize>) = of.iter().copied().unzip();
+        let prompts: Vec<&[u32]> = numbers.iter().map(|&number| prompts[number]).collect();
+        take(found, &numbers, &batch.prefill(&places, &prompts).unwrap());
+    };
+    let step = |batch: &mut dyn Batch, found: &mut [Vec<u32>], of: &[(usize, usize)]| {
+        let (numbers, places): (Vec<usize>, Vec<usize>) = of.iter().copied().unzip();
+        let ids: Vec<u32> = numbers
+            .iter()
+            .map(|&number| found[number][found[number].len() - 1])
+            .collect();
+        take(found, &numbers, &batch.step(&places, &ids).unwrap());
+    };
+    if is_static {
+        begin(batch, &mut found, &[(0, 2), (1, 0), (2, 1)]);
+        step(batch, &mut found, &[(0, 2), (1, 0), (2, 1)]);
+        batch.release(0);
+        step(batch, &mut found, &[(2, 1), (0, 2)]);
+        batch.release(1);
+        batch.release(2);
+        begin(batch, &mut found, &[(3, 0)]);
+        step(batch, &mut found, &[(3, 0)]);
+    } else {
+        begin(batch, &mut found, &[(0, 2), (1, 0)]);
+        step(batch, &mut found, &[(0, 2), (1, 0)]);
+        begin(batch, &mut found, &[(2, 1)]);
+        step(batch, &mut found, &[(1, 0), (2, 1), (0, 2)]);
+        batch.release(0);
+        begin(batch, &mut found, &[(3, 0)]);
+        step(batch, &mut found, &[(0, 2), (3, 0), (2, 1)]);
+    }
+    for (number, ids) in found.iter().enumerate() {
+        assert!(ids.len() > 1);
+        assert_eq!(ids, &alone[number][..ids.len()], "sequence {number}");
+    }
+}
+
+/// Put the id with the highest of each row of logits behind the ids of these sequences.
+fn take(found: &mut [Vec<u32>], numbers: &[usize], logits: &[f32]) {
+    let width = logits.len() / numbers.len();
+    for (&number, row) in numbers.iter().zip(logits.chunks_exact(width)) {
+        let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let id = row.iter().position(|&logit| logit == best).unwrap();
+        found[number].push(id as u32);
+    }
 }
 
 /// What an engine says of a model whose weights are not where the spec has them.

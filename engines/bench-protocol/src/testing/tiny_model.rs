@@ -148,6 +148,16 @@ impl TinyModel {
     pub fn spec(folder: &Folder) -> Spec {
         greedy_spec(folder.path())
     }
+
+    /// The same with a level of so many requests in flight, for their places.
+    #[must_use]
+    pub fn spec_of_places(folder: &Folder, places: usize) -> Spec {
+        let mut spec = Self::spec(folder);
+        let load = json!({"mode": "closed", "concurrency": places, "requests": 1, "warmup_requests": 0,
+                          "timeout_seconds": 1});
+        spec.cases[0].load = serde_json::from_value(load).ok();
+        spec
+    }
 }
 
 /// A spec of one greedy case of 12 tokens after a prompt of 4.
@@ -172,13 +182,14 @@ pub(crate) fn greedy_spec(model_dir: &Path) -> Spec {
                 seed: 0,
             },
             forced_ids: None,
+            load: None,
+            prompts: vec![],
+            max_new_tokens_each: vec![],
         }],
         warmup_iterations: 0,
         iterations: 1,
-        load: Load {
-            mode: "closed".to_owned(),
-            concurrency: 1,
-        },
+        load: Load::default(),
+        stages: vec![],
         options: Map::new(),
         logits_path: None,
     }

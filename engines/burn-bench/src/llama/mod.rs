@@ -1,6 +1,8 @@
-//! A Llama on burn's tensors: transformers' `modeling_llama.py` for one sequence at a time.
+//! A Llama on burn's tensors: transformers' `modeling_llama.py` for one sequence, or for several of
+//! their own lengths in one step.
 //!
-//! Hidden states have the shape [tokens, width], heads [heads, tokens, head width]. Where
+//! Hidden states have the shape [tokens, width], the tokens of one sequence after those of the other,
+//! so that a product with a matrix is one for all; heads have [heads, tokens, head width]. Where
 //! transformers computes in float32 whatever the type of the weights (norms, softmax), so does this.
 
 mod attention;
@@ -16,7 +18,7 @@ use burn_tensor::backend::Backend;
 use burn_tensor::{DType, Int, Tensor, TensorData};
 
 use crate::weights::Weights;
-use attention::{Attention, Step, causal_mask};
+use attention::{Attention, Segment, causal_mask};
 use feed_forward::FeedForward;
 use linear::Linear;
 use norm::RmsNorm;
@@ -28,8 +30,10 @@ struct Parts<'a, B: Backend> {
     config: &'a LlamaConfig,
     device: &'a B::Device,
     dtype: DType,
-    /// Tokens that the KV cache holds.
+    /// Tokens of a sequence that the KV cache holds.
     capacity: usize,
+    /// Sequences that it holds.
+    places: usize,
 }
 
 /// One decoder layer.
@@ -52,15 +56,15 @@ impl<B: Backend> Layer<B> {
         })
     }
 
-    fn forward(&mut self, hidden: Tensor<B, 2>, step: &Step<B>) -> Tensor<B, 2> {
+    fn forward(&mut self, hidden: Tensor<B, 2>, segments: &[Segment<B>]) -> Tensor<B, 2> {
         let normed = self.attention_norm.forward(hidden.clone());
-        let hidden = hidden + self.attention.forward(normed, step);
+        let hidden = hidden + self.attention.forward(normed, segments);
         let normed = self.feed_forward_norm.forward(hidden.clone());
         hidden + self.feed_forward.forward(normed)
     }
 }
 
-/// A loaded model with the cache of the sequence that it works on.
+/// A loaded model with the caches of the sequences that it works on.
 pub struct Llama<B: Backend> {
     embedding: Tensor<B, 2>,
     layers: Vec<Layer<B>>,
@@ -69,8 +73,8 @@ pub struct Llama<B: Backend> {
     rotary: Rotary<B>,
     device: B::Device,
     capacity: usize,
-    /// Tokens in the cache.
-    length: usize,
+    /// Tokens of the sequence at each place.
+    lengths: Vec<usize>,
 }
 
 impl<B: Backend> Llama<B> {
@@ -88,6 +92,7 @@ impl<B: Backend> Llama<B> {
             device: &device,
             dtype,
             capacity: spec.max_seq_len,
+            places: spec.places(),
         };
         let shape = [config.vocab_size, config.hidden_size];
         let embedding = weights.tensor("model.embed_tokens.weight", shape, &device, dtype)?;
@@ -109,32 +114,48 @@ impl<B: Backend> Llama<B> {
             rotary,
             device,
             capacity: spec.max_seq_len,
-            length: 0,
+            lengths: vec![0; spec.places()],
         })
     }
 
-    /// Forget the sequence; the memory of the cache stays.
+    /// Forget all sequences; the memory of the caches stays.
     pub fn reset(&mut self) {
-        self.length = 0;
+        self.lengths.fill(0);
     }
 
-    /// Logits that follow `ids`, the first of which stands at `position`. Reading them also waits
-    /// for a GPU.
-    pub fn logits(&mut self, ids: &[u32], position: usize) -> Result<Vec<f32>, Failure> {
-        self.check(ids.len(), position)?;
-        let count = ids.len();
-        let step = Step {
-            position,
-            count,
-            rotation: self.rotary.at(position, count),
-            mask: causal_mask(position, count, &self.device),
-        };
-        let mut hidden = self.embedding.clone().select(0, self.indices(ids));
-        for layer in &mut self.layers {
-            hidden = layer.forward(hidden, &step);
+    /// Forget the sequence at a place.
+    pub fn release(&mut self, place: usize) {
+        self.lengths[place] = 0;
+    }
+
+    /// Logits that follow ids which are put behind the sequences at these places, one row after the
+    /// other. Reading them also waits for a GPU.
+    pub fn logits(&mut self, sequences: &[(usize, &[u32])]) -> Result<Vec<f32>, Failure> {
+        let mut segments = Vec::with_capacity(sequences.len());
+        let mut ids = Vec::new();
+        for &(place, new) in sequences {
+            self.check(place, new.len())?;
+            let (position, count) = (self.lengths[place], new.len());
+            segments.push(Segment {
+                place,
+                rows: ids.len()..ids.len() + count,
+                position,
+                rotation: self.rotary.at(position, count),
+                mask: causal_mask(position, count, &self.device),
+            });
+            ids.extend_from_slice(new);
+            self.lengths[place] += count;
         }
-        self.length = position + count;
-        let last = hidden.slice_dim(0, count - 1..count);
+        let mut hidden = self.embedding.clone().select(0, self.indices(&ids));
+        for layer in &mut self.layers {
+            hidden = layer.forward(hidden, &segments);
+        }
+        let last = if let [only] = segments.as_slice() {
+            hidden.slice_dim(0, only.rows.end - 1..only.rows.end)
+        } else {
+            let last = segments.iter().map(|segment| segment.rows.end as u32 - 1);
+            hidden.select(0, self.indices(&last.collect::<Vec<_>>()))
+        };
         let logits = self.output.forward(self.norm.forward(last));
         logits
             .try_into_data()
@@ -150,12 +171,16 @@ impl<B: Backend> Llama<B> {
         Tensor::from_data(data, (&self.device, DType::I32))
     }
 
-    /// Refuse tokens that do not follow those in the cache or that it cannot hold.
-    fn check(&self, count: usize, position: usize) -> Result<(), Failure> {
-        if count == 0 || position != self.length || position + count > self.capacity {
+    /// Refuse tokens that the cache cannot hold.
+    fn check(&self, place: usize, count: usize) -> Result<(), Failure> {
+        let Some(&held) = self.lengths.get(place) else {
+            let places = self.lengths.len();
+            return Err(Failure::internal(format!("place {place} of {places}")));
+        };
+        if count == 0 || held + count > self.capacity {
+            let capacity = self.capacity;
             return Err(Failure::internal(format!(
-                "{count} tokens at position {position}: the cache holds {} of {}",
-                self.length, self.capacity
+                "{count} tokens more: the cache holds {held} of {capacity}"
             )));
         }
         Ok(())
