@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapter_launch import DRAWN_CASES, GREEDY_CASES, GREEDY_IDS, AnswersOfEveryEngine
+from adapter_launch import DRAWN_CASES, GREEDY_CASES, GREEDY_IDS, AnswersOfEveryEngine, AnswersUnderLoad
 from rust_adapters import PEAK_RSS_BYTES, run_adapter_tests
 
 pytestmark = pytest.mark.real_engine
@@ -22,6 +22,12 @@ class TestBurn(AnswersOfEveryEngine):
     """On CASES."""
 
     UNKNOWN_ID = "a case has id 49152; the model knows 49152 tokens"
+
+
+class TestBurnUnderLoad(AnswersUnderLoad):
+    """With a KV cache for each place."""
+
+    BATCHING = "continuous"
 
 
 def test_weights_are_held_once_beside_the_mapped_file(outcome):

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from adapter_launch import DRAWN_CASES, GREEDY_CASES, AnswersOfEveryEngine
+from adapter_launch import DRAWN_CASES, GREEDY_CASES, AnswersOfEveryEngine, AnswersUnderLoad
 from benchmark_runner.build.__main__ import default_cache
 from benchmark_runner.build.adapter import find_tool
 from rust_adapters import PEAK_RSS_BYTES, run_adapter_tests, run_cargo_tests
@@ -33,6 +33,13 @@ class TestCandle(AnswersOfEveryEngine):
     """On CASES."""
 
     UNKNOWN_ID = "a case has id 49152; the model knows 49152 tokens"
+
+
+@pytest.mark.real_engine
+class TestCandleUnderLoad(AnswersUnderLoad):
+    """In batches of prompts of one length."""
+
+    BATCHING = "static"
 
 
 @pytest.mark.real_engine

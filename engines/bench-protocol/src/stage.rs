@@ -152,16 +152,21 @@ impl<'a, C: Clock> Stage<'a, C> {
         schedule.map_or(0, |schedule| self.start_ns + schedule.window_end_ns)
     }
 
-    /// Whether all that counts has ended, or nothing can come any more.
+    /// Whether all that is measured has come and ended, or nothing can come any more.
     fn is_over(&self) -> bool {
         let now_ns = self.clock.now_ns();
-        let counts = |number: usize| self.requests[number].phase != Phase::Filler;
-        if now_ns < self.window_end_ns() || self.in_flight().any(counts) {
+        let is_measured = |number: usize| self.requests[number].phase == Phase::Measured;
+        if now_ns < self.window_end_ns() || self.in_flight().any(is_measured) {
             return false;
         }
-        let next = self.next(now_ns);
-        next.is_none_or(|(_, phase)| phase == Phase::Filler)
-            || (self.has_run_out && self.in_flight().next().is_none())
+        let is_filler = match &self.schedule {
+            Some(schedule) => {
+                let due = schedule.due.get(self.requests.len());
+                due.is_none_or(|&(_, phase)| phase == Phase::Filler)
+            }
+            None => self.phase(now_ns) == Phase::Filler,
+        };
+        is_filler || (self.has_run_out && self.in_flight().next().is_none())
     }
 
     /// Take in the requests that are due.

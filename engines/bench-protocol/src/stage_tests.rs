@@ -209,6 +209,23 @@ fn what_keeps_the_load_up_is_cancelled_when_all_that_counts_has_ended() {
 }
 
 #[test]
+fn a_level_waits_for_no_request_that_is_not_measured() {
+    let case = closed(|case| {
+        case.max_new_tokens = 30;
+        case.load.as_mut().unwrap().warmup_requests = 1;
+        case.load.as_mut().unwrap().requests = Some(1);
+        case.max_new_tokens_each = [vec![30], vec![2; 19]].concat();
+    });
+    let (requests, stage, _) = ran(&case, false);
+    assert_eq!(
+        column(&requests, "status")[..2],
+        ["cancelled", "ok"],
+        "the warm-up and the measured one"
+    );
+    assert_eq!(stage["end_ns"], requests[1]["end_ns"]);
+}
+
+#[test]
 fn a_duration_measures_what_begins_within_it() {
     let case = level(
         &json!({"mode": "closed", "concurrency": 1, "duration_seconds": 5e-7, "warmup_requests": 1}),
