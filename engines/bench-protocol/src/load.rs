@@ -33,6 +33,12 @@ pub struct CaseLoad {
     pub mode: Mode,
     /// Requests in flight of a closed loop; none in an open one, where nothing bounds them.
     pub concurrency: Option<usize>,
+    /// Places of an open loop, where the spec sets them.
+    pub slots: Option<usize>,
+    /// Requests of a conversation, of which each place of a closed loop holds one.
+    pub turns: Option<usize>,
+    /// Between an answer and the next turn.
+    pub think_seconds: Option<f64>,
     /// Measured requests; none where a duration says how many.
     pub requests: Option<usize>,
     /// How long requests are measured, in seconds.
@@ -71,7 +77,13 @@ impl CaseLoad {
         }
         match (self.mode, self.concurrency) {
             (Mode::Closed, None | Some(0)) => Err("concurrency is missing or 0".to_owned()),
+            (Mode::Closed, _) if self.slots.is_some() => {
+                Err("a closed loop has concurrency, not slots".to_owned())
+            }
             (Mode::Open, Some(_)) => Err("an open loop has no concurrency".to_owned()),
+            (Mode::Open, None) if self.slots == Some(0) || self.turns.is_some() => {
+                Err("slots is 0, or an open loop has turns".to_owned())
+            }
             (Mode::Open, None) if self.arrivals_ns.is_empty() || !self.arrivals_ns.is_sorted() => {
                 Err("arrivals_ns is empty or goes back".to_owned())
             }

@@ -6,6 +6,7 @@ use crate::engine::{Capabilities, Description};
 use crate::failure::Failure;
 use crate::load::Mode;
 use crate::spec::{Case, Spec};
+use crate::stage;
 
 /// Option that [`crate::decode`] serves for the engines that list it.
 pub const MARGINS: &str = "margins";
@@ -90,10 +91,14 @@ fn check_level(spec: &Spec, case: &Case, capabilities: &Capabilities) -> Result<
             "load.mode: {mode} is not possible; possible here: {modes}"
         ));
     }
-    if let Some(more) = load.concurrency.filter(|&asked| asked as u64 > most) {
+    let places = stage::places(load);
+    if places as u64 > most {
         return Err(format!(
-            "load.concurrency is {more}, at most {most} is possible"
+            "{places} requests at once are asked for, at most {most} are possible"
         ));
+    }
+    if load.turns.is_some() {
+        return Err("load.turns is set, this engine holds no conversations".to_owned());
     }
     let has_margins = wants_margins(spec).is_ok_and(|wanted| wanted);
     if case.forced_ids.is_some() || spec.logits_path.is_some() || has_margins {
@@ -285,12 +290,16 @@ mod tests {
         assert_eq!(check(&level("closed"), &able), Ok(()));
         assert_eq!(check(&level("open"), &able), Ok(()));
         able.capabilities.max_concurrency = 2;
-        assert!(refusal(&level("closed"), &able).contains("load.concurrency is 3"));
+        assert!(refusal(&level("open"), &able).contains("16 requests at once"));
+        assert!(refusal(&level("closed"), &able).contains("3 requests at once"));
         able.capabilities.load_modes = vec!["closed"];
         assert!(refusal(&level("open"), &able).contains("load.mode: open"));
+        able.capabilities.max_concurrency = 3;
+        let mut asked = level("closed");
+        asked.cases[0].load.as_mut().unwrap().turns = Some(2);
+        assert!(refusal(&asked, &able).contains("conversations"));
         let mut asked = level("closed");
         asked.options.insert(MARGINS.to_owned(), json!(true));
-        able.capabilities.max_concurrency = 3;
         assert!(refusal(&asked, &able).contains("margins"));
     }
 

@@ -163,6 +163,9 @@ fn levels_of_load_are_read() {
     assert_eq!((load.concurrency, load.requests), (None, Some(1)));
     assert_eq!(load.arrivals_ns, [0, 5, 9]);
     assert_eq!(spec.places(), 16);
+    let mut fewer = under_load();
+    fewer["cases"][1]["load"]["slots"] = json!(3);
+    assert_eq!(parse(&fewer.to_string()).unwrap().places(), 3);
     assert_eq!(parse(&valid().to_string()).unwrap().places(), 1);
 }
 
@@ -207,6 +210,8 @@ fn levels_out_of_bounds_are_refused() {
         ("/cases/0/load/duration_seconds", Value::Null),
         ("/cases/0/load/duration_seconds", json!(-1.0)),
         ("/cases/0/load/timeout_seconds", json!(0)),
+        ("/cases/0/load/slots", json!(2)),
+        ("/cases/1/load/slots", json!(0)),
         ("/cases/1/load/concurrency", json!(2)),
         ("/cases/1/load/arrivals_ns", json!([])),
         ("/cases/1/load/arrivals_ns", json!([5, 0])),

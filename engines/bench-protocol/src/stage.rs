@@ -34,16 +34,17 @@ struct Stage<'a, C> {
     free: Vec<usize>,
     /// Most that were in flight.
     most: usize,
-    /// A request was due and no prompt was left for it.
-    has_run_out: bool,
+    /// Phase of the request that was due when no prompt was left for it.
+    lacking: Option<Phase>,
 }
 
-/// Places of an open loop, in which nothing bounds the requests in flight.
+/// Places of an open loop whose spec sets none: nothing bounds its requests in flight.
 const OPEN_PLACES: usize = 16;
 
 /// Places for sequences that a level needs.
 pub fn places(load: &CaseLoad) -> usize {
-    load.concurrency.unwrap_or(OPEN_PLACES)
+    let places = load.concurrency.or(load.slots);
+    places.unwrap_or(OPEN_PLACES)
 }
 
 /// Run one level and write its requests and then its stage.
@@ -79,7 +80,7 @@ impl<'a, C: Clock> Stage<'a, C> {
             active: Vec::new(),
             free: (0..places(load)).rev().collect(),
             most: 0,
-            has_run_out: false,
+            lacking: None,
             start_ns: clock.now_ns(),
         }
     }
@@ -166,7 +167,7 @@ impl<'a, C: Clock> Stage<'a, C> {
             }
             None => self.phase(now_ns) == Phase::Filler,
         };
-        is_filler || (self.has_run_out && self.in_flight().next().is_none())
+        is_filler || (self.lacking.is_some() && self.in_flight().next().is_none())
     }
 
     /// Take in the requests that are due.
@@ -176,7 +177,7 @@ impl<'a, C: Clock> Stage<'a, C> {
         {
             let number = self.requests.len();
             if number == self.case.prompts.len() {
-                self.has_run_out = true;
+                self.lacking = Some(phase);
                 return;
             }
             let limit = self.case.limit(number);
@@ -202,7 +203,7 @@ impl<'a, C: Clock> Stage<'a, C> {
         let now_ns = self.clock.now_ns();
         let due_ns = self.next(now_ns).map(|(due_ns, _)| due_ns);
         let window_end_ns = Some(self.window_end_ns()).filter(|&end_ns| end_ns > now_ns);
-        let moments = due_ns.filter(|_| !self.has_run_out).into_iter();
+        let moments = due_ns.filter(|_| self.lacking.is_none()).into_iter();
         if let Some(moment_ns) = moments.chain(window_end_ns).min() {
             self.clock.wait_until(moment_ns);
         }
@@ -347,10 +348,11 @@ impl<'a, C: Clock> Stage<'a, C> {
             } else {
                 last_ns
             },
-            ended: match (self.has_run_out, self.load.requests) {
-                (true, _) => "prompts",
-                (false, Some(_)) => "requests",
-                (false, None) => "duration",
+            ended: match (self.lacking, self.load.requests) {
+                (Some(Phase::Filler), _) => "fillers",
+                (Some(_), _) => "prompts",
+                (None, Some(_)) => "requests",
+                (None, None) => "duration",
             },
             // No client takes part, and nothing is sent.
             client_cpu_seconds: 0.0,

@@ -247,6 +247,13 @@ fn without_a_prompt_left_the_level_drains_and_says_so() {
     let (requests, stage, _) = ran(&closed(|case| case.prompts.truncate(3)), false);
     assert_eq!(stage["ended"], "prompts");
     assert_eq!(column(&requests, "status"), ["ok"; 3]);
+    let case = closed(|case| {
+        case.prompts.truncate(6);
+        case.max_new_tokens_each = vec![3, 3, 3, 3, 1, 3];
+    });
+    let (requests, stage, _) = ran(&case, false);
+    assert_eq!(stage["ended"], "fillers", "all that is measured was sent");
+    assert_eq!(column(&requests, "status"), ["ok"; 6]);
     let mut case = closed(|case| case.prompts.truncate(2));
     case.max_new_tokens = 1;
     let folder = Folder::new("nothing-measured");
