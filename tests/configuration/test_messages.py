@@ -45,6 +45,16 @@ def hub(text: str) -> str:
         ("engines: [{name: no, binary_path: x}]", "engines[0].name: false is not allowed; write text, in quotes"),
         ("engines: [{name: .a/b, binary_path: x}]", "for example 'a_b'"),
         ("engines: [{name: a, binary_path: x, dtype: bf-16}]", "did you mean 'bf16'?"),
+        ("engines: [{name: a}]", "an engine needs exactly one of binary_path, openai_server; it has none of them"),
+        (
+            "engines: [{name: a, binary_path: x, openai_server: {base_url: 'http://h:1', model: m}}]",
+            "it has binary_path and openai_server; keep one",
+        ),
+        (
+            "engines: [{name: a, openai_server: {base_url: 'h:1', model: m}}]",
+            "what stands here is not allowed; write http",
+        ),
+        ("engines: [{name: a, openai_server: {base_url: 'http://h:1'}}]", "key 'model' is missing"),
         ("system: {threads: two}", 'system.threads: "two" is not allowed; write a whole number or null, at least 1'),
         ("system: {thermal_limit_celsius: 900}", "at most 120 °C"),
         ("system: {cool_down_seconds: -1}", "at least 0"),
@@ -146,3 +156,12 @@ def test_names_are_checked_whatever_else_is_wrong():
     for expected in ("one of f32", "'A' is there twice (as 'a'", "7 is not allowed", "'c' is no enabled engine"):
         assert expected in text
     assert len(found) == 6
+
+
+@pytest.mark.parametrize(
+    "given", ["api_key_env: sk-word", "base_url: 'https://me:sk-word@h/v1'", "base_url: 'http://h?k=sk-word'"]
+)
+def test_a_secret_in_the_place_of_its_variable_is_not_repeated(given):
+    server = f"{{base_url: 'http://h:1', model: m, {given}}}" if "api" in given else f"{{model: m, {given}}}"
+    (told,) = messages(f"engines: [{{name: a, openai_server: {server}}}]")
+    assert "sk-word" not in told

@@ -318,7 +318,6 @@ def test_a_server_that_will_never_answer_is_not_waited_for(port, tmp_path):
         ({"logits_path": "/tmp/logits"}, {}, "logits_path"),
         ({"cases": [{**CASE, "forced_ids": [1] * TOKENS}]}, {}, "forced_ids"),
         ({"cases": [{**CASE, "sampling": {"temperature": 1, "top_p": 1, "seed": 0}}]}, {}, "sampling temperature"),
-        ({}, {"ids": {"in": False, "stream": None, "whole": None}}, "text alone"),
     ],
 )
 def test_what_a_server_cannot_do_is_refused_before_it_is_asked(changed, server, said, port, tmp_path):

@@ -195,3 +195,11 @@ def test_the_table_of_verdicts(t: bool, u: bool, same: bool, beyond: bool, equiv
 
 def test_an_empty_family_is_judged_empty() -> None:
     assert judge_family([], 0.95) == []
+
+
+@pytest.mark.parametrize("ratio", [2.0, 1.0])
+def test_passes_of_a_server_that_was_not_restarted_show_nothing_for_certain(ratio: float) -> None:
+    sure, hint = _judge(_times(ratio), BASE), _judge(_times(ratio), BASE, passes=("fast",))
+    assert sure.verdict in ("meaningfully_faster", "equivalent")
+    assert hint.verdict == ("significant_unconfirmed" if ratio > 1 else "inconclusive")
+    assert (hint.faster, hint.ratio) == (sure.faster, sure.ratio)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from benchmark_runner.jsonio import read_json
+from stub_server import stub
 from tiny_campaign import CONFIG, REPOSITORY, Campaign
 from tiny_model import make_tiny_model
 
@@ -82,7 +83,10 @@ def served(tmp_path_factory) -> Campaign:
     ]
     config["analysis"] = {"slo": {"ttft_ms": 60_000, "tpot_ms": 60_000, "share": 0.85}}
     campaign = Campaign(project, config, project)
-    result = campaign.snakemake()
+    with stub(f"--ttft-ms={3 * TTFT_MS}", f"--gap-ms={GAP_MS}") as port:
+        running = {"base_url": f"http://127.0.0.1:{port}/v1", "model": "stub"}
+        config["engines"].append({"name": "running", "openai_server": running})
+        result = campaign.snakemake()
     assert result.status == 0, result.words
     return campaign
 
@@ -127,13 +131,26 @@ def test_failed_requests_are_counted_and_miss_the_limits(served):
 def test_searched_levels_come_from_a_pilot_launch_of_each_engine_that_stays_apart(served):
     pilot, plan = read_json(served.out / "pilot" / "plan.json"), read_json(served.out / "plan.json")
     assert pilot["campaign"]["pilot"] is True
-    assert [row["workload"] for row in pilot["order"]] == ["searched", "searched"]
+    assert [row["workload"] for row in pilot["order"]] == ["searched", "searched", "searched"]
     assert "pilot" not in plan["campaign"]
     found = {one["name"]: one for one in plan["workloads"]}["searched"]
     assert [case["load"]["concurrency"] for case in found["cases"]] == [1, 2, 3]
     (grid,) = found["search"]["cases"].values()
     told = {one["engine"]: (one["kept"], one["missed"]) for one in grid["engines"]}
-    assert told == {"stub": (3, None), "failing": (None, 1)}
+    assert told == {"stub": (3, None), "failing": (None, 1), "running": (3, None)}
     launched = {path.parent for path in served.out.glob("launches/*/*/*/record.json")}
-    assert len(launched) == len(plan["order"]) == 2 * 2 * 3
+    assert len(launched) == len(plan["order"]) == 3 * 2 * 3
     assert served.snakemake("-n").jobs().keys() <= {"all"}
+
+
+def test_passes_over_a_running_server_are_measured_and_never_called_certain(served):
+    assert (levels(served, "running")["failed"] == 0).all()
+    statistics = read_json(served.out / "analysis" / "statistical_summary.json")
+    found = [one for one in statistics["comparisons"] if "running" in (one["engine"], one["reference"])]
+    assert found
+    assert not {one["verdict"] for one in found} & {"confirmed_faster", "meaningfully_faster", "equivalent"}
+    assert all("not_restarted" in one["qualifiers"] for one in found)
+    (told,) = [one for one in statistics["warnings"] if one["kind"] == "not_restarted"]
+    assert told["engine"] == "running"
+    for page in ("report.html", "comparison_table.md"):
+        assert "was not restarted" in (served.out / page).read_text(encoding="utf-8")

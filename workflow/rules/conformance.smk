@@ -36,6 +36,9 @@ rule check_conformance:
         options=lambda wildcards: str(
             frozen_file(CAMPAIGN.engines[wildcards.engine].options)
         ),
+        server=lambda wildcards: str(
+            frozen_file(CAMPAIGN.engines[wildcards.engine].asked)
+        ),
         source=lambda wildcards: CAMPAIGN.engines[wildcards.engine].source,
         folder=lambda wildcards: CAMPAIGN.weights.opened_by(wildcards.engine),
         device=CAMPAIGN.device_of_checks,
@@ -48,6 +51,7 @@ rule check_conformance:
         " --dtype {params.dtype:q}"
         " --device {params.device:q}"
         " --options {params.options:q}"
+        " --server {params.server:q}"
         " --work {params.work:q}"
         " --out {output:q}"
         " 2> {log:q}"

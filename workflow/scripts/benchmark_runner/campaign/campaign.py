@@ -43,6 +43,7 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import fingerprint
 from benchmark_runner.launch.program import cannot_load
 from benchmark_runner.launch.record import MEASURE_VERSION
+from benchmark_runner.load.connection import key_problem
 from benchmark_runner.model.manifest import HASHES
 from benchmark_runner.model.texts import DEFAULT_PROMPTS
 from benchmark_runner.records.build import read_build
@@ -202,8 +203,12 @@ class Campaign:
         return {engine.binary_path: engine for engine in self.engines.values() if engine.adapter}
 
     def require_owed(self) -> None:
-        """Raise BenchmarkError where another Snakemake has meanwhile measured a launch that was owed."""
+        """Raise BenchmarkError where another Snakemake has meanwhile measured a launch that was owed, or where a key of
+        a server is not here."""
         for launch in self.owed_launches.values():
+            name = self.engines[launch.engine].key_variable
+            if name is not None and (problem := key_problem(name)) is not None:
+                raise BenchmarkError(f"{launch.engine}: {problem}")
             back = self._can_run(launch)
             if launch.record not in self.damaged and not is_owed(Path(launch.record), engine_is_back=back):
                 raise BenchmarkError(
@@ -223,8 +228,8 @@ class Campaign:
         return [f"note: {record} {words} {aside}" for record, aside in kept if aside]
 
     def options(self) -> list[dict[str, Any]]:
-        """Options of each engine."""
-        return [dict(engine.options) for engine in self.engines.values()]
+        """Options of each engine, and how those are asked that already run."""
+        return [content for engine in self.engines.values() for content in (dict(engine.options), engine.asked)]
 
     def stale_builds(self) -> list[str]:
         """Build records that tell of a program which is gone or was replaced: it is built again before a launch."""

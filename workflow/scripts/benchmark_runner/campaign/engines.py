@@ -7,18 +7,21 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from benchmark_runner.build import adapter as adapters
 from benchmark_runner.build.source import source_hash
 from benchmark_runner.campaign.kept import measured_devices
 from benchmark_runner.configuration.load import has_load
 from benchmark_runner.configuration.names import CONTROL_SUFFIX
-from benchmark_runner.hashes import ABSENT, file_sha256
+from benchmark_runner.hashes import ABSENT, file_sha256, fingerprint
 from benchmark_runner.launch.program import cannot_load
 from benchmark_runner.model.formats import DERIVED, SAFETENSORS
 from benchmark_runner.model.manifest import HASHES, altered
 from benchmark_runner.records.build import read_build
+
+RUNNING: Final = "openai_server"
+"""What a server that already runs is called where it does not say what it is."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,21 @@ class Engine:
     def build_record(self) -> str | None:
         """Path of the record that the build writes beside the binary."""
         return f"{self.binary_path}.build.json" if self.adapter else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is a server that already runs, which is neither built nor started."""
+        return self.server is not None and "running" in self.server
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What whoever asks it must know beside the plan: of a server that already runs how; of others nothing."""
+        return {"server": dict(self.server)} if self.server is not None and self.is_running else {}
+
+    @property
+    def key_variable(self) -> str | None:
+        """Environment variable that holds the key of a server that already runs; None where it asks for none."""
+        return self.server["running"]["api_key_env"] if self.server is not None and self.is_running else None
 
     def identity_parts(self) -> dict[str, Any]:
         """All of the engine that determines a measurement; its name does not, so that a control equals its twin."""
@@ -105,7 +123,44 @@ def _brought(adapter: adapters.Adapter, options: Mapping[str, Any]) -> str | Non
     return _hash_of(Path(named)) if isinstance(named, str) and Path(named).is_absolute() else ABSENT
 
 
+def _running(entry: Mapping[str, Any]) -> Engine:
+    """A server that already runs: how it is asked takes the place of its program's hash."""
+    asked, dtype = entry["openai_server"], entry["dtype"]
+    base_url = asked["base_url"].rstrip("/")
+    if asked["path"].startswith("/v1/"):
+        base_url = base_url.removesuffix("/v1")
+    ids = {"in": False, "stream": None, "whole": None, **asked.get("ids", {})}
+    server = {
+        "engine": RUNNING,
+        **{key: asked[key] for key in ("path", "model", "body")},
+        "ids": ids,
+        "dtypes": {dtype: dtype},
+        "capabilities": {
+            "sampling": ["greedy", "temperature", "top_p"],
+            "seed": True,
+            "past_eos": asked["past_eos"],
+        },
+        "running": {"base_url": base_url, "api_key_env": asked["api_key_env"]},
+    }
+    # Which variable holds the key determines no measurement.
+    identity = {**server, "running": base_url}
+    return Engine(
+        name=entry["name"],
+        control_of=None,
+        binary_path=base_url,
+        adapter=None,
+        build_device=None,
+        dtype=dtype,
+        options=entry["options"],
+        source=fingerprint(identity),
+        load_modes=("closed", "open"),
+        server=server,
+    )
+
+
 def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engine:
+    if "openai_server" in entry:
+        return _running(entry)
     binary = Path(os.path.normpath(entry["binary_path"]))
     folder = engines_folder / binary.name
     weights_format, licence, server = SAFETENSORS, None, None
@@ -230,7 +285,7 @@ def engine_is_back(engine: Engine, engines_folder: Path) -> bool:
     because its record is gone or the tool that it lacked is here.
     """
     if engine.adapter is None:
-        return Path(engine.binary_path).is_file()
+        return engine.is_running or Path(engine.binary_path).is_file()
     if engine.brought == ABSENT:
         return False
     build = read_build(f"{engine.binary_path}.build.json")

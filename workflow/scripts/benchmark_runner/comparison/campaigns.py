@@ -77,7 +77,7 @@ def obstacle(before: Side, after: Side, engine: str, workload: str, case: str | 
         if one.fidelity_failed:
             detail = one.fidelity.get("reason") or "see its fidelity check"
             return f"{one.name} does not compute the same as the reference ({detail})", True
-    return None, True
+    return before.inputs.why_no_gate(engine) or after.inputs.why_no_gate(engine), True
 
 
 Measured = tuple[Side, CellKey]

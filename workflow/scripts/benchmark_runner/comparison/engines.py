@@ -35,7 +35,8 @@ def _excluded(campaign: Side, place: Cell, metric: Metric, names: tuple[str, str
     both = [(campaign, (name, place.workload, place.case)) for name in names]
     reasons = {cell[0]: side.measured(cell, metric.name).reason for side, cell in both}
     told = "; ".join(f"{metric.label} of {name}: {reason}" for name, reason in reasons.items() if reason)
-    return failing(both) or unequal_work(both, metric) or told or None
+    passes = [why for name in names if (why := campaign.inputs.why_no_gate(name))]
+    return failing(both) or unequal_work(both, metric) or told or next(iter(passes), None)
 
 
 def _candidate(campaign: Side, place: Cell, metric: Metric, names: tuple[str, str]) -> Candidate:

@@ -27,8 +27,6 @@ _TYPE_WORDS: Final = {
     "null": "null",
 }
 
-PROMPT_KEYS: Final = ("prompt", "prompt_file", "prompt_tokens", "prompts_file")
-
 LONGEST_SHOWN_VALUE_CHARACTERS: Final = 60
 """Chosen: enough to recognise a value in the file."""
 
@@ -105,12 +103,16 @@ def allowed(schema: Mapping[str, Any]) -> str:
     return f"{words}{', ' if limits else ''}{', '.join(limits)}{unit}"
 
 
-def _no_prompt_or_several(error: ValidationError, meant: Set[KeyPath]) -> Iterator[Problem]:
-    if not isinstance(error.instance, dict) or any((*error.absolute_path, key) in meant for key in PROMPT_KEYS):
+def _none_or_several(error: ValidationError, meant: Set[KeyPath]) -> Iterator[Problem]:
+    """A map that has none or several of keys of which it needs one."""
+    path = list(error.absolute_path)
+    keys = [key for choice in cast(list[dict[str, Any]], error.validator_value) for key in choice["required"]]
+    if not isinstance(error.instance, dict) or any((*path, key) in meant for key in keys):
         return  # the wrong type, or the misspelt key, has a message of its own
-    given = [key for key in PROMPT_KEYS if key in error.instance]
+    given = [key for key in keys if key in error.instance]
     have = f"it has {' and '.join(given)}; keep one" if given else "it has none of them; add one"
-    yield list(error.absolute_path), f"a test case needs exactly one of {', '.join(PROMPT_KEYS)}; {have}"
+    what = "an engine" if path[0] == "engines" else "a test case"
+    yield path, f"{what} needs exactly one of {', '.join(keys)}; {have}"
 
 
 def _bad_prompt(error: ValidationError) -> Iterator[Problem]:
@@ -126,7 +128,8 @@ def _bad_prompt(error: ValidationError) -> Iterator[Problem]:
 def _bad_form(error: ValidationError) -> str:
     """Text that does not match its pattern: the schema says in words what form it has, or it is a name."""
     if form := _rule(error).get("form"):
-        return f"{shown(error.instance)} is not allowed; write {form}"
+        value = "what stands here" if _rule(error).get("secret") else shown(error.instance)
+        return f"{value} is not allowed; write {form}"
     text = str(error.instance)
     better = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")[:64]
     hint = f"; for example {better!r}" if better else ""
@@ -162,7 +165,7 @@ def _explain(error: ValidationError, meant: Set[KeyPath]) -> Iterator[Problem]:
     elif error.validator == "required":
         yield from _missing_keys(error, meant)
     elif error.validator == "oneOf":
-        yield from _bad_prompt(error) if path[-1] == "prompt" else _no_prompt_or_several(error, meant)
+        yield from _bad_prompt(error) if path[-1] == "prompt" else _none_or_several(error, meant)
     elif error.validator == "pattern":
         yield path, _bad_form(error)
     elif error.validator == "uniqueItems":

@@ -18,7 +18,7 @@ from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.launch.cores import divide_cores, read_topology
 from benchmark_runner.launch.device import ONLY_GPU, VISIBLE, visible_gpu
-from benchmark_runner.launch.program import missing_program
+from benchmark_runner.launch.program import why_missing
 from benchmark_runner.launch.server import server_of
 from benchmark_runner.model.checkpoint import weights_name
 from benchmark_runner.model.formats import derived_manifest
@@ -44,6 +44,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="where the findings are put, as JSON")
     parser.add_argument("--work", type=Path, required=True, help="folder for specs, events and logs of the runs")
     parser.add_argument("--options", type=Path, help="JSON file with the engine's options; by default none")
+    parser.add_argument("--server", type=Path, help="JSON file with the plan's entry `server` of one that already runs")
     parser.add_argument("--weights", help="weight file inside the model's folder; by default the one that is there")
     parser.add_argument("--dtype", choices=["f32", "f16", "bf16"], default="f32")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
@@ -106,7 +107,9 @@ def main(argv: Sequence[str]) -> int:
     options = _arguments(argv)
     record = options.binary.with_name(f"{options.binary.name}.build.json")
     build = read_build(record)
-    missing = missing_program(str(options.binary), str(record), build)
+    engine = {"binary_path": str(options.binary), "build_record": str(record), "build_device": "cpu", **(build or {})}
+    engine |= {} if options.server is None else read_json(options.server)
+    missing = why_missing(engine, build, None)
     if missing is not None:
         raise BenchmarkError(f"{missing.reason}; {missing.remedy}")
     setup = Setup(
@@ -121,7 +124,6 @@ def main(argv: Sequence[str]) -> int:
 
     cores = divide_cores(read_topology(), threads=options.threads, affinity=None)
     limits = Limits(*[Limit(options.timeout_seconds, "--timeout-seconds")] * 3)
-    engine = {"build_device": "cpu", **(build or {})}
 
     def run(name: str, spec: Mapping[str, Any] | str) -> Outcome:
         return run_for_checks(

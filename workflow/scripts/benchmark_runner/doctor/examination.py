@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from benchmark_runner.hashes import ABSENT
 from benchmark_runner.launch import preflight
 from benchmark_runner.launch.cores import cores_of
 from benchmark_runner.launch.device import find_gpu
+from benchmark_runner.launch.running import unreachable
 from benchmark_runner.model.checkpoint import read_checkpoint
 from benchmark_runner.monitor.counters import CounterProbe
 from benchmark_runner.monitor.gpu import Gpu, GpuProbe, call
@@ -135,6 +137,22 @@ def examine_brought(campaign: Campaign, adapters: Sequence[Adapter]) -> list[Fin
     return found
 
 
+def examine_servers(campaign: Campaign) -> list[Finding]:
+    """The servers that already run: whether each answers a request of one token."""
+    found = []
+    for engine in campaign.engines.values():
+        if engine.is_running and engine.control_of is None:
+            check, title = f"server_{re.sub('[^a-z0-9]', '_', engine.name.lower())}", f"Server {engine.name}"
+            problem = unreachable(engine.describe())
+            cost = "its passes will be unavailable"
+            found.append(
+                Finding(check, title, f"{engine.binary_path} answers")
+                if problem is None
+                else Finding(check, title, None, lacks=[Lack(problem[0], cost, problem[1])])
+            )
+    return found
+
+
 def configuration(problems: Sequence[str]) -> Finding:
     """Whether a campaign could begin, as far as the configuration goes; each problem is a line with its remedy."""
     if not problems:
@@ -179,6 +197,7 @@ def examine(campaign: Campaign, watch_seconds: float) -> list[Finding]:
         *of_load,
         *examine_tools(adapters, has_gpu=gpu is not None),
         *examine_brought(campaign, adapters),
+        *examine_servers(campaign),
         examine_disk(campaign),
     ]
 

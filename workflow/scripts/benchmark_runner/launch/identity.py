@@ -14,6 +14,7 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import ABSENT
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.inputs import LaunchInputs
+from benchmark_runner.launch.running import is_running
 from benchmark_runner.model.manifest import altered
 
 Hashes = Mapping[str, str]
@@ -24,7 +25,7 @@ def _of_program(inputs: LaunchInputs) -> Iterator[tuple[Path, Hashes]]:
     build, binary = inputs.build or {}, inputs.binary
     # What the plan says of an adapter is the hash of its source.
     expected = build.get("binary_sha256") if build or inputs.engine["adapter"] else inputs.engine.get("source")
-    if expected is not None:
+    if expected is not None and not is_running(inputs.engine):
         yield binary.parent, {binary.name: expected}
     if (copied := build.get("sources")) is not None:
         yield (binary.parent / copied["folder"]).absolute(), copied["files"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from benchmark_runner.launch.running import is_running, unreachable
 from benchmark_runner.model.formats import DerivedWeights
 from benchmark_runner.processes.adapter import CannotExecuteError
 
@@ -69,6 +70,9 @@ def why_missing(
     engine: Mapping[str, Any], build: Mapping[str, Any] | None, derived: DerivedWeights | None
 ) -> Missing | None:
     """Why an engine of the plan cannot be started, or None where it can."""
+    if is_running(engine):
+        found = unreachable(engine)
+        return None if found is None else Missing(*found)
     missing = missing_program(engine["binary_path"], engine["build_record"], build)
     if missing is None and derived is not None and derived.refusal is not None:
         return Missing(*derived.refusal)

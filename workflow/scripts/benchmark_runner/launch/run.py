@@ -34,6 +34,7 @@ from benchmark_runner.launch.record import (
     touch_outputs,
     utc_now,
 )
+from benchmark_runner.launch.running import OwnProcess, changed, is_running, of_pass, own_process, says
 from benchmark_runner.launch.server import server_of
 from benchmark_runner.launch.sidecar import Sidecar, highest_values, monitor_command
 from benchmark_runner.launch.under_load import measured_tokens, record_of_load, warnings_of_load
@@ -105,6 +106,8 @@ class RunningLaunch:
         self.log = log
         self.record: Record = new_record(inputs, attempt, stopwatch)
         self._held: list[HeldFile] = []
+        self._own: OwnProcess | None = None
+        self._spent_before: tuple[float, int] | None = None
 
     def run(self) -> Record:
         """Do all of it; whatever happens, nothing that it started is left running."""
@@ -228,8 +231,22 @@ class RunningLaunch:
         cores, limits = self._place.cores, limits_of(self.inputs.system)
         server = server_of(self.inputs.engine, self.record["spec"], self.inputs.build, cores=cores, limits=limits)
         if server is not None:
-            self.record["server"] = {"arguments": list(server.arguments), **server.told}
+            self.record["server"] = {"arguments": list(server.arguments or ()), **server.told}
+        if is_running(self.inputs.engine):
+            self._own = own_process(self.inputs.engine)
+            said = says(self.inputs.engine)
+            process = None if self._own is None else self._own.how
+            self.record["server"] |= {"restarted": False, "says": said, "process": process}
+            if other := changed(self.folder, said):
+                self._warn([warning("server_changed", f"the server says other things of itself than before: {other}")])
+            self._spent_before = self._own and self._own.usage()
         return called(self.inputs.binary, self.workplace.spec, self.workplace.events, environment, server)
+
+    def _spent(self) -> tuple[float, int] | None:
+        """Computing time in this pass and highest memory of a server that already ran; None where that is not known."""
+        if self._own is None or self._spent_before is None or (now := self._own.usage()) is None:
+            return None
+        return now[0] - self._spent_before[0], now[1]
 
     def _run_engine(self, monitor: Sidecar, before: Snapshot, environment: dict[str, str]) -> Outcome:
         kills, quota = out_of_memory_kills(), read_quota()
@@ -266,12 +283,15 @@ class RunningLaunch:
         record, cores = self.record, self._place.cores
         report = read_events(self._events.content, record["spec"], window, self.inputs.vocab_size)
         metrics, lost = read_metrics(self._metrics.content)
+        running = is_running(self.inputs.engine)
         if report.problem is None:
             # The times of a server are those of our own client, which may ask once more between two iterations.
             told = self._events.content, metrics.samples
-            found = doubt(report, *told) if run.client is None else changed_since(*told)
+            found = doubt(report, *told) if run.client is None and not running else changed_since(*told)
             report = report._replace(problem=found)
-        asked_seconds = run.client.usage.cpu_seconds if run.client is not None else 0.0
+        client = run.exit if running else run.client
+        spent = self._spent()
+        asked_seconds = run.client.usage.cpu_seconds if run.client is not None else spent[0] if spent else 0.0
         summary = summarise(
             metrics,
             window,
@@ -280,6 +300,8 @@ class RunningLaunch:
             measured=report.measured,
             client_seconds=asked_seconds,
         )
+        if running:
+            summary = of_pass(summary, spent)
         if summary["measured"] is not None:
             summary["measured"] |= measured_tokens(report)
         busy = preflight.busy_processes(before, take_snapshot(), {os.getpid()})
@@ -291,12 +313,12 @@ class RunningLaunch:
             error=report.error,
             engine_exit=run.exit.describe(),
             engine_window=window._asdict(),
-            engine_usage=run.exit.usage._asdict(),
+            engine_usage=None if running else run.exit.usage._asdict(),
             monitor=summary,
             machine_after=self._machine.state(busy),
         )
-        if run.client is not None:
-            record["client"] = describe_client(run.client, cores.monitor)
+        if client is not None:
+            record["client"] = describe_client(client, cores.engine if running else cores.monitor)
         self._warn(preflight.warnings_during(summary, busy))
         self._warn(preflight.warnings_of_threads(summary, report.load, cores.threads))
         suspended_ms = (preflight.suspended_ns() - self._suspended_ns) / 1e6

@@ -20,6 +20,9 @@ LOOPBACK: Final = "127.0.0.1"
 READY_BEYOND_SECONDS: Final = 30.0
 """The client waits for so much longer than the launch, which ends a server that does not come up (chosen)."""
 
+RUNNING_SECONDS: Final = 60.0
+"""A server that already runs has answered a moment ago (chosen)."""
+
 MOST_CONCURRENCY: Final = 1 << 16
 """A bound for the capability: the client itself has none."""
 
@@ -83,6 +86,26 @@ def _with_prefix_cache(section: Mapping[str, Any], spec: Mapping[str, Any]) -> M
     return {**section, "arguments": arguments, "body": {**section["body"], **kept["body"]}}
 
 
+def _running(section: Mapping[str, Any], spec: Mapping[str, Any]) -> Server:
+    """A server that already runs, of which nothing is known but what the configuration says."""
+    told = {
+        **{key: section[key] for key in ("path", "model", "body", "ids", "engine")},
+        **section["running"],
+        "ready_timeout_seconds": RUNNING_SECONDS,
+        "version": "unknown",
+        "build": {"packages": {}},
+        # Where it computes is not known here.
+        "capabilities": _capabilities(section, spec["device"].partition(":")[0]),
+        "past_eos": section["capabilities"]["past_eos"],
+        "load": {
+            **dict.fromkeys(("weights_dtype", "compute_dtype", "kv_cache_dtype"), spec["dtype"]),
+            "device": spec["device"],
+            "threads": spec["threads"],
+        },
+    }
+    return Server(None, {}, told, (), False)
+
+
 def server_of(
     engine: Mapping[str, Any],
     spec: Mapping[str, Any],
@@ -98,6 +121,8 @@ def server_of(
     section = engine.get("server")
     if section is None:
         return None
+    if "running" in section:
+        return _running(section, spec)
     section = _with_prefix_cache(section, spec)
     concurrency, context, dtype = slots(spec), spec["max_seq_len"], spec["dtype"]
     port = free_port()

@@ -11,6 +11,7 @@ from benchmark_runner.load.chunks import Answer, answer_of
 from benchmark_runner.load.client import FOREVER_NS, Client
 from benchmark_runner.load.connection import Exchange, Target, request_bytes
 from benchmark_runner.load.stages import ClosedLoop
+from benchmark_runner.load.texts import TextError, Texts
 
 ONE_REQUEST: Final = {
     "mode": "closed",
@@ -39,11 +40,15 @@ class Timed(NamedTuple):
 class Asking:
     """Makes the requests for one server (server.json) and sends those that are sent alone."""
 
-    def __init__(self, server: Mapping[str, Any], target: Target, client: Client, key: str | None) -> None:
+    def __init__(
+        self, server: Mapping[str, Any], target: Target, client: Client, key: str | None, texts: Texts | None = None
+    ) -> None:
+        """texts is for a server whose interface takes text alone."""
         self._server = server
         self._target = target
         self._client = client
         self._key = key
+        self.texts = texts
         # Servers that only ban end-of-sequence ids are asked again behind one where their greedy ids are wanted.
         self._asks_again = server.get("past_eos") == "asked_again"
 
@@ -55,7 +60,7 @@ class Asking:
         sampling, ids = case["sampling"], self._server["ids"]
         body = {
             "model": self._server["model"],
-            "prompt": list(prompt),
+            "prompt": list(prompt) if self.texts is None else self.texts.of_prompt(prompt),
             "max_tokens": case["max_new_tokens"],
             "temperature": sampling["temperature"],
             "top_p": sampling["top_p"],
@@ -81,7 +86,28 @@ class Asking:
         """Send one request alone and wait for its end."""
         request = self.request(case, prompt, number, stream=stream)
         (exchange,) = self._client.run(ClosedLoop(ONE_REQUEST, 1), [request], timeout_ns).exchanges
-        return Asked(exchange, read(exchange, case, len(prompt)))
+        return Asked(exchange, read(exchange, case, self.sent_tokens(prompt)))
+
+    def sent_tokens(self, prompt: Sequence[int]) -> int | None:
+        """Ids that are sent of a prompt; None where that is text, of which a server makes its own."""
+        return len(prompt) if self.texts is None else None
+
+    def one_token(self, case: Mapping[str, Any], timeout_ns: int) -> Asked:
+        """Ask for one token, behind the least that can be sent of a case."""
+        one = {**case, "max_new_tokens": 1, "ignore_eos": False}
+        prompt = case["prompt_ids"] if self.texts else case["prompt_ids"][:1]
+        return self.ask(one, prompt, 0, timeout_ns=timeout_ns)
+
+    def _ids_of_text(self, texts: Texts, answer: Answer, case: Mapping[str, Any]) -> list[int]:
+        """Ids of an answer that is text alone; raises TextError where they cannot be told."""
+        prompt = texts.of_prompt(case["prompt_ids"])
+        used, told, limit = len(texts.ids_of(prompt)), answer.prompt_tokens, case["max_new_tokens"]
+        if told is not None and told != used:
+            raise TextError(f"the server reads {told} tokens of a prompt of which the model's tokenizer makes {used}")
+        ids = texts.ids_behind(prompt, answer.text)
+        if answer.finish == "length" and len(ids) != limit:
+            raise TextError(f"the text of an answer of {limit} tokens is {len(ids)} to the model's tokenizer")
+        return ids
 
     def timed(self, asked: Asked, case: Mapping[str, Any], number: int) -> Timed:
         """Ids and times of a request that streamed; where it did not tell all ids, those of a whole answer.
@@ -93,6 +119,9 @@ class Asking:
         if ids is None and self._server["ids"]["whole"] is not None:
             ids = require_ok(self.ask(case, case["prompt_ids"], number, stream=False)).token_ids
             times = paired(times, len(ids or ()))
+        if ids is None and self.texts is not None:
+            ids = self._ids_of_text(self.texts, answer, case)
+            times = paired(times, len(ids))
         if ids is None:
             raise BenchmarkError("the server's answer tells no ids, or not all; adapter.yaml's ids.whole names them")
         left = case["max_new_tokens"] - len(ids)

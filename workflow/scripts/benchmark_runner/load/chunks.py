@@ -21,6 +21,8 @@ BUSY: Final = frozenset({429, 503})
 """HTTP statuses by which a server refuses for now."""
 GENERATED: Final = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls")
 """Where a message or a part of it holds what was generated."""
+TEXTS: Final = GENERATED[:3]
+"""Those that are text."""
 FINISHES: Final[Mapping[str, str]] = {"length": "length", "limit": "length", "eos": "eos", "word": "stop"}
 
 
@@ -39,6 +41,8 @@ class Answer(NamedTuple):
     error: str | None
     timings: Mapping[str, float] | None = None
     """Of the server's own clock, as llama.cpp tells them in its last event."""
+    text: str = ""
+    """All that was generated."""
 
 
 class _AnswerError(Exception):
@@ -124,6 +128,7 @@ class _Reading:
     def __init__(self) -> None:
         self.finish: str | None = None
         self._chunks: list[_Chunk] = []
+        self._texts: list[str] = []
         self._usage: dict[str, int | None] = {}
         self._timings: dict[str, float] | None = None
         self._all_ids = True
@@ -179,6 +184,8 @@ class _Reading:
         if ids or choice.get("text") or any(said.get(key) for key in GENERATED):
             generated = self._usage.get("completion_tokens")
             self._chunks.append(_Chunk(event.stamp_ns, ids, generated, event.shared))
+            parts = (choice.get("text"), *(said.get(key) for key in TEXTS))
+            self._texts += [part for part in parts if isinstance(part, str)][:1]
         reason = choice.get("finish_reason") or choice.get("stop_type")
         if isinstance(reason, str) and reason not in {"", "none"}:
             if reason in {"error", "abort"}:
@@ -251,6 +258,7 @@ class _Reading:
             status,
             error,
             self._timings,
+            "".join(self._texts),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import select
 import socket
@@ -59,18 +60,34 @@ def target_of(base_url: str) -> Target:
     return Target(family, address, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), tls, name)
 
 
-def request_bytes(target: Target, path: str, body: bytes, key: str | None = None) -> bytes:
-    """A POST request as it is sent, its connection for it alone."""
+def key_problem(name: str) -> str | None:
+    """What is wrong with the key in an environment variable, without a word of it; None where nothing is."""
+    key = os.environ.get(name, "")
+    if not key:
+        return f"the variable {name} (api_key_env) holds no key; export it and run again"
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        return f"the variable {name} (api_key_env) holds what no key is: a space, a line end or a letter beyond ASCII"
+    return None
+
+
+def without_key(text: str, key: str | None) -> str:
+    """Text in which a server may have repeated the key that opens it, with stars in its place."""
+    for shown in (key, json.dumps(key)[1:-1]) if key else ():
+        text = text.replace(shown, "***")
+    return text
+
+
+def request_bytes(target: Target, path: str, body: bytes | None, key: str | None = None) -> bytes:
+    """A request as it is sent, its connection for it alone: a POST of a body, a GET where there is none."""
     lines = [
-        f"POST {target.prefix}{path} HTTP/1.1",
+        f"{'GET' if body is None else 'POST'} {target.prefix}{path} HTTP/1.1",
         f"Host: {target.host}",
-        "Content-Type: application/json",
-        f"Content-Length: {len(body)}",
+        *(["Content-Type: application/json", f"Content-Length: {len(body)}"] if body is not None else []),
         "Accept: text/event-stream, application/json",
         "Connection: close",
         *([f"Authorization: Bearer {key}"] if key else []),
     ]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b"")
 
 
 class Exchange:

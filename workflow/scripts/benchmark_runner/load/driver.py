@@ -17,8 +17,9 @@ from benchmark_runner.jsonio import read_json
 from benchmark_runner.load.asking import Asked, Asking, read, request_event, with_its_end
 from benchmark_runner.load.client import Client, Ran, raise_limits
 from benchmark_runner.load.clocks import Clocks
-from benchmark_runner.load.connection import clock, target_of
+from benchmark_runner.load.connection import clock, key_problem, target_of, without_key
 from benchmark_runner.load.stages import MEASURED, OpenLoop, Stage, stage_of
+from benchmark_runner.load.texts import TextError, Texts
 from benchmark_runner.protocol.events import expected_rounds
 from benchmark_runner.protocol.spec import PROTOCOL, of_request
 from benchmark_runner.schemas import first_violation
@@ -48,10 +49,15 @@ class EventLog:
 
     def write(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Write events, each on a line."""
-        lines = "".join(json.dumps(event, separators=(",", ":"), allow_nan=False) + "\n" for event in events)
-        left = memoryview((lines.replace(self._key, "***") if self._key else lines).encode())
+        told = ({**event, **self._words_of(event)} for event in events)
+        lines = "".join(json.dumps(event, separators=(",", ":"), allow_nan=False) + "\n" for event in told)
+        left = memoryview(lines.encode())
         while left:
             left = left[os.write(self._file, left) :]
+
+    def _words_of(self, event: Mapping[str, Any]) -> dict[str, str]:
+        """What of an event may be in the server's words."""
+        return {name: without_key(event[name], self._key) for name in ("error", "message") if event.get(name)}
 
 
 def check_spec(path: Path) -> dict[str, Any]:
@@ -77,7 +83,6 @@ def refuse(spec: Mapping[str, Any], server: Mapping[str, Any]) -> None:
         (f"options {', '.join(spec['options'])}", spec["options"].keys() <= set(server.get("options", ()))),
         *((f"{name} {value!r:.40}", isinstance(value, bool)) for name, value in spec["options"].items()),
         ("logits_path", spec.get("logits_path") is None),
-        ("a prompt as ids, since its interface takes text alone", server["ids"]["in"]),
     ]
     for index, case in enumerate(spec["cases"]):
         sampling, where = case["sampling"], f"cases[{index}]: "
@@ -98,10 +103,9 @@ def wait_ready(asking: Asking, case: Mapping[str, Any], timeout_seconds: float) 
 
     Nothing but this is tried again: a server that loads refuses connections, or says that it is busy.
     """
-    one = {**case, "max_new_tokens": 1, "ignore_eos": False}
     give_up_ns = clock() + round(timeout_seconds * NS_PER_S)
     while True:
-        asked = asking.ask(one, case["prompt_ids"][:1], 0, timeout_ns=max(give_up_ns - clock(), LAST_TRY_NS))
+        asked = asking.one_token(case, max(give_up_ns - clock(), LAST_TRY_NS))
         answer = asked.answer
         if answer.chunk_ns or answer.finish is not None:  # a token without text may be in no event
             return answer.chunk_ns[0] if answer.chunk_ns else asked.exchange.end_ns
@@ -121,11 +125,15 @@ def run_rounds(spec: Mapping[str, Any], asking: Asking, events: EventLog) -> Non
         try:
             timed = asking.timed(asked, case, index)
         except BenchmarkError as error:
-            raise DriverError("internal", f"iteration {index} of case {number}: {error}") from error
+            kind = "unsupported" if isinstance(error, TextError) else "internal"
+            raise DriverError(kind, f"iteration {index} of case {number}: {error}") from error
         if len(timed.token_ids) != sum(asked.answer.chunk_tokens):
             told = f"{len(timed.token_ids)} tokens, {sum(asked.answer.chunk_tokens)} with times of their own"
             print(f"case {number}, iteration {index}: {told}", file=sys.stderr)
-        event = {"event": "iteration", "index": index, "warmup": warmup, "case": number}
+        event: dict[str, Any] = {"event": "iteration", "index": index, "warmup": warmup, "case": number}
+        if asking.texts is not None:
+            used = asking.texts.ids_of(asking.texts.of_prompt(case["prompt_ids"]))
+            event |= {"used_prompt_ids": used} if used != case["prompt_ids"] else {}
         start_ns, end_ns = asked.exchange.start_ns, max(asked.exchange.end_ns, *timed.token_ns[-1:])
         events.write([{**event, "start_ns": start_ns, **timed._asdict(), "end_ns": end_ns}])
 
@@ -176,8 +184,7 @@ def at_share(rising: Sequence[int], share: float) -> int:
 def settle(asking: Asking, case: Mapping[str, Any], timeout_seconds: float) -> None:
     """Wait until the server answers a request of one token: it goes on with what fillers left for a step or more, which
     the next level would wait for. Whether it answers well is for the next level to tell."""
-    one = {**case, "max_new_tokens": 1, "ignore_eos": False}
-    asking.ask(one, case["prompt_ids"][:1], 0, timeout_ns=round(timeout_seconds * NS_PER_S))
+    asking.one_token(case, round(timeout_seconds * NS_PER_S))
 
 
 def run_stages(spec: Mapping[str, Any], asking: Asking, client: Client, clocks: Clocks, events: EventLog) -> None:
@@ -194,7 +201,7 @@ def run_stages(spec: Mapping[str, Any], asking: Asking, client: Client, clocks: 
         came = []
         for exchange in ran.exchanges:
             place = exchange.planned.prompt
-            answer = read(exchange, asked[place], len(case["prompts"][place]))
+            answer = read(exchange, asked[place], asking.sent_tokens(case["prompts"][place]))
             came.append(Asked(exchange, with_its_end(answer, asked[place], exchange.end_ns)))
         told = [request_event(number, load, one) for one in came]
         own = clocks.told(before, after, came)
@@ -207,20 +214,22 @@ def key_of(server: Mapping[str, Any]) -> str | None:
     name = server.get("api_key_env")
     if name is None:
         return None
-    if not (key := os.environ.get(name)):
-        raise DriverError("unsupported", f"the variable {name} (api_key_env) holds no key; export it and run again")
-    return key
+    if (problem := key_problem(name)) is not None:
+        raise DriverError("unsupported", problem)
+    return os.environ[name]
 
 
 def serve(spec: Mapping[str, Any], server: Mapping[str, Any], events: EventLog, *, own_core: bool) -> None:
     """From the check of the spec to the last event; raises BenchmarkError."""
     refuse(spec, server)
-    events.write([{"event": "load_start", "time_ns": server["started_ns"]}])
+    # One that ran already was started by nobody: then it begins with the first question.
+    events.write([{"event": "load_start", "time_ns": server.get("started_ns") or clock()}])
     target = target_of(server["base_url"])
     limits = raise_limits()
     with closing(Client(target, own_core)) as client:
         key = key_of(server)
-        asking = Asking(server, target, client, key)
+        texts = None if server["ids"]["in"] else Texts(Path(spec["model_dir"]))
+        asking = Asking(server, target, client, key, texts)
         ready_ns = wait_ready(asking, spec["cases"][0], server["ready_timeout_seconds"])
         print(f"load client: {', '.join([*limits, client.priority])}", file=sys.stderr)
         events.write([{"event": "load_end", "time_ns": ready_ns, **server["load"]}])

@@ -168,7 +168,8 @@ def summarise(
 ) -> dict[str, Any]:
     """Summary over the window in which the engine ran; measured is the part with the measured iterations.
 
-    client_seconds is what a server's load client computed, which is neither the engine's nor foreign.
+    client_seconds is what a server's load client computed, or a server that nobody started here beside its client: it
+    is neither the engine's nor foreign.
     """
     samples = metrics.samples
     inside = _within(samples, window)

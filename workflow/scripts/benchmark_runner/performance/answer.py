@@ -13,6 +13,7 @@ from benchmark_runner.performance.deciding import what_would_decide
 from benchmark_runner.performance.ranking import LATENCY, Standing, standing
 from benchmark_runner.performance.under_load import load_sentences
 from benchmark_runner.statistics.control import chance_of_alarm
+from benchmark_runner.statistics.inputs import not_restarted
 from benchmark_runner.statistics.metrics import BY_NAME, Metric
 from benchmark_runner.statistics.results import Cell, Json, Results
 from benchmark_runner.statistics.sentences import number_pair
@@ -43,6 +44,7 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
     first = [*gone, *sure] if measured else [NOTHING, *gone]
     if measured and not comparable:
         first += _alone(results, standings)
+    first += _passes(plan) if measured else []
     under_load = [f"{words}." for words in load_sentences(results)] if measured else []
     return {
         "sentence": " ".join(f"{words.rstrip('.')}." for words in first),
@@ -54,6 +56,14 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
         "measured": measured,
         "workloads": [_workload(results, plan, cell, now) for cell, now in standings.items()],
     }
+
+
+def _passes(plan: Mapping[str, Any]) -> list[str]:
+    """Which engines are servers that already ran."""
+    names = [one["name"] for one in plan["engines"] if one["control_of"] is None and one["name"] in not_restarted(plan)]
+    verb = "was" if len(names) == 1 else "were"
+    told = f"{listed(names)} already ran and {verb} not restarted, so no difference from there is confirmed"
+    return [told] if names else []
 
 
 def _alone(results: Results, standings: Mapping[Cell, Standing]) -> list[str]:

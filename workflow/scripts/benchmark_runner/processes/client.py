@@ -29,6 +29,8 @@ SERVER: Final = "server.json"
 LIBRARY: Final = Path(__file__).resolve().parents[2]
 """Where this library lies, however this process found it."""
 DRIVER: Final = "benchmark_runner.load.driver"
+CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Variables by which Python's TLS finds certificates."""
 SERVED: Final = "served"
 """The cause of a run whose client has ended with done or error: the server was then ended by us, as is right."""
 
@@ -36,8 +38,8 @@ SERVED: Final = "served"
 class Server(NamedTuple):
     """An engine that is asked over HTTP: how its program is called, and what its client is told."""
 
-    arguments: Sequence[str]
-    """Behind the program, in place of --spec and --events."""
+    arguments: Sequence[str] | None
+    """Behind the program, in place of --spec and --events; None of one that already runs and is not started."""
     environment: Mapping[str, str]
     """Variables beside those that every engine has."""
     told: Mapping[str, Any]
@@ -99,12 +101,25 @@ class Call(NamedTuple):
     client: Client | None
 
 
+def _asking_environment(key_variable: str | None) -> dict[str, str]:
+    """What the client needs of this command's variables where it runs in the engine's place: the library, certificates
+    of the user's own, and the key, which nothing else is told."""
+    names = [name for name in (*CERTIFICATES, key_variable) if name and name in os.environ]
+    path = os.pathsep.join(filter(None, (str(LIBRARY), os.environ.get("PYTHONPATH"))))
+    return {"PYTHONPATH": path, **{name: os.environ[name] for name in names}}
+
+
 def called(binary: Path, spec: Path, events: Path, environment: Mapping[str, str], server: Server | None) -> Call:
-    """The call of an adapter, or of a server and its client, which has its server.json beside the spec."""
+    """The call of an adapter, or of a server and its client, which has its server.json beside the spec; of the client
+    alone where the server already runs."""
     files = ["--spec", str(spec), "--events", str(events)]
     if server is None:
         return Call([str(binary), *files], dict(environment), None)
     told = spec.with_name(SERVER)
+    if server.arguments is None:
+        told.write_text(json.dumps(server.told), encoding="utf-8")
+        command = [*python_command(DRIVER), *files, "--server", str(told)]
+        return Call(command, {**environment, **_asking_environment(server.told["api_key_env"])}, None)
     own = ["--cores", ",".join(map(str, server.cores))] if server.has_own_cores else []
     command = [*python_command(DRIVER), *files, "--server", str(told), *own]
     client = Client(command, told, server.told, server.cores)

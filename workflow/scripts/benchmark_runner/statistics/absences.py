@@ -51,10 +51,15 @@ def of_comparison(one: Mapping[str, Any]) -> dict[str, str]:
     """Reasons by field for one comparison."""
     reason = one["reason"] or "nothing to compare"
     found: dict[str, str] = {name: reason for name in _COMPARED if one[name] is None}
+    passes = (
+        "no number of passes over one start confirms a difference" if "not_restarted" in one["qualifiers"] else None
+    )
     if one["detectable_ratio"] is None:
-        found["detectable_ratio"] = one["reason"] or "no ratio up to 100 times is found with 80 % power"
+        found["detectable_ratio"] = one["reason"] or passes or "no ratio up to 100 times is found with 80 % power"
     if one["launches_needed"] is None:
-        found["launches_needed"] = one["reason"] or "the ratio seen is 1, or more than 1000 launches would be needed"
+        found["launches_needed"] = (
+            one["reason"] or passes or "the ratio seen is 1, or more than 1000 launches would be needed"
+        )
     if one["faster"] is None:
         found["faster"] = f"the verdict is {one['verdict']}"
     if one["against_baseline"] is None:

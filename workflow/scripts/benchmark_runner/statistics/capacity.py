@@ -264,10 +264,11 @@ class Capacities:
         }
 
     def _sure(self, grid: Grid, pair: Pair) -> Verdict:
-        """A difference is confirmed only where neither a control that differs nor lost launches may have made it."""
+        """A difference is confirmed only where neither a control that differs nor lost launches may have made it, and
+        each engine was started anew for each of its launches."""
         engines = [self._inputs.engines[name] for name in (pair.engine, pair.reference)]
         lost = any(loss_words(engine.of(grid.workload)) for engine in engines)
-        return "significant_unconfirmed" if lost or self._alarm else "confirmed_faster"
+        return "significant_unconfirmed" if lost or self._alarm or pair.passes else "confirmed_faster"
 
     def _text(self, name: str, number: int, quantity: Quantity) -> str | None:
         ranks, grid = self._ranks[name, number][quantity], self._grids[number]
@@ -298,7 +299,8 @@ def _sentence(
     seen = [f"{name} {verb} {text}" for name, text in zip((pair.engine, pair.reference), texts, strict=True) if text]
     ends: Mapping[Verdict, str] = {
         "confirmed_faster": f"the order is certain at the {100 * level:g} % level",
-        "significant_unconfirmed": "not confirmed, since the control differed or launches were lost",
+        "significant_unconfirmed": "not confirmed, since the control differed, launches were lost or a "
+        "server was not restarted",
         "untestable": f"no verdict, since {reason}",
     }
     end = ends.get(verdict, "they cannot be told apart")

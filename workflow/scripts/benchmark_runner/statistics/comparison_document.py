@@ -107,7 +107,7 @@ def what_it_takes(judgement: Judgement, tests: int) -> tuple[float | None, int |
     none.
     """
     pair, scheme, family = judgement.pair, judgement.scheme, max(tests, 1)
-    if pair.excluded is not None:
+    if pair.excluded is not None or pair.passes:
         return None, None
     could_decide = pair.fewest >= scheme.fewest_launches(family, judgement.alpha, paired=pair.paired)
     next_alpha = judgement.alpha * (pair.next_share / pair.share if could_decide else 1.0)
@@ -211,6 +211,7 @@ class Writer:
         events = "few_undisturbed" if calm is not None and calm.verdict == "untestable" else "event_sensitive"
         cell = _cell_qualifiers(self._measured, family.metric, place, pair)
         held = {
+            "not_restarted": bool(pair.passes),
             "control_differs": judgement.doubted and pair.doubt > 0.0,
             "slow_mode": bool(modes),
             "client_error": judgement.doubted and pair.client > 0.0,
@@ -227,6 +228,7 @@ class Writer:
             **dict.fromkeys((*families.qualifiers(*engines), *cell), True),
         }
         seen = {
+            "not_restarted": f"{' and '.join(pair.passes)} {'was' if len(pair.passes) == 1 else 'were'}",
             "control_differs": percent_or_times(from_log(pair.doubt)),
             "lost_launches": "; ".join(lost),
             "slow_mode": "; ".join(modes),

@@ -38,7 +38,8 @@ class Pair:
     told from its twin anywhere, modes the distance between the two groups into which launches of the engines fall,
     losses what the launches that one of them lost may hide and client the error of the load client (all of logarithms
     too): a verdict has to hold in spite of all four. resolution is the step of the clock over what it measured, where
-    that is coarse enough to matter.
+    that is coarse enough to matter. passes names those of the two that are servers which ran all the time: what differs
+    between starts was never seen of them, so no verdict on them is certain.
     block_levels are the logarithms of what paired launches have in common with the others of their block, where that is
     known.
     """
@@ -59,6 +60,7 @@ class Pair:
     losses: float = 0.0
     client: float = 0.0
     resolution: float = 0.0
+    passes: tuple[str, ...] = ()
     block_levels: FloatArray | None = None
 
     @property

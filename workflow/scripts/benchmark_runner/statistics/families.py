@@ -165,5 +165,6 @@ class CampaignPairs:
             look=look,
             share=share,
             next_share=share if self._looks.planned else share_of_alpha(look + 1),
+            passes=tuple(name for name in (engine, reference) if name in self._inputs.not_restarted),
             block_levels=self._block_levels(place, (engine, reference), blocks, of) if paired and blocks else None,
         )

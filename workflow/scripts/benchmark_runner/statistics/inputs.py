@@ -88,6 +88,11 @@ class EngineData:
         return self.fidelity.get("result") == "fail"
 
 
+def not_restarted(plan: Mapping[str, Any]) -> list[str]:
+    """Engines of a plan, the control among them, that are servers which already ran."""
+    return [one["name"] for one in plan["engines"] if "running" in (one.get("server") or {})]
+
+
 @dataclass(frozen=True)
 class Measurements:
     """All that the statistics know; engines in the plan's order."""
@@ -125,6 +130,16 @@ class Measurements:
             for case in entry["cases"]
             if case.get("load")
         }
+
+    @cached_property
+    def not_restarted(self) -> frozenset[str]:
+        """Engines that are servers which already ran: their launches are passes over one start."""
+        return frozenset(not_restarted(self.plan))
+
+    def why_no_gate(self, name: str) -> str | None:
+        """Why a regression cannot be told of an engine; None where it can."""
+        told = f"{name} was not restarted between its passes, so nobody knows how starts of it differ"
+        return told if name in self.not_restarted else None
 
     @cached_property
     def refused(self) -> Mapping[str, Mapping[str, str]]:

@@ -152,7 +152,11 @@ def _sample(groups: Sequence[tuple[int, FloatArray, BoolArray]], starts: Mapping
 
 def _load_ms(record: Mapping[str, Any]) -> float | None:
     load = record.get("load")
-    return None if load is None else (load["end_ns"] - load["start_ns"]) / NS_PER_MS
+    return (
+        None
+        if load is None or value_at(record, "server.restarted") is False
+        else (load["end_ns"] - load["start_ns"]) / NS_PER_MS
+    )
 
 
 def _energy_per_token(record: Mapping[str, Any], tokens: int) -> float | None:
@@ -181,6 +185,7 @@ _LAUNCH_VALUE: Final[Mapping[str, Callable[[Mapping[str, Any], int], float | Non
 }
 
 _MONITOR_FIELDS: Final = {
+    "load_ms": ("load_ms",),
     "peak_rss_bytes": ("engine_peak_rss_bytes",),
     "peak_vram_bytes": ("gpu", "gpu.memory_peak_bytes", "memory_peak_bytes"),
     "energy_joules_per_token": ("package_energy_joules", "gpu.energy_joules", "gpu"),

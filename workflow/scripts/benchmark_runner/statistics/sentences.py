@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from benchmark_runner.display import plural
 from benchmark_runner.statistics.estimates import Estimate, from_log
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.verdicts import CERTAIN, Judgement
@@ -41,6 +42,10 @@ def launches_words(judgement: Judgement) -> str:
     """How many launches stand behind it: "5 launches each", or both numbers where they differ."""
     pair = judgement.pair
     own, other = len(pair.values), len(pair.reference_values)
+    if pair.passes:
+        sides = ((pair.engine, own), (pair.reference, other))
+        each = [f"{plural(n, 'pass' if name in pair.passes else 'launch')} of {name}" for name, n in sides]
+        return f"{each[0]}, {each[1]}"
     if own == other:
         return "1 launch each" if own == 1 else f"{own} launches each"
     return f"{own} launches of {pair.engine}, {other} of {pair.reference}"

@@ -75,7 +75,11 @@ class Judgement:
     @property
     def equivalent(self) -> bool | None:
         """Whether the pair was shown to lie within the margin; None where that was not tested."""
-        return None if self.equivalence_p is None else self.verdict != "untestable" and self.equivalence_p <= self.alpha
+        return (
+            None
+            if self.equivalence_p is None or self.pair.passes
+            else self.verdict != "untestable" and self.equivalence_p <= self.alpha
+        )
 
     @property
     def outcome(self) -> tuple[Verdict, str | None]:
@@ -187,15 +191,15 @@ def _verdict(
     same_direction: bool,
 ) -> Verdict:
     """The verdict in spite of what the pair has to allow for: certain only where the interval excludes 1 after that has
-    widened it."""
-    doubt = one.pair.allowance
+    widened it, and where each engine was started anew for each of its values."""
+    doubt, restarted = one.pair.allowance, not one.pair.passes
     widened = comparison.simultaneous.widened(doubt) if doubt else comparison.simultaneous
     return decide(
         t_significant=t_significant,
         u_significant=second_agrees,
-        same_direction=same_direction and not (doubt and widened.holds_1),
+        same_direction=restarted and same_direction and not (doubt and widened.holds_1),
         beyond_margin=beyond_margin(widened),
-        equivalent=bonferroni(comparison.equivalence_p, tests) <= one.alpha,
+        equivalent=restarted and bonferroni(comparison.equivalence_p, tests) <= one.alpha,
     )
 
 
@@ -229,8 +233,8 @@ def _judge(
                 _verdict, t_significant=t_significant, second_agrees=agrees, tests=tests, same_direction=agree
             )
             verdict = rule(one, comparison)
-            if one.pair.allowance and verdict not in SHOWN:
-                plain = replace(one.pair, doubt=0.0, modes=0.0, losses=0.0, client=0.0)
+            if (one.pair.allowance or one.pair.passes) and verdict not in SHOWN:
+                plain = replace(one.pair, doubt=0.0, modes=0.0, losses=0.0, client=0.0, passes=())
                 sure = _measured(plain, evidence, level, scheme, tests)
                 assert sure.comparison is not None
                 doubted = rule(sure, sure.comparison) in SHOWN

@@ -55,7 +55,7 @@ VERDICTS: Final[Mapping[Verdict, VerdictWords]] = {
         "perhaps",
         ("△", "▽", "△▽"),
         "Only one of the two tests calls a difference, or the control, a slow mode or lost launches could make as much "
-        "of it. Take it as a hint and "
+        "of it, or a server was not restarted. Take it as a hint and "
         "measure more launches.",
     ),
     "equivalent": VerdictWords(
@@ -99,6 +99,7 @@ class Qualifier(NamedTuple):
 QUALIFIERS: Final[Mapping[str, Qualifier]] = {
     "lost_launches": Qualifier("{seen}", True),
     "unequal_work": Qualifier("{seen}", True),
+    "not_restarted": Qualifier("{seen} not restarted between passes, so how starts differ is not in this", True),
     "control_differs": Qualifier("the control differed by {seen}, so this may be the machine", True),
     "slow_mode": Qualifier("{seen}", True),
     "client_error": Qualifier("the load client's own error is up to {seen} of these times", True),
