@@ -22,7 +22,7 @@ def server(**asked: Any) -> dict[str, Any]:
 @pytest.fixture
 def load(tmp_path, monkeypatch, repository):
     monkeypatch.chdir(tmp_path)
-    make_tiny_model(tmp_path / "models" / "m")
+    make_tiny_model(tmp_path / "models" / "m", max_position_embeddings=1024)
 
     def loaded(**asked: Any) -> Campaign:
         config = {

@@ -206,9 +206,9 @@ class Campaign:
         """Raise BenchmarkError where another Snakemake has meanwhile measured a launch that was owed, or where a key of
         a server is not here."""
         for launch in self.owed_launches.values():
-            name = self.engines[launch.engine].key_variable
-            if name is not None and (problem := key_problem(name)) is not None:
-                raise BenchmarkError(f"{launch.engine}: {problem}")
+            engine = self.engines[launch.engine]
+            if (name := engine.key_variable) is not None and (problem := key_problem(name)) is not None:
+                raise BenchmarkError(f"{engine.control_of or engine.name}: {problem}")
             back = self._can_run(launch)
             if launch.record not in self.damaged and not is_owed(Path(launch.record), engine_is_back=back):
                 raise BenchmarkError(

@@ -369,20 +369,6 @@ def verdict_cautions(
             )
 
 
-def passes_cautions(inputs: Measurements) -> Iterator[dict[str, Any]]:
-    """Servers that ran all the time: what their passes cannot show."""
-    for name in sorted(inputs.not_restarted):
-        yield caution(
-            "not_restarted",
-            "warning",
-            f"{name} already ran and was not restarted: its {plural(len(inputs.engines[name].ok()), 'pass')} show how "
-            "one start of it varies, and nothing on how starts differ, so no difference from it is confirmed; its "
-            "device and dtype are what the configuration says of them",
-            "Let the campaign start the server by itself (docs/servers.md)",
-            engine=name,
-        )
-
-
 def all_cautions(
     inputs: Measurements,
     engine_settings: Sequence[Mapping[str, Any]],
@@ -398,7 +384,6 @@ def all_cautions(
         *campaign_cautions(inputs),
         *comparability_cautions(engine_settings),
         *recorded_cautions(inputs),
-        *passes_cautions(inputs),
     ]
     for engine in inputs.engines.values():
         found += [

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, Final, NamedTuple
 
+from benchmark_runner.display import plural
 from benchmark_runner.statistics.cautions import caution
 from benchmark_runner.statistics.clock import span_ms
 from benchmark_runner.statistics.inputs import Measurements
@@ -178,4 +179,18 @@ def client_cautions(
             "warning",
             "the load client was not calibrated, so its own error is not known",
             "Run the campaign again: its rule calibrate_load measures it",
+        )
+
+
+def passes_cautions(inputs: Measurements) -> Iterator[dict[str, Any]]:
+    """Servers that ran all the time: what their passes cannot show."""
+    for name in sorted(inputs.not_restarted):
+        yield caution(
+            "not_restarted",
+            "warning",
+            f"{name} already ran and was not restarted: its {plural(len(inputs.engines[name].ok()), 'pass')} show how "
+            "one start of it varies, and nothing on how starts differ, so no difference from it is confirmed; its "
+            "device and dtype are what the configuration says of them",
+            "Let the campaign start the server by itself (docs/servers.md)",
+            engine=name,
         )

@@ -14,7 +14,7 @@ from benchmark_runner.statistics.capacity import Capacities
 from benchmark_runner.statistics.carry_over import carry_over, carry_over_cautions
 from benchmark_runner.statistics.cautions import all_cautions
 from benchmark_runner.statistics.cells import describe
-from benchmark_runner.statistics.client import Client, client_cautions
+from benchmark_runner.statistics.client import Client, client_cautions, passes_cautions
 from benchmark_runner.statistics.clock import STAMPED, step_ns
 from benchmark_runner.statistics.comparison_document import Writer, families_json
 from benchmark_runner.statistics.comparisons import Measured, compare_all, undisturbed
@@ -206,7 +206,7 @@ def summarise(
     compared = compare_all(inputs, measured, [CampaignPairs(inputs, look) for look in looks])
     carried = carry_over(inputs.launches, measured.values)
     of_launches = [*mode_cautions(compared.modes[PRIMARY], cells, inputs.loads), *carry_over_cautions(carried)]
-    of_launches += client_cautions(cells, client.calibration)
+    of_launches += [*client_cautions(cells, client.calibration), *passes_cautions(inputs)]
     writer = Writer(inputs, measured, compared, carried=bool(carried["carried"]))
     comparisons = list(writer.comparisons())
     alarm = compared.heeded[PRIMARY].alarm
