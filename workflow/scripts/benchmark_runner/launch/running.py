@@ -16,6 +16,7 @@ from benchmark_runner.load.asking import ONE_REQUEST, Asking
 from benchmark_runner.load.client import Client
 from benchmark_runner.load.connection import key_problem, request_bytes, target_of, without_key
 from benchmark_runner.load.stages import ClosedLoop
+from benchmark_runner.load.texts import GREETING
 from benchmark_runner.load.wire import Response
 from benchmark_runner.processes.procfs import descendants, scan
 from benchmark_runner.units import NS_PER_S
@@ -55,7 +56,11 @@ def is_running(engine: Mapping[str, Any]) -> bool:
 class _Greeting(NamedTuple):
     """A prompt for a server that takes text."""
 
-    text: str = "Hello"
+    text: str = GREETING
+
+    def ids_of(self, _text: str) -> list[int]:
+        """Ids that stand for it."""
+        return [0]
 
     def of_prompt(self, _ids: Any) -> str:
         """The same for all prompts."""

@@ -20,9 +20,6 @@ LOOPBACK: Final = "127.0.0.1"
 READY_BEYOND_SECONDS: Final = 30.0
 """The client waits for so much longer than the launch, which ends a server that does not come up (chosen)."""
 
-RUNNING_SECONDS: Final = 60.0
-"""A server that already runs has answered a moment ago (chosen)."""
-
 MOST_CONCURRENCY: Final = 1 << 16
 """A bound for the capability: the client itself has none."""
 
@@ -86,12 +83,12 @@ def _with_prefix_cache(section: Mapping[str, Any], spec: Mapping[str, Any]) -> M
     return {**section, "arguments": arguments, "body": {**section["body"], **kept["body"]}}
 
 
-def _running(section: Mapping[str, Any], spec: Mapping[str, Any]) -> Server:
+def _running(section: Mapping[str, Any], spec: Mapping[str, Any], limits: Limits) -> Server:
     """A server that already runs, of which nothing is known but what the configuration says."""
     told = {
         **{key: section[key] for key in ("path", "model", "body", "ids", "engine")},
         **section["running"],
-        "ready_timeout_seconds": RUNNING_SECONDS,
+        "ready_timeout_seconds": limits.load.seconds + READY_BEYOND_SECONDS,
         "version": "unknown",
         "build": {"packages": {}},
         # Where it computes is not known here.
@@ -122,7 +119,7 @@ def server_of(
     if section is None:
         return None
     if "running" in section:
-        return _running(section, spec)
+        return _running(section, spec, limits)
     section = _with_prefix_cache(section, spec)
     concurrency, context, dtype = slots(spec), spec["max_seq_len"], spec["dtype"]
     port = free_port()

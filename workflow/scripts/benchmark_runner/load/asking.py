@@ -11,7 +11,7 @@ from benchmark_runner.load.chunks import Answer, answer_of
 from benchmark_runner.load.client import FOREVER_NS, Client
 from benchmark_runner.load.connection import Exchange, Target, request_bytes
 from benchmark_runner.load.stages import ClosedLoop
-from benchmark_runner.load.texts import TextError, Texts
+from benchmark_runner.load.texts import GREETING, TextError, Texts
 
 ONE_REQUEST: Final = {
     "mode": "closed",
@@ -93,9 +93,9 @@ class Asking:
         return len(prompt) if self.texts is None else None
 
     def one_token(self, case: Mapping[str, Any], timeout_ns: int) -> Asked:
-        """Ask for one token, behind the least that can be sent of a case."""
+        """Ask for one token, behind the first of a case's prompt or a word."""
         one = {**case, "max_new_tokens": 1, "ignore_eos": False}
-        prompt = case["prompt_ids"] if self.texts else case["prompt_ids"][:1]
+        prompt = self.texts.ids_of(GREETING) if self.texts else case["prompt_ids"][:1]
         return self.ask(one, prompt, 0, timeout_ns=timeout_ns)
 
     def _ids_of_text(self, texts: Texts, answer: Answer, case: Mapping[str, Any]) -> list[int]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from tokenizers import Tokenizer
 
 from benchmark_runner.errors import BenchmarkError
+
+GREETING: Final = "Hello"
+"""What is said to learn whether such a server answers."""
 
 
 class TextError(BenchmarkError):

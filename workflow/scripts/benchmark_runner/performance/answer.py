@@ -60,10 +60,13 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
 
 def _passes(plan: Mapping[str, Any]) -> list[str]:
     """Which engines are servers that already ran."""
-    names = [one["name"] for one in plan["engines"] if one["control_of"] is None and one["name"] in not_restarted(plan)]
+    ran = not_restarted(plan)
+    names = [one["name"] for one in plan["engines"] if one["control_of"] is None and one["name"] in ran]
     verb = "was" if len(names) == 1 else "were"
-    told = f"{listed(names)} already ran and {verb} not restarted, so no difference from there is confirmed"
-    return [told] if names else []
+    who = "from it" if len(names) == 1 else "from them"
+    return (
+        [f"{listed(names)} already ran and {verb} not restarted, so no difference {who} is confirmed"] if names else []
+    )
 
 
 def _alone(results: Results, standings: Mapping[Cell, Standing]) -> list[str]:
