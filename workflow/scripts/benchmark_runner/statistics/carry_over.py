@@ -1,7 +1,7 @@
 """Whether a launch's time depends on which engine ran just before it: a hot machine, a cache or a clock left behind.
 
-Blocks shuffle the order, but within a block no engine follows itself: what an engine leaves behind hits all others and
-never itself.
+Balanced orders let each engine follow each other, itself too, about equally often: what is left behind hits all alike.
+This tells that it is there.
 """
 
 from __future__ import annotations
