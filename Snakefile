@@ -27,13 +27,13 @@ elif ANALYZE_ONLY:
 
 else:
 
-    # --- what is measured, by what, on what ---
+    # --- what is measured, by what, on what, where; then measuring ---
     include: "workflow/rules/plan.smk"
     include: "workflow/rules/doctor.smk"
     include: "workflow/rules/engines.smk"
     include: "workflow/rules/models.smk"
+    include: "workflow/rules/nodes.smk"
     include: "workflow/rules/environment.smk"
-    # --- measuring ---
     include: "workflow/rules/conformance.smk"
     include: "workflow/rules/fidelity.smk"
     include: "workflow/rules/launches.smk"

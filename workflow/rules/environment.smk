@@ -8,15 +8,6 @@ OUTPUTS
 """
 
 
-def elsewhere():
-    """Whether launches run on other machines than the one that plans them."""
-    return workflow.non_local_exec or not workflow.is_main_process
-
-
-# What a batch system is asked for; on this machine it keeps launches apart.
-GPUS = 0 if CAMPAIGN.config["system"]["device"] == "cpu" else 1
-
-
 rule record_environment:
     input:
         plan=part("analysis"),

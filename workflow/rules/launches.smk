@@ -14,28 +14,6 @@ OUTPUTS
 from benchmark_runner.campaign.cluster import launch_memory_mb, launch_minutes
 from benchmark_runner.campaign.planned import launch_pattern
 
-# A job on a node of a cluster reads this anew, when others have ended: to it every launch of the plan is one.
-LAUNCHES = CAMPAIGN.owed_launches if workflow.is_main_process else CAMPAIGN.planned
-
-
-def block_group(block):
-    """Group of a block's launches, which a batch system runs on one node; none on this machine."""
-    if not elsewhere():
-        return None
-    name = f"block_{block}"
-    # Else each block would need an entry in the profile's group-components.
-    workflow.parent_groupids[name] = "block"
-    return name
-
-
-def node_of(wildcards):
-    """Where a block is measured; on this machine environment.json tells that."""
-    if not elsewhere():
-        return []
-    file = f"{OUT}/nodes/{LAUNCHES[wildcards.launch].block}.json"
-    workflow.dag.forcefiles.add(file)
-    return [file]
-
 
 rule launches:
     input:

@@ -1,0 +1,38 @@
+"""Where launches run: on this machine, or on nodes that a batch system chooses, each block on one.
+
+REQUIRED INPUTS
+    none
+OUTPUTS
+    elsewhere(), GPUS, LAUNCHES, and where a launch belongs: block_group() and node_of()
+"""
+
+
+def elsewhere():
+    """Whether launches run on other machines than the one that plans them."""
+    return workflow.non_local_exec or not workflow.is_main_process
+
+
+# What a batch system is asked for; on this machine it keeps launches apart.
+GPUS = 0 if CAMPAIGN.config["system"]["device"] == "cpu" else 1
+
+# A job on a node of a cluster reads this anew, when others have ended: to it every launch of the plan is one.
+LAUNCHES = CAMPAIGN.owed_launches if workflow.is_main_process else CAMPAIGN.planned
+
+
+def block_group(block):
+    """Group of a block's launches, which a batch system runs on one node; none on this machine."""
+    if not elsewhere():
+        return None
+    name = f"block_{block}"
+    # Else each block would need an entry in the profile's group-components.
+    workflow.parent_groupids[name] = "block"
+    return name
+
+
+def node_of(wildcards):
+    """Where a block is measured; on this machine environment.json tells that."""
+    if not elsewhere():
+        return []
+    file = f"{OUT}/nodes/{LAUNCHES[wildcards.launch].block}.json"
+    workflow.dag.forcefiles.add(file)
+    return [file]
