@@ -27,6 +27,7 @@ QUIET: dict[str, Any] = {
     "achieved_requests_per_s": 2.0,
     "send_lag_p99_ms": 0.05,
     "shared_share": 0.0,
+    "cached_tokens": None,
     "client_cpu_percent": 10.0,
 }
 """A stage that nothing speaks against."""

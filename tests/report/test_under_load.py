@@ -124,6 +124,9 @@ def test_what_is_confirmed_of_engines_that_answer_alike_stands_on_their_card_and
     alike = "reader has the lowest time to first token in serving with 1 request in flight, "
     assert any(line.startswith(alike) and line.endswith("(confirmed).") for line in card.lines)
     assert f"- {alike}" in (tmp_path / "comparison_table.md").read_text().partition("## ")[0]
+    for cell in statistics["cells"]:
+        cell.get("load", {})["turns"] = 3  # of conversations the card says what a request is
+    assert "conversations of 3 turns, each with all before it and scripted answers" in load_cards(inputs)[0].heading
 
 
 def test_the_panel_of_sureness_tells_the_clients_own_error_and_the_levels_that_are_marked(told):

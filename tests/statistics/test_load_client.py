@@ -81,6 +81,14 @@ def test_a_cell_counts_the_requests_of_its_launches_and_those_that_kept_the_obje
     assert cell["words"] == "with 4 requests in flight" and cell["level"] == 4.0
 
 
+def test_a_cell_of_conversations_says_so_and_how_many_tokens_came_from_a_cache() -> None:
+    inputs = load_inputs({"c4": closed(4)["c4"] | {"turns": 3, "think_seconds": 0}}, launches=2)
+    cached, none = (stages_of(inputs, lambda _n, _l, _b, told=told: {"cached_tokens": told}) for told in (50, None))
+    cell = Client(cached).cell_json(inputs, ("server", "serving", "c4"), 50.0)
+    assert (cell["words"], cell["turns"], cell["cached_tokens"]) == ("with 4 conversations of 3 turns", 3, 100)
+    assert "cached_tokens" not in Client(none).cell_json(inputs, ("server", "serving", "c4"), 50.0)
+
+
 def test_the_clients_error_is_no_engines_that_takes_the_times_itself() -> None:
     inputs = load_inputs(closed(4), launches=2)
     own = stages_of(inputs, lambda _n, _l, _b: {"client_cpu_percent": 0.0})

@@ -152,7 +152,7 @@ def _level_row(inputs: ReportInputs, engine: str, level: float, cell: Cell) -> l
         TableCell(failed_words(load), _error_range(load), value=load["error_rate"]),
         _of_level(load.get("total_tokens_per_s"), "tokens/s"),
         _of_level((load.get("waited_ms") or {}).get("p99"), "ms"),
-        TableCell("; ".join(GATES[name].words for name in load["gates"]) or ABSENT),
+        TableCell("; ".join([*(GATES[name].words for name in load["gates"]), *_cached(load)]) or ABSENT),
     ]
 
 
@@ -222,6 +222,11 @@ def _own_words(inputs: ReportInputs, grid: Grid) -> Iterator[str]:
                 )
 
 
+def _cached(load: Document) -> list[str]:
+    cached = load.get("cached_tokens")
+    return [f"{cached:,} prompt tokens came from the server's cache"] if cached else []
+
+
 def _figure(value: float | None) -> TableCell:
     return TableCell(ABSENT if value is None else significant(value), value=value)
 
@@ -281,7 +286,10 @@ def _answers(inputs: ReportInputs, grid: Grid) -> list[Document]:
 
 def _tokens(inputs: ReportInputs, grid: Grid) -> str:
     """Tokens in and out of a request."""
-    here = _answers(inputs, grid)
+    here, case = _answers(inputs, grid), next(iter(grid.cases.values()))
+    cells = [one for one in inputs.statistics["cells"] if (one["workload"], one["case"]) == (grid.workload, case)]
+    if cells and (turns := cells[0].get("load", {}).get("turns")) is not None:
+        return f"conversations of {turns} turns, each with all before it and scripted answers"
     if not here or here[0]["prompt_tokens"] is None or here[0]["max_tokens"] is None:
         return "under load"
     return f"{here[0]['prompt_tokens']:,} → {here[0]['max_tokens']:,} tokens"

@@ -144,6 +144,8 @@ class Client:
             **level_figures(rows, inputs.level),
             "clocked_by": "client" if any(row["client_cpu_percent"] for row in rows) else "engine",
             "gates": gates(rows, ttft_ms),
+            **({"turns": load["turns"]} if "turns" in load else {}),
+            **({"cached_tokens": cached} if (cached := sum(row["cached_tokens"] or 0 for row in rows)) else {}),
             **own_clock(rows),
         }
 

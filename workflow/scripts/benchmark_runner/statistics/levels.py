@@ -29,7 +29,9 @@ def level_of(load: Load) -> float:
 
 
 def load_words(load: Load | None) -> str:
-    """ "with 8 requests in flight", "at 2.5 requests a second"; empty without load."""
+    """ "with 8 requests in flight", "with 8 conversations of 4 turns", "at 2.5 requests a second"; "" without load."""
+    if load is not None and "turns" in load:
+        return f"with {plural(load['concurrency'], 'conversation')} of {load['turns']} turns"
     return "" if load is None else level_words(load["mode"], level_of(load))
 
 
