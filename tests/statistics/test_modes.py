@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark_runner.statistics.modes import Modes, Seen, best_split, find_modes, mode_cautions, unseen_share, widest
+from benchmark_runner.statistics.modes import (
+    Modes,
+    Seen,
+    SeenModes,
+    best_split,
+    find_modes,
+    mode_cautions,
+    unseen_share,
+    widest,
+)
 from benchmark_runner.statistics.results import Cell
 from records import ScriptedEngine, ScriptedWorkload, make_raw_data, run_analysis, slow_down, write_inputs
 
@@ -149,3 +158,13 @@ def test_engines_without_modes_are_judged_as_before(tmp_path: Path) -> None:
     assert {one["verdict"] for one in _verdicts(quiet, "candle").values()} == {"meaningfully_faster"}
     assert all(one["mode_allowance"] == 0.0 for one in quiet["comparisons"] if one["metric"] == "e2e_ms")
     assert "slow_mode" not in {one["kind"] for one in quiet["warnings"]}
+
+
+def test_modes_of_one_level_of_load_are_heeded_at_that_level_alone() -> None:
+    alone, low, high = Cell("alone", "case_1"), Cell("serving", "c1"), Cell("serving", "c4")
+    loads = {("serving", "c1"): {"mode": "closed", "concurrency": 1}, ("serving", "c4"): {"mode": "closed"}}
+    seen = SeenModes([(low, "burn", Modes(1, 6, 0.3)), (low, "torch", Modes(1, 6, 0.2))], loads)
+    assert [seen.apart(("burn", "torch"), place) for place in (alone, low, high)] == [0, 0.5, 0]
+    everywhere = SeenModes([*seen.found, (alone, "burn", Modes(2, 6, 0.1))], loads)
+    assert [everywhere.apart(("burn",), place) for place in (alone, low, high)] == [0.1, 0.3, 0.1]
+    assert seen.at("candle", low) is None

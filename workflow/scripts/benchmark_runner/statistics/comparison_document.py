@@ -203,7 +203,8 @@ class Writer:
         started = [one for one in engines if place.workload not in self._inputs.refused[one.name]]
         lost = [f"{one.name} {words}" for one in started if (words := loss_words(one.of(place.workload)))]
         seen_modes, loads = self._compared.modes[family.metric.name], self._inputs.loads
-        modes = [one.words(name, loads) for name, one in seen_modes.items() if name in (pair.engine, pair.reference)]
+        both = (pair.engine, pair.reference)
+        modes = [one.words(name, loads) for name in both if (one := seen_modes.at(name, place)) is not None]
         done = self._measured.work_of(place, (pair.engine, pair.reference))
         parts = unequal(*done) if done else []
         gates = self._measured.gates(place, (pair.engine, pair.reference))

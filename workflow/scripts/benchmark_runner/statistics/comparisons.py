@@ -22,7 +22,7 @@ from benchmark_runner.statistics.levels import errors_words
 from benchmark_runner.statistics.losses import loss_allowance, lost_share
 from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY, Metric
 from benchmark_runner.statistics.moderated import Prior, prior_from
-from benchmark_runner.statistics.modes import STEPS_APART, Modes, Seen, find_modes, widest
+from benchmark_runner.statistics.modes import STEPS_APART, Modes, SeenModes, find_modes
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.schemes import SCHEMES, Scheme
@@ -201,9 +201,9 @@ class Judge:
         self._engines, self._controls = families.engine_pairs(inputs), families.control_pairs(inputs)
         self._weighed, self._prior, self.modes = cache(self._weigh), cache(self._prior_of), cache(self._find_modes)
 
-    def _find_modes(self, metric: Metric, values: str) -> Mapping[str, Seen]:
-        """By engine the two groups into which these values of its launches fall."""
-        return widest(self._modes_in(metric, self._values[values]))
+    def _find_modes(self, metric: Metric, values: str) -> SeenModes:
+        """The two groups into which these values of the launches of engines fall."""
+        return SeenModes(tuple(self._modes_in(metric, self._values[values])), self._inputs.loads)
 
     def _modes_in(self, metric: Metric, values: LaunchValues) -> Iterator[tuple[Cell, str, Modes]]:
         """Modes in each place that no rounding of the clock makes."""
@@ -223,7 +223,7 @@ class Judge:
         evidence = [weigh(pair, self._inputs.level) for pair in pairs]
         allowing = []
         for pair, (place, both), found in zip(pairs, where, evidence, strict=True):
-            modes = sum(seen[name].modes.apart for name in both if name in seen)
+            modes = seen.apart(both, place)
             lost = max(lost_share(self._inputs.engines[name].of(place.workload)) for name in both)
             losses = loss_allowance(lost, found.sd_of_log_ratios or 0.0, pair.fewest)
             client = 0.0
@@ -348,7 +348,7 @@ class Compared:
     engines: Mapping[str, Family]
     controls: Mapping[str, Family]
     heeded: Mapping[str, Control]
-    modes: Mapping[str, Mapping[str, Seen]]
+    modes: Mapping[str, SeenModes]
 
     @property
     def primary(self) -> Family:

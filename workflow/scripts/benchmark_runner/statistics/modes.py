@@ -7,7 +7,7 @@ few launches then says little of the next launch, so what is said of such an eng
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -178,8 +178,33 @@ class Seen:
         return self.modes.words(engine, f"{self.place.workload}{load and f' {load}'}")
 
 
+@dataclass(frozen=True)
+class SeenModes:
+    """All modes that launches showed in one metric, as (place, engine, modes); loads are by (workload, case)."""
+
+    found: Sequence[tuple[Cell, str, Modes]]
+    loads: Mapping[tuple[str, str], Load]
+
+    def at(self, engine: str, place: Cell) -> Seen | None:
+        """The widest modes of an engine that hold in a place.
+
+        What was seen in one place holds in all, since few launches may miss it elsewhere. What was seen at one level of
+        load holds there alone: all levels of a launch are of one process, whose modes show at each.
+        """
+        here = (
+            (where, name, modes)
+            for where, name, modes in self.found
+            if name == engine and (where == place or (where.workload, where.case or "") not in self.loads)
+        )
+        return widest(here).get(engine)
+
+    def apart(self, engines: Iterable[str], place: Cell) -> float:
+        """How far the modes of these engines lie apart in a place, together."""
+        return sum(seen.modes.apart for engine in engines if (seen := self.at(engine, place)) is not None)
+
+
 def widest(found: Iterable[tuple[Cell, str, Modes]]) -> dict[str, Seen]:
-    """By engine its widest modes: what was seen in one place holds in all, since few launches may miss it elsewhere."""
+    """By engine its widest modes."""
     seen: dict[str, Seen] = {}
     for place, name, modes in found:
         if name not in seen or modes.apart > seen[name].modes.apart:
