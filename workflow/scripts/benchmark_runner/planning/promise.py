@@ -19,7 +19,7 @@ from benchmark_runner.statistics.design import Design
 from benchmark_runner.statistics.estimates import FloatArray, t_quantile
 from benchmark_runner.statistics.hypotheses import chance_of_u_at_most
 from benchmark_runner.statistics.moderated import prior_of_variances
-from benchmark_runner.statistics.power import MANN_WHITNEY, MOST_LAUNCHES_SEARCHED
+from benchmark_runner.statistics.power import MANN_WHITNEY, fewest_that
 from benchmark_runner.statistics.schemes import MODERATED_T
 
 CAMPAIGNS: Final = 2000
@@ -118,12 +118,4 @@ def launches_for(design: Design, spread: float, ratio: float, power: float, cont
         needed = needed_differences(design._replace(launches=launches), controls)
         return spread * float(np.quantile(needed, power)) <= abs(math.log(ratio))
 
-    low, high = design.needed, MOST_LAUNCHES_SEARCHED
-    if enough(low):
-        return low
-    if not enough(high):
-        return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    return fewest_that(design.needed, enough)

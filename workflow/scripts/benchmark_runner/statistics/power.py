@@ -7,6 +7,8 @@ fewest launches starts at once.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Callable
 from typing import Final, Literal
 
 SecondTest = Literal["mann_whitney_u", "permutation"]
@@ -189,15 +191,15 @@ def launches_to_detect_ratio(
     def enough(launches: int) -> bool:
         return paired_t_power(effect, sd_of_log_ratios, launches, level, further_df) >= power
 
-    low, high = least, MOST_LAUNCHES_SEARCHED
-    if enough(low):
-        return low
-    if not enough(high):
-        return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    return fewest_that(least, enough)
+
+
+def fewest_that(least: int, enough: Callable[[int], bool]) -> int | None:
+    """Fewest launches, from `least` on, that are enough, where more always are too; None beyond
+    MOST_LAUNCHES_SEARCHED."""
+    searched = range(least, MOST_LAUNCHES_SEARCHED + 1)
+    place = bisect_left(searched, True, key=enough)
+    return searched[place] if place < len(searched) else None
 
 
 def sd_of_log_ratios(cv: float) -> float:
