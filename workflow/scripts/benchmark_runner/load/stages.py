@@ -43,13 +43,22 @@ class Stage(ABC):
         self._prompts = prompts
         self._sent = 0
         self._owed: set[int] = set()
-        self.ended_by = "requests" if self._requests is not None else "duration"
+        self._stopped: str | None = None
         self.first_ns: int | None = None
         """When the first measured request was to be sent."""
         self.last_ns: int | None = None
         """When the last measured one was."""
         self._measured = 0
         self._all_sent = False
+
+    @property
+    def ended_by(self) -> str:
+        """What ended it, in the words of the protocol; for when it is over."""
+        if self._stopped is not None:
+            return self._stopped
+        if self._exhausted and not self._all_sent:
+            return "prompts"
+        return "requests" if self._requests is not None else "duration"
 
     @property
     def over(self) -> bool:
@@ -101,11 +110,11 @@ class Stage(ABC):
 
     def stop(self, why: str) -> None:
         """Send nothing more."""
-        self._prompts, self.ended_by = self._sent, why
+        self._prompts, self._stopped = self._sent, why
 
     def _lacks_prompt(self) -> bool:
         """Whether a request is due and no prompt is left for it."""
-        if self._exhausted and self.ended_by in {"requests", "duration"}:
+        if self._exhausted and self._stopped is None:
             self.stop("fillers" if self._all_sent else "prompts")
         return self._exhausted
 

@@ -96,8 +96,9 @@ def _capacities(results: Results, grid: Json) -> str | None:
     else:
         certainty = f" ({best} the most, confirmed)" if compared else ""
     limits = slo_words(results.summary["load"]["slo"])
-    if "slots" in grid:
-        limits += f"; {plural(grid['slots'], 'slot')} an engine"
+    if granted := [row["slots"] for row in rows if "slots" in row]:
+        whose = "an engine" if len(granted) == len(rows) else "an engine that was started for this"
+        limits += f"; {plural(granted[0], 'slot')} {whose}"
     return f"Within the limits ({limits}) in {grid['workload']} {listed(told)}{certainty}"
 
 

@@ -185,7 +185,7 @@ class Capacities:
         """A row an engine and grid."""
         for (name, number), ranks in self._ranks.items():
             grid = self._grids[number]
-            ended = self._inputs.why_unmeasured(name, grid.workload)
+            ended, starts = self._inputs.why_unmeasured(name, grid.workload), name not in self._inputs.not_restarted
             capacity, knee = (_Scale(grid.levels, bounded) for bounded in (True, False))
             level = self._inputs.level
             yield {
@@ -194,7 +194,7 @@ class Capacities:
                 "group": grid.group,
                 "mode": grid.mode,
                 "unit": UNITS[grid.mode],
-                **({"slots": self._slots(grid)} if grid.mode == "open" else {}),
+                **({"slots": self._slots(grid)} if grid.mode == "open" and starts else {}),
                 "levels": [{"level": at, "case": case} for at, case in grid.cases.items()],
                 "capacity": _estimate(capacity, ranks["capacity"], grid, level, ended),
                 "knee": _estimate(knee, ranks["knee"], grid, level, _no_knee(grid) if ranks["capacity"] else ended),
