@@ -78,6 +78,7 @@ BREAKS = {
     "logits_nan": "logits",
     "ids_mixed_up": "together",
     "refuses_others": "together",
+    "puts_arrivals_off": "together",
     "accepts_unknown_key": "refuses_unknown_key",
     "accepts_dtype": "refuses_dtype",
     "accepts_device": "refuses_device",

@@ -22,7 +22,7 @@ CAPABILITIES = {
     "dtypes": ["f32"],
     "sampling": ["greedy", "temperature", "top_p"],
     "seed": True,
-    "load_modes": ["closed"],
+    "load_modes": ["closed", "open"],
     "max_concurrency": 3,
     "ignore_eos": True,
     "teacher_forcing": True,
@@ -86,9 +86,9 @@ class Adapter:
         self.need("the library libtiny.so; install it", self.fault != "lacks_its_library")
         self.need("device", spec["device"].partition(":")[0] in can["devices"])
         self.need("dtype", spec["dtype"] in can["dtypes"])
-        load = spec.get("load") or spec["cases"][0]["load"]
-        self.need("load_mode", load["mode"] in can["load_modes"])
-        self.need("concurrency", load["concurrency"] <= can["max_concurrency"])
+        for load in [spec["load"]] if "load" in spec else [case["load"] for case in spec["cases"]]:
+            self.need("load_mode", load["mode"] in can["load_modes"])
+            self.need("concurrency", load.get("concurrency", 1) <= can["max_concurrency"])
         self.need("option", set(spec["options"]) <= ({"margins"} if self.fault != "no_margins" else set()))
         for case in spec["cases"]:
             greedy = case["sampling"]["temperature"] == 0
@@ -164,20 +164,25 @@ class Adapter:
             **({"margins": [1.0] * (len(ids) - (self.fault == "margin_missing"))} if margins else {}),
         )
 
-    def level(self):
-        """All requests of the only level at one time."""
-        case, now_ns = self.spec["cases"][0], time.monotonic_ns()
+    def level(self, place):
+        """All requests of a level at one time, those of an open loop when the last is due."""
+        case, begun_ns = self.spec["cases"][place], time.monotonic_ns()
         load = case["load"]
-        times = dict.fromkeys(("scheduled_ns", "start_ns", "written_ns", "end_ns"), now_ns)
+        count = load["warmup_requests"] + load["requests"]
+        due = [0] * count if self.fault == "puts_arrivals_off" else load.get("arrivals_ns", [0] * count)
+        now_ns = begun_ns + due[count - 1]
+        time.sleep(due[count - 1] / 1e9)
+        times = dict.fromkeys(("start_ns", "written_ns", "end_ns"), now_ns)
         counts = dict.fromkeys(("prompt_tokens", "completion_tokens", "cached_tokens", "error"))
-        for number in range(load["warmup_requests"] + load["requests"]):
+        for number in range(count):
             ids, finish = self.generate({**case, "prompt_ids": case["prompts"][number]}, 0, warmup=False)
             ids = ids[::-1] if self.fault == "ids_mixed_up" else ids
             refused = self.fault == "refuses_others" and number > 0
             self.emit(
                 "request",
-                case=0,
+                case=place,
                 number=number,
+                scheduled_ns=begun_ns + due[number],
                 phase="warmup" if number < load["warmup_requests"] else "measured",
                 chunk_ns=[now_ns] * len(ids),
                 chunk_tokens=[1] * len(ids),
@@ -191,7 +196,7 @@ class Adapter:
             )
         spans = dict.fromkeys(("start_ns", "end_ns", "window_start_ns", "window_end_ns"), now_ns)
         zeros = dict.fromkeys(("client_cpu_seconds", "send_lag_p50_ns", "send_lag_p99_ns", "sockets_max"), 0)
-        self.emit("stage", case=0, ended="requests", **spans, **zeros)
+        self.emit("stage", case=place, ended="requests", **spans, **zeros)
 
     def rounds(self):
         spec = self.spec
@@ -228,7 +233,8 @@ class Adapter:
         told = {} if self.fault == "settings_untold" else {"batch_size": 1, "compiled_graph": False}
         self.emit("load_end", time_ns=time.monotonic_ns(), **types, device=device, threads=threads, **told)
         if self.spec["protocol"] == 2:
-            self.level()
+            for place in self.spec["stages"]:
+                self.level(place)
         else:
             self.rounds()
         self.emit("done")

@@ -283,7 +283,8 @@ def _few(rounds: Iterable[list[int]]) -> str:
 
 
 def check_together(evidence: Evidence) -> None:
-    """Several requests in flight all end well, and a greedy prompt among them gives the ids that it gives alone."""
+    """Several requests in flight all end well, a greedy prompt among them gives the ids that it gives alone, and those
+    of an open loop count from when they were due."""
     outcome = evidence.together
     if outcome is None:
         raise NotApplicableError("the adapter does not say that it takes several requests at once")
@@ -293,6 +294,13 @@ def check_together(evidence: Evidence) -> None:
     require(bad is None, f"a request is {bad and bad['status']}: {bad and bad['error']}")
     ids, alone = requests[0]["token_ids"], evidence.rounds(evidence.first, "greedy")[:1]
     require(ids is None or [ids] == alone, f"{ids} beside others, {_few(alone)} alone")
+    for number, case in enumerate(outcome.spec["cases"]):
+        came_ns = [one["scheduled_ns"] for one in requests if one["case"] == number]
+        due_ns = case["load"].get("arrivals_ns", came_ns)
+        kept = all(came - came_ns[0] == due - due_ns[0] for came, due in zip(came_ns, due_ns, strict=False))
+        require(
+            kept, f"requests of the open loop came at {came_ns}, which is not the schedule {due_ns[: len(came_ns)]}"
+        )
 
 
 def _refused(outcome: Outcome, kind: str, asked: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.load.schedule import with_arrivals
 from benchmark_runner.model.llama_config import known_vocabulary
 from benchmark_runner.protocol.spec import LOAD_PROTOCOL, make_spec, under_load
 
@@ -134,12 +135,15 @@ TOGETHER: Final = 3
 
 
 def together_spec(setup: Setup, capabilities: Mapping[str, Any]) -> dict[str, Any]:
-    """Requests of one level under load, the greedy case's prompt the first of them."""
+    """Requests of a level of each loop that the adapter serves, the greedy case's prompt the first of them."""
     case = setup.case(tokens=6, ignore_eos=bool(capabilities["ignore_eos"]))
-    load = {"mode": "closed", "concurrency": TOGETHER, "requests": 2 * TOGETHER, "warmup_requests": TOGETHER}
-    load |= {"duration_seconds": None, "timeout_seconds": 120}
+    each = {"requests": 2 * TOGETHER, "warmup_requests": TOGETHER, "duration_seconds": None, "timeout_seconds": 120}
+    closed = {"mode": "closed", "concurrency": TOGETHER}
+    opened = {"mode": "open", "requests_per_second": 100.0, "arrivals": "constant", "burstiness": 1.0, "seed": 0}
+    loads = [load for load in (closed, opened) if load["mode"] in capabilities["load_modes"]]
     prompts = [setup.prompt(_SHORT_PROMPT, start=17 + number) for number in range(12 * TOGETHER)]
-    return under_load(setup.spec([{**case, "load": load, "prompts": prompts}]), [0])
+    cases = [{**case, "load": with_arrivals({**each, **load}, len(prompts)), "prompts": prompts} for load in loads]
+    return under_load(setup.spec(cases), range(len(cases)))
 
 
 FORCED_PLACES: Final = (2, 4, 6)
