@@ -145,6 +145,21 @@ def test_tokens_of_a_cache_that_was_asked_for_are_no_warning() -> None:
     assert "prefix_cached" in told(report, record)
 
 
+def test_a_cache_that_only_the_servers_counter_tells_is_told_too() -> None:
+    report, record = scripted(own_ttft_ms=19.0)
+    assert told(report, record) == {}
+    report.stages[0]["own_clock"][1]["theirs"] = 64.0
+    assert "64 tokens by its counter at " in told(report, record)["prefix_cached"]
+
+
+def test_a_first_token_that_came_before_the_server_says_it_had_it_is_told() -> None:
+    report, record = scripted(own_ttft_ms=22.5)
+    assert "20 ms where the server says 22.5 ms at 1 in flight" in told(report, record)["clock_ahead"]
+    for stage in report.stages:
+        stage["own_clock"][0]["theirs_count"] += 1  # a mean over others
+    assert told(report, record) == {}
+
+
 def test_a_stage_that_ended_early_is_told() -> None:
     report, record = scripted()
     report.stages[0]["ended"] = "prompts"

@@ -46,6 +46,7 @@ REMEDIES: Final = {
     "lingering_process": "Let the adapter wait for all that it starts",
     "low_memory": "End other programs or measure a smaller model",
     "server_changed": "Measure all passes of one server; after a change begin in another output_dir",
+    "clock_ahead": "Prove the engine: snakemake conformance; until then take its time to first token with care",
     "prefix_cached": "Switch the engine's prefix cache off",
     "priority_raised": "Let the adapter leave its priority as it is",
     "requests_failed": "See each status in the record and the engine's log; lower the level or raise timeout_seconds",

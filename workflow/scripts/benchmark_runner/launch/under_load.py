@@ -17,6 +17,11 @@ from benchmark_runner.units import NS_PER_MS
 MOST_LAG: Final = 0.01
 """Share of the typical time to the first token that a client may be late by, in the 99th of 100 requests (chosen)."""
 
+MOST_AHEAD: Final = 0.05
+MOST_AHEAD_MS: Final = 1.0
+"""By so much, as a share and beside it, a server's own mean time to the first token may exceed its client's: the two
+begin at other moments (chosen)."""
+
 Requests = Sequence[Mapping[str, Any]]
 
 
@@ -58,9 +63,28 @@ def _miscounted(case: Mapping[str, Any], requests: Requests) -> str | None:
     return f"{number} of {len(requests)}" if number else None
 
 
-def _cached(requests: Requests) -> str | None:
+def _own(stage: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What the server's own clock or counter says of a quantity; empty where it says nothing."""
+    return next((one for one in stage.get("own_clock", ()) if one["name"] == name), {})
+
+
+def _cached(stage: Mapping[str, Any], requests: Requests) -> str | None:
+    """By what the answers say, else by the server's counter: not each server tells it in its answers."""
     cached = [one["cached_tokens"] for one in requests if one["cached_tokens"]]
-    return f"{sum(cached)} tokens in {len(cached)} of {len(requests)}" if cached else None
+    if cached:
+        return f"{sum(cached)} tokens in {len(cached)} of {len(requests)}"
+    counted = _own(stage, "cached_tokens").get("theirs", 0)
+    return f"{counted:.0f} tokens by its counter" if counted > 0 else None
+
+
+def _ahead(stage: Mapping[str, Any]) -> str | None:
+    """A first token cannot have come before its server had it: then it was none, or the counter is not of these."""
+    own = _own(stage, "ttft_ms")
+    if not own or own["ours"] is None or own["ours_count"] != own["theirs_count"]:
+        return None
+    if own["theirs"] <= own["ours"] * (1 + MOST_AHEAD) + MOST_AHEAD_MS:
+        return None
+    return f"{own['ours']:.4g} ms where the server says {own['theirs']:.4g} ms"
 
 
 def _told(found: Iterable[tuple[str, str | None]]) -> str:
@@ -69,7 +93,8 @@ def _told(found: Iterable[tuple[str, str | None]]) -> str:
 
 
 def warnings_of_load(report: EventReport, spec: Mapping[str, Any]) -> Warnings:
-    """Requests that failed, counts that contradict each other, a prefix cache, a late client, a stage that was cut."""
+    """Requests that failed, counts that contradict each other, a prefix cache, first tokens too early, a late client, a
+    stage that was cut."""
     stages = [(stage, spec["cases"][stage["case"]], made) for stage, made in by_stage(report.stages, report.requests)]
 
     def at_levels(found: Iterable[str | None]) -> str:
@@ -80,8 +105,10 @@ def warnings_of_load(report: EventReport, spec: Mapping[str, Any]) -> Warnings:
     if told := at_levels(_miscounted(case, made) for _, case, made in stages):
         yield warning("usage_differs", f"the server counts other tokens than were sent or came: {told}")
     is_kept = spec["options"].get(PREFIX_CACHE) is True
-    if not is_kept and (told := at_levels(_cached(made) for _, _, made in stages)):
+    if not is_kept and (told := at_levels(_cached(stage, made) for stage, _, made in stages)):
         yield warning("prefix_cached", f"the server took prompt tokens from a cache: {told}")
+    if told := at_levels(_ahead(stage) for stage, _, _ in stages):
+        yield warning("clock_ahead", f"first tokens came before the server's own clock has them: {told}")
     if told := at_levels(_late(stage, made) for stage, _, made in stages):
         yield warning("client_late", f"the client sent its requests late (99th percentile): {told}")
     cut = (None if stage["ended"] in WHOLE_ENDINGS else stage["ended"] for stage, _, _ in stages)
