@@ -237,13 +237,8 @@ def test_the_servers_own_clock_stands_beside_the_clients_in_each_stage(tmp_path)
     assert one["queue_ms"]["theirs"] < two["queue_ms"]["theirs"]
     assert one["ttft_ms"]["ours"] >= one["ttft_ms"]["theirs"] >= 20.0
     assert (one["ttft_ms"]["ours_count"], one["output_tokens"]["ours"]) == (6, 24)
-    assert one["cached_tokens"] == {
-        **dict.fromkeys(("ours", "ours_count", "theirs_count")),
-        "name": "cached_tokens",
-        "theirs": 0,
-    }
-    answered = [request for request in driven.report.requests if request["case"] == 0]
-    assert one["ttft_ms"]["theirs_count"] == len(answered)
+    assert (one["cached_tokens"]["ours"], one["cached_tokens"]["theirs"]) == (None, 0)
+    assert one["ttft_ms"]["theirs_count"] == sum(request["case"] == 0 for request in driven.report.requests)
 
 
 @pytest.mark.parametrize(("mode", "ids"), [("eos", True), ("eos,no_ids", False)])
