@@ -161,6 +161,8 @@ def test_a_schedule_takes_its_time_and_an_engine_in_a_closed_loop_its_own():
     ((_, closed),) = levels({"mode": "closed", "concurrency": 8, "timeout_seconds": 9})
     ((_, rate),) = levels({"mode": "open", "requests_per_second": 2.5, "requests": 50, "timeout_seconds": 9})
     assert scheduled_seconds(closed) == 0
+    talk = {"mode": "closed", "concurrency": 2, "turns": 4, "think_seconds": 3, "requests": 8, "timeout_seconds": 9}
+    assert scheduled_seconds(levels(talk)[0][1]) == 3 * (8 + 8) / 2
     assert scheduled_seconds(rate) == pytest.approx(54 / 2.5)
 
 

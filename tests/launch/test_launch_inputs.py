@@ -174,6 +174,23 @@ def with_levels(case: LaunchCase, seed: int = 5) -> LaunchCase:
     return case
 
 
+def test_levels_of_a_file_of_prompts_are_given_its_lines_which_no_other_level_has(tmp_path):
+    case = with_levels(LaunchCase(tmp_path))
+    for planned in case.plan["workloads"][0]["cases"]:
+        planned["prompt"] = {"kind": "lines", "path": "mine.jsonl", "sha256": "f", "lines": 30}
+    prompts = json.loads((case.folder / "prompts.json").read_text())
+    prompts["pools"] = {"f": [{"prompt_ids": [1, line], "max_tokens": 2 if line == 9 else None} for line in range(30)]}
+    for name, content in (("plan", case.plan), ("prompts", prompts)):
+        (case.folder / f"{name}.json").write_text(json.dumps(content))
+    spec = build_spec(read(case), device="cpu", threads=2)
+    require_valid("spec", spec, "spec")
+    sent = [tuple(prompt) for one in spec["cases"] for prompt in one["prompts"]]
+    assert len(sent) == len(set(sent)) and {prompt[0] for prompt in sent} == {1}
+    each = [zip(one["prompts"], one["max_new_tokens_each"], strict=True) for one in spec["cases"]]
+    asked = {prompt[1]: tokens for level in each for prompt, tokens in level}
+    assert {n for line, n in asked.items() if line != 9} == {4} and asked.get(9, 2) == 2
+
+
 def test_a_launch_under_load_asks_for_stages_in_place_of_iterations(tmp_path):
     spec = under_load(tmp_path)
     require_valid("spec", spec, "spec")

@@ -134,6 +134,8 @@ def levels_in_words(cases: Sequence[Mapping[str, Any]]) -> str:
 def scheduled_seconds(load: Mapping[str, Any]) -> float:
     """What the schedule of a level takes by itself, however fast the engine is; 0 where the engine sets the pace."""
     rate = load.get("requests_per_second")
+    if "turns" in load and load["requests"]:
+        return float(load["think_seconds"] * (load["warmup_requests"] + load["requests"]) / load["concurrency"])
     duration: float = load["duration_seconds"] or (load["requests"] / rate if rate else 0.0)
     return duration + (load["warmup_requests"] / rate if rate else 0.0)
 
