@@ -88,18 +88,9 @@ def spec_of(*levels: dict[str, Any], prompts: int = 40, **case: Any) -> dict[str
         "sampling": {"temperature": 0, "top_p": 1.0, "seed": 0},
         "prompts": [[1, 3 + number % 20] for number in range(prompts)],
     } | case
-    return {
-        "protocol": 2,
-        "model_dir": "/models/tiny",
-        "weights": "model.safetensors",
-        "dtype": "f32",
-        "device": "cpu",
-        "threads": 1,
-        "max_seq_len": 64,
-        "cases": [entry | {"load": load | level} for level in levels],
-        "stages": list(range(len(levels)))[::-1],
-        "options": {},
-    }
+    named = {"model_dir": "/models/tiny", "weights": "model.safetensors", "dtype": "f32", "device": "cpu", "threads": 1}
+    cases, stages = [entry | {"load": load | level} for level in levels], list(range(len(levels)))[::-1]
+    return {"protocol": 2, **named, "max_seq_len": 64, "cases": cases, "stages": stages, "options": {}}
 
 
 def open_spec(every_ns: int = 100, prompts: int = 40, **level: Any) -> dict[str, Any]:
