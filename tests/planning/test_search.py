@@ -9,6 +9,7 @@ import pytest
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.planning import search
+from benchmark_runner.planning.plan import purpose
 
 CLOSED = {"mode": "closed", "search": "pilot", "concurrency": [1, 2, 4, 8]}
 LIMITS = "TTFT up to 9 ms for 90 % of requests"
@@ -43,6 +44,11 @@ def test_a_level_kept_above_one_that_was_missed_does_not_count():
 def test_without_any_pilot_launch_there_are_no_levels():
     with pytest.raises(BenchmarkError, match=r"no pilot launch ended ok.*a tells nothing \(timeout: late\)"):
         search.grid_of(CLOSED, {"a": "timeout: late"}, LIMITS)
+
+
+def test_the_plan_of_a_pilot_says_what_it_is_for_and_promises_no_verdict():
+    plan = {"campaign": {"pilot": True}, "workloads": [{"name": "serving"}], "power": None}
+    assert purpose(plan).startswith("these launches find the levels of serving (load.search) and count for no verdict")
 
 
 def test_a_launch_that_did_not_end_ok_tells_why(tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch import progress
 from benchmark_runner.planning.groups import group_lines
 from benchmark_runner.planning.minutes import S_PER_MIN, Expected, expected, minutes_of_blocks, rows_that_take_time
-from benchmark_runner.planning.plan import controls_of, findable, launches_in_words, plan_design, power_of
+from benchmark_runner.planning.plan import controls_of, launches_in_words, plan_design, power_of, purpose
 from benchmark_runner.planning.promise import launches_for
 from benchmark_runner.planning.spread import measured_spread
 from benchmark_runner.statistics.planned import at_most, wanted_launches
@@ -106,15 +106,6 @@ def _wanted(plan: Mapping[str, Any], difference: float, output_dir: Path) -> str
     return f"{percent}: {plural(needed, 'launch')} of each engine and workload (benchmark.launches), {time}"
 
 
-def _pilot(plan: Mapping[str, Any]) -> str:
-    """What a pilot is for."""
-    names = ", ".join(workload["name"] for workload in plan["workloads"])
-    return (
-        f"these launches find the levels of {names} (load.search) and count for no verdict; the same command then "
-        "plans and measures the campaign itself"
-    )
-
-
 def _line(label: str, text: str) -> str:
     margin = " " * LABEL_WIDTH
     return textwrap.fill(
@@ -135,7 +126,7 @@ def in_words(
     campaign until decided.
     """
     campaign, power = plan["campaign"], plan["power"]
-    blocks = campaign["launches"]
+    blocks, is_pilot = campaign["launches"], bool(campaign.get("pilot"))
     launches = plural(power["fewest_launches"], "launch")
     spare = "; none is to spare, so a lost one costs verdicts" if power["launches"] == power["fewest_launches"] else ""
     lines = [
@@ -145,10 +136,10 @@ def in_words(
         _line(
             "time", f"{time_in_words(forecast, len(owed))}{_gpu_hours(plan)}; builds, checks and analysis come on top"
         ),
-        _line("control", _control(plan, seconds)),
+        *([] if is_pilot else [_line("control", _control(plan, seconds))]),
         *(_line(label, text) for label, text in more),
-        _line("can find", findable(power)),
-        _line("needs", f"{launches} or more of each engine and workload for a verdict{spare}"),
+        _line("pilot" if is_pilot else "can find", purpose(plan)),
+        *([] if is_pilot else [_line("needs", f"{launches} or more of each engine and workload for a verdict{spare}")]),
         _line("order", f"block 1 of {blocks}, drawn with seed {campaign['seed']}:"),
         *_first_block(plan, owed),
     ]
@@ -173,8 +164,6 @@ def main(argv: Sequence[str]) -> int:
     seconds = seconds_a_block([row for row in plan["order"] if row["engine"] in own], output_dir)
     forecast = expected(rows_that_take_time(plan), owed, output_dir)
     lines = [*group_lines(plan, output_dir)]
-    if plan["campaign"].get("pilot"):
-        lines.append(("pilot", _pilot(plan)))
     lines += [("load", words) for words in without_load(campaign.engines.values(), campaign.workloads.values())]
     if wanted is not None:
         lines.append(("to find", _wanted(plan, wanted, output_dir)))

@@ -111,6 +111,17 @@ def findable(found: Mapping[str, Any]) -> str:
     return f"{smallest}, {_spread_in_words(found)}"
 
 
+def purpose(plan: Mapping[str, Any]) -> str:
+    """What the launches of a plan are for: the difference that they can find, or of a pilot the levels."""
+    if not plan["campaign"].get("pilot"):
+        return findable(plan["power"])
+    names = ", ".join(workload["name"] for workload in plan["workloads"])
+    return (
+        f"these launches find the levels of {names} (load.search) and count for no verdict; the same command then "
+        "plans and measures the campaign itself"
+    )
+
+
 def launches_in_words(plan: Mapping[str, Any]) -> str:
     """How many launches there are, and of what."""
     engines, workloads = plan["engines"], plan["workloads"]
@@ -124,7 +135,7 @@ def launches_in_words(plan: Mapping[str, Any]) -> str:
 
 def in_words(plan: Mapping[str, Any]) -> str:
     """The plan in two lines for the terminal and the log."""
-    return f"{plan['campaign']['name']}: {launches_in_words(plan)}\n{findable(plan['power'])}"
+    return f"{plan['campaign']['name']}: {launches_in_words(plan)}\n{purpose(plan)}"
 
 
 def main(argv: Sequence[str]) -> int:
