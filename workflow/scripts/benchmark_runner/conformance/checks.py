@@ -283,8 +283,7 @@ def _few(rounds: Iterable[list[int]]) -> str:
 
 
 def check_together(evidence: Evidence) -> None:
-    """Several requests in flight all end well, a greedy prompt among them gives the ids that it gives alone, and those
-    of an open loop count from when they were due."""
+    """Requests at once all end well, one among others has the ids that it has alone, and open loops keep time."""
     outcome = evidence.together
     if outcome is None:
         raise NotApplicableError("the adapter does not say that it takes several requests at once")
