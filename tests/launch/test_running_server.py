@@ -132,6 +132,18 @@ def test_a_pass_over_a_server_of_text_is_recorded_without_a_start(tmp_path):
     assert "stdout_not_empty" not in {one["kind"] for one in record["warnings"]}
 
 
+@pytest.mark.parametrize(("options", "is_told"), [({}, True), ({"prefix_cache": True}, False)])
+def test_a_cache_that_is_meant_to_be_on_is_no_warning(tmp_path, options, is_told):
+    with stub("--ttft-ms", "5", "--gap-ms", "1", "--mode", "cached=3") as port:
+        case = PassCase(tmp_path, f"http://127.0.0.1:{port}", ids={"in": True, "stream": "token_ids"})
+        case.plan["engines"][0]["options"] = options
+        (tmp_path / "plan.json").write_text(json.dumps(case.plan))
+        assert case.run().returncode == 0
+    record = case.record()
+    assert {one["cached_tokens"] for one in record["requests"] if one["phase"] == "measured"} == {3}
+    assert ("prefix_cached" in {one["kind"] for one in record["warnings"]}) is is_told
+
+
 def test_ids_go_in_and_come_out_where_the_configuration_says_so(tmp_path):
     with stub("--ttft-ms", "5", "--gap-ms", "1") as port:
         case = PassCase(tmp_path, f"http://127.0.0.1:{port}", ids={"in": True, "stream": "token_ids"})

@@ -91,6 +91,8 @@ def _running(section: Mapping[str, Any], spec: Mapping[str, Any], limits: Limits
         "ready_timeout_seconds": limits.load.seconds + READY_BEYOND_SECONDS,
         "version": "unknown",
         "build": {"packages": {}},
+        # Whether its cache is on is not for this launch to say, only whether that was to be.
+        "options": [PREFIX_CACHE],
         # Where it computes is not known here.
         "capabilities": _capabilities(section, spec["device"].partition(":")[0]),
         "past_eos": section["capabilities"]["past_eos"],
