@@ -26,6 +26,8 @@ struct Stage<'a, C> {
     start_ns: u64,
     /// Of an open loop.
     schedule: Option<Schedule>,
+    /// Of a closed loop: since when its places are free.
+    freed: VecDeque<u64>,
     requests: Vec<Request>,
     /// Numbers of those that have no place yet.
     waiting: VecDeque<usize>,
@@ -68,11 +70,13 @@ pub fn run(
 
 impl<'a, C: Clock> Stage<'a, C> {
     fn new(engine: &'a mut dyn Batch, clock: &'a C, case: &'a Case, load: &'a CaseLoad) -> Self {
+        let start_ns = clock.now_ns();
         Self {
             engine,
             clock,
             case,
             load,
+            freed: vec![start_ns; places(load)].into(),
             sampler: Sampler::default(),
             schedule: (load.mode == Mode::Open).then(|| Schedule::of(load, case.prompts.len())),
             requests: Vec::with_capacity(case.prompts.len()),
@@ -81,7 +85,7 @@ impl<'a, C: Clock> Stage<'a, C> {
             free: (0..places(load)).rev().collect(),
             most: 0,
             lacking: None,
-            start_ns: clock.now_ns(),
+            start_ns,
         }
     }
 
@@ -120,13 +124,13 @@ impl<'a, C: Clock> Stage<'a, C> {
     }
 
     /// Phase of the next request of a closed loop.
-    fn phase(&self, now_ns: u64) -> Phase {
+    fn phase(&self, at_ns: u64) -> Phase {
         let warmup = self.load.warmup_requests;
         let Some(sent) = self.requests.len().checked_sub(warmup) else {
             return Phase::Warmup;
         };
         let is_measured = match (self.load.duration_seconds, self.requests.get(warmup)) {
-            (Some(seconds), Some(first)) => now_ns < first.scheduled_ns + nanoseconds(seconds),
+            (Some(seconds), Some(first)) => at_ns < first.scheduled_ns + nanoseconds(seconds),
             (Some(_), None) => true,
             (None, _) => self.load.requests.is_some_and(|asked| sent < asked),
         };
@@ -139,12 +143,13 @@ impl<'a, C: Clock> Stage<'a, C> {
 
     /// When the next request is due, and its phase; none where none comes any more, or no place of a
     /// closed loop is free.
-    fn next(&self, now_ns: u64) -> Option<(u64, Phase)> {
+    fn next(&self) -> Option<(u64, Phase)> {
         if let Some(schedule) = &self.schedule {
             let due = schedule.due.get(self.requests.len());
             return due.map(|&(offset_ns, phase)| (self.start_ns + offset_ns, phase));
         }
-        (self.in_flight().count() < places(self.load)).then(|| (now_ns, self.phase(now_ns)))
+        let freed_ns = self.freed.front().copied();
+        freed_ns.map(|freed_ns| (freed_ns, self.phase(freed_ns)))
     }
 
     /// When the window of an open loop ends, which waits for nothing; 0 for a closed one.
@@ -160,12 +165,10 @@ impl<'a, C: Clock> Stage<'a, C> {
         if now_ns < self.window_end_ns() || self.in_flight().any(is_measured) {
             return false;
         }
-        let is_filler = match &self.schedule {
-            Some(schedule) => {
-                let due = schedule.due.get(self.requests.len());
-                due.is_none_or(|&(_, phase)| phase == Phase::Filler)
-            }
-            None => self.phase(now_ns) == Phase::Filler,
+        let is_filler = match (self.next(), &self.schedule) {
+            (Some((_, phase)), _) => phase == Phase::Filler,
+            (None, Some(_)) => true,
+            (None, None) => self.phase(now_ns) == Phase::Filler,
         };
         is_filler || (self.lacking.is_some() && self.in_flight().next().is_none())
     }
@@ -173,13 +176,13 @@ impl<'a, C: Clock> Stage<'a, C> {
     /// Take in the requests that are due.
     fn arrive(&mut self) {
         let now_ns = self.clock.now_ns();
-        while let Some((due_ns, phase)) = self.next(now_ns).filter(|&(due_ns, _)| due_ns <= now_ns)
-        {
+        while let Some((due_ns, phase)) = self.next().filter(|&(due_ns, _)| due_ns <= now_ns) {
             let number = self.requests.len();
             if number == self.case.prompts.len() {
                 self.lacking = Some(phase);
                 return;
             }
+            self.freed.pop_front();
             let limit = self.case.limit(number);
             self.requests.push(Request {
                 phase,
@@ -201,7 +204,7 @@ impl<'a, C: Clock> Stage<'a, C> {
     /// Sleep until the next request is due or the window ends, where nothing is in flight.
     fn wait(&self) {
         let now_ns = self.clock.now_ns();
-        let due_ns = self.next(now_ns).map(|(due_ns, _)| due_ns);
+        let due_ns = self.next().map(|(due_ns, _)| due_ns);
         let window_end_ns = Some(self.window_end_ns()).filter(|&end_ns| end_ns > now_ns);
         let moments = due_ns.filter(|_| self.lacking.is_none()).into_iter();
         if let Some(moment_ns) = moments.chain(window_end_ns).min() {
@@ -305,9 +308,12 @@ impl<'a, C: Clock> Stage<'a, C> {
             if request.finish.is_none() && request.scheduled_ns + timeout_ns < now_ns {
                 (request.status, request.end_ns) = (Status::Timeout, now_ns);
             }
-            request.status == Status::Cancelled
+            let is_kept = request.status == Status::Cancelled;
+            if !is_kept {
+                self.freed.push_back(request.end_ns);
+            }
+            is_kept
         };
-        self.waiting.retain(|&number| stays(number));
         self.active.retain(|&(number, place)| {
             let is_kept = stays(number);
             if !is_kept {
@@ -316,6 +322,8 @@ impl<'a, C: Clock> Stage<'a, C> {
             }
             is_kept
         });
+        self.waiting.retain(|&number| stays(number));
+        self.freed.make_contiguous().sort_unstable();
     }
 
     /// Write the requests and the end of the level.
