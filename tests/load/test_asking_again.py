@@ -11,6 +11,7 @@ import pytest
 from benchmark_runner.load.asking import Asked, Asking
 from benchmark_runner.load.chunks import Answer
 from benchmark_runner.load.connection import target_of
+from benchmark_runner.load.texts import TextError
 
 END = 2
 SPOKEN = [5, END, 6, END, 7, 8]
@@ -56,6 +57,15 @@ def test_ids_behind_each_end_are_those_of_a_prompt_that_holds_it():
     assert timed.token_ns == [100, 101, 200, 201, 300]
     assert [body["prompt"] for body in server.asked] == [[11, 12], [11, 12, 5, END], [11, 12, 5, END, 6, END]]
     assert [body["max_tokens"] for body in server.asked] == [5, 3, 1]
+
+
+def test_text_that_ends_early_is_not_gone_on_with():
+    server = ScriptedServer("asked_again")
+    asked = server.ask(CASE, CASE["prompt_ids"], 0)
+    nothing: Any = SimpleNamespace()
+    server.texts = nothing
+    with pytest.raises(TextError, match="ends after 2 of 5 tokens"):
+        server.timed(asked, CASE, 0)
 
 
 @pytest.mark.parametrize("past_eos", ["goes_on", "banned"])

@@ -215,12 +215,15 @@ def ask(probe: Probe, folder: Path, watch: Watch) -> Answer:
 
 
 def asked_past_the_end(server: Server) -> Server:
-    """The server, whose client goes on where it can only keep end-of-sequence ids from being chosen.
+    """The server, whose client goes on where it can only keep end-of-sequence ids from being chosen, or stops there.
 
     It asks again with the ids so far, which gives the greedy ids that an engine has that goes on by itself.
     """
-    banned = server.told["past_eos"] == "banned"
-    return server._replace(told={**server.told, "past_eos": "asked_again"}) if banned else server
+    told = server.told
+    if told["past_eos"] == "goes_on":
+        return server
+    can = {**told["capabilities"], "ignore_eos": True}
+    return server._replace(told={**told, "past_eos": "asked_again", "capabilities": can})
 
 
 def joined(prompts: Mapping[str, Any], answers: Sequence[Answer]) -> tuple[dict[str, Any], Answer]:

@@ -125,7 +125,10 @@ class Asking:
         if ids is None:
             raise BenchmarkError("the server's answer tells no ids, or not all; adapter.yaml's ids.whole names them")
         left = case["max_new_tokens"] - len(ids)
-        if self._asks_again and case["ignore_eos"] and ids and left and answer.finish in {"eos", "stop"}:
+        stopped = self._asks_again and case["ignore_eos"] and left and answer.finish in {"eos", "stop"}
+        if stopped and self.texts is not None:
+            raise TextError(f"its text ends after {len(ids)} of {case['max_new_tokens']} tokens")
+        if stopped and ids:
             rest = {**case, "prompt_ids": [*case["prompt_ids"], *ids], "max_new_tokens": left}
             more = self.timed(self.ask(rest, rest["prompt_ids"], number), rest, number)
             return Timed([*ids, *more.token_ids], [*times, *more.token_ns], more.finish)
