@@ -33,7 +33,9 @@ class LoadedCase(LaunchCase):
         super().__init__(folder, binary=program)
         arguments = ["--port", "{port}", "--ttft-ms", "20", "--gap-ms", "5", "--servers", "{concurrency}"]
         body = {"return_token_ids": True}
-        self.plan["engines"][0] |= {"server": {**SECTION, "arguments": arguments, "body": body}, "load": ["closed"]}
+        clocks = {"path": "/metrics", "counts": {"cached_tokens": "stub:prefix_cache_hits_total"}}
+        server = {**SECTION, "arguments": arguments, "body": body, "clocks": clocks}
+        self.plan["engines"][0] |= {"server": server, "load": ["closed"]}
         self.plan["campaign"] = {"seed": 7}
         for case, concurrency in zip(self.plan["workloads"][0]["cases"], LEVELS, strict=True):
             case["load"] = load(concurrency)
@@ -54,6 +56,7 @@ def test_each_level_s_requests_are_recorded_and_the_launch_is_ok(record):
     assert (record["status"], record["reason"]) == ("ok", None)
     assert record["hello"]["protocol"] == 2
     assert [stage["case"] for stage in record["stages"]] == record["spec"]["stages"]
+    assert [stage["own_clock"][0]["theirs"] for stage in record["stages"]] == [0, 0]
     for level in range(len(LEVELS)):
         measured = [one for one in record["requests"] if one["case"] == level and one["phase"] == "measured"]
         assert [one["status"] for one in measured] == ["ok"] * REQUESTS
