@@ -44,6 +44,14 @@ def test_only_engines_and_output_dir_are_taken_from_the_command_line(campaign):
     assert jobs["collect_records"] == 2
 
 
+def test_the_cheapest_control_is_chosen_by_what_another_folder_measured(finished, tmp_path):
+    campaign = finished.copy_to(tmp_path / "copy")
+    campaign.config["benchmark"] |= {"control": "cheapest", "output_dir": "results/another"}
+    planned = campaign.snakemake("-n")
+    assert planned.status == 0, planned.words
+    assert {engine for engine, _, _ in planned.launches()} == {"slow", "fast", "fast_control"}
+
+
 def test_engines_for_a_gpu_are_built_so_by_one_call(campaign):
     """The adapters are the workflow's own: candle and torch have a build for a GPU, mistral.rs' wheel has none."""
     names = ("candle-bench", "pytorch-baseline", "mistral-rs-bench")
