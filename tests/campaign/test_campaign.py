@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 
 import pytest
 
@@ -170,6 +171,31 @@ def test_a_program_that_an_adapter_drives_is_part_of_its_identity(config, load, 
     other = identities(load(config))
     assert len({found["lm_rs", "w"] for found in (identities(absent), one, other)}) == 3
     assert one["torch", "w"] == other["torch", "w"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "moves"),
+    [
+        ("cache_prompt: false", "cache_prompt: true", True),
+        ("- --slots={concurrency}", "- --slots=1", True),
+        ("past_eos: banned", "past_eos: goes_on", True),
+        ("ttft_ms: prompt_ms", "ttft_ms: another_ms", False),
+        ("description: The server", "description: A server", False),
+    ],
+)
+def test_how_a_server_is_started_and_asked_is_part_of_its_launches(config, repository, tmp_path, old, new, moves):
+    shutil.copytree(repository / "engines" / "llama-cpp-server", tmp_path / "engines" / "llama-cpp-server")
+    shutil.copytree(repository / "envs", tmp_path / "envs")
+    config["engines"].append({"name": "server", "binary_path": "./target/release/llama-cpp-server"})
+    config["engines"].pop(1)
+    page = tmp_path / "engines" / "llama-cpp-server" / "adapter.yaml"
+    before = identities(load_campaign(config, [], tmp_path / "engines"))
+    text = page.read_text()
+    assert old in text
+    page.write_text(text.replace(old, new))
+    after = identities(load_campaign(config, [], tmp_path / "engines"))
+    changed = {engine for engine, workload in before if before[engine, workload] != after[engine, workload]}
+    assert changed == ({"server", "server_control"} & {engine for engine, _ in before} if moves else set())
 
 
 @pytest.mark.parametrize("options", [{}, {"chat": "chat"}, {"chat": "/nowhere/chat"}])

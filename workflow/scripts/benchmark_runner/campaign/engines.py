@@ -48,7 +48,7 @@ class Engine:
     licence: str | None = None
     """SPDX expression of its adapter; None where none is known. Not in `describe`: it changes no check of fidelity."""
     server: Mapping[str, Any] | None = None
-    """How its program is started and asked over HTTP (adapter.yaml, whose hash is part of source); None for others."""
+    """How its program is started and asked over HTTP, or one that already runs is asked; None for others."""
 
     @property
     def build_record(self) -> str | None:
@@ -80,6 +80,9 @@ class Engine:
         }
         if self.brought is not None:
             parts["brought"] = self.brought
+        if self.server is not None and not self.is_running:
+            # adapter.yaml is no part of the program's source. Where its own clocks are read changes no time of ours.
+            parts["server"] = {key: value for key, value in self.server.items() if key != "clocks"}
         if self.weights_format != SAFETENSORS:
             parts["weights"] = {"format": self.weights_format, "version": DERIVED[self.weights_format].version}
         return parts
