@@ -93,6 +93,21 @@ def test_requests_that_end_together_are_not_counted_twice_at_an_edge(apart_ms: i
     assert found["output_tokens_per_s"] == pytest.approx(16.0)
 
 
+@pytest.mark.parametrize("rounds", [2, 5])
+def test_a_pause_behind_each_answer_is_time_of_its_conversation(rounds: int) -> None:
+    """Two conversations in step, answers of 100 ms and pauses of 900: 2 a second, however few rounds there are."""
+    begins = [1000 * turn for turn in range(rounds + 1) for _ in range(2)]
+    phases = ["warmup"] * 2 + ["measured"] * 2 * rounds
+    requests = [
+        request(number, begin, begin + 50, begin + 100, phase=phase)
+        for number, (begin, phase) in enumerate(zip(begins, phases, strict=True))
+    ]
+    window = {"window_start_ns": 1000 * MS, "window_end_ns": (1000 * rounds + 100) * MS, "end_ns": 9000 * MS}
+    talk = {"mode": "closed", "concurrency": 2, "turns": 2, "think_seconds": 0.9}
+    assert row(requests, NO_LIMIT, talk, **window)["requests_per_s"] == pytest.approx(2.0)
+    assert row(requests, NO_LIMIT, talk, **window)["output_tokens_per_s"] == pytest.approx(4.0)
+
+
 def test_an_open_loop_that_keeps_up_serves_what_arrives_and_one_that_falls_behind_what_it_can() -> None:
     window = {"window_start_ns": 0, "window_end_ns": 10_000 * MS, "end_ns": 90_000 * MS}
     load = {"mode": "open", "requests_per_second": 1.0}
