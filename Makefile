@@ -41,15 +41,13 @@ analyze: $(VENV)/workflow.stamp  ## analyse a results folder as it stands, on an
 	@test -n "$(RESULTS)" || { echo "error: name the folder: make analyze RESULTS=results/quick" >&2; exit 1; }
 	@$(BIN)/snakemake --quiet rules progress host reason --cores 1 report --config analyze_only=true output_dir="$(RESULTS)"
 
-# What only computes runs beside the tests that mostly wait for one process at a time; its words come at the end.
+# What only computes runs beside the tests that mostly wait for one process at a time, and is counted with them (tests/beside.py).
 BESIDE := tests/house/test_linters.py $(wildcard tests/*/test_simul*.py)
 
 test: $(VENV)/test.stamp  ## set up and run every test
-	@trap 'kill $$beside 2> /dev/null' EXIT; \
-	$(BIN)/python -m pytest $(BESIDE) $(PYTEST_FLAGS) > $(VENV)/beside.log 2>&1 & beside=$$!; \
-	$(BIN)/python -m pytest $(BESIDE:%=--ignore=%) $(PYTEST_FLAGS); rest=$$?; \
-	wait $$beside; also=$$?; trap - EXIT; cat $(VENV)/beside.log; \
-	[[ $$rest$$also =~ ^(00|05|50)$$ ]]  # 5: PYTEST_FLAGS left none of them
+	@rm -f $(VENV)/beside.*; trap 'kill $$beside 2> /dev/null' EXIT; trap 'exit 130' INT; \
+	$(BIN)/python -m pytest $(BESIDE) $(PYTEST_FLAGS) --tell $(VENV)/beside.jsonl > $(VENV)/beside.log 2>&1 & beside=$$!; \
+	$(BIN)/python -m pytest $(BESIDE:%=--ignore=%) $(PYTEST_FLAGS) --beside $$beside $(VENV)/beside.jsonl
 
 test-quick: $(VENV)/test.stamp  ## the tests that need no engine, no workflow run and no browser
 	@$(BIN)/python -m pytest -m "not workflow and not real_engine and not browser and not lint" $(PYTEST_FLAGS)

@@ -20,6 +20,8 @@ from benchmark_runner.build.adapter import load_adapter
 from benchmark_runner.model.formats import DERIVED, MANIFEST, SAFETENSORS, derived_folder
 from benchmark_runner.model.recipes import RECIPES
 
+pytest_plugins = ("beside",)
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 MODEL = "models/smollm2-135m-instruct"
 ENGINES = "tests/real/engines.yaml"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import subprocess
 
 import pytest
@@ -29,12 +31,12 @@ def test_run_makes_everything_with_one_launch_at_a_time(repository):
     assert f"--cores {usable_cores()} " in text
 
 
-def make_test(repository, folder, *, beside: int, rest: int) -> tuple[bool, list[list[str]]]:
-    """Whether `make test` ends well, with a pytest that ends so, and the arguments of its calls."""
+def make_test(repository, folder, *, beside: str, rest: str) -> tuple[bool, list[list[str]]]:
+    """Whether `make test` ends well, with a line of shell for each pytest, and the arguments of its calls."""
     python = folder / "bin" / "python"
     python.parent.mkdir()
     python.write_text(
-        f'#!/bin/sh\necho "$*" >> "{folder}/calls"\ncase "$*" in *--ignore*) exit {rest} ;; *) exit {beside} ;; esac\n',
+        f'#!/bin/sh\necho "$*" >> "{folder}/calls"\ncase "$*" in *--ignore*) {rest} ;; *) {beside} ;; esac\n',
         encoding="utf-8",
     )
     python.chmod(0o755)
@@ -45,17 +47,40 @@ def make_test(repository, folder, *, beside: int, rest: int) -> tuple[bool, list
 
 
 def test_what_runs_beside_the_tests_is_left_out_of_the_rest_and_nothing_else_is(repository, tmp_path):
-    ended_well, calls = make_test(repository, tmp_path, beside=0, rest=0)
+    ended_well, calls = make_test(repository, tmp_path, beside="exit 0", rest="sleep 0.2; exit 0")
     beside, rest = sorted(calls, key=lambda call: "--ignore" in " ".join(call))
-    assert ended_well and beside[-1] == rest[-1] == "-x"
+    assert ended_well and "-x" in beside and "-x" in rest
     files = [word for word in beside if word.startswith("tests/")]
-    assert [f"--ignore={file}" for file in files] == rest[2:-1]
+    assert [f"--ignore={file}" for file in files] == [word for word in rest if word.startswith("--ignore")]
     simulations = {str(path.relative_to(repository)) for path in repository.glob("tests/*/test_simul*.py")}
     assert set(files) == simulations | {"tests/house/test_linters.py"}
+    assert beside[-2] == "--tell" and rest[-3] == "--beside" and beside[-1] == rest[-1]
 
 
-@pytest.mark.parametrize(
-    ("beside", "rest", "ended_well"), [(1, 0, False), (0, 1, False), (5, 0, True), (0, 5, True), (5, 5, False)]
-)
-def test_tests_end_well_where_both_parts_do_or_one_is_empty(repository, tmp_path, beside, rest, ended_well):
-    assert make_test(repository, tmp_path, beside=beside, rest=rest)[0] == ended_well
+@pytest.mark.parametrize("status", [1, 2, 5])
+def test_the_run_that_counts_all_tests_says_how_they_ended(repository, tmp_path, status):
+    assert not make_test(repository, tmp_path, beside="exit 0", rest=f"exit {status}")[0]
+
+
+def test_what_an_earlier_run_told_is_not_taken_for_this_ones(repository, tmp_path):
+    told = tmp_path / "beside.jsonl"
+    told.write_text("{}")
+    assert make_test(repository, tmp_path, beside="exit 0", rest=f"test ! -e {told}")[0]
+
+
+def ends_within(seconds: float, pid: int) -> bool:
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    with os.fdopen(process):
+        return bool(select.select([process], [], [], seconds)[0])
+
+
+@pytest.mark.parametrize("rest", ["kill -INT $PPID; exit 2", "exit 1"], ids=["Ctrl-C", "failed at once"])
+def test_what_runs_beside_ends_with_the_rest(repository, tmp_path, rest):
+    pid = tmp_path / "pid"
+    until = f"while [ ! -s {pid} ]; do sleep 0.1; done"
+    ended_well, _ = make_test(repository, tmp_path, beside=f"echo $$ > {pid}; exec sleep 600", rest=f"{until}; {rest}")
+    assert not ended_well
+    assert ends_within(30, int(pid.read_text()))
