@@ -16,14 +16,17 @@ import pytest
 from bench_protocol import (
     AdapterError,
     BadSpecError,
+    Capabilities,
     Timings,
     UnsupportedError,
     flag_option,
     require_known_ids,
     require_known_options,
 )
+from bench_protocol.refusals import refuse
 from bench_protocol.spec import parse_spec
 from benchmark_runner.protocol.logits import read_logits
+from benchmark_runner.protocol.spec import under_load
 from launch_case import WAIT_SECONDS, killed_at_last, wait_for
 
 Serve = Callable[..., Any]
@@ -169,6 +172,24 @@ def test_a_flag_is_true_or_false() -> None:
     assert flag_option({"margins": True}, "margins")
     with pytest.raises(UnsupportedError, match="option margins is 1; it must be true or false"):
         flag_option({"margins": 1}, "margins")
+
+
+@pytest.mark.parametrize(
+    ("of_spec", "of_case"),
+    [({"options": {"margins": True}}, {}), ({"logits_path": "logits"}, {}), ({}, {"forced_ids": [1, 1, 1, 1]})],
+    ids=["margins", "logits", "forced ids"],
+)
+def test_what_only_requests_one_by_one_have_is_refused_under_load(
+    spec: dict[str, Any], of_spec: dict[str, Any], of_case: dict[str, Any]
+) -> None:
+    load = {"mode": "closed", "concurrency": 2, "requests": 2, "warmup_requests": 0, "timeout_seconds": 9}
+    loaded = under_load(spec, [0])
+    loaded["cases"] = [loaded["cases"][0] | {"load": load, "prompts": [[1], [2]]}]
+    can = Capabilities.of_logits(["cuda"], ["f32", "f16", "bf16"]).under_load(2)
+    refuse(parse_spec(loaded | {"options": {"margins": False}}), can)
+    loaded["cases"][0] |= of_case
+    with pytest.raises(UnsupportedError, match=r"cases\[0\]: requests under load have neither forced_ids, logits nor"):
+        refuse(parse_spec(loaded | of_spec), can)
 
 
 def test_unknown_options_are_unsupported(serve: Serve, spec: dict[str, Any]) -> None:

@@ -21,12 +21,14 @@ def _refuse_load(mode: str, concurrency: int, can: Capabilities) -> None:
         raise UnsupportedError(f"load.concurrency {concurrency} is asked for; this engine serves {can.max_concurrency}")
 
 
-def _refuse_case(case: Case, can: Capabilities, where: str) -> None:
+def _refuse_case(spec: Spec, case: Case, can: Capabilities, where: str) -> None:
     sampling = case.sampling
     if case.load is not None:
         _refuse_load(case.load.mode, case.load.places, can)
         if can.max_concurrency == 1:
             raise UnsupportedError(f"{where} has a load; this engine serves one request after the other")
+        if case.forced_ids is not None or spec.logits_path is not None or spec.options.get("margins"):
+            raise UnsupportedError(f"{where}: requests under load have neither forced_ids, logits nor margins")
     if case.ignore_eos and not can.ignore_eos:
         raise UnsupportedError(f"{where}: this engine cannot go on past an end-of-sequence id (ignore_eos)")
     if case.forced_ids is not None and not can.teacher_forcing:
@@ -50,7 +52,7 @@ def refuse(spec: Spec, can: Capabilities) -> None:
     if spec.logits_path is not None and not can.logits:
         raise UnsupportedError("logits_path is set; this engine gives no logits")
     for index, case in enumerate(spec.cases):
-        _refuse_case(case, can, f"cases[{index}]")
+        _refuse_case(spec, case, can, f"cases[{index}]")
 
 
 def require_files(folder: Path, names: Iterable[str]) -> None:
