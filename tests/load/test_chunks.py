@@ -244,6 +244,16 @@ def test_a_prompt_of_another_length_than_was_sent_is_no_answer_to_it(port):
     assert len(answer.chunk_ns) == 8
 
 
+@pytest.mark.parametrize("number", ["1e400", "NaN", "-Infinity", "9" * 400, str(2**31)])
+def test_numbers_that_no_event_may_tell_are_left_out(number):
+    told = {"completion_tokens": "COUNT", "prompt_tokens": "COUNT", "prompt_tokens_details": {"cached_tokens": "COUNT"}}
+    end = json.dumps({"choices": [], "usage": told, "timings": {"prompt_ms": "COUNT", "predicted_ms": 2.5}})
+    tokens = [text("a"), text("b"), text("c", "length")]
+    found = streamed(*tokens, f"data: {end.replace(chr(34) + 'COUNT' + chr(34), number)}")
+    assert (found.status, found.chunk_tokens, found.timings) == ("ok", [1, 1, 1], {"predicted_ms": 2.5})
+    assert (found.prompt_tokens, found.completion_tokens, found.cached_tokens) == (None, None, None)
+
+
 def test_why_an_answer_ended_is_told():
     assert streamed(text("a", "stop", stop_reason=None), usage(1)).finish == "eos"
     assert streamed(text("a", "stop", stop_reason="###"), usage(1)).finish == "stop"

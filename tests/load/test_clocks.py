@@ -68,6 +68,11 @@ def test_what_the_page_lacks_or_did_not_count_is_not_told() -> None:
     assert own.told(None, still, [asked(60, 90)]) == []
 
 
+def test_a_mean_of_which_the_page_lacks_the_sum_is_not_told() -> None:
+    own = clocks(path="/metrics", seconds={"ttft_ms": "first"})
+    assert own.told({"first_count": 1}, {"first_count": 4}, [asked(60, 90)]) == []
+
+
 def test_a_clock_in_the_answers_is_held_against_the_same_requests() -> None:
     own = clocks(answer={"ttft_ms": "prompt", "decode_ms": "rest"})
     cancelled = asked(500, 600, "cancelled")

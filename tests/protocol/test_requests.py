@@ -145,6 +145,7 @@ def without(place: int) -> Callable[[], list[dict[str, Any]]]:
     return lambda: [*sound()[:place], *sound()[place + 1 :]]
 
 
+OWN = {"name": "ttft_ms", "ours": 1.0, "theirs": 1.0, "ours_count": 2, "theirs_count": 2}
 FAILED = {"status": "cut", "finish": None, "token_ids": None, "completion_tokens": None, "error": "closed"}
 BROKEN: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "protocol 3; this runner speaks 2": changed(0, protocol=3),
@@ -198,9 +199,19 @@ BROKEN: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "request 1 is measured and lies outside the window": changed(6, window_start_ns=1201),
     "request 4 is measured and lies outside the window": changed(13, window_end_ns=3269),
     "3 requests were in flight at a time where 2 are asked for": changed(11, scheduled_ns=3120, start_ns=3120),
+    "cached_tokens is about 1e+400, no count of tokens": changed(4, cached_tokens=10**400),
+    "token_ids holds about 1e+400, which is no id": changed(4, token_ids=[5, 10**400]),
+    "send_lag_p99_ns is about 1e+400, below 0 or beyond": changed(6, send_lag_p99_ns=10**400),
+    "client_cpu_seconds is no time": changed(6, client_cpu_seconds=10**400),
+    "stage.own_clock.0: 7 is not of type 'object'": changed(6, own_clock=[7]),
+    "stage.own_clock.0.theirs is beyond 63 bits": changed(6, own_clock=[dict(OWN, theirs=10**400)]),
     "time goes back to 1000 ns; 1001 ns had been reached": changed(2, time_ns=1001),
     "time 9001 ns lies after the end of the process at 9000 ns": changed(13, end_ns=9001),
 }
+
+
+def test_a_stage_may_tell_the_server_s_own_clock(tmp_path: Path) -> None:
+    assert report(tmp_path, changed(6, own_clock=[OWN])()).problem is None
 
 
 @pytest.mark.parametrize("words", BROKEN)

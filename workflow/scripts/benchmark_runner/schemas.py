@@ -49,7 +49,8 @@ def _validator(name: str) -> Any:
     name, _, title = name.partition(".")
     content = schema(name)
     if title:
-        content = next(part for part in content["oneOf"] if part["title"] == title)
+        part = next(part for part in content["oneOf"] if part["title"] == title)
+        content = {"$defs": content.get("$defs", {}), **part}
     return _Strict(content, format_checker=FORMATS)
 
 

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.load.wire import DONE, Piece, Received, ServerEvent, read_response
+from benchmark_runner.protocol.requests import COUNT_LIMIT
 
 WORDS: Final = 200
 """Most characters of a server's words that are kept (chosen)."""
@@ -175,7 +176,8 @@ class _Reading:
         if isinstance(own, dict) and counts.get("cached_tokens") is None:  # llama.cpp's, in any of its answers
             counts["cached_tokens"] = _count(own.get("cache_n"))
         if isinstance(own, dict):
-            self._timings = {name: value for name, value in own.items() if type(value) in (int, float)}
+            numbers = {name: value for name, value in own.items() if type(value) in (int, float)}
+            self._timings = {name: value for name, value in numbers.items() if abs(value) < COUNT_LIMIT}
         self._usage.update((name, count) for name, count in counts.items() if count is not None)
 
     def _take_choice(self, choice: Mapping[str, Any], event: ServerEvent) -> None:
@@ -276,4 +278,5 @@ def _tells_error(content: Mapping[str, Any]) -> bool:
 
 
 def _count(value: Any) -> int | None:
-    return value if type(value) is int and value >= 0 else None
+    """A number of tokens, or an id: of others no event may tell, and a broken answer breaks no launch."""
+    return value if type(value) is int and 0 <= value < COUNT_LIMIT else None

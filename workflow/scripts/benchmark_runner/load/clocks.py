@@ -123,7 +123,7 @@ class Clocks:
         for name, metric in self._section.get("seconds", {}).items():
             count = round(grown.get(f"{metric}_count", 0))
             ours = [value for one in asked if (value := OURS[name](one)) is not None]
-            if count > 0:
+            if count > 0 and f"{metric}_sum" in grown:
                 yield _row(name, ours, grown[f"{metric}_sum"] / count * MS_PER_S, count)
         for name, metric in self._section.get("counts", {}).items():
             if metric in grown:

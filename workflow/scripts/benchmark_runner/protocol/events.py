@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -74,7 +73,7 @@ def _check_margins(margins: list[Any], count: int) -> None:
     if len(margins) != count:
         raise BrokenEventsError(f"{count} token_ids but {len(margins)} margins")
     for value in margins:
-        if type(value) not in (int, float) or not 0 <= value < math.inf:
+        if type(value) not in (int, float) or not 0 <= value < INT_LIMIT:
             raise BrokenEventsError(f"margins holds {value!r:.60}, not a number from 0 on")
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from types import NoneType
 from typing import Any, Final
 
-from benchmark_runner.protocol.lines import EVENT_BYTES, BrokenEventsError, Event, Line, flaw
+from benchmark_runner.protocol.lines import EVENT_BYTES, BrokenEventsError, Event, Line, flaw, shown
 
 _NUMBER_OR_NULL: Final = (int, NoneType)
 _TEXT_OR_NULL: Final = (str, NoneType)
@@ -118,7 +118,7 @@ def check_ids(event: Mapping[str, Any], name: str, vocabulary: int) -> None:
         raise BrokenEventsError(f"{name} must be integers")
     if ids and (min(ids) < 0 or max(ids) >= vocabulary):
         wrong = next(value for value in ids if not 0 <= value < vocabulary)
-        raise BrokenEventsError(f"{name} holds {wrong:.6g}, which is no id of the vocabulary's {vocabulary}")
+        raise BrokenEventsError(f"{name} holds {shown(wrong)}, which is no id of the vocabulary's {vocabulary}")
 
 
 def check_schema(event: Event, line: Line) -> None:
@@ -126,6 +126,11 @@ def check_schema(event: Event, line: Line) -> None:
     kind = check_fields(event)
     if kind != "iteration" and len(line.content) > EVENT_BYTES:
         raise BrokenEventsError(f"{kind} takes {len(line.content)} bytes, more than {EVENT_BYTES}")
+    check_content(event, kind)
+
+
+def check_content(event: Mapping[str, Any], kind: str) -> None:
+    """The same of what the event holds, whatever size its line has."""
     if (found := flaw(event, kind)) is not None:
         raise BrokenEventsError(found)
     from benchmark_runner.schemas import first_violation  # slow to import, and only here

@@ -100,6 +100,14 @@ def flaw(value: Any, place: str, depth: int = DEPTH) -> str | None:
     return f"{place} {what}" if what else None
 
 
+def shown(number: float) -> str:
+    """A number of any size, shortly."""
+    try:
+        return f"{number:.6g}"
+    except OverflowError:  # whole, and beyond what a float holds
+        return f"about 1e+{len(str(abs(number))) - 1}"
+
+
 def readable(text: str) -> str:
     """The text as any reader can take it: NUL and halves of surrogate pairs become question marks."""
     return text.replace("\0", "?").encode("utf-8", "replace").decode("utf-8")

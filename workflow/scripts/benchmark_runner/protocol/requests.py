@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from benchmark_runner.protocol.fields import WORDS, check_ids, check_rising
-from benchmark_runner.protocol.lines import INT_LIMIT, BrokenEventsError, Event, readable
+from benchmark_runner.protocol.fields import WORDS, check_content, check_ids, check_rising
+from benchmark_runner.protocol.lines import INT_LIMIT, BrokenEventsError, Event, readable, shown
 from benchmark_runner.protocol.spec import LOAD_PROTOCOL, of_request, prompt_of
 
 PHASES: Final = ("warmup", "measured", "filler")
@@ -89,7 +89,7 @@ def check_request(request: Mapping[str, Any], case: Mapping[str, Any], vocabular
         raise BrokenEventsError(f"{request['shared_chunks']} shared_chunks of {len(chunks)} chunks")
     for name in _COUNTS:
         if request[name] is not None and not 0 <= request[name] < COUNT_LIMIT:
-            raise BrokenEventsError(f"{name} is {request[name]:.6g}, no count of tokens")
+            raise BrokenEventsError(f"{name} is {shown(request[name])}, no count of tokens")
     if request["token_ids"] is not None:
         check_ids(request, "token_ids", vocabulary)
         if len(request["token_ids"]) != sum(counts):
@@ -152,11 +152,11 @@ def check_stage(stage: Mapping[str, Any], requests: Sequence[Mapping[str, Any]],
     """
     if stage["ended"] not in ENDINGS:
         raise BrokenEventsError(f"ended is {stage['ended']!r:.60}, none of {', '.join(ENDINGS)}")
-    if not 0 <= stage["client_cpu_seconds"] < float("inf"):
+    if not 0 <= stage["client_cpu_seconds"] < INT_LIMIT:
         raise BrokenEventsError("client_cpu_seconds is no time")
     for name in ("send_lag_p50_ns", "send_lag_p99_ns", "sockets_max"):
         if not 0 <= stage[name] < INT_LIMIT:
-            raise BrokenEventsError(f"{name} is {stage[name]:.6g}, below 0 or beyond 63 bits")
+            raise BrokenEventsError(f"{name} is {shown(stage[name])}, below 0 or beyond 63 bits")
     check_rising((stage[name] for name in ("start_ns", "window_start_ns", "window_end_ns", "end_ns")), "stage")
     outside = [
         one["number"]
@@ -222,6 +222,8 @@ class LoadReader:
         """Take the end of a stage; raises BrokenEventsError where it may not come here or is none."""
         if self._case is None or event["case"] != self._case:
             raise BrokenEventsError(f"the stage of case {event['case']} where {self.owed or 'done'} is owed")
+        if "own_clock" in event:
+            check_content({**event, "event": "stage"}, "stage")
         try:
             check_stage(event, self.requests[self._begun :], self._cases[self._case]["load"])
         except BrokenEventsError as error:
