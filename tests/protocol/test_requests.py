@@ -14,7 +14,7 @@ from benchmark_runner.protocol.requests import FINISHES, PHASES, STAMPS, STATUSE
 from benchmark_runner.schemas import first_violation, schema
 
 CLOSED = {"mode": "closed", "concurrency": 2, "requests": 3, "duration_seconds": None, "warmup_requests": 2}
-OPEN = {"mode": "open", "requests_per_second": 5.0, "requests": None, "duration_seconds": 1, "warmup_requests": 1}
+OPEN = {"mode": "open", "requests_per_second": 5.0, "requests": None, "duration_seconds": 2e-7, "warmup_requests": 1}
 CASE = {"prompt_ids": [1, 2], "max_new_tokens": 2, "ignore_eos": True, "eos_ids": [9], "prompts": [[1, 2]] * 7}
 SPEC = {"protocol": 2, "device": "cpu", "cases": [CASE | {"load": CLOSED}, CASE | {"load": OPEN}], "stages": [1, 0]}
 WINDOW = Window(100, 9000)
@@ -223,6 +223,27 @@ def test_a_prompt_that_the_spec_has_not_is_named(tmp_path: Path) -> None:
     spec = SPEC | {"cases": [SPEC["cases"][0], SPEC["cases"][1] | {"prompts": [[1, 2]]}]}
     found = report(tmp_path, sound(), spec)
     assert found.problem == "request 1 of case 1: the spec has 1 prompts for it" and len(found.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (2.5e-7, None),
+        (3.1e-7, "stage of case 1: it ended before the 3.1e-07 s were over that are measured"),
+        (5e-8, "stage of case 1: request 2 is a measured one and came after the level's time"),
+    ],
+)
+def test_a_level_by_time_lasts_so_long_and_measures_what_came_within_it(
+    tmp_path: Path, seconds: float, words: str | None
+) -> None:
+    spec = SPEC | {"cases": [SPEC["cases"][0], CASE | {"load": OPEN | {"duration_seconds": seconds}}]}
+    assert report(tmp_path, sound(), spec).problem == words
+
+
+def test_what_came_within_the_time_is_measured_and_fills_no_place(tmp_path: Path) -> None:
+    events = changed(5, phase="filler")()
+    words = "stage of case 1: request 2 is a filler one and came within the level's time"
+    assert report(tmp_path, events).problem == words
 
 
 @pytest.mark.parametrize("ended", ["timeout", "prompts", "limit"])

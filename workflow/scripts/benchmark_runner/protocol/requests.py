@@ -12,6 +12,7 @@ from typing import Any, Final
 from benchmark_runner.protocol.fields import WORDS, check_content, check_ids, check_rising
 from benchmark_runner.protocol.lines import INT_LIMIT, BrokenEventsError, Event, readable, shown
 from benchmark_runner.protocol.spec import LOAD_PROTOCOL, of_request, prompt_of
+from benchmark_runner.units import NS_PER_S
 
 PHASES: Final = ("warmup", "measured", "filler")
 STAMPS: Final = ("kernel", "user", "engine")
@@ -125,6 +126,20 @@ def _check_phases(stage: Mapping[str, Any], requests: Sequence[Mapping[str, Any]
         raise BrokenEventsError(f"{counts['measured']} measured requests where {asked or 'some'} are asked for")
 
 
+def _check_duration(stage: Mapping[str, Any], requests: Sequence[Mapping[str, Any]], load: Mapping[str, Any]) -> None:
+    """A level that ends by time lasted so long, and what came within that time, and nothing else, was measured."""
+    counted = [one for one in requests if one["phase"] != "warmup"]
+    over_ns = counted[0]["scheduled_ns"] + round(load["duration_seconds"] * NS_PER_S)
+    for one in counted:
+        is_within, is_measured = one["scheduled_ns"] < over_ns, one["phase"] == "measured"
+        # A client looks at its clock when a pause is over, which may be a moment before it sends.
+        if is_within != is_measured and not (is_within and "turns" in load):
+            when = "within" if is_within else "after"
+            raise BrokenEventsError(f"request {one['number']} is a {one['phase']} one and came {when} the level's time")
+    if stage["end_ns"] + round(load.get("think_seconds", 0) * NS_PER_S) < over_ns:
+        raise BrokenEventsError(f"it ended before the {load['duration_seconds']:g} s were over that are measured")
+
+
 def _check_schedule(requests: Sequence[Mapping[str, Any]], due_ns: Sequence[int]) -> None:
     """Requests of an open loop came by its schedule, whenever that began: none was put off, none left out."""
     for request, offset_ns in zip(requests, due_ns, strict=False):
@@ -166,6 +181,8 @@ def check_stage(stage: Mapping[str, Any], requests: Sequence[Mapping[str, Any]],
     if outside:
         raise BrokenEventsError(f"request {outside[0]} lies outside the stage")
     _check_phases(stage, requests, load)
+    if load.get("duration_seconds") is not None and stage["ended"] in WHOLE_ENDINGS:
+        _check_duration(stage, requests, load)
     if "turns" in load:
         _check_turns(requests, load["turns"])
     if "arrivals_ns" in load:  # a record from before them has none
