@@ -54,6 +54,8 @@ def test_columns_are_known_by_name_and_times_are_seconds_or_dates(tmp_path, text
         ("timestamp,prompt_tokens,output_tokens\n1,20,3\n2,20\n", "line 3: it has 2 columns, fewer than the header"),
         ("timestamp,prompt_tokens,output_tokens\n5,20,3\n4,20,3\n", "line 3: its time goes back"),
         ("timestamp,prompt_tokens,output_tokens\nnan,20,3\n", "line 2: nan is no time"),
+        ("timestamp\n1700000000000\n1700000000250\n", "line 2: 1700000000000 is no time in seconds"),
+        ("0\n1\n1e300\n", "line 3: 1e300 is no time in seconds"),
         ("timestamp,prompt_tokens,output_tokens\nMonday,20,3\n", "line 2: Invalid isoformat string: 'Monday'"),
         ("when,prompt_tokens,output_tokens\n1,2,3\n", "line 1: the header is 'when,prompt_tokens,output_tokens', not"),
         ("timestamp,prompt_tokens\n1,2\n", "line 1: the header is 'timestamp,prompt_tokens', not"),

@@ -35,6 +35,7 @@ def messages(found) -> list[str]:
     [
         ("concurrency: 2", "load: key 'mode' is missing"),
         ("mode: close, concurrency: 2", "did you mean 'closed'?"),
+        ("mode: [closed], concurrency: 2", "load.mode: "),
         ("mode: closed", "load: key 'concurrency' is missing; add it"),
         ("mode: open", "load: key 'requests_per_second' is missing; add it"),
         (
@@ -73,6 +74,12 @@ def messages(found) -> list[str]:
 def test_a_load_that_cannot_be_run_is_refused_in_words(load, expected):
     found = messages(with_load(load))
     assert any(expected in line for line in found), found
+
+
+def test_a_distribution_that_ends_below_where_any_begins_is_refused_in_words():
+    case = "{prompt_tokens: {distribution: uniform, max: -5}, max_tokens: 4"
+    found = messages(examined(f"{{name: w, test_cases: [{case}, load: {{{CLOSED}}}}}]}}"))
+    assert any("min 0 is more than max -5" in line for line in found), found
 
 
 @pytest.mark.parametrize("key", ["iterations", "warmup_iterations"])

@@ -69,6 +69,8 @@ def test_texts_and_ids_are_encoded_once_and_a_line_may_tell_its_tokens(model_dir
         ({"text": "Hi"}, 'write {"prompt": text}'),
         ({"prompt": "Hi", "prompt_ids": [1]}, 'write {"prompt": text}'),
         ({"prompt": ""}, "prompt is empty or not of its kind"),
+        ({"prompt": "half \ud83d"}, "prompt is empty or not of its kind, or holds half of a surrogate pair"),
+        ({"messages": [{"role": "user", "content": "\udc00"}]}, "holds half of a surrogate pair"),
         ({"messages": [{"role": "user"}]}, "messages is empty or not of its kind"),
         ({"prompt_ids": [1, -2]}, "prompt_ids is empty or not of its kind"),
         ({"prompt": "Hi", "max_tokens": 0}, "max_tokens is 0, no number of tokens"),
@@ -84,6 +86,8 @@ def test_a_line_that_is_no_prompt_is_named(tmp_path, line, expected):
 def test_a_file_that_is_not_there_or_holds_nothing_is_named(tmp_path):
     with pytest.raises(BenchmarkError, match=r"none\.jsonl' cannot be read"):
         count_lines(tmp_path / "none.jsonl")
+    with pytest.raises(BenchmarkError, match=r"a.x00b' holds a character that no file name has"):
+        count_lines(tmp_path / "a\0b")
     with pytest.raises(BenchmarkError, match=r"mine\.jsonl' holds no prompt"):
         count_lines(written(tmp_path, ""))
 
@@ -93,6 +97,10 @@ def test_a_prompt_that_does_not_fit_is_told_with_its_line(model_dir, tmp_path):
     file = written(tmp_path, *({"prompt": f"number {n}"} for n in range(4)), long)
     with pytest.raises(BenchmarkError, match=r"mine\.jsonl, line 5: 57 prompt tokens and 8 new ones exceed"):
         built(model_dir, file)
+    unknown = written(tmp_path, *({"prompt_ids": [1, 10**6 + n]} for n in range(5)))
+    with pytest.raises(BenchmarkError, match=r"mine\.jsonl, line 1: it has the id 1000000, and the model knows"):
+        built(model_dir, unknown)
+    file = written(tmp_path, *({"prompt": f"number {n}"} for n in range(5)))
     with pytest.raises(BenchmarkError, match=r"workload chat: prompts_file .*: it has 5 prompts and a launch sends"):
         built(model_dir, file, load={**CASE["load"], "requests": 9})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,6 +27,11 @@ MOST_SHARED: Final = 0.05
 """Share of requests with the very time of another from which on the times count as rounded (chosen)."""
 
 
+LATEST_S: Final = 1e12
+"""Beyond any date in seconds, and before today's in milliseconds (chosen): those would be replayed a thousand times too
+slowly."""
+
+
 class Row(NamedTuple):
     """One request of a trace; tokens are None where the file has times alone."""
 
@@ -44,8 +48,8 @@ def _time_s(text: str) -> float:
     except ValueError:
         stamp = datetime.fromisoformat(text)
         seconds = (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
-    if not math.isfinite(seconds):
-        raise ValueError(f"{text} is no time")
+    if not abs(seconds) < LATEST_S:
+        raise ValueError(f"{text} is no time in seconds")
     return seconds
 
 

@@ -177,7 +177,7 @@ def _arrival_contradictions(load: Mapping[str, Any], arrivals: str) -> Iterator[
 def _contradictions(load: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Key and complaint of what does not go together; values of a wrong kind have the schema's message."""
     mode = load.get("mode")
-    if mode not in _OF_MODE:
+    if not isinstance(mode, str) or mode not in _OF_MODE:
         return
     other = "open" if mode == "closed" else "closed"
     for key in _OF_MODE[other]:
@@ -223,7 +223,7 @@ def _length_complaints(
     if isinstance(steps, list) and all(isinstance(one, int) for one in steps) and steps != sorted(steps):
         yield f"{key}.quantiles", "they go down; write the lengths in rising order, from 0 to 100 %"
     if numbers.get("min", 0) > numbers.get("max", math.inf):
-        yield f"{key}.min", f"min {length['min']} is more than max {length['max']}; exchange them"
+        yield f"{key}.min", f"min {numbers.get('min', 0)} is more than max {length['max']}; exchange them"
     elif "mean" in numbers and not numbers.get("min", 0) <= numbers["mean"] <= numbers.get("max", math.inf):
         yield f"{key}.mean", "the mean lies outside min and max, at which draws are cut; move one of them"
 

@@ -35,14 +35,16 @@ class Lines(NamedTuple):
     """The greatest max_tokens of a line; 0 where none has one."""
 
 
+def _is_text(value: Any) -> bool:
+    """JSON may hold half of a surrogate pair, which no text is encoded with."""
+    return isinstance(value, str) and bool(value) and value.encode(errors="ignore").decode() == value
+
+
 def _are_messages(value: Any) -> bool:
     return (
         isinstance(value, list)
         and bool(value)
-        and all(
-            isinstance(one, dict) and all(isinstance(one.get(key), str) and one[key] for key in ("role", "content"))
-            for one in value
-        )
+        and all(isinstance(one, dict) and all(_is_text(one.get(key)) for key in ("role", "content")) for one in value)
     )
 
 
@@ -57,14 +59,14 @@ def _prompt_line(number: int, content: bytes) -> PromptLine:
     if len(given) != 1:
         raise ValueError('write {"prompt": text}, {"messages": [{"role": …, "content": …}]} or {"prompt_ids": [ids]}')
     (kind,), what = given, value[given[0]]
-    if kind == "prompt" and isinstance(what, str) and what:
+    if kind == "prompt" and _is_text(what):
         prompt: dict[str, Any] = {"kind": "text", "text": what}
     elif kind == "messages" and _are_messages(what):
         prompt = {"kind": "messages", "messages": [{key: one[key] for key in ("role", "content")} for one in what]}
     elif kind == "prompt_ids" and _are_ids(what):
         prompt = {"kind": "ids", "prompt_ids": what}
     else:
-        raise ValueError(f"{kind} is empty or not of its kind")
+        raise ValueError(f"{kind} is empty or not of its kind, or holds half of a surrogate pair")
     tokens = value.get("max_tokens")
     if tokens is not None and (type(tokens) is not int or tokens < 1):
         raise ValueError(f"max_tokens is {tokens!r:.40}, no number of tokens")
@@ -120,6 +122,8 @@ def count_lines(path: Path) -> Lines:
         raise BenchmarkError(
             f"{str(path)!r} cannot be read ({error.strerror}); check the path and its rights"
         ) from None
+    except ValueError:
+        raise BenchmarkError(f"{str(path)!r} holds a character that no file name has; check it") from None
     found = _counted(path, state.st_size, state.st_mtime_ns)
     if not found.prompts:
         raise BenchmarkError(f"{str(path)!r} holds no prompt; write a JSON object on each line")

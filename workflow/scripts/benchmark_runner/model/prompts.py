@@ -86,6 +86,8 @@ class PromptEncoder:
                 f"{len(ids)} prompt tokens and {max_new_tokens} new ones exceed the model's context of "
                 f"{self.context_length} tokens; shorten the prompt or lower max_tokens"
             )
+        if max(ids) >= self.vocab_size and prompt["kind"] == "ids":
+            raise BenchmarkError(f"it has the id {max(ids)}, and the model knows {self.vocab_size} tokens, from 0 on")
         if max(ids) >= self.vocab_size:
             raise BenchmarkError(
                 f"the tokenizer yields id {max(ids)} but the model knows {self.vocab_size} tokens; "
