@@ -34,6 +34,7 @@ def messages(load: str) -> list[str]:
         ({"search_from": 3, "search_up_to": 20}, [3, 6, 12, 20]),
         ({"search_up_to": 2}, [1, 2]),
         ({"mode": "open", "search_from": 0.5, "search_up_to": 3}, [0.5, 1, 2, 3]),
+        ({"mode": "open", "search_up_to": 4.0004}, [1, 2, 4.0004]),  # 4 would have its name
     ],
 )
 def test_a_pilot_doubles_the_level_up_to_the_end(ends, tried):
@@ -98,6 +99,12 @@ def test_a_request_that_has_missed_the_limits_for_certain_is_given_up(limits, ti
 )
 def test_what_a_search_cannot_do_is_told(load, expected):
     assert any(expected in line for line in messages(load)), messages(load)
+
+
+@pytest.mark.parametrize("key", ["search_from", "search_up_to", "search_seconds"])
+def test_an_end_of_a_search_that_has_none_is_told_by_its_key(key):
+    found = messages(f"mode: open, search: capacity, {key}: .inf")
+    assert any(f"load.{key}: " in line for line in found), found
 
 
 def test_a_search_needs_no_levels():

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from benchmark_runner.configuration.files import KeyPath, Problem
 from benchmark_runner.configuration.names import entries
-from benchmark_runner.configuration.search import search_complaints, with_levels
+from benchmark_runner.configuration.search import RATE_DIGITS, search_complaints, with_levels
 from benchmark_runner.display import plural
 
 DEFAULT_REQUESTS: Final = 32
@@ -19,9 +19,6 @@ WARMUP_ARRIVALS: Final = 4
 
 OPEN_LOOP_SLOTS: Final = 16
 """Requests that an engine computes at once in an open loop that sets no `slots` (chosen); more wait in its queue."""
-
-_RATE_DIGITS: Final = 3
-"""Digits behind the point in which two rates must differ: the schema's smallest rate has as many."""
 
 _OF_TRACE: Final = ("trace_file", "trace_start_seconds", "trace_speed")
 
@@ -53,7 +50,7 @@ def _listed(value: Any) -> list[Any]:
 
 def rate_name(rate: float) -> str:
     """A rate as names and sentences have it: 0.5, 2, 1000."""
-    return f"{rate:.{_RATE_DIGITS}f}".rstrip("0").rstrip(".")
+    return f"{rate:.{RATE_DIGITS}f}".rstrip("0").rstrip(".")
 
 
 def _whole_rounds(requests: int | None, round_of: int) -> int | None:
@@ -202,7 +199,7 @@ def _contradictions(load: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         values = {one for one in _listed(load.get(key)) if isinstance(one, (int, float))}
         names = [rate_name(value) for value in values]
         if twice := next((name for name in names if names.count(name) > 1), None):
-            yield key, f"two {what} are {twice} when rounded to {_RATE_DIGITS} digits; name each once"
+            yield key, f"two {what} are {twice} when rounded to {RATE_DIGITS} digits; name each once"
 
 
 def _length_complaints(

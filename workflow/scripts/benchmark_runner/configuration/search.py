@@ -27,6 +27,9 @@ FEWEST_ARRIVALS: Final = 4
 MOST: Final = 4096
 """Requests in flight at most, as the configuration allows."""
 
+RATE_DIGITS: Final = 3
+"""Digits behind the point in which two rates must differ: the schema's smallest rate has as many."""
+
 LEVELS_OF: Final[Mapping[str, str]] = {"closed": "concurrency", "open": "requests_per_second"}
 """Key of a load's levels by its mode."""
 
@@ -45,9 +48,10 @@ def is_pilot(config: Mapping[str, Any]) -> bool:
 
 
 def ladder(load: Mapping[str, Any]) -> list[float]:
-    """The levels that a pilot tries: doubled from search_from on, and search_up_to."""
+    """The levels that a pilot tries: doubled from search_from on, and search_up_to; each with a name of its own."""
     first, last = load.get("search_from", SEARCH_FROM), load.get("search_up_to", SEARCH_UP_TO)
-    levels = [*(first * 2**step for step in range(max(0, math.ceil(math.log2(last / first))))), last]
+    doubled = (first * 2**step for step in range(max(0, math.ceil(math.log2(last / first)))))
+    levels = [*(level for level in doubled if round(level, RATE_DIGITS) < round(last, RATE_DIGITS)), last]
     return [int(level) for level in levels] if load["mode"] == "closed" else levels
 
 
@@ -94,7 +98,7 @@ def levels_around(
     parts = PARTS if len(spans) == 1 else 2
     for kept, missed in spans:
         steps = (kept + (missed - kept) * step / parts for step in range(1, parts))
-        levels |= {float(round(level)) if whole else round(level, 3) for level in steps}
+        levels |= {float(round(level)) if whole else round(level, RATE_DIGITS) for level in steps}
     below = [level for level in reversed(tried) if level < min(levels)]
     above = [level for level in tried if level > max(levels)]
     spare = [*below[:1], *above, *below[1:]]
@@ -113,7 +117,7 @@ def search_complaints(load: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "search", "a trace has one rate, its own; leave search out, or choose other arrivals"
         return
     first, last = load.get("search_from", SEARCH_FROM), load.get("search_up_to", SEARCH_UP_TO)
-    if not all(isinstance(end, int | float) and end > 0 for end in (first, last)):
+    if not all(isinstance(end, int | float) and 0 < end < math.inf for end in (first, last)):
         return
     if first >= last:
         yield "search_up_to", f"{last:g} is no more than {first:g}, from which the search begins (search_from)"
