@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -151,7 +152,7 @@ def test_a_conversation_is_planned_for_its_last_turn_and_must_fit_into_the_conte
     assert (one["prompt"]["count"], one["max_new_tokens"]) == (5 * 16 + 4 * 4, 4)
     assert (four["load"]["turns"], four["load"]["think_seconds"], four["load"]["requests"]) == (5, 0.5, 20)
     case["load"]["turns"] = 60
-    with pytest.raises(ConfigurationError, match="prompt_tokens: 1196 prompt tokens and 4 new ones"):
+    with pytest.raises(ConfigurationError, match=r"the last of 60 turns has 1196 prompt tokens.* lower load\.turns"):
         load(config)
 
 
@@ -195,6 +196,16 @@ def test_the_forecast_tells_levels_and_what_the_schedule_takes(config, load):
 def test_prompts_of_too_few_tokens_are_refused_before_anything_is_built(config, load):
     config["workloads"][0]["test_cases"][0]["prompt_tokens"] = 4
     with pytest.raises(ConfigurationError, match=r"workloads\[0\]: each of up to .* have only 6; make the prompt"):
+        load(config)
+
+
+def test_a_file_of_too_few_prompts_is_refused_before_anything_is_built(config, load):
+    Path("few.jsonl").write_text('{"prompt": "one"}\n{"prompt": "two"}\n')
+    case = config["workloads"][0]["test_cases"][0]
+    del case["prompt_tokens"]
+    case["prompts_file"] = "few.jsonl"
+    words = r"workloads\[0\]: prompts_file 'few\.jsonl': it has 2 prompts and a launch sends at least 2\d, none twice"
+    with pytest.raises(ConfigurationError, match=words):
         load(config)
 
 

@@ -35,7 +35,8 @@ def messages(found) -> list[str]:
     [
         ("concurrency: 2", "load: key 'mode' is missing"),
         ("mode: close, concurrency: 2", "did you mean 'closed'?"),
-        ("mode: [closed], concurrency: 2", "load.mode: "),
+        ("mode: [closed], concurrency: 2", 'load.mode: ["closed"] is not allowed; write one of closed, open'),
+        ("mode: {closed: true}", "load.mode: "),
         ("mode: closed", "load: key 'concurrency' is missing; add it"),
         ("mode: open", "load: key 'requests_per_second' is missing; add it"),
         (

@@ -55,6 +55,13 @@ def hub(text: str) -> str:
             "what stands here is not allowed; write http",
         ),
         ("engines: [{name: a, openai_server: {base_url: 'http://h:1'}}]", "key 'model' is missing"),
+        ("engines: [{name: a, openai_server: {base_url: 'http://h:65536', model: m}}]", "is not allowed; write http"),
+        ("engines: [{name: a, openai_server: {base_url: 'http://h:one', model: m}}]", "is not allowed; write http"),
+        ("engines: [{name: a, openai_server: {base_url: 'http://[::1', model: m}}]", "is not allowed; write http"),
+        (
+            "engines: [{name: a, openai_server: {base_url: 'http://h:1', model: m, ids: {stream: text}}}]",
+            "write one of token_ids, logprobs, null",
+        ),
         ("system: {threads: two}", 'system.threads: "two" is not allowed; write a whole number or null, at least 1'),
         ("system: {thermal_limit_celsius: 900}", "at most 120 °C"),
         ("system: {cool_down_seconds: -1}", "at least 0"),
@@ -165,3 +172,12 @@ def test_a_secret_in_the_place_of_its_variable_is_not_repeated(given):
     server = f"{{base_url: 'http://h:1', model: m, {given}}}" if "api" in given else f"{{model: m, {given}}}"
     (told,) = messages(f"engines: [{{name: a, openai_server: {server}}}]")
     assert "sk-word" not in told
+
+
+@pytest.mark.parametrize(
+    "key", ["api_key_env: [sk-word]", "api_key_env: {is: sk-word}", "base_url: ['http://sk-word@h']"]
+)
+def test_a_key_that_stands_where_its_name_belongs_is_not_repeated(key):
+    given = {"base_url": "http://h:65535/v1", "model": "m", **yaml.safe_load(f"{{{key}}}")}
+    (line,) = messages(yaml.safe_dump({"engines": [{"name": "a", "openai_server": given}]}))
+    assert "what stands here is not allowed; write text" in line and "sk-word" not in line

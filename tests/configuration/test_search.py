@@ -16,7 +16,7 @@ SEARCHED = {"mode": "closed", "search": "capacity", "timeout_seconds": 60}
 LOOSE = {"ttft_ms": None, "tpot_ms": None, "itl_p99_ms": None, "e2e_ms": None, "share": 0.9}
 
 
-def messages(load: str) -> list[str]:
+def messages(load: str, more: str = "{}") -> list[str]:
     config = {
         "benchmark": {"output_dir": "results/x", "model_path": "models/m"},
         "engines": [{"name": "a", "binary_path": "bin/a"}],
@@ -24,7 +24,7 @@ def messages(load: str) -> list[str]:
             yaml.safe_load(f"{{name: w, test_cases: [{{prompt_tokens: 9, max_tokens: 4, load: {{{load}}}}}]}}")
         ],
     }
-    return Positions([]).lines(examine(copy.deepcopy(config)).problems)
+    return Positions([]).lines(examine({**copy.deepcopy(config), **yaml.safe_load(more)}).problems)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,13 @@ def test_a_request_that_has_missed_the_limits_for_certain_is_given_up(limits, ti
         ("mode: closed, search: capacity, search_up_to: 1", "search_up_to: 1 is no more than 1, from which the search"),
         ("mode: closed, search: capacity, search_from: 1.5", "requests in flight are whole"),
         ("mode: closed, search: capacity, search_up_to: 5000", "4096 at most"),
-        ("mode: closed, search: most", "write one of capacity, pilot"),
+        ("mode: closed, search: most", "is not allowed; write capacity ("),
+        ("mode: closed, search: [capacity]", "is not allowed; write capacity ("),
+        ("mode: closed, search: pilot", "pilot is what the workflow writes into the plan of a pilot"),
+        ("mode: closed, search: pilot", "key 'concurrency' is missing"),
+        ("mode: open, search: pilot, requests_per_second: 2", "write search: capacity"),
+        ("mode: open, search: capacity, search_up_to: .inf", "search_up_to: Infinity is not allowed"),
+        ("mode: open, search: capacity, search_from: 1.0e-300, search_up_to: 1.0e+300", "search_from: 1e-300 is not"),
         ("mode: open, arrivals: trace, trace_file: t, search: capacity", "a trace has one rate, its own"),
         ("mode: open, search: capacity, search_from: 0.25", "sees fewer than 4 arrivals; write 384 or more"),
     ],
@@ -105,6 +111,26 @@ def test_what_a_search_cannot_do_is_told(load, expected):
 def test_an_end_of_a_search_that_has_none_is_told_by_its_key(key):
     found = messages(f"mode: open, search: capacity, {key}: .inf")
     assert any(f"load.{key}: " in line for line in found), found
+
+
+@pytest.mark.parametrize("seconds", [0, -5, "true", "a lot", ".inf"])
+def test_a_search_of_no_time_has_one_message(seconds):
+    (line,) = messages(f"mode: open, search: capacity, search_seconds: {seconds}")
+    assert "search_seconds: " in line and "more than 0, at most 86400 s" in line
+
+
+@pytest.mark.parametrize(
+    ("slo", "expected"),
+    [
+        ("{ttft_ms: null, tpot_ms: null}", "a search ends at the limits of analysis.slo, and all of them are null"),
+        ("{ttft_ms: null, tpot_ms: null, e2e_ms: 900}", None),
+        ("{tpot_ms: null}", None),
+        ("null", None),
+    ],
+)
+def test_a_search_needs_a_limit_that_can_be_missed(slo, expected):
+    found = messages("mode: closed, search: capacity", f"analysis: {{slo: {slo}}}")
+    assert [line.partition("search: ")[2].partition(";")[0] for line in found] == ([expected] if expected else [])
 
 
 def test_a_search_needs_no_levels():

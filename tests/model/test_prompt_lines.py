@@ -64,11 +64,12 @@ def test_texts_and_ids_are_encoded_once_and_a_line_may_tell_its_tokens(model_dir
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("{", "Expecting property name"),
+        ("{", "it is no JSON (Expecting property name"),
         ("[]", 'write {"prompt": text}'),
         ({"text": "Hi"}, 'write {"prompt": text}'),
         ({"prompt": "Hi", "prompt_ids": [1]}, 'write {"prompt": text}'),
         ({"prompt": ""}, "prompt is empty or not of its kind"),
+        ({"prompt": ""}, '; write {"prompt": text}'),
         ({"prompt": "half \ud83d"}, "prompt is empty or not of its kind, or holds half of a surrogate pair"),
         ({"messages": [{"role": "user", "content": "\udc00"}]}, "holds half of a surrogate pair"),
         ({"messages": [{"role": "user"}]}, "messages is empty or not of its kind"),
@@ -81,6 +82,13 @@ def test_a_line_that_is_no_prompt_is_named(tmp_path, line, expected):
     with pytest.raises(BenchmarkError, match=r"mine\.jsonl', line 2: ") as error:
         count_lines(file)
     assert expected in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_line_that_is_not_utf_8_is_named(tmp_path):
+    file = written(tmp_path, {"prompt": "good"})
+    file.write_bytes(file.read_bytes() + b'{"prompt": "caf\xe9"}\n')
+    with pytest.raises(BenchmarkError, match=r"line 2: it is not UTF-8; save the file so"):
+        count_lines(file)
 
 
 def test_a_file_that_is_not_there_or_holds_nothing_is_named(tmp_path):

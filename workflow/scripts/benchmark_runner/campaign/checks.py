@@ -17,13 +17,14 @@ from benchmark_runner.configuration.load import cell_count, has_load
 from benchmark_runner.configuration.messages import closest
 from benchmark_runner.configuration.names import entries
 from benchmark_runner.configuration.resolve import Examined
+from benchmark_runner.configuration.search import is_searched_workload
 from benchmark_runner.display import plural
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.checkpoint import read_checkpoint
 from benchmark_runner.model.recipes import PREFIX, RECIPES, HubModel, synthetic_models
 from benchmark_runner.model.source import read_source
 from benchmark_runner.namedfile import read_named_text
-from benchmark_runner.protocol.draw import require_room
+from benchmark_runner.protocol.draw import by_file, require_room, shares
 from benchmark_runner.statistics.design import design_of
 
 PATH_SIMILARITY: Final = 0.8
@@ -148,7 +149,7 @@ def _untested(examined: Examined, engines_folder: Path) -> int:
 
 
 def short_prompts(config: Mapping[str, Any]) -> Iterator[Problem]:
-    """Texts of so many tokens that cannot be arranged anew for each request under load.
+    """Texts of so many tokens that cannot be arranged anew for each request under load, and files of too few prompts.
 
     The configuration must have no other problem. Other texts are counted by the stage that encodes them.
     """
@@ -159,6 +160,13 @@ def short_prompts(config: Mapping[str, Any]) -> Iterator[Problem]:
             require_room([(range(case["prompt"]["count"]), case) for case in counted])
         except BenchmarkError as error:
             yield ["workloads", w], str(error)
+        # How many prompts levels take that are still to be found is told when they are.
+        for of_file in [] if is_searched_workload(workload) else by_file(planned).values():
+            prompt = of_file[0]["prompt"]
+            try:
+                shares(prompt["lines"], of_file)
+            except BenchmarkError as error:
+                yield ["workloads", w], f"prompts_file {prompt['path']!r}: {error}"
 
 
 def underpowered(examined: Examined, engines_folder: Path) -> Iterator[Problem]:

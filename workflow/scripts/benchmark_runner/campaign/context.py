@@ -57,7 +57,13 @@ class Context:
         """What is wrong with a plan's prompt of kind text, messages or tokens; None where it fits."""
         room = self.length - max_tokens
         if prompt["kind"] == "tokens":
-            count = int(prompt["count"])
+            count, turns = int(prompt["count"]), prompt.get("turns")
+            if turns and count > room:
+                return (
+                    f"the last of {turns} turns has {count} prompt tokens, with all that came before it, and "
+                    f"{max_tokens} new ones (max_tokens): more than the model's context of {self.length} tokens; "
+                    "lower load.turns, prompt_tokens or max_tokens"
+                )
             return self._refusal(f"{count} prompt tokens", max_tokens) if count > room else None
         messages = prompt["messages"] if prompt["kind"] == "messages" else [{"content": prompt["text"]}]
         text = "".join(message["content"] for message in messages)
@@ -99,6 +105,7 @@ def _prompt(case: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
         turns = load.get("turns") if isinstance(load := case.get("load"), Mapping) else None
         if _is_count(turns) and _is_count(answer := longest(case.get("max_tokens"))):
             count = whole_conversation(count, answer, int(turns or 1))
+            return "prompt_tokens", {"kind": "tokens", "count": count, "turns": turns}
         return "prompt_tokens", {"kind": "tokens", "count": count}
     if isinstance(case.get("prompt"), str) and case["prompt"]:
         return "prompt", {"kind": "text", "text": case["prompt"]}

@@ -129,7 +129,9 @@ def window_of(rows: Sequence[Row], load: Mapping[str, Any]) -> Window:
     needed = warmup + (requests or 1)
     told = f"the trace has {len(kept)} requests from {start_s:g} s on"
     if len(kept) < needed or (requests or 2) < 2:
-        raise BenchmarkError(f"{told}, and the level takes {max(needed, warmup + 2)} with its warm-up; ask for others")
+        raise BenchmarkError(
+            f"{told}, and the level takes {max(needed, warmup + 2)} with its warm-up; lower requests or the start"
+        )
     begun_s = offsets[warmup]
     if requests is None:
         measured_s = float(load["duration_seconds"])

@@ -8,7 +8,13 @@ from typing import Any, Final
 
 from benchmark_runner.configuration.files import KeyPath, Problem
 from benchmark_runner.configuration.names import entries
-from benchmark_runner.configuration.search import RATE_DIGITS, search_complaints, with_levels
+from benchmark_runner.configuration.search import (
+    PILOT,
+    RATE_DIGITS,
+    search_complaints,
+    search_problem,
+    with_levels,
+)
 from benchmark_runner.display import plural
 
 DEFAULT_REQUESTS: Final = 32
@@ -162,7 +168,7 @@ def _arrival_contradictions(load: Mapping[str, Any], arrivals: str) -> Iterator[
             "a trace brings its own times; leave the key out and write trace_speed: 2 for twice as many a second, or "
             "choose other arrivals",
         )
-    elif not is_trace and rates is None and load.get("search") is None:
+    elif not is_trace and rates is None and load.get("search") in (None, PILOT):
         yield "", "key 'requests_per_second' is missing; add it: arrivals a second, as 2.5 or [0.5, 1, 2]"
     if is_trace and load.get("trace_file") is None:
         yield "arrivals", "arrivals: trace needs the key trace_file: a CSV file of times and tokens, or of times alone"
@@ -184,7 +190,7 @@ def _contradictions(load: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "duration_seconds", "a level ends by requests or by duration_seconds; keep one of the two"
     yield from search_complaints(load)
     if mode == "closed":
-        if load.get("concurrency") is None and load.get("search") is None:
+        if load.get("concurrency") is None and load.get("search") in (None, PILOT):
             yield "", "key 'concurrency' is missing; add it: requests in flight, as 8 or [1, 2, 4, 8]"
         if load.get("think_seconds") is not None and load.get("turns") is None:
             yield "think_seconds", "it is the pause before the next turn of a conversation; add turns, or leave it out"
@@ -211,7 +217,8 @@ def _length_complaints(
     numbers = {name: value for name, value in length.items() if isinstance(value, (int, float))}
     distribution = length.get("distribution")
     if distribution == TRACE and has_load and not replays:
-        yield key, f"{key} of a trace needs load with arrivals: trace, whose file tells them; or choose another one"
+        words = f"{key} of a trace needs load with arrivals: trace, whose file tells them"
+        yield key, f"{words}; or choose another distribution"
     for name in sorted(set(length) & set(_DRAWN_BY) - set(_KEYS_OF.get(str(distribution), _DRAWN_BY))):
         yield f"{key}.{name}", f"{name} says nothing of a distribution {distribution}; leave it out"
     if missing := [name for name in _KEYS_OF.get(str(distribution), ()) if name not in length]:
@@ -256,6 +263,8 @@ def load_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
             if has_load:
                 for key, complaint in _contradictions(case["load"]):
                     yield [*place, "load", *([key] if key else [])], complaint
+                if problem := search_problem(case["load"], config):
+                    yield [*place, "load", "search"], problem
             elif any(loaded):
                 words = "this test case has no load and another one of its workload has"
                 yield place, f"{words}; give it one, or put it into a workload of its own"

@@ -86,7 +86,9 @@ def allowed(schema: Mapping[str, Any]) -> str:
     types = [types] if isinstance(types, str) else types
     words = " or ".join(_TYPE_WORDS[name] for name in types)
     if "enum" in schema:
-        words = "one of " + ", ".join(str(value) for value in schema["enum"])
+        words = schema.get("form") or "one of " + ", ".join(
+            "null" if one is None else str(one) for one in schema["enum"]
+        )
     limits = [
         f"{word} {schema[key]}"
         for key, word in (
@@ -146,14 +148,19 @@ def per_cent(value: float) -> str:
 
 def _bad_value(error: ValidationError) -> str:
     rule = _rule(error)
-    words = f"{shown(error.instance)} is not allowed; write {allowed(rule)}"
+    value = "what stands here" if rule.get("secret") else shown(error.instance)
+    words = f"{value} is not allowed; write {allowed(rule)}"
     if error.instance is None:
         words = f"nothing stands here; write {allowed(rule)}, or leave the key out"
     elif "string" in rule.get("type", ()) and not isinstance(error.instance, (str, list, dict)):
         words += ", in quotes"
     elif error.validator in ("maximum", "exclusiveMaximum") and error.validator_value == 1:
         words += per_cent(cast(float, error.instance))
-    elif error.validator == "enum" and (match := closest(str(error.instance), [str(value) for value in rule["enum"]])):
+    elif (
+        error.validator == "enum"
+        and "form" not in rule
+        and (match := closest(str(error.instance), [str(value) for value in rule["enum"]]))
+    ):
         words += f"; did you mean {match!r}?"
     return f"{words} ({rule['description']})" if "description" in rule else words
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 CAPACITY: Final = "capacity"
@@ -30,6 +31,14 @@ MOST: Final = 4096
 RATE_DIGITS: Final = 3
 """Digits behind the point in which two rates must differ: the schema's smallest rate has as many."""
 
+LOWEST: Final = 0.001
+HIGHEST: Final = 100_000
+"""Ends of a search, as the schema has them."""
+
+LIMITED_BY_DEFAULT: Final = ("ttft_ms", "tpot_ms")
+LIMITED_ON_REQUEST: Final = ("itl_p99_ms", "e2e_ms")
+"""Times of a request in analysis.slo, the former with a default."""
+
 LEVELS_OF: Final[Mapping[str, str]] = {"closed": "concurrency", "open": "requests_per_second"}
 """Key of a load's levels by its mode."""
 
@@ -45,6 +54,23 @@ def is_pilot(config: Mapping[str, Any]) -> bool:
     """Whether a configuration is that of the pilot of a campaign."""
     cases = (case for workload in config["workloads"] for case in workload["test_cases"])
     return any((case.get("load") or {}).get("search") == PILOT for case in cases)
+
+
+def search_problem(load: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
+    """What the rest of a configuration, without its defaults yet, does not allow of a `search`; None where it does."""
+    benchmark, analysis = config.get("benchmark"), config.get("analysis")
+    if load.get("search") == PILOT:
+        folder = str(benchmark.get("output_dir")) if isinstance(benchmark, dict) else ""
+        is_own = Path(folder).name == PILOT
+        words = f"{PILOT} is what the workflow writes into the plan of a pilot; write search: {CAPACITY}"
+        return None if is_own else words
+    slo = analysis.get("slo") if isinstance(analysis, dict) else None
+    given = slo if isinstance(slo, dict) else {}
+    limits = [given.get(key, True) for key in LIMITED_BY_DEFAULT] + [given.get(key) for key in LIMITED_ON_REQUEST]
+    if is_searched(load) and all(limit is None for limit in limits):
+        words = "a search ends at the limits of analysis.slo, and all of them are null"
+        return f"{words}; set one, as ttft_ms: 500, or leave search out"
+    return None
 
 
 def ladder(load: Mapping[str, Any]) -> list[float]:
@@ -106,6 +132,10 @@ def levels_around(
     return [int(level) if whole else level for level in sorted(levels)]
 
 
+def _is_within(value: Any, least: float, most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+
+
 def search_complaints(load: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Key and complaint of what does not go together in a load with `search`, or with its keys."""
     if load.get("search") is None:
@@ -117,8 +147,8 @@ def search_complaints(load: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "search", "a trace has one rate, its own; leave search out, or choose other arrivals"
         return
     first, last = load.get("search_from", SEARCH_FROM), load.get("search_up_to", SEARCH_UP_TO)
-    if not all(isinstance(end, int | float) and 0 < end < math.inf for end in (first, last)):
-        return
+    if not all(_is_within(end, LOWEST, HIGHEST) for end in (first, last)):
+        return  # the schema's message is enough
     if first >= last:
         yield "search_up_to", f"{last:g} is no more than {first:g}, from which the search begins (search_from)"
     elif load["mode"] == "closed" and not (float(first).is_integer() and float(last).is_integer() and last <= MOST):
@@ -126,7 +156,7 @@ def search_complaints(load: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "search_up_to",
             f"requests in flight are whole, {MOST} at most; write search_from and search_up_to as such",
         )
-    elif load["mode"] == "open" and isinstance(load.get("search_seconds", 1), int | float):
+    elif load["mode"] == "open" and _is_within(load.get("search_seconds", 1), 1e-9, 1e9):
         seconds = seconds_a_level(load)
         if first * seconds < FEWEST_ARRIVALS:
             least = math.ceil(FEWEST_ARRIVALS / first * 3 * len(ladder(load)))

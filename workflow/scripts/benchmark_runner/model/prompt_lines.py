@@ -15,7 +15,12 @@ from benchmark_runner.errors import BenchmarkError
 LONGEST_LINE_BYTES: Final = 8 * 2**20
 """Above any prompt of a million tokens as text; what is longer is no line of prompts (chosen)."""
 
-KINDS: Final = ("prompt", "messages", "prompt_ids")
+FORMS: Final = {
+    "prompt": '{"prompt": text}',
+    "messages": '{"messages": [{"role": …, "content": …}]}',
+    "prompt_ids": '{"prompt_ids": [ids]}',
+}
+"""What a line may hold, by its key."""
 
 
 class PromptLine(NamedTuple):
@@ -54,10 +59,17 @@ def _are_ids(value: Any) -> bool:
 
 def _prompt_line(number: int, content: bytes) -> PromptLine:
     """One line; raises ValueError that says what is wrong with it."""
-    value = json.loads(content)
-    given = [kind for kind in KINDS if isinstance(value, dict) and kind in value]
+    try:
+        value = json.loads(content)
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not UTF-8; save the file so") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is no JSON ({error.msg}, column {error.colno}); write an object a line") from error
+    given = [kind for kind in FORMS if isinstance(value, dict) and kind in value]
     if len(given) != 1:
-        raise ValueError('write {"prompt": text}, {"messages": [{"role": …, "content": …}]} or {"prompt_ids": [ids]}')
+        raise ValueError(
+            f"it has {'several' if given else 'none'} of the prompts' keys; write {' or '.join(FORMS.values())}"
+        )
     (kind,), what = given, value[given[0]]
     if kind == "prompt" and _is_text(what):
         prompt: dict[str, Any] = {"kind": "text", "text": what}
@@ -66,10 +78,11 @@ def _prompt_line(number: int, content: bytes) -> PromptLine:
     elif kind == "prompt_ids" and _are_ids(what):
         prompt = {"kind": "ids", "prompt_ids": what}
     else:
-        raise ValueError(f"{kind} is empty or not of its kind, or holds half of a surrogate pair")
+        what_else = "empty or not of its kind, or holds half of a surrogate pair"
+        raise ValueError(f"{kind} is {what_else}; write {FORMS[kind]}")
     tokens = value.get("max_tokens")
     if tokens is not None and (type(tokens) is not int or tokens < 1):
-        raise ValueError(f"max_tokens is {tokens!r:.40}, no number of tokens")
+        raise ValueError(f"max_tokens is {tokens!r:.40}, no number of tokens; write a whole one from 1 on")
     return PromptLine(number, prompt, tokens)
 
 

@@ -21,7 +21,7 @@ from benchmark_runner.model.llama_config import special_ids
 from benchmark_runner.model.prompt_lines import sampled_lines
 from benchmark_runner.model.texts import DEFAULT_PROMPTS, WORDS, text_of
 from benchmark_runner.namedfile import read_named_text
-from benchmark_runner.protocol.draw import require_room, shares
+from benchmark_runner.protocol.draw import by_file, require_room, shares
 
 SCHEMA_VERSION: Final = 2
 """2: with texts that nobody can have seen. 1: the first format."""
@@ -147,11 +147,7 @@ def _pools(plan: dict[str, Any], encoder: PromptEncoder) -> dict[str, list[dict[
     """Of each file of prompts, by its hash, those that launches draw from; raises BenchmarkError naming the line."""
     pools: dict[str, list[dict[str, Any]]] = {}
     for workload in plan["workloads"]:
-        drawn: dict[str, list[dict[str, Any]]] = {}
-        for case in workload["cases"]:
-            if case["prompt"]["kind"] == "lines":
-                drawn.setdefault(case["prompt"]["sha256"], []).append(case)
-        for sha256, cases in drawn.items():
+        for sha256, cases in by_file(workload["cases"]).items():
             prompt = cases[0]["prompt"]
             try:
                 most = POOL_ROUNDS * sum(shares(prompt["lines"], cases))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, islice, repeat
 from random import Random
 from typing import Any, Final
@@ -52,6 +52,15 @@ def requests_at_most(case: Mapping[str, Any]) -> int:
         measured = seconds * load["requests_per_second"]
     spread: float = DEVIATIONS * math.sqrt(2 * measured / load["burstiness"])
     return math.ceil(float(warmup + 2 * measured + SPARE) + spread)
+
+
+def by_file(cases: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The levels that draw from a file of prompts, by its hash."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for case in cases:
+        if case["prompt"]["kind"] == "lines":
+            found.setdefault(case["prompt"]["sha256"], []).append(case)
+    return found
 
 
 def shares(lines: int, cases: Sequence[Mapping[str, Any]]) -> list[int]:
