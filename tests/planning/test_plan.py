@@ -11,7 +11,7 @@ import pytest
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.planning import forecast
 from benchmark_runner.planning.minutes import NOTHING_FINISHED, Expected
-from benchmark_runner.planning.plan import expected_of, findable, in_words, main, power_of
+from benchmark_runner.planning.plan import expected_of, findable, in_words, main, power_of, purpose
 from benchmark_runner.planning.spread import Spread
 from tiny_campaign import CONFIG
 from tiny_model import make_tiny_model
@@ -155,3 +155,18 @@ def test_a_wanted_difference_is_told_with_the_launches_that_it_takes(arguments, 
     told = " ".join(capsys.readouterr().out.split())
     assert words in told
     assert "launches of each engine and workload (benchmark.launches), minutes not known" in told
+
+
+def test_of_a_server_that_is_never_restarted_no_difference_is_promised():
+    ran = {"server": {"running": {"base_url": "http://127.0.0.1:1"}}}
+    engines = [{"name": name, "control_of": None} for name in ("torch", "candle")]
+    ours = [{"name": "ours", "control_of": None, **ran}, {"name": "ours_control", "control_of": "ours", **ran}]
+    campaign = {"launches": 5}
+
+    def told(*planned):
+        return purpose({"campaign": campaign, "engines": [*planned], "power": power()})
+
+    never = "no difference from ours will be confirmed, since nothing here restarts it"
+    assert told(*engines, *ours) == f"{findable(power())}; {never}"
+    assert told(engines[0], *ours) == never
+    assert told(*engines) == findable(power())

@@ -56,3 +56,9 @@ def test_a_launch_that_did_not_end_ok_tells_why(tmp_path, monkeypatch):
     monkeypatch.setattr(search, "read_record", lambda *_: SimpleNamespace(head=head))
     (tmp_path / "record.json").write_text(json.dumps(head))
     assert search.met(tmp_path / "record.json", ["c1"], {}) == "unavailable: no program"
+
+
+def test_of_conversations_the_levels_are_conversations():
+    words = search.grid_of({**CLOSED, "turns": 3}, {"a": [True, True, False, False]}, LIMITS)["words"]
+    assert words.startswith("1, 2, 3, 4 conversations, found by")
+    assert "a keeps the limits with 2 conversations of 3 turns and misses them with 4 conversations of 3 turns" in words

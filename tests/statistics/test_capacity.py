@@ -124,3 +124,20 @@ def test_one_request_a_second_is_no_plural() -> None:
     inputs = load_inputs(loads)
     rows = section(inputs, stages_of(inputs, lambda _name, level, _block: {"slo_met": level < 2}))["engines"]
     assert rows[0]["capacity"]["text"] == "1 request/s"
+
+
+def test_what_keeps_a_capacity_from_being_confirmed_is_named() -> None:
+    inputs = load_inputs(closed(1, 2, 4, 8, 16))
+    inputs.plan["engines"][1]["server"] = {"running": {"base_url": "http://127.0.0.1:9", "api_key_env": None}}
+    stages = stages_of(inputs, lambda name, level, _block: {"slo_met": level <= {"torch": 2, "server": 8}[name]})
+    (capacity, _) = section(inputs, stages)["comparisons"]
+    assert (capacity["verdict"], capacity["higher"]) == ("significant_unconfirmed", "server")
+    assert capacity["sentence"].endswith("; not confirmed, since server was not restarted")
+
+
+def test_levels_of_conversations_are_conversations() -> None:
+    talk = {name: {**load, "turns": 4, "think_seconds": 1} for name, load in closed(1, 2).items()}
+    inputs = load_inputs(talk)
+    rows = section(inputs, stages_of(inputs, lambda _name, level, _block: {"slo_met": level < 2}))["engines"]
+    assert {row["capacity"]["text"] for row in rows} == {"1 conversation"}
+    assert {(row["unit"], row["turns"]) for row in rows} == {("conversations", 4)}

@@ -128,3 +128,14 @@ def test_each_gate_is_told_once_with_its_cells_and_what_helps() -> None:
 )
 def test_a_level_has_words(mode: str, level: float, words: str) -> None:
     assert level_words(mode, level) == words
+
+
+def test_a_launch_in_which_the_client_told_nothing_takes_no_other_launchs_difference() -> None:
+    both = {"name": "ttft_ms", "ours": 50.0, "theirs": 40.0, "ours_count": 8, "theirs_count": 8}
+    rows = [{**QUIET, "own_clock": [one]} for one in (both, {**both, "ours": None, "theirs": 90.0, "ours_count": 0})]
+    assert own_clock(rows) == {"own_clock": [{**both, "difference": 10.0}]}
+
+
+def test_a_rate_of_a_trace_is_told_with_three_decimals() -> None:
+    assert level_words("open", 38 / 60) == "at 0.633 requests a second"
+    assert level_words("open", 0.00041234) == "at 0.00041 requests a second"

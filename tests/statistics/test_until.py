@@ -165,3 +165,16 @@ def test_a_pair_that_the_launches_allowed_would_not_decide_is_given_up_with_the_
     said = json.loads((tmp_path / "summary.json").read_text())["summary"]["recommendation"]
     words = until["open"][0]["words"]
     assert f"{words[0].upper()}{words[1:]}" in said
+
+
+def test_a_server_that_is_never_restarted_is_given_up_at_the_first_look(tmp_path: Path) -> None:
+    engines = (TORCH, NEAR, FAR, TWIN)
+    raw, plan = make_raw_data(engines, launches=5, output_dir=str(tmp_path), analysis={"significance_test": "paired_t"})
+    plan["campaign"]["until"] = UNTIL
+    plan["engines"][2]["server"] = {"running": {"base_url": "http://127.0.0.1:9", "api_key_env": None}}
+    write_inputs(tmp_path, engines, raw, plan)
+    run_analysis(tmp_path, engines, plan)
+    until = json.loads((tmp_path / "analysis" / "statistical_summary.json").read_text())["until"]
+    given_up = {(one["engine"], one["reference"]): one["given_up"] for one in until["open"]}
+    assert given_up == {("near", "torch"): False, ("far", "torch"): True, ("far", "near"): True}
+    assert {one["engine"] for one in until["cells"]} == {"torch", "near", "twin"}

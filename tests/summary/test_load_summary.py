@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from benchmark_runner.display import significant
 from benchmark_runner.schemas import violations
+from benchmark_runner.statistics.results import Cell
 from benchmark_runner.summary.answer import in_words
+from benchmark_runner.summary.table import _came
 from records import ScriptedEngine, ScriptedWorkload, make_raw_data, run_analysis, write_inputs, write_results
 from scripted_load import ScriptedLoad
 
@@ -188,3 +191,19 @@ def test_a_load_that_an_engine_refuses_by_name_is_no_lost_launch(tmp_path: Path)
     assert apart and {one["reason"] for one in apart} == {why}
     assert not any("lost" in one["sentence"] or "lost_launches" in one["qualifiers"] for one in apart)
     assert "server: no measurement, since server serves no open loop" in (tmp_path / "comparison_table.md").read_text()
+
+
+def test_capacities_of_a_server_that_was_not_restarted_are_not_said_to_be_alike(tmp_path: Path) -> None:
+    engines = [ScriptedEngine("torch", slots=1, **TIMES), ScriptedEngine("server", slots=4, **TIMES)]
+    raw, plan = make_raw_data(engines, [SERVING], launches=6, output_dir=str(tmp_path), analysis={"slo": SLO})
+    plan["engines"][1]["server"] = {"running": {"base_url": "http://127.0.0.1:9", "api_key_env": None}}
+    write_inputs(tmp_path, engines, raw, plan)
+    run_analysis(tmp_path, engines, plan)
+    _, capacity = json.loads((tmp_path / "summary.json").read_text())["answer"]["under_load"]
+    assert capacity.endswith("(server more than torch, not confirmed).")
+
+
+@pytest.mark.parametrize(("sent", "told"), [(2.0, "2.00"), (1.51, "2.00 (1.51 sent)"), (2.0001, "2.00")])
+def test_the_table_tells_the_rate_that_was_sent_where_it_is_another(sent: float, told: str) -> None:
+    results: Any = SimpleNamespace(load=lambda *_: {"due_requests_per_s": 2.0, "achieved_requests_per_s": sent})
+    assert _came(results, "torch", Cell("arrivals", "r2")) == {"came": told}

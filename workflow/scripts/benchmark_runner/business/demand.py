@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from benchmark_runner.business.cost import HOURS_PER_MONTH
 from benchmark_runner.business.fleet import Fleet, Option, cheapest_fleet, fewest_of_a_price, next_best_fleet
-from benchmark_runner.business.infrastructure import HOW_TO_KNOW, offers_for
+from benchmark_runner.business.infrastructure import HOW_TO_KNOW, offers_for, why_no_price
 from benchmark_runner.business.inputs import BusinessInputs
 from benchmark_runner.business.prices import AgedPrice
 from benchmark_runner.business.tiers import limit_result
@@ -97,9 +97,9 @@ def _candidates(
     for engine in inputs.engines:
         name = engine["name"]
         times, reason, constraint = _times(results, name, pool)
-        offers = offers_for(inputs, ages, engine["device"] or "cpu")
+        offers = offers_for(inputs, ages, engine)
         if reason is None and not offers:
-            reason, constraint = "no price is known for the machine that was measured", "price"
+            reason, constraint = why_no_price(inputs, name)[0], "price"
         if reason is not None:
             ruled_out.append({"pool": pool["name"], "engine": name, "constraint": constraint, "reason": reason})
             continue

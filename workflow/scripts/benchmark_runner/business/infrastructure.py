@@ -24,6 +24,11 @@ USERS_OWN_ID: Final = "business.usd_per_hour"
 HOW_TO_KNOW: Final = (
     "set business.usd_per_hour to what an hour of this machine costs, or measure on a machine of the price catalogue"
 )
+NO_PRICE: Final = "no price is known for the machine that was measured"
+ELSEWHERE: Final = (
+    "it already ran and its process was not found on this machine, so no price known here is its machine's"
+)
+FROM_ITS_RATE: Final = "divide what an hour of its own machine costs by the tokens that it makes in an hour"
 AT_ONE_REQUEST: Final = (
     "cost with one request in flight: a server that works on several at once makes tokens cheaper, so this is no "
     "figure to hold beside the prices of hosted models"
@@ -119,9 +124,17 @@ def price_states(inputs: BusinessInputs, ages: dict[str, AgedPrice]) -> dict[str
     return {"currency": "USD", "entries": entries, "quarantined": quarantined}
 
 
-def offers_for(inputs: BusinessInputs, ages: dict[str, AgedPrice], device: str) -> list[Offer]:
-    """Prices of the machine that was measured on device: the stated one, then those of the catalogue."""
-    offers = []
+def why_no_price(inputs: BusinessInputs, engine: str) -> tuple[str, str]:
+    """Why no price applies to an engine, and what would make its cost known."""
+    return (ELSEWHERE, FROM_ITS_RATE) if inputs.is_elsewhere(engine) else (NO_PRICE, HOW_TO_KNOW)
+
+
+def offers_for(inputs: BusinessInputs, ages: dict[str, AgedPrice], engine: dict[str, Any]) -> list[Offer]:
+    """Prices of the machine on which an engine was measured: the stated one, then those of the catalogue; none of a
+    server elsewhere."""
+    device, offers = engine["device"] or "cpu", list[Offer]()
+    if inputs.is_elsewhere(engine["name"]):
+        return offers
     stated = inputs.settings.get("usd_per_hour")
     if stated is not None:
         label = "this machine, as the configuration states its price"
@@ -166,9 +179,9 @@ def cost_rows(inputs: BusinessInputs, engine: dict[str, Any], ages: dict[str, Ag
             reason = engine["reason"] or numbers["reason"] or "no throughput was measured"
             rows.append(where | _unknown_cost(None, reason, engine["remedy"]))
             continue
-        offers = offers_for(inputs, ages, engine["device"] or "cpu")
+        offers = offers_for(inputs, ages, engine)
         if not offers:
-            rows.append(where | _unknown_cost(rate, "no price is known for the machine that was measured", HOW_TO_KNOW))
+            rows.append(where | _unknown_cost(rate, *why_no_price(inputs, engine["name"])))
         rows += [where | _known_cost(inputs, rate, offer, engine["name"], cell["workload"]) for offer in offers]
     if not rows:
         reason = engine["reason"] or "it was not measured"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark_runner.business.prices import Catalogue
+from benchmark_runner.statistics.inputs import not_restarted
 
 
 @dataclass(frozen=True)
@@ -31,3 +32,12 @@ class BusinessInputs:
     def engines(self) -> list[dict[str, Any]]:
         """Engines of the statistics without the control, in the plan's order."""
         return [engine for engine in self.statistics["engines"] if engine["control_of"] is None]
+
+    def is_elsewhere(self, engine: str) -> bool:
+        """Whether an engine is a server that already ran and whose process was not found on this machine: its memory
+        is not known then."""
+        return engine in not_restarted(self.plan) and all(
+            cell["metrics"]["peak_rss_bytes"]["median"] is None
+            for cell in self.statistics["cells"]
+            if cell["engine"] == engine and "peak_rss_bytes" in cell["metrics"]
+        )

@@ -46,10 +46,10 @@ def performance_tiers(inputs: BusinessInputs) -> dict[str, Any]:
 
 
 def in_flight(load: Mapping[str, Any] | None) -> int | None:
-    """Requests in flight by a cell's load: null where they come on a schedule."""
+    """Requests in flight by a cell's load: null where they come on a schedule, or in conversations that may pause."""
     if load is None:
         return 1
-    return int(load["level"]) if load["mode"] == "closed" else None
+    return int(load["level"]) if load["mode"] == "closed" and "turns" not in load else None
 
 
 def _judged(results: Results, engine: str, place: Cell, limits: dict[str, dict[str, float]]) -> dict[str, Any]:

@@ -163,8 +163,9 @@ def is_given_up(results: Results, pair: Json) -> bool:
 
 
 def is_excluded(pair: Json) -> bool:
-    """Whether a pair has no verdict for another reason than too few launches."""
-    return pair["reason"] is not None and pair["launches_needed"] is None and pair["detectable_ratio"] is None
+    """Whether a pair has no verdict for another reason than too few launches, or no sure one whatever their number."""
+    nothing_known = pair["reason"] is not None and pair["launches_needed"] is None and pair["detectable_ratio"] is None
+    return nothing_known or "not_restarted" in pair["qualifiers"]
 
 
 def undecided(names: Sequence[str], place: str) -> str:

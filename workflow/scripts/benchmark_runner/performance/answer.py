@@ -44,7 +44,7 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
     first = [*gone, *sure] if measured else [NOTHING, *gone]
     if measured and not comparable:
         first += _alone(results, standings)
-    first += _passes(plan) if measured else []
+    first += _passes(results, plan)
     under_load = [f"{words}." for words in load_sentences(results)] if measured else []
     return {
         "sentence": " ".join(f"{words.rstrip('.')}." for words in first),
@@ -58,10 +58,10 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _passes(plan: Mapping[str, Any]) -> list[str]:
-    """Which engines are servers that already ran."""
+def _passes(results: Results, plan: Mapping[str, Any]) -> list[str]:
+    """Which engines that were measured are servers that already ran."""
     ran = not_restarted(plan)
-    names = [one["name"] for one in plan["engines"] if one["control_of"] is None and one["name"] in ran]
+    names = [name for name, entry in results.engines.items() if name in ran and entry["launches"].get("ok")]
     verb = "was" if len(names) == 1 else "were"
     who = "from it" if len(names) == 1 else "from them"
     return (

@@ -90,6 +90,8 @@ class Roofline:
         if self._results.load(engine, cell) is not None:
             return "requests in flight share the machine, and the limits are those of one request"
         entry, calibration = self._results.engines[engine], self._calibration
+        if entry["threads"] is None:
+            return "how many threads it had is not known"
         if self._manifest is None:
             return "no model manifest was given"
         if calibration is None:

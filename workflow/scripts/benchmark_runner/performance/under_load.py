@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from benchmark_runner.display import estimate_text, plural
 from benchmark_runner.performance.advice import MOST_NAMED, listed
-from benchmark_runner.statistics.levels import capacity_order, level_words, slo_words
+from benchmark_runner.statistics.levels import capacity_order, slo_words
 from benchmark_runner.statistics.metrics import BY_NAME, STAGE_METRICS
 from benchmark_runner.statistics.percentiles import PERCENTILES
 from benchmark_runner.statistics.results import Cell, Json, Results
@@ -46,7 +46,7 @@ def load_sentences(results: Results) -> Iterator[str]:
             for name in results.engines
             if name not in unranked and (rate := results.point(name, cell, OUTPUT))
         }
-        where = f"{level_words(grid['mode'], top['level'])} in {grid['workload']}"
+        where = f"{results.load_words(cell)} in {grid['workload']}"
         where += f", {grid['group']}," if grid["group"] else ""
         if rates:
             yield _throughput(results, cell, where, sorted(rates, key=lambda name: -rates[name]))
@@ -89,17 +89,23 @@ def _capacities(results: Results, grid: Json) -> str | None:
         and best in (one["engine"], one["reference"])
         and {one["engine"], one["reference"]} <= {row["engine"] for row in rows}
     ]
-    beaten = [one["verdict"] in CERTAIN and one["higher"] == best for one in compared]
-    sides = [one["reference"] if one["engine"] == best else one["engine"] for one in compared]
-    if left := [name for name, is_beaten in zip(sides, beaten, strict=True) if not is_beaten]:
-        certainty = f" ({best} cannot be told from {listed(left)})"
-    else:
-        certainty = f" ({best} the most, confirmed)" if compared else ""
     limits = slo_words(results.summary["load"]["slo"])
     if granted := [row["slots"] for row in rows if "slots" in row]:
         whose = "an engine" if len(granted) == len(rows) else "an engine that was started for this"
         limits += f"; {plural(granted[0], 'slot')} {whose}"
-    return f"Within the limits ({limits}) in {grid['workload']} {listed(told)}{certainty}"
+    return f"Within the limits ({limits}) in {grid['workload']} {listed(told)}{_most_of(best, compared)}"
+
+
+def _most_of(best: str, compared: Sequence[Json]) -> str:
+    """How sure it is that an engine holds most, by its comparisons with the others; empty without any."""
+    sides = [one["reference"] if one["engine"] == best else one["engine"] for one in compared]
+    pairs = list(zip(sides, compared, strict=True))
+    alike = [name for name, one in pairs if one["higher"] != best]
+    unsure = [name for name, one in pairs if one["higher"] == best and one["verdict"] not in CERTAIN]
+    words = [f"{best} cannot be told from {listed(alike)}"] if alike else []
+    words += [f"{best} more than {listed(unsure)}, not confirmed"] if unsure else []
+    told = "; ".join(words) or f"{best} the most, confirmed"
+    return f" ({told})" if compared else ""
 
 
 def _time(results: Results, name: str, cell: Cell, metric: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from benchmark_runner.planning.promise import smallest_ratio
 from benchmark_runner.planning.spread import Spread, measured_spread
 from benchmark_runner.statistics import power
 from benchmark_runner.statistics.design import SPARE, Design, design_of
+from benchmark_runner.statistics.inputs import not_restarted
 from benchmark_runner.statistics.planned import wanted_launches
 
 ASSUMED_CV: Final = 0.04
@@ -111,10 +112,21 @@ def findable(found: Mapping[str, Any]) -> str:
     return f"{smallest}, {_spread_in_words(found)}"
 
 
+def _confirmable(plan: Mapping[str, Any]) -> str:
+    """What findable says, and of which engines it does not hold: servers that already run are never restarted."""
+    told, ran = findable(plan["power"]), not_restarted(plan)
+    engines = [engine["name"] for engine in plan["engines"] if engine["control_of"] is None]
+    passes = [name for name in engines if name in ran]
+    if not passes or plan["power"]["tests"] == 0:
+        return told
+    never = f"no difference from {', '.join(passes)} will be confirmed, since nothing here restarts it"
+    return f"{told}; {never}" if len(engines) - len(passes) > 1 else never
+
+
 def purpose(plan: Mapping[str, Any]) -> str:
     """What the launches of a plan are for: the difference that they can find, or of a pilot the levels."""
     if not plan["campaign"].get("pilot"):
-        return findable(plan["power"])
+        return _confirmable(plan)
     names = ", ".join(workload["name"] for workload in plan["workloads"])
     return (
         f"these launches find the levels of {names} (load.search) and count for no verdict; the same command then "

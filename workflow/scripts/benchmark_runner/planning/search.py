@@ -19,7 +19,7 @@ from benchmark_runner.records.parsed_requests import read_requests
 from benchmark_runner.records.raw_data import read_record
 from benchmark_runner.records.stages import launch_rows
 from benchmark_runner.statistics.capacity import capacity_rank
-from benchmark_runner.statistics.levels import UNITS, level_words, slo_words
+from benchmark_runner.statistics.levels import Load, level_text, load_words, slo_words, unit_of
 from benchmark_runner.status import Status
 
 
@@ -40,14 +40,18 @@ def _edge(tried: Sequence[float], kept: Sequence[bool]) -> tuple[float | None, f
     return (tried[rank - 1] if rank else None), (tried[rank] if rank < len(tried) else None)
 
 
-def edge_words(engine: str, mode: str, kept: float | None, missed: float | None) -> str:
+def edge_words(engine: str, load: Load, kept: float | None, missed: float | None) -> str:
     """What a pilot launch has found of an engine."""
+
+    def at(level: float) -> str:
+        return load_words({**load, LEVELS_OF[load["mode"]]: level})
+
     if kept is None and missed is not None:
-        return f"{engine} misses the limits {level_words(mode, missed)} already"
+        return f"{engine} misses the limits {at(missed)} already"
     if missed is None and kept is not None:
-        return f"{engine} keeps the limits {level_words(mode, kept)}, where the search ends"
+        return f"{engine} keeps the limits {at(kept)}, where the search ends"
     assert kept is not None and missed is not None
-    return f"{engine} keeps the limits {level_words(mode, kept)} and misses them {level_words(mode, missed)}"
+    return f"{engine} keeps the limits {at(kept)} and misses them {at(missed)}"
 
 
 def grid_of(load: Mapping[str, Any], found: Mapping[str, Sequence[bool] | str], limits: str) -> dict[str, Any]:
@@ -64,7 +68,7 @@ def grid_of(load: Mapping[str, Any], found: Mapping[str, Sequence[bool] | str], 
             f"pilot's folder, or write {LEVELS_OF[mode]} in place of search"
         )
     chosen = levels_around(tried, edges.values(), whole=mode == "closed")
-    told = [edge_words(engine, mode, *edge) for engine, edge in edges.items()]
+    told = [edge_words(engine, load, *edge) for engine, edge in edges.items()]
     return {
         "mode": mode,
         "tried": tried,
@@ -73,8 +77,8 @@ def grid_of(load: Mapping[str, Any], found: Mapping[str, Sequence[bool] | str], 
             {"engine": engine, **dict(zip(("kept", "missed"), edges.get(engine, (None, None)), strict=True))}
             for engine in found
         ],
-        "words": f"{', '.join(f'{level:g}' for level in chosen)} {UNITS[mode]}, found by a pilot launch of each engine "
-        f"that counts for no verdict, at the limits {limits}: {'; '.join([*told, *lost])}",
+        "words": f"{', '.join(map(level_text, chosen))} {unit_of(load)}, found by a pilot launch of each engine that "
+        f"counts for no verdict, at the limits {limits}: {'; '.join([*told, *lost])}",
     }
 
 

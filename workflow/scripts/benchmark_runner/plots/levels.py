@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from benchmark_runner.display import plural, significant
 from benchmark_runner.plots.style import in_order, span
-from benchmark_runner.statistics.levels import Grid, capacity_order, level_words
+from benchmark_runner.statistics.levels import Grid, capacity_order
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell, Results
 
@@ -39,8 +39,10 @@ class Panel:
 def grids_of(statistics: Mapping[str, Any]) -> list[Grid]:
     """The grids of levels of a campaign, each once; none without load."""
     rows = statistics["capacity"]["engines"] if "capacity" in statistics else []
-    found = {(row["workload"], row["group"], row["mode"]): row["levels"] for row in rows}
-    return [Grid(*key, {one["level"]: one["case"] for one in levels}) for key, levels in found.items()]
+    found = {(row["workload"], row["group"], row["mode"]): row for row in rows}
+    return [
+        Grid(*key, {one["level"]: one["case"] for one in row["levels"]}, row.get("turns")) for key, row in found.items()
+    ]
 
 
 def title_of(grid: Grid) -> str:
@@ -50,7 +52,7 @@ def title_of(grid: Grid) -> str:
 
 def x_label_of(grid: Grid) -> str:
     """What the levels of a grid are."""
-    return "requests in flight" if grid.mode == "closed" else "requests/s asked"
+    return grid.unit if grid.mode == "closed" else "requests/s asked"
 
 
 def capacities(statistics: Mapping[str, Any], grid: Grid) -> dict[str, Mapping[str, Any]]:
@@ -109,7 +111,7 @@ def _most(
     if best is None:
         return panel
     value, engine, level = best
-    words = f"{engine} {verb.format(f'{significant(value)} {found.unit}')} {level_words(grid.mode, level)}"
+    words = f"{engine} {verb.format(f'{significant(value)} {found.unit}')} {grid.words(level)}"
     there = [name for name, at in ranked if at == level and (name, at) in values]
     doubt = _unconfirmed(Results(statistics), there, Cell(grid.workload, grid.cases[level]), engine, metric)
     return replace(panel, finding=words + doubt)
@@ -128,7 +130,7 @@ def _latency(statistics: Mapping[str, Any], grid: Grid, metric: str, limit: floa
     highest = grid.levels[-1]
     ends = {engine: curves[engine][-1] for engine in _ranked(statistics, grid, highest) if engine in curves}
     there = {engine: value for engine, (level, value, _, _) in ends.items() if level == highest}
-    words = f"{found.short} {level_words(grid.mode, highest)}: "
+    words = f"{found.short} {grid.words(highest)}: "
     words += span(there, lambda value: f"{significant(value)} ms") if there else "no engine was measured"
     line = [] if limit is None else [(level, limit) for level in grid.levels]
     share, tails = _highest_tail(statistics, grid, metric, curves)
@@ -165,7 +167,7 @@ def _frontier(statistics: Mapping[str, Any], grid: Grid) -> Panel:
     }
     words = "Throughput against interactivity: no engine was measured"
     if gets:
-        words = f"A user typically gets {span(gets, significant)} tokens/s {level_words(grid.mode, lowest)}"
+        words = f"A user typically gets {span(gets, significant)} tokens/s {grid.words(lowest)}"
     label = "tokens/s to each user (1000 / TPOT)"
     return Panel("frontier", words, label, "tokens/s of all requests", curves, {}, over_levels=False)
 

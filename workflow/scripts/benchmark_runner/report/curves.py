@@ -10,7 +10,7 @@ from benchmark_runner.display import significant
 from benchmark_runner.plots.levels import Panel, Point
 from benchmark_runner.plots.lines import HEADROOM, LIMIT_IN_SIGHT, spread
 from benchmark_runner.report.forest import Axis
-from benchmark_runner.statistics.levels import Grid
+from benchmark_runner.statistics.levels import Grid, level_text
 
 LEAST_ROWS: Final = 14  # lines of text that a drawing is high; more engines make it higher, so that all have a name
 XY = tuple[float, float]
@@ -79,7 +79,7 @@ def chart(panel: Panel, grid: Grid, colours: Mapping[str, str]) -> Chart | None:
         panel.finding,
         panel.x_label,
         panel.y_label,
-        [(x.place(level), f"{level:g}") for level in grid.levels] if panel.over_levels else x.ticks,
+        [(x.place(level), level_text(level)) for level in grid.levels] if panel.over_levels else x.ticks,
         [(100 - place, label) for place, label in y.ticks],
         curves,
         list(_names(panel, colours, y, rows)),

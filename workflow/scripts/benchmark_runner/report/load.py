@@ -15,7 +15,7 @@ from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence, engine_cell
 from benchmark_runner.report.tables import Column, Table, TableCell, heads, number, prose
 from benchmark_runner.statistics.client import GATES
-from benchmark_runner.statistics.levels import UNITS, Grid, capacity_order, failed_words
+from benchmark_runner.statistics.levels import Grid, capacity_order, failed_words, level_text
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell
 
@@ -119,7 +119,7 @@ def _engines_alone(rows: Sequence[Sequence[TableCell]]) -> list[tuple[str, str]]
 
 def _levels(inputs: ReportInputs, grid: Grid) -> Table:
     """A row an engine and level."""
-    columns = heads("Engine", number("Level", UNITS[grid.mode]))
+    columns = heads("Engine", number("Level", grid.unit))
     columns += [number("Came", "requests/s")] if grid.mode == "open" else []
     columns += [number(BY_NAME[name].short, BY_NAME[name].unit) for name in LEVEL_METRICS[:2]]
     columns += [number(f"{word} {short}") for short in ("TTFT", "TPOT") for word in ("Typical", "p99")]
@@ -140,7 +140,7 @@ def _level_row(inputs: ReportInputs, engine: str, level: float, cell: Cell) -> l
     tokens, requests, first, each, good = (_typical(inputs, engine, cell, name) for name in LEVEL_METRICS)
     return [
         engine_cell(inputs, engine),
-        TableCell(f"{level:g}", value=level),
+        TableCell(level_text(level), value=level),
         *_came(load),
         tokens,
         requests,
@@ -177,7 +177,8 @@ def _came(load: Document) -> list[TableCell]:
     due, sent = load.get("due_requests_per_s"), load.get("achieved_requests_per_s")
     if due is None or sent is None:
         return [TableCell(ABSENT)]
-    return [TableCell(significant(due), None if sent == due else f"{significant(sent)} sent", due)]
+    came, left = significant(due), significant(sent)
+    return [TableCell(came, None if left == came else f"{left} sent", due)]
 
 
 OWN_CLOCK: Final[Mapping[str, str]] = {
@@ -192,7 +193,7 @@ OWN_CLOCK: Final[Mapping[str, str]] = {
 
 def _own_clock(inputs: ReportInputs, grid: Grid) -> Table | None:
     """What servers say of themselves beside what the client measured; None where none tells anything."""
-    columns = heads("Engine", number("Level", UNITS[grid.mode]), "What", number("By the client"))
+    columns = heads("Engine", number("Level", grid.unit), "What", number("By the client"))
     columns += [number("By the server"), number("Difference"), number("Requests", "by the client, the server")]
     rows = []
     for level, case in grid.cases.items():
@@ -202,7 +203,8 @@ def _own_clock(inputs: ReportInputs, grid: Grid) -> Table | None:
                 sides = [_figure(one[side]) for side in ("ours", "theirs", "difference")]
                 counts = " / ".join(_figure(one[side]).text for side in ("ours_count", "theirs_count"))
                 what = TableCell(OWN_CLOCK[one["name"]])
-                rows.append([engine_cell(inputs, engine["name"]), TableCell(f"{level:g}", value=level), what, *sides])
+                at = TableCell(level_text(level), value=level)
+                rows.append([engine_cell(inputs, engine["name"]), at, what, *sides])
                 rows[-1].append(TableCell(counts if one["theirs_count"] is not None else ABSENT))
     caption = f"The server's own clock, {title_of(grid)}: means over launches, shown and never used instead"
     return Table(caption, columns, rows, sortable=True, chosen_by=_engines_alone(rows)) if rows else None
@@ -262,14 +264,16 @@ def _card(inputs: ReportInputs, grid: Grid) -> Card:
     lines = [f"Within the limits {engine} holds {found['text']}." for engine, found in known.items()][:NAMES_SHOWN]
     lines.append(f"{throughput_panel(inputs.statistics, grid).finding}.")
     lines += sure_beside(_answers(inputs, grid))[:NAMES_SHOWN]
-    sure = [
-        one["verdict"] == "confirmed_faster" and one["higher"] in most
+    ahead = [
+        one["verdict"] if one["higher"] in most else None
         for one in inputs.statistics["capacity"]["comparisons"]
         if (one["quantity"], one["workload"], one["group"]) == ("capacity", grid.workload, grid.group)
         and len({one["engine"], one["reference"]} & set(most)) == 1
         and {one["engine"], one["reference"]} <= set(known)
     ]
-    word, tone = ("most at the limits", "sure") if sure and all(sure) else ("not told apart", "open")
+    word, tone = ("most at the limits", "sure") if ahead else ("not told apart", "open")
+    if set(ahead) - {"confirmed_faster"}:
+        word, tone = ("not told apart", "open") if None in ahead else ("most, not confirmed", "perhaps")
     shown = [(engine, inputs.colours[engine]) for engine in most[:NAMES_SHOWN]]
     heading = f"{title_of(grid)} · {_tokens(inputs, grid)} · {levels_in_words(grid)}"
     if not known:
@@ -297,8 +301,7 @@ def _tokens(inputs: ReportInputs, grid: Grid) -> str:
 
 def levels_in_words(grid: Grid) -> str:
     """ "1 to 8 requests in flight"."""
-    low, high = grid.levels[0], grid.levels[-1]
-    return f"{low:g} {UNITS[grid.mode]}" if low == high else f"{low:g} to {high:g} {UNITS[grid.mode]}"
+    return f"{' to '.join(dict.fromkeys(map(level_text, (grid.levels[0], grid.levels[-1]))))} {grid.unit}"
 
 
 def load_in_words(inputs: ReportInputs) -> str:

@@ -21,7 +21,7 @@ from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.families import CampaignPairs
 from benchmark_runner.statistics.hypotheses import bonferroni, mann_whitney
 from benchmark_runner.statistics.inputs import Measurements
-from benchmark_runner.statistics.levels import UNITS, Grid, grids
+from benchmark_runner.statistics.levels import CONVERSATIONS, Grid, grids, level_text
 from benchmark_runner.statistics.losses import loss_words
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.power import MANN_WHITNEY, can_reach
@@ -105,12 +105,13 @@ class _Scale:
         found = self.at(rank)
         assert found is not None
         sign = {"<": "< ", ">=": "≥ ", None: ""}[found["bound"]]
-        return f"{sign}{found['value']:g}"
+        return f"{sign}{level_text(found['value'])}"
 
     def words(self, ranks: dict[str, Any], unit: str) -> str:
         """ "4 requests in flight (2 to ≥ 8)"."""
         point = self.text(ranks["point"])
-        unit = unit.replace("requests", "request") if point.split()[-1] == "1" else unit
+        if point.split()[-1] == "1":
+            unit = unit.replace("requests", "request").replace(CONVERSATIONS, CONVERSATIONS.removesuffix("s"))
         if ranks["low"] is None or ranks["low"] == ranks["high"]:
             return f"{point} {unit}"
         return f"{point} {unit} ({self.text(ranks['low'])} to {self.text(ranks['high'])})"
@@ -118,7 +119,6 @@ class _Scale:
 
 def _estimate(scale: _Scale, ranks: Ranks, grid: Grid, level: float, reason: str | None) -> dict[str, Any]:
     found = over_launches(list(ranks.values()), level)
-    unit = UNITS[grid.mode]
     if found is None:
         blank = dict.fromkeys(("point", "low", "high", "level", "text"))
         return {**blank, "n": 0, "method": METHOD, "launches": [], "reason": reason}
@@ -127,7 +127,7 @@ def _estimate(scale: _Scale, ranks: Ranks, grid: Grid, level: float, reason: str
         "level": found["level"],
         "n": found["n"],
         "method": METHOD,
-        "text": scale.words(found, unit),
+        "text": scale.words(found, grid.unit),
         "launches": [{"block": block, **(scale.at(rank) or {})} for block, rank in sorted(ranks.items())],
         "reason": None if found["n"] > 1 else "one launch: no interval",
     }
@@ -193,7 +193,8 @@ class Capacities:
                 "workload": grid.workload,
                 "group": grid.group,
                 "mode": grid.mode,
-                "unit": UNITS[grid.mode],
+                "unit": grid.unit,
+                **({"turns": grid.turns} if grid.turns else {}),
                 **({"slots": self._slots(grid)} if grid.mode == "open" and starts else {}),
                 "levels": [{"level": at, "case": case} for at, case in grid.cases.items()],
                 "capacity": _estimate(capacity, ranks["capacity"], grid, level, ended),
@@ -232,12 +233,14 @@ class Capacities:
         reason = pair.excluded or (None if pair.counts else _missing(quantity, pair))
         p = corrected = None
         verdict: Verdict = "untestable"
+        doubts = self._doubts(grid, pair)
         if reason is None:
             own, other = len(pair.values), len(pair.reference_values)
             test = mann_whitney(pair.values, pair.reference_values)
             p, corrected = test.p, bonferroni(test.p, tests)
             if can_reach(own, other, tests, alpha, MANN_WHITNEY, paired=False):
-                verdict = "inconclusive" if corrected > alpha else self._sure(grid, pair)
+                sure: Verdict = "significant_unconfirmed" if doubts else "confirmed_faster"
+                verdict = "inconclusive" if corrected > alpha else sure
             else:
                 reason = f"too few launches: {pair.fewest} cannot reach significance over {tests} comparisons"
         higher = None
@@ -259,22 +262,23 @@ class Capacities:
             "alpha": alpha,
             "verdict": verdict,
             "higher": higher,
-            "sentence": _sentence(quantity, grid, pair, texts, verdict, reason, self._inputs.level),
+            "sentence": _sentence(quantity, grid, pair, texts, _ending(verdict, reason, doubts, self._inputs.level)),
             "reason": reason,
         }
 
-    def _sure(self, grid: Grid, pair: Pair) -> Verdict:
-        """A difference is confirmed only where neither a control that differs nor lost launches may have made it, and
-        each engine was started anew for each of its launches."""
+    def _doubts(self, grid: Grid, pair: Pair) -> list[str]:
+        """Why no difference of a pair is confirmed, each a clause: what may have made it, and servers whose starts
+        nobody compared."""
         engines = [self._inputs.engines[name] for name in (pair.engine, pair.reference)]
-        lost = any(loss_words(engine.of(grid.workload)) for engine in engines)
-        return "significant_unconfirmed" if lost or self._alarm or pair.passes else "confirmed_faster"
+        told = [f"{one.name} {words}" for one in engines if (words := loss_words(one.of(grid.workload)))]
+        told += [f"{name} was not restarted" for name in pair.passes]
+        return ["the control differed", *told] if self._alarm else told
 
     def _text(self, name: str, number: int, quantity: Quantity) -> str | None:
         ranks, grid = self._ranks[name, number][quantity], self._grids[number]
         found = over_launches(list(ranks.values()), self._inputs.level)
         scale = _Scale(grid.levels, quantity == "capacity")
-        return None if found is None else scale.words(found, UNITS[grid.mode])
+        return None if found is None else scale.words(found, grid.unit)
 
 
 def _missing(quantity: Quantity, pair: Pair) -> str:
@@ -285,25 +289,20 @@ def _missing(quantity: Quantity, pair: Pair) -> str:
 _VERBS: Final[Mapping[Quantity, str]] = {"capacity": "keeps the limits up to", "knee": "has its knee at"}
 
 
-def _sentence(
-    quantity: Quantity,
-    grid: Grid,
-    pair: Pair,
-    texts: Sequence[str | None],
-    verdict: Verdict,
-    reason: str | None,
-    level: float,
-) -> str:
+def _ending(verdict: Verdict, reason: str | None, doubts: Sequence[str], level: float) -> str:
+    """What a comparison comes to."""
+    ends: Mapping[Verdict, str] = {
+        "confirmed_faster": f"the order is certain at the {100 * level:g} % level",
+        "significant_unconfirmed": f"not confirmed, since {' and '.join(doubts)}",
+        "untestable": f"no verdict, since {reason}",
+    }
+    return ends.get(verdict, "they cannot be told apart")
+
+
+def _sentence(quantity: Quantity, grid: Grid, pair: Pair, texts: Sequence[str | None], end: str) -> str:
     """The comparison for people."""
     verb = _VERBS[quantity]
     seen = [f"{name} {verb} {text}" for name, text in zip((pair.engine, pair.reference), texts, strict=True) if text]
-    ends: Mapping[Verdict, str] = {
-        "confirmed_faster": f"the order is certain at the {100 * level:g} % level",
-        "significant_unconfirmed": "not confirmed, since the control differed, launches were lost or a "
-        "server was not restarted",
-        "untestable": f"no verdict, since {reason}",
-    }
-    end = ends.get(verdict, "they cannot be told apart")
     if not seen:
         return f"{pair.engine} against {pair.reference}, {quantity}: {end}"
     return f"{', '.join(seen)}, in {grid.workload}; {end}"

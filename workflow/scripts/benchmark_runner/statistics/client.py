@@ -14,7 +14,7 @@ from benchmark_runner.statistics.cautions import caution
 from benchmark_runner.statistics.clock import span_ms
 from benchmark_runner.statistics.inputs import Measurements
 from benchmark_runner.statistics.level_figures import level_figures
-from benchmark_runner.statistics.levels import UNITS, errors_words, level_of, load_words
+from benchmark_runner.statistics.levels import errors_words, level_of, load_words, unit_of
 from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.stages import Stage, Stages
 
@@ -93,7 +93,8 @@ def gates(rows: Iterable[Stage], ttft_ms: float | None) -> list[str]:
 
 def own_clock(rows: Iterable[Stage]) -> dict[str, Any]:
     """Entry `own_clock` of a cell: what the server's own clock says of each quantity, the client's word and the
-    difference, as means of the launches that tell both; none where no launch tells any."""
+    difference, as means of the launches that tell both; of those that tell the server's where none tells both, and no
+    entry where no launch tells any."""
     told: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         for one in row.get("own_clock") or ():
@@ -104,7 +105,8 @@ def own_clock(rows: Iterable[Stage]) -> dict[str, Any]:
         return None if None in values else fmean(values)
 
     described = []
-    for name, found in told.items():
+    for name, every in told.items():
+        found = [one for one in every if one["ours"] is not None] or every
         ours, theirs = mean(found, "ours"), fmean(one["theirs"] for one in found)
         entry = {"name": name, "ours": ours, "theirs": theirs, "difference": None if ours is None else ours - theirs}
         described.append({**entry, **{side: mean(found, side) for side in ("ours_count", "theirs_count")}})
@@ -134,7 +136,7 @@ class Client:
         return {
             "mode": load["mode"],
             "level": level_of(load),
-            "unit": UNITS[load["mode"]],
+            "unit": unit_of(load),
             "words": load_words(load),
             "measured": measured,
             "ok": ok,
@@ -186,13 +188,16 @@ def client_cautions(
 
 def passes_cautions(inputs: Measurements) -> Iterator[dict[str, Any]]:
     """Servers that ran all the time: what their passes cannot show."""
-    for name in sorted(inputs.not_restarted):
+    for name, engine in inputs.engines.items():
+        if name not in inputs.not_restarted or engine.control_of is not None or not engine.ok():
+            continue
         yield caution(
             "not_restarted",
             "warning",
-            f"{name} already ran and was not restarted: its {plural(len(inputs.engines[name].ok()), 'pass')} show how "
-            "one start of it varies, and nothing on how starts differ, so no difference from it is confirmed; its "
-            "device and dtype are what the configuration says of them",
+            f"{name} already ran and was not restarted: its {plural(len(engine.ok()), 'pass')} "
+            f"{'shows' if len(engine.ok()) == 1 else 'show'} how one start of it varies, and nothing on how starts "
+            "differ, so no difference from it is confirmed; its device and dtype are what the configuration says of "
+            "them",
             "Let the campaign start the server by itself (docs/servers.md)",
             engine=name,
         )

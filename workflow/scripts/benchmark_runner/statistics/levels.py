@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from benchmark_runner.configuration.load import rate_name
 from benchmark_runner.display import ABSENT, plural
 
 Load = Mapping[str, Any]
@@ -21,6 +22,14 @@ NO_LEVEL: Final = "no level of load keeps the limits of analysis.slo"
 
 UNITS: Final = {"closed": "requests in flight", "open": "requests/s"}
 """Unit of a level by mode of the load."""
+
+CONVERSATIONS: Final = "conversations"
+"""That of a load with turns: between two of them a conversation may have no request in flight."""
+
+
+def unit_of(load: Load) -> str:
+    """The unit of a load's level."""
+    return CONVERSATIONS if "turns" in load else UNITS[load["mode"]]
 
 
 def level_of(load: Load) -> float:
@@ -39,7 +48,12 @@ def level_words(mode: str, level: float) -> str:
     """As load_words, of a level by itself."""
     if mode == "closed":
         return f"with {plural(int(level), 'request')} in flight"
-    return f"at {level:g} {'request' if level == 1 else 'requests'} a second"
+    return f"at {level_text(level)} {'request' if level == 1 else 'requests'} a second"
+
+
+def level_text(level: float) -> str:
+    """The number of a level: as it was asked for; of a trace's own rate no more than three decimals."""
+    return rate_name(level) if level >= 0.001 else f"{level:.2g}"
 
 
 def errors_words(load: Mapping[str, Any] | None) -> str | None:
@@ -67,13 +81,26 @@ def slo_words(slo: Mapping[str, Any] | None) -> str:
 class Grid:
     """Test cases of a workload that differ in the level of one load alone, by level in ascending order.
 
-    group is what they have in common in their names where a workload has several such grids, else None.
+    group is what they have in common in their names where a workload has several such grids, else None; turns those of
+    each conversation, None where requests stand alone.
     """
 
     workload: str
     group: str | None
     mode: str
     cases: Mapping[float, str]
+    turns: int | None = None
+
+    @property
+    def unit(self) -> str:
+        """The unit of its levels."""
+        return CONVERSATIONS if self.turns else UNITS[self.mode]
+
+    def words(self, level: float) -> str:
+        """A level as load_words has it."""
+        if self.turns:
+            return load_words({"concurrency": int(level), "turns": self.turns})
+        return level_words(self.mode, level)
 
     @property
     def levels(self) -> list[float]:
@@ -83,11 +110,14 @@ class Grid:
 
 def grids(loads: Mapping[tuple[str, str], Load]) -> list[Grid]:
     """The grids of a campaign from its loads by (workload, case)."""
-    found: dict[tuple[str, str | None, str], dict[float, str]] = {}
+    found: dict[tuple[str, str | None, str, int | None], dict[float, str]] = {}
     for (workload, case), load in loads.items():
         group = case.rpartition("_")[0] or None
-        found.setdefault((workload, group, load["mode"]), {})[level_of(load)] = case
-    return [Grid(*key, dict(sorted(cases.items()))) for key, cases in found.items()]
+        found.setdefault((workload, group, load["mode"], load.get("turns")), {})[level_of(load)] = case
+    return [
+        Grid(workload, group, mode, dict(sorted(cases.items())), turns)
+        for (workload, group, mode, turns), cases in found.items()
+    ]
 
 
 def capacity_order(point: Mapping[str, Any]) -> tuple[float, int]:

@@ -51,6 +51,13 @@ def _at(key: str) -> Callable[[MeasuredLaunch], Value]:
     return read
 
 
+def _threads_set_up(launch: MeasuredLaunch) -> Value:
+    """As the engine tells it; of a server that already ran only the configuration does, which is no word of its own."""
+    ran = value_at(launch.record, "server.restarted") is False
+    threads: Value = None if ran else value_at(launch.record, "load.threads")
+    return threads
+
+
 def _middle(values: list[Value]) -> Value:
     """Count of the middle launch: a single launch that was disturbed does not speak for all."""
     counts = [value for value in values if isinstance(value, int)]
@@ -76,7 +83,7 @@ SETTINGS: Final = (
         "threads_set_up",
         "threads set up",
         "the engine's word",
-        _at("load.threads"),
+        _threads_set_up,
         unless="threads",
         key="system.threads",
     ),

@@ -93,7 +93,7 @@ def engine_json(inputs: Measurements, engine: EngineData) -> dict[str, Any]:
         "control_of": engine.control_of,
         "device": joined(launch.device for launch in good),
         "dtype": _agreed(good, "load.compute_dtype") or configured["dtype"],
-        "threads": _agreed(good, "load.threads"),
+        "threads": None if engine.name in inputs.not_restarted else _agreed(good, "load.threads"),
         "version": _agreed(good, "hello.version"),
         "build_told": build_told(good),
         "planned_launches": planned,
@@ -175,10 +175,19 @@ def _metrics(inputs: Measurements) -> dict[str, Any]:
     return {metric.name: {key: getattr(metric, key) for key in told} for metric in inputs.metrics}
 
 
+def _is_one_of_several(workload: Mapping[str, Any], number: str) -> bool:
+    """Whether the levels of a test case are named after it, as those of a workload with several are."""
+    return any(case["name"].startswith(f"case_{number}_") for case in workload["cases"])
+
+
 def _searched(inputs: Measurements) -> dict[str, Any]:
-    """What pilots have found, in words by workload; nothing where no levels were searched."""
+    """What pilots have found, in words by workload, with the test case where there are several; nothing where no levels
+    were searched."""
     told = {
-        entry["name"]: [grid["words"] for grid in entry["search"]["cases"].values()]
+        entry["name"]: [
+            f"{f'case_{number}: ' if _is_one_of_several(entry, number) else ''}{grid['words']}"
+            for number, grid in entry["search"]["cases"].items()
+        ]
         for entry in inputs.plan["workloads"]
         if "search" in entry
     }

@@ -47,6 +47,8 @@ def chance_to_decide(judgement: Judgement, at_most: int, alpha: float, tests: in
     the variance s^2 (1/n - 1/N) (Spiegelhalter, Freedman & Blackburn 1986, Controlled Clin. Trials 7, 8-17).
     """
     pair = judgement.pair
+    if pair.passes:
+        return 0.0  # whatever they show, it is not confirmed
     t = judgement.evidence.t.get(judgement.scheme.first(paired=pair.paired))
     if t is None or judgement.comparison is None:
         return 1.0  # nothing speaks against it

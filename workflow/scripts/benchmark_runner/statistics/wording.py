@@ -55,8 +55,8 @@ VERDICTS: Final[Mapping[Verdict, VerdictWords]] = {
         "perhaps",
         ("△", "▽", "△▽"),
         "Only one of the two tests calls a difference, or the control, a slow mode or lost launches could make as much "
-        "of it, or a server was not restarted. Take it as a hint and "
-        "measure more launches.",
+        "of it: take it as a hint and measure more launches. Or a server was not restarted, which no number of passes "
+        "makes good.",
     ),
     "equivalent": VerdictWords(
         "equivalent",

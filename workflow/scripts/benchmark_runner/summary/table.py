@@ -22,7 +22,7 @@ from benchmark_runner.performance.answer import sure_beside
 from benchmark_runner.performance.ranking import LATENCY
 from benchmark_runner.performance.under_load import OUTPUT, grids_of, rows_of
 from benchmark_runner.statistics.cautions import median_is_mean
-from benchmark_runner.statistics.levels import failed_words, load_words, slo_words
+from benchmark_runner.statistics.levels import failed_words, level_text, load_words, slo_words
 from benchmark_runner.statistics.planned import each_in_words, words_of
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.settings import alike_workloads, shown
@@ -178,7 +178,7 @@ def _under_load(results: Results) -> list[str]:
     for grid in grids_of(results):
         held = {engine: row["capacity"]["text"] or ABSENT for engine, row in rows_of(results, grid).items()}
         rows = [
-            {"engine": engine, grid["unit"]: f"{level['level']:g}"}
+            {"engine": engine, grid["unit"]: level_text(level["level"])}
             | (_came(results, engine, Cell(grid["workload"], level["case"])) if grid["mode"] == "open" else {})
             | _level_values(results, engine, Cell(grid["workload"], level["case"]))
             for engine in held
@@ -194,9 +194,11 @@ def _under_load(results: Results) -> list[str]:
 
 
 def _came(results: Results, engine: str, cell: Cell) -> dict[str, str]:
-    """The rate at which the requests of an open level came."""
-    due = (results.load(engine, cell) or {}).get("due_requests_per_s")
-    return {"came": ABSENT if due is None else significant(due)}
+    """The rate at which the requests of an open level were due, and the one that was sent where that is another."""
+    load = results.load(engine, cell) or {}
+    known = [load.get(f"{what}_requests_per_s") for what in ("due", "achieved")]
+    came, *sent = dict.fromkeys(ABSENT if rate is None else significant(rate) for rate in known)
+    return {"came": came + "".join(f" ({rate} sent)" for rate in sent)}
 
 
 def _level_values(results: Results, engine: str, cell: Cell) -> dict[str, str]:
