@@ -186,3 +186,14 @@ def test_keys_that_say_nothing_of_a_trace_are_refused_in_words(config, load, cha
     config["workloads"][0]["test_cases"][0]["load"] |= changed
     with pytest.raises(ConfigurationError, match=expected):
         load(config)
+
+
+def test_two_speeds_at_which_a_trace_brings_as_many_a_second_are_refused(config, load, tmp_path):
+    # From 1 s on two requests come within 2 s, and no more within 5 s, which last 2 s at the other speed.
+    times = [0, 1, 1.5, 9, 20, 21, 22]
+    (tmp_path / "t.csv").write_text("timestamp,prompt_tokens,output_tokens\n" + "".join(f"{n},20,2\n" for n in times))
+    asked = config["workloads"][0]["test_cases"][0]["load"]
+    asked |= {"trace_speed": [1, 2.5], "duration_seconds": 2}
+    del asked["requests"]
+    with pytest.raises(ConfigurationError, match=r"requests/s both at x1 and at x2\.5; leave one of them out"):
+        load(config)

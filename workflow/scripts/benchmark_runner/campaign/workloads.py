@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.campaign.trace import Window, lengths_in, read_trace, window_of
-from benchmark_runner.configuration.load import TRACE, has_load, levels, whole_conversation
+from benchmark_runner.configuration.load import TRACE, has_load, levels, rate_name, whole_conversation
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import file_sha256
 from benchmark_runner.model.prompt_lines import count_lines
 
@@ -91,8 +92,18 @@ def _level(load: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def planned_levels(entry: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Name and content of each level of a test case with load; raises BenchmarkError where a trace cannot be used."""
-    return [(name, _level(load, entry)) for name, load in levels(entry["load"])]
+    """Name and content of each level of a test case with load; raises BenchmarkError where a trace cannot be used, or
+    brings as many requests a second at two speeds: levels are told apart by that."""
+    found = [(name, _level(load, entry)) for name, load in levels(entry["load"])]
+    rates: dict[str, str] = {}
+    for name, content in found if "trace_file" in entry["load"] else ():
+        rate = rate_name(content["load"]["requests_per_second"])
+        if (other := rates.setdefault(rate, name)) != name:
+            raise BenchmarkError(
+                f"the trace brings {rate} requests/s both at {other} and at {name}; leave one of them "
+                "out, or ask for requests in place of duration_seconds"
+            )
+    return found
 
 
 def _cases(name: str, entry: Mapping[str, Any], *, is_only: bool) -> Iterator[dict[str, Any]]:

@@ -217,11 +217,12 @@ def mode_cautions(
 ) -> Iterator[dict[str, Any]]:
     """Engines with modes in the primary metric, and which modes the launches of any could have missed."""
     for name, one in seen.items():
+        there = " there" if (one.place.workload, one.place.case or "") in loads else ""
         yield caution(
             "slow_mode",
             "warning",
-            f"{one.words(name, loads)}, too many or too far for chance; its verdicts hold in either mode or are "
-            "unconfirmed",
+            f"{one.words(name, loads)}, too many or too far for chance; its verdicts{there} hold in either mode or "
+            "are unconfirmed",
             "See what those launches have in common (cores, memory, warnings in their records); more launches show how "
             "often it happens",
             engine=name,
