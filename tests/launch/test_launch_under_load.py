@@ -115,6 +115,21 @@ def test_a_load_that_went_well_warns_of_nothing() -> None:
     assert told(*scripted()) == {}
 
 
+def test_a_closed_loop_that_begins_requests_late_is_warned_of() -> None:
+    report, record = scripted(slots=4)
+    level = next(number for number, case in enumerate(record["spec"]["cases"]) if case["load"]["concurrency"] == 4)
+    window = next(stage for stage in report.stages if stage["case"] == level)
+    half_ns = (window["window_end_ns"] - window["window_start_ns"]) // 2
+    for one in report.requests:
+        if one["case"] == level and one["phase"] == "measured":
+            begun_ns = max(one["scheduled_ns"], window["window_start_ns"] + half_ns)
+            one.update(
+                scheduled_ns=begun_ns, start_ns=begun_ns, chunk_ns=[begun_ns], end_ns=max(one["end_ns"], begun_ns)
+            )
+    found = told(report, record)["places_empty"]
+    assert found.startswith("fewer requests were in flight than asked for, on average: ") and "at 4 in flight" in found
+
+
 def test_failed_requests_are_counted_by_how_they_ended() -> None:
     found = told(*scripted(failing={("c4", 5): "timeout", ("c4", 6): "cut", ("c4", 7): "cut", ("c1", 0): "error"}))
     assert found == {"requests_failed": "measured requests failed: 3 of 6 (2 cut, 1 timeout) at 4 in flight"}

@@ -12,7 +12,7 @@ from benchmark_runner.launch.server import PREFIX_CACHE
 from benchmark_runner.protocol.events import EventReport
 from benchmark_runner.protocol.requests import WHOLE_ENDINGS, by_stage
 from benchmark_runner.protocol.spec import prompt_of
-from benchmark_runner.units import NS_PER_MS
+from benchmark_runner.units import NS_PER_MS, NS_PER_S
 
 MOST_LAG: Final = 0.01
 """Share of the typical time to the first token that a client may be late by, in the 99th of 100 requests (chosen)."""
@@ -21,6 +21,9 @@ MOST_AHEAD: Final = 0.05
 MOST_AHEAD_MS: Final = 1.0
 """By so much, as a share and beside it, a server's own mean time to the first token may exceed its client's: the two
 begin at other moments (chosen)."""
+
+LEAST_FULL: Final = 0.95
+"""Share of a closed level's requests that have to be in flight, on average over its window (chosen)."""
 
 Requests = Sequence[Mapping[str, Any]]
 
@@ -87,6 +90,18 @@ def _ahead(stage: Mapping[str, Any]) -> str | None:
     return f"{own['ours']:.4g} ms where the server says {own['theirs']:.4g} ms"
 
 
+def _empty(stage: Mapping[str, Any], load: Mapping[str, Any], requests: Requests) -> str | None:
+    """A closed level of which fewer were in flight than it asks for: its latencies are those of another one."""
+    start_ns, end_ns = stage["window_start_ns"], stage["window_end_ns"]
+    if load["mode"] != "closed" or stage["ended"] == "fillers" or end_ns <= start_ns:
+        return None
+    from benchmark_runner.records.parsed_requests import mean_in_flight, read_requests  # slow to import
+
+    pause_ns = round(load.get("think_seconds", 0) * NS_PER_S)
+    flight = mean_in_flight(read_requests(requests), start_ns, end_ns, pause_ns)
+    return f"{flight:.3g} of {load['concurrency']}" if flight < LEAST_FULL * load["concurrency"] else None
+
+
 def _told(found: Iterable[tuple[str, str | None]]) -> str:
     """What was found at which levels; empty where nothing was."""
     return "; ".join(f"{what} at {level}" for level, what in found if what is not None)
@@ -94,7 +109,7 @@ def _told(found: Iterable[tuple[str, str | None]]) -> str:
 
 def warnings_of_load(report: EventReport, spec: Mapping[str, Any]) -> Warnings:
     """Requests that failed, counts that contradict each other, a prefix cache, first tokens too early, a late client, a
-    stage that was cut."""
+    stage that was cut, a closed loop that was not kept full."""
     stages = [(stage, spec["cases"][stage["case"]], made) for stage, made in by_stage(report.stages, report.requests)]
 
     def at_levels(found: Iterable[str | None]) -> str:
@@ -114,6 +129,8 @@ def warnings_of_load(report: EventReport, spec: Mapping[str, Any]) -> Warnings:
     cut = (None if stage["ended"] in WHOLE_ENDINGS else stage["ended"] for stage, _, _ in stages)
     if told := at_levels(cut):
         yield warning("stage_cut", f"stages ended before all was measured: {told}")
+    if told := at_levels(_empty(stage, case["load"], made) for stage, case, made in stages):
+        yield warning("places_empty", f"fewer requests were in flight than asked for, on average: {told}")
     if told := at_levels("fillers" if stage["ended"] == "fillers" else None for stage, _, _ in stages):
         yield warning("load_sank", f"the last measured requests ended with fewer in flight, out of prompts: {told}")
 

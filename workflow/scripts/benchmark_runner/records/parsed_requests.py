@@ -105,6 +105,12 @@ def _tokens_of_chunks(requests: Requests) -> npt.NDArray[np.float64]:
     return requests.chunk_tokens * (requests.tokens / np.maximum(told, 1))[of]
 
 
+def mean_in_flight(requests: Requests, start_ns: int, end_ns: int, pause_ns: int) -> float:
+    """Requests in flight within a window, on average over its time; a pause behind an answer keeps its place."""
+    within = np.minimum(requests.end_ns + pause_ns, end_ns) - np.maximum(requests.start_ns, start_ns)
+    return float(np.sum(np.maximum(within, 0))) / (end_ns - start_ns) if end_ns > start_ns else 0.0
+
+
 def output_tokens(requests: Requests, start_ns: int, end_ns: int) -> float:
     """Tokens that were generated within a window, by the time of the chunks, whatever became of their requests."""
     within = (requests.chunk_ns > start_ns) & (requests.chunk_ns <= end_ns)

@@ -22,7 +22,7 @@ from benchmark_runner.commands import command
 from benchmark_runner.errors import MADE_AGAIN, BenchmarkError, exit_status
 from benchmark_runner.jsonio import written_whole
 from benchmark_runner.protocol.requests import WHOLE_ENDINGS
-from benchmark_runner.records.parsed_requests import Requests
+from benchmark_runner.records.parsed_requests import Requests, mean_in_flight
 from benchmark_runner.records.raw_data import Head, each_launch, read_heads
 from benchmark_runner.records.table import column
 from benchmark_runner.records.tabulate import BoolArray, launch_table
@@ -129,12 +129,8 @@ def closed_served_s(requests: Requests, start_ns: int, end_ns: int, pause_ns: in
     It needs no edge of a window: N in flight of which each takes T end N / T a second, however they end together. The
     pause behind an answer keeps its place too: a window from a request to an answer would lack one of the pauses.
     """
-    if end_ns <= start_ns:
-        return 0.0
-    free_ns = requests.end_ns + pause_ns
-    within = np.minimum(free_ns, end_ns) - np.maximum(requests.start_ns, start_ns)
-    in_flight = float(np.sum(np.maximum(within, 0))) / (end_ns - start_ns)
-    took_ns = float(np.sum((free_ns - requests.start_ns)[~requests.warmup]))
+    in_flight = mean_in_flight(requests, start_ns, end_ns, pause_ns)
+    took_ns = float(np.sum((requests.end_ns + pause_ns - requests.start_ns)[~requests.warmup]))
     return took_ns / NS_PER_S / in_flight if in_flight > 0 else 0.0
 
 
