@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 
 from benchmark_runner.campaign.campaign import Campaign, load_campaign
 from benchmark_runner.campaign.engines import campaign_engines, engine_is_back
+from benchmark_runner.campaign.parts import part_files
+from benchmark_runner.campaign.recorded import RecordedCampaign
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.statistics.inputs import not_restarted
 from tiny_model import make_tiny_model
 
 KEY = "UNSET_KEY_OF_A_TEST"
@@ -68,3 +72,11 @@ def test_a_server_is_neither_built_nor_looked_for_as_a_file(load):
     assert campaign.owed_launches
     (engine,) = campaign_engines(campaign.config, Path("/nowhere"))
     assert engine_is_back(engine, Path("/nowhere"))
+
+
+def test_an_analysis_elsewhere_knows_as_much_of_engines_as_the_campaign_that_measured(load):
+    plan = json.loads(json.dumps(load(api_key_env=KEY).plan()))
+    recorded = RecordedCampaign(plan, plan["config"]).plan()
+    assert recorded["engines"] == plan["engines"]
+    assert not_restarted(recorded) == ["ours", "ours_control"]
+    assert set(part_files(recorded, recorded=True)) <= set(part_files(plan, recorded=False))  # nothing is made again

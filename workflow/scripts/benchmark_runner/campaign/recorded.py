@@ -52,7 +52,10 @@ REPLACEABLE: Final = ("analysis", "business", "comparison")
 
 def _engine(entry: Mapping[str, Any], licence: str | None) -> Engine:
     names = ("name", "control_of", "binary_path", "adapter", "build_device", "dtype", "options", "source")
-    return Engine(**{name: entry[name] for name in names}, weights_format=format_of(entry), licence=licence)
+    told = {name: entry[name] for name in names}
+    # All that its part of the plan says, so that a copy is analysed as the campaign was.
+    told |= {"brought": entry.get("brought"), "server": entry.get("server"), "load_modes": tuple(entry.get("load", ()))}
+    return Engine(**told, weights_format=format_of(entry), licence=licence)
 
 
 def _model(entry: Mapping[str, Any]) -> Model:
