@@ -76,7 +76,8 @@ class Guarded(BaseHTTPRequestHandler):
             self._send(500 if tired else 200, {"error": {"message": f"{KEY} is tired"}} if tired else whole())
 
     def do_GET(self) -> None:
-        self._send(200, {"data": [{"id": KEY, "owned_by": "me"}], "version": self.server.version})  # type: ignore[attr-defined]
+        listed = [{"id": KEY, "owned_by": "me"}, *self.server.listed]  # type: ignore[attr-defined]
+        self._send(200, {"data": listed, "version": self.server.version})  # type: ignore[attr-defined]
 
     def _send(self, status: int, content: Mapping[str, Any]) -> None:
         body = json.dumps(content).encode()
@@ -84,6 +85,10 @@ class Guarded(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def version_string(self) -> str:
+        """The header Server."""
+        return f"opens for {KEY}"
 
     def log_message(self, *_: Any) -> None:
         """Nothing is printed."""
@@ -96,7 +101,7 @@ def whole() -> dict[str, Any]:
 @contextmanager
 def guarded() -> Iterator[ThreadingHTTPServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Guarded)
-    server.tired, server.version = False, "1"  # type: ignore[attr-defined]
+    server.tired, server.version, server.listed = False, "1", []  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -219,3 +224,26 @@ def test_a_server_s_process_is_found_by_its_port_on_this_host_alone():
     assert found.usage() is None
     assert own_process(running(f"http://127.0.0.1:{port}")) is None
     assert own_process(running(f"http://192.0.2.7:{port}")) is None
+
+
+@pytest.mark.parametrize("told", [float("nan"), 10**30, ["a"] * 3, {"deep": [[[]]]}, True])
+def test_what_a_server_says_of_itself_that_no_record_can_hold_is_left_out(tmp_path, monkeypatch, told):
+    monkeypatch.setenv(VARIABLE, KEY)
+    with guarded() as server:
+        server.listed = [{"id": "odd", "max_model_len": told, "root": "r" * 1000}]  # type: ignore[attr-defined]
+        server.version = told  # type: ignore[attr-defined]
+        case = PassCase(tmp_path, url_of(server), api_key_env=VARIABLE, model="odd")
+        assert case.run().returncode == 0
+    record = case.record()
+    require_valid("record", record, "record.json")
+    assert record["status"] == "ok"
+    found = record["server"]["says"]
+    assert (found["model"], found["version"]) == ({"root": "r" * 200, "max_model_len": None}, None)
+
+
+@pytest.mark.parametrize("key", ["data", "id", "odd", "e"])
+def test_a_key_that_is_a_word_of_what_a_server_says_spoils_nothing_of_it(monkeypatch, key):
+    monkeypatch.setenv(VARIABLE, key)
+    with guarded() as server:
+        server.listed = [{"id": "odd", "max_model_len": 7}]  # type: ignore[attr-defined]
+        assert says(running(url_of(server), api_key_env=VARIABLE, model="odd"))["model"] == {"max_model_len": 7}

@@ -11,6 +11,7 @@ import pytest
 
 from benchmark_runner.load.answers import answer_ids
 from benchmark_runner.load.chunks import Answer, answer_of
+from benchmark_runner.load.connection import without_key
 from benchmark_runner.load.wire import Piece
 from stub_server import PROMPT, ask, stub
 
@@ -273,6 +274,15 @@ def test_words_of_a_server_are_bounded_and_of_one_line():
     assert len(answer.error) < 250
     assert "\n" not in answer.error
     assert responded(400, b'{"detail": [{"loc": "a\\nb"}]}').error == 'HTTP 400: [{"loc": "a\\nb"}]'
+
+
+def test_words_that_are_too_long_end_with_a_whole_word_so_that_no_part_of_a_key_stays():
+    key = "sk-" + "0123456789" * 4
+    for before in range(70, 110):
+        told = "no entry for " + "x " * before + key + " y" * 100
+        error = without_key(responded(401, json.dumps({"error": told}).encode()).error or "", key)
+        assert "no entry for" in error
+        assert key[:4] not in error
 
 
 def test_what_is_no_json_is_malformed(port):

@@ -19,6 +19,7 @@ from benchmark_runner.load.stages import ClosedLoop
 from benchmark_runner.load.texts import GREETING
 from benchmark_runner.load.wire import Response
 from benchmark_runner.processes.procfs import descendants, scan
+from benchmark_runner.protocol.lines import INT_LIMIT
 from benchmark_runner.units import NS_PER_S
 
 ANSWER_SECONDS: Final = 60
@@ -36,6 +37,8 @@ LISTENS: Final = "0A"
 LOCAL: Final = ("127.0.0.1", "localhost", "::1")
 OF_MODEL: Final = ("owned_by", "root", "max_model_len")
 """What /v1/models tells of a model that does not change with time."""
+WORD_CHARACTERS: Final = 200
+"""Most of a word of the server that is kept (chosen)."""
 FORWARDERS: Final = frozenset({"docker-proxy", "rootlessport", "slirp4netns", "pasta", "ssh", "haproxy", "nginx"})
 """Names of programs that pass on what they are asked, whose memory is not the server's."""
 UNTOLD: Final = "the server already ran, elsewhere or as a process that cannot be found"
@@ -106,7 +109,7 @@ def unreachable(engine: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _get(server: Mapping[str, Any], path: str) -> tuple[Any, dict[str, str]]:
-    """Content of a page of the server, None where it has none, and its headers."""
+    """Content of a page of the server as it came, None where it has none, and its headers."""
     target = target_of(server["base_url"])
     with closing(Client(target)) as client:
         request = request_bytes(target, path, None, _key(server))
@@ -115,8 +118,15 @@ def _get(server: Mapping[str, Any], path: str) -> tuple[Any, dict[str, str]]:
     body = b"".join(response.feed(piece.data) for piece in exchange.pieces)
     if response.status == 200:
         with suppress(ValueError, RecursionError):  # a part of it is no JSON either
-            content = json.loads(without_key(body.decode("utf-8", "replace"), _key(server)))
+            content = json.loads(body.decode("utf-8", "replace"))
     return content, response.headers
+
+
+def _word(told: Any, key: str | None) -> str | int | None:
+    """What is kept of what a server tells: a short text without its key, or a whole number; None of anything else."""
+    if isinstance(told, str):
+        return without_key(told, key)[:WORD_CHARACTERS]
+    return told if type(told) is int and abs(told) < INT_LIMIT else None
 
 
 def says(engine: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,18 +136,19 @@ def says(engine: Mapping[str, Any]) -> dict[str, Any]:
     /version or by llama.cpp's /props; server: its header. Each is None where it tells none.
     """
     server = _told(engine)
+    key = _key(server)
     listed, headers = _get(server, "/v1/models")
     entries = listed.get("data") if isinstance(listed, dict) else None
     models = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
     own = next((entry for entry in models if entry.get("id") == server["model"]), None)
     version, props = _get(server, "/version")[0], _get(server, "/props")[0]
     told = [(version, "version"), (props, "build_info")]
-    versions = [str(page[key])[:200] for page, key in told if isinstance(page, dict) and page.get(key)]
+    versions = [page[name] for page, name in told if isinstance(page, dict) and page.get(name)]
     return {
-        "models": sorted(str(entry.get("id"))[:200] for entry in models) or None,
-        "model": None if own is None else {key: own[key] for key in OF_MODEL if key in own},
-        "version": next(iter(versions), None),
-        "server": headers.get("server"),
+        "models": sorted(str(_word(entry.get("id"), key)) for entry in models) or None,
+        "model": None if own is None else {name: _word(own[name], key) for name in OF_MODEL if name in own},
+        "version": next((str(word) for one in versions if (word := _word(one, key)) is not None), None),
+        "server": _word(headers.get("server"), key),
     }
 
 
@@ -197,13 +208,14 @@ def own_process(engine: Mapping[str, Any]) -> OwnProcess | None:
     parts = urlsplit(_told(engine)["base_url"])
     if parts.hostname not in LOCAL:
         return None
-    sockets = set(_listening(parts.port or {"http": 80, "https": 443}[parts.scheme]))
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    sockets = set(_listening(port))
     table = scan()
     holders = {pid for pid in table if sockets & set(_open_files(pid))}
     first = min(holders - descendants(table, holders), default=None)
     if first is None or table[first].name in FORWARDERS:
         return None
-    where = f"port {parts.port} of {parts.hostname} in /proc/net/tcp"
+    where = f"port {port} of {parts.hostname} in /proc/net/tcp"
     return OwnProcess(first, table[first].start_ticks, f"{table[first].name} (process {first}), by {where}")
 
 

@@ -8,6 +8,7 @@ without ids each chunk counts as one, and how many there are is said by usage.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -120,7 +121,9 @@ def _words(content: Any) -> str:
         if isinstance(content, dict) and content.get(key):
             content = content[key]
     text = content if isinstance(content, str) else json.dumps(content)
-    return "".join(sign if sign.isprintable() else " " for sign in text[:WORDS])
+    if len(text) > WORDS:  # by whole words: nobody would know half a key for one
+        text = re.sub(r"\S*\Z", "…", text[:WORDS], count=1)
+    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 class _Reading:

@@ -11,7 +11,7 @@ import ssl
 import struct
 import time
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.load.stages import Planned
@@ -71,8 +71,12 @@ def key_problem(name: str) -> str | None:
 
 
 def without_key(text: str, key: str | None) -> str:
-    """Text in which a server may have repeated the key that opens it, with stars in its place."""
-    for shown in (key, json.dumps(key)[1:-1]) if key else ():
+    """Text in which a server may have repeated the key that opens it, with stars in its place, as it is or as
+    JSON and addresses write it."""
+    if not key:
+        return text
+    escaped = json.dumps(key)[1:-1]
+    for shown in (key, escaped, escaped.replace("/", "\\/"), quote(key, safe="")):
         text = text.replace(shown, "***")
     return text
 
