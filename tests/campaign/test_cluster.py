@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from benchmark_runner.campaign import cluster
 from benchmark_runner.campaign.cluster import launch_memory_mb, launch_minutes, require_free, working_in
+from benchmark_runner.campaign.machine import MachineHere
+from benchmark_runner.campaign.planned import PlannedLaunch
 from benchmark_runner.environment.__main__ import machine_document
 from benchmark_runner.errors import BenchmarkError
 
-SYSTEM = {"launch_timeout_seconds": 600, "cool_down_seconds": 30, "thermal_limit_celsius": None, "device": "cpu"}
+SYSTEM = {
+    "launch_timeout_seconds": 600,
+    "cool_down_seconds": 30,
+    "thermal_limit_celsius": None,
+    "device": "cpu",
+    "gpu_device": 0,
+}
 
 
 def queue(*rows: tuple[str, str, str, Path]) -> str:
@@ -51,8 +61,14 @@ def test_a_campaign_in_an_allocation_is_at_work_but_neither_itself_nor_the_one_t
 
 
 def campaign(device: str = "cpu", owed: int = 1, folder: Path = Path("nowhere")) -> SimpleNamespace:
-    config = {"system": SYSTEM | {"device": device}}
-    return SimpleNamespace(config=config, owed_launches=dict.fromkeys(range(owed)), output_dir=str(folder))
+    launches = [PlannedLaunch(n, n, "x", "w", "0", str(folder)) for n in (1, 2)]
+    return SimpleNamespace(
+        config={"system": SYSTEM | {"device": device}},
+        engines={"x": SimpleNamespace(build_device="cuda")},
+        launches=launches,
+        owed_launches={launch.key: launch for launch in launches[len(launches) - owed :]},
+        output_dir=str(folder),
+    )
 
 
 @pytest.fixture
@@ -84,12 +100,37 @@ def test_a_queue_that_does_not_answer_is_needed_only_where_launches_run_on_other
         require_free(campaign(), True)
 
 
+def test_without_a_squeue_another_batch_system_runs_launches_and_a_job_of_slurm_must_ask(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    require_free(campaign(), True)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with pytest.raises(BenchmarkError, match="squeue does not tell"):
+        require_free(campaign(), False)
+
+
+def test_what_was_measured_on_a_gpu_under_auto_does_not_go_on_without_one(tmp_path, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setattr(cluster, "this_machine", lambda _: MachineHere((0,), "no driver"))
+    begun = campaign("auto", folder=tmp_path)
+    record = Path(begun.launches[0].record)
+    record.parent.mkdir(parents=True)
+    for device, is_refused in (("cuda:0", True), ("cpu", False), (None, False)):
+        record.write_text(json.dumps({"device": device}))
+        with pytest.raises(BenchmarkError, match=r"stays cuda for x.*no driver") if is_refused else nullcontext():
+            require_free(begun, False)
+    record.write_text(json.dumps({"device": "cuda:0"}))
+    require_free(campaign("auto", owed=0, folder=tmp_path), False)
+    monkeypatch.setattr(cluster, "this_machine", lambda _: MachineHere((0,), None))
+    require_free(begun, False)
+
+
 def test_a_device_that_a_machine_finds_by_itself_is_not_guessed_for_others(squeue):
     squeue("true")
     with pytest.raises(BenchmarkError, match=r"system\.device: auto .* --config device=cuda, or device=cpu"):
         require_free(campaign("auto"), True)
     require_free(campaign("auto", owed=0), True)
-    require_free(campaign("auto"), False)
+    require_free(campaign("auto", owed=2), False)
     require_free(campaign("cuda"), True)
 
 

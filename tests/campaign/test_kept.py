@@ -19,7 +19,7 @@ def planned(folder: Path, *, device: str = "auto", status: str | None = "ok", bu
     plan = {
         "config": {"system": {"device": device}},
         "engines": [{"name": "x", "build_device": built}, {"name": "own", "build_device": None}],
-        "order": [{"engine": "x", "folder": str(launch)}],
+        "order": [{"engine": "x", "workload": "chat", "identity": "0", "block": 1, "folder": "results/elsewhere"}],
     }
     (folder / "plan.json").write_text(json.dumps(plan))
     if status is not None:
@@ -38,14 +38,29 @@ def planned(folder: Path, *, device: str = "auto", status: str | None = "ok", bu
     ],
 )
 def test_what_was_measured_under_auto_tells_the_device_and_a_plan_alone_does_not(tmp_path, told, kept):
-    assert measured_devices(planned(tmp_path, **told)) == kept
+    assert measured_devices(planned(tmp_path, **told), ["x", "own"]) == kept
 
 
 @pytest.mark.parametrize("text", [None, "", '{"config": ', "{}\n", "[]\n"])
 def test_a_plan_that_is_not_there_or_broken_tells_nothing(tmp_path, text):
     if text is not None:
         (tmp_path / "plan.json").write_text(text)
-    assert measured_devices(tmp_path) == {}
+    assert measured_devices(tmp_path, ["x"]) == {}
+
+
+def test_a_call_of_other_engines_or_on_another_device_does_not_make_it_forgotten(tmp_path):
+    folder = planned(tmp_path)
+    (folder / "plan").mkdir()
+    (folder / "plan.json").rename(folder / "plan" / "campaign.0123456789ab.json")
+    for other in (
+        {"device": "auto", "engines": []},
+        {"device": "cpu", "engines": [{"name": "x", "build_device": "cpu"}]},
+    ):
+        plan = {"config": {"system": {"device": other["device"]}}, "engines": other["engines"], "order": []}
+        (folder / "plan.json").write_text(json.dumps(plan))
+        assert measured_devices(folder, ["x"]) == {"x": "cuda"}
+    (folder / "plan.json").unlink()  # as while it is made again
+    assert measured_devices(folder, ["x"]) == {"x": "cuda"}
 
 
 def test_a_login_node_without_a_gpu_plans_the_launches_of_the_node_that_has_one(tmp_path, repository, monkeypatch):

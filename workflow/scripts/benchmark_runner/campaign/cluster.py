@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.campaign.campaign import Campaign
+from benchmark_runner.campaign.machine import this_machine
 from benchmark_runner.display import BYTES_PER_GB
 from benchmark_runner.environment.__main__ import machine_document
 from benchmark_runner.environment.node import require_alike
@@ -21,7 +22,8 @@ from benchmark_runner.terminal import printable
 
 OWN_JOB: Final = "SLURM_JOB_ID"
 
-_QUEUE: Final = ("squeue", "--me", "--noheader", "--format=%i|%T|%k|%Z")
+_QUEUE: Final = ("squeue", "--me", "--noheader", "--format=%A|%T|%k|%Z")
+"""%A is what SLURM_JOB_ID is, also of an element of a job array."""
 _ANSWER_WITHIN_SECONDS: Final = 30
 """Chosen: a busy controller answers in seconds."""
 
@@ -69,13 +71,15 @@ def working_in(folder: Path, text: str, own: str | None) -> list[Job]:
     ]
 
 
-def _queue(insists: bool) -> str:
-    """What squeue says; nothing where it does not answer, unless its answer is needed: then BenchmarkError."""
+def _queue(elsewhere: bool, own: str | None) -> str:
+    """What squeue says; nothing where it does not answer, unless its answer is needed: then BenchmarkError.
+
+    Other batch systems have none, and a machine of no cluster neither; own is the job of Slurm that asks."""
     try:
         asked = subprocess.run(_QUEUE, capture_output=True, text=True, check=True, timeout=_ANSWER_WITHIN_SECONDS)
     except (OSError, subprocess.SubprocessError) as error:
-        if not insists:
-            return ""  # no cluster is in reach, so no job of one is at work
+        if own is None and (not elsewhere or isinstance(error, FileNotFoundError)):
+            return ""  # no Slurm is in reach, so no job of one is at work
         said = getattr(error, "stderr", None) or str(error)
         raise BenchmarkError(
             f"squeue does not tell whether jobs of this campaign are in the queue ({printable(said.strip())}); run the "
@@ -84,12 +88,33 @@ def _queue(insists: bool) -> str:
     return asked.stdout
 
 
+def _require_gpu(campaign: Campaign) -> None:
+    """Raise BenchmarkError where engines that `auto` has measured on a GPU would go on without one on this machine."""
+    system, owed = campaign.config["system"], campaign.owed_launches
+    if system["device"] != "auto":
+        return
+    began = {
+        launch.engine: Path(launch.record)
+        for launch in campaign.launches
+        if launch.key not in owed and campaign.engines[launch.engine].build_device == "cuda"
+    }
+    going_on = {launch.engine for launch in owed.values()} & began.keys()
+    if not going_on or (reason := this_machine(system).gpu_absent_reason) is None:
+        return
+    on_gpu = sorted(name for name in going_on if str(read_json(began[name])["device"]).startswith("cuda"))
+    if on_gpu:
+        raise BenchmarkError(
+            f"system.device: auto stays cuda for {', '.join(on_gpu)}, as it was when they were measured, and the GPU "
+            f"is not here ({reason}); go on where it is, or measure anew: --config device=cpu"
+        )
+
+
 def require_free(campaign: Campaign, elsewhere: bool) -> None:
     """Raise BenchmarkError where this call must not begin; elsewhere where its launches run on other machines.
 
     Jobs of this folder in Slurm's queue, as a killed Snakemake leaves them, would measure beside this call what it owes
-    too. What device a machine finds by itself, this one cannot know of others. A job whose campaign began on a machine
-    of another kind would mix the two.
+    too. What device a machine finds by itself, this one cannot know of others. A campaign that began on a machine of
+    another kind would mix the two.
     """
     if elsewhere and campaign.config["system"]["device"] == "auto" and campaign.owed_launches:
         raise BenchmarkError(
@@ -97,13 +122,15 @@ def require_free(campaign: Campaign, elsewhere: bool) -> None:
             "--config device=cuda, or device=cpu"
         )
     own = os.environ.get(OWN_JOB)
-    found = working_in(Path.cwd(), _queue(elsewhere or own is not None), own)
+    found = working_in(Path.cwd(), _queue(elsewhere, own), own)
     if found:
         numbers = " ".join(job.number for job in found)
         raise BenchmarkError(
             f"jobs of the campaign in {Path.cwd()} are still in Slurm's queue; wait until they have ended, or cancel "
             f"them: scancel {numbers}"
         )
+    if not elsewhere:
+        _require_gpu(campaign)
     first = Path(campaign.output_dir, "environment.json")
     if own is not None and not elsewhere and campaign.owed_launches and first.is_file() and not is_cut(first):
         require_alike(machine_document(Path("/")), read_json(first))

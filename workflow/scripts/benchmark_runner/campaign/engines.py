@@ -198,7 +198,8 @@ def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engi
 def campaign_engines(config: Mapping[str, Any], engines_folder: Path) -> list[Engine]:
     """Engines of a resolved configuration in its order, without the control; `auto` stays what it was as they began."""
     device = config["system"]["device"]
-    kept = measured_devices(Path(config["benchmark"]["output_dir"])) if device == "auto" else {}
+    names = [entry["name"] for entry in config["engines"] if device == "auto" and "openai_server" not in entry]
+    kept = measured_devices(Path(config["benchmark"]["output_dir"]), names) if names else {}
     return [_engine(entry, engines_folder, kept.get(entry["name"], device)) for entry in config["engines"]]
 
 
