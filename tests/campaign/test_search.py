@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.schemas import violations
 from tiny_model import make_tiny_model
@@ -85,3 +86,11 @@ def test_another_question_is_searched_anew(config, load, key, value):
     found(load(config))
     config["workloads"][1]["test_cases"][0]["load"][key] = value
     assert load(config).owed_grids
+
+
+@pytest.mark.parametrize("levels", [None, [], "2", [0], [1.5], [True]])
+def test_levels_that_are_none_are_refused_with_the_file_and_what_to_do(config, load, levels):
+    file = found(load(config))
+    write_json(file, {"cases": {"1": {"levels": levels}}} if levels is not None else [])
+    with pytest.raises(BenchmarkError, match=f"^{file} holds no levels for test case 1; delete it"):
+        load(config)

@@ -14,8 +14,10 @@ from typing import Any, Final, NamedTuple
 from benchmark_runner.campaign.machine import settings_of_launches
 from benchmark_runner.configuration.load import longest
 from benchmark_runner.configuration.search import LEVELS_OF, is_searched, is_searched_workload, pilot_load
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import fingerprint
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.records.raw_data import value_at
 
 FOLDER: Final = "pilot"
 
@@ -53,6 +55,19 @@ def _file(config: Mapping[str, Any], workload: Mapping[str, Any], model: str) ->
 def _lacks(case: Mapping[str, Any]) -> bool:
     """Whether the levels of a test case are still to be found."""
     return is_searched(case["load"]) and case["load"].get(LEVELS_OF[case["load"]["mode"]]) is None
+
+
+def _read_grid(file: Path, workload: Mapping[str, Any]) -> dict[str, Any]:
+    """What a pilot has found; raises BenchmarkError where the file holds no levels for a test case that lacks them."""
+    grid: dict[str, Any] = read_json(file)
+    for number, case in enumerate(workload["test_cases"], start=1):
+        found = value_at(grid, f"cases.{number}.levels")
+        kinds = (int,) if case["load"]["mode"] == "closed" else (int, float)
+        if _lacks(case) and not (isinstance(found, list) and found and all(type(n) in kinds and n > 0 for n in found)):
+            raise BenchmarkError(
+                f"{file} holds no levels for test case {number}; delete it, and they are searched anew"
+            )
+    return grid
 
 
 def _with_grid(workload: dict[str, Any], grid: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,7 +112,7 @@ def found_levels(config: dict[str, Any], model: str) -> Found:
         if is_searched_workload(workload):
             file = _file(config, workload, model)
             if file.is_file():
-                told[workload["name"]] = grid = read_json(file)
+                told[workload["name"]] = grid = _read_grid(file, workload)
                 workloads.append(_with_grid(workload, grid))
                 continue
             if any(map(_lacks, workload["test_cases"])):
