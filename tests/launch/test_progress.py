@@ -13,6 +13,7 @@ from benchmark_runner.launch.progress import (
     read_owed,
     seconds_left,
 )
+from launch_case import LaunchCase
 
 
 def order(*cells: tuple[str, str]):
@@ -123,3 +124,13 @@ def test_single_tokens_have_no_speed():
     event = {"warmup": False, "start_ns": 0, "token_ns": [5_000_000]}
     line = progress_line(record(iterations=[event]), order(("a", "x")), {1: Finished(0, 1)})
     assert "ok, TTFT 5 ms, 9.8 s" in line
+
+
+def test_what_a_call_owes_is_read_before_anything_is_measured(tmp_path, monkeypatch):
+    case = LaunchCase(tmp_path)
+    command = [*case.command(), f"--owed={tmp_path / 'owed.json'}"]
+    monkeypatch.setattr(case, "command", lambda _: command)
+    ended = case.run()
+    assert ended.returncode == 1
+    assert "owed.json is missing" in ended.stderr
+    assert not case.out_dir.exists()

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from benchmark_runner.launch.workplace import PADDING_BYTES, draw, left_behind, prepared
-from launch_case import SCRIPTS, WAIT_SECONDS, LaunchCase, processes_of
+from benchmark_runner.launch.workplace import (
+    PADDING_BYTES,
+    clear_left_behind,
+    draw,
+    left_behind,
+    prepared,
+    wait_for_others,
+)
+from launch_case import SCRIPTS, WAIT_SECONDS, LaunchCase, killed_at_last, processes_of
 
 TELLING = """#!/bin/sh
 { tr '\\0' '\\n' < /proc/self/environ; echo "cwd=$PWD"; echo "argv=$*"; echo "files=$(ls -A)"; cat "$2"; } >&2
@@ -90,3 +98,59 @@ def test_a_killed_attempt_leaves_no_workplace_to_the_next(tmp_path):
     assert case.record()["status"] == "ok"
     assert [path.name for path in case.out_dir.parents[2].iterdir()] == ["fake"]
     assert processes_of(case.folder) == {}
+
+
+def attempt_elsewhere(folder: Path, quiet_seconds: float) -> Path:
+    """What the attempt of another machine that shares the folder shows, and its workplace; nothing was written for so
+    long."""
+    folder.mkdir(parents=True)
+    workplace = draw(folder).folder
+    workplace.mkdir()
+    (workplace / "members").write_text("4f1c-another-boot node7\n12 34\n")
+    (folder / "events.jsonl").symlink_to(workplace / "events.jsonl")
+    for path in (workplace / "events.jsonl", folder / "metrics.jsonl"):
+        path.write_text("{}\n")
+        os.utime(path, (0, path.stat().st_mtime - quiet_seconds))
+    return workplace
+
+
+def test_a_launch_that_another_machine_measures_is_waited_for_until_its_record_is_there(tmp_path):
+    folder = tmp_path / "launches" / "e" / "w.0" / "1"
+    workplace = attempt_elsewhere(folder, quiet_seconds=60)
+    steps = iter(
+        [
+            lambda: None,
+            lambda: (workplace / "events.jsonl").rename(folder / "events.jsonl"),
+            lambda: shutil.rmtree(workplace),
+            lambda: (folder / "record.json").write_text("{}\n"),
+        ]
+    )
+    told: list[str] = []
+    wait_for_others(folder, lambda _: next(steps)(), told.append)
+    assert list(steps) == []
+    assert told == ["waits for node7, which measures this launch now"]
+
+
+def test_an_attempt_of_a_machine_that_has_died_is_not_waited_for(tmp_path):
+    folder = tmp_path / "launches" / "e" / "w.0" / "1"
+    workplace = attempt_elsewhere(folder, quiet_seconds=600)
+    wait_for_others(folder, pytest.fail, pytest.fail)
+    clear_left_behind(folder)
+    assert not workplace.exists()
+
+
+def test_a_launch_beside_the_attempt_of_another_machine_waits_and_leaves_its_record(tmp_path):
+    case = LaunchCase(tmp_path)
+    workplace = attempt_elsewhere(case.out_dir, quiet_seconds=0)
+    with killed_at_last(case.start()) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waits for node7, which measures this launch now\n"
+        assert (workplace / "events.jsonl").read_text() == "{}\n"
+        (case.out_dir / "engine.log").touch()
+        shutil.rmtree(workplace)
+        record = '{"attempt": 1, "status": "ok"}\n'
+        (case.out_dir / "record.json").write_text(record)
+        out, err = process.communicate(timeout=WAIT_SECONDS)
+    assert (process.returncode, err) == (0, "")
+    assert "another campaign has measured this launch" in out
+    assert (case.out_dir / "record.json").read_text() == record

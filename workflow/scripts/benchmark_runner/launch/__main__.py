@@ -17,9 +17,9 @@ from benchmark_runner.launch.inputs import read_inputs
 from benchmark_runner.launch.progress import NOTHING_OWED, finished_launches, progress_line, read_owed
 from benchmark_runner.launch.record import Stopwatch, opened_log
 from benchmark_runner.launch.run import MeasuredAlreadyError, RunningLaunch
-from benchmark_runner.launch.workplace import clear_left_behind
+from benchmark_runner.launch.workplace import clear_left_behind, wait_for_others
 from benchmark_runner.processes.guard import guarded
-from benchmark_runner.processes.watch import InterruptedLaunchError
+from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.records.checksum import write_record
 from benchmark_runner.terminal import printable
 
@@ -43,8 +43,16 @@ def main(argv: Sequence[str]) -> int:
     arguments = parse_arguments(argv)
     stopwatch = Stopwatch()
     with opened_log(arguments.log) as log:
+        folder = arguments.out_dir.absolute()
+
+        def tell(words: str) -> None:
+            log.add(words)
+            print(printable(words), flush=True)
+
+        with stopwatch.part("machine_wait_ms"), Watch() as watch:
+            wait_for_others(folder, watch.pause, tell)
         with stopwatch.part("read_ms"):
-            clear_left_behind(arguments.out_dir.absolute())
+            clear_left_behind(folder)
             inputs = read_inputs(
                 arguments.plan,
                 arguments.prompts,
@@ -55,6 +63,8 @@ def main(argv: Sequence[str]) -> int:
                 block=arguments.block,
                 model_dir=arguments.model_dir,
             )
+            # Nothing that can fail comes after the record: Snakemake removes the outputs of a job that fails.
+            owed = read_owed(arguments.owed) if arguments.owed else NOTHING_OWED
         launch = RunningLaunch(inputs, arguments.out_dir, arguments.attempt, stopwatch, log)
         try:
             record = launch.run()
@@ -67,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
             print(printable(f"stopped: {interruption.reason}; see {arguments.log}"), file=sys.stderr)
             return interruption.exit_status
         write_record(arguments.out_dir / "record.json", record)
-        order, owed = inputs.plan["order"], read_owed(arguments.owed) if arguments.owed else NOTHING_OWED
+        order = inputs.plan["order"]
         print(printable(progress_line(record, order, finished_launches(order, owed))), flush=True)
     return 0
 

@@ -9,15 +9,17 @@ environment: what the layout does to the times is a chance of each launch, which
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.launch.record import boot_id
+from benchmark_runner.launch.record import WRITTEN, boot_id
 from benchmark_runner.processes.files import HeldFile, own_folder, remove
 from benchmark_runner.processes.orphans import end_launch, of_launch
 from benchmark_runner.processes.procfs import Process, read_process, works_in
@@ -26,6 +28,11 @@ MEMBERS: Final = "members"
 NAME: Final = re.compile(r"\.[0-9a-f]{16}")
 # A page: beyond that the layout repeats.
 PADDING_BYTES: Final = 4096
+QUIET_SECONDS: Final = 180.0
+"""An attempt on another machine has ended with it where none of its files has changed for so long: three times what may
+lie between two samples of the monitor (chosen)."""
+LOOK_SECONDS: Final = 2.0
+"""Chosen: beside launches of minutes, on another machine than the one that measures."""
 
 
 class Workplace(NamedTuple):
@@ -76,8 +83,8 @@ def prepared(workplace: Workplace, launch_folder: Path) -> Iterator[HeldFile]:
     try:
         workplace.scratch.mkdir(parents=True)
         pair = (process for process in map(read_process, (os.getpid(), os.getppid())) if process is not None)
-        lines = [boot_id(), *(f"{process.pid} {process.start_ticks}" for process in pair)]
-        workplace.members.write_text("\n".join(lines) + "\n", encoding="ascii")
+        lines = [f"{boot_id()} {os.uname().nodename}", *(f"{process.pid} {process.start_ticks}" for process in pair)]
+        workplace.members.write_text("\n".join(lines) + "\n", encoding="ascii", errors="replace")
         shutil.copyfile(launch_folder / workplace.spec.name, workplace.spec)  # no way back to the launch's folder
         events = HeldFile(workplace.events)
         yield events
@@ -97,6 +104,40 @@ def left_behind(launch_folder: Path) -> Path | None:
     name = shown.readlink().parent.name
     folder = launch_folder.parents[2] / name
     return folder if NAME.fullmatch(name) and folder.is_dir() and not folder.is_symlink() else None
+
+
+def _quiet_seconds(launch_folder: Path) -> float:
+    """For how long nothing that an attempt writes has changed, by the files' own clock."""
+    with tempfile.TemporaryFile(dir=launch_folder) as probe:
+        last, now = -math.inf, os.fstat(probe.fileno()).st_mtime
+    for name in WRITTEN:
+        with contextlib.suppress(OSError):  # gone, as an attempt that ends moves its files
+            last = max(last, (launch_folder / name).stat().st_mtime)
+    return now - last
+
+
+def _machine_of(workplace: Path | None) -> str | None:
+    """Name of the other machine on which an attempt works, or has worked; None where it is this one."""
+    if workplace is None or not (members := workplace / MEMBERS).is_file():
+        return None
+    boot, _, host = members.read_text(encoding="ascii", errors="replace").partition("\n")[0].partition(" ")
+    return host if host and host != os.uname().nodename and boot != boot_id() else None
+
+
+def wait_for_others(launch_folder: Path, pause: Callable[[float], object], tell: Callable[[str], object]) -> None:
+    """Pause for as long as another machine that shares the folder measures this launch: to clear away what it works
+    with would spoil what it measures. tell is told once which machine that is.
+    """
+    host = None
+    while (other := _machine_of(left_behind(launch_folder))) is not None or host is not None:
+        # Its record comes when its workplace has gone, and a shared file system shows it late.
+        ended = other is None and any((launch_folder / name).is_file() for name in ("record.json", "interrupted.json"))
+        if ended or _quiet_seconds(launch_folder) > QUIET_SECONDS:
+            return
+        if host is None:
+            host = other
+            tell(f"waits for {host}, which measures this launch now")
+        pause(LOOK_SECONDS)
 
 
 def clear_left_behind(launch_folder: Path) -> None:
@@ -134,7 +175,7 @@ def _noted(path: Path) -> tuple[list[tuple[int, int]], list[str]]:
     """An attempt's command, the guard above it and all that were seen, and the engine's streams; of this boot alone."""
     if not path.is_file():
         return [], []
-    boot, *lines = path.read_text(encoding="ascii").splitlines()
+    first, *lines = path.read_text(encoding="ascii").splitlines()
     pairs = [line.split() for line in lines]
     members = [(int(pair[0]), int(pair[1])) for pair in pairs if len(pair) == 2]
-    return (members, [pair[0] for pair in pairs if len(pair) == 1]) if boot == boot_id() else ([], [])
+    return (members, [pair[0] for pair in pairs if len(pair) == 1]) if first.split(" ")[0] == boot_id() else ([], [])
