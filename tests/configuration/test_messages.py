@@ -181,3 +181,19 @@ def test_a_key_that_stands_where_its_name_belongs_is_not_repeated(key):
     given = {"base_url": "http://h:65535/v1", "model": "m", **yaml.safe_load(f"{{{key}}}")}
     (line,) = messages(yaml.safe_dump({"engines": [{"name": "a", "openai_server": given}]}))
     assert "what stands here is not allowed; write text" in line and "sk-word" not in line
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "path: /中",
+        'path: "/a\\n"',
+        "base_url: 'http://h:1/é'",
+        "base_url: 'http://bücher.example'",
+        "ids: {whole_path: /ü}",
+    ],
+)
+def test_an_address_that_no_request_can_hold_is_refused(given):
+    server = {"base_url": "http://h:1/v1", "model": "m", **yaml.safe_load(given)}
+    (line,) = messages(yaml.safe_dump({"engines": [{"name": "a", "openai_server": server}]}))
+    assert "is not allowed; write" in line and "in ASCII" in line
