@@ -284,6 +284,14 @@ def test_a_stage_that_has_no_further_conversation_says_so():
     assert len(sent) <= 20
 
 
+def test_a_conversation_that_would_come_after_the_measured_time_is_not_lacking():
+    alone = {"concurrency": 1, "turns": 2, "warmup_requests": 0, "requests": None}
+    stage = _stage(TALK, prompts=2, **alone, think_seconds=0.08, duration_seconds=0.16)
+    sent, _ = _turns(stage)  # of 10 ms and, from 90 ms on, of 17: the next would be due after 187
+    assert [request.phase for request in sent] == ["measured"] * 2
+    assert stage.ended_by == "duration"
+
+
 def test_a_stage_that_is_stopped_sends_nothing_more():
     stage = _stage(CLOSED)
     for _ in range(3):

@@ -136,7 +136,12 @@ class ClosedLoop(Stage):
         self._look_at(now_ns)
         if not self._slots or self.over:
             return None
-        return None if self._lacks_prompt() else now_ns
+        due_ns = self._slot_due_ns(now_ns)
+        return None if due_ns <= now_ns and self._lacks_prompt() else due_ns
+
+    def _slot_due_ns(self, now_ns: int) -> int:
+        """When the slot that has been free for longest may send."""
+        return now_ns
 
     def take(self, now_ns: int) -> Planned | None:
         """The next request, in the slot that has been free for longest."""
@@ -167,6 +172,18 @@ class Conversations(ClosedLoop):
         self._answered: list[int] = []
         self._due_ns: dict[int | None, int] = {}
 
+    @property
+    def _exhausted(self) -> bool:
+        return self._stopped is not None
+
+    def _lacks_prompt(self) -> bool:
+        if self._stopped is None and self._next_prompt() is None:
+            self.stop("fillers" if self._all_sent else "prompts")
+        return self._exhausted
+
+    def _slot_due_ns(self, now_ns: int) -> int:
+        return max(now_ns, self._due_ns.get(self._slots[0], now_ns))
+
     def _next_prompt(self) -> int | None:
         """What the slot that has been free for longest sends; None where no conversation is left for it."""
         before = self._sent_prompt.get(self._slots[0])
@@ -181,12 +198,7 @@ class Conversations(ClosedLoop):
         """When the pause of the slot that waits for longest is over."""
         self._due_ns |= dict.fromkeys(self._answered, now_ns + self.pause_ns)
         self._answered.clear()
-        if super().next_ns(now_ns) is None:
-            return None
-        if self._next_prompt() is None:
-            self.stop("fillers" if self._all_sent else "prompts")
-            return None
-        return max(now_ns, self._due_ns.get(self._slots[0], now_ns))
+        return super().next_ns(now_ns)
 
     def take(self, now_ns: int) -> Planned | None:
         """The next turn in the slot that has waited for longest; it counts from the end of its pause."""
