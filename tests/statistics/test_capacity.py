@@ -141,3 +141,11 @@ def test_levels_of_conversations_are_conversations() -> None:
     rows = section(inputs, stages_of(inputs, lambda _name, level, _block: {"slo_met": level < 2}))["engines"]
     assert {row["capacity"]["text"] for row in rows} == {"1 conversation"}
     assert {(row["unit"], row["turns"]) for row in rows} == {("conversations", 4)}
+
+
+def test_a_sentence_names_the_grid_of_a_workload_with_several() -> None:
+    loads = {f"case_{number}_{name}": load for number in (1, 2) for name, load in closed(2, 4).items()}
+    inputs = load_inputs(loads)
+    found = section(inputs, stages_of(inputs, lambda _name, level, _block: {"slo_met": level <= 2}))["comparisons"]
+    told = [one["sentence"].partition(";")[0] for one in found if one["quantity"] == "capacity"]
+    assert [words.partition(", in ")[2] for words in told] == ["serving, case_1", "serving, case_2"]

@@ -8,15 +8,19 @@ from typing import Any
 
 import pytest
 
+from benchmark_runner.display import ABSENT
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch
+from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, engine_data
 from benchmark_runner.statistics.settings import (
+    WORK_SETTINGS,
     alike_workloads,
     compared_settings,
     differing_settings,
     footnote,
+    settings_by_workload,
 )
-from records import ScriptedEngine, write_results
+from benchmark_runner.statistics.work import Work
+from records import ScriptedEngine, ScriptedWorkload, make_raw_data, write_results
 
 SPREAD: dict[str, Any] = {"launch_spread": 0.01, "iteration_spread": 0.01}
 TORCH = ScriptedEngine("torch", **SPREAD)
@@ -164,3 +168,19 @@ def test_engines_with_the_same_settings_have_no_footnote(tmp_path: Path) -> None
     assert [one["footnote"] for one in summary["comparisons"]] == [None] * len(summary["comparisons"])
     assert not any("settings_differ" in one["qualifiers"] for one in summary["comparisons"])
     assert not any(entry["kind"] == "settings_differ" for entry in summary["warnings"])
+
+
+def test_a_case_that_one_engine_did_not_measure_is_no_difference_in_work() -> None:
+    engines = [ScriptedEngine(name) for name in ("torch", "burn")]
+    raw, plan = make_raw_data(engines, [ScriptedWorkload("chat", ((8, 9), (8, 4)))], launches=2)
+    inputs = Measurements(plan, {name: engine_data(content, None) for name, content in raw.items()})
+    done = {("torch", "chat", "case_1"): Work(8, 9), ("burn", "chat", "case_1"): Work(8, 9)}
+    done["torch", "chat", "case_2"] = Work(8, 4)
+    (entries,) = settings_by_workload(inputs, done).values()
+    assert not {one["setting"] for one in entries} & set(WORK_SETTINGS)
+    assert differing_settings(entries, "torch", "burn") == []
+    done["burn", "chat", "case_1"] = Work(8, 7)
+    (entries,) = settings_by_workload(inputs, done).values()
+    (answers,) = [one for one in entries if one["setting"] in WORK_SETTINGS]
+    assert answers["values"] == {"torch": "9, 4", "burn": f"7, {ABSENT}"}
+    assert [one["setting"] for one in differing_settings(entries, "torch", "burn")] == ["answer_tokens"]

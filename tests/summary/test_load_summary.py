@@ -207,3 +207,11 @@ def test_capacities_of_a_server_that_was_not_restarted_are_not_said_to_be_alike(
 def test_the_table_tells_the_rate_that_was_sent_where_it_is_another(sent: float, told: str) -> None:
     results: Any = SimpleNamespace(load=lambda *_: {"due_requests_per_s": 2.0, "achieved_requests_per_s": sent})
     assert _came(results, "torch", Cell("arrivals", "r2")) == {"came": told}
+
+
+def test_capacities_in_two_grids_of_a_workload_are_told_apart(tmp_path: Path) -> None:
+    both = ScriptedWorkload("serving", ((8, 5), (16, 5)), load=ScriptedLoad(concurrency=(1, 2), requests=6))
+    write_results(tmp_path, [ScriptedEngine("torch", slots=1, **TIMES)], [both], launches=2, analysis={"slo": SLO})
+    told = json.loads((tmp_path / "summary.json").read_text())["answer"]["under_load"]
+    held = [words.partition(") in ")[2] for words in told if words.startswith("Within the limits")]
+    assert [words.partition(": ")[0] for words in held] == ["serving, case_1", "serving, case_2"]

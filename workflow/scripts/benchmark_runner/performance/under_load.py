@@ -93,7 +93,8 @@ def _capacities(results: Results, grid: Json) -> str | None:
     if granted := [row["slots"] for row in rows if "slots" in row]:
         whose = "an engine" if len(granted) == len(rows) else "an engine that was started for this"
         limits += f"; {plural(granted[0], 'slot')} {whose}"
-    return f"Within the limits ({limits}) in {grid['workload']} {listed(told)}{_most_of(best, compared)}"
+    where = f"{grid['workload']}, {grid['group']}:" if grid["group"] else grid["workload"]
+    return f"Within the limits ({limits}) in {where} {listed(told)}{_most_of(best, compared)}"
 
 
 def _most_of(best: str, compared: Sequence[Json]) -> str:

@@ -45,11 +45,6 @@ def grids_of(statistics: Mapping[str, Any]) -> list[Grid]:
     ]
 
 
-def title_of(grid: Grid) -> str:
-    """Name of a grid for people."""
-    return grid.workload if grid.group is None else f"{grid.workload}, {grid.group}"
-
-
 def x_label_of(grid: Grid) -> str:
     """What the levels of a grid are."""
     return grid.unit if grid.mode == "closed" else "requests/s asked"

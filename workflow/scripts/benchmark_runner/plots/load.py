@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.performance.advice import listed
-from benchmark_runner.plots.levels import capacities, grids_of, panels, title_of
+from benchmark_runner.plots.levels import capacities, grids_of, panels
 from benchmark_runner.plots.lines import LABEL_INCHES, draw_panel
 from benchmark_runner.plots.style import PICTURES, draw_and_save, headline, new_figure
 from benchmark_runner.plots.throughput import (
@@ -46,7 +46,7 @@ def draw(statistics: Mapping[str, Any]) -> Figure:
     top = height - HEAD_INCHES
     for (grid, pair, first), taken in zip(rows, heights, strict=True):
         if first:
-            figure.text(0.01, (top - 0.05) / height, title_of(grid), fontsize=11, fontweight="bold", va="top")
+            figure.text(0.01, (top - 0.05) / height, grid.title, fontsize=11, fontweight="bold", va="top")
         for left, panel in zip((AXES_LEFT, SECOND_LEFT), pair, strict=False):
             bottom = (top - taken + PANEL_FOOT_INCHES) / height
             axes = figure.add_axes((left, bottom, HALF_WIDTH, inches / height))
@@ -58,9 +58,7 @@ def draw(statistics: Mapping[str, Any]) -> Figure:
 def _headline(statistics: Mapping[str, Any]) -> tuple[str, str]:
     """(title, words): the capacity of each engine, and how the panels are to be read."""
     held = [
-        f"{_highest(known)} in {title_of(grid)}"
-        for grid in grids_of(statistics)
-        if (known := capacities(statistics, grid))
+        f"{_highest(known)} in {grid.title}" for grid in grids_of(statistics) if (known := capacities(statistics, grid))
     ]
     title = f"Within the limits: {'; '.join(held)}" if held else "Under load: no launch tells a capacity"
     level = statistics["settings"]["confidence_level"]

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_valid
-from benchmark_runner.plots.levels import grids_of, throughput_panel, title_of
+from benchmark_runner.plots.levels import grids_of, throughput_panel
 from benchmark_runner.plots.lines import LABEL_INCHES, Series, draw_lines, draw_panel
 from benchmark_runner.plots.style import (
     PICTURES,
@@ -109,7 +109,7 @@ def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any], iteratio
     bottoms = iter([(first - panel * place) / height for place in range(count)])
     for grid in grids:
         axes = figure.add_axes((AXES_LEFT, next(bottoms), FULL_WIDTH, inches / height))
-        draw_panel(axes, statistics, throughput_panel(statistics, grid), grid.levels, title=title_of(grid))
+        draw_panel(axes, statistics, throughput_panel(statistics, grid), grid.levels, title=grid.title)
     for workload, case in cells:
         axes = figure.add_axes((AXES_LEFT, next(bottoms), FULL_WIDTH, inches / height))
         tokens = lengths.get((workload, case))
@@ -130,7 +130,7 @@ def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any], iteratio
 
 def _headline(statistics: Mapping[str, Any], performance: Mapping[str, Any], *, alone: bool) -> tuple[str, str]:
     """(title, words); alone: whether any test case sends one request at a time."""
-    found = [f"{title_of(grid)}: {throughput_panel(statistics, grid).finding}" for grid in grids_of(statistics)]
+    found = [f"{grid.title}: {throughput_panel(statistics, grid).finding}" for grid in grids_of(statistics)]
     title = "; ".join([*found, *([_finding(performance)] if alone or not found else [])])
     told = ["Tokens a second of all requests together over the levels of load."] if found else []
     told += ["Decode rate at each place of the generated answer."] if alone or not found else []

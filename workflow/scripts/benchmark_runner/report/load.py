@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, estimate_parts, significant
 from benchmark_runner.performance.answer import sure_beside
-from benchmark_runner.plots.levels import capacities, grids_of, panels, throughput_panel, title_of
+from benchmark_runner.plots.levels import capacities, grids_of, panels, throughput_panel
 from benchmark_runner.report.card import NAMES_SHOWN, Card
 from benchmark_runner.report.curves import Chart, chart
 from benchmark_runner.report.inputs import Document, ReportInputs
@@ -50,7 +50,7 @@ def _grid(inputs: ReportInputs, grid: Grid) -> GridOfPage:
     drawn = [throughput_panel(inputs.statistics, grid), *panels(inputs.statistics, grid)]
     charts = [found for panel in drawn if (found := chart(panel, grid, inputs.colours))]
     return GridOfPage(
-        title_of(grid),
+        grid.title,
         charts,
         _capacity(inputs, grid),
         _levels(inputs, grid),
@@ -85,7 +85,7 @@ def _capacity(inputs: ReportInputs, grid: Grid) -> Table:
                 TableCell(ABSENT if compared is None else as_sentence(compared["sentence"], inputs)),
             ]
         )
-    return Table(f"Capacity at the limits, {title_of(grid)}", columns, rows, chosen_by=_engines_alone(rows))
+    return Table(f"Capacity at the limits, {grid.title}", columns, rows, chosen_by=_engines_alone(rows))
 
 
 def _against_baseline(inputs: ReportInputs, grid: Grid, engine: str) -> Document | None:
@@ -131,7 +131,7 @@ def _levels(inputs: ReportInputs, grid: Grid) -> Table:
         for engine in inputs.engines
         if inputs.results.load(engine["name"], Cell(grid.workload, case)) is not None
     ]
-    caption = f"All levels of {title_of(grid)}; the softer line is the {inputs.level} interval"
+    caption = f"All levels of {grid.title}; the softer line is the {inputs.level} interval"
     return Table(caption, columns, rows, sortable=True, chosen_by=_engines_alone(rows))
 
 
@@ -206,7 +206,7 @@ def _own_clock(inputs: ReportInputs, grid: Grid) -> Table | None:
                 at = TableCell(level_text(level), value=level)
                 rows.append([engine_cell(inputs, engine["name"]), at, what, *sides])
                 rows[-1].append(TableCell(counts if one["theirs_count"] is not None else ABSENT))
-    caption = f"The server's own clock, {title_of(grid)}: means over launches, shown and never used instead"
+    caption = f"The server's own clock, {grid.title}: means over launches, shown and never used instead"
     return Table(caption, columns, rows, sortable=True, chosen_by=_engines_alone(rows)) if rows else None
 
 
@@ -275,7 +275,7 @@ def _card(inputs: ReportInputs, grid: Grid) -> Card:
     if set(ahead) - {"confirmed_faster"}:
         word, tone = ("not told apart", "open") if None in ahead else ("most, not confirmed", "perhaps")
     shown = [(engine, inputs.colours[engine]) for engine in most[:NAMES_SHOWN]]
-    heading = f"{title_of(grid)} · {_tokens(inputs, grid)} · {levels_in_words(grid)}"
+    heading = f"{grid.title} · {_tokens(inputs, grid)} · {levels_in_words(grid)}"
     if not known:
         return Card(heading, [], word="no answer", tone="bad", lines=lines, is_workload=True)
     more = max(0, len(most) - NAMES_SHOWN)

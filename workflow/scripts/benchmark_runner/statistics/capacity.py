@@ -305,4 +305,4 @@ def _sentence(quantity: Quantity, grid: Grid, pair: Pair, texts: Sequence[str | 
     seen = [f"{name} {verb} {text}" for name, text in zip((pair.engine, pair.reference), texts, strict=True) if text]
     if not seen:
         return f"{pair.engine} against {pair.reference}, {quantity}: {end}"
-    return f"{', '.join(seen)}, in {grid.workload}; {end}"
+    return f"{', '.join(seen)}, in {grid.title}; {end}"

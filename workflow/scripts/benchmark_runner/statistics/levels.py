@@ -92,6 +92,11 @@ class Grid:
     turns: int | None = None
 
     @property
+    def title(self) -> str:
+        """Its name for people."""
+        return self.workload if self.group is None else f"{self.workload}, {self.group}"
+
+    @property
     def unit(self) -> str:
         """The unit of its levels."""
         return CONVERSATIONS if self.turns else UNITS[self.mode]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from benchmark_runner.display import ABSENT
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
 from benchmark_runner.statistics.work import PARTS, WorkDone, tokens_text
@@ -101,6 +102,9 @@ SETTINGS: Final = (
 KEYS: Final = {setting.name: setting.key for setting in SETTINGS if setting.key is not None}
 """The key of the configuration that sets a setting, of those that one sets."""
 
+BETWEEN_CASES: Final = ", "
+"""Of a row on work, which has a figure for each test case."""
+
 WORK_SETTINGS: Final = tuple(f"{part}_tokens" for part in PARTS)
 """Rows that stand there only where engines did unequal amounts of work."""
 
@@ -119,6 +123,9 @@ def shown(value: Value) -> str:
 def _differ(name: str, values: Mapping[str, Mapping[str, Value]], engines: Sequence[str]) -> bool:
     """Whether two of the engines tell unlike values of a setting; values by setting and engine."""
     told, better = {values[name].get(engine) for engine in engines} - {None}, _TOLD_BETTER.get(name)
+    if name in WORK_SETTINGS:  # a test case that one engine did not measure tells nothing of its work
+        by_case = zip(*(str(value).split(BETWEEN_CASES) for value in told), strict=True)
+        return any(len(set(figures) - {ABSENT}) > 1 for figures in by_case)
     said_better = better is not None and all(values[better].get(engine) is not None for engine in engines)
     return len(told) > 1 and not said_better
 
@@ -154,8 +161,9 @@ def _work_entries(inputs: Measurements, work: WorkDone, engines: Sequence[str], 
     for name, part in zip(WORK_SETTINGS, PARTS, strict=True):
         values: dict[str, Value] = {}
         for engine in engines:
-            done = [work[key] for case in cases if (key := (engine, workload, case)) in work]
-            values[engine] = ", ".join(tokens_text(getattr(one, part)) for one in done) or None
+            done = [work.get((engine, workload, case)) for case in cases]
+            figures = [ABSENT if one is None else tokens_text(getattr(one, part)) for one in done]
+            values[engine] = BETWEEN_CASES.join(figures) if any(done) else None
         if _differ(name, {name: values}, engines):
             source = "counted in the launches, an iteration"
             yield {
