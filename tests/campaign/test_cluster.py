@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from benchmark_runner.campaign import cluster
 from benchmark_runner.campaign.cluster import launch_memory_mb, launch_minutes, require_free, working_in
@@ -161,3 +162,9 @@ def test_a_launch_reserves_the_memory_at_which_it_is_ended_or_what_weights_take(
         file.truncate(16_000_000_000)  # takes no room
     assert small >= 4000
     assert launch_memory_mb(SYSTEM, tmp_path) == 50000
+
+
+@pytest.mark.parametrize("name", ["slurm", "slurm-node"])
+def test_a_job_that_fails_on_a_cluster_takes_no_record_away(repository, name):
+    profile = yaml.safe_load((repository / "profiles" / name / "config.yaml").read_text(encoding="utf-8"))
+    assert profile["keep-incomplete"] is True
