@@ -79,15 +79,19 @@ def test_a_number_of_launches_that_tells_a_part_of_the_pairs_is_named_before_the
 
     near, far = others
     # Four engines whose launches take 20 s with 10 s between them: two minutes a block.
-    assert (decide(14, 60)["launches"], decide(14, 60)["minutes"]) == (60, pytest.approx(104.0))
+    assert (decide(14, 60)["launches"], decide(14, 60)["minutes"]) == (14, pytest.approx(12.0))
+    assert "benchmark={launches: 14}" in decide(14, 60)["command"]
     assert decide(14, 60)["sentence"] == (
         f"About 14 launches each instead of 8 (about 12 min more) would tell {first} from {near} in latency_test; "
         f"about 60 (about 1.7 h more) would tell also {first} from {far} in latency_test, with 80 % power if they "
-        "differ as seen. The command asks for 60."
+        "differ as seen. The command asks for 14."
     )
     assert decide(60, 60)["sentence"].count("would tell") == decide(40, 60)["sentence"].count("would tell") == 1
     only = decide(14, None)
     assert only["launches"] == 14 and f"; no affordable number would tell {first} from {far}" in only["sentence"]
+    far_off = decide(14, 400)
+    assert far_off["launches"] == 14 and f"; no affordable number would tell {first} from {far}" in far_off["sentence"]
+    assert decide(400, 400)["launches"] == 400  # nothing less would tell anything
     assert decide(8, 8)["launches"] == 9
     assert decide(None, None) is None
 

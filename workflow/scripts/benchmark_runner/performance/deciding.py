@@ -16,13 +16,20 @@ from benchmark_runner.statistics.results import Cell, Json, Results
 CONFIGURATION: Final = "campaign.yaml"
 """The whole configuration of a campaign, in its results folder."""
 
+MOST_STEPS: Final = 3
+"""Chosen: numbers of launches that a reader compares."""
+
+AFFORDABLE: Final = 20
+"""Chosen: times as many launches as there are; who needs more has no difference that is worth the time."""
+
 
 def what_would_decide(
     results: Results, plan: Mapping[str, Any], standings: Mapping[Cell, Standing]
 ) -> dict[str, Any] | None:
     """{sentence, command, launches, minutes} for what leading groups leave open; None where no launches would help.
 
-    Minutes are those of the launches to be added, from the times of the launches that were measured.
+    The command asks for the fewest that tell anything: what they show also tells how many more it takes. Minutes are
+    those of the launches to be added, from the times of the launches that were measured.
     """
     if (results.summary.get("until") or {"ended": "at_most"})["ended"] != "at_most":
         return None  # it goes on by itself, or there is nothing that further launches would decide
@@ -40,28 +47,29 @@ def what_would_decide(
         parts.append(f"{number}{takes} would tell {also}{'; '.join(_told_apart(results, standings, pairs))}")
     never = _told_apart(results, standings, [found for found in wanted if _step_of(found[1], steps) is None])
     beyond = f"; no affordable number would tell {'; '.join(never)}" if never else ""
-    asked = f" The command asks for {steps[-1]}." if len(steps) > 1 else ""
+    asked = f" The command asks for {steps[0]}." if len(steps) > 1 else ""
     return {
         "sentence": f"{'; '.join(parts)}, with 80 % power if they differ as seen{beyond}.{asked}",
-        "command": _command(plan, results, steps[-1]),
-        "launches": steps[-1],
-        "minutes": None if seconds is None else seconds * (steps[-1] - there) / S_PER_MIN,
+        "command": _command(plan, results, steps[0]),
+        "launches": steps[0],
+        "minutes": None if seconds is None else seconds * (steps[0] - there) / S_PER_MIN,
     }
 
 
 def _steps(there: int, needed: set[int]) -> list[int]:
-    """Numbers of launches worth a word, rising to the largest: each adds at most half of what the next one adds."""
+    """Numbers of launches worth a word, rising, at most MOST_STEPS: each adds at most half of what the next one adds,
+    and none more than AFFORDABLE times what there is, but the first."""
     totals = {max(there + 1, launches) for launches in needed}
     steps = [max(totals)] if totals else []
     while smaller := [launches for launches in totals if 2 * (launches - there) <= steps[0] - there]:
         steps.insert(0, max(smaller))
-    return steps
+    return [steps[0], *(one for one in steps[1:MOST_STEPS] if one <= AFFORDABLE * there)] if steps else []
 
 
 def _step_of(pair: Json, steps: Sequence[int]) -> int | None:
     """The first of these numbers of launches that tells a pair; None where no affordable number does."""
     needed = pair["launches_needed"]
-    return None if needed is None else next(launches for launches in steps if needed <= launches)
+    return None if needed is None else next((launches for launches in steps if needed <= launches), None)
 
 
 def _told_apart(results: Results, standings: Mapping[Cell, Standing], pairs: Sequence[tuple[Cell, Json]]) -> list[str]:
