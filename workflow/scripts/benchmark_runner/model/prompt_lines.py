@@ -107,14 +107,19 @@ def _each(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _prompts(path: Path) -> Iterator[tuple[PromptLine | None, bytes]]:
+    """Each line with its prompt; None where it is empty, or its prompt stood on a line before."""
+    known: set[bytes] = set()
     for number, content in _each(path):
         if not content.strip():
             yield None, content
             continue
         try:
-            yield _prompt_line(number, content), content
+            line = _prompt_line(number, content)
         except (ValueError, RecursionError) as error:
             raise BenchmarkError(f"{str(path)!r}, line {number}: {error}") from None
+        digest = hashlib.blake2b(repr(line.prompt).encode(), digest_size=12).digest()
+        yield None if digest in known else line, content
+        known.add(digest)
 
 
 @lru_cache(maxsize=8)
