@@ -170,13 +170,15 @@ class Stage:
         return (none_left or self._phase(upcoming_ns) == "filler") and self._now_ns() >= self._window_end_ns()
 
     def begin(self) -> list[Request]:
-        """Those that wait, in order, as far as there are places; they have them from now on."""
+        """Those that wait, in order, as far as there are places; they have them from now on.
+
+        Who has waited for too long is given up, place or not.
+        """
         now_ns, begun = self._now_ns(), []
+        while self._waiting and now_ns - self._waiting[0].due_ns > self._timeout_ns:
+            self._end(self._waiting.popleft(), "timeout", now_ns)
         while self._waiting and self._free:
             request = self._waiting.popleft()
-            if now_ns - request.due_ns > self._timeout_ns:
-                self._end(request, "timeout", now_ns)
-                continue
             request.place, request.taken_ns = self._free.pop(0), now_ns
             begun.append(request)
         self._active += begun
