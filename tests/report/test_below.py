@@ -118,6 +118,22 @@ def test_an_engine_that_the_others_are_held_against_is_not_counted_against_itsel
     assert (known.kind, known.text) == ("good", "Same model: 2 of 2 engines agree with the reference")
 
 
+def test_ids_that_part_where_several_requests_are_in_flight_stand_beside_how_sure_it_is():
+    found = {"torch": "equal", "library": "rounding", "server": "differs", "other": "not checkable"}
+    checked = [{"name": name, "fidelity": {"result": "pass", "at_once": told}} for name, told in found.items()]
+    engines = [{**one, "control_of": None} for one in [*checked, {"name": "alone", "fidelity": {"result": "pass"}}]]
+
+    def ground(engines):
+        plan = {"fidelity": {"reference": "torch"}}
+        return fidelity_ground(SimpleNamespace(statistics={"engines": engines}, fidelity=(), plan=plan))
+
+    beside = "several requests at once against one by one"
+    told = f"{beside}: differs: server; {beside}: not checkable: other"
+    assert ground(engines).kind == "doubt"
+    assert ground(engines).text == f"Same model: 5 of 5 engines agree with the reference; {told}"
+    assert ground([*engines[:2], engines[4]]).kind == "good"
+
+
 def test_memory_is_compared_where_all_engines_had_the_same_to_hold():
     engines = [{"name": "library", "refused_loads": {"arrivals": "serves no open loop"}}, {"name": "server"}]
     plan = {"workloads": [{"name": "arrivals"}, {"name": "closed"}]}

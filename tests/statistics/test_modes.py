@@ -102,11 +102,18 @@ def test_modes_in_words() -> None:
 
 def test_modes_seen_under_load_name_the_level() -> None:
     loads = {("chat", f"c{n}"): {"mode": "closed", "concurrency": n} for n in (1, 2)}
-    seen = widest([(Cell("chat", "c1"), "burn", Modes(1, 6, 0.3)), (Cell("chat", "c2"), "burn", Modes(2, 6, 0.1))])
-    told = seen["burn"].words("burn", loads)
+    found = [(Cell("chat", "c1"), "burn", Modes(1, 6, 0.3)), (Cell("chat", "c2"), "burn", Modes(2, 6, 0.1))]
+    told = widest(found)["burn"].words("burn", loads)
     assert told == "1 of 6 launches of burn on chat with 1 request in flight lies 35 % above its others"
-    (caution, *_) = mode_cautions(seen, [], loads)
-    assert caution["message"].startswith(told)
+    (caution, *_) = mode_cautions(SeenModes(found, loads), [])
+    other = "2 of 6 launches of burn on chat with 2 requests in flight lie 11 % above its others"
+    assert caution["message"].startswith(f"{told}; {other}, too many or too far for chance; its verdicts there hold")
+    (caution, *_) = mode_cautions(SeenModes([*found, (Cell("tale", "long"), "burn", Modes(1, 6, 0.2))], loads), [])
+    assert [part.partition(" on ")[2][:11] for part in caution["message"].split("; ")[:-1]] == [
+        "chat with 1",
+        "tale lies 2",
+    ]
+    assert "its verdicts hold" in caution["message"]
     alone = Seen(Cell("tale", "long"), Modes(1, 6, 0.3)).words("burn", loads)
     assert alone == "1 of 6 launches of burn on tale lies 35 % above its others"
 

@@ -60,22 +60,35 @@ def fidelity_ground(inputs: ReportInputs) -> Ground:
     """How many engines computed the same; one that the others are held against is not counted itself where nothing else
     checks it, and then no engine is known to compute the model."""
     engines = [engine for engine in inputs.statistics["engines"] if engine["control_of"] is None]
-    reference, whom = inputs.plan["fidelity"].get("reference"), "the reference"
+    reference, whom, at_once = inputs.plan["fidelity"].get("reference"), "the reference", _grouped(engines, "at_once")
     others_than = [engine for engine in engines if engine["name"] != reference]
     unchecked = any(one["name"] == reference and one["fidelity"]["result"] == UNCHECKED for one in engines)
     if others_than and unchecked:
         engines, whom = others_than, f"{reference}, which itself is not checked"
-    by_result: dict[str, list[str]] = {}
-    for engine in engines:
-        by_result.setdefault(engine["fidelity"]["result"], []).append(engine["name"])
+    by_result = _grouped(engines, "result")
     same = sum(len(by_result.pop(result, ())) for result in ("pass", "rounding"))
     tokens = max((found.get("tokens_checked") or 0 for found in inputs.fidelity), default=0)
     counted = f", {tokens:,} tokens each" if tokens else ""
     agree = "agrees" if len(engines) == 1 else "agree"
     text = f"Same model: {same} of {plural(len(engines), 'engine')} {agree} with {whom}{counted}"
-    others = "; ".join(f"{result}: {_few(names)}" for result, names in by_result.items())
+    told = [f"{result}: {_few(names)}" for result, names in by_result.items()]
+    told += [
+        f"several requests at once against one by one: {result}: {_few(names)}"
+        for result, names in at_once.items()
+        if result not in ("equal", "rounding")
+    ]
+    others = "; ".join(told)
     kind: Literal["good", "doubt"] = "doubt" if others or unchecked else "good"
     return Ground(kind, f"{text}; {others}" if others else text, "fidelity")
+
+
+def _grouped(engines: Sequence[Document], key: str) -> dict[str, list[str]]:
+    """Names of the engines by what their check of fidelity says there; without those of which it says nothing."""
+    found: dict[str, list[str]] = {}
+    for engine in engines:
+        if key in engine["fidelity"]:
+            found.setdefault(engine["fidelity"][key], []).append(engine["name"])
+    return found
 
 
 def _few(names: Sequence[str]) -> str:

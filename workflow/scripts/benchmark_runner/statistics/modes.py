@@ -198,6 +198,14 @@ class SeenModes:
         )
         return widest(here).get(engine)
 
+    def told(self) -> dict[str, list[Seen]]:
+        """By engine what is to be told of it: its widest modes that hold in all places, and wider ones of a level."""
+        names, places = (dict.fromkeys(one[part] for one in self.found) for part in (1, 0))
+        return {
+            name: list(dict.fromkeys(seen for place in places if (seen := self.at(name, place)) is not None))
+            for name in names
+        }
+
     def apart(self, engines: Iterable[str], place: Cell) -> float:
         """How far the modes of these engines lie apart in a place, together."""
         return sum(seen.modes.apart for engine in engines if (seen := self.at(engine, place)) is not None)
@@ -212,17 +220,16 @@ def widest(found: Iterable[tuple[Cell, str, Modes]]) -> dict[str, Seen]:
     return seen
 
 
-def mode_cautions(
-    seen: Mapping[str, Seen], cells: Iterable[Mapping[str, Any]], loads: Mapping[tuple[str, str], Load]
-) -> Iterator[dict[str, Any]]:
+def mode_cautions(seen: SeenModes, cells: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """Engines with modes in the primary metric, and which modes the launches of any could have missed."""
-    for name, one in seen.items():
-        there = " there" if (one.place.workload, one.place.case or "") in loads else ""
+    for name, found in seen.told().items():
+        everywhere = any((one.place.workload, one.place.case or "") not in seen.loads for one in found)
+        there = "" if everywhere else " there"
         yield caution(
             "slow_mode",
             "warning",
-            f"{one.words(name, loads)}, too many or too far for chance; its verdicts{there} hold in either mode or "
-            "are unconfirmed",
+            f"{'; '.join(one.words(name, seen.loads) for one in found)}, too many or too far for "
+            f"chance; its verdicts{there} hold in either mode or are unconfirmed",
             "See what those launches have in common (cores, memory, warnings in their records); more launches show how "
             "often it happens",
             engine=name,

@@ -25,7 +25,7 @@ from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measu
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
 from benchmark_runner.statistics.losses import loss_words
 from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY, Metric
-from benchmark_runner.statistics.modes import mode_cautions, widest
+from benchmark_runner.statistics.modes import mode_cautions
 from benchmark_runner.statistics.samples import CellKey, Sample, each_sample
 from benchmark_runner.statistics.settings import joined, settings_by_workload
 from benchmark_runner.statistics.stages import Stages, stage_samples
@@ -215,7 +215,7 @@ def summarise(
     compared = compare_all(inputs, measured, [CampaignPairs(inputs, look) for look in looks])
     carried = carry_over(inputs.launches, measured.values)
     of_launches = [
-        *mode_cautions(widest(compared.modes[PRIMARY].found), cells, inputs.loads),
+        *mode_cautions(compared.modes[PRIMARY], cells),
         *carry_over_cautions(carried),
     ]
     of_launches += [*client_cautions(cells, client.calibration), *passes_cautions(inputs)]
