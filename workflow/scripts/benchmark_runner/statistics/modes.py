@@ -200,7 +200,7 @@ class SeenModes:
 
     def told(self) -> dict[str, list[Seen]]:
         """By engine what is to be told of it: its widest modes that hold in all places, and wider ones of a level."""
-        names, places = (dict.fromkeys(one[part] for one in self.found) for part in (1, 0))
+        names, places = dict.fromkeys(name for _, name, _ in self.found), dict.fromkeys(at for at, _, _ in self.found)
         return {
             name: list(dict.fromkeys(seen for place in places if (seen := self.at(name, place)) is not None))
             for name in names
