@@ -51,7 +51,7 @@ REMEDIES: Final = {
     "priority_raised": "Let the adapter leave its priority as it is",
     "requests_failed": "See each status in the record and the engine's log; lower the level or raise timeout_seconds",
     "sampling_gap": "End what else runs on this machine and rerun",
-    "places_empty": "Prove the engine: snakemake conformance; until then take the level's latencies as those of fewer",
+    "places_empty": "Let the adapter begin a request as another ends; where the client is late, lower the level",
     "load_sank": "Ask for fewer requests or less time, or for longer answers",
     "stage_cut": "Lower the level, or ask for fewer requests or less time",
     "stdout_not_empty": "Let the adapter write words to stderr",
