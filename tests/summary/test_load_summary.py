@@ -198,9 +198,15 @@ def test_capacities_of_a_server_that_was_not_restarted_are_not_said_to_be_alike(
     raw, plan = make_raw_data(engines, [SERVING], launches=6, output_dir=str(tmp_path), analysis={"slo": SLO})
     plan["engines"][1]["server"] = {"running": {"base_url": "http://127.0.0.1:9", "api_key_env": None}}
     write_inputs(tmp_path, engines, raw, plan)
+    (tmp_path / "load_calibration.json").write_text(json.dumps(CALIBRATION))
     run_analysis(tmp_path, engines, plan)
     _, capacity = json.loads((tmp_path / "summary.json").read_text())["answer"]["under_load"]
     assert capacity.endswith("(server more than torch, not confirmed).")
+    statistics = json.loads((tmp_path / "analysis" / "statistical_summary.json").read_text())
+    (four,) = [one for one in statistics["comparisons"] if (one["case"], one["metric"]) == ("c4", "e2e_ms")]
+    # The client's error of 0.2 % is not what keeps a ratio of 4 from being confirmed.
+    assert four["client_allowance"] > 0 and "client_error" not in four["qualifiers"]
+    assert four["verdict"] == "significant_unconfirmed" and "by chance" not in four["sentence"]
 
 
 @pytest.mark.parametrize(("sent", "told"), [(2.0, "2.00"), (1.51, "2.00 (1.51 sent)"), (2.0001, "2.00")])

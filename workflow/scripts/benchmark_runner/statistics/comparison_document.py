@@ -213,9 +213,9 @@ class Writer:
         cell = _cell_qualifiers(self._measured, family.metric, place, pair)
         held = {
             "not_restarted": bool(pair.passes),
-            "control_differs": judgement.doubted and pair.doubt > 0.0,
+            "control_differs": judgement.allowance_matters and pair.doubt > 0.0,
             "slow_mode": bool(modes),
-            "client_error": judgement.doubted and pair.client > 0.0,
+            "client_error": judgement.allowance_matters and pair.client > 0.0,
             "client_limited": bool(gates - {"failed_requests"}),
             "failed_requests": "failed_requests" in gates,
             "carry_over": self._carried,

@@ -82,6 +82,13 @@ class Judgement:
         )
 
     @property
+    def allowance_matters(self) -> bool:
+        """Whether what the pair has to allow for takes certainty from it, not only a server without a restart."""
+        if not self.doubted or self.comparison is None:
+            return False
+        return not self.pair.passes or self.comparison.simultaneous.widened(self.pair.allowance).holds_1
+
+    @property
     def outcome(self) -> tuple[Verdict, str | None]:
         """What another analysis of the same pair is held against: the verdict and its direction."""
         return self.verdict, self.faster
