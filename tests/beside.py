@@ -69,7 +69,7 @@ class Listener:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         pid, file = config.getoption("--beside")
-        self._pid, self._file = int(pid), Path(file)
+        self._pid, self._file = int(pid), Path(file).absolute()  # wherever a test may leave this process
 
     def _reports(self) -> list[pytest.TestReport]:
         """Those of the other run, which has ended; with a failure where it has not told all of them."""
