@@ -101,7 +101,7 @@ def test_the_frontier_is_the_whole_against_what_one_user_gets(statistics):
     assert whole == pytest.approx(results.point("batched", cell, "output_tokens_per_s"))
     slow, fast = (significant(1000 / results.point(name, Cell("serving", "c1"), "tpot_ms")) for name in SLOW_FIRST)
     rates = f"from {slow} (batched) to {fast} (alone) tokens/s"
-    assert panel.finding == f"A user typically gets {rates} with 1 request in flight"
+    assert panel.finding == f"A user gets {rates} with 1 request in flight"
 
 
 def test_engines_that_hold_the_same_are_all_named_in_the_headline(statistics):

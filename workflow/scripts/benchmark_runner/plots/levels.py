@@ -162,7 +162,7 @@ def _frontier(statistics: Mapping[str, Any], grid: Grid) -> Panel:
     }
     words = "Throughput against interactivity: no engine was measured"
     if gets:
-        words = f"A user typically gets {span(gets, significant)} tokens/s {grid.words(lowest)}"
+        words = f"A user gets {span(gets, significant)} tokens/s {grid.words(lowest)}"
     label = "tokens/s to each user (1000 / TPOT)"
     return Panel("frontier", words, label, "tokens/s of all requests", curves, {}, over_levels=False)
 
