@@ -77,7 +77,9 @@ def test_no_request_took_less_than_the_stub_s_known_times(record):
 
 
 def test_a_server_that_dies_in_the_midst_of_a_level_fails_the_launch(tmp_path):
-    case = LoadedCase(tmp_path, f"{STUB} & sleep 2.2; kill -9 $!; echo out of memory >&2; exit 3")
+    begun = f"grep -qRs load_end --include=events.jsonl {tmp_path}"  # a level of 70 s follows
+    dies = f"until {begun}; do sleep 0.1; done; sleep 0.5; kill -9 $!; echo out of memory >&2; exit 3"
+    case = LoadedCase(tmp_path, f"{STUB} & {dies}")
     for one in case.plan["workloads"][0]["cases"]:
         one["load"] |= {"requests": 2000}
     (tmp_path / "plan.json").write_text(json.dumps(case.plan))
