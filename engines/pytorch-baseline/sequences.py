@@ -12,7 +12,7 @@ from transformers import Cache, LlamaConfig
 from transformers.cache_utils import CacheLayerMixin
 
 
-class Rows(CacheLayerMixin):
+class Rows(CacheLayerMixin):  # type: ignore[misc]  # mypy runs without transformers
     """One layer: keys and values of all rows."""
 
     is_sliding = False
@@ -61,7 +61,7 @@ class Rows(CacheLayerMixin):
         return int(self.keys.shape[2])
 
 
-class Sequences(Cache):
+class Sequences(Cache):  # type: ignore[misc]  # as above
     """Places for sequences, and the rows that they have at the moment."""
 
     def __init__(

@@ -18,7 +18,7 @@ from bench_protocol.splitmix import random_numbers
 from bench_protocol.stage import NS_PER_S, Request, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from bench_protocol.events import EventLog
     from bench_protocol.spec import Case, Spec
@@ -46,11 +46,11 @@ class BatchedEngine(LoadEngine):
     batching = "continuous"
 
     @abstractmethod
-    def prefill(self, places: Sequence[int], prompts: Sequence[Sequence[int]]) -> Sequence[Any]:
+    def prefill(self, places: Sequence[int], prompts: Sequence[Sequence[int]]) -> Iterable[Any]:
         """Put a prompt into each of these empty places; for each the logits that follow, as its chooser takes them."""
 
     @abstractmethod
-    def step(self, places: Sequence[int], ids: Sequence[int]) -> Sequence[Any]:
+    def step(self, places: Sequence[int], ids: Sequence[int]) -> Iterable[Any]:
         """Put an id behind each of these sequences; for each the logits that follow it."""
 
     @abstractmethod
@@ -65,7 +65,7 @@ class BatchedEngine(LoadEngine):
         """Give places away between any two steps."""
         choosers: dict[int, Callable[[Any], int]] = {}
 
-        def take(requests: Sequence[Request], logits: Sequence[Any]) -> None:
+        def take(requests: Sequence[Request], logits: Iterable[Any]) -> None:
             for request, row in zip(requests, logits, strict=True):
                 if not stage.push(request, choosers[request.number](row)):
                     self.release(request.place)
