@@ -81,7 +81,7 @@ def cost_of(command: Sequence[str]) -> Cost:
 
 
 def workflow_costs(folder: Path, size: Size) -> Iterator[tuple[str, Cost]]:
-    """A dry run of the whole campaign, and the call that finds all of its launches measured."""
+    """A dry run of the whole campaign, and the one that finds all of its launches measured."""
     campaign = planned(folder, size)
     yield "dry run", cost_of(campaign.command("-n", "launches"))
     cost_of(campaign.command("plan", "--quiet", "all"))

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-from bench_protocol.stage import Request
+from collections.abc import Sequence
 
 
-def alike(batch: Sequence[Request], prompts: Sequence[Sequence[int]]) -> Iterator[list[Request]]:
-    """The requests of a batch, the shortest prompts first, in parts that are decoded one after the other.
+def about_as_long(first: Sequence[int], other: Sequence[int], limit: int) -> bool:
+    """Whether a prompt may be read in one batch with that of the first, for answers of up to so many tokens.
 
     The package reads at once as many tokens as the shortest prompt has, and what others have beyond them one by one. A
-    part of its own is worth it where that would take more steps than an answer.
+    call of its own is worth it where that would take more steps than an answer.
     """
-    part: list[Request] = []
-    for request in sorted(batch, key=lambda one: len(prompts[one.prompt])):
-        if part and len(prompts[request.prompt]) - len(prompts[part[0].prompt]) > request.limit:
-            yield part
-            part = []
-        part.append(request)
-    if part:
-        yield part
+    return abs(len(first) - len(other)) <= limit

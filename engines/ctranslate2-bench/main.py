@@ -26,7 +26,7 @@ import ctranslate2
 import numpy as np
 
 import model_bin
-from batches import alike
+from batches import about_as_long
 from bench_protocol import (
     Capabilities,
     Case,
@@ -187,23 +187,25 @@ class CTranslate2(StaticBatches):
             **({} if sampling.is_greedy else drawn),
         }
 
+    def joins(self, case: Case, first: Request, other: Request) -> bool:
+        """Whether reading the two prompts together is worth it."""
+        return about_as_long(case.prompts[first.prompt], case.prompts[other.prompt], first.limit)
+
     def decode(self, case: Case, batch: Sequence[Request], push: Callable[[Request, int], bool]) -> None:
-        """One generate_batch of all prompts that are about as long as each other, and then of the others; a sequence
-        that has ended leaves it, and none joins it."""
-        for part in alike(batch, case.prompts):
+        """One generate_batch; a sequence that has ended leaves it, and none joins it."""
 
-            def take(step: ctranslate2.GenerationStepResult, part: list[Request] = part) -> bool:
-                """Keep a token; returns whether CTranslate2 shall stop this sequence."""
-                return not push(part[step.batch_id], step.token_id)
+        def take(step: ctranslate2.GenerationStepResult) -> bool:
+            """Keep a token; returns whether CTranslate2 shall stop this sequence."""
+            return not push(batch[step.batch_id], step.token_id)
 
-            with engine_errors("generate"):
-                self._generator.generate_batch(
-                    [self._texts_of(case.prompts[one.prompt]) for one in part],
-                    include_prompt_in_result=False,
-                    max_length=max(one.limit for one in part),
-                    callback=take,
-                    **self._ways(case.sampling),
-                )
+        with engine_errors("generate"):
+            self._generator.generate_batch(
+                [self._texts_of(case.prompts[one.prompt]) for one in batch],
+                include_prompt_in_result=False,
+                max_length=max(one.limit for one in batch),
+                callback=take,
+                **self._ways(case.sampling),
+            )
 
     def generate(self, case: Case, seed: int, timings: Timings) -> None:  # noqa: ARG002
         """One generate_batch, a callback a token; the capabilities say that seed has no effect."""

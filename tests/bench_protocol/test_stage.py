@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench_protocol.spec import Case, CaseLoad, Sampling
-from bench_protocol.stage import Stage
+from bench_protocol.stage import Request, Stage
 
 TIMEOUT_NS = 100
 
@@ -31,3 +31,42 @@ def test_who_waits_for_longer_than_the_timeout_is_given_up_then_and_not_when_a_p
     assert (second.status, second.end_ns, second.taken_ns) == ("timeout", 130, None)
     stage.push(first, 5)
     assert (first.status, stage.begin()) == ("timeout", [third])
+
+
+def closed(prompts: list[list[int]], **level: object) -> tuple[list[int], Stage]:
+    """A clock in nanoseconds, and a closed level of three places for answers of one token."""
+    asked = {"requests": 4, "duration_seconds": None} | level
+    load = CaseLoad(mode="closed", places=3, warmup_requests=0, timeout_seconds=60, arrivals_ns=[], **asked)
+    clock = [0]
+    return clock, Stage(Case([1], 1, True, [], Sampling(0, 1, 0), load=load, prompts=prompts), lambda: clock[0])
+
+
+def test_a_level_that_lacked_prompts_within_its_time_says_so_also_when_that_is_over() -> None:
+    clock, stage = closed([[1]] * 4, requests=None, duration_seconds=6e-8)
+    stage.over()
+    first, second, third = stage.begin()
+    clock[0] = 20
+    stage.push(first, 5)
+    stage.over()
+    (fourth,) = stage.begin()
+    for clock[0], ends in ((30, second), (90, third), (95, fourth)):
+        assert not stage.over()
+        stage.push(ends, 5)
+    assert stage.over()
+    assert list(stage.events(0))[-1]["ended"] == "prompts"
+
+
+def test_only_those_that_may_join_the_first_get_places_and_the_others_keep_their_turn() -> None:
+    clock, stage = closed([[1], [1, 2, 3], [4], [5, 6, 7]])
+
+    def as_long(one: Request, other: Request) -> bool:
+        return len(stage.case.prompts[one.prompt]) == len(stage.case.prompts[other.prompt])
+
+    stage.over()
+    batch = stage.begin(as_long)
+    assert [(one.prompt, one.taken_ns) for one in batch] == [(0, 0), (2, 0)]
+    clock[0] = 50
+    for one in batch:
+        stage.push(one, 5)
+    stage.over()
+    assert [(one.prompt, one.taken_ns) for one in stage.begin(as_long)] == [(1, 50), (3, 50)]

@@ -62,7 +62,7 @@ def test_a_campaign_in_an_allocation_is_at_work_but_neither_itself_nor_the_one_t
 
 
 def campaign(device: str = "cpu", owed: int = 1, folder: Path = Path("nowhere")) -> SimpleNamespace:
-    launches = [PlannedLaunch(n, n, "x", "w", "0", str(folder)) for n in (1, 2)]
+    launches = [PlannedLaunch(n, n, "x", "w", "0", str(folder)) for n in (1, 2, 3)]
     return SimpleNamespace(
         config={"system": SYSTEM | {"device": device}},
         engines={"x": SimpleNamespace(build_device="cuda")},
@@ -114,8 +114,10 @@ def test_what_was_measured_on_a_gpu_under_auto_does_not_go_on_without_one(tmp_pa
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     monkeypatch.setattr(cluster, "this_machine", lambda _: MachineHere((0,), "no driver"))
     begun = campaign("auto", folder=tmp_path)
-    record = Path(begun.launches[0].record)
-    record.parent.mkdir(parents=True)
+    record, failed = (Path(launch.record) for launch in begun.launches[:2])
+    for one in (record, failed):
+        one.parent.mkdir(parents=True)
+    failed.write_text(json.dumps({"device": None}))  # it ended before it had loaded, and hides none that did
     for device, is_refused in (("cuda:0", True), ("cpu", False), (None, False)):
         record.write_text(json.dumps({"device": device}))
         with pytest.raises(BenchmarkError, match=r"stays cuda for x.*no driver") if is_refused else nullcontext():
@@ -131,7 +133,7 @@ def test_a_device_that_a_machine_finds_by_itself_is_not_guessed_for_others(squeu
     with pytest.raises(BenchmarkError, match=r"system\.device: auto .* --config device=cuda, or device=cpu"):
         require_free(campaign("auto"), True)
     require_free(campaign("auto", owed=0), True)
-    require_free(campaign("auto", owed=2), False)
+    require_free(campaign("auto", owed=3), False)
     require_free(campaign("cuda"), True)
 
 

@@ -94,6 +94,9 @@ def test_fidelity_is_asked_at_the_highest_level_where_an_engine_may_serve_it(con
     for levels, most in (([2, 8], 8), ([1], 4)):
         config["workloads"][0]["test_cases"][0]["load"]["concurrency"] = levels
         assert load(config).plan()["fidelity"]["at_once"] == most
+    opened = {"mode": "open", "requests_per_second": 3, "slots": 24}
+    config["workloads"][0]["test_cases"][0]["load"] = opened
+    assert load(config).plan()["fidelity"]["at_once"] == 24
     config["workloads"] = [{"name": "chat", "test_cases": [CASE]}]
     assert "at_once" not in load(config).plan()["fidelity"]
 

@@ -72,6 +72,14 @@ def test_what_was_found_is_measured_as_if_it_had_been_written(config, load):
     assert load(plan["config"]).plan() == plan
 
 
+def test_levels_that_stand_beside_the_search_are_not_said_to_be_found(config, load):
+    found(load(config))
+    config["workloads"][1]["test_cases"][0]["load"]["concurrency"] = [1, 2]
+    plan = load(config).plan()
+    assert [case["name"] for case in plan["workloads"][1]["cases"]] == ["c1", "c2"]
+    assert "search" not in plan["workloads"][1]
+
+
 def test_levels_stay_as_they_were_found(config, load):
     found(load(config))
     before = {one.key for one in load(config).launches}

@@ -169,6 +169,12 @@ def test_names_are_checked_whatever_else_is_wrong():
     assert len(found) == 6
 
 
+@pytest.mark.parametrize("port", [1, 80, 655, 6553, 6554, 6559, 6560, 8000, 9999, 65529, 65535])
+def test_a_server_may_listen_on_each_port_that_there_is(port):
+    server = {"name": "a", "openai_server": {"base_url": f"http://h:{port}/v1", "model": "m"}}
+    assert messages(yaml.safe_dump({"engines": [server]})) == []
+
+
 @pytest.mark.parametrize(
     "given", ["api_key_env: sk-word", "base_url: 'https://me:sk-word@h/v1'", "base_url: 'http://h?k=sk-word'"]
 )

@@ -27,7 +27,7 @@ endless +Inf
 
 
 def clocks(url: str = "http://127.0.0.1:9", **section: Any) -> Clocks:
-    return Clocks({"base_url": url, "clocks": section}, None)
+    return Clocks({"base_url": url, "clocks": section})
 
 
 def asked(

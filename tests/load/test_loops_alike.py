@@ -28,6 +28,8 @@ OPEN = {
     "warmup_requests": 2,
 }
 SPAN = {**OPEN, "requests": None, "duration_seconds": 0.15}
+TALK = {**CLOSED, "turns": 2, "think_seconds": 0.006}
+TIMED_TALK = {**TALK, "requests": None, "duration_seconds": 0.1}
 
 UNEVEN, ALIKE, ONE_STALLS = (  # how long request n takes
     lambda number: (10 + 7 * (number % 5)) * MS,
@@ -35,12 +37,14 @@ UNEVEN, ALIKE, ONE_STALLS = (  # how long request n takes
     lambda number: (300 if number == 4 else 9) * MS,
 )
 
-Told = tuple[list[tuple[int, str, int]], str, int]
-"""Number, phase and due time of each request before the last measured one has ended; the ending; the window's end."""
+Sent = tuple[int, str, int, int]
+"""Number, phase, due time and prompt of a request."""
+Told = tuple[list[Sent], str, int]
+"""Each request before the last measured one has ended; the ending; the window's end."""
 
 
-def _told(requests: list[tuple[int, str, int]], ends: dict[int, int], ended: str, window_ns: int | None) -> Told:
-    last_ns = max(ends[number] for number, phase, _ in requests if phase == "measured")
+def _told(requests: list[Sent], ends: dict[int, int], ended: str, window_ns: int | None) -> Told:
+    last_ns = max(ends[number] for number, phase, *_ in requests if phase == "measured")
     return [one for one in requests if one[2] < last_ns], ended, last_ns if window_ns is None else window_ns
 
 
@@ -49,7 +53,7 @@ def by_the_client(load: dict[str, Any], prompts: int, service_ns: Any) -> Told:
     while not stage.over:
         while (due := stage.next_ns(now)) is not None and due <= now:
             if (planned := stage.take(now)) is not None:
-                sent.append((planned.number, planned.phase, planned.scheduled_ns))
+                sent.append((planned.number, planned.phase, planned.scheduled_ns, planned.prompt))
                 heapq.heappush(flying, (now + service_ns(planned.number), planned.number))
         if stage.over:
             break
@@ -72,6 +76,8 @@ def by_an_engine(load: dict[str, Any], prompts: int, service_ns: Any) -> Told:
         timeout_seconds=60,
         arrivals_ns=planned.get("arrivals_ns", []),
         requests_per_second=load.get("requests_per_second"),
+        turns=load.get("turns"),
+        think_seconds=load.get("think_seconds", 0),
     )
     case = Case([1], 1, True, [], Sampling(0, 1, 0), load=told, prompts=[[1]] * prompts)
     stage, flying = Stage(case, lambda: clock[0]), []
@@ -79,19 +85,21 @@ def by_an_engine(load: dict[str, Any], prompts: int, service_ns: Any) -> Told:
         for request in stage.begin():
             heapq.heappush(flying, (clock[0] + service_ns(request.number), request.number))
         upcoming = [flying[0][0]] if flying else []
-        if (next_ns := stage.next_ns()) > clock[0]:
+        if load["mode"] == "closed":  # an engine asks between its steps; all ends and pauses are at whole ones
+            upcoming = [clock[0] + MS]
+        elif (next_ns := stage.next_ns()) > clock[0]:
             upcoming.append(next_ns)
         clock[0] = min(upcoming)
         while flying and flying[0][0] <= clock[0]:
             stage.push(stage.requests[heapq.heappop(flying)[1]], 7)
     event = list(stage.events(0))[-1]
-    requests = [(one.number, str(one.phase), one.due_ns) for one in stage.requests]
+    requests = [(one.number, str(one.phase), one.due_ns, one.prompt) for one in stage.requests]
     ends = {one.number: one.end_ns for one in stage.requests}
     return _told(requests, ends, event["ended"], event["window_end_ns"])
 
 
 @pytest.mark.parametrize("service_ns", [UNEVEN, ALIKE, ONE_STALLS])
 @pytest.mark.parametrize("prompts", [8, 13, 500])
-@pytest.mark.parametrize("load", [CLOSED, TIMED, OPEN, SPAN])
+@pytest.mark.parametrize("load", [CLOSED, TIMED, OPEN, SPAN, TALK, TIMED_TALK])
 def test_both_send_the_same_requests(load, prompts, service_ns):
     assert by_an_engine(load, prompts, service_ns) == by_the_client(load, prompts, service_ns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,23 @@ def test_a_number_of_launches_that_tells_a_part_of_the_pairs_is_named_before_the
     assert decide(400, 400)["launches"] == 400  # nothing less would tell anything
     assert decide(8, 8)["launches"] == 9
     assert decide(None, None) is None
+
+
+def test_of_many_numbers_the_first_ones_and_the_largest_affordable_one_are_named(tmp_path: Path) -> None:
+    names = ("one", "two", "three", "four", "five", "six")
+    told(tmp_path, [SLOW, *(ScriptedEngine(name, ttft_ms=20.0, itl_ms=10.0, **LOUD) for name in names)])
+    summary, plan = read_json(tmp_path / "analysis" / "statistical_summary.json"), read_json(tmp_path / "plan.json")
+    first, *others = answer(Results(summary), plan)["workloads"][0]["leading"]
+    needed = dict(zip(others, (9, 10, 13, 30, 161), strict=True))
+    for one in summary["comparisons"]:
+        other = next((name for name in (one["engine"], one["reference"]) if name != first), first)
+        if one["metric"] == "e2e_ms" and first in (one["engine"], one["reference"]) and other in needed:
+            one |= {"verdict": "inconclusive", "launches_needed": needed[other]}
+    decide = answer(Results(summary), plan)["decide"]
+    assert decide["launches"] == 9
+    named = re.findall(r"[Aa]bout (\d+) (?:launches each instead of 8 )?\(", decide["sentence"])
+    assert named == ["9", "10", "30"]
+    assert f"; no affordable number would tell {first} from {others[-1]}" in decide["sentence"]
 
 
 def test_which_engine_is_best_may_depend_on_the_workload(tmp_path: Path) -> None:

@@ -72,16 +72,16 @@ def test_a_trace_gives_each_request_its_own_lengths_in_every_block_and_new_ids_i
 def test_a_trace_of_requests_too_short_to_differ_or_too_long_to_hold_is_refused(monkeypatch):
     trace = {**OPEN, "arrivals": "trace", "arrivals_ns": [0, 7, 9]}
 
-    def require(*lengths: int) -> None:
+    def require(*lengths: int, prefix: int = 1) -> None:
         drawn_by = {"distribution": "trace", "min": min(lengths), "max": max(lengths), "lengths": list(lengths)}
-        require_room([(IDS, level(trace, prompt_lengths=drawn_by))])
+        require_room([(IDS, {**level(trace, prompt_lengths=drawn_by), "shared_prefix_tokens": prefix})])
 
     require(2, 20, 20)  # 19 tokens may stand behind the first
     with pytest.raises(BenchmarkError, match=r"10 requests of the trace have 1 tokens .* prompt_tokens\.min: 16"):
         require(*[2] * 10)
     monkeypatch.setattr("benchmark_runner.protocol.draw.MOST_IDS", 50)
-    with pytest.raises(BenchmarkError, match="57 tokens, more than the 50 of a level"):
-        require(20, 20, 20)
+    with pytest.raises(BenchmarkError, match="60 tokens, more than the 50 of a level"):
+        require(20, 20, 20, prefix=10)  # a prefix is sent with each
 
 
 def test_levels_run_once_each_in_an_order_that_blocks_share_by_chance_alone():

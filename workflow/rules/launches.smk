@@ -48,7 +48,7 @@ rule run_launch:
     resources:
         gpu=GPUS,
         runtime=launch_minutes(CAMPAIGN.config["system"]),
-        mem_mb=launch_memory_mb(CAMPAIGN.config["system"], Path(MODEL.path)),
+        mem_mb=lambda _: launch_memory_mb(CAMPAIGN.config["system"], Path(MODEL.path)),
     params:
         folder=subpath(output.record, parent=True),
         engine=lambda wildcards: LAUNCHES[wildcards.launch].engine,

@@ -12,7 +12,7 @@ def elsewhere():
     return workflow.non_local_exec or not workflow.is_main_process
 
 
-# What a batch system is asked for; on this machine it keeps launches apart.
+# What a batch system is asked for; on this machine launches have all cores, so that none runs beside another.
 GPUS = 0 if CAMPAIGN.config["system"]["device"] == "cpu" else 1
 
 # A job on a node of a cluster reads this anew, when others have ended: to it every launch of the plan is one.

@@ -89,6 +89,10 @@ class StaticBatches(LoadEngine):
 
     batching = "static"
 
+    def joins(self, case: Case, first: Request, other: Request) -> bool:  # noqa: ARG002
+        """Whether a request may be decoded in one batch with the first that waits."""
+        return True
+
     @abstractmethod
     def decode(self, case: Case, batch: Sequence[Request], push: Callable[[Request, int], bool]) -> None:
         """Decode the prompts of these requests together; push an id of a request as soon as the host knows it, until
@@ -97,7 +101,7 @@ class StaticBatches(LoadEngine):
     def serve(self, stage: Stage) -> None:
         """Give places away when all are free."""
         while not stage.over():
-            if batch := stage.begin():
+            if batch := stage.begin(partial(self.joins, stage.case)):
                 self.decode(stage.case, batch, stage.push)
                 if stage.active:
                     raise EngineError(f"the engine stopped before {len(stage.active)} of {len(batch)} requests ended")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 NS_PER_S: Final = 1_000_000_000
 
+LACKING: Final = ("prompts", "fillers")
+"""Endings of a level whose prompts have run out: nobody comes any more."""
+
 Phase = Literal["warmup", "measured", "filler"]
 
 
@@ -157,8 +160,10 @@ class Stage:
 
     def over(self) -> bool:
         """Whether all that counts has ended; whoever has come until then, or by now, is taken in first."""
-        last_ns = max((one.end_ns for one in self._measured), default=0)
-        self._arrive(last_ns - 1 if self._is_over() else self._now_ns())
+        if not self._is_over():
+            self._arrive(self._now_ns())
+        elif self._measured:
+            self._arrive(max(one.end_ns for one in self._measured) - 1)
         return self._is_over()
 
     def _is_over(self) -> bool:
@@ -169,18 +174,19 @@ class Stage:
         none_left = not self._due and not flying
         return (none_left or self._phase(upcoming_ns) == "filler") and self._now_ns() >= self._window_end_ns()
 
-    def begin(self) -> list[Request]:
-        """Those that wait, in order, as far as there are places; they have them from now on.
+    def begin(self, joins: Callable[[Request, Request], bool] = lambda _first, _other: True) -> list[Request]:
+        """The first that waits and those that may join it, in order, as far as there are places; they have them from
+        now on.
 
         Who has waited for too long is given up, place or not.
         """
-        now_ns, begun = self._now_ns(), []
+        now_ns = self._now_ns()
         while self._waiting and now_ns - self._waiting[0].due_ns > self._timeout_ns:
             self._end(self._waiting.popleft(), "timeout", now_ns)
-        while self._waiting and self._free:
-            request = self._waiting.popleft()
+        begun = [one for one in self._waiting if joins(self._waiting[0], one)][: len(self._free)]
+        for request in begun:
+            self._waiting.remove(request)
             request.place, request.taken_ns = self._free.pop(0), now_ns
-            begun.append(request)
         self._active += begun
         return begun
 
@@ -226,8 +232,9 @@ class Stage:
 
     def _end(self, request: Request, status: str, now_ns: int) -> None:
         request.status, request.end_ns = status, now_ns
-        if not self.load.arrivals_ns:
-            self._due.append(now_ns + self._pause_ns)
+        if self.load.arrivals_ns or self._ended in LACKING:
+            return
+        self._due.append(now_ns + self._pause_ns)
         if self.load.turns is not None:
             self._before.append(request)
 

@@ -113,6 +113,12 @@ pub(crate) fn check_level(case: &Case, is_wanted: bool) -> Result<(), String> {
     if case.prompts.is_empty() || case.prompts.iter().any(Vec::is_empty) {
         return Err("prompts is empty, or one of them is".to_owned());
     }
+    let due = load.arrivals_ns.len();
+    if load.mode == Mode::Open && !(case.prompts.len()..=case.prompts.len() + 1).contains(&due) {
+        return Err(
+            "load: arrivals_ns must have a time for each prompt, and at most one more".to_owned(),
+        );
+    }
     let each = &case.max_new_tokens_each;
     if each.is_empty() {
         return Ok(());

@@ -215,6 +215,8 @@ fn levels_out_of_bounds_are_refused() {
         ("/cases/1/load/concurrency", json!(2)),
         ("/cases/1/load/arrivals_ns", json!([])),
         ("/cases/1/load/arrivals_ns", json!([5, 0])),
+        ("/cases/1/load/arrivals_ns", json!([0])),
+        ("/cases/1/load/arrivals_ns", json!([0, 1, 2, 3, 4, 5, 6, 7])),
         ("/cases/1/max_new_tokens_each", json!([1])),
         ("/cases/1/max_new_tokens_each", json!([1, 5])),
         ("/cases/1/max_new_tokens_each", json!([0, 4])),

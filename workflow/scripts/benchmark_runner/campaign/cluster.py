@@ -93,15 +93,16 @@ def _require_gpu(campaign: Campaign) -> None:
     system, owed = campaign.config["system"], campaign.owed_launches
     if system["device"] != "auto":
         return
-    began = {
-        launch.engine: Path(launch.record)
-        for launch in campaign.launches
-        if launch.key not in owed and campaign.engines[launch.engine].build_device == "cuda"
-    }
+    began: dict[str, list[Path]] = {}
+    for launch in campaign.launches:
+        if launch.key not in owed and campaign.engines[launch.engine].build_device == "cuda":
+            began.setdefault(launch.engine, []).append(Path(launch.record))
     going_on = {launch.engine for launch in owed.values()} & began.keys()
     if not going_on or (reason := this_machine(system).gpu_absent_reason) is None:
         return
-    on_gpu = sorted(name for name in going_on if str(read_json(began[name])["device"]).startswith("cuda"))
+    # One that failed before it had loaded tells no device.
+    devices = {name: (device for one in began[name] if (device := read_json(one)["device"])) for name in going_on}
+    on_gpu = sorted(name for name, found in devices.items() if next(found, "").startswith("cuda"))
     if on_gpu:
         raise BenchmarkError(
             f"system.device: auto stays cuda for {', '.join(on_gpu)}, as it was when they were measured, and the GPU "

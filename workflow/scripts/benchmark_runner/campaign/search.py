@@ -79,6 +79,15 @@ def _with_grid(workload: dict[str, Any], grid: Mapping[str, Any]) -> dict[str, A
     return {**workload, "test_cases": cases}
 
 
+def _measures(workload: Mapping[str, Any], grid: Mapping[str, Any]) -> bool:
+    """Whether the levels of a grid are those of the workload, and not others that stand beside `search`."""
+    return all(
+        case["load"][LEVELS_OF[case["load"]["mode"]]] == value_at(grid, f"cases.{number}.levels")
+        for number, case in enumerate(workload["test_cases"], start=1)
+        if is_searched(case["load"])
+    )
+
+
 def _pilot(config: Mapping[str, Any], workloads: list[dict[str, Any]]) -> dict[str, Any]:
     """The configuration of the pilot for some workloads: one launch of each engine, and nothing to be judged."""
     slo, benchmark = config["analysis"]["slo"], config["benchmark"]
@@ -112,8 +121,10 @@ def found_levels(config: dict[str, Any], model: str) -> Found:
         if is_searched_workload(workload):
             file = _file(config, workload, model)
             if file.is_file():
-                told[workload["name"]] = grid = _read_grid(file, workload)
+                grid = _read_grid(file, workload)
                 workloads.append(_with_grid(workload, grid))
+                if _measures(workloads[-1], grid):
+                    told[workload["name"]] = grid
                 continue
             if any(map(_lacks, workload["test_cases"])):
                 owed[workload["name"]] = str(file)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -143,7 +143,7 @@ def window_of(rows: Sequence[Row], load: Mapping[str, Any]) -> Window:
         if measured_s == 0:
             raise BenchmarkError(f"{told}, and the measured ones all come at one time; ask for more of them")
     # Fillers arrive for as long again as the measured ones; one more tells when that is over.
-    count = len(list(takewhile(lambda offset_s: offset_s <= begun_s + 2 * measured_s, offsets))) + 1
+    count = bisect_right(offsets, begun_s + 2 * measured_s) + 1
     arrivals_ns = [round(offset_s * NS_PER_S) for offset_s in offsets[:count]]
     return Window(kept[:count], arrivals_ns, gaps / measured_s)
 

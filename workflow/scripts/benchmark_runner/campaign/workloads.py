@@ -21,13 +21,14 @@ def hottest_sampling(workloads: Iterable[Mapping[str, Any]]) -> dict[str, float]
 
 
 AT_ONCE: Final = 4
-"""Requests in flight of the fidelity check where the campaign's levels set no number (chosen)."""
+"""Requests in flight of the fidelity check where the campaign's levels set no number, or one (chosen)."""
 
 
 def requests_at_once(workloads: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Entry `at_once` of the plan's fidelity: the most requests in flight that a level asks for; none without load."""
+    """Entry `at_once` of the plan's fidelity: the most requests that a level has in flight or
+    places for, where it says; none without load."""
     loads = [case["load"] for workload in workloads for case in workload["cases"] if "load" in case]
-    most = max((load.get("concurrency") or AT_ONCE for load in loads), default=0)
+    most = max((load.get("concurrency") or load.get("slots") or AT_ONCE for load in loads), default=0)
     return {"at_once": most if most > 1 else AT_ONCE} if loads else {}
 
 

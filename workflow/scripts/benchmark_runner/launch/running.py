@@ -193,7 +193,10 @@ def _highest_bytes(pid: int) -> int:
 
 
 def _listening(port: int) -> Iterator[str]:
-    """Inodes of the sockets that listen on a port, as links to them read."""
+    """Inodes of the sockets that listen on a port, as links to them read.
+
+    psutil names one holder of a socket alone, and workers that a server forks share it with their parent.
+    """
     for table in ("tcp", "tcp6"):
         with suppress(OSError):
             for line in Path(f"/proc/net/{table}").read_text(encoding="ascii").splitlines()[1:]:

@@ -236,7 +236,7 @@ def serve(spec: Mapping[str, Any], server: Mapping[str, Any], events: EventLog, 
         if spec["protocol"] == PROTOCOL:
             run_rounds(spec, asking, events)
         else:
-            run_stages(spec, asking, client, Clocks(server, key), events)
+            run_stages(spec, asking, client, Clocks(server), events)
     events.write([{"event": "done"}])
 
 

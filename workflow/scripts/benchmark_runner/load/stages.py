@@ -133,7 +133,7 @@ class ClosedLoop(Stage):
 
     def next_ns(self, now_ns: int) -> int | None:
         """Now, where a slot is free."""
-        self._look_at(now_ns)
+        self._look_at(self._slot_due_ns(now_ns) if self._slots else now_ns)
         if not self._slots or self.over:
             return None
         due_ns = self._slot_due_ns(now_ns)
@@ -182,7 +182,7 @@ class Conversations(ClosedLoop):
         return self._exhausted
 
     def _slot_due_ns(self, now_ns: int) -> int:
-        return max(now_ns, self._due_ns.get(self._slots[0], now_ns))
+        return self._due_ns.get(self._slots[0], now_ns)
 
     def _next_prompt(self) -> int | None:
         """What the slot that has been free for longest sends; None where no conversation is left for it."""
@@ -202,7 +202,7 @@ class Conversations(ClosedLoop):
 
     def take(self, now_ns: int) -> Planned | None:
         """The next turn in the slot that has waited for longest; it counts from the end of its pause."""
-        prompt, due_ns = self._next_prompt(), self._due_ns.get(self._slots[0], now_ns)
+        prompt, due_ns = self._next_prompt(), self._slot_due_ns(now_ns)
         if prompt is None or due_ns > now_ns:
             return None
         planned = self._send(due_ns)

@@ -142,6 +142,22 @@ def _gpu(metrics: Metrics, inside: Sequence[Sample], window: Window, absent: dic
     return _told(fields, metrics, absent, "gpu.")
 
 
+def _machine(metrics: Metrics, window: Window, engine_cores: Sequence[int]) -> Fields:
+    """What the machine did meanwhile, whoever made it."""
+    samples, inside = metrics.samples, _within(metrics.samples, window)
+    frequencies = _frequencies(inside, metrics.cores, engine_cores)
+    stolen_seconds = increase(samples, stolen := "machine_stolen_seconds", window)
+    free, clock, temperature = "memory_available_bytes", "cpu_frequency_mhz_per_core", "cpu_temperature_celsius"
+    return {
+        "stolen_cpu_percent_mean": (_percent(stolen_seconds, window.seconds * len(metrics.cores)), stolen),
+        "memory_available_min_bytes": (min(_values(inside, free), default=None), free),
+        "cpu_frequency_mhz_mean": (_mean(frequencies), clock),
+        "cpu_frequency_mhz_min": (min(frequencies, default=None), clock),
+        "cpu_temperature_celsius_max": (max(_values(inside, temperature), default=None), temperature),
+        "package_energy_joules": (_joules(samples, energy := "package_energy_joules", window), energy),
+    }
+
+
 def _counters(samples: Sequence[Sample]) -> dict[str, int] | None:
     """The final counts: they begin with the engine and stand still after it."""
     counts = {name: max(_values(samples, name), default=0) for name in ("instructions", "cycles")}
@@ -180,10 +196,8 @@ def summarise(
     engine_seconds = max([usage.cpu_seconds, *_values(inside, "engine_cpu_seconds")])
     foreign = None if busy_seconds is None else busy_seconds - engine_seconds - monitor_seconds - client_seconds
     all_cores_seconds = window.seconds * len(metrics.cores)
-    frequencies = _frequencies(inside, metrics.cores, engine_cores)
     busy_threads = sorted(_values(_within(samples, measured), "engine_busy_threads"))
-    busy, stolen, free = "machine_busy_seconds", "machine_stolen_seconds", "memory_available_bytes"
-    clock, temperature, energy = "cpu_frequency_mhz_per_core", "cpu_temperature_celsius", "package_energy_joules"
+    busy = "machine_busy_seconds"
     peak = None if "engine_rss_bytes" in metrics.absent else max([*rss, usage.peak_rss_bytes])
     absent: dict[str, str] = {}
     gpu = _gpu(metrics, inside, window, absent)
@@ -205,12 +219,7 @@ def summarise(
         "engine_busy_threads": (busy_threads[len(busy_threads) // 2] if busy_threads else None, "engine_busy_threads"),
         "machine_cpu_percent_mean": (_percent(busy_seconds, all_cores_seconds), busy),
         "foreign_cpu_percent_mean": (_percent(foreign, window.seconds), busy),
-        "stolen_cpu_percent_mean": (_percent(increase(samples, stolen, window), all_cores_seconds), stolen),
-        "memory_available_min_bytes": (min(_values(inside, free), default=None), free),
-        "cpu_frequency_mhz_mean": (_mean(frequencies), clock),
-        "cpu_frequency_mhz_min": (min(frequencies, default=None), clock),
-        "cpu_temperature_celsius_max": (max(_values(inside, temperature), default=None), temperature),
-        "package_energy_joules": (_joules(samples, energy, window), energy),
+        **_machine(metrics, window, engine_cores),
         "counters": (_counters(samples), "instructions"),
         "gpu": (gpu, "gpu_utilization_percent"),
         "measured": (energy_of(metrics, measured) if measured is not None else None, None),

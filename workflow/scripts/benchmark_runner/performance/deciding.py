@@ -57,13 +57,14 @@ def what_would_decide(
 
 
 def _steps(there: int, needed: set[int]) -> list[int]:
-    """Numbers of launches worth a word, rising, at most MOST_STEPS: each adds at most half of what the next one adds,
-    and none more than AFFORDABLE times what there is, but the first."""
+    """Numbers of launches worth a word, rising to the largest that is affordable, or the only ones that tell anything:
+    each adds at most half of what the next one adds; of more than MOST_STEPS the first ones and the last."""
     totals = {max(there + 1, launches) for launches in needed}
+    totals = {launches for launches in totals if launches <= AFFORDABLE * there} or {min(totals)} if totals else set()
     steps = [max(totals)] if totals else []
     while smaller := [launches for launches in totals if 2 * (launches - there) <= steps[0] - there]:
         steps.insert(0, max(smaller))
-    return [steps[0], *(one for one in steps[1:MOST_STEPS] if one <= AFFORDABLE * there)] if steps else []
+    return steps if len(steps) <= MOST_STEPS else [*steps[: MOST_STEPS - 1], steps[-1]]
 
 
 def _step_of(pair: Json, steps: Sequence[int]) -> int | None:

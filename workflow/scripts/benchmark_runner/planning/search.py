@@ -100,7 +100,9 @@ def document(plan: Mapping[str, Any], workload: str, launches: Path) -> dict[str
         row["engine"]: met(
             launches / row["engine"] / f"{workload}.{row['identity']}" / str(row["block"]) / "record.json", names, slo
         )
-        for row in sorted(rows, key=lambda row: [one["name"] for one in plan["engines"]].index(row["engine"]))
+        for engine in plan["engines"]
+        for row in rows
+        if row["engine"] == engine["name"]
     }
     return {
         "schema_version": 1,

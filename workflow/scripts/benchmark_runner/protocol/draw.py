@@ -102,6 +102,11 @@ def require_room(cases: Sequence[tuple[Sequence[int], Mapping[str, Any]]]) -> No
     for prompt_ids, case in cases:
         lengths = case.get("prompt_lengths", {})
         if "lengths" in lengths:
+            if (total := sum(lengths["lengths"])) > MOST_IDS:
+                raise BenchmarkError(
+                    f"the prompts of the trace's window have {total} tokens, more than the {MOST_IDS} of a level; "
+                    "replay fewer requests, or a shorter time"
+                )
             _require_room_for(prompt_ids[_kept(case) :], Counter(each - _kept(case) for each in lengths["lengths"]))
             continue
         shortest = lengths.get("min", len(prompt_ids))
@@ -126,11 +131,6 @@ def _require_room_for(tokens: Sequence[int], requests: Mapping[int, int]) -> Non
                 f"{number} requests of the trace have {max(count, 0)} tokens behind their beginning, too few for each "
                 "to have others; lengthen the short ones: prompt_tokens.min: 16"
             )
-    if (total := sum(count * number for count, number in requests.items())) > MOST_IDS:
-        raise BenchmarkError(
-            f"the prompts of the trace's window have {total} tokens, more than the {MOST_IDS} of a level; replay fewer "
-            "requests, or a shorter time"
-        )
 
 
 def _lengths(lengths: Mapping[str, Any] | None, fixed: int, random: Random) -> Iterator[int]:

@@ -132,8 +132,7 @@ def _check_duration(stage: Mapping[str, Any], requests: Sequence[Mapping[str, An
     over_ns = counted[0]["scheduled_ns"] + round(load["duration_seconds"] * NS_PER_S)
     for one in counted:
         is_within, is_measured = one["scheduled_ns"] < over_ns, one["phase"] == "measured"
-        # A client looks at its clock when a pause is over, which may be a moment before it sends.
-        if is_within != is_measured and not (is_within and "turns" in load):
+        if is_within != is_measured:
             when = "within" if is_within else "after"
             raise BrokenEventsError(f"request {one['number']} is a {one['phase']} one and came {when} the level's time")
     if stage["end_ns"] + round(load.get("think_seconds", 0) * NS_PER_S) < over_ns:
