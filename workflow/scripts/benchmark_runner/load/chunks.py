@@ -25,6 +25,7 @@ GENERATED: Final = ("content", "reasoning_content", "reasoning", "refusal", "too
 """Where a message or a part of it holds what was generated."""
 TEXTS: Final = GENERATED[:3]
 """Those that are text."""
+TELLS_COUNTS: Final = frozenset({"usage", "tokens_evaluated", "timings"})
 FINISHES: Final[Mapping[str, str]] = {"length": "length", "limit": "length", "eos": "eos", "word": "stop"}
 
 
@@ -156,7 +157,8 @@ class _Reading:
             raise _AnswerError("error", _said(event.payload))
         if not isinstance(content, dict):
             raise _AnswerError("malformed", f"no JSON object: {_words(event.payload.decode('utf-8', 'replace'))}")
-        self._take_usage(content)
+        if TELLS_COUNTS & content.keys():
+            self._take_usage(content)
         choices = content.get("choices")
         if isinstance(choices, list):
             for choice in choices[:1]:
@@ -184,12 +186,12 @@ class _Reading:
         self._usage.update((name, count) for name, count in counts.items() if count is not None)
 
     def _take_choice(self, choice: Mapping[str, Any], event: ServerEvent) -> None:
-        said = next((choice[key] for key in ("delta", "message") if isinstance(choice.get(key), dict)), choice)
-        ids = self._ids_of(choice)
-        if ids or choice.get("text") or any(said.get(key) for key in GENERATED):
+        said = next((one for one in map(choice.get, ("delta", "message")) if isinstance(one, dict)), choice)
+        ids, text = self._ids_of(choice), choice.get("text")
+        if ids or text or any(map(said.get, GENERATED)):
             generated = self._usage.get("completion_tokens")
             self._chunks.append(_Chunk(event.stamp_ns, ids, generated, event.shared))
-            parts = (choice.get("text"), *(said.get(key) for key in TEXTS))
+            parts = text, *map(said.get, TEXTS)
             self._texts += [part for part in parts if isinstance(part, str)][:1]
         reason = choice.get("finish_reason") or choice.get("stop_type")
         if isinstance(reason, str) and reason not in {"", "none"}:

@@ -18,9 +18,13 @@ from typing import Final, NamedTuple
 
 from benchmark_runner.load.connection import Exchange, Flight, Target, TlsFlight, clock, stamped_socket
 from benchmark_runner.load.stages import Stage
+from benchmark_runner.units import NS_PER_S
 
 SPIN_NS: Final = 200_000
 """Chosen: so long before a request is due a client with a core of its own waits without sleeping."""
+GATHER_NS: Final = 200_000
+"""Chosen: where something was read less long ago, the client sleeps so long and reads what has come meanwhile together.
+The kernel stamps each when it comes, and to wake for each costs more than to read it."""
 BEST_NICE: Final = -20
 MS_NS: Final = 1_000_000
 MAX_WAIT_MS: Final = 1000
@@ -117,7 +121,7 @@ class Client:
         """Run a stage to its end and cancel its fillers; a request ends timeout_ns after it was sent at the latest."""
         self._done: list[Exchange] = []
         self._requests, self._timeout_ns = requests, timeout_ns
-        self._sockets_max, self._heard_ns = 0, clock()
+        self._sockets_max, self._heard_ns, self._stamped = 0, clock(), False
         offset_ns, _ = realtime_offset_ns()
         with _undisturbed() as self.priority:
             start_ns, cpu = clock(), time.process_time()
@@ -179,7 +183,7 @@ class Client:
         except OSError as error:
             exchange.outcome = "closed" if exchange.written_ns else "refused"
             wanted, problem = 0, error
-        self._heard_ns = clock()
+        self._heard_ns, self._stamped = clock(), flight.stamped
         if not wanted:
             self._drop(flight, exchange.outcome, problem)
             stage.ended(exchange.planned.number)
@@ -211,6 +215,9 @@ class Client:
         if self._flights:
             until_ns = min(until_ns, next(iter(self._flights.values())).deadline_ns)
         left_ns = until_ns - now_ns
+        if self._stamped and now_ns - self._heard_ns < GATHER_NS < left_ns - self._spin_ns:
+            time.sleep(GATHER_NS / NS_PER_S)
+            return self._epoll.poll(0)
         if left_ns > 3 * MS_NS:  # poll counts in milliseconds, and rounds them up
             return self._epoll.poll(min(left_ns // MS_NS - 2, MAX_WAIT_MS) / 1e3)
         if left_ns > self._spin_ns:

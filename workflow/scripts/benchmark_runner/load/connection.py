@@ -160,6 +160,8 @@ class Flight:
         self._response = Response()
         self._unfed: list[bytes] = []
         self._chunked = False
+        self.stamped = False
+        """Whether what was read last came with the kernel's stamp."""
         self.socket = self._open(target)
         self.waits_for = 0
 
@@ -201,6 +203,7 @@ class Flight:
             self.exchange.outcome = "closed"
             return 0
         self.exchange.keep(content, control, clock())
+        self.stamped = bool(control)
         self._unfed.append(content)
         if self._chunked and len(content) >= len(CHUNKS_END) and not content.endswith(CHUNKS_END):
             return select.EPOLLIN

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 LINE_END: Final = re.compile(rb"\r\n|\r|\n")
-CHUNK_SIZE: Final = re.compile(rb"[0-9a-fA-F]{1,15}")
+CHUNK_SIZE: Final = re.compile(rb"\s*([0-9a-fA-F]{1,15})\s*(?:;.*)?", re.DOTALL)
 HEAD_BYTES: Final = 65536
 """Most bytes of a head, of the line before a chunk, or of what follows the last chunk (chosen)."""
 
@@ -132,11 +132,10 @@ class Response:
         end = self._line(data, at)
         if end < 0:
             return len(data)
-        size = data[at:end].split(b";", 1)[0].strip()
-        if not CHUNK_SIZE.fullmatch(size):
+        if (size := CHUNK_SIZE.fullmatch(data, at, end)) is None:
             self.flaw = "a chunk without its size"
             return len(data)
-        self._left = int(size, 16)
+        self._left = int(size[1], 16)
         self._step = self._chunk if self._left else self._trailer
         return end + 2
 
@@ -185,7 +184,8 @@ class EventStream:
         if not data:
             return []
         begins_with_lf, self._after_cr = self._after_cr and data.startswith(b"\n"), data.endswith(b"\r")
-        *lines, self._unread = LINE_END.split(self._unread + data[begins_with_lf:])
+        text = self._unread + data[begins_with_lf:]
+        *lines, self._unread = LINE_END.split(text) if b"\r" in text else text.split(b"\n")
         events: list[ServerEvent] = []
         for line in lines:
             if line:
@@ -219,7 +219,7 @@ class EventStream:
         if len(lines) > 1 and not all(_stands_alone(value) for value, _, _ in lines):
             lines = [(b"\n".join(value for value, _, _ in lines), *lines[-1][1:])]
         if len(lines) == 1 and stamp_ns is not None:
-            lines = [(lines[0][0], stamp_ns, shared)]
+            return [ServerEvent(name, lines[0][0], stamp_ns, shared)]
         return [ServerEvent(name, value, stamp, joined) for value, stamp, joined in lines]
 
 
