@@ -13,24 +13,26 @@ import shlex
 import shutil
 import signal
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from launch_case import wait_for
+
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
 GRES = CONFIGURATION.with_name("gres.conf")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "unshare")
 FIRST_PORT = 16901
-STARTED_WITHIN_SECONDS = 60
+BEGUN_AGAIN_AFTER_SECONDS = 15
+"""How long Slurm holds a job back whose node has failed; its default is 120."""
 
 SLURM_CONF = """\
 ClusterName=made-up
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort=16900
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire={again}
 CryptoType=crypto/munge
 SlurmUser=root
 SlurmdUser=root
@@ -46,7 +48,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 GresTypes=gpu
 SchedulerType=sched/backfill
-SlurmdTimeout=20
+SlurmdTimeout=10
 SlurmctldTimeout=20
 KillWait=5
 MinJobAge=300
@@ -59,7 +61,8 @@ JobCompType=jobcomp/filetxt
 JobCompLoc={folder}/jobs.txt
 MpiDefault=none
 {nodes}
-PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=all Nodes={plain} Default=YES MaxTime=INFINITE State=UP
+PartitionName=gpu Nodes={with_gpus} MaxTime=INFINITE State=UP
 """
 
 
@@ -90,8 +93,7 @@ class Cluster:
 
     def command(self, *words: str | Path) -> str:
         """What a command of Slurm says; raises CalledProcessError."""
-        result = subprocess.run([*map(str, words)], check=True, capture_output=True, text=True)
-        return result.stdout
+        return subprocess.run([*map(str, words)], check=True, capture_output=True, text=True).stdout
 
     def start(self) -> None:
         (self.folder / "state").mkdir(parents=True)
@@ -103,11 +105,11 @@ class Cluster:
         files = ["--pid-file", "munge.pid", "--log-file", "munge.log", "--seed-file", "munge.seed"]
         places = [word if word.startswith("--") else str(self.folder / word) for word in files]
         self._run("munged", ["munged", *munge, *places])
-        self._wait_for((self.folder / "munge.socket").exists, "munged")
+        wait_for((self.folder / "munge.socket").exists, "munged")
         self._run("slurmctld", ["slurmctld", "-D"])
         for node in self.nodes:
             self.start_node(node)
-        self._wait_for(lambda: self.idle() == set(self.nodes), "the nodes")
+        wait_for(lambda: self.idle() == set(self.nodes), f"the nodes (see {self.folder})")
 
     def _configure(self) -> None:
         lines = [
@@ -116,7 +118,15 @@ class Cluster:
             + (f" Gres=gpu:{len(gpus)}" if gpus else "")
             for index, (node, gpus) in enumerate(self.nodes.items())
         ]
-        text = SLURM_CONF.format(host=os.uname().nodename, folder=self.folder, nodes="\n".join(lines))
+        with_gpus = [node for node, gpus in self.nodes.items() if gpus]
+        text = SLURM_CONF.format(
+            host=os.uname().nodename,
+            folder=self.folder,
+            again=BEGUN_AGAIN_AFTER_SECONDS,
+            nodes="\n".join(lines),
+            plain=",".join(node for node in self.nodes if node not in with_gpus),
+            with_gpus=",".join(with_gpus),
+        )
         gres = [f"NodeName={node} Name=gpu File=/dev/{gpu}\n" for node, gpus in self.nodes.items() for gpu in gpus]
         CONFIGURATION.parent.mkdir(exist_ok=True)
         for link, content in ((CONFIGURATION, text), (GRES, "".join(gres))):
@@ -138,6 +148,13 @@ class Cluster:
                 script.append(f"mount --bind {shlex.quote(str(place))} {shlex.quote(str(inside))}")
         script += [f"mount --rbind {root}/tmp /tmp", f"exec slurmd -D -N {node}"]
         self._run(node, ["unshare", "--mount", "--uts", "bash", "-c", "\n".join(script)])
+
+    def login(self, gpus: Sequence[str]) -> list[str]:
+        """What a command of a login node begins with that has these names under /dev/nvidia* and no others."""
+        folder = self.folder / "login" / "dev"
+        folder.mkdir(parents=True, exist_ok=True)
+        script = "\n".join(["set -eu", *_own_dev(folder, gpus), 'exec "$@"'])
+        return ["unshare", "--mount", "bash", "-c", script, "login"]
 
     def end_node(self, node: str) -> None:
         """The node dies, with all that runs on it."""
@@ -164,28 +181,23 @@ class Cluster:
         return [words for words in found if words and not words.startswith("slurm")]
 
     def idle(self) -> set[str]:
-        """Nodes that wait for a job."""
-        return set(self.command("sinfo", "-h", "-N", "-t", "idle", "-o", "%N").split())
+        """Nodes that wait for a job; none where nobody answers."""
+        asked = ["sinfo", "-h", "-N", "-t", "idle", "-o", "%N"]
+        return set(subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split())
 
     def jobs(self) -> list[tuple[str, str, str]]:
         """Number, state and comment of each job that is there."""
         text = self.command("squeue", "-h", "-t", "all", "-o", "%i|%T|%k")
         return [(a, b, c) for a, b, c in (line.split("|", 2) for line in text.splitlines())]
 
+    def running(self) -> list[str]:
+        """Numbers of the jobs that run."""
+        return [number for number, state, _ in self.jobs() if state == "RUNNING"]
+
     def _run(self, name: str, command: list[str]) -> None:
         with (self.folder / f"{name}.out").open("ab") as out:
             environment = {**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"}
             self.daemons[name] = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
-
-    def _wait_for(self, condition, what: str) -> None:
-        until = time.monotonic() + STARTED_WITHIN_SECONDS
-        while True:
-            with contextlib.suppress(subprocess.CalledProcessError):
-                if condition():
-                    return
-            if time.monotonic() > until:
-                raise RuntimeError(f"{what} did not come up; see {self.folder}")
-            time.sleep(0.1)
 
     def stop(self) -> None:
         for node in self.nodes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.locks import holder_of, open_lock, sign, take, this_process
+from benchmark_runner.locks import hold_folder, holder_of, open_lock, sign, take, this_process
 
 PRECIOUS = "not a lock\n"
 
@@ -64,6 +66,27 @@ def test_what_a_holder_left_blocks_nobody_and_is_signed_anew(tmp_path, left):
     os.close(first)
     assert take(second)
     os.close(second)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_told_in_one_line_with_what_to_do(tmp_path, monkeypatch, number):
+    def no_locks(_descriptor: int, _operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    path = tmp_path / "state" / "lock"
+    with pytest.raises(BenchmarkError, match=r"lock cannot be locked \(.*with locks \(flock\), or") as told:
+        hold_folder(path)
+    assert str(path) in str(told.value) and "\n" not in str(told.value)
+
+
+def test_a_folder_that_the_server_lets_nobody_write_to_is_named(tmp_path, monkeypatch):
+    def squashed(*_: object) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "open", squashed)
+    with pytest.raises(BenchmarkError, match=r"lock cannot be used as a lock \(Permission denied\); see to it"):
+        hold_folder(tmp_path / "lock")
 
 
 def test_the_holder_is_told_in_one_line_whatever_the_folder_is_called(tmp_path, monkeypatch):

@@ -9,7 +9,9 @@ import pytest
 
 from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.engines import engine_is_back
-from benchmark_runner.campaign.parts import part_file, plan_part
+from benchmark_runner.campaign.from_plan import load_of_job, planned_for
+from benchmark_runner.campaign.frozen import freeze
+from benchmark_runner.campaign.parts import part_file, part_files, plan_part
 from benchmark_runner.campaign.recorded import RecordedCampaign
 from benchmark_runner.configuration.resolve import ConfigurationError
 from benchmark_runner.errors import BenchmarkError
@@ -156,6 +158,23 @@ def test_the_analysis_gets_the_licences_of_adapters_and_no_check_of_fidelity_dep
     assert RecordedCampaign(plan, plan["config"]).plan()["licences"] == plan["licences"]
     del plan["licences"]
     assert RecordedCampaign(plan, plan["config"]).plan()["licences"] == {}
+
+
+def test_a_job_reads_what_was_planned_and_no_source(config, load, tmp_path):
+    campaign = load(config)
+    plan = campaign.plan()
+    freeze(plan, planned_for(config))
+    (tmp_path / "mine").unlink()
+    shutil.rmtree(tmp_path / "models")
+    job = load_of_job(config)
+    assert identities(job) == identities(campaign)
+    assert part_files(job.plan(), recorded=False) == part_files(plan, recorded=False)
+    assert [launch.key for launch in job.launches] == [launch.key for launch in campaign.launches]
+    assert (job.reference, job.weights.manifests) == (campaign.reference, campaign.weights.manifests)
+    assert (job.owed_launches, job.damaged) == ({}, frozenset())
+    config["benchmark"]["launches"] = 3
+    with pytest.raises(BenchmarkError, match="changed after the call that submitted this job"):
+        load_of_job(config)
 
 
 def test_a_program_that_an_adapter_drives_is_part_of_its_identity(config, load, tmp_path):

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import yaml
 
 from benchmark_runner.campaign import cluster
-from benchmark_runner.campaign.cluster import launch_memory_mb, launch_minutes, require_free, working_in
+from benchmark_runner.campaign.cluster import (
+    engine_memory_mb,
+    launch_memory_mb,
+    launch_minutes,
+    require_free,
+    working_in,
+)
 from benchmark_runner.campaign.machine import MachineHere
 from benchmark_runner.campaign.planned import PlannedLaunch
 from benchmark_runner.environment.__main__ import machine_document
 from benchmark_runner.errors import BenchmarkError
+from tiny_campaign import SNAKEMAKE
 
 SYSTEM = {
     "launch_timeout_seconds": 600,
@@ -26,8 +33,10 @@ SYSTEM = {
 }
 
 
-def queue(*rows: tuple[str, str, str, Path]) -> str:
-    return "".join("|".join(map(str, row)) + "\n" for row in rows)
+def queue(*rows: tuple[str, str, str, Path], start: str = "2026-01-01T10:00:00") -> str:
+    return "".join(
+        "|".join((number, state, start, comment, str(folder))) + "\n" for number, state, comment, folder in rows
+    )
 
 
 def numbers(folder: Path, text: str, own: str | None = None) -> list[str]:
@@ -61,6 +70,16 @@ def test_a_campaign_in_an_allocation_is_at_work_but_neither_itself_nor_the_one_t
     assert numbers(tmp_path, text, own="7") == []
 
 
+def test_of_two_calls_in_allocations_of_one_folder_the_one_that_began_first_goes_on(tmp_path):
+    def began(number: str, start: str) -> str:
+        return queue((number, "RUNNING", "benchmark-runner", tmp_path), start=start)
+
+    late, early = began("7", "2026-01-01T10:00:05"), began("8", "2026-01-01T10:00:00")
+    assert (numbers(tmp_path, late + early, own="8"), numbers(tmp_path, late + early, own="7")) == ([], ["8"])
+    at_once = began("9", "2026-01-01T10:00:00") + began("10", "2026-01-01T10:00:00")
+    assert (numbers(tmp_path, at_once, own="9"), numbers(tmp_path, at_once, own="10")) == ([], ["9"])
+
+
 def campaign(device: str = "cpu", owed: int = 1, folder: Path = Path("nowhere")) -> SimpleNamespace:
     launches = [PlannedLaunch(n, n, "x", "w", "0", str(folder)) for n in (1, 2, 3)]
     return SimpleNamespace(
@@ -89,7 +108,7 @@ def squeue(tmp_path, monkeypatch):
 
 
 def test_a_call_beside_jobs_of_its_folder_is_refused_with_how_to_cancel_them(squeue, tmp_path):
-    squeue(f"echo '41|RUNNING|rule_block_1_run_launch|{tmp_path}'; echo '42|PENDING|rule_block_2|{tmp_path}'")
+    squeue(f"echo '41|RUNNING|-|rule_block_1_run_launch|{tmp_path}'; echo '42|PENDING|-|rule_block_2|{tmp_path}'")
     with pytest.raises(BenchmarkError, match="wait until they have ended, or cancel them: scancel 41 42"):
         require_free(campaign(), False)
 
@@ -166,7 +185,25 @@ def test_a_launch_reserves_the_memory_at_which_it_is_ended_or_what_weights_take(
     assert launch_memory_mb(SYSTEM, tmp_path) == 50000
 
 
-@pytest.mark.parametrize("name", ["slurm", "slurm-node"])
-def test_a_job_that_fails_on_a_cluster_takes_no_record_away(repository, name):
-    profile = yaml.safe_load((repository / "profiles" / name / "config.yaml").read_text(encoding="utf-8"))
-    assert profile["keep-incomplete"] is True
+def test_an_engine_is_ended_before_the_batch_system_ends_its_launch():
+    assert engine_memory_mb(launch_memory_mb(SYSTEM | {"max_memory_gb": 12}, Path("nowhere"))) == 12000
+    assert engine_memory_mb(0) == 0
+    assert 0 < engine_memory_mb(1000) < 1000
+
+
+FAILS = """
+rule run_launch:
+    output: update("record.json")
+    shell: "echo 'of another machine' > {output}; exit 1"
+"""
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize(("profile", "stays"), [("slurm", True), ("slurm-node", True), (None, False)])
+def test_a_job_that_fails_on_a_cluster_takes_no_record_away(repository, tmp_path, profile, stays):
+    (tmp_path / "Snakefile").write_text(FAILS)
+    named = str(repository / "profiles" / profile) if profile else "none"
+    command = [str(SNAKEMAKE), "--profile", named, "--executor", "local", "--cores", "1"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 1 and "Error in rule run_launch" in result.stderr
+    assert (tmp_path / "record.json").is_file() is stays

@@ -19,11 +19,12 @@ def examine(tmp_path, monkeypatch, repository):
     monkeypatch.chdir(tmp_path)
     make_tiny_model(tmp_path / "models" / "tiny")
 
-    def run(**benchmark):
+    def run(here=True, system=(), **benchmark):
         raw = copy.deepcopy(CONFIG)
         raw["benchmark"] |= benchmark
+        raw["system"] |= dict(system)
         stand_in = repository / "config" / "config.yaml"
-        return load_examinable(stand_in, raw, [], repository / "engines", {})
+        return load_examinable(stand_in, raw, [], repository / "engines", {}, here)
 
     return run
 
@@ -45,6 +46,12 @@ def test_problems_are_told_without_hashing_the_user_s_model_or_losing_the_output
     found = examine(output_dir="results/mine", launches=0)
     assert found.campaign.model.source["kind"] == "embedded"
     assert found.campaign.output_dir == found.config["benchmark"]["output_dir"] == "results/mine"
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_strict_asks_this_machine_only_where_launches_run_on_it(examine, here):
+    found = examine(here, {"strict": True, "cpu_affinity": [4095]})
+    assert bool(found.problems) is here
 
 
 def test_a_configuration_in_order_is_its_campaign_s(examine):

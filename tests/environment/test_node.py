@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmark_runner.campaign.machine import MachineHere
 from benchmark_runner.environment import node
 from benchmark_runner.errors import BenchmarkError
 
@@ -25,12 +26,13 @@ def like_first(hostname: str, **changes: object) -> dict[str, object]:
 @pytest.fixture
 def record(tmp_path, monkeypatch):
     """Runs the command on a machine of these facts."""
-    environment, out = tmp_path / "environment.json", tmp_path / "3.json"
+    environment, plan, out = (tmp_path / name for name in ("environment.json", "plan.json", "3.json"))
     environment.write_text(json.dumps(FIRST))
+    plan.write_text(json.dumps({"config": {"system": {"strict": False}}}))
 
     def run(machine: dict[str, object]) -> list[str]:
         monkeypatch.setattr(node, "machine_document", lambda _: machine)
-        assert node.main([f"--environment={environment}", f"--out={out}"]) == 0
+        assert node.main([f"--plan={plan}", f"--environment={environment}", f"--out={out}"]) == 0
         return [one["host"]["hostname"] for one in json.loads(out.read_text())["machines"]]
 
     return run
@@ -57,3 +59,12 @@ def test_a_node_of_another_kind_is_refused_with_what_differs(record, changes, wo
     with pytest.raises(BenchmarkError) as refused:
         record(like_first("n9", **changes))
     assert words in str(refused.value) and "n9" in str(refused.value) and "n1" in str(refused.value)
+
+
+def test_what_strict_insists_on_is_asked_of_the_node(monkeypatch):
+    monkeypatch.setattr(node, "this_machine", lambda _: MachineHere((0, 1), "no driver"))
+    system = {"strict": True, "device": "cuda", "gpu_device": 0, "cpu_affinity": None, "threads": None}
+    with pytest.raises(BenchmarkError, match=r"^system\.device: GPU 0 is not here \(no driver\), and system\.strict"):
+        node.require_given(system)
+    node.require_given(system | {"device": "cpu"})
+    node.require_given(system | {"strict": False})

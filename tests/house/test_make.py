@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import select
 import subprocess
 
 import pytest
 
 from benchmark_runner.processes.cgroup import usable_cores
+from beside import wait_for_end
 
 
 def commands(repository, target: str) -> str:
@@ -68,19 +67,10 @@ def test_what_an_earlier_run_told_is_not_taken_for_this_ones(repository, tmp_pat
     assert make_test(repository, tmp_path, beside="exit 0", rest=f"test ! -e {told}")[0]
 
 
-def ends_within(seconds: float, pid: int) -> bool:
-    try:
-        process = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    with os.fdopen(process):
-        return bool(select.select([process], [], [], seconds)[0])
-
-
 @pytest.mark.parametrize("rest", ["kill -INT $PPID; exit 2", "exit 1"], ids=["Ctrl-C", "failed at once"])
 def test_what_runs_beside_ends_with_the_rest(repository, tmp_path, rest):
     pid = tmp_path / "pid"
     until = f"while [ ! -s {pid} ]; do sleep 0.1; done"
     ended_well, _ = make_test(repository, tmp_path, beside=f"echo $$ > {pid}; exec sleep 600", rest=f"{until}; {rest}")
     assert not ended_well
-    assert ends_within(30, int(pid.read_text()))
+    wait_for_end(int(pid.read_text()))

@@ -120,7 +120,7 @@ def weights_of(case):
 
 
 def spec_of(case):
-    return (case.out_dir / "events.jsonl").readlink().with_name("spec.json")
+    return (case.out_dir / "events.jsonl").resolve().with_name("spec.json")
 
 
 @pytest.mark.parametrize("which", [weights_of, spec_of])

@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from benchmark_runner.launch.placing import take_place
 from benchmark_runner.launch.workplace import (
     PADDING_BYTES,
+    QUIET_SECONDS,
     clear_left_behind,
     draw,
+    events_of,
     left_behind,
+    pause_in_sight,
     prepared,
     wait_for_others,
 )
@@ -67,15 +71,18 @@ def test_folder_and_padding_are_drawn_anew(tmp_path):
 
 def test_the_events_are_seen_where_they_will_lie(tmp_path):
     folder = tmp_path / "launches" / "e" / "w.0" / "1"
-    folder.mkdir(parents=True)
-    (folder / "spec.json").write_text("{}")
     workplace = draw(folder)
-    with prepared(workplace, folder):
-        assert workplace.spec.read_text() == "{}"
+    with prepared(workplace, folder) as begun, events_of(workplace):
         workplace.events.write_text("hello")
+        (workplace.kept / "engine.log").write_text("words")
         assert (folder / "events.jsonl").read_text() == "hello"
-    assert (folder / "events.jsonl").read_text() == "hello"
-    assert not (folder / "events.jsonl").is_symlink() and not workplace.folder.exists()
+        assert (folder / "engine.log").read_text() == "words"
+    take_place(workplace.kept, folder, begun)
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {
+        "events.jsonl": "hello",
+        "engine.log": "words",
+    }
+    assert not any(path.is_symlink() for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../../precious/events.jsonl", "../../../.0123/events.jsonl"])
@@ -110,6 +117,7 @@ def attempt_elsewhere(folder: Path, quiet_seconds: float) -> Path:
     (folder / "events.jsonl").symlink_to(workplace / "events.jsonl")
     for path in (workplace / "events.jsonl", folder / "metrics.jsonl"):
         path.write_text("{}\n")
+    for path in (workplace / "members", workplace / "events.jsonl", folder / "metrics.jsonl"):
         os.utime(path, (0, path.stat().st_mtime - quiet_seconds))
     return workplace
 
@@ -137,6 +145,21 @@ def test_an_attempt_of_a_machine_that_has_died_is_not_waited_for(tmp_path):
     wait_for_others(folder, pytest.fail, pytest.fail)
     clear_left_behind(folder)
     assert not workplace.exists()
+
+
+def test_an_attempt_that_cools_down_for_long_is_seen_to_be_alive(tmp_path):
+    folder = tmp_path / "launches" / "e" / "w.0" / "1"
+    workplace = draw(folder)
+    with prepared(workplace, folder):
+        seen = []
+
+        def pause(seconds: float) -> None:
+            os.utime(workplace.members, (0, 0))
+            seen.append(seconds)
+
+        pause_in_sight(workplace, 150.0, pause)
+        assert (sum(seen), max(seen) <= QUIET_SECONDS / 2) == (150.0, True)
+        assert workplace.members.stat().st_mtime > 0
 
 
 def test_a_launch_beside_the_attempt_of_another_machine_waits_and_leaves_its_record(tmp_path):

@@ -21,6 +21,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from benchmark_runner.campaign.cluster import require_free
 from benchmark_runner.campaign.examinable import load_examinable
+from benchmark_runner.campaign.from_plan import load_of_job, planned_for
 from benchmark_runner.campaign.frozen import freeze, frozen_file
 from benchmark_runner.campaign.parts import part_file, part_files
 from benchmark_runner.campaign.paths import require_usable_root
@@ -60,6 +61,9 @@ GIVEN = given()
 if ANALYZE_ONLY:
     CAMPAIGN, CONFIGURATION_PROBLEMS = or_refuse(load_given, GIVEN.config), []
     FROZEN = {"config": overrides_of(GIVEN.config)}
+elif not workflow.is_main_process:
+    CAMPAIGN, CONFIGURATION_PROBLEMS = or_refuse(load_of_job, GIVEN.config), []
+    FROZEN = {"config": CAMPAIGN.config, "problems": []}
 else:
     CAMPAIGN, EXAMINED, CONFIGURATION_PROBLEMS = or_refuse(
         load_examinable,
@@ -68,6 +72,7 @@ else:
         workflow.configfiles,
         ROOT / "engines",
         workflow.config_settings.config,
+        not workflow.non_local_exec,
     )
     FROZEN = {"config": EXAMINED, "problems": CONFIGURATION_PROBLEMS}
 
@@ -110,9 +115,14 @@ onstart:
     for content in *FREEZES, *CAMPAIGN.options():
         freeze(content)
     freeze(CAMPAIGN.owed(), OWED)
+    if workflow.non_local_exec:
+        freeze(PLAN, planned_for(GIVEN.config))
     # Else Snakemake 9.27 looks at all open jobs once a second for each that has ended, beside the engine measured.
     workflow.scheduler.job_rate_limiter = None
-    for line in [*CAMPAIGN.set_aside(), *CAMPAIGN.notices()]:
+    for line in [
+        *CAMPAIGN.set_aside(),
+        *CAMPAIGN.notices(here=not workflow.non_local_exec),
+    ]:
         say(line)
 
 
@@ -135,15 +145,3 @@ def build_records(wildcards=None):
 def build_record_of(engine):
     record = CAMPAIGN.engines[engine].build_record
     return [record] if record else []
-
-
-def fidelity_of_all(wildcards=None):
-    return [
-        file for engine in CAMPAIGN.engines for file in fidelity_of({"engine": engine})
-    ]
-
-
-def fidelity_of(wildcards):
-    """A recorded campaign that was stopped early may lack the check of an engine."""
-    file = f"{OUT}/fidelity/{wildcards['engine']}.json"
-    return [file] if not ANALYZE_ONLY or Path(file).is_file() else []

@@ -36,7 +36,8 @@ rule record_environment:
 
 rule record_node:
     input:
-        ancient(f"{OUT}/environment.json"),
+        plan=f"{OUT}/plan.json",
+        environment=ancient(f"{OUT}/environment.json"),
     output:
         update(f"{OUT}/nodes/{{block}}.json"),
     log:
@@ -54,7 +55,8 @@ rule record_node:
         runtime=2,
     shell:
         "python -m benchmark_runner.environment.node"
-        " --environment {input:q}"
+        " --plan {input.plan:q}"
+        " --environment {input.environment:q}"
         " --out {output:q}"
         " > {log:q} 2>&1"
 

@@ -11,7 +11,11 @@ OUTPUTS
     of the pilot of a campaign under `search: capacity` besides <output_dir>/grids/<workload>.<what it is for>.json
 """
 
-from benchmark_runner.campaign.cluster import launch_memory_mb, launch_minutes
+from benchmark_runner.campaign.cluster import (
+    engine_memory_mb,
+    launch_memory_mb,
+    launch_minutes,
+)
 from benchmark_runner.campaign.planned import launch_pattern
 
 
@@ -57,6 +61,9 @@ rule run_launch:
         block=lambda wildcards: LAUNCHES[wildcards.launch].block,
         attempt=lambda wildcards: CAMPAIGN.attempt(wildcards.launch),
         owed=str(OWED),
+        memory_mb=lambda wildcards, resources: (
+            engine_memory_mb(resources.mem_mb) if elsewhere() else 0
+        ),
     shell:
         "exec python -m benchmark_runner.launch"
         " --plan {input.plan:q}"
@@ -68,6 +75,7 @@ rule run_launch:
         " --block {params.block:q}"
         " --attempt {params.attempt:q}"
         " --owed {params.owed:q}"
+        " --memory-mb {params.memory_mb:q}"
         " --out-dir {params.folder:q}"
         " --log {log:q}"
 

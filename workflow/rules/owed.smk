@@ -16,6 +16,18 @@ from benchmark_runner.performance.calibrate import is_elsewhere
 from benchmark_runner.records.whole import is_cut
 
 
+def fidelity_of_all(wildcards=None):
+    return [
+        file for engine in CAMPAIGN.engines for file in fidelity_of({"engine": engine})
+    ]
+
+
+def fidelity_of(wildcards):
+    """A recorded campaign that was stopped early may lack the check of an engine."""
+    file = f"{OUT}/fidelity/{wildcards['engine']}.json"
+    return [file] if not ANALYZE_ONLY or Path(file).is_file() else []
+
+
 def raw_data(wildcards=None):
     return [f"{OUT}/raw_data/{engine}.json" for engine in CAMPAIGN.engines]
 
@@ -84,9 +96,8 @@ def whole(*files):
         workflow.dag.forcefiles.update(CAMPAIGN.damaged)
         workflow.dag.forcefiles.update(file for file in made if is_cut(Path(file)))
         workflow.dag.forcefiles.update(look)
-        if (
-            CAMPAIGN.owed_launches
-        ):  # else the machine here is not the one that is told about
+        # Else the machine here is not the one that is told about.
+        if CAMPAIGN.owed_launches and not workflow.non_local_exec:
             moved = (
                 file
                 for file in (*CALIBRATION, *LOAD_CALIBRATION)

@@ -51,11 +51,19 @@ def _is_ours(text: bytes) -> bool:
 
 
 def take(lock: int) -> bool:
-    """Whether the lock is ours now; False where another process holds it."""
+    """Whether the lock is ours now; False where another process holds it.
+
+    Raises BenchmarkError where the file system has no locks."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        path = os.readlink(f"/proc/self/fd/{lock}")  # noqa: PTH115
+        raise BenchmarkError(
+            f"{path} cannot be locked ({error.strerror}), so nothing would keep two at work apart; mount its file "
+            "system with locks (flock), or let it lie on another one"
+        ) from None
     return True
 
 

@@ -28,7 +28,8 @@ def remembered(files: Mapping[str, Path], memory: Path, find_out: Callable[[Path
     for name, path in files.items():
         status = path.stat()
         # The time of change is the kernel's own: a file that was written and given its old time back is read again.
-        state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino)
+        # No number of its device, which is another one on each machine that shares the folder.
+        state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         key = f"{path.name}:{':'.join(map(str, state))}"
         if key not in known:
             known[key] = find_out(path)

@@ -17,6 +17,7 @@ from typing import IO, Final
 from benchmark_runner.build.adapter import REMEDIES, find_tool
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import written_whole
+from benchmark_runner.locks import take
 from benchmark_runner.terminal import say
 
 PROGRESS_SECONDS: Final = 15.0
@@ -141,9 +142,7 @@ def alone(lock: Path, name: str) -> Iterator[None]:
     """Hold a lock file, so that two builds never write to the same folder at once."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take(file.fileno()):
             say(f"{name}: waiting for another build in {lock.parent}")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

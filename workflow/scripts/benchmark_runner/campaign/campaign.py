@@ -235,12 +235,12 @@ class Campaign:
         """Build records that tell of a program which is gone or was replaced: it is built again before a launch."""
         return [f"{binary}.build.json" for binary, engine in self.builds.items() if is_stale(engine)]
 
-    def notices(self) -> list[str]:
-        """A line for each thing that the launches ahead ask for and that is not here."""
+    def notices(self, *, here: bool = True) -> list[str]:
+        """A line for each thing that the launches ahead, which run here or on other machines, ask for and lack."""
         if not self.owed_launches:
             return []
         system = self.config["system"]
-        lacking = notice(system, this_machine(system))
+        lacking = notice(system, this_machine(system)) if here else None
         return [
             *([lacking] if lacking else []),
             *brought_notices(self.engines.values(), self.engines_folder),
@@ -327,10 +327,15 @@ class Campaign:
         }
 
 
-def examine_whole(raw: Mapping[str, Any], engines_folder: Path, overrides: Mapping[str, Any] | None = None) -> Examined:
-    """A merged configuration with every problem that can be found without building anything."""
+def examine_whole(
+    raw: Mapping[str, Any], engines_folder: Path, overrides: Mapping[str, Any] | None = None, *, here: bool = True
+) -> Examined:
+    """A merged configuration with every problem that can be found without building anything.
+
+    here says whether launches run on this machine, which must then have what system.strict insists on.
+    """
     examined = examine(raw, overrides)
-    problems = [*examined.problems, *campaign_problems(examined, engines_folder)]
+    problems = [*examined.problems, *campaign_problems(examined, engines_folder, here=here)]
     if not problems:
         problems = [*short_prompts(examined.config), *underpowered(examined, engines_folder)]
     return examined._replace(problems=problems)

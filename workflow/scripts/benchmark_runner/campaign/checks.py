@@ -109,8 +109,11 @@ def _text_at(config: dict[str, Any], section: str, key: str) -> str | None:
     return text if isinstance(text, str) and text else None
 
 
-def campaign_problems(examined: Examined, engines_folder: Path) -> list[Problem]:
-    """Problems of what the configuration names; what has not the right shape is passed over, it has its message."""
+def campaign_problems(examined: Examined, engines_folder: Path, *, here: bool = True) -> list[Problem]:
+    """Problems of what the configuration names; what has not the right shape is passed over, it has its message.
+
+    here says whether launches run on this machine.
+    """
     config = examined.config
     problems = path_problems(config, engines_folder.parent)
     if any(key_path != OUTPUT_DIR for key_path, _ in problems):
@@ -135,7 +138,7 @@ def campaign_problems(examined: Examined, engines_folder: Path) -> list[Problem]
     if not examined.problems:
         problems += window_problems(config, context)
     system_is_sound = not any(list(key_path[:1]) == ["system"] for key_path, _ in examined.problems)
-    if system_is_sound and config["system"]["strict"]:
+    if here and system_is_sound and config["system"]["strict"]:
         problems += refused(config["system"], this_machine(config["system"]))
     return problems
 

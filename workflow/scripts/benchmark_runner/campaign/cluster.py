@@ -22,7 +22,7 @@ from benchmark_runner.terminal import printable
 
 OWN_JOB: Final = "SLURM_JOB_ID"
 
-_QUEUE: Final = ("squeue", "--me", "--noheader", "--format=%A|%T|%k|%Z")
+_QUEUE: Final = ("squeue", "--me", "--noheader", "--format=%A|%T|%S|%k|%Z")
 """%A is what SLURM_JOB_ID is, also of an element of a job array."""
 _ANSWER_WITHIN_SECONDS: Final = 30
 """Chosen: a busy controller answers in seconds."""
@@ -48,26 +48,36 @@ class Job(NamedTuple):
 
     number: str
     state: str
+    start: str
+    """When it began, as text that sorts."""
     comment: str
     folder: str
 
 
 def _jobs(text: str) -> Iterator[Job]:
     for line in text.splitlines():
-        if line.count("|") >= 3:
-            yield Job(*line.split("|", 3))
+        if line.count("|") >= 4:
+            yield Job(*line.split("|", 4))
 
 
 def working_in(folder: Path, text: str, own: str | None) -> list[Job]:
     """Jobs of squeue's text that measure in a folder, or will as the plugin's do; own is the job that asks.
 
-    A campaign.sbatch that waits for its turn begins as this call does, so it is none of them.
+    A campaign.sbatch that waits for its turn begins as this call does, so it is none of them, and one that has begun
+    after the job that asks is refused by its own look.
     """
-    here = [job for job in _jobs(text) if Path(job.folder).resolve() == folder.resolve() and job.number != own]
+    jobs = list(_jobs(text))
+    here = [job for job in jobs if Path(job.folder).resolve() == folder.resolve() and job.number != own]
+    asking = next((job for job in jobs if job.number == own), None)
+
+    def is_before(job: Job) -> bool:
+        return asking is None or (job.start, int(job.number)) < (asking.start, int(asking.number))
+
     return [
         job
         for job in here
-        if job.comment.startswith(_PLUGIN) or (job.comment.startswith(_SCRIPT) and job.state not in _AT_REST)
+        if job.comment.startswith(_PLUGIN)
+        or (job.comment.startswith(_SCRIPT) and job.state not in _AT_REST and is_before(job))
     ]
 
 
@@ -142,6 +152,13 @@ def launch_minutes(system: Mapping[str, Any]) -> int:
     waits = system["cool_down_seconds"] + (THERMAL_WAIT_LIMIT_SECONDS if system["thermal_limit_celsius"] else 0.0)
     seconds: float = system["launch_timeout_seconds"] + waits + _AROUND_A_LAUNCH_SECONDS
     return math.ceil(seconds / 60)
+
+
+def engine_memory_mb(reserved_mb: int) -> int:
+    """What an engine may take of a launch's memory; 0 where nothing is reserved.
+
+    So it is ended by name before the batch system ends the launch, which would then be owed for ever."""
+    return max(reserved_mb - _BESIDE_THE_ENGINE_MB, reserved_mb // 2)
 
 
 def launch_memory_mb(system: Mapping[str, Any], model_folder: Path) -> int:

@@ -66,10 +66,11 @@ def load_examinable(
     files: Iterable[str | Path],
     engines_folder: Path,
     overrides: Mapping[str, Any],
+    here: bool = True,
 ) -> Examinable:
     """The campaign of a configuration, or where there are problems one of the file stand_in, which is in order, in the
-    same output folder if that can be used."""
-    examined = examine_whole(raw, engines_folder, overrides)
+    same output folder if that can be used; here says whether launches run on this machine."""
+    examined = examine_whole(raw, engines_folder, overrides, here=here)
     problems = Positions(files, overrides).lines(examined.problems)
     if not problems:
         campaign = campaign_of(examined, engines_folder)

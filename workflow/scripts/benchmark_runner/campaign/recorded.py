@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.campaign.campaign import Campaign
-from benchmark_runner.campaign.engines import Engine
 from benchmark_runner.campaign.foreign import read_foreign, require_configuration, require_consistent, require_plain
-from benchmark_runner.campaign.model import Model
+from benchmark_runner.campaign.from_plan import CampaignOfPlan
 from benchmark_runner.campaign.parts import part_files, plan_part
 from benchmark_runner.campaign.paths import unusable
-from benchmark_runner.campaign.planned import PlannedLaunch
 from benchmark_runner.commands import command
 from benchmark_runner.configuration.files import Positions
 from benchmark_runner.configuration.messages import problems_of
@@ -25,7 +23,6 @@ from benchmark_runner.configuration.shortcuts import with_typed_overrides
 from benchmark_runner.errors import MADE_AGAIN, BenchmarkError, exit_status
 from benchmark_runner.hashes import fingerprint
 from benchmark_runner.jsonio import read_json, write_json
-from benchmark_runner.model.formats import format_of
 from benchmark_runner.records.raw_data import require_raw_data
 from benchmark_runner.records.stages import read_stages
 from benchmark_runner.records.table import require_table
@@ -50,45 +47,13 @@ REPLACEABLE: Final = ("analysis", "business", "comparison")
 """Sections of the configuration that change no measurement, so that a folder can be analysed anew with others."""
 
 
-def _engine(entry: Mapping[str, Any], licence: str | None) -> Engine:
-    names = ("name", "control_of", "binary_path", "adapter", "build_device", "dtype", "options", "source")
-    told = {name: entry[name] for name in names}
-    # All that its part of the plan says, so that a copy is analysed as the campaign was.
-    told |= {"brought": entry.get("brought"), "server": entry.get("server"), "load_modes": tuple(entry.get("load", ()))}
-    return Engine(**told, weights_format=format_of(entry), licence=licence)
-
-
-def _model(entry: Mapping[str, Any]) -> Model:
-    return Model(entry["name"], entry["path"], entry["identity"], entry["source"])
-
-
-class RecordedCampaign(Campaign):
+class RecordedCampaign(CampaignOfPlan):
     """A campaign of which nothing is measured any more; launches without a record are simply not there."""
 
     def __init__(self, plan: Mapping[str, Any], config: dict[str, Any]) -> None:
-        licences = plan.get("licences", {})  # a plan of before has none
-        engines = [_engine(entry, licences.get(entry["name"])) for entry in plan["engines"]]
-        super().__init__(config, engines, plan["workloads"], _model(plan["model"]), Path())
-        self._order = plan["order"]
+        super().__init__(plan, config)
         self.changed: Mapping[str, str] = {}
         """What is wrong with files that were made of others, by their path."""
-        self._until = plan["campaign"].get("until")
-
-    @property
-    def until(self) -> dict[str, Any] | None:
-        """The looks that were planned, whatever the configuration says now."""
-        found: dict[str, Any] | None = self._until
-        return found
-
-    @cached_property
-    def groups(self) -> None:
-        """None: no group is measured here."""
-
-    @cached_property
-    def launches(self) -> list[PlannedLaunch]:
-        """Launches of the plan, wherever its folder lies now."""
-        names = ("position", "block", "engine", "workload", "identity")
-        return [PlannedLaunch(**{name: row[name] for name in names}, output_dir=self.output_dir) for row in self._order]
 
     def records(self, engine: str) -> list[str]:
         """Records that are there to their end, in launch order."""
@@ -104,14 +69,9 @@ class RecordedCampaign(Campaign):
         """What is made again since it changed; no record, which collecting refuses by name."""
         return frozenset(self.changed)
 
-    def notices(self) -> list[str]:
+    def notices(self, *, here: bool = True) -> list[str]:  # noqa: ARG002
         """A line for each file that is made again."""
         return [f"note: {why}; {path} is made again" for path, why in self.changed.items()]
-
-    @cached_property
-    def owed_launches(self) -> dict[str, PlannedLaunch]:
-        """None: nothing is measured here."""
-        return {}
 
 
 def require_results(folder: Path, key: str, remedy: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.campaign.machine import refused, this_machine
 from benchmark_runner.commands import command
 from benchmark_runner.environment.__main__ import machine_document
 from benchmark_runner.errors import BenchmarkError, exit_status
@@ -41,10 +42,18 @@ def require_alike(machine: Mapping[str, Any], first: Mapping[str, Any]) -> None:
         )
 
 
+def require_given(system: Mapping[str, Any]) -> None:
+    """Raise BenchmarkError for what system.strict insists on and this machine lacks."""
+    found = refused(system, this_machine(system)) if system["strict"] else []
+    if found:
+        raise BenchmarkError("; ".join(f"{'.'.join(map(str, key))}: {words}" for key, words in found))
+
+
 def main(argv: Sequence[str]) -> int:
     """Add this machine to those of a block; to be run on the node, before the block's launches."""
-    parser = command("environment.node", main.__doc__, "environment", out="<block>.json")
+    parser = command("environment.node", main.__doc__, "plan", "environment", out="<block>.json")
     options = parser.parse_args(argv)
+    require_given(read_json(options.plan)["config"]["system"])
     machine = machine_document(Path("/"))
     require_alike(machine, read_json(options.environment))
     before = read_json(options.out)["machines"] if options.out.is_file() else []

@@ -14,13 +14,13 @@ from pathlib import Path
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.launch.inputs import read_inputs
+from benchmark_runner.launch.placing import MeasuredAlreadyError
 from benchmark_runner.launch.progress import NOTHING_OWED, finished_launches, progress_line, read_owed
 from benchmark_runner.launch.record import Stopwatch, opened_log
-from benchmark_runner.launch.run import MeasuredAlreadyError, RunningLaunch
+from benchmark_runner.launch.run import RunningLaunch
 from benchmark_runner.launch.workplace import clear_left_behind, wait_for_others
 from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
-from benchmark_runner.records.checksum import write_record
 from benchmark_runner.terminal import printable
 
 
@@ -34,6 +34,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--identity", required=True, help="the launch's identity in the plan")
     parser.add_argument("--block", type=int, required=True, help="number of the launch, from 1")
     parser.add_argument("--attempt", type=int, default=1, help="how often this launch has been tried, from 1")
+    parser.add_argument("--memory-mb", type=int, default=0, help="what a batch system gives the engine; 0: not told")
     parser.add_argument("--owed", type=Path, help="file with the positions that this call of the workflow runs")
     return parser.parse_args(argv)
 
@@ -63,6 +64,7 @@ def main(argv: Sequence[str]) -> int:
                 block=arguments.block,
                 model_dir=arguments.model_dir,
             )
+            inputs = inputs._replace(reserved_bytes=arguments.memory_mb * 1_000_000 or None)
             # Nothing that can fail comes after the record: Snakemake removes the outputs of a job that fails.
             owed = read_owed(arguments.owed) if arguments.owed else NOTHING_OWED
         launch = RunningLaunch(inputs, arguments.out_dir, arguments.attempt, stopwatch, log)
@@ -73,10 +75,8 @@ def main(argv: Sequence[str]) -> int:
             print(measured, flush=True)
             return 0
         except InterruptedLaunchError as interruption:
-            write_record(arguments.out_dir / "interrupted.json", launch.record)
             print(printable(f"stopped: {interruption.reason}; see {arguments.log}"), file=sys.stderr)
             return interruption.exit_status
-        write_record(arguments.out_dir / "record.json", record)
         order = inputs.plan["order"]
         print(printable(progress_line(record, order, finished_launches(order, owed))), flush=True)
     return 0

@@ -38,6 +38,8 @@ class LaunchInputs(NamedTuple):
     """Folder that the engine opens."""
     build: dict[str, Any] | None
     """The build record; None for a binary that the user brought."""
+    reserved_bytes: int | None = None
+    """Memory that a batch system gives the engine; None where none is told."""
 
     @property
     def system(self) -> dict[str, Any]:

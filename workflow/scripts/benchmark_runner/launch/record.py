@@ -13,7 +13,7 @@ from typing import Any, Final
 from benchmark_runner.launch.inputs import LaunchInputs
 from benchmark_runner.model.formats import format_of
 from benchmark_runner.processes.engine import EngineExit
-from benchmark_runner.processes.files import HeldFile, own_folder, remove
+from benchmark_runner.processes.files import HeldFile
 from benchmark_runner.status import Status
 
 SCHEMA_VERSION: Final = 1
@@ -155,19 +155,8 @@ WRITTEN: Final = ("events.jsonl", "metrics.jsonl", "engine.log")
 """What a launch always leaves beside its record."""
 
 
-def clear_folder(folder: Path) -> None:
-    """Make the folder, without the files of an earlier attempt. Only who holds the machine's lock may do so."""
-    own_folder(folder)
-    for name in ("interrupted.json", "spec.json", *WRITTEN):
-        remove(folder / name)
-
-
 def touch_outputs(folder: Path) -> None:
-    """Make the files that a launch always leaves, where it did not come to write them, and room for the record."""
-    own_folder(folder)
-    for name in ("record.json", "interrupted.json"):
-        if not (folder / name).is_file() or (folder / name).is_symlink():
-            remove(folder / name)
+    """Make the files that a launch always leaves, where it did not come to write them."""
     for name in WRITTEN:
         if not os.path.lexists(folder / name):
             (folder / name).touch()

@@ -20,6 +20,7 @@ from benchmark_runner.launch.identity import altered_file, holds
 from benchmark_runner.launch.inputs import LaunchInputs, build_spec
 from benchmark_runner.launch.machine_lock import lock_path, machine_alone, seconds_left, wait_until_cool
 from benchmark_runner.launch.outcome import Ending, Outcome, decide, ended
+from benchmark_runner.launch.placing import INTERRUPTED, RECORD, Identity, MeasuredAlreadyError, shows, take_place
 from benchmark_runner.launch.preflight import Snapshot, take_snapshot, warning
 from benchmark_runner.launch.program import cannot_load, not_executed, why_missing
 from benchmark_runner.launch.progress import waiting_line
@@ -27,7 +28,6 @@ from benchmark_runner.launch.record import (
     Log,
     Record,
     Stopwatch,
-    clear_folder,
     describe_client,
     new_record,
     out_of_memory_kills,
@@ -38,7 +38,7 @@ from benchmark_runner.launch.running import OwnProcess, changed, is_running, of_
 from benchmark_runner.launch.server import server_of
 from benchmark_runner.launch.sidecar import Sidecar, highest_values, monitor_command
 from benchmark_runner.launch.under_load import measured_tokens, record_of_load, warnings_of_load
-from benchmark_runner.launch.workplace import draw, prepared
+from benchmark_runner.launch.workplace import draw, events_of, pause_in_sight, prepared
 from benchmark_runner.locks import this_process
 from benchmark_runner.model.manifest import HASHES
 from benchmark_runner.monitor.summary import Metrics, summarise, take_apart
@@ -46,13 +46,13 @@ from benchmark_runner.processes.adapter import REPLACED, AdapterRun, CannotExecu
 from benchmark_runner.processes.cgroup import read_quota
 from benchmark_runner.processes.client import Call, called
 from benchmark_runner.processes.engine import become_subreaper, engine_environment, recorded_environment
-from benchmark_runner.processes.files import HeldFile, own_folder
+from benchmark_runner.processes.files import HeldFile, remove
 from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.procfs import ancestors
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.protocol.events import Window, read_events
 from benchmark_runner.protocol.requests import is_load
-from benchmark_runner.records.whole import record_head
+from benchmark_runner.records.checksum import write_record
 from benchmark_runner.status import Status
 from benchmark_runner.terminal import printable
 
@@ -73,19 +73,8 @@ def read_metrics(path: Path) -> tuple[Metrics, str | None]:
     return take_apart([]), "metrics.jsonl, the monitor's file, was cut or changed while the engine ran"
 
 
-class MeasuredAlreadyError(Exception):
-    """Somebody else measured the launch while this one waited for the machine."""
-
-
-def require_unmeasured(record: Path) -> None:
-    """Raise MeasuredAlreadyError where a record is there, unless it says that its engine was unavailable."""
-    head = record_head(record)
-    if record.is_file() and (head is None or head.status != Status.UNAVAILABLE):
-        raise MeasuredAlreadyError(f"{record} is there: another campaign has measured this launch meanwhile")
-
-
 class RunningLaunch:
-    """One launch; run() gives back its record, or raises InterruptedLaunchError with the record so far in .record.
+    """One launch; run() gives back its record, which then stands in its folder, or raises InterruptedLaunchError.
 
     It raises MeasuredAlreadyError where the folder has a record, which is a fact and stays.
     """
@@ -105,6 +94,8 @@ class RunningLaunch:
         self.stopwatch = stopwatch
         self.log = log
         self.record: Record = new_record(inputs, attempt, stopwatch)
+        self._begun: Identity | None = None
+        """The launch's folder as it shows this attempt; None before it has the machine."""
         self._held: list[HeldFile] = []
         self._own: OwnProcess | None = None
         self._spent_before: tuple[float, int] | None = None
@@ -114,31 +105,47 @@ class RunningLaunch:
         become_subreaper()
         try:
             self._watch = Watch()
-            return self._close(self._measure())
+            self._close(self._measure())
         except InterruptedLaunchError as interruption:
             self._close(ended(Status.INTERRUPTED, interruption.reason))
+            end_all(below_process(os.getpid()))
+            self._stand(INTERRUPTED)
             raise
         finally:
             end_all(below_process(os.getpid()))
+        self._stand(RECORD)
+        return self.record
 
-    def _close(self, outcome: Outcome) -> Record:
-        self._put_back()
-        touch_outputs(self.folder)
+    def _stand(self, name: str) -> None:
+        """Write the record into this attempt's folder, which from then on is the launch's."""
+        if self._begun is None:  # what the launch's folder shows may be of another attempt, which has the machine
+            write_record(self.folder / name, self.record)
+            return
+        write_record(self.workplace.kept / name, self.record)
+        try:
+            take_place(self.workplace.kept, self.folder, self._begun)
+        except MeasuredAlreadyError:
+            remove(self.workplace.folder)
+            raise
+        remove(self.workplace.folder)
+
+    def _close(self, outcome: Outcome) -> None:
+        if self._begun is not None:
+            self._put_back()
+            touch_outputs(self.workplace.kept)
         self.record.update(outcome._asdict(), ended_at=utc_now(), ended_ns=self.stopwatch.total())
         from benchmark_runner.launch.readable import make_readable  # slow to import: in the next one's cool-down
 
         make_readable(self.record)
         status, reason = self.record["status"], self.record["reason"]
         self.log.add(f"{status}{f': {reason}' if reason else ''}")
-        return self.record
 
     def _measure(self) -> Outcome:
         with ExitStack() as held:
             with self.stopwatch.part("machine_wait_ms"):
                 lock = lock_path(os.environ, os.getuid())
                 last_end = held.enter_context(machine_alone(lock, this_process(), self._watch, self._tell_waiting))
-            require_unmeasured(self.folder / "record.json")
-            clear_folder(self.folder)
+            self._begun = held.enter_context(prepared(self.workplace, self.folder))
             if (missing := why_missing(self.inputs.engine, self.inputs.build, self.inputs.derived)) is not None:
                 return ended(Status.UNAVAILABLE, *missing)
             if (unable := cannot_load(self.inputs.engine, self.inputs.workload)) is not None:
@@ -156,7 +163,7 @@ class RunningLaunch:
                 return too_hot
             self._suspended_ns = preflight.suspended_ns()
             self.record["drawn"] = self.workplace.describe()
-            self._events = held.enter_context(prepared(self.workplace, self.folder))
+            self._events = held.enter_context(events_of(self.workplace))
             return self._unless_altered(self._beside_monitor(begin))
 
     def _unless_altered(self, outcome: Outcome) -> Outcome:
@@ -178,7 +185,8 @@ class RunningLaunch:
         device, cores, gpu = self._place
         spec = build_spec(self.inputs, device=device.name, threads=cores.threads)
         text = json.dumps(spec, allow_nan=False, ensure_ascii=False) + "\n"
-        self._held.append(HeldFile.of(self.folder / "spec.json", text.encode()))
+        self._held.append(HeldFile.of(self.workplace.kept / self.workplace.spec.name, text.encode()))
+        self.workplace.spec.write_text(text, encoding="utf-8")  # the engine's own: no way back to the launch's
         self.record.update(spec=spec, affinity=cores.describe(), threads=cores.threads, device=device.name)
         self.record["gpu"] = preflight.describe_gpu(device, gpu)
         self.log.add(f"{device.name}, {cores.threads} threads, engine on cores {cores.engine}, {cores.notes}")
@@ -186,7 +194,8 @@ class RunningLaunch:
     def _cool_down(self, last_end: float | None) -> Outcome | None:
         """Wait; an outcome where the machine stays too hot to measure."""
         with self.stopwatch.part("cool_down_ms"):
-            self._watch.pause(seconds_left(self.inputs.system["cool_down_seconds"], last_end, time.time()))
+            seconds = seconds_left(self.inputs.system["cool_down_seconds"], last_end, time.time())
+            pause_in_sight(self.workplace, seconds, self._watch.pause)
         limit = self.inputs.system["thermal_limit_celsius"]
         with self.stopwatch.part("thermal_wait_ms"):
             wait = wait_until_cool(limit, self._machine.celsius, self._watch.pause)
@@ -206,7 +215,7 @@ class RunningLaunch:
                 self.log.descriptor,
                 metrics=metrics.content,
                 interval_ms=self.inputs.monitoring["sample_interval_ms"],
-                limits=highest_values(self.inputs.system),
+                limits=highest_values(self.inputs.system, self.inputs.reserved_bytes),
             )
             monitor.wait_until_ready()
         with self.stopwatch.part("preflight_ms"):
@@ -334,17 +343,16 @@ class RunningLaunch:
         return outcome if lost is None or outcome.status != Status.OK else ended(Status.FAILED, lost)
 
     def _hold(self, name: str) -> HeldFile:
-        """A new file of the launch's folder, put back at the end if it has gone."""
-        self._held.append(HeldFile(self.folder / name))
+        """A new file of this attempt's folder, put back at the end if it has gone."""
+        self._held.append(HeldFile(self.workplace.kept / name))
         return self._held[-1]
 
     def _put_back(self) -> None:
-        """Let the launch's folder hold what the launch wrote, whatever the engine did to it."""
-        own_folder(self.folder)
+        """Let this attempt's folder hold what the launch wrote, whatever the engine did to it or to what shows it."""
         for file in self._held:
-            if not file.in_place:
+            if not file.in_place or not shows(self.folder, file.path):
                 self._warn([warning("file_replaced", f"{file.path.name} was removed or replaced; it is back")])
-                file.put_at(file.path)
+            file.put_at(file.path)
 
     def _warn(self, warnings: Iterable[dict[str, str]]) -> None:
         for entry in warnings:

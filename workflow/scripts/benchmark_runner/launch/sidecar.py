@@ -42,12 +42,15 @@ HANGS_SECONDS: Final = 30.0
 SILENT_SECONDS: Final = 1.0
 
 
-def highest_values(system: Mapping[str, Any]) -> Limits:
-    """What the engine may not exceed, by the configuration's section `system` and the control group."""
+def highest_values(system: Mapping[str, Any], reserved_bytes: int | None = None) -> Limits:
+    """What the engine may not exceed, by the configuration's section `system`, the control group and the memory that a
+    batch system gives it, which would end the whole launch."""
     memory_gb, group_bytes = system["max_memory_gb"], read_quota().memory_bytes
     limit_bytes = round(memory_gb * 1e9) if memory_gb is not None else None
     if limit_bytes is not None and group_bytes is not None:
         limit_bytes = min(limit_bytes, group_bytes)
+    if reserved_bytes is not None:
+        limit_bytes = min(limit_bytes or reserved_bytes, reserved_bytes)
     return Limits(limit_bytes, system["thermal_limit_celsius"])
 
 
@@ -89,7 +92,7 @@ def monitor_command(
         f"--members={workplace.members}",
         f"--launch={os.getpid()}",
         f"--engine-cores={','.join(map(str, place.cores.engine))}",
-        f"--limits={json.dumps(highest_values(inputs.system)._asdict())}",
+        f"--limits={json.dumps(highest_values(inputs.system, inputs.reserved_bytes)._asdict())}",
         f"--marker={workplace.folder.name}",
         f"--cores={','.join(map(str, place.cores.monitor))}",
         f"--gpu={place.device.visible}",

@@ -12,14 +12,14 @@ import contextlib
 import math
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.launch.record import WRITTEN, boot_id
+from benchmark_runner.launch.placing import INTERRUPTED, RECORD, SHOWN, Identity, show
+from benchmark_runner.launch.record import boot_id
 from benchmark_runner.processes.files import HeldFile, own_folder, remove
 from benchmark_runner.processes.orphans import end_launch, of_launch
 from benchmark_runner.processes.procfs import Process, read_process, works_in
@@ -57,6 +57,11 @@ class Workplace(NamedTuple):
         return self.folder / "scratch"
 
     @property
+    def kept(self) -> Path:
+        """What becomes the launch's folder: the files of the launch itself."""
+        return self.folder / "kept"
+
+    @property
     def members(self) -> Path:
         """The file in which the launch's processes are noted, its command and the guard above that first."""
         return self.folder / MEMBERS
@@ -73,27 +78,53 @@ def draw(launch_folder: Path) -> Workplace:
 
 
 @contextlib.contextmanager
-def prepared(workplace: Workplace, launch_folder: Path) -> Iterator[HeldFile]:
-    """Inside, the workplace is there with its events, which the launch's folder shows; then it is gone and they are
-    moved, whatever the engine did to either folder."""
-    shown = launch_folder / workplace.events.name
-    remove(shown)
-    shown.symlink_to(workplace.events)  # first: by it the next attempt finds what a killed one leaves
-    events = None
+def prepared(workplace: Workplace, launch_folder: Path) -> Iterator[Identity]:
+    """Inside, the workplace is there and the launch's folder, which is given for take_place, shows it; then of the
+    workplace is left what becomes that folder, and who works on it.
+
+    Raises MeasuredAlreadyError where the launch has a record.
+    """
+    shown = [workplace.kept / name for name in SHOWN if name != workplace.events.name]
+    # First: by it the next attempt finds what a killed one leaves.
+    begun = show(launch_folder, [workplace.events, *shown])
     try:
         workplace.scratch.mkdir(parents=True)
+        workplace.kept.mkdir()
         pair = (process for process in map(read_process, (os.getpid(), os.getppid())) if process is not None)
         lines = [f"{boot_id()} {os.uname().nodename}", *(f"{process.pid} {process.start_ticks}" for process in pair)]
         workplace.members.write_text("\n".join(lines) + "\n", encoding="ascii", errors="replace")
-        shutil.copyfile(launch_folder / workplace.spec.name, workplace.spec)  # no way back to the launch's folder
-        events = HeldFile(workplace.events)
+        yield begun
+    finally:
+        _own(workplace)
+        for entry in workplace.folder.iterdir():
+            if entry not in (workplace.kept, workplace.members):
+                remove(entry)
+
+
+def _own(workplace: Workplace) -> None:
+    """Let the folders of the launch itself be there, whatever an engine did to them."""
+    own_folder(workplace.folder)
+    own_folder(workplace.kept)
+
+
+@contextlib.contextmanager
+def events_of(workplace: Workplace) -> Iterator[HeldFile]:
+    """The engine's events; afterwards they are in the folder that becomes the launch's."""
+    events = HeldFile(workplace.events)
+    try:
         yield events
     finally:
-        own_folder(launch_folder)
-        remove(shown)
-        if events is not None:
-            events.put_at(shown)
-        remove(workplace.folder)
+        _own(workplace)
+        events.put_at(workplace.kept / workplace.events.name)
+
+
+def pause_in_sight(workplace: Workplace, seconds: float, pause: Callable[[float], object]) -> None:
+    """Pause so that other machines see that the attempt goes on."""
+    while True:
+        pause(min(seconds, QUIET_SECONDS / 3))
+        os.utime(workplace.members)
+        if (seconds := seconds - QUIET_SECONDS / 3) <= 0:
+            return
 
 
 def left_behind(launch_folder: Path) -> Path | None:
@@ -108,11 +139,12 @@ def left_behind(launch_folder: Path) -> Path | None:
 
 def _quiet_seconds(launch_folder: Path) -> float:
     """For how long nothing that an attempt writes has changed, by the files' own clock."""
-    with tempfile.TemporaryFile(dir=launch_folder) as probe:
+    with tempfile.TemporaryFile(dir=launch_folder.parent) as probe:  # a folder that gives way must be empty
         last, now = -math.inf, os.fstat(probe.fileno()).st_mtime
-    for name in WRITTEN:
+    workplace = left_behind(launch_folder)
+    for file in (*(launch_folder / name for name in SHOWN), *([workplace / MEMBERS] if workplace else [])):
         with contextlib.suppress(OSError):  # gone, as an attempt that ends moves its files
-            last = max(last, (launch_folder / name).stat().st_mtime)
+            last = max(last, file.stat().st_mtime)
     return now - last
 
 
@@ -131,7 +163,7 @@ def wait_for_others(launch_folder: Path, pause: Callable[[float], object], tell:
     host = None
     while (other := _machine_of(left_behind(launch_folder))) is not None or host is not None:
         # Its record comes when its workplace has gone, and a shared file system shows it late.
-        ended = other is None and any((launch_folder / name).is_file() for name in ("record.json", "interrupted.json"))
+        ended = other is None and any((launch_folder / name).is_file() for name in (RECORD, INTERRUPTED))
         if ended or _quiet_seconds(launch_folder) > QUIET_SECONDS:
             return
         if host is None:

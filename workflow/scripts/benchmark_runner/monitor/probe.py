@@ -59,7 +59,7 @@ def exceeded(sample: Sample, limits: Limits) -> Alert | None:
         return Alert(
             "memory_limit",
             f"the engine's processes held {rss_bytes / 1e9:.2f} GB, above the {limit_bytes / 1e9:g} GB "
-            "of system.max_memory_gb or the control group",
+            "of system.max_memory_gb, the control group or the batch system's job",
         )
     for name, place in (("cpu_temperature_celsius", "processor"), ("gpu_temperature_celsius", "GPU")):
         celsius, limit_celsius = sample.get(name), limits.temperature_celsius

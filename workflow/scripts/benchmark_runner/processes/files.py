@@ -31,7 +31,7 @@ def own_folder(path: Path) -> None:
     """Let a folder be there and be no link, whatever lies in its place."""
     if path.is_symlink() or not path.is_dir():
         remove(path)
-        path.mkdir(parents=True)
+        path.mkdir(parents=True, exist_ok=True)
 
 
 class HeldFile:
