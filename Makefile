@@ -97,7 +97,7 @@ $(VENV)/test.stamp: envs/test.txt $(VENV)/bin/uv
 
 UV_COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 LOCKS := bootstrap workflow test pytorch-baseline llama-cpp-bench mistral-rs-bench ctranslate2-bench lm-rs-bench cuda-toolkit \
-	embedded-model vllm-server
+	embedded-model vllm-server transformers-serve
 lock: $(VENV)/bin/uv  ## renew the locks in envs/ from the .in files (LOCKS=NAME for one)
 	@cd envs && for name in $(LOCKS); do \
 		case $$name in \

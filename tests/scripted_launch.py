@@ -51,6 +51,8 @@ class ScriptedEngine:
     gpu_utilization_percent: float | None = None
     measured_joules: float | None = None
     """Energy of the measured iterations of a launch, of the GPU where there is one."""
+    level_watts: float | None = None
+    """Under load: power in the window of each level, of the GPU where there is one."""
     slots: int = 4
     """Under load: requests that it answers at once, each as fast as alone; the others wait."""
     failing: Mapping[tuple[str, int], str] = field(default_factory=dict)
@@ -265,8 +267,23 @@ def _iterations(
     return iterations
 
 
+def _level(engine: ScriptedEngine, stage: Mapping[str, Any], requests: Sequence[Any]) -> dict[str, Any]:
+    """Energy in the window of a stage."""
+    start_ns, end_ns = stage["window_start_ns"], stage["window_end_ns"]
+    joules = None if engine.level_watts is None else engine.level_watts * (end_ns - start_ns) / 1e9
+    has_gpu = engine.gpu_utilization_percent is not None
+    return {
+        "case": stage["case"],
+        "duration_ms": (end_ns - start_ns) / NS_PER_MS,
+        "package_energy_joules": None if has_gpu else joules,
+        "gpu_energy_joules": joules if has_gpu else None,
+        "tokens": sum(start_ns < time_ns <= end_ns for one in requests for time_ns in one["chunk_ns"]),
+    }
+
+
 def _monitor(engine: ScriptedEngine, *, requests: Sequence[Any] = (), stages: Sequence[Any] = ()) -> dict[str, Any]:
-    made = {}
+    made: dict[str, Any] = {}
+    levels = [_level(engine, stage, requests) for stage in stages]
     if stages:
         start_ns, end_ns = stages[0]["window_start_ns"], stages[-1]["window_end_ns"]
         made["tokens"] = sum(start_ns < time_ns <= end_ns for one in requests for time_ns in one["chunk_ns"])
@@ -313,6 +330,7 @@ def _monitor(engine: ScriptedEngine, *, requests: Sequence[Any] = (), stages: Se
             "gpu_energy_joules": engine.measured_joules if gpu else None,
             **made,
         },
+        **({"levels": levels} if levels else {}),
         "absent": absent,
     }
 

@@ -251,13 +251,15 @@ def test_stages_and_prompts_that_cannot_be_are_a_bad_spec(stages: list[int], pro
         (1, {"concurrency": 1}, "serves one request after the other"),
         (4, {"concurrency": 8}, "load.concurrency 8 is asked for; this engine serves 4"),
         (4, {"mode": "open"}, "load.mode 'open'"),
+        (4, {"mode": "open", "slots": 9}, "cases[0].load.slots 9 is asked for; this engine serves 4"),
     ],
 )
 def test_a_load_that_the_engine_cannot_serve_is_refused_by_name(most: int, load: dict[str, Any], words: str) -> None:
     content = spec_of(load)
     if "mode" in load:
-        content = open_spec()
+        content = open_spec(**load)
     can = Capabilities.of_logits(["cpu"], ["f32"])._replace(max_concurrency=most)
+    can = can.under_load(most) if "slots" in load else can
     with pytest.raises(UnsupportedError) as caught:
         refuse(parse_spec(content), can)
     assert words in str(caught.value)

@@ -20,8 +20,8 @@ def described(interval: dict[str, float]) -> dict[str, Any]:
     return {"unit": "", "launches": 5, "median": interval["point"], "median_interval": interval, "reason": None}
 
 
-def inputs_of(peak_bytes: float | None) -> BusinessInputs:
-    """A campaign of one server that already ran; peak_bytes: its memory, known where its process was found here."""
+def inputs_of(*, process_here: bool) -> BusinessInputs:
+    """A campaign of one server that already ran, whose memory no pass tells."""
     times = {"ttft_ms": 100.0, "tpot_ms": 20.0, "e2e_ms": 280.0}
     metrics = {name: described(dict.fromkeys(RATE, value)) for name, value in times.items()}
     metrics["total_tokens_per_s"] = described(RATE)
@@ -31,10 +31,10 @@ def inputs_of(peak_bytes: float | None) -> BusinessInputs:
     launch = {**place, "case": None, "prompt_tokens": None, "answer_tokens": None}
     cells = [
         {**place, "case": "case_1", "metrics": metrics, **work},
-        {**launch, "metrics": {"peak_rss_bytes": {"median": peak_bytes}}},
+        {**launch, "metrics": {"peak_rss_bytes": {"median": None}}},
     ]
     engine = {"name": "ours", "control_of": None, "device": "cpu", "reason": None, "remedy": None}
-    engine |= {"fidelity": {"result": "text only", "detail": None}}
+    engine |= {"fidelity": {"result": "text only", "detail": None}, "process_here": process_here}
     settings = {"confidence_level": 0.95, "remove_outliers": False}
     server = {"running": {"base_url": "https://there.example", "api_key_env": None}}
     return BusinessInputs(
@@ -59,7 +59,7 @@ def inputs_of(peak_bytes: float | None) -> BusinessInputs:
 
 
 def test_a_server_elsewhere_has_no_price_of_this_machine_and_serves_no_fleet() -> None:
-    inputs = inputs_of(None)
+    inputs = inputs_of(process_here=False)
     (row,) = cost_rows(inputs, inputs.engines[0], {})
     assert (row["price"], row["reason"], row["remedy"]) == (None, ELSEWHERE, FROM_ITS_RATE)
     assert row["tokens_per_s"]["point"] == 50.0
@@ -68,7 +68,7 @@ def test_a_server_elsewhere_has_no_price_of_this_machine_and_serves_no_fleet() -
 
 
 def test_a_server_whose_process_was_found_here_has_this_machines_price() -> None:
-    inputs = inputs_of(1e9)
+    inputs = inputs_of(process_here=True)
     (row,) = cost_rows(inputs, inputs.engines[0], {})
     usd = row["usd_per_million_output_tokens"]["full_utilisation"]["point"]
     assert usd == pytest.approx(0.36 * 1e6 / (3600 * 50))

@@ -66,6 +66,21 @@ def test_a_missing_key_stops_the_command_before_anything_starts(load, monkeypatc
     load(api_key_env=KEY).require_owed()
 
 
+@pytest.mark.parametrize(
+    ("asked", "place"),
+    [
+        ({"body": {"user": "me-wander-9"}}, "openai_server.body"),
+        ({"base_url": "http://127.0.0.1:9/wander-9"}, "openai_server.base_url"),
+        ({"model": "wander-9"}, "openai_server.model"),
+    ],
+)
+def test_the_key_of_the_variable_in_what_is_kept_stops_the_command(load, monkeypatch, asked, place):
+    monkeypatch.setenv(KEY, "wander-9")
+    with pytest.raises(BenchmarkError, match=f"^ours: {place} holds the key itself; take it out") as told:
+        load(api_key_env=KEY, **asked)
+    assert "wander-9" not in str(told.value)
+
+
 def test_a_server_is_neither_built_nor_looked_for_as_a_file(load):
     campaign = load()
     assert campaign.builds == {}

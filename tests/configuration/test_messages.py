@@ -59,10 +59,6 @@ def hub(text: str) -> str:
         ("engines: [{name: a, openai_server: {base_url: 'http://h:one', model: m}}]", "is not allowed; write http"),
         ("engines: [{name: a, openai_server: {base_url: 'http://[::1', model: m}}]", "is not allowed; write http"),
         (
-            "engines: [{name: a, openai_server: {base_url: 'http://h:1', model: m, body: {prompt: x}}}]",
-            'openai_server.body: "prompt" is not allowed; write other keys; model, prompt and stream',
-        ),
-        (
             "engines: [{name: a, openai_server: {base_url: 'http://h:1', model: m, ids: {stream: text}}}]",
             "write one of token_ids, logprobs, null",
         ),

@@ -79,6 +79,8 @@ BREAKS = {
     "ids_mixed_up": "together",
     "refuses_others": "together",
     "puts_arrivals_off": "together",
+    "counts_beyond_its_level": "together",
+    "sends_a_turn_twice": "conversations",
     "accepts_unknown_key": "refuses_unknown_key",
     "accepts_dtype": "refuses_dtype",
     "accepts_device": "refuses_device",
@@ -146,6 +148,12 @@ def test_an_adapter_whose_draws_no_seed_reaches_passes_when_it_says_so(tmp_path)
     assert (status, failed(found)) == (0, {})
     assert skipped(found)[:2] == ["seed_repeats", "seed_differs"]
     assert (found["nucleus"]["outcome"], found["refuses_sampling"]["outcome"]) == ("passed", "skipped")
+
+
+def test_an_adapter_that_refuses_conversations_passes(tmp_path):
+    status, found = findings(tmp_path, adapter(tmp_path, "no_conversations"))
+    assert (status, failed(found)) == (0, {})
+    assert (found["conversations"]["outcome"], found["together"]["outcome"]) == ("skipped", "passed")
 
 
 def test_an_adapter_without_margins_is_asked_without_them(tmp_path):

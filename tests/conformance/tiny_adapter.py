@@ -89,6 +89,7 @@ class Adapter:
         for load in [spec["load"]] if "load" in spec else [case["load"] for case in spec["cases"]]:
             self.need("load_mode", load["mode"] in can["load_modes"])
             self.need("concurrency", load.get("concurrency", 1) <= can["max_concurrency"])
+            self.need("turns", "turns" not in load or self.fault != "no_conversations")
         self.need("option", set(spec["options"]) <= ({"margins"} if self.fault != "no_margins" else set()))
         for case in spec["cases"]:
             greedy = case["sampling"]["temperature"] == 0
@@ -170,6 +171,7 @@ class Adapter:
         load = case["load"]
         count = load["warmup_requests"] + load["requests"]
         due = [0] * count if self.fault == "puts_arrivals_off" else load.get("arrivals_ns", [0] * count)
+        turn = (lambda number: number * (self.fault != "sends_a_turn_twice")) if "turns" in load else None
         now_ns = begun_ns + due[count - 1]
         time.sleep(due[count - 1] / 1e9)
         times = dict.fromkeys(("start_ns", "written_ns", "end_ns"), now_ns)
@@ -182,6 +184,7 @@ class Adapter:
                 "request",
                 case=place,
                 number=number,
+                **({} if turn is None else {"prompt": turn(number)}),
                 scheduled_ns=begun_ns + due[number],
                 phase="warmup" if number < load["warmup_requests"] else "measured",
                 chunk_ns=[now_ns] * len(ids),
@@ -194,7 +197,11 @@ class Adapter:
                 **times,
                 **counts,
             )
-        spans = dict.fromkeys(("start_ns", "end_ns", "window_start_ns", "window_end_ns"), now_ns)
+        spans = dict.fromkeys(("start_ns", "window_start_ns"), begun_ns) | dict.fromkeys(
+            ("end_ns", "window_end_ns"), now_ns
+        )
+        if self.fault == "counts_beyond_its_level":
+            spans["window_end_ns"] = begun_ns
         zeros = dict.fromkeys(("client_cpu_seconds", "send_lag_p50_ns", "send_lag_p99_ns", "sockets_max"), 0)
         self.emit("stage", case=place, ended="requests", **spans, **zeros)
 

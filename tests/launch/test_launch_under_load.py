@@ -11,7 +11,8 @@ import pytest
 import simdjson
 
 from benchmark_runner.launch.readable import make_readable
-from benchmark_runner.launch.under_load import measured_tokens, warnings_of_load
+from benchmark_runner.launch.under_load import energy_of_levels, measured_tokens, warnings_of_load
+from benchmark_runner.monitor.summary import Metrics
 from benchmark_runner.protocol.events import EventReport
 from benchmark_runner.records.raw_data import read_record
 from launch_case import PROMPTS, LaunchCase
@@ -188,6 +189,22 @@ def test_tokens_of_the_measured_time_are_those_of_all_requests_in_it() -> None:
     within = [time for one in report.requests for time in one["chunk_ns"] if window.start_ns < time <= window.end_ns]
     assert measured_tokens(report) == {"tokens": len(within)}
     assert measured_tokens(report._replace(requests=(), stages=())) == {}
+
+
+def test_energy_of_each_level_is_that_of_its_window_by_the_samples_around_it() -> None:
+    report, _ = scripted()
+    first, last = report.stages[0], report.stages[-1]
+    ends = (first["window_start_ns"] - 10**9, last["window_end_ns"] + 10**9)
+    watts = 40.0
+    samples = [{"time_ns": at_ns, "package_energy_joules": watts * (at_ns - ends[0]) / 1e9} for at_ns in ends]
+    levels = energy_of_levels(report, Metrics(100, [0], {}, samples, 0))["levels"]
+    assert [one["case"] for one in levels] == [one["case"] for one in report.stages]
+    for level, stage in zip(levels, report.stages, strict=True):
+        start_ns, end_ns = stage["window_start_ns"], stage["window_end_ns"]
+        within = [at for one in report.requests for at in one["chunk_ns"] if start_ns < at <= end_ns]
+        assert level["package_energy_joules"] == pytest.approx(watts * (end_ns - start_ns) / 1e9, abs=1e-5)
+        assert (level["gpu_energy_joules"], level["tokens"]) == (None, len(within))
+    assert energy_of_levels(report._replace(stages=()), Metrics(100, [0], {}, samples, 0)) == {}
 
 
 def test_a_load_that_cannot_be_kept_is_left_out_whole() -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import shutil
 import socket
-from pathlib import Path
 
 import pytest
 import yaml
 
 from benchmark_runner.build.adapter import load_adapter
+from benchmark_runner.configuration.bodies import section_problems
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch.cores import Cores
-from benchmark_runner.launch.server import free_port, server_of
+from benchmark_runner.launch.server import free_port, require_known_places, server_of
 from benchmark_runner.processes.adapter import Limit, Limits
+from benchmark_runner.schemas import require_valid
 from served_case import SECTION
 
 CORES = Cores(None, [0, 1], [3], 2, [])
@@ -64,6 +65,25 @@ def test_the_client_is_told_version_limits_and_what_it_may_ask():
     )
 
 
+def test_the_recipes_of_the_documents_are_sections_that_a_launch_can_fill_in(repository):
+    text = (repository / "docs" / "servers.md").read_text(encoding="utf-8")
+    blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
+    recipes = [recipe for block in blocks if "server" in (recipe := yaml.safe_load(block))]
+    assert [recipe["server"]["engine"] for recipe in recipes] == ["SGLang", "TGI", "mistral.rs", "Ollama"]
+    frame = {"description": "d", "licence": "MIT", "language": "python", "devices": ["cpu"], "shared": []}
+    frame |= {"first_build": "f", "environment": {"lock": "l", "main": "m"}}
+    for recipe in recipes:
+        require_valid("adapter", frame | recipe, recipe["server"]["engine"])
+        require_known_places(recipe["server"], "docs/servers.md")
+        assert list(section_problems(recipe["server"])) == []
+
+
+def test_a_server_s_own_way_past_an_end_is_told_to_its_client():
+    own = {"settings": '{"least": {max_tokens}}'}
+    assert made(section={"ignoring_eos": own}).told["ignoring_eos"] == own
+    assert "ignoring_eos" not in made().told
+
+
 KEPT = {"prefix_cache": {"arguments": ["--keep"], "body": {"cache": True}}, "body": {"cache": False}}
 CLOSED_TWO = {"mode": "closed", "concurrency": 2}
 
@@ -101,13 +121,25 @@ def test_a_free_port_can_be_listened_on():
         listener.bind(("127.0.0.1", free_port()))
 
 
-def test_a_place_that_no_launch_fills_in_is_refused_by_file_and_name(tmp_path: Path, repository: Path):
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("arguments", ["--gpu={gpu}"], r"adapter.yaml: server: \{gpu\} in '--gpu=\{gpu\}' is not filled in"),
+        ("body", {"max_tokens": 4}, "adapter.yaml: server.body.max_tokens: max_tokens of the test case says it"),
+        (
+            "environment",
+            {"SOME_API_KEY": "x9"},
+            r"adapter.yaml: server.environment.SOME_API_KEY: what stands here looks",
+        ),
+    ],
+)
+def test_what_no_section_may_say_is_refused_by_file_and_name(tmp_path, repository, key, value, words):
     folder = tmp_path / "engines" / "llama-cpp-server"
     shutil.copytree(repository / "engines" / "llama-cpp-server", folder)
     (tmp_path / "envs").mkdir()
     (tmp_path / "envs" / "llama-cpp-bench.txt").touch()
     content = yaml.safe_load((folder / "adapter.yaml").read_text())
-    content["server"]["arguments"].append("--gpu={gpu}")
+    content["server"][key] = value
     (folder / "adapter.yaml").write_text(yaml.safe_dump(content))
-    with pytest.raises(BenchmarkError, match=r"adapter.yaml: server: \{gpu\} in '--gpu=\{gpu\}' is not filled in"):
+    with pytest.raises(BenchmarkError, match=words):
         load_adapter(folder)

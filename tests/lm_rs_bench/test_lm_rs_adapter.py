@@ -258,5 +258,6 @@ def test_the_adapter_keeps_the_protocol_and_skips_what_lm_rs_cannot(random_model
             "refuses_ignore_eos",
             "refuses_sampling",
             "together",
+            "conversations",
         )
     }

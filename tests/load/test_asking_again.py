@@ -73,3 +73,29 @@ def test_other_servers_are_asked_once_to_ignore_it(past_eos):
     server = ScriptedServer(past_eos)
     answered(server)
     assert [body["ignore_eos"] for body in server.asked] == [True]
+
+
+class Elsewhere(Asking):
+    """A server that goes on past its end by keys of its own."""
+
+    def __init__(self, **asked: Any) -> None:
+        server = {"path": "/", "model": "m", "body": {}, "ids": {"in": True, "stream": "token_ids", "whole": None}}
+        nobody: Any = None
+        super().__init__({**server, **asked}, target_of("http://127.0.0.1:1"), nobody, None)
+
+    def body(self, **changed: Any) -> dict[str, Any]:
+        request = self.request({**CASE, **changed}, CASE["prompt_ids"], 0)
+        return dict(json.loads(request.partition(b"\r\n\r\n")[2]))
+
+
+def test_a_server_without_ignore_eos_is_asked_by_keys_of_its_own_to_go_on():
+    server = Elsewhere(ignoring_eos={"settings": '{"least": {max_tokens}}', "ends": 0})
+    going_on, ending = server.body(), server.body(ignore_eos=False)
+    assert (going_on["settings"], going_on["ends"]) == ('{"least": 5}', 0)
+    assert not {"settings", "ends", "ignore_eos"} & ending.keys()
+    assert "ignore_eos" not in going_on
+    assert Elsewhere().body()["ignore_eos"] is True
+
+
+def test_it_is_not_asked_so_where_the_client_asks_again_behind_each_end():
+    assert "ends" not in Elsewhere(past_eos="asked_again", ignoring_eos={"ends": 0}).body()

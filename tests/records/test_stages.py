@@ -200,6 +200,23 @@ def test_a_campaign_has_a_row_a_launch_and_level_as_arithmetic_says(tmp_path: Pa
     assert {one["failed"] for one in rows.values()} == {0}
 
 
+def test_energy_of_a_level_is_that_of_its_window_over_the_tokens_made_in_it(tmp_path: Path) -> None:
+    workload = ScriptedWorkload("serving", load=ScriptedLoad(concurrency=(1, 2), requests=12))
+    counted = ScriptedEngine("counted", slots=2, level_watts=30.0)
+    raw, _ = make_raw_data([counted, ScriptedEngine("dark", slots=2)], [workload], launches=1)
+    out = tmp_path / "stages.parquet"
+    for name in ("counted", "dark"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(raw[name]))
+    files = [str(tmp_path / f"{name}.json") for name in ("counted", "dark")]
+    assert main(["--raw", *files, "--slo", json.dumps(SLO), "--out", str(out)]) == 0
+    rows = {(one["engine"], one["case"]): one for one in read_stages(out)}
+    # 30 W for the 120 ms of a request of 11 tokens; two at once share them.
+    assert rows["counted", "c1"]["package_joules_per_token"] == pytest.approx(30 * 0.12 / 11, rel=0.01)
+    assert rows["counted", "c2"]["package_joules_per_token"] == pytest.approx(30 * 0.06 / 11, rel=0.1)
+    assert rows["counted", "c1"]["gpu_joules_per_token"] is None
+    assert rows["dark", "c1"]["package_joules_per_token"] is None
+
+
 def test_a_table_of_another_make_is_told(tmp_path: Path) -> None:
     path = tmp_path / "stages.parquet"
     pq.write_table(STAGES.empty_table().drop_columns("good"), path)

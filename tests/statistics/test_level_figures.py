@@ -9,6 +9,9 @@ from scipy.stats import binomtest, norm
 
 from benchmark_runner.statistics import level_figures
 from benchmark_runner.statistics.level_figures import error_interval
+from benchmark_runner.statistics.metrics import LEVEL_ENERGY
+from benchmark_runner.statistics.stages import stage_samples
+from stage_rows import closed, load_inputs, stages_of
 
 
 def row(**changed):
@@ -55,3 +58,13 @@ def test_the_rates_that_came_are_told_of_an_open_loop():
     rows = [row(asked_requests_per_s=2.0, due_requests_per_s=due, achieved_requests_per_s=1.5) for due in (1.5, 2.0)]
     found = level_figures.level_figures(rows, 0.95)
     assert (found["due_requests_per_s"], found["achieved_requests_per_s"]) == (1.75, 1.5)
+
+
+def test_energy_of_a_level_is_that_of_the_device_that_computed() -> None:
+    inputs = load_inputs(closed(1), launches=3)
+    both = {"package_joules_per_token": 0.25, "gpu_joules_per_token": 9.0}
+    key = ("torch", "serving", "c1")
+    known = stage_samples(stages_of(inputs, lambda *_: both), inputs, key)[LEVEL_ENERGY]
+    assert [values.tolist() for values in known.values] == [[0.25]] * 3
+    lost = stage_samples(stages_of(inputs, lambda *_: dict.fromkeys(both)), inputs, key)[LEVEL_ENERGY]
+    assert (lost.blocks, lost.reason) == ((), "no RAPL counter is readable")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bench_protocol.failure import BadSpecError, UnsupportedError
 
@@ -14,17 +14,22 @@ if TYPE_CHECKING:
     from bench_protocol.spec import Case, Spec
 
 
-def _refuse_load(mode: str, concurrency: int, can: Capabilities) -> None:
+PLACES_OF: Final = {"closed": "concurrency", "open": "slots"}
+"""Key of a load that tells how many requests are served at once, by its mode."""
+
+
+def _refuse_load(mode: str, places: int, can: Capabilities, where: str = "load") -> None:
     if mode not in can.load_modes:
-        raise UnsupportedError(f"load.mode {mode!r} is asked for; this engine has {', '.join(can.load_modes)}")
-    if concurrency > can.max_concurrency:
-        raise UnsupportedError(f"load.concurrency {concurrency} is asked for; this engine serves {can.max_concurrency}")
+        raise UnsupportedError(f"{where}.mode {mode!r} is asked for; this engine has {', '.join(can.load_modes)}")
+    if places > can.max_concurrency:
+        key = f"{where}.{PLACES_OF[mode]}"
+        raise UnsupportedError(f"{key} {places} is asked for; this engine serves {can.max_concurrency}")
 
 
 def _refuse_case(spec: Spec, case: Case, can: Capabilities, where: str) -> None:
     sampling = case.sampling
     if case.load is not None:
-        _refuse_load(case.load.mode, case.load.places, can)
+        _refuse_load(case.load.mode, case.load.places, can, f"{where}.load")
         if can.max_concurrency == 1:
             raise UnsupportedError(f"{where} has a load; this engine serves one request after the other")
         if case.forced_ids is not None or spec.logits_path is not None or spec.options.get("margins"):

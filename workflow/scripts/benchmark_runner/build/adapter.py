@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import yaml
 
+from benchmark_runner.configuration.bodies import section_problems
+from benchmark_runner.configuration.files import dotted
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch.server import require_known_places
 from benchmark_runner.model.formats import FORMATS, SAFETENSORS
@@ -156,6 +158,8 @@ def load_adapter(folder: Path) -> Adapter:
         )
     if adapter.server is not None:
         require_known_places(adapter.server, str(path))
+        for place, words in section_problems(adapter.server):
+            raise BenchmarkError(f"{path}: {dotted(['server', *place])}: {words}")
     toolkit = adapter.cargo.cuda_toolkit if adapter.cargo else None
     for needed in (adapter.lock, *adapter.shared, toolkit):
         if needed is not None and not needed.exists():

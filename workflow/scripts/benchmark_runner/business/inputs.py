@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark_runner.business.prices import Catalogue
-from benchmark_runner.statistics.inputs import not_restarted
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,5 @@ class BusinessInputs:
         return [engine for engine in self.statistics["engines"] if engine["control_of"] is None]
 
     def is_elsewhere(self, engine: str) -> bool:
-        """Whether an engine is a server that already ran and whose process was not found on this machine: its memory
-        is not known then."""
-        return engine in not_restarted(self.plan) and all(
-            cell["metrics"]["peak_rss_bytes"]["median"] is None
-            for cell in self.statistics["cells"]
-            if cell["engine"] == engine and "peak_rss_bytes" in cell["metrics"]
-        )
+        """Whether an engine is a server that already ran and whose process was not found on this machine."""
+        return any(one["name"] == engine and one.get("process_here") is False for one in self.statistics["engines"])

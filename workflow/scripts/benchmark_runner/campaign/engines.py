@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,14 +15,19 @@ from benchmark_runner.build.source import source_hash
 from benchmark_runner.campaign.kept import measured_devices
 from benchmark_runner.configuration.load import has_load
 from benchmark_runner.configuration.names import CONTROL_SUFFIX
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import ABSENT, file_sha256, fingerprint
 from benchmark_runner.launch.program import cannot_load
+from benchmark_runner.load.connection import without_key
 from benchmark_runner.model.formats import DERIVED, SAFETENSORS
 from benchmark_runner.model.manifest import HASHES, altered
 from benchmark_runner.records.build import read_build
 
 RUNNING: Final = "openai_server"
 """What a server that already runs is called where it does not say what it is."""
+
+SHORTEST_KEY: Final = 8
+"""Shorter ones are words that stand in any text (chosen); unit: characters."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +132,21 @@ def _brought(adapter: adapters.Adapter, options: Mapping[str, Any]) -> str | Non
     return _hash_of(Path(named)) if isinstance(named, str) and Path(named).is_absolute() else ABSENT
 
 
+def _require_no_key(entry: Mapping[str, Any]) -> None:
+    """Raise BenchmarkError where the key that a variable holds stands in what records tell of a server."""
+    engine, asked = entry["name"], entry["openai_server"]
+    variable = asked["api_key_env"]
+    key = os.environ.get(variable or "", "")
+    told = {f"openai_server.{name}": value for name, value in asked.items() if name != "api_key_env"}
+    for place, content in {**told, "options": entry["options"]}.items():
+        text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+        if len(key) >= SHORTEST_KEY and without_key(text, key) != text:
+            raise BenchmarkError(f"{engine}: {place} holds the key itself; take it out, the client sends {variable}")
+
+
 def _running(entry: Mapping[str, Any]) -> Engine:
     """A server that already runs: how it is asked takes the place of its program's hash."""
+    _require_no_key(entry)
     asked, dtype = entry["openai_server"], entry["dtype"]
     base_url = asked["base_url"].rstrip("/")
     if asked["path"].startswith("/v1/"):
@@ -135,7 +154,7 @@ def _running(entry: Mapping[str, Any]) -> Engine:
     ids = {"in": False, "stream": None, "whole": None, **asked.get("ids", {})}
     server = {
         "engine": RUNNING,
-        **{key: asked[key] for key in ("path", "model", "body")},
+        **{key: asked[key] for key in ("path", "model", "body", "ignoring_eos") if key in asked},
         "ids": ids,
         "dtypes": {dtype: dtype},
         "capabilities": {

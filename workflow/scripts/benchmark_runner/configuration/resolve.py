@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmark_runner.configuration.bodies import request_problems
 from benchmark_runner.configuration.files import Positions, Problem
 from benchmark_runner.configuration.load import load_problems, with_slo, without_iterations
 from benchmark_runner.configuration.messages import problems_of
@@ -105,6 +106,7 @@ def examine(raw: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) 
     broken = [list(path) for path, _ in against_schema]
     problems = [
         *(problem for problem in unplain if problem[0] not in broken),
+        *(one for one in request_problems(config) if not any(list(one[0][: len(key)]) == key for key in broken)),
         *against_schema,
         *load_problems(shortened),
         *duplicate_names(config),

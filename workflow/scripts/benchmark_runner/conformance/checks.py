@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,25 +12,13 @@ from typing import Any, Final
 import numpy as np
 
 from benchmark_runner.conformance.evidence import Evidence, Outcome
+from benchmark_runner.conformance.load_checks import check_conversations, check_together
+from benchmark_runner.conformance.rules import BrokenRuleError, NotApplicableError, few, require
 from benchmark_runner.conformance.specs import FORCED_PLACES, SEED
 from benchmark_runner.protocol.logits import LogitsError, read_logits
 
 EXIT_STATUS: Final = {"internal": 1, "out_of_memory": 1, "bad_spec": 2, "unsupported": 3}
 """Exit status after an error of each kind, from docs/protocol.md."""
-
-
-class BrokenRuleError(Exception):
-    """The adapter does not keep the rule; says how."""
-
-
-class NotApplicableError(Exception):
-    """The rule says nothing about this adapter; says why."""
-
-
-def require(holds: bool, otherwise: str) -> None:
-    """Raise BrokenRuleError unless the rule holds."""
-    if not holds:
-        raise BrokenRuleError(otherwise)
 
 
 def _iterations(outcome: Outcome) -> list[Any]:
@@ -157,14 +145,14 @@ def check_greedy_rounds(evidence: Evidence) -> None:
     for case in ("greedy", "long"):
         rounds = evidence.rounds(evidence.first, case)
         require(bool(rounds), f"no round of case {case}")
-        require(all(ids == rounds[0] for ids in rounds), f"rounds of case {case} give {_few(rounds)}")
+        require(all(ids == rounds[0] for ids in rounds), f"rounds of case {case} give {few(rounds)}")
 
 
 def check_greedy_processes(evidence: Evidence) -> None:
     """A second process gives the same greedy ids."""
     for case in ("greedy", "long"):
         one, other = (evidence.rounds(outcome, case)[:1] for outcome in (evidence.first, evidence.second))
-        require(bool(one) and one == other, f"case {case} gives {_few([*one, *other])}")
+        require(bool(one) and one == other, f"case {case} gives {few([*one, *other])}")
 
 
 def _need_drawn(evidence: Evidence) -> None:
@@ -178,7 +166,7 @@ def check_seed_repeats(evidence: Evidence) -> None:
     _need_drawn(evidence)
     for case in ("drawn", "drawn_next"):
         one, other = (evidence.rounds(outcome, case) for outcome in (evidence.first, evidence.second))
-        require(one == other, f"case {case} gives {_few([*one[:1], *other[:1]])} with the same seed")
+        require(one == other, f"case {case} gives {few([*one[:1], *other[:1]])} with the same seed")
         require(one[0] == one[1], "the first warm-up and the first iteration have one seed and other ids")
 
 
@@ -186,7 +174,7 @@ def check_seed_differs(evidence: Evidence) -> None:
     """Another seed gives other ids, and round n draws with seed + n."""
     _need_drawn(evidence)
     drawn, following = (evidence.rounds(evidence.first, case) for case in ("drawn", "drawn_next"))
-    require(bool(following) and drawn[0] != following[0], f"seeds {SEED} and {SEED + 1} give {_few(drawn[:1])}")
+    require(bool(following) and drawn[0] != following[0], f"seeds {SEED} and {SEED + 1} give {few(drawn[:1])}")
     require(drawn[-1] == following[0], f"round 1 of seed {SEED} is not round 0 of seed {SEED + 1}")
 
 
@@ -195,7 +183,7 @@ def check_nucleus(evidence: Evidence) -> None:
     if "nucleus" not in evidence.case_names:
         raise NotApplicableError("the adapter does not say that it has top_p")
     greedy, nucleus = (evidence.rounds(evidence.first, case)[:1] for case in ("greedy", "nucleus"))
-    require(bool(greedy) and greedy == nucleus, f"greedy and a tiny top_p give {_few([*greedy, *nucleus])}")
+    require(bool(greedy) and greedy == nucleus, f"greedy and a tiny top_p give {few([*greedy, *nucleus])}")
 
 
 def _end_iterations(evidence: Evidence) -> tuple[list[Any], list[int]]:
@@ -278,28 +266,6 @@ def check_logits(evidence: Evidence) -> None:
     require(best == ids, f"the highest logits are those of {best}, the ids are {ids}")
 
 
-def _few(rounds: Iterable[list[int]]) -> str:
-    return " and ".join(str(ids) for ids in rounds)
-
-
-def check_together(evidence: Evidence) -> None:
-    """Requests at once all end well, one among others has the ids that it has alone, and open loops keep time."""
-    outcome = evidence.together
-    if outcome is None:
-        raise NotApplicableError("the adapter does not say that it takes several requests at once")
-    requests = outcome.named("request")
-    require(outcome.is_complete and bool(requests), f"run {outcome.name}: {outcome.ending}")
-    bad = next((one for one in requests if one["status"] not in ("ok", "cancelled")), None)
-    require(bad is None, f"a request is {bad and bad['status']}: {bad and bad['error']}")
-    ids, alone = requests[0]["token_ids"], evidence.rounds(evidence.first, "greedy")[:1]
-    require(ids is None or [ids] == alone, f"{ids} beside others, {_few(alone)} alone")
-    for number, case in enumerate(outcome.spec["cases"]):
-        came_ns = [one["scheduled_ns"] for one in requests if one["case"] == number]
-        due_ns = case["load"].get("arrivals_ns", came_ns)
-        kept = all(came - came_ns[0] == due - due_ns[0] for came, due in zip(came_ns, due_ns, strict=False))
-        require(kept, f"requests of the open loop came at {came_ns}, due at {due_ns[: len(came_ns)]}")
-
-
 def _refused(outcome: Outcome, kind: str, asked: str) -> None:
     """Require that a run ended in an error of this kind with its status, before anything was loaded."""
     require(outcome.error_kind is not None, f"{asked} is not refused ({outcome.ending})")
@@ -363,6 +329,7 @@ CHECKS: Final[dict[str, Callable[[Evidence], None]]] = {
     "teacher_forcing": check_teacher_forcing,
     "logits": check_logits,
     "together": check_together,
+    "conversations": check_conversations,
     "refuses_unknown_key": check_unknown_key,
     **{name: partial(_check_refusal, name) for name in REFUSALS},
 }

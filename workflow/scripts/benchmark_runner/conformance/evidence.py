@@ -177,6 +177,8 @@ class Evidence:
     """The run with forced_ids and logits_path, as far as the adapter has them; None where it has neither."""
     together: Outcome | None = None
     """The run under load, of protocol 2; None where the adapter takes fewer requests at once."""
+    conversations: Outcome | None = None
+    """The same of conversations, which an adapter may refuse."""
     with_margins: bool = False
     """Whether the adapter knows the option margins."""
     refusals: dict[str, tuple[Refusal, Outcome | None]] = field(default_factory=dict)
@@ -241,6 +243,8 @@ def gather(setup: Setup, run: Run) -> Evidence:
     _run_forced(evidence, run)
     if capabilities["max_concurrency"] >= specs.TOGETHER:
         evidence.together = run("together", specs.together_spec(setup, capabilities))
+        if "closed" in capabilities["load_modes"]:
+            evidence.conversations = run("conversations", specs.conversations_spec(setup, capabilities))
     evidence.refusals = {
         name: (refusal, None if refusal.spec is None else run(name, refusal.spec))
         for name, refusal in specs.refusals(setup, capabilities).items()

@@ -134,16 +134,37 @@ TOGETHER: Final = 3
 """Requests in flight of the run under load."""
 
 
-def together_spec(setup: Setup, capabilities: Mapping[str, Any]) -> dict[str, Any]:
-    """Requests of a level of each loop that the adapter serves, the greedy case's prompt the first of them."""
+TURNS: Final = 2
+"""Requests of each conversation."""
+
+_CLOSED: Final = {"mode": "closed", "concurrency": TOGETHER}
+_OPEN: Final = {"mode": "open", "requests_per_second": 100.0, "arrivals": "constant", "burstiness": 1.0, "seed": 0}
+
+
+def _at_once(
+    setup: Setup, capabilities: Mapping[str, Any], loads: Sequence[Mapping[str, Any]], prompts: Sequence[list[int]]
+) -> dict[str, Any]:
     case = setup.case(tokens=6, ignore_eos=bool(capabilities["ignore_eos"]))
     each = {"requests": 2 * TOGETHER, "warmup_requests": TOGETHER, "duration_seconds": None, "timeout_seconds": 120}
-    closed = {"mode": "closed", "concurrency": TOGETHER}
-    opened = {"mode": "open", "requests_per_second": 100.0, "arrivals": "constant", "burstiness": 1.0, "seed": 0}
-    loads = [load for load in (closed, opened) if load["mode"] in capabilities["load_modes"]]
-    prompts = [setup.prompt(_SHORT_PROMPT, start=17 + number) for number in range(12 * TOGETHER)]
     cases = [{**case, "load": with_arrivals({**each, **load}, len(prompts)), "prompts": prompts} for load in loads]
     return under_load(setup.spec(cases), range(len(cases)))
+
+
+def _many_prompts(setup: Setup) -> list[list[int]]:
+    """Prompts of which none is another, the greedy case's the first of them."""
+    return [setup.prompt(_SHORT_PROMPT, start=17 + number) for number in range(12 * TOGETHER)]
+
+
+def together_spec(setup: Setup, capabilities: Mapping[str, Any]) -> dict[str, Any]:
+    """Requests of a level of each loop that the adapter serves."""
+    loads = [load for load in (_CLOSED, _OPEN) if load["mode"] in capabilities["load_modes"]]
+    return _at_once(setup, capabilities, loads, _many_prompts(setup))
+
+
+def conversations_spec(setup: Setup, capabilities: Mapping[str, Any]) -> dict[str, Any]:
+    """A level of conversations, each of which ends with one of the prompts."""
+    prompts = [turn for prompt in _many_prompts(setup) for turn in (prompt[:-TURNS], prompt)]
+    return _at_once(setup, capabilities, [{**_CLOSED, "turns": TURNS, "think_seconds": 0.0}], prompts)
 
 
 FORCED_PLACES: Final = (2, 4, 6)

@@ -37,7 +37,7 @@ from benchmark_runner.launch.record import (
 from benchmark_runner.launch.running import OwnProcess, changed, is_running, of_pass, own_process, says
 from benchmark_runner.launch.server import server_of
 from benchmark_runner.launch.sidecar import Sidecar, highest_values, monitor_command
-from benchmark_runner.launch.under_load import measured_tokens, record_of_load, warnings_of_load
+from benchmark_runner.launch.under_load import energy_of_levels, measured_tokens, record_of_load, warnings_of_load
 from benchmark_runner.launch.workplace import draw, events_of, pause_in_sight, prepared
 from benchmark_runner.locks import this_process
 from benchmark_runner.model.manifest import HASHES
@@ -309,6 +309,7 @@ class RunningLaunch:
             measured=report.measured,
             client_seconds=asked_seconds,
         )
+        summary |= energy_of_levels(report, metrics)
         if running:
             summary = of_pass(summary, spent)
         if summary["measured"] is not None:

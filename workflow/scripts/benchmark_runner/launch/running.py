@@ -232,6 +232,10 @@ def _open_files(pid: int) -> Iterator[str]:
 _OF_ENGINE: Final = ("mean_rss_bytes", "threads_max", "busy_threads")
 
 
+def _without_energy(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: None if name.endswith("_joules") else value for name, value in part.items()}
+
+
 def of_pass(summary: dict[str, Any], spent: tuple[float, int] | None) -> dict[str, Any]:
     """The monitor's summary of a pass without what it saw of the load client in the engine's place.
 
@@ -244,8 +248,8 @@ def of_pass(summary: dict[str, Any], spent: tuple[float, int] | None) -> dict[st
     if spent is None:
         lost += ["engine_peak_rss_bytes", "package_energy_joules", "gpu"]
         reason = UNTOLD
-        energies = {name: None for name in summary["measured"] or {} if name.endswith("_joules")}
-        summary["measured"] = summary["measured"] and {**summary["measured"], **energies}
+        summary["measured"] = summary["measured"] and _without_energy(summary["measured"])
+        summary |= {name: list(map(_without_energy, summary[name])) for name in ("levels",) if name in summary}
     seconds, peak_bytes = spent or (0.0, None)
     percent = None if spent is None else round(100 * seconds * 1e3 / summary["duration_ms"], 2)
     summary |= {"engine_peak_rss_bytes": peak_bytes, "engine_cpu_percent_mean": percent}

@@ -86,7 +86,7 @@ def _with_prefix_cache(section: Mapping[str, Any], spec: Mapping[str, Any]) -> M
 def _running(section: Mapping[str, Any], spec: Mapping[str, Any], limits: Limits) -> Server:
     """A server that already runs, of which nothing is known but what the configuration says."""
     told = {
-        **{key: section[key] for key in ("path", "model", "body", "ids", "engine")},
+        **{key: section[key] for key in ("path", "model", "body", "ids", "engine", "ignoring_eos") if key in section},
         **section["running"],
         "ready_timeout_seconds": limits.load.seconds + READY_BEYOND_SECONDS,
         "version": "unknown",
@@ -141,7 +141,7 @@ def server_of(
         "model": filled(section["model"]),
         "body": section["body"],
         "ids": section["ids"],
-        **({"clocks": section["clocks"]} if "clocks" in section else {}),
+        **{key: section[key] for key in ("clocks", "ignoring_eos") if key in section},
         "ready_timeout_seconds": limits.load.seconds + READY_BEYOND_SECONDS,
         "engine": section["engine"],
         "version": ((build or {}).get("packages") or {}).get(section.get("package"), "unknown"),

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from benchmark_runner.launch.preflight import Warnings, warning
 from benchmark_runner.launch.server import PREFIX_CACHE
-from benchmark_runner.protocol.events import EventReport
+from benchmark_runner.monitor.summary import Metrics, energy_of
+from benchmark_runner.protocol.events import EventReport, Window
 from benchmark_runner.protocol.requests import WHOLE_ENDINGS, by_stage
 from benchmark_runner.protocol.spec import prompt_of
 from benchmark_runner.units import NS_PER_MS, NS_PER_S
@@ -138,6 +139,21 @@ def warnings_of_load(report: EventReport, spec: Mapping[str, Any]) -> Warnings:
 def record_of_load(report: EventReport, spec: Mapping[str, Any]) -> dict[str, Any]:
     """Entries of a record that only a launch under load has."""
     return {"requests": list(report.requests), "stages": list(report.stages)} if "stages" in spec else {}
+
+
+def energy_of_levels(report: EventReport, metrics: Metrics) -> dict[str, list[dict[str, Any]]]:
+    """Entry `levels` of the monitor's summary: energy in the window of each level, and all tokens that were generated
+    in it; none where there is no load."""
+    if not report.stages:
+        return {}
+    from benchmark_runner.records.parsed_requests import output_tokens, read_requests  # slow to import
+
+    requests, found = read_requests(report.requests), []
+    for stage in report.stages:
+        window = Window(stage["window_start_ns"], stage["window_end_ns"])
+        tokens = round(output_tokens(requests, window.start_ns, window.end_ns))
+        found.append({"case": stage["case"], **energy_of(metrics, window), "tokens": tokens})
+    return {"levels": found}
 
 
 def measured_tokens(report: EventReport) -> dict[str, int]:

@@ -22,6 +22,10 @@ ONE_REQUEST: Final = {
 }
 
 
+TOKENS: Final = "{max_tokens}"
+"""Stands in the texts of `ignoring_eos` for the tokens that a request asks for."""
+
+
 class Asked(NamedTuple):
     """One request that ended, and what it said."""
 
@@ -58,6 +62,8 @@ class Asking:
         Keys of server.json's body come last; one that is null there is left out.
         """
         sampling, ids = case["sampling"], self._server["ids"]
+        goes_on = case["ignore_eos"] and not self._asks_again
+        own_keys = self._server.get("ignoring_eos")
         body = {
             "model": self._server["model"],
             "prompt": list(prompt) if self.texts is None else self.texts.of_prompt(prompt),
@@ -65,10 +71,11 @@ class Asking:
             "temperature": sampling["temperature"],
             "top_p": sampling["top_p"],
             "seed": sampling["seed"] + number,
-            "ignore_eos": case["ignore_eos"] and not self._asks_again,
+            "ignore_eos": goes_on if own_keys is None else None,
             "stream": stream,
             "stream_options": {"include_usage": True} if stream else None,
             **self._server["body"],
+            **(filled(own_keys, case["max_new_tokens"]) if goes_on and own_keys else {}),
         }
         path = self._server["path"] if stream else ids.get("whole_path", self._server["path"])
         kept = {name: value for name, value in body.items() if value is not None}
@@ -133,6 +140,13 @@ class Asking:
             more = self.timed(self.ask(rest, rest["prompt_ids"], number), rest, number)
             return Timed([*ids, *more.token_ids], [*times, *more.token_ns], more.finish)
         return ended(Timed(ids, times, answer.finish or ""), case, asked.exchange.end_ns)
+
+
+def filled(keys: Mapping[str, Any], tokens: int) -> dict[str, Any]:
+    """Keys by which a request asks to go on past its end, with the number of its tokens in their texts."""
+    return {
+        name: value.replace(TOKENS, str(tokens)) if isinstance(value, str) else value for name, value in keys.items()
+    }
 
 
 def read(exchange: Exchange, case: Mapping[str, Any], prompt_tokens: int | None = None) -> Answer:

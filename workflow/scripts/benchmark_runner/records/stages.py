@@ -97,6 +97,15 @@ STAGES: Final = pa.schema(
             )
             for name in PERCENTILES
         ),
+        *(
+            column(
+                f"{part}_joules_per_token",
+                pa.float64(),
+                "J/token",
+                f"Energy of the {what} in the window over all tokens generated in it; null where nothing counts it",
+            )
+            for part, what in (("package", "processor packages"), ("gpu", "GPU"))
+        ),
         column("shared_share", pa.float64(), "", "Share of chunks that came with another in one read"),
         column("client_cpu_percent", pa.float64(), "%", "Computing time of the client in the stage; 100 is one core"),
         column(
@@ -202,16 +211,27 @@ def stage_row(
     }
 
 
+def _energy(level: Mapping[str, Any]) -> dict[str, float | None]:
+    """Energy a token of a level, of which the monitor tells joules where there is a counter."""
+    found: dict[str, float | None] = {}
+    for part in ("package", "gpu"):
+        joules = level.get(f"{part}_energy_joules")
+        found[f"{part}_joules_per_token"] = None if joules is None else _ratio(joules, level["tokens"])
+    return found
+
+
 def launch_rows(
     head: Head, requests: Requests, names: Sequence[str], slo: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """A row for each stage of a launch that ended ok; names are those of its test cases."""
     table = launch_table(head, requests, names, None, np.inf)
+    energy = {level["case"]: level for level in (head.get("monitor") or {}).get("levels", ())}
     for stage in head["stages"]:
         case, mine = stage["case"], requests.case == stage["case"]
         place = {name: head[name] for name in ("engine", "control_of", "workload", "block", "position")}
         load = head["spec"]["cases"][case]["load"]
-        yield {**place, "case": names[case], **stage_row(stage, load, requests.those(mine), table.filter(mine), slo)}
+        told = stage_row(stage, load, requests.those(mine), table.filter(mine), slo)
+        yield {**place, "case": names[case], **told, **_energy(energy.get(case, {}))}
 
 
 def write_stages(raw_files: Sequence[Path], out: Path, slo: Mapping[str, Any]) -> int:

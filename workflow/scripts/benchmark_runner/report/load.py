@@ -16,7 +16,7 @@ from benchmark_runner.report.results import as_sentence, engine_cell
 from benchmark_runner.report.tables import Column, Table, TableCell, heads, number, prose
 from benchmark_runner.statistics.client import GATES
 from benchmark_runner.statistics.levels import Grid, capacity_order, failed_words, level_text
-from benchmark_runner.statistics.metrics import BY_NAME
+from benchmark_runner.statistics.metrics import BY_NAME, LEVEL_ENERGY
 from benchmark_runner.statistics.results import Cell
 
 LEVEL_METRICS: Final = ("output_tokens_per_s", "requests_per_s", "ttft_ms", "tpot_ms", "goodput_requests_per_s")
@@ -124,13 +124,21 @@ def _levels(inputs: ReportInputs, grid: Grid) -> Table:
     columns += [number(BY_NAME[name].short, BY_NAME[name].unit) for name in LEVEL_METRICS[:2]]
     columns += [number(f"{word} {short}") for short in ("TTFT", "TPOT") for word in ("Typical", "p99")]
     columns += [number("Goodput", "requests/s"), number("Failed"), number("With prompts", "tokens/s")]
-    columns += [number("Waited p99", "ms"), prose("Marks")]
-    rows = [
-        _level_row(inputs, engine["name"], level, Cell(grid.workload, case))
+    columns += [number("Waited p99", "ms")]
+    measured = [
+        (engine["name"], level, cell)
         for level, case in grid.cases.items()
         for engine in inputs.engines
-        if inputs.results.load(engine["name"], Cell(grid.workload, case)) is not None
+        if inputs.results.load(engine["name"], cell := Cell(grid.workload, case)) is not None
     ]
+    counted = any(inputs.results.estimate(name, cell, LEVEL_ENERGY) for name, _, cell in measured)
+    columns += [number(BY_NAME[LEVEL_ENERGY].short, BY_NAME[LEVEL_ENERGY].unit)] if counted else []
+    columns += [prose("Marks")]
+    rows = []
+    for name, level, cell in measured:
+        *figures, marks = _level_row(inputs, name, level, cell)
+        energy = [_typical(inputs, name, cell, LEVEL_ENERGY)] if counted else []
+        rows.append([*figures, *energy, marks])
     caption = f"All levels of {grid.title}; the softer line is the {inputs.level} interval"
     return Table(caption, columns, rows, sortable=True, chosen_by=_engines_alone(rows))
 

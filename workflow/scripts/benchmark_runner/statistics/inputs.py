@@ -47,6 +47,12 @@ class MeasuredLaunch:
         return device_of(self.record)
 
 
+def own_load(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an engine told as it had loaded, with the times of that; nothing of a server that already ran: nobody saw it
+    load, and its threads are the configuration's words."""
+    return {} if value_at(record, "server.restarted") is False else record.get("load") or {}
+
+
 def device_of(record: Mapping[str, Any]) -> str | None:
     """Device that computed: the kind that the engine names, with the GPU's number from the spec; None where unknown.
 

@@ -209,6 +209,9 @@ METRICS: Final = (
     ),
 )
 
+LEVEL_ENERGY: Final = "level_joules_per_token"
+"""The metric of a stage that only a counter of energy gives."""
+
 STAGE_METRICS: Final = (
     Metric(
         "requests_per_s",
@@ -242,6 +245,18 @@ STAGE_METRICS: Final = (
         "holds {ratio} times the requests a second within the limits of",
         work=("prompt", "answer"),
         short="Goodput",
+    ),
+    Metric(
+        LEVEL_ENERGY,
+        "J/token",
+        "lower",
+        "stage",
+        "energy a token at a level",
+        "energy of the device that computed (GPU, else processor package) in the window of the stage, over all tokens "
+        "generated in it",
+        "needs {ratio} times the energy of",
+        inverse=True,
+        short="Energy",
     ),
 )
 """Metrics of cells with load: one value a launch, of all requests of the stage together."""

@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.records.table import launch_tables, rows_where, tokens_made
 from benchmark_runner.statistics.estimates import FloatArray
-from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, device_of
-from benchmark_runner.statistics.metrics import BY_NAME, CASE_METRICS, LAUNCH_METRICS, Metric
+from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, device_of, own_load
+from benchmark_runner.statistics.metrics import BY_NAME, CASE_METRICS, LAUNCH_METRICS, LEVEL_ENERGY, Metric
 from benchmark_runner.statistics.percentiles import median, median_in_place
 from benchmark_runner.units import NS_PER_MS
 
@@ -151,12 +151,8 @@ def _sample(groups: Sequence[tuple[int, FloatArray, BoolArray]], starts: Mapping
 
 
 def _load_ms(record: Mapping[str, Any]) -> float | None:
-    load = record.get("load")
-    return (
-        None
-        if load is None or value_at(record, "server.restarted") is False
-        else (load["end_ns"] - load["start_ns"]) / NS_PER_MS
-    )
+    load = own_load(record)
+    return (load["end_ns"] - load["start_ns"]) / NS_PER_MS if load else None
 
 
 def _energy_per_token(record: Mapping[str, Any], tokens: int) -> float | None:
@@ -189,13 +185,15 @@ _MONITOR_FIELDS: Final = {
     "peak_rss_bytes": ("engine_peak_rss_bytes",),
     "peak_vram_bytes": ("gpu", "gpu.memory_peak_bytes", "memory_peak_bytes"),
     "energy_joules_per_token": ("package_energy_joules", "gpu.energy_joules", "gpu"),
+    LEVEL_ENERGY: ("package_energy_joules", "gpu.energy_joules", "gpu"),
     "cpu_percent": ("engine_cpu_percent_mean",),
     "gpu_utilization_percent": ("gpu", "gpu.utilization_percent_mean"),
 }
 """Fields under which the monitor states why a value is absent."""
 
 
-def _why_absent(metric: Metric, launches: Sequence[MeasuredLaunch]) -> str:
+def why_absent(metric: Metric, launches: Sequence[MeasuredLaunch]) -> str:
+    """Why the monitor has no value of a metric in any of these launches."""
     for launch in launches:
         absent = value_at(launch.record, "monitor.absent") or {}
         for field in _MONITOR_FIELDS.get(metric.name, ()):
@@ -213,7 +211,7 @@ def launch_samples(engine: EngineData, workload: str, tokens: Mapping[int, int])
         found = [(launch, read(launch.record, tokens.get(launch.block, 0))) for launch in launches]
         usable = [(launch, value) for launch, value in found if value is not None]
         if not usable:
-            samples[metric.name] = empty_sample(_why_absent(metric, launches))
+            samples[metric.name] = empty_sample(why_absent(metric, launches))
             continue
         samples[metric.name] = Sample(
             tuple(launch.block for launch, _ in usable),

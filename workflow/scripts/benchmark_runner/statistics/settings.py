@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from benchmark_runner.display import ABSENT
 from benchmark_runner.records.raw_data import value_at
-from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
+from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, own_load
 from benchmark_runner.statistics.work import PARTS, WorkDone, tokens_text
 
 Value = str | int | bool | None
@@ -52,13 +52,6 @@ def _at(key: str) -> Callable[[MeasuredLaunch], Value]:
     return read
 
 
-def _threads_set_up(launch: MeasuredLaunch) -> Value:
-    """As the engine tells it; of a server that already ran only the configuration does, which is no word of its own."""
-    ran = value_at(launch.record, "server.restarted") is False
-    threads: Value = None if ran else value_at(launch.record, "load.threads")
-    return threads
-
-
 def _middle(values: list[Value]) -> Value:
     """Count of the middle launch: a single launch that was disturbed does not speak for all."""
     counts = [value for value in values if isinstance(value, int)]
@@ -84,7 +77,7 @@ SETTINGS: Final = (
         "threads_set_up",
         "threads set up",
         "the engine's word",
-        _threads_set_up,
+        lambda launch: own_load(launch.record).get("threads"),
         unless="threads",
         key="system.threads",
     ),

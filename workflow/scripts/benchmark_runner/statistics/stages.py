@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
 from benchmark_runner.statistics.inputs import Measurements
-from benchmark_runner.statistics.metrics import STAGE_METRICS
-from benchmark_runner.statistics.samples import CellKey, Sample, empty_sample
+from benchmark_runner.statistics.metrics import LEVEL_ENERGY, STAGE_METRICS, Metric
+from benchmark_runner.statistics.samples import CellKey, Sample, empty_sample, why_absent
 
 Stage = Mapping[str, Any]
 Stages = Mapping[tuple[str, str, str], Sequence[Stage]]
@@ -36,16 +36,31 @@ def read_stages(path: Path | None) -> Stages:
     return found
 
 
+def _value_of(row: Stage, metric: Metric, device: str | None) -> float | None:
+    """A stage's value of a metric: energy is that of the device that computed."""
+    name = metric.name
+    if name == LEVEL_ENERGY:
+        name = "package_joules_per_token" if device == "cpu" else "gpu_joules_per_token"
+    value: float | None = row.get(name)
+    return value
+
+
 def stage_samples(stages: Stages, inputs: Measurements, key: CellKey) -> dict[str, Sample]:
     """Samples of the stage metrics in one cell: one value a launch."""
-    started = {launch.block: launch.started.timestamp() for launch in inputs.engines[key[0]].ok(key[1])}
+    launches = {launch.block: launch for launch in inputs.engines[key[0]].ok(key[1])}
+    started = {block: launch.started.timestamp() for block, launch in launches.items()}
     rows = [row for row in stages.get((key[0], key[1], key[2] or ""), ()) if row["block"] in started]
     samples = {}
     for metric in STAGE_METRICS:
-        known = [(row["block"], float(row[metric.name])) for row in rows if row[metric.name] is not None]
+        found = ((row["block"], _value_of(row, metric, launches[row["block"]].device)) for row in rows)
+        known = [(block, float(value)) for block, value in found if value is not None]
         if not known:
-            reason = "no request was measured" if rows else inputs.why_unmeasured(key[0], key[1])
-            samples[metric.name] = empty_sample(reason)
+            lack = (
+                why_absent(metric, list(launches.values()))
+                if metric.name == LEVEL_ENERGY
+                else "no request was measured"
+            )
+            samples[metric.name] = empty_sample(lack if rows else inputs.why_unmeasured(key[0], key[1]))
             continue
         blocks = tuple(block for block, _ in known)
         samples[metric.name] = Sample(

@@ -21,7 +21,7 @@ from benchmark_runner.statistics.comparisons import Measured, compare_all, undis
 from benchmark_runner.statistics.dependence import widen
 from benchmark_runner.statistics.families import CampaignPairs
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
-from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
+from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, own_load
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
 from benchmark_runner.statistics.losses import loss_words
 from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY, Metric
@@ -93,13 +93,14 @@ def engine_json(inputs: Measurements, engine: EngineData) -> dict[str, Any]:
         "control_of": engine.control_of,
         "device": joined(launch.device for launch in good),
         "dtype": _agreed(good, "load.compute_dtype") or configured["dtype"],
-        "threads": None if engine.name in inputs.not_restarted else _agreed(good, "load.threads"),
+        "threads": joined(own_load(launch.record).get("threads") for launch in good),
         "version": _agreed(good, "hello.version"),
         "build_told": build_told(good),
         "planned_launches": planned,
         "launches": dict(Counter(launch.status for launch in engine.launches)),
         "lost_launches": loss_words(engine.launches),
         **({"refused_loads": refused} if refused else {}),
+        **({"process_here": _process_here(good)} if engine.name in inputs.not_restarted else {}),
         "launch_seconds": {name: inputs.launch_seconds(engine.name, name) for name in inputs.workloads},
         "status": status,
         "reason": reason,
@@ -110,6 +111,11 @@ def engine_json(inputs: Measurements, engine: EngineData) -> dict[str, Any]:
             **({"at_once": engine.fidelity["at_once"]["result"]} if "at_once" in engine.fidelity else {}),
         },
     }
+
+
+def _process_here(launches: list[MeasuredLaunch]) -> bool:
+    """Whether the process of a server that already ran was found on this host in any of its passes."""
+    return any(value_at(launch.record, "server.process") is not None for launch in launches)
 
 
 def _blank_cell(engine: str, workload: str, case: str | None) -> dict[str, Any]:

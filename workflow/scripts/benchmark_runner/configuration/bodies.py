@@ -1,0 +1,126 @@
+"""What is asked of a server in each request: nothing that the test case or the client says, and no secret.
+
+All of it stands in plans, records and reports as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from benchmark_runner.configuration.files import KeyPath, Problem
+from benchmark_runner.configuration.names import entries
+
+_LIMIT: Final = "max_tokens of the test case"
+_PROMPT: Final = "the test case's prompt"
+_CLIENT: Final = "the load client"
+
+OWNERS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("max_tokens", "max_completion_tokens", "max_new_tokens", "max_length"), _LIMIT),
+    **dict.fromkeys(("n_predict", "num_predict"), _LIMIT),
+    **dict.fromkeys(("prompt", "prompts", "prompt_ids", "prompt_token_ids", "input", "inputs", "input_ids"), _PROMPT),
+    **dict.fromkeys(("messages", "suffix", "echo"), _PROMPT),
+    **{name: f"{name} of the test case" for name in ("temperature", "top_p", "seed", "ignore_eos")},
+    **dict.fromkeys(("stream", "stream_options", "n", "best_of", "num_return_sequences"), _CLIENT),
+    "model": "the key model beside body",
+}
+"""Who says what such a key of a request says, by the names that servers have for it."""
+
+LEFT_OUT_BY_NULL: Final = ("top_p", "seed", "ignore_eos", "stream_options")
+"""Keys of the client's own that some servers refuse; null keeps them out of requests."""
+
+_CARRIERS: Final = ("options", "parameters", "sampling_params", "generation_config", "extra_body")
+"""Keys whose value some servers read as if it stood beside them."""
+
+_SECRET_NAMES: Final = re.compile(
+    r"apikey|accesskey|authkey|privatekey|passw|secret|credential|authorization|bearer|cookie"
+    r"|(access|auth|api|hf|session|refresh)token"
+)
+_SHORT_NAMES: Final = frozenset({"key", "token", "auth", "pwd"})
+"""Secrets where they are texts."""
+
+_SECRETS: Final = re.compile(
+    r"\bsk-[\w-]{6,}|\bhf_[A-Za-z0-9]{16,}|\bgh[pousr]_\w{16,}|\bAKIA[A-Z0-9]{12,}|\bAIza[\w-]{20,}"
+    r"|\b(Bearer|Basic)\s+\S|://[^/\s]*@|--?api[-_]?key[= ]\S"
+)
+"""Forms in which keys are handed out, and how they stand in headers and addresses."""
+
+_SECRET_WORDS: Final = "what stands here looks like a secret, and all of this is kept in records as it is; take it out"
+_REMEDY: Final = "export a server's key as a variable, and name that in openai_server.api_key_env"
+
+
+def _as_json(value: Any) -> Any:
+    """What a text says that is JSON; any other value as it is."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def claimed(body: Mapping[str, Any]) -> Iterator[Problem]:
+    """Place and complaint of each key by which requests would ask for something else than the test case or client."""
+    for key, value in body.items():
+        if (owner := OWNERS.get(str(key))) is not None and not (value is None and key in LEFT_OUT_BY_NULL):
+            only = "; only null may stand here, which leaves it out of requests" if key in LEFT_OUT_BY_NULL else ""
+            yield [key], f"{owner} says it for each request; take {key} out of the body{only}"
+        elif key in _CARRIERS and isinstance(inner := _as_json(value), dict):
+            for place, words in claimed(inner):
+                yield [key, *place], words
+
+
+def _is_secret(name: str, value: Any) -> bool:
+    """Whether a value is one by its name; numbers and switches are none."""
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    return bool(value) and (
+        (isinstance(value, str) and plain in _SHORT_NAMES)
+        or (isinstance(value, str | list | dict) and _SECRET_NAMES.search(plain) is not None)
+    )
+
+
+def secrets(content: Any) -> Iterator[KeyPath]:
+    """Places of what looks like a secret, by its name or its form."""
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            if _SECRETS.search(str(key)):
+                yield []  # its name must not be told
+            elif _is_secret(str(key), value):
+                yield [key]
+            else:
+                yield from ([key, *place] for place in secrets(value))
+    elif isinstance(content, list):
+        for number, value in enumerate(content):
+            yield from ([number, *place] for place in secrets(value))
+    elif isinstance(content, str):
+        inner = _as_json(content)
+        if _SECRETS.search(content) or (inner is not content and next(secrets(inner), None) is not None):
+            yield []
+
+
+def section_problems(server: Mapping[str, Any]) -> Iterator[Problem]:
+    """The same of adapter.yaml's section server, with secrets anywhere in it."""
+    prefix_cache = server.get("prefix_cache", {})
+    bodies = {"body": server["body"], "ignoring_eos": server.get("ignoring_eos", {})}
+    for name, body in {**bodies, "prefix_cache.body": prefix_cache.get("body", {})}.items():
+        yield from (([name, *place], words) for place, words in claimed(body))
+    yield from ((place, _SECRET_WORDS) for place in secrets(server))
+
+
+def request_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """The same of the servers of a configuration that already run, with secrets in all that says how they are asked,
+    and in the options of any engine."""
+    for number, entry in entries(config, "engines"):
+        place: KeyPath = ["engines", number]
+        asked = entry.get("openai_server")
+        if isinstance(asked, dict):
+            for name in ("body", "ignoring_eos"):
+                if isinstance(body := asked.get(name), dict):
+                    yield from (([*place, "openai_server", name, *where], words) for where, words in claimed(body))
+            told = {key: value for key, value in asked.items() if key != "api_key_env"}
+            for where in secrets(told):
+                yield [*place, "openai_server", *where], f"{_SECRET_WORDS}, {_REMEDY}"
+        for where in secrets(entry.get("options")):
+            yield [*place, "options", *where], _SECRET_WORDS
