@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.namedfile import read_named_bytes, read_named_text
+from benchmark_runner.namedfile import read_named_bytes, read_named_data, read_named_text
 
 
 @pytest.mark.parametrize("content", ["one\r\ntwo\r\n", "old\rmac\r", "a\nb", " \u2028 \x0b"])
@@ -31,6 +31,14 @@ def test_what_is_no_text_is_refused_with_the_remedy(tmp_path, content, words):
     (tmp_path / "p.txt").write_bytes(content)
     with pytest.raises(BenchmarkError, match=words):
         read_named_text(tmp_path / "p.txt")
+
+
+def test_data_may_have_the_mark_that_spreadsheets_write(tmp_path):
+    (tmp_path / "p.csv").write_bytes(b"\xef\xbb\xbfa,b\r\n")
+    assert read_named_data(tmp_path / "p.csv") == "a,b\r\n"
+    (tmp_path / "p.csv").write_bytes(b"")
+    with pytest.raises(BenchmarkError, match="the file is empty"):
+        read_named_data(tmp_path / "p.csv")
 
 
 def a_pipe(folder: Path) -> Path:

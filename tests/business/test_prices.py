@@ -60,6 +60,16 @@ def test_a_date_written_bare_is_a_date(repository):
     assert (c7i.as_of, c7i.usd_per_hour) == (datetime.date(2025, 3, 2), 0.714)
 
 
+def test_a_key_that_stands_twice_is_told_with_its_line(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("entries:\n  - id: x\n    price: 1\n    price: 2\n")
+    with pytest.raises(BenchmarkError, match=r"mine\.yaml: line 4: entries\[0\]\.price: the key stands twice"):
+        read_catalogue(path)
+    path.write_text(f"entries: {'[' * 5000}{']' * 5000}\n")
+    with pytest.raises(BenchmarkError, match=r"mine\.yaml is not valid YAML"):
+        read_catalogue(path)
+
+
 def test_a_price_of_zero_is_set_aside(catalogue):
     found = catalogue(entry(price={"usd_per_hour": 0.0, "low": 0.0, "high": 0.0}))
     assert "not above 0" in found.quarantined["x.one"]

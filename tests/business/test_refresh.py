@@ -37,6 +37,17 @@ def test_a_price_that_cannot_be_right_is_set_aside_and_told(refresh, capsys):
 
 
 @pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "the file is empty"), (b"\xff", "is not UTF-8"), (b"id\n" + b"x" * 200_000, "field larger than")],
+)
+def test_a_file_that_is_no_table_is_named(repository, tmp_path, content, message):
+    (tmp_path / "read.csv").write_bytes(content)
+    flags = ["--prices", str(repository / "config" / "prices.yaml"), "--read", str(tmp_path / "read.csv")]
+    with pytest.raises(BenchmarkError, match=rf"read\.csv: .*{message}"):
+        main([*flags, "--out", str(tmp_path / "prices.yaml")])
+
+
+@pytest.mark.parametrize(
     ("row", "message"),
     [
         ("lambda.1x-a11.on_demand,1.5,2026-11-20,page", "no entry with a price"),

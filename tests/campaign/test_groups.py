@@ -11,6 +11,7 @@ from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.groups import Groups
 from benchmark_runner.campaign.parts import part_file
 from benchmark_runner.configuration.resolve import ConfigurationError
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.statistics.planned import PlannedLook
 from tiny_campaign import CONFIG
@@ -50,6 +51,13 @@ def test_a_later_group_holds_what_the_look_before_it_left_open(groups):
     after = look(groups, ("a", "w"), ("b", "w"))
     assert after.blocks == [CELLS] * 4 + [CELLS[:2]] * 4
     assert after.owed_look.endswith(".8.json") and groups.owed_look != after.owed_look
+
+
+@pytest.mark.parametrize("content", [{}, {"ended": None, "cells": []}])
+def test_a_file_that_holds_no_look_is_refused_by_its_name(groups, content):
+    write_json(Path(groups.owed_look), content)
+    with pytest.raises(BenchmarkError, match=r"\.4\.json holds no look; move it away"):
+        _ = groups.reread().blocks
 
 
 def test_the_end_owes_no_look_and_no_block(groups):

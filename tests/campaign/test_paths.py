@@ -109,3 +109,13 @@ def test_a_clone_below_a_folder_with_braces_is_refused_by_its_path():
     require_usable_root(Path("/srv/a b/$x"))
     with pytest.raises(BenchmarkError, match=r"lies in '/srv/\{\{slug\}\}/clone'.* move it into a folder without them"):
         require_usable_root(Path("/srv/{{slug}}/clone"))
+
+
+def test_a_folder_whose_name_is_no_text_is_refused(tmp_path, monkeypatch):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    with pytest.raises(BenchmarkError, match=r"caf\\udce9/clone' has bytes in its name that are no UTF-8"):
+        require_usable_root(folder / "clone")
+    monkeypatch.chdir(folder)
+    with pytest.raises(BenchmarkError, match="rename that folder"):
+        require_usable_root(Path("/srv/clone"))

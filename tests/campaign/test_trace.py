@@ -36,6 +36,7 @@ def window(tmp_path, **changed):
         "timestamp,prompt_tokens,output_tokens\n10,30,4\n11.25,40,5\n",
         "TIMESTAMP,ContextTokens,GeneratedTokens\r\n"
         "2026-03-01 09:00:10.0000000,30,4\r\n2026-03-01 09:00:11.2500000,40,5",
+        '\ufefftime,output_tokens,prompt_tokens,note\n10,4,30,one\u2028line\x0b\n11.25,5,40,"two\nlines"\n',
         "id,Output_Tokens,arrival_time,prompt_tokens\na,4,2026-03-01T09:00:10Z,30\n\n"
         "b,5,2026-03-01T10:00:11.25+01:00,40\n",
     ],

@@ -30,6 +30,14 @@ def written(folder: Path, content: bytes) -> Path:
         (b"hello\n", "the file holds a single value"),
         (b"", "the file holds nothing"),
         (b"a: 1\nb:\n  - !secret x\n", "mine.yaml:3: 'x' is no value of YAML's type !secret; write it in quotes"),
+        (
+            b"a: 1\nb: {seed: 010}\n",
+            "mine.yaml:2: '010' is 8 to YAML, which reads it in octal; write decimals, or text in quotes",
+        ),
+        (
+            b"a: 1:30\n",
+            "mine.yaml:1: '1:30' is 90 to YAML, which reads it by sixties; write decimals, or text in quotes",
+        ),
         (b"a: {when: 2026-02-31}\n", "mine.yaml:1: '2026-02-31' is no value of YAML's type timestamp"),
         (b"a: !!python/object:os.error {}\n", "is a tag that has no meaning here; leave it out"),
         (b"? [a, b]\n: 1\n", "mine.yaml:1: a key is a list or a map; write a text"),
@@ -88,6 +96,21 @@ def test_a_key_that_stands_twice_is_found_at_any_depth(tmp_path):
         (9, "a"),
     ]
     assert problems[-1].message.endswith("the key stands twice, first in line 1; remove one of the two")
+
+
+def test_json_with_tabs_is_looked_at_as_any_other_file_is(tmp_path):
+    problems = read_document(written(tmp_path, b'{"a":\n\t{"name": "x",\n\t"name": "y"}}')).problems
+    assert [(problem.line, problem.message.split(":")[0]) for problem in problems] == [(3, "a.name")]
+    with pytest.raises(UnreadableFileError, match="a: it is nested more than 64 levels deep"):
+        read_document(written(tmp_path, b'{"a":\n\t' + b"[" * 70 + b"]" * 70 + b"}"))
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"a":\n\t' + b"9" * 5000 + b"}", b'{"a":\n\t' + b"[" * 9999 + b"]" * 9999 + b"}"]
+)
+def test_json_with_tabs_that_nobody_can_read_is_told_in_one_line(tmp_path, content):
+    with pytest.raises(UnreadableFileError, match=r"mine\.yaml:2: this is not YAML"):
+        read_document(written(tmp_path, content))
 
 
 @pytest.mark.parametrize("content", [b'{"benchmark":\n\t{"name": "x"}}', b"\xef\xbb\xbfbenchmark: {}\n"])

@@ -41,6 +41,11 @@ def hub(text: str) -> str:
         ("benchmrk: {}\nbenchmark: [a]", 'benchmark: ["a"] is not allowed; write a map of keys'),
         ("engines: {name: a}", "is not allowed; write a list, not empty"),
         ("engines: [pytorch]", 'engines[0]: "pytorch" is not allowed; write a map of keys'),
+        (
+            "system: {launch_timeout_seconds: 1.5e3}",
+            "write a number, more than 0, at most 604800 s; YAML takes 1.5e3 for text",
+        ),
+        ("system: {cool_down_seconds: 25e-2}", "; YAML takes 25e-2 for text, write 0.25"),
         ("engines: [{name: 5, binary_path: x}]", "engines[0].name: 5 is not allowed; write text, in quotes"),
         ("engines: [{name: no, binary_path: x}]", "engines[0].name: false is not allowed; write text, in quotes"),
         ("engines: [{name: .a/b, binary_path: x}]", "for example 'a_b'"),

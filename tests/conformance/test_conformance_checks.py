@@ -246,6 +246,12 @@ def test_a_program_that_says_nothing_fails_without_a_traceback(tmp_path):
     assert "exit status 9; its log ends: no model" in failed(found)["completes"]
 
 
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:-1", "cpu:0", ""])
+def test_what_is_no_device_is_an_error_that_names_it(tmp_path, device):
+    with pytest.raises(BenchmarkError, match=f"--device: '{device}' is no device; write cpu or cuda:N"):
+        findings(tmp_path, FAKE_ENGINE, "--device", device)
+
+
 def test_a_missing_binary_is_an_error_with_the_reason_of_its_build(tmp_path):
     with pytest.raises(BenchmarkError, match="was not built; Run snakemake engines"):
         findings(tmp_path, tmp_path / "none")

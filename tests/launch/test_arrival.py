@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from benchmark_runner.launch.arrival import changed_since, doubt, early_events, lags_ns, late_events, unaccounted
+from benchmark_runner.launch.arrival import (
+    changed_since,
+    doubt,
+    early_events,
+    lags_ns,
+    late_events,
+    unaccounted,
+    unaccounted_stages,
+)
 from benchmark_runner.monitor.events_file import EventsFileProbe
 from benchmark_runner.protocol.events import EventReport
 
@@ -65,6 +73,38 @@ def test_a_stage_that_is_told_before_it_ended_is_doubted_and_one_that_is_written
     assert doubt(spoken._replace(stages=iterations(1, 2, 3)), events, seen) is None
     told = doubt(spoken._replace(stages=iterations(15, 45, 95)), events, seen)
     assert told == "the event of stage 2 was there 15.0 ms before it ended, by the engine's account"
+
+
+def under_load(*spans_s: tuple[float, float]) -> EventReport:
+    """Stages from start to end after a load that ended at 10 s, each of 100 kB."""
+    load = {"start_ns": 0, "end_ns": 10 * 1000 * MS}
+    stages = [
+        {name: round(at * 1000 * MS) for name, at in zip(("start_ns", "end_ns"), span, strict=True)} for span in spans_s
+    ]
+    ends = [100_000 * place for place in range(1, 1 + len(stages))]
+    return EventReport({"capabilities": {}}, load, [], None, True, None, ends, stages=stages)
+
+
+@pytest.mark.parametrize(
+    ("spans", "words"),
+    [
+        ([(10.5, 14), (15, 19)], None),
+        ([(14, 15), (15, 19)], "stage 0 begins 4.0 s after load_end"),
+        ([(11, 31), (37, 57)], None),
+        ([(11, 31), (39, 57)], "stage 1 begins 8.0 s after stage 0"),
+    ],
+)
+def test_work_beside_the_stages_that_are_told_is_noticed(spans: list[tuple[float, float]], words: str | None) -> None:
+    told = unaccounted_stages(under_load(*spans), [])
+    assert told is None if words is None else (told or "").startswith(words)
+
+
+def test_a_stage_that_is_told_as_a_shorter_one_is_noticed_and_one_of_many_requests_takes_time_to_write() -> None:
+    spoken, unseen = under_load((10, 12)), samples((13_500, 90_000), (16_000, 90_000))
+    told = unaccounted_stages(spoken, unseen)
+    assert told is not None and told.startswith("stage 0 ended 4.0 s before its event came")
+    assert unaccounted_stages(spoken, unseen[:1]) is None
+    assert unaccounted_stages(spoken._replace(ends_bytes=[10_000_000]), unseen) is None
 
 
 def report(*spans_ms: tuple[float, float], load_ms: float = 5, **capabilities: Any) -> EventReport:

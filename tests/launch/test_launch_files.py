@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark_runner.processes.files import KEPT_BYTES as KEPT_FILE_BYTES
 from benchmark_runner.processes.words import KEPT_BYTES
 from benchmark_runner.schemas import require_valid
 from launch_case import FAKE_ENGINE, LaunchCase, processes_of
@@ -59,6 +60,19 @@ def test_an_engine_that_takes_its_events_away_fails_with_the_place(tmp_path, com
     record = recorded(case_that_ends_with(tmp_path, commands))
     assert record["status"] == "failed"
     assert "removed or replaced events.jsonl" in record["reason"]
+
+
+@pytest.mark.parametrize("commands", ["", 'rm "$4"'])
+def test_an_engine_that_writes_events_without_end_is_ended_and_its_file_cut(tmp_path, commands):
+    binary = tmp_path / "engine"
+    binary.write_text(f'#!/bin/sh\ntruncate -s 9T "$4"\n{commands}\nexec sleep 600\n')  # holes take no disk
+    binary.chmod(0o755)
+    case = LaunchCase(tmp_path, binary=binary, system={"launch_timeout_seconds": 3600})
+    case.run()
+    record = case.record()
+    assert record["status"] == "failed"
+    assert "GB into its events file" in record["reason"]
+    assert (case.out_dir / "events.jsonl").stat().st_size == KEPT_FILE_BYTES
 
 
 @pytest.mark.parametrize("commands", [': > "$EVENTS"', 'head -c 400 "$EVENTS" > x; cat x > "$EVENTS"'])

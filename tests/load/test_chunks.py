@@ -97,6 +97,12 @@ def test_an_error_in_a_stream_of_status_200_fails_with_the_servers_words_and_the
     assert streamed({"object": "error", "message": "no"}).error == "no"
 
 
+def test_a_server_that_sends_elsewhere_is_told_with_the_place():
+    head = b"HTTP/1.1 301 Moved\r\nLocation: https://other/v1\x1b[31m\r\nContent-Length: 2\r\n\r\nno"
+    answer = answer_of([Piece(head, 7)], max_tokens=3, closed=False)
+    assert (answer.status, answer.error) == ("error", "HTTP 301, which leads to https://other/v1 [31m: no")
+
+
 def test_a_stream_that_is_cut_fails_with_the_times_so_far(port):
     for mode in ("cut", "unfinished"):
         answer = asked(port, mode)

@@ -11,7 +11,7 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from urllib.request import urlopen
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.load import connection, wire
 from benchmark_runner.load.asking import read
 from benchmark_runner.load.client import Client, Ran
 from benchmark_runner.load.connection import Exchange, request_bytes, target_of
@@ -147,6 +148,31 @@ def test_fillers_are_cancelled_at_the_end_of_a_stage(port):
     ends = Counter(exchange.outcome for exchange in ran.exchanges if exchange.planned.phase == "filler")
     assert ends.keys() == {"cancelled"}
     assert all(exchange.outcome == "ended" for exchange in ran.exchanges if exchange.planned.phase != "filler")
+
+
+def test_an_answer_that_grows_without_end_is_let_go_of(monkeypatch):
+    """No end of a chunk is looked for while it comes, so nothing but its size tells."""
+    for module in (wire, connection):
+        monkeypatch.setattr(module, "MOST_BYTES", 1 << 20)
+
+    def pour(server: socket.socket) -> None:
+        line, _ = server.accept()
+        with line, suppress(ConnectionError):
+            line.recv(65536)
+            line.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % (1 << 40))
+            while True:
+                line.sendall(b"x" * 65536)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=pour, args=(server,))
+        thread.start()
+        one = {**CLOSED, "concurrency": 1, "requests": 1, "warmup_requests": 0}
+        _, ran = _run(_local(server.getsockname()[1]), one)
+        thread.join()
+    (exchange,) = ran.exchanges
+    assert exchange.outcome == "ended"
+    answer = read(exchange, CASE)
+    assert (answer.status, answer.error) == ("malformed", f"an answer of more than {1 << 20} bytes")
 
 
 def test_a_server_that_is_not_there_refuses():

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -94,4 +98,51 @@ def test_a_clock_in_the_answers_is_held_against_the_same_requests() -> None:
 
 def test_a_page_that_cannot_be_read_is_said_and_fails_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert clocks(path="/metrics").counters() is None
+    assert "counters cannot be read" in capsys.readouterr().err
+
+
+@contextmanager
+def page(head: bytes, drips: bool = False) -> Iterator[str]:
+    """Address of a server that says this to whoever comes, and then a byte now and then."""
+    done = threading.Event()
+
+    def serve(server: socket.socket) -> None:
+        line, _ = server.accept()
+        with line:
+            line.recv(65536)
+            line.sendall(head)
+            while drips and not done.wait(0.02):
+                with suppress(ConnectionError):
+                    line.sendall(b"#")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            done.set()
+            thread.join()
+
+
+def test_a_page_is_read_to_its_end() -> None:
+    with page(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nmade 6\n") as url:
+        assert clocks(url, path="/metrics").counters() == {"made": 6.0}
+
+
+@pytest.mark.parametrize(
+    ("head", "drips"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\nmade 6\n", True),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 70\r\n\r\nmade 6\n", False),
+    ],
+    ids=["never ends", "leads elsewhere", "is cut"],
+)
+def test_what_was_measured_waits_for_no_page_that_is_none(
+    head: bytes, drips: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("benchmark_runner.load.clocks.TIMEOUT_SECONDS", 0.3)
+    with page(head, drips) as url:
+        assert clocks(url, path="/metrics").counters() is None
     assert "counters cannot be read" in capsys.readouterr().err

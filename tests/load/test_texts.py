@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.load.chunks import answer_of
 from benchmark_runner.load.texts import TextError, Texts
+from benchmark_runner.load.wire import Piece
 from tiny_model import make_tiny_model
+
+END = {"text": "", "finish_reason": "stop"}
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +35,15 @@ def test_an_answer_that_changes_the_prompt_s_ids_has_none(texts, monkeypatch):
     monkeypatch.setattr(texts, "ids_of", lambda text: [len(text)])
     with pytest.raises(TextError, match="changes the last id"):
         texts.ids_behind("one", " two")
+
+
+def test_an_answer_s_text_may_come_in_halves_of_a_character_and_end_with_one(texts):
+    events = [*({"choices": [{"text": half}]} for half in ("\ud83d", "\ude00", "!\ud83d")), {"choices": [END]}]
+    body = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+    head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    answer = answer_of([Piece(f"{head}{body}".encode(), 5)], max_tokens=9, closed=True)
+    assert (answer.status, answer.text) == ("ok", "\N{GRINNING FACE}!\N{REPLACEMENT CHARACTER}")
+    assert texts.ids_behind("one", answer.text) == texts.ids_of(answer.text)
 
 
 def test_a_folder_without_a_tokenizer_is_named(tmp_path):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmark_runner.load import wire
 from benchmark_runner.load.wire import EventStream, Piece, Response, read_response
 
 SSE = "Content-Type: text/event-stream\r\n"
@@ -75,6 +76,22 @@ def test_events_are_the_same_however_the_bytes_were_cut(response):
         for event, exact in zip(read.events, by_byte.events, strict=True):
             # the stamp is that of the piece that held the byte which completed the event
             assert event.stamp_ns == next(piece.stamp_ns for piece in parts if piece.stamp_ns >= exact.stamp_ns)
+
+
+@pytest.mark.parametrize("piece_bytes", [512, 1 << 20])
+def test_a_line_of_megabytes_is_one_event_however_it_comes(piece_bytes):
+    payload = b"x" * 2_000_000
+    response = f"HTTP/1.1 200 OK\r\n{SSE}\r\n".encode() + b"data: " + payload + b"\r\n\r\ndata: [DONE]\n\n"
+    pieces = [Piece(response[at : at + piece_bytes], at) for at in range(0, len(response), piece_bytes)]
+    assert [event.payload for event in read_response(pieces, closed=True).events] == [payload, b"[DONE]"]
+
+
+@pytest.mark.parametrize("response", [chunked(BODY * 9), counted(BODY * 9), until_close(BODY * 9)])
+def test_an_answer_without_end_has_a_flaw(monkeypatch, response):
+    monkeypatch.setattr(wire, "MOST_BYTES", len(response))
+    assert read_response([Piece(response, 1)], closed=True).flaw is None
+    monkeypatch.setattr(wire, "MOST_BYTES", len(response) - 1)
+    assert "an answer of more than" in (read_response([Piece(response, 1)], closed=True).flaw or "")
 
 
 def test_the_end_is_seen_with_its_last_byte_and_not_before():

@@ -33,6 +33,13 @@ def refusal(folder: Path) -> str:
     return str(caught.value)
 
 
+def test_a_key_that_stands_twice_is_refused_since_engines_differ_in_which_they_read(tmp_path: Path) -> None:
+    folder = make_tiny_llama(tmp_path / "m")
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text[:-1] + ', "rope_theta": 10000.0}')
+    assert "config.json is not valid JSON (a key stands twice" in refusal(folder)
+
+
 def test_numbers_of_a_folder_are_read(model_dir: Path) -> None:
     found = checkpoint.read_checkpoint(model_dir)
     assert (found.dtype, found.data_bytes, found.architecture.parameters) == ("f16", 6000, 3000)

@@ -37,6 +37,23 @@ def test_packages_are_added_and_their_parts_are_not(tmp_path):
     assert (probe.absent, sample) == ({}, {"package_energy_joules": 2.5})
 
 
+def test_a_package_that_does_not_tell_now_leaves_its_energy_out_and_loses_none(tmp_path):
+    folder = package(tmp_path, "intel-rapl:0", 1_000_000)
+    package(tmp_path, "intel-rapl:1", 0)
+    probe, found = PackageEnergyProbe(str(tmp_path)), []
+    for content in ("", "4000000\n"):
+        (folder / "energy_uj").write_text(content)
+        sample: dict = {}
+        probe.read(sample)
+        found.append(sample)
+    assert found == [{}, {"package_energy_joules": 3.0}]
+
+
+def test_a_counter_of_no_number_is_absent_with_its_file(tmp_path):
+    (package(tmp_path, "intel-rapl:0", 1) / "max_energy_range_uj").write_text("\n")
+    assert "intel-rapl:0" in PackageEnergyProbe(str(tmp_path)).absent["package_energy_joules"]
+
+
 def test_without_packages_energy_is_absent(tmp_path):
     probe = PackageEnergyProbe(str(tmp_path))
     sample: dict = {}

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmark_runner.monitor import machine
 from benchmark_runner.monitor.machine import (
     CoresProbe,
@@ -14,6 +16,7 @@ from benchmark_runner.monitor.machine import (
     parse_core_times,
     parse_memory,
 )
+from benchmark_runner.monitor.probe import KernelFile
 from benchmark_runner.processes.cgroup import MemoryGroup, Quota
 
 STAT = b"cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 10 2 3 80 5 1 1 7 4 0\ncpu3 0 0 0 100 0 0 0 0 0 0\nintr 5 6\n"
@@ -50,6 +53,33 @@ def test_what_has_no_driver_is_absent_with_a_reason_and_never_0():
     temperatures = TemperatureProbe({})
     temperatures.read(sample)
     assert sample == {} and set(temperatures.absent) == {"temperatures_celsius", "cpu_temperature_celsius"}
+
+
+@pytest.mark.parametrize("odd", ["<unknown>\n", ""])
+def test_a_core_that_does_not_tell_its_clock_now_costs_that_value_alone(tmp_path, odd):
+    files = [tmp_path / f"devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq" for core in (0, 1)]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.write_text("2400000\n")
+    probe, found = FrequencyProbe([0, 1], str(tmp_path)), []
+    for content in ("2400000\n", odd, "1800000\n"):
+        files[1].write_text(content)
+        sample: dict = {}
+        probe.read(sample)
+        found.append(sample.get("cpu_frequency_mhz_per_core"))
+    assert found == [[2400, 2400], None, [2400, 1800]]
+    files[0].write_text(odd)
+    assert "cpufreq" in FrequencyProbe([0, 1], str(tmp_path)).absent["cpu_frequency_mhz_per_core"]
+
+
+def test_a_sensor_that_answers_with_no_number_or_an_error_is_left_out_of_the_sample(tmp_path):
+    hwmon(tmp_path, 0, "coretemp", temp1_input="65500", temp1_label="Package id 0\n", temp2_input="70000")
+    (tmp_path / "class/hwmon/hwmon0/temp2_label").write_text("Package id 1\n")
+    sensors = cpu_sensors(str(tmp_path)) | {"broken": KernelFile("/proc/self/mem")}  # answers EIO at its beginning
+    (tmp_path / "class/hwmon/hwmon0/temp2_input").write_text("N/A\n")
+    sample: dict = {}
+    TemperatureProbe(sensors).read(sample)
+    assert sample["temperatures_celsius"] == {"coretemp Package id 0": 65.5}
 
 
 def hwmon(root: Path, number: int, name: str, **files: str) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from benchmark_runner.monitor.probe import Limits, exceeded
+from benchmark_runner.processes.files import MOST_EVENTS_BYTES
 
 LIMITS = Limits(engine_rss_bytes=2_000_000_000, temperature_celsius=90)
 
@@ -20,6 +21,12 @@ def test_a_value_above_its_limit_is_an_alert(sample, kind):
     assert alert is not None and alert.kind == kind
     assert "system." in alert.message
     assert exceeded(sample, Limits()) is None
+
+
+def test_events_beyond_what_any_spec_asks_for_are_an_alert_whatever_the_limits():
+    alert = exceeded({"events_bytes": MOST_EVENTS_BYTES + 1}, Limits())
+    assert alert is not None and alert.kind == "failed" and "4.3 GB into its events file" in alert.message
+    assert exceeded({"events_bytes": MOST_EVENTS_BYTES}, Limits()) is None
 
 
 def test_a_value_at_its_limit_or_absent_is_none():

@@ -11,6 +11,8 @@ from benchmark_runner.errors import BenchmarkError
 LARGEST_BYTES: Final = 64 * 2**20
 """Of a file that is held in memory: above any prompt of a million tokens, far below any machine's memory (chosen)."""
 
+MARK: Final = "\ufeff"
+
 _KINDS: Final = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe, which can be read only once"),
@@ -38,8 +40,7 @@ def read_named_bytes(path: Path, most_bytes: int = LARGEST_BYTES) -> bytes:
     return content
 
 
-def read_named_text(path: Path) -> str:
-    """Text of a UTF-8 file, its line ends as they are; raises BenchmarkError as read_named_bytes, or for no text."""
+def _text(path: Path) -> str:
     content = read_named_bytes(path)
     try:
         text = content.decode("utf-8")
@@ -47,8 +48,19 @@ def read_named_text(path: Path) -> str:
         line = content.count(b"\n", 0, error.start) + 1
         wrong = f"byte 0x{content[error.start]:02x} in line {line} is not UTF-8"
         raise BenchmarkError(f"{wrong}; save the file in that encoding") from None
-    if text.startswith("\ufeff"):
-        raise BenchmarkError("the file begins with a byte order mark, which would be a token; save it without one")
     if not text:
         raise BenchmarkError("the file is empty; put a text into it")
     return text
+
+
+def read_named_text(path: Path) -> str:
+    """Text of a UTF-8 file, its line ends as they are; raises BenchmarkError as read_named_bytes, or for no text."""
+    text = _text(path)
+    if text.startswith(MARK):
+        raise BenchmarkError("the file begins with a byte order mark, which would be a token; save it without one")
+    return text
+
+
+def read_named_data(path: Path) -> str:
+    """The same of a file of data, without the byte order mark that spreadsheets put before it."""
+    return _text(path).removeprefix(MARK)

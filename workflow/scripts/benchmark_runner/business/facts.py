@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import yaml
 
+from benchmark_runner.configuration.files import repeated_keys
 from benchmark_runner.configuration.plain import require_bounded
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.namedfile import read_named_text
+from benchmark_runner.namedfile import read_named_data
 from benchmark_runner.schemas import require_valid
 
 UNKNOWN: Final[dict[str, str | None]] = {
@@ -37,12 +38,15 @@ _DatesAsText.yaml_implicit_resolvers = {
 def read_data_file(path: Path, schema_name: str, remedy: str) -> Any:
     """Content of a YAML file that keeps its schema; raises BenchmarkError where it is missing or broken."""
     try:
-        text = read_named_text(path)
-        require_bounded(yaml.compose(text))
+        text = read_named_data(path)
+        root = yaml.compose(text)
+        require_bounded(root)
+        for problem in repeated_keys(root):
+            raise BenchmarkError(f"line {problem.line}: {problem.message}")
         content = yaml.load(text, Loader=_DatesAsText)
     except BenchmarkError as error:
         raise BenchmarkError(f"{path}: {error}; {remedy}") from None
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BenchmarkError(f"{path} is not valid YAML: {error}") from error
     require_valid(schema_name, content, str(path))
     return content

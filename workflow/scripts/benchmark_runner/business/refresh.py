@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import itertools
 import sys
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from benchmark_runner.business.facts import parse_date, read_data_file
 from benchmark_runner.business.prices import read_catalogue
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import write_text_atomic
-from benchmark_runner.namedfile import read_named_text
+from benchmark_runner.namedfile import read_named_data
 
 COLUMNS: Final = ("id", "usd_per_hour", "as_of", "source")
 
@@ -55,8 +56,11 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the new catalogue, for business.prices")
     options = parser.parse_args(argv)
     content = read_data_file(options.prices, "prices", "name a price catalogue")
-    text = read_named_text(options.prices)
-    rows = list(csv.DictReader(read_named_text(options.read).splitlines()))
+    text = read_named_data(options.prices)
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_named_data(options.read), newline="")))
+    except (BenchmarkError, csv.Error) as error:
+        raise BenchmarkError(f"{options.read}: {error}") from None
     head = "".join(itertools.takewhile(lambda line: line.startswith("#"), text.splitlines(keepends=True)))
     new = yaml.safe_dump(refreshed(content, rows, str(options.read)), sort_keys=False, allow_unicode=True, width=120)
     write_text_atomic(options.out, head + new)

@@ -23,7 +23,7 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model.checkpoint import read_checkpoint
 from benchmark_runner.model.recipes import PREFIX, RECIPES, HubModel, synthetic_models
 from benchmark_runner.model.source import read_source
-from benchmark_runner.namedfile import read_named_text
+from benchmark_runner.namedfile import read_named_data
 from benchmark_runner.protocol.draw import by_file, require_room, shares
 from benchmark_runner.statistics.design import design_of
 
@@ -122,7 +122,7 @@ def campaign_problems(examined: Examined, engines_folder: Path, *, here: bool = 
     prices = _text_at(config, "business", "prices")
     if prices is not None:
         try:
-            read_named_text(Path(prices))
+            read_named_data(Path(prices))
         except BenchmarkError as error:
             message = f"{prices!r} is no price catalogue: {error}, or leave the key out"
             problems.append((["business", "prices"], message))

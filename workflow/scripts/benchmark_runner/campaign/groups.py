@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
 from benchmark_runner.hashes import fingerprint
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.records.whole import is_cut, record_head
@@ -18,6 +19,14 @@ FOLDER: Final = "until"
 
 Cell = tuple[str, str, str]
 """Engine, workload and identity."""
+
+
+def _decision(file: Path) -> Mapping[str, Any]:
+    """The section `until` of a look; raises BenchmarkError where the file holds something else."""
+    content = read_json(file)
+    if not isinstance(content, dict) or not {"ended", "absent", "cells"} <= content.keys():
+        raise BenchmarkError(f"{file} holds no look; {MADE_AGAIN}")
+    return content
 
 
 class Groups:
@@ -53,7 +62,7 @@ class Groups:
             file = Path(self._file(look))
             if not file.is_file() or is_cut(file) or (found and found[-1]["ended"]):
                 break
-            found.append(read_json(file))
+            found.append(_decision(file))
             if self._has_come(found[-1]["absent"]):
                 return found[:-1]
         return found

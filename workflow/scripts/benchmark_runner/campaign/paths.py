@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from benchmark_runner.configuration.files import Problem
 from benchmark_runner.configuration.names import entries
+from benchmark_runner.configuration.plain import unreadable_text
 from benchmark_runner.errors import BenchmarkError
 
 OUTPUT_DIR: Final = ("benchmark", "output_dir")
@@ -61,7 +62,11 @@ def unusable(path: str) -> str | None:
 
 
 def require_usable_root(root: Path) -> None:
-    """Raise BenchmarkError where the workflow itself lies in a folder whose name Snakemake takes for a pattern."""
+    """Raise BenchmarkError where the workflow lies in a folder whose name Snakemake takes for a pattern, or where it or
+    the working folder has a name that no text can hold."""
+    for place in (root, Path.cwd()):
+        if unreadable_text(str(place)) is not None:
+            raise BenchmarkError(f"{str(place)!a} has bytes in its name that are no UTF-8; rename that folder")
     if any(character in str(root) for character in _TAKEN_CHARACTERS):
         raise BenchmarkError(
             f"the workflow lies in {str(root)!r}, and Snakemake takes what stands in {{}} or <> for a wildcard; "

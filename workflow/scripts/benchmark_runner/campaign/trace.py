@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.namedfile import read_named_text
+from benchmark_runner.namedfile import read_named_data
 from benchmark_runner.units import NS_PER_S
 
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -72,7 +73,7 @@ def _rows(text: str) -> Iterator[Row]:
     """The requests of a file; raises ValueError that names the line."""
     places, line = {"timestamp": 0}, 0
     try:
-        for line, cells in enumerate(csv.reader(text.splitlines()), start=1):
+        for line, cells in enumerate(csv.reader(io.StringIO(text, newline="")), start=1):
             if not any(cells):
                 continue
             if line == 1 and (len(cells) > 1 or cells[0].strip().lower() in COLUMNS["timestamp"]):
@@ -101,7 +102,7 @@ def _parsed(text: str) -> tuple[Row, ...]:
 def read_trace(path: Path) -> tuple[Row, ...]:
     """All requests of a file: CSV with a header, or a time in seconds on each line; raises BenchmarkError."""
     try:
-        return _parsed(read_named_text(path))
+        return _parsed(read_named_data(path))
     except BenchmarkError as error:
         raise BenchmarkError(f"{str(path)!r}: {error}") from None
     except ValueError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,12 +19,15 @@ import yaml
 
 from benchmark_runner.configuration.plain import DEEPEST, require_bounded
 from benchmark_runner.configuration.shortcuts import SHORTCUTS, entry_problem
-from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.errors import BenchmarkError, shown
 from benchmark_runner.namedfile import read_named_bytes
 from benchmark_runner.terminal import visible
 
 _LOADER: Final = yaml.FullLoader("")
 """As Snakemake's, which reads the files of --configfile."""
+
+_OTHER_BASE: Final = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
+"""Numbers that YAML 1.1 reads as nobody means them today: 010 and 1:30."""
 
 _COLLECTIONS: Final = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:set")
 _MERGE: Final = "tag:yaml.org,2002:merge"
@@ -75,7 +79,7 @@ def _text(path: Path) -> str:
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # digits or brackets without end are none that anybody reads
         return False
     return True
 
@@ -93,10 +97,11 @@ def _not_yaml(path: Path, error: yaml.YAMLError) -> UnreadableFileError:
     return UnreadableFileError(path, line, f"this is not YAML: {error.problem}{begun}; {remedy}")
 
 
-def _repeated_keys(node: yaml.Node | None, above: str = "") -> Iterator[FileProblem]:
+def repeated_keys(node: yaml.Node | None, above: str = "") -> Iterator[FileProblem]:
+    """Keys below a node, bounded by require_bounded, that stand twice in one map: the loader takes the last."""
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from _repeated_keys(item, f"{above}[{index}]")
+            yield from repeated_keys(item, f"{above}[{index}]")
     if not isinstance(node, yaml.MappingNode):
         return
     first: dict[str, int] = {}
@@ -107,7 +112,7 @@ def _repeated_keys(node: yaml.Node | None, above: str = "") -> Iterator[FileProb
             message = f"{dotted}: the key stands twice, first in line {first[name]}; remove one of the two"
             yield FileProblem(line, message)
         first.setdefault(name, line)
-        yield from _repeated_keys(value, dotted)
+        yield from repeated_keys(value, dotted)
 
 
 def _merged_nodes(node: yaml.Node) -> list[yaml.Node]:
@@ -122,12 +127,19 @@ def _require_loadable(path: Path, node: yaml.Node, seen: set[int]) -> None:
     line = node.start_mark.line + 1
     if isinstance(node, yaml.ScalarNode):
         try:
-            _LOADER.construct_object(node)
+            value = _LOADER.construct_object(node)
         except (yaml.YAMLError, ValueError, OverflowError):
             kind = node.tag.removeprefix("tag:yaml.org,2002:")
             raise UnreadableFileError(
-                path, line, f"{node.value!r} is no value of YAML's type {kind}; write it in quotes"
+                path, line, f"{shown(node.value)} is no value of YAML's type {kind}; write it in quotes"
             ) from None
+        if type(value) in (int, float) and (told := _OTHER_BASE.fullmatch(node.value)):
+            counts = "by sixties" if ":" in told[0] else "in octal"
+            raise UnreadableFileError(
+                path,
+                line,
+                f"{shown(told[0])} is {value:g} to YAML, which reads it {counts}; write decimals, or text in quotes",
+            )
     elif node.tag not in _COLLECTIONS:
         raise UnreadableFileError(path, line, f"{node.tag!r} is a tag that has no meaning here; leave it out")
     elif isinstance(node, yaml.MappingNode):
@@ -158,9 +170,12 @@ def read_document(path: Path) -> Document:
     try:
         root = yaml.compose(text)
     except yaml.YAMLError as error:
-        if _is_json(text):
+        if not _is_json(text):
+            raise _not_yaml(path, error) from None
+        try:
+            root = yaml.compose(text.replace("\t", " "))  # JSON may be indented so, and has none within its texts
+        except yaml.YAMLError:
             return Document(path, None, [])
-        raise _not_yaml(path, error) from None
     except RecursionError:
         raise UnreadableFileError(
             path, None, f"it is nested more than {DEEPEST} levels deep; write it flatter"
@@ -171,7 +186,7 @@ def read_document(path: Path) -> Document:
         raise UnreadableFileError(path, 1, f"the file holds {found}; {wanted}")
     _require_bounded(path, root)
     _require_loadable(path, root, set())
-    return Document(path, root, list(_repeated_keys(root)))
+    return Document(path, root, list(repeated_keys(root)))
 
 
 def _require_entry(entry: str) -> None:

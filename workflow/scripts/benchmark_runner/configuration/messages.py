@@ -30,6 +30,9 @@ _TYPE_WORDS: Final = {
 LONGEST_SHOWN_VALUE_CHARACTERS: Final = 60
 """Chosen: enough to recognise a value in the file."""
 
+_NUMBER: Final = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]")
+"""YAML 1.1 takes such for text unless it has a point and a sign: 1.0e+3."""
+
 SIMILARITY: Final = 0.6
 """Of difflib's ratio, its own default: one or two letters off in a word of ten."""
 
@@ -80,11 +83,14 @@ def _missing_keys(error: ValidationError, meant: Set[KeyPath]) -> Iterator[Probl
             yield list(error.absolute_path), f"key {key!r} is missing; add it: {about}"
 
 
+def _types(schema: Mapping[str, Any]) -> list[str]:
+    found: str | list[str] = schema.get("type", [])
+    return [found] if isinstance(found, str) else found
+
+
 def allowed(schema: Mapping[str, Any]) -> str:
     """What a leaf accepts, from its schema."""
-    types = schema.get("type", [])
-    types = [types] if isinstance(types, str) else types
-    words = " or ".join(_TYPE_WORDS[name] for name in types)
+    words = " or ".join(_TYPE_WORDS[name] for name in _types(schema))
     if "enum" in schema:
         words = schema.get("form") or "one of " + ", ".join(
             "null" if one is None else str(one) for one in schema["enum"]
@@ -152,6 +158,13 @@ def _bad_value(error: ValidationError) -> str:
     words = f"{value} is not allowed; write {allowed(rule)}"
     if error.instance is None:
         words = f"nothing stands here; write {allowed(rule)}, or leave the key out"
+    elif (
+        isinstance(error.instance, str)
+        and {"integer", "number"} & set(_types(rule))
+        and _NUMBER.fullmatch(error.instance)
+    ):
+        in_decimals = f"{float(error.instance):.18f}".rstrip("0").rstrip(".")
+        words += f"; YAML takes {error.instance} for text, write {in_decimals}"
     elif "string" in rule.get("type", ()) and not isinstance(error.instance, (str, list, dict)):
         words += ", in quotes"
     elif error.validator in ("maximum", "exclusiveMaximum") and error.validator_value == 1:

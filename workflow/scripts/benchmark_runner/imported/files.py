@@ -11,12 +11,13 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.imported import go_benchmark, hyperfine, pyperf
 from benchmark_runner.imported.sample import Fact, ImportedFile, ImportedSample, SampleKey
 from benchmark_runner.namedfile import LARGEST_BYTES, read_named_bytes
+from benchmark_runner.protocol.lines import each_key_once
 from benchmark_runner.statistics.settings import joined
 
 KNOWN: Final = "pyperf's JSON, hyperfine's --export-json, Go's benchmark text"
@@ -52,21 +53,13 @@ def _text(path: Path) -> str:
     return text
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; raises ValueError where a key would be overwritten."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return found
-
-
 def _read(path: Path, *, repetitions_are_launches: bool) -> ImportedFile:
     text = _text(path)
     if not text.lstrip().startswith(("{", "[")):
         if go_benchmark.recognises(text):
             return go_benchmark.read_go(text, str(path), repetitions_are_launches=repetitions_are_launches)
         raise BenchmarkError("it is of no known format")
-    content = json.loads(text, object_pairs_hook=_unique)
+    content = json.loads(text, object_pairs_hook=each_key_once)
     for tool in (pyperf, hyperfine):
         if tool.recognises(content):
             file = pyperf.read_pyperf(content) if tool is pyperf else hyperfine.read_hyperfine(content)

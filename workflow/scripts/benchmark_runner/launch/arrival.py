@@ -12,9 +12,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark_runner.monitor.events_file import DIGEST, READ_NS
-from benchmark_runner.monitor.events_file import NAME as EVENTS_BYTES
+from benchmark_runner.monitor.events_file import CHUNK_BYTES, DIGEST, READ_NS
+from benchmark_runner.monitor.probe import EVENTS
 from benchmark_runner.protocol.events import EventReport
+from benchmark_runner.units import NS_PER_S
 
 LATE_NS: Final = 25_000_000
 """Between the end of an iteration and its event an adapter formats one line. Chosen: a busy machine may hold it up for
@@ -39,6 +40,13 @@ FIRST_GAP_NS: Final = 250_000_000
 RELOADS: Final = 3
 """What an adapter that loads anew for each iteration may take for it, in times of its load (chosen)."""
 
+STAGE_FREE_NS: Final = 2_000_000_000
+STAGE_SHARE: Final = 0.25
+WRITTEN_BYTES_PER_S: Final = 4_000_000
+"""Beside a stage an adapter may take so long to empty caches, with this share of the stage for a busy machine, and its
+requests are written no more slowly than that (chosen): who answers before a level begins, or tells it as a shorter one,
+needs more."""
+
 _WORDS: Final = "by the engine's account: only the writing of an event and the emptying of caches belong there"
 
 Samples = Sequence[Mapping[str, Any]]
@@ -46,7 +54,7 @@ Samples = Sequence[Mapping[str, Any]]
 
 def _seen(ends: Sequence[int], samples: Samples, clock: str) -> Iterator[tuple[int | None, int | None]]:
     """For each event the last time at which it was certainly not there yet, and the first at which it was."""
-    seen = [(sample[clock], sample[EVENTS_BYTES]) for sample in samples if {clock, EVENTS_BYTES} <= sample.keys()]
+    seen = [(sample[clock], sample[EVENTS]) for sample in samples if {clock, EVENTS} <= sample.keys()]
     place = 0
     for end_bytes in ends:
         while place < len(seen) and seen[place][1] < end_bytes:
@@ -86,7 +94,7 @@ def early_events(
 
 def changed_since(events: Path, samples: Samples) -> str | None:
     """What is wrong where what a sample found in the file is not the beginning of what it holds now; else None."""
-    found = [(sample[EVENTS_BYTES], sample[DIGEST]) for sample in samples if DIGEST in sample]
+    found = [(sample[EVENTS], sample[DIGEST]) for sample in samples if DIGEST in sample]
     if not found:
         return None
     changed = "what the engine had written to its events file was changed or taken back later"
@@ -95,8 +103,9 @@ def changed_since(events: Path, samples: Samples) -> str | None:
     digest, place = hashlib.sha256(), 0
     with events.open("rb") as file:
         for size, wanted in found:
-            digest.update(file.read(size - place))
-            place = size
+            while place < size and (content := file.read(min(CHUNK_BYTES, size - place))):
+                digest.update(content)
+                place += len(content)
             if digest.hexdigest() != wanted:
                 return changed
     return None
@@ -123,12 +132,36 @@ def unaccounted(report: EventReport) -> str | None:
     return None
 
 
+def unaccounted_stages(report: EventReport, samples: Samples) -> str | None:
+    """What is wrong where an engine worked before a stage that it tells, or told it long after; else None."""
+    if report.load is None:
+        return None
+    before_ns, written_ns, bytes_before = report.load["end_ns"], 0.0, 0
+    seen = _seen(report.ends_bytes, samples, "time_ns")
+    for number, (stage, size, (absent_ns, _)) in enumerate(zip(report.stages, report.ends_bytes, seen, strict=True)):
+        free_ns = STAGE_FREE_NS + STAGE_SHARE * (stage["end_ns"] - stage["start_ns"])
+        gap_ns = stage["start_ns"] - before_ns
+        if gap_ns > free_ns + written_ns:
+            after = f"stage {number - 1}" if number else "load_end"
+            return f"stage {number} begins {gap_ns / NS_PER_S:.1f} s after {after}, {_WORDS}"
+        written_ns = NS_PER_S * (size - bytes_before) / WRITTEN_BYTES_PER_S
+        before_ns, bytes_before = stage["end_ns"], size
+        late_ns = (absent_ns or 0) - before_ns
+        if late_ns > free_ns + written_ns:
+            return (
+                f"stage {number} ended {late_ns / NS_PER_S:.1f} s before its event came, by the engine's account: "
+                "its times are earlier than they were"
+            )
+    return None
+
+
 def doubt(report: EventReport, events: Path, samples: Samples) -> str | None:
     """The first reason why what an engine wrote cannot be true; None where there is none.
 
-    The events of a stage come when all its requests are written, however long that takes.
+    The events of a stage come when all its requests are written.
     """
     if report.stages:
-        return changed_since(events, samples) or early_events(report.stages, report.ends_bytes, samples, "stage")
+        early = early_events(report.stages, report.ends_bytes, samples, "stage")
+        return changed_since(events, samples) or early or unaccounted_stages(report, samples)
     told = report.iterations, report.ends_bytes, samples
     return changed_since(events, samples) or early_events(*told) or late_events(*told) or unaccounted(report)

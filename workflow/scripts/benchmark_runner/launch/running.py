@@ -12,14 +12,13 @@ from urllib.parse import urlsplit
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.load.asking import ONE_REQUEST, Asking
+from benchmark_runner.load.asking import Asking, fetched
 from benchmark_runner.load.client import Client
-from benchmark_runner.load.connection import key_problem, request_bytes, target_of, without_key
-from benchmark_runner.load.stages import ClosedLoop
+from benchmark_runner.load.connection import key_problem, target_of, without_key
 from benchmark_runner.load.texts import GREETING
-from benchmark_runner.load.wire import Response
 from benchmark_runner.processes.procfs import descendants, scan
 from benchmark_runner.protocol.lines import INT_LIMIT
+from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.units import NS_PER_S
 
 ANSWER_SECONDS: Final = 60
@@ -108,18 +107,13 @@ def unreachable(engine: Mapping[str, Any]) -> tuple[str, str] | None:
     return f"{url} does not answer{keyless}", remedy
 
 
-def _get(server: Mapping[str, Any], path: str) -> tuple[Any, dict[str, str]]:
+def _get(server: Mapping[str, Any], path: str) -> tuple[Any, Mapping[str, str]]:
     """Content of a page of the server as it came, None where it has none, and its headers."""
-    target = target_of(server["base_url"])
-    with closing(Client(target)) as client:
-        request = request_bytes(target, path, None, _key(server))
-        (exchange,) = client.run(ClosedLoop(ONE_REQUEST, 1), [request], round(WORDS_SECONDS * NS_PER_S)).exchanges
-    response, content = Response(), None
-    body = b"".join(response.feed(piece.data) for piece in exchange.pieces)
-    if response.status == 200:
+    page, content = fetched(server["base_url"], path, _key(server), WORDS_SECONDS), None
+    if page.status == 200:
         with suppress(ValueError, RecursionError):  # a part of it is no JSON either
-            content = json.loads(body.decode("utf-8", "replace"))
-    return content, response.headers
+            content = json.loads(page.body.decode("utf-8", "replace"))
+    return content, page.headers
 
 
 def _word(told: Any, key: str | None) -> str | int | None:
@@ -157,8 +151,8 @@ def changed(folder: Path, now: Mapping[str, Any]) -> str | None:
     records = [path for path in folder.parent.glob("*/record.json") if path.parent != folder]
     for path in sorted(records, key=lambda path: path.stat().st_mtime, reverse=True):
         with suppress(BenchmarkError):  # a broken record is told elsewhere
-            before = (read_json(path).get("server") or {}).get("says")
-            if before is not None:
+            before = value_at(read_json(path), "server.says")
+            if isinstance(before, dict):
                 other = [
                     f"{key} {before.get(key)!r} then, {now[key]!r} now" for key in now if before.get(key) != now[key]
                 ]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.load.chunks import Answer, answer_of
 from benchmark_runner.load.client import FOREVER_NS, Client
-from benchmark_runner.load.connection import Exchange, Target, request_bytes
+from benchmark_runner.load.connection import Exchange, Target, request_bytes, target_of
 from benchmark_runner.load.stages import ClosedLoop
 from benchmark_runner.load.texts import GREETING, TextError, Texts
+from benchmark_runner.load.wire import Received, read_response
+from benchmark_runner.units import NS_PER_S
 
 ONE_REQUEST: Final = {
     "mode": "closed",
@@ -39,6 +42,15 @@ class Timed(NamedTuple):
     token_ids: list[int]
     token_ns: list[int]
     finish: str
+
+
+def fetched(base_url: str, path: str, key: str | None, seconds: float) -> Received:
+    """A page of the server, as far as it came within that time; raises BenchmarkError for an address that is none."""
+    target = target_of(base_url)
+    with closing(Client(target)) as client:
+        request = request_bytes(target, path, None, key)
+        (exchange,) = client.run(ClosedLoop(ONE_REQUEST, 1), [request], round(seconds * NS_PER_S)).exchanges
+    return read_response(exchange.pieces, closed=exchange.outcome == "closed")
 
 
 class Asking:

@@ -97,7 +97,8 @@ def _check_status(received: Received) -> None:
     if received.status is None:
         raise _AnswerError("cut", "the connection ended before an answer")
     if received.status != 200:
-        words = f"HTTP {received.status}: {_said(received.body)}"
+        leads = f", which leads to {_words(place)}" if (place := received.headers.get("location")) else ""
+        words = f"HTTP {received.status}{leads}: {_said(received.body)}"
         raise _AnswerError("refused" if received.status in BUSY else "error", words)
 
 
@@ -265,8 +266,13 @@ class _Reading:
             status,
             error,
             self._timings,
-            "".join(self._texts),
+            _whole("".join(self._texts)),
         )
+
+
+def _whole(text: str) -> str:
+    """Text of which some servers send the halves of a character in two events; a half alone is none and is replaced."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _tokens(chunks: list[_Chunk], usage: int | None) -> list[int]:

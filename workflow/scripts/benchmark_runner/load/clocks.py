@@ -8,20 +8,17 @@ from __future__ import annotations
 import math
 import re
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from http.client import HTTPException
+from http import HTTPStatus
 from statistics import fmean
 from typing import Any, Final
 
-from benchmark_runner.load.asking import Asked
+from benchmark_runner.load.asking import Asked, fetched
 from benchmark_runner.units import MS_PER_S, NS_PER_MS
 
 _SAMPLE: Final = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{.*\})?[ \t]+([^ \t]+)(?:[ \t]+-?[0-9]+)?")
 TIMEOUT_SECONDS: Final = 10.0
-"""For the page of counters (chosen)."""
-MOST_BYTES: Final = 16 * 1024 * 1024
-"""Of that page (chosen)."""
+"""For the whole page of counters (chosen): what was measured waits for it."""
 
 
 def _first_ms(asked: Asked) -> float | None:
@@ -82,19 +79,17 @@ class Clocks:
 
     def __init__(self, server: Mapping[str, Any]) -> None:
         self._section: Mapping[str, Any] = server.get("clocks") or {}
-        self._url = f"{server['base_url'].rstrip('/')}{self._section.get('path', '')}"
+        self._base_url: str = server["base_url"]
 
     def counters(self) -> Mapping[str, float] | None:
         """The server's page of counters now; None where it has none or does not give it, which is printed."""
         if "path" not in self._section:
             return None
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(self._url, timeout=TIMEOUT_SECONDS) as answer:
-                return samples_of(answer.read(MOST_BYTES).decode("utf-8", "replace"))
-        except (OSError, HTTPException) as error:
-            print(f"the server's counters cannot be read: {type(error).__name__}", file=sys.stderr)
+        page = fetched(self._base_url, self._section["path"], None, TIMEOUT_SECONDS)
+        if page.status != HTTPStatus.OK or not page.ended:
+            print(f"the server's counters cannot be read (status {page.status})", file=sys.stderr)
             return None
+        return samples_of(page.body.decode("utf-8", "replace"))
 
     def told(
         self, before: Mapping[str, float] | None, after: Mapping[str, float] | None, asked: Sequence[Asked]

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.load.stages import Planned
-from benchmark_runner.load.wire import Piece, Response
+from benchmark_runner.load.wire import MOST_BYTES, Piece, Response
 
 SO_TIMESTAMPING: Final = 37
 """Number of the option and of its control data (Linux, asm-generic/socket.h); Python's socket module lacks the name."""
@@ -159,6 +159,7 @@ class Flight:
         self._left = memoryview(content)
         self._response = Response()
         self._unfed: list[bytes] = []
+        self._bytes = 0
         self._chunked = False
         self.stamped = False
         """Whether what was read last came with the kernel's stamp."""
@@ -205,6 +206,10 @@ class Flight:
         self.exchange.keep(content, control, clock())
         self.stamped = bool(control)
         self._unfed.append(content)
+        self._bytes += len(content)
+        if self._bytes > MOST_BYTES:  # what is wrong with it is told when it is read
+            self.exchange.outcome = "ended"
+            return 0
         if self._chunked and len(content) >= len(CHUNKS_END) and not content.endswith(CHUNKS_END):
             return select.EPOLLIN
         response = self._response

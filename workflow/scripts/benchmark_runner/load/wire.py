@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 CHUNK_SIZE: Final = re.compile(rb"\s*([0-9a-fA-F]{1,15})\s*(?:;.*)?", re.DOTALL)
 HEAD_BYTES: Final = 65536
 """Most bytes of a head, of the line before a chunk, or of what follows the last chunk (chosen)."""
+
+MOST_BYTES: Final = 1 << 30
+"""Most bytes of an answer, several times what a million tokens take; a server that never ends would fill the memory
+(chosen)."""
 
 DONE: Final = b"[DONE]"
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
@@ -49,11 +53,15 @@ class Response:
         self.ended = False
         self.flaw: str | None = None
         self._unread = b""
+        self._fed = 0
         self._left = 0
         self._step: Callable[[bytes, int, list[bytes]], int] = self._head
 
     def feed(self, data: bytes) -> bytes:
         """The bytes of the body among these."""
+        self._fed += len(data)
+        if self._fed > MOST_BYTES:
+            self.flaw = self.flaw or f"an answer of more than {MOST_BYTES} bytes"
         if self._unread:
             data, self._unread = self._unread + data, b""
         body: list[bytes] = []
@@ -173,7 +181,8 @@ class EventStream:
     """
 
     def __init__(self) -> None:
-        self._unread = b""
+        self._unread: list[bytes] = []
+        """Parts of a line whose end has not come, which may be many and long."""
         self._after_cr = False
         self._at_start = True
         self._name = ""
@@ -184,8 +193,11 @@ class EventStream:
         if not data:
             return []
         begins_with_lf, self._after_cr = self._after_cr and data.startswith(b"\n"), data.endswith(b"\r")
-        text = self._unread + data[begins_with_lf:]
-        *lines, self._unread = LINE_END.split(text) if b"\r" in text else text.split(b"\n")
+        text = data[begins_with_lf:]
+        *lines, rest = LINE_END.split(text) if b"\r" in text else text.split(b"\n")
+        if lines:
+            lines[0], self._unread = b"".join((*self._unread, lines[0])), []
+        self._unread.append(rest)
         events: list[ServerEvent] = []
         for line in lines:
             if line:
@@ -196,7 +208,7 @@ class EventStream:
 
     def close(self, stamp_ns: int, shared: bool = False) -> list[ServerEvent]:
         """Events at the end of the body that lack their empty line; half an object is none."""
-        last, self._unread = self._unread, b""
+        last, self._unread = b"".join(self._unread), []
         if last and _stands_alone(last.partition(b":")[2].strip()):
             self._field(last, stamp_ns, shared)
         return self._dispatch(None, shared)
@@ -248,6 +260,8 @@ class Received(NamedTuple):
     """Stamp of the piece that ended it, or of the last one that came."""
     shared: bool
     """Whether that stamp is shared."""
+    headers: Mapping[str, str] = {}
+    """By their name in small letters."""
 
 
 def read_response(pieces: Iterable[Piece], *, closed: bool) -> Received:
@@ -272,6 +286,7 @@ def read_response(pieces: Iterable[Piece], *, closed: bool) -> Received:
         response.flaw,
         last.stamp_ns if last else None,
         last.shared if last else False,
+        response.headers,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError, shown
 from benchmark_runner.model.safetensors_header import refuse_pointer
+from benchmark_runner.protocol.lines import each_key_once
 
 DEFAULT_ROPE_THETA: Final = 10_000.0
 DEFAULT_NORM_EPSILON: Final = 1e-6
@@ -64,7 +65,7 @@ def json_object(path: Path) -> dict[str, Any]:
     try:
         refuse_pointer(path)
         text = path.read_text(encoding="utf-8")
-        content = json.loads(text, parse_constant=_no_number)
+        content = json.loads(text, parse_constant=_no_number, object_pairs_hook=each_key_once)
         if "\\ud" in text.lower():  # halves of characters, which engines' parsers refuse
             json.dumps(content, ensure_ascii=False).encode()
     except RecursionError as error:

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.protocol.lines import each_key_once
 
 LONGEST_LINE_BYTES: Final = 8 * 2**20
 """Above any prompt of a million tokens as text; what is longer is no line of prompts (chosen)."""
@@ -60,7 +61,7 @@ def _are_ids(value: Any) -> bool:
 def _prompt_line(number: int, content: bytes) -> PromptLine:
     """One line; raises ValueError that says what is wrong with it."""
     try:
-        value = json.loads(content)
+        value = json.loads(content, object_pairs_hook=each_key_once)
     except UnicodeDecodeError as error:
         raise ValueError("it is not UTF-8; save the file so") from error
     except json.JSONDecodeError as error:

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-from benchmark_runner.monitor.probe import Sample
+from benchmark_runner.monitor.probe import EVENTS, Sample
+from benchmark_runner.processes.files import MOST_EVENTS_BYTES
 
-NAME: Final = "events_bytes"
 DIGEST: Final = "events_sha256"
 READ_NS: Final = "events_read_ns"
 
@@ -32,7 +32,7 @@ class EventsFileProbe:
 
     def read(self, sample: Sample) -> None:
         """Adds events_bytes, 0 before the file is there; where it has grown the hash of it all, and when that was."""
-        sample[NAME] = self._size
+        sample[EVENTS] = self._size
         try:
             # Neither waits, whatever the engine put there.
             descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -40,9 +40,11 @@ class EventsFileProbe:
             return
         try:
             status = os.fstat(descriptor)
-            if stat.S_ISREG(status.st_mode) and status.st_size != self._size:
+            if status.st_size > MOST_EVENTS_BYTES:
+                sample[EVENTS] = status.st_size
+            elif stat.S_ISREG(status.st_mode) and status.st_size != self._size:
                 self._take(descriptor, status.st_size)
-                sample.update({NAME: self._size, DIGEST: self._hash.hexdigest(), READ_NS: time.monotonic_ns()})
+                sample.update({EVENTS: self._size, DIGEST: self._hash.hexdigest(), READ_NS: time.monotonic_ns()})
         finally:
             os.close(descriptor)
 

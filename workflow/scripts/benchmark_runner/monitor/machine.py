@@ -68,18 +68,24 @@ class CoresProbe:
 class FrequencyProbe:
     """Present frequency of each core given, where the kernel has a driver that knows it."""
 
-    def __init__(self, cores: list[int]) -> None:
-        paths = [f"/sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq" for core in cores]
+    def __init__(self, cores: list[int], system_root: str = "/sys") -> None:
+        paths = [f"{system_root}/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq" for core in cores]
         self._files = [file for file in map(open_kernel_file, paths) if file is not None]
-        if len(self._files) < len(cores):  # all or none: the values are told apart by their place in the list
+        # All or none: the values are told apart by their place in the list.
+        if len(self._files) < len(cores) or None in self._values_mhz():
             self._files = []
         reason = "the kernel has no cpufreq driver here, as is usual in a virtual machine"
         self.absent = {} if self._files else {"cpu_frequency_mhz_per_core": reason}
 
+    def _values_mhz(self) -> list[int | None]:
+        found = (file.number() for file in self._files)
+        return [None if value is None else round(value / 1000) for value in found]
+
     def read(self, sample: Sample) -> None:
-        """Adds cpu_frequency_mhz_per_core."""
-        if self._files:
-            sample["cpu_frequency_mhz_per_core"] = [round(int(file.read(32)) / 1000) for file in self._files]
+        """Adds cpu_frequency_mhz_per_core, unless a core does not tell it now."""
+        values = self._values_mhz()
+        if values and None not in values:
+            sample["cpu_frequency_mhz_per_core"] = values
 
 
 def _label(path: str, fallback: str) -> str:
@@ -119,12 +125,8 @@ class TemperatureProbe:
 
     def read(self, sample: Sample) -> None:
         """Adds temperatures_celsius by sensor and cpu_temperature_celsius, the highest of them."""
-        values = {}
-        for name, file in self._sensors.items():
-            try:
-                values[name] = int(file.read(32)) / 1000
-            except OSError:  # a sensor that sleeps answers EAGAIN or EIO; the next sample asks again
-                continue
+        found = {name: file.number() for name, file in self._sensors.items()}
+        values = {name: value / 1000 for name, value in found.items() if value is not None}
         if values:
             sample["temperatures_celsius"] = values
             sample["cpu_temperature_celsius"] = max(values.values())
@@ -186,16 +188,21 @@ class PackageEnergyProbe:
             self.absent[PACKAGE_ENERGY] = (
                 f"{path}: {os.strerror(error.errno or 0)}; `sudo chmod a+r {path}` makes it readable until a restart"
             )
+        except ValueError as error:
+            self.absent[PACKAGE_ENERGY] = f"{path}: {error}"
+        if self.absent:
             self._counters = []
             return
         self._counters.append((counter, range_uj))
         self._joules.append(0.0)
 
     def read(self, sample: Sample) -> None:
-        """Adds package_energy_joules, cumulative."""
-        for index, (counter, range_uj) in enumerate(self._counters):
-            now_uj = int(counter.read(32))
-            self._joules[index] = counted_joules(self._joules[index], self._before_uj[index], now_uj, range_uj)
-            self._before_uj[index] = now_uj
-        if self._counters:
+        """Adds package_energy_joules, cumulative, unless a package does not tell it now."""
+        readings = [counter.number() for counter, _ in self._counters]
+        for index, now_uj in enumerate(readings):
+            if now_uj is not None:
+                before_uj, range_uj = self._before_uj[index], self._counters[index][1]
+                self._joules[index] = counted_joules(self._joules[index], before_uj, now_uj, range_uj)
+                self._before_uj[index] = now_uj
+        if readings and None not in readings:
             sample[PACKAGE_ENERGY] = round(sum(self._joules), 6)

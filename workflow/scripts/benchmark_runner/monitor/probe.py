@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 from typing import Any, Final, NamedTuple, Protocol
 
+from benchmark_runner.processes.files import MOST_EVENTS_BYTES, flooded
 from benchmark_runner.processes.watch import Alert
+from benchmark_runner.status import Status
 
 # A sample is one flat dict of JSON values; every name ends in its unit.
 Sample = dict[str, Any]
+
+EVENTS: Final = "events_bytes"
+"""Size of the engine's events file."""
 
 # Parts of the monitor that the section `monitoring` of the configuration switches off.
 SWITCHES: Final = ("gpu_metrics", "memory_tracking", "power_monitoring")
@@ -34,6 +39,13 @@ class KernelFile:
         """Present content; raises OSError where the device behind it does not answer."""
         return os.pread(self._descriptor, size_bytes, 0)
 
+    def number(self) -> int | None:
+        """The whole number that it holds now; None where the device does not answer, or not with one (`<unknown>`)."""
+        try:
+            return int(self.read(32))
+        except (OSError, ValueError):  # what sleeps answers EAGAIN or EIO; the next sample asks again
+            return None
+
 
 def open_kernel_file(path: str) -> KernelFile | None:
     """The file, or None where it is not there or may not be read."""
@@ -54,6 +66,8 @@ class Limits(NamedTuple):
 
 def exceeded(sample: Sample, limits: Limits) -> Alert | None:
     """The first limit that the sample is above; a value that is absent exceeds nothing."""
+    if (events_bytes := sample.get(EVENTS, 0)) > MOST_EVENTS_BYTES:
+        return Alert(Status.FAILED, flooded(events_bytes))
     rss_bytes, limit_bytes = sample.get("engine_rss_bytes"), limits.engine_rss_bytes
     if rss_bytes is not None and limit_bytes is not None and rss_bytes > limit_bytes:
         return Alert(

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, Protocol
 
 from benchmark_runner.processes.client import CLIENT, CLIENT_WORDS, SERVED, Client, Server, called
 from benchmark_runner.processes.engine import EngineExit, ask_to_end, collect_exit, start_engine
-from benchmark_runner.processes.files import HeldFile, own_folder, remove
+from benchmark_runner.processes.files import MOST_EVENTS_BYTES, HeldFile, flooded, own_folder, remove
 from benchmark_runner.processes.orphans import MARKER_VARIABLE, below_process, end_all, of_launch
 from benchmark_runner.processes.watch import Alert, Watch
 from benchmark_runner.processes.words import Words
@@ -119,16 +119,18 @@ class Heard:
         self._latest = ""
 
     def look(self) -> None:
-        """Take in what has been written since."""
-        while chunk := os.pread(self._descriptor, 1 << 20, self._place):
+        """Take in what has been written since, up to where the file ends now: an engine may write faster than this."""
+        size = min(os.fstat(self._descriptor).st_size, MOST_EVENTS_BYTES + 1)
+        while self._place < size and (chunk := os.pread(self._descriptor, 1 << 20, self._place)):
             self._place += len(chunk)
             self._last = self._clock()
-            *lines, partial = (self._partial + chunk).split(b"\n")
-            self._partial = partial[:LINE_BYTES]
-            for line in lines:
-                if (found := _EVENT.search(line)) is not None:
-                    self._latest = found[1].decode()
-                    self._kinds[self._latest] = self._kinds.get(self._latest, 0) + 1
+            text, place = self._partial + chunk, 0
+            end = text.rfind(b"\n") + 1
+            self._partial = text[end : end + LINE_BYTES]
+            while (found := _EVENT.search(text, place, end)) is not None:  # the first of each line
+                self._latest = found[1].decode()
+                self._kinds[self._latest] = self._kinds.get(self._latest, 0) + 1
+                place = text.find(b"\n", found.end()) + 1
 
     @property
     def is_done(self) -> bool:
@@ -171,6 +173,8 @@ class Heard:
     def overdue(self) -> str | None:
         """What took too long; None where nothing did."""
         self.look()
+        if self._place > MOST_EVENTS_BYTES:
+            return flooded(self._place)
         end, words = self._phase()
         return words if self._clock() >= end else None
 

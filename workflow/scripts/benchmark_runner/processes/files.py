@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 OWN_FOLDER: Final = 0o700
 CHUNK_BYTES: Final = 1 << 20
+MOST_EVENTS_BYTES: Final = 1 << 32
+"""Most that the events of one run may take: several times those of any that could be kept in memory (chosen)."""
+KEPT_BYTES: Final = 1 << 26
+"""Of a file that is longer than that, its beginning is kept (chosen)."""
+
+
+def flooded(size_bytes: int) -> str:
+    """What to say of an engine whose events take more than MOST_EVENTS_BYTES."""
+    return f"the engine wrote more than {size_bytes / 1e9:.1f} GB into its events file, and no spec asks for so much"
 
 
 def remove(path: Path) -> None:
@@ -20,11 +28,27 @@ def remove(path: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     except (IsADirectoryError, PermissionError):
-        for folder, names, _ in os.walk(path):  # some may be locked against their owner
-            for name in names:
-                if not (place := Path(folder, name)).is_symlink():
-                    place.chmod(OWN_FOLDER)
-        shutil.rmtree(path)
+        if not path.is_dir():
+            raise
+        _remove_folder(path)
+
+
+def _remove_folder(top: Path) -> None:
+    """However deep its folders lie, and some may be locked against their owner: each is unlocked and brought up to top
+    before it is looked into, so that no path becomes too long and nothing is called within itself."""
+    top.chmod(OWN_FOLDER)
+    folders = [top]
+    for folder in folders:
+        with os.scandir(folder) as entries:
+            found = list(entries)
+        for entry in found:
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)  # noqa: PTH108
+                continue
+            Path(entry.path).chmod(OWN_FOLDER)
+            folders.append(Path(entry.path).rename(top / os.urandom(16).hex()))
+    for folder in reversed(folders):
+        folder.rmdir()
 
 
 def own_folder(path: Path) -> None:
@@ -46,9 +70,14 @@ class HeldFile:
     @classmethod
     def of(cls, path: Path, content: bytes) -> HeldFile:
         """A file with that content; raises OSError and leaves nothing where it cannot be written."""
+        return cls._of(path, (content,))
+
+    @classmethod
+    def _of(cls, path: Path, parts: Iterable[bytes]) -> HeldFile:
         file = cls(path)
         try:
-            file.write(content)
+            for part in parts:
+                file.write(part)
         except OSError as error:
             remove(path)
             raise OSError(error.errno, error.strerror, str(path)) from error
@@ -73,7 +102,7 @@ class HeldFile:
         while content:
             content = content[os.write(self.descriptor, content) :]
 
-    def chunks(self) -> Iterator[bytes]:
+    def _chunks(self) -> Iterator[bytes]:
         """What the file holds, piece by piece."""
         place = 0
         while chunk := os.pread(self.descriptor, CHUNK_BYTES, place):
@@ -82,13 +111,15 @@ class HeldFile:
 
     def put_at(self, path: Path) -> None:
         """Let path name this file's content: the file itself where it is in place, else a copy of what it holds."""
+        if os.fstat(self.descriptor).st_size > MOST_EVENTS_BYTES:  # with holes it may be longer than any disk
+            os.truncate(self.descriptor, KEPT_BYTES)
         if self.in_place:
             if path != self.path:
                 remove(path)
                 self.path.rename(path)
                 self.path = path
             return
-        HeldFile.of(path, b"".join(self.chunks())).close()
+        HeldFile._of(path, self._chunks()).close()
 
     def close(self) -> None:
         """Let go of it."""

@@ -16,6 +16,7 @@ from benchmark_runner.protocol.lines import (
     lines_of,
     parse_line,
     readable,
+    shown,
 )
 from benchmark_runner.protocol.requests import LoadReader, is_load
 from benchmark_runner.protocol.spec import PROTOCOL
@@ -161,9 +162,11 @@ class _Reader:
         """The clock may only go on, and only while the engine's process lived."""
         for time_ns in times_ns:
             if time_ns < self._now_ns:
-                raise BrokenEventsError(f"time goes back to {time_ns} ns; {self._now_ns} ns had been reached")
+                raise BrokenEventsError(f"time goes back to {shown(time_ns)} ns; {self._now_ns} ns had been reached")
             if time_ns > self._end_ns:
-                raise BrokenEventsError(f"time {time_ns} ns lies after the end of the process at {self._end_ns} ns")
+                raise BrokenEventsError(
+                    f"time {shown(time_ns)} ns lies after the end of the process at {self._end_ns} ns"
+                )
             self._now_ns = time_ns
 
     def _take_hello(self, event: Event, line: Line) -> None:
@@ -175,7 +178,9 @@ class _Reader:
         self.hello = event
 
     def _other_protocol(self, hello: Event) -> BrokenEventsError:
-        return BrokenEventsError(f"protocol {hello['protocol']}; this runner speaks {self._protocol} in this launch")
+        return BrokenEventsError(
+            f"protocol {shown(hello['protocol'])}; this runner speaks {self._protocol} in this launch"
+        )
 
     def _take_load_start(self, hello: Event, event: Event) -> None:
         if hello["protocol"] != self._protocol:  # an older one may still say that it is: by the event error
@@ -221,7 +226,7 @@ class _Reader:
 
 def _round(place: tuple[bool, int, int]) -> str:
     warmup, index, case = place
-    return f"{'warm-up' if warmup else 'iteration'} {index} of case {case}"
+    return f"{'warm-up' if warmup else 'iteration'} {shown(index)} of case {shown(case)}"
 
 
 def longest_line(spec: Mapping[str, Any]) -> int:

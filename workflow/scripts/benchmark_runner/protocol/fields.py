@@ -108,7 +108,7 @@ def check_rising(times: Iterable[int], what: str) -> None:
     """Raise BrokenEventsError where a time lies before the one before it."""
     for before, after in pairwise(times):
         if after < before:
-            raise BrokenEventsError(f"{what}: time goes back from {before} to {after} ns")
+            raise BrokenEventsError(f"{what}: time goes back from {shown(before)} to {shown(after)} ns")
 
 
 def check_ids(event: Mapping[str, Any], name: str, vocabulary: int) -> None:

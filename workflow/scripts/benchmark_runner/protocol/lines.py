@@ -51,7 +51,8 @@ def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no number in JSON")
 
 
-def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """For json's object_pairs_hook: an object; ValueError where a key would be overwritten."""
     content = dict(pairs)
     if len(content) < len(pairs):
         raise ValueError("a key stands twice in one object")
@@ -64,7 +65,7 @@ def parse_line(line: Line) -> Event:
         raise BrokenEventsError(f"line {line.number} was not written to its end, or is longer than any event")
     try:
         text = line.content.decode("utf-8")
-        event = json.loads(text, parse_constant=_no_number, object_pairs_hook=_each_key_once)
+        event = json.loads(text, parse_constant=_no_number, object_pairs_hook=each_key_once)
     except (ValueError, RecursionError) as error:
         raise BrokenEventsError(f"line {line.number} is no JSON: {error}") from error
     if not isinstance(event, dict):
@@ -102,6 +103,8 @@ def flaw(value: Any, place: str, depth: int = DEPTH) -> str | None:
 
 def shown(number: float) -> str:
     """A number of any size, shortly."""
+    if isinstance(number, int) and abs(number) < INT_LIMIT:
+        return str(number)
     try:
         return f"{number:.6g}"
     except OverflowError:  # whole, and beyond what a float holds

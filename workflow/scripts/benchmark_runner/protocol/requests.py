@@ -215,7 +215,7 @@ class LoadReader:
     def take_request(self, event: Mapping[str, Any]) -> None:
         """Take the next request; raises BrokenEventsError where it may not come here or is none."""
         number = len(self.requests) - self._begun
-        where = f"request {event['number']} of case {event['case']}"
+        where = f"request {shown(event['number'])} of case {shown(event['case'])}"
         if self._case is None or (event["case"], event["number"]) != (self._case, number):
             owed = self.owed and f"request {number} of case {self._case} or its stage"
             raise BrokenEventsError(f"{where} where {owed or 'done'} is owed")
@@ -237,7 +237,7 @@ class LoadReader:
     def take_stage(self, event: Mapping[str, Any]) -> None:
         """Take the end of a stage; raises BrokenEventsError where it may not come here or is none."""
         if self._case is None or event["case"] != self._case:
-            raise BrokenEventsError(f"the stage of case {event['case']} where {self.owed or 'done'} is owed")
+            raise BrokenEventsError(f"the stage of case {shown(event['case'])} where {self.owed or 'done'} is owed")
         if "own_clock" in event:
             check_content({**event, "event": "stage"}, "stage")
         try:
