@@ -110,12 +110,12 @@ def run(module: str, *jobs: Sequence[str | Path]) -> Cost:
     return replace(cost, wall_s=time.monotonic() - begin)
 
 
-def stages(folder: Path, records: dict[str, list[Path]]) -> Iterator[tuple[str, Cost]]:
+def stages(folder: Path, engines: Sequence[str]) -> Iterator[tuple[str, Cost]]:
     """Each stage from records to verdicts, in order, with what it took; then what else reads iterations."""
     plan, analysis = folder / "plan.json", folder / "analysis"
     table, statistics = analysis / "iterations.parquet", analysis / "statistical_summary.json"
-    raw = [folder / "raw_data" / f"{name}.json" for name in records]
-    fidelity = [folder / "fidelity" / f"{name}.json" for name in records]
+    raw = [folder / "raw_data" / f"{name}.json" for name in engines]
+    fidelity = [folder / "fidelity" / f"{name}.json" for name in engines]
     collecting = [
         [
             "--plan",
@@ -129,7 +129,7 @@ def stages(folder: Path, records: dict[str, list[Path]]) -> Iterator[tuple[str, 
             "--launches",
             folder / "launches" / name,
         ]
-        for name, out, checked in zip(records, raw, fidelity, strict=True)
+        for name, out, checked in zip(engines, raw, fidelity, strict=True)
     ]
     yield "collect", run("records.collect", *collecting)
     yield "iterations", run("records.tabulate", ["--raw", *raw, "--outlier-threshold", "2", "--out", table])
@@ -155,7 +155,7 @@ def measure(iterations: int, place: Path | None) -> None:
         records = write_campaign(folder, iterations)
         size = sum(path.stat().st_size for paths in records.values() for path in paths)
         print(f"{iterations} iterations of {TOKENS} tokens, {size / 1e6:.0f} MB of records")
-        costs = dict(stages(folder, records))
+        costs = dict(stages(folder, list(records)))
     costs["the table's analysis"] = costs["statistics"] + costs["performance"]
     costs["all"] = costs["collect"] + costs["iterations"] + costs["the table's analysis"]
     for stage, cost in costs.items():

@@ -1,51 +1,60 @@
-"""Times what grows with the number of launches: a dry run, a call with nothing to do, and the analysis.
+"""Times what grows with the number of launches: planning, a call with nothing to do, the pause between two launches,
+the analysis, the plots and the report.
 
-python benchmarks/scale/measure.py [--sizes 5x2x10 10x5x20 20x5x100] [--without-analysis]
+python benchmarks/scale/measure.py [--sizes 5x2x10 10x5x20 20x5x100] [--gaps 12]
 
-A size is engines x workloads x launches of each. No engine runs: records are made up, and only what is made of them is
-measured.
+A size is engines x workloads x launches of each. Records are made up (made_up.py); the stages that read them are the
+product's own commands. Seconds are of computing, since other programs do not lengthen that much.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
+import itertools
 import json
+import math
 import os
+import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final
+
+import numpy as np
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ANALYSIS = REPOSITORY / "benchmarks" / "analysis_scale"
 sys.path[:0] = [str(REPOSITORY / "workflow" / "scripts"), str(REPOSITORY / "tests"), str(ANALYSIS)]
 
-from measure import Cost, stages  # noqa: E402  (of analysis_scale)
+from made_up import Size, planned, write_campaign, write_records  # noqa: E402
+from measure import Cost, run, stages  # noqa: E402  (of analysis_scale)
 
-from records import ScriptedEngine, ScriptedWorkload, make_raw_data, record_path_of, write_inputs  # noqa: E402
-from tiny_campaign import Campaign, fake  # noqa: E402
-from tiny_model import make_tiny_model  # noqa: E402
+from benchmark_runner.launch.machine_lock import VARIABLE  # noqa: E402
+from finished import NOW, report_arguments  # noqa: E402
+from tiny_campaign import Campaign  # noqa: E402
 
 KIB: Final = 1024
-AIMS: Final = "at 10,000 launches: a dry run 25 s, nothing to do 3 s, the analysis 180 s and 2 GB"
-ITERATIONS: Final = 10
+SETTLING: Final = 2
+"""Launches whose pauses are not counted: Snakemake is still busy with its beginning."""
+WITHIN_SECONDS: Final = 600.0
+AIMS: Final = {
+    "dry run": "25 s",
+    "nothing to do": "3 s",
+    "pause between launches": "0.4 s on the clock",
+    "analysis, all": "180 s and 2 GB",
+    "plots and report, all": "60 s",
+    "report.html": "5 MB",
+}
+"""At 10,000 launches."""
+ANALYSIS_STAGES: Final = ("collect", "iterations", "statistics", "performance", "summary", "business")
+TOLD_STAGES: Final = ("logs", "plot latency", "plot throughput", "plot memory", "plot gpu", "reproduction", "report")
 
-
-class Size(NamedTuple):
-    """Engines, workloads, and launches of each engine on each workload."""
-
-    engines: int
-    workloads: int
-    launches: int
-
-    @property
-    def all_launches(self) -> int:
-        """Launches of the campaign."""
-        return self.engines * self.workloads * self.launches
+Figures = dict[str, tuple[float, float]]
+"""By line of the table two numbers: seconds of computing and bytes at most, or what the line's name says."""
 
 
 def size_of(text: str) -> Size:
@@ -53,80 +62,166 @@ def size_of(text: str) -> Size:
     return Size(*map(int, text.split("x")))
 
 
-def planned(folder: Path, size: Size) -> Campaign:
-    """A campaign of scripted engines of which nothing has run."""
-    make_tiny_model(folder / "models" / "tiny")
-    campaign = Campaign(folder)
-    campaign.config["benchmark"] |= {"launches": size.launches, "control": False}
-    campaign.config["engines"] = [
-        fake("slow") | {"name": f"engine_{number}", "options": {"token_ms": 1.0 + number}}
-        for number in range(size.engines)
-    ]
-    workload = campaign.config["workloads"][0]
-    campaign.config["workloads"] = [
-        copy.deepcopy(workload) | {"name": f"workload_{number}"} for number in range(size.workloads)
-    ]
-    return campaign
+def call(command: Sequence[str], says: str = "") -> tuple[float, float]:
+    """Computing and memory of a call of Snakemake, which must end well and say these words."""
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        words = said.read().decode(errors="replace")
+    if process.returncode or says not in words:
+        raise SystemExit(f"error: {' '.join(command)} ended with status {process.returncode}: {words[-2000:]}")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIB
 
 
-def cost_of(command: Sequence[str]) -> Cost:
-    """What a call of Snakemake took; it must end well."""
-    begin = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"error: {' '.join(command)} ended with status {process.returncode}")
-    return Cost(time.monotonic() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIB)
+def _computed_s(pid: int) -> float:
+    """Computing of a process, without its children."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def workflow_costs(folder: Path, size: Size) -> Iterator[tuple[str, Cost]]:
-    """A dry run of the whole campaign, and the one that finds all of its launches measured."""
+def pauses(campaign: Campaign, records: Sequence[Path], count: int) -> tuple[float, float]:
+    """Median pause between the first launches of a campaign, in s, and what Snakemake computes in one.
+
+    They are really launched, with the tests' engine; then Snakemake is told to end.
+    """
+    process = subprocess.Popen(
+        campaign.command("launches", "--quiet", "all"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {VARIABLE: str(campaign.folder / "lock")},
+    )
+    computed = [_there(records[place], process) for place in (SETTLING, SETTLING + count)]
+    process.send_signal(signal.SIGTERM)
+    process.wait()
+    heads = [json.loads(path.read_text(encoding="utf-8")) for path in records[SETTLING : SETTLING + count + 1]]
+    found = [(after["started_ns"] - before["ended_ns"]) / 1e9 for before, after in itertools.pairwise(heads)]
+    return statistics.median(found), (computed[1] - computed[0]) / count
+
+
+def _there(record: Path, process: subprocess.Popen[bytes]) -> float:
+    """What a Snakemake has computed when a record is there."""
+    end = time.monotonic() + WITHIN_SECONDS
+    while not record.exists():
+        if process.poll() is not None or time.monotonic() > end:
+            raise SystemExit(f"error: {record} was not measured")
+        time.sleep(0.01)
+    return _computed_s(process.pid)
+
+
+def workflow_figures(folder: Path, size: Size, gaps: int) -> Figures:
+    """A dry run of the whole campaign, its first launches, and calls that find all of them measured."""
     campaign = planned(folder, size)
-    yield "dry run", cost_of(campaign.command("-n", "launches"))
-    cost_of(campaign.command("plan", "--quiet", "all"))
-    for row in json.loads((campaign.out / "plan.json").read_text(encoding="utf-8"))["order"]:
-        record = folder / row["folder"] / "record.json"
-        record.parent.mkdir(parents=True)
-        record.write_text('{"attempt": 1, "status": "ok"}\n', encoding="utf-8")
-    cost_of(campaign.command("launches", "--quiet", "all"))
-    yield "nothing to do", cost_of(campaign.command("-n", "launches"))
+    figures = {"dry run": call(campaign.command("-n", "launches"))}
+    call(campaign.command("plan", "--quiet", "all"))
+    plan = json.loads((campaign.out / "plan.json").read_text(encoding="utf-8"))
+    order = [{**slot, "folder": str(folder / slot["folder"])} for slot in plan["order"]]
+    records = [Path(slot["folder"]) / "record.json" for slot in order]
+    counted = min(gaps, len(records) - SETTLING - 1)
+    figures["pause between launches"] = pauses(campaign, records, counted)
+    write_records(size, order)
+    figures["first call after, which reads each record"] = call(campaign.command("launches", "--quiet", "all"))
+    figures["nothing to do"] = call(campaign.command("-n", "launches"), says="Nothing to be done")
+    return figures
 
 
-def analysis_costs(folder: Path, size: Size) -> Iterator[tuple[str, Cost]]:
-    """The stages from records to verdicts."""
-    engines = [ScriptedEngine(f"engine_{n}", itl_ms=10.0 + n, launch_spread=0.02) for n in range(size.engines)]
-    workloads = [ScriptedWorkload(f"workload_{n}", iterations=ITERATIONS) for n in range(size.workloads)]
-    raw, plan = make_raw_data(engines, workloads, launches=size.launches, output_dir=str(folder))
-    write_inputs(folder, engines, raw, plan)
-    paths = {name: [record_path_of(folder, record) for record in content["launches"]] for name, content in raw.items()}
-    del raw
-    yield from stages(folder, paths)
+def _further_stages(folder: Path) -> Iterator[tuple[str, Cost]]:
+    """Each stage that stands beside or behind those of analysis_scale."""
+    analysis, plots = folder / "analysis", folder / "plots"
+    plan = ["--plan", folder / "plan.json"]
+    statistics_file = ["--statistics", analysis / "statistical_summary.json"]
+    performance = ["--performance", analysis / "performance_analysis.json"]
+    environment = ["--environment", folder / "environment.json"]
+    told = ["--out", folder / "summary.json", "--table", folder / "comparison_table.md"]
+    yield "summary", run("summary", [*plan, *statistics_file, *performance, *told])
+    catalogues = ["--prices", REPOSITORY / "config/prices.yaml", "--facts", REPOSITORY / "config/engine_facts.yaml"]
+    advised = [*catalogues, "--now", NOW, "--out", analysis / "business_recommendations.json"]
+    known = [*plan, *statistics_file, *performance, *environment, "--manifest", folder / "manifest.json"]
+    yield "business", run("business", [*known, *advised])
+    drawn = {"plot memory": ("plots.memory", performance), "plot gpu": ("plots.gpu", ["--raw", *_raw(folder)])}
+    for name, (module, inputs) in drawn.items():
+        made = ["--out", plots / f"{module}.png", "--svg", plots / f"{module}.svg"]
+        yield name, run(module, [*statistics_file, *inputs, *made])
+    made = ["--out", folder / "reproduction.md", "--configuration", folder / "campaign.yaml"]
+    yield "reproduction", run("report.reproduction", [*plan, *statistics_file, *environment, *made])
 
 
-def told(measured: Callable[[Path, Size], Iterator[tuple[str, Cost]]], size: Size, place: Path | None) -> None:
-    """Print a line for each thing measured at a size."""
-    with tempfile.TemporaryDirectory(dir=place) as name:
-        for what, cost in measured(Path(name), size):
-            print(
-                f"  {what:<22}{cost.wall_s:8.1f} s{cost.cpu_s:8.1f} s of CPU{cost.peak_bytes / 1e9:8.2f} GB at most",
-                flush=True,
-            )
+def _raw(folder: Path) -> list[Path]:
+    return sorted((folder / "raw_data").iterdir())
+
+
+def analysis_figures(folder: Path, size: Size) -> Figures:
+    """The stages from records to the report, and the size of its page."""
+    engines = write_campaign(folder, size)
+    costs = dict(stages(folder, [one.name for one in engines]))
+    (folder / "metrics.parquet").rename(folder / "analysis" / "metrics.parquet")
+    costs |= dict(_further_stages(folder))
+    costs["report"] = run("report", report_arguments(folder, engines))
+    all_of = {"analysis, all": ANALYSIS_STAGES, "plots and report, all": TOLD_STAGES}
+    figures: Figures = {}
+    for title, names in all_of.items():
+        for name in names:
+            figures[name] = (costs[name].cpu_s, costs[name].peak_bytes)
+        figures[title] = (sum(costs[name].cpu_s for name in names), max(costs[name].peak_bytes for name in names))
+    figures["report.html"] = (0.0, (folder / "report.html").stat().st_size)
+    return figures
+
+
+def in_words(name: str, figure: tuple[float, float]) -> str:
+    """A cell of the table."""
+    first, second = figure
+    if name == "report.html":
+        return f"{second / 1e6:.2f} MB"
+    if name == "pause between launches":
+        return f"{first:.2f} s, {1000 * second:.0f} ms of computing"
+    return f"{first:.1f} s, {second / 1e9:.2f} GB"
+
+
+def growth(launches: Sequence[int], figures: Sequence[tuple[float, float]]) -> tuple[str, str]:
+    """What a launch more costs, by least squares, and how a figure grew between the two largest sizes: n^1 is linear.
+
+    Of the first number, or of the second where the first is nothing.
+    """
+    values = [first or second for first, second in figures]
+    if len(values) < 2:
+        return "", ""
+    slope, _ = np.polyfit(launches, values, 1)
+    power = math.log(values[-1] / values[-2]) / math.log(launches[-1] / launches[-2])
+    unit = (1e3, "ms") if figures[0][0] else (1e-3, "kB")
+    return f"{slope * unit[0]:.2g} {unit[1]}", f"n^{power:.2f}"
+
+
+def table(found: Mapping[Size, Figures]) -> Iterator[str]:
+    """The figures of all sizes as a table in Markdown."""
+    sizes = list(found)
+    heads = [f"{one.all_launches:,} ({one.engines} engines, {one.workloads} workloads)" for one in sizes]
+    rows: list[list[str]] = [["", *heads, "a launch more", "grows as", "aim at 10,000"], ["---"] * (len(heads) + 4)]
+    for name in next(iter(found.values())):
+        figures = [found[size][name] for size in sizes]
+        counts = [size.all_launches for size in sizes]
+        rows.append([name, *(in_words(name, one) for one in figures), *growth(counts, figures), AIMS.get(name, "")])
+    return (f"| {' | '.join(row)} |" for row in rows)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Measure each size in turn."""
+    """Measure each size in turn, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=size_of, nargs="+", default=[Size(5, 2, 10), Size(10, 5, 20), Size(20, 5, 100)])
-    parser.add_argument("--without-analysis", action="store_true", help="only Snakemake's calls")
+    parser.add_argument("--gaps", type=int, default=12, help="pauses between launches that are measured at each size")
     parser.add_argument("--place", type=Path, help="folder for the files")
     arguments = parser.parse_args(argv)
-    print(f"aims {AIMS}")
+    found: dict[Size, Figures] = {}
     for size in arguments.sizes:
-        print(f"{size.all_launches} launches ({size.engines} engines, {size.workloads} workloads)")
-        told(workflow_costs, size, arguments.place)
-        if not arguments.without_analysis:
-            told(analysis_costs, size, arguments.place)
+        parts: list[tuple[Any, ...]] = [(workflow_figures, arguments.gaps), (analysis_figures,)]
+        found[size] = {}
+        for measured, *more in parts:
+            with tempfile.TemporaryDirectory(dir=arguments.place) as name:
+                found[size] |= measured(Path(name), size, *more)
+        print(
+            f"{size.all_launches} launches", *(f"  {n}: {in_words(n, one)}" for n, one in found[size].items()), sep="\n"
+        )
+    print(*table(found), sep="\n")
     return os.EX_OK
 
 

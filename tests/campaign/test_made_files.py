@@ -106,6 +106,6 @@ def test_a_table_without_a_column_or_with_another_type_names_it(copy):
     pq.write_table(table.set_column(table.schema.get_field_index("block"), "block", texts), file)
     assert "column block is string instead of int32" in refusal(require_table, file)
     pq.write_table(table, file)
-    assert "row group 0 is not one launch" in refusal(require_table, file)
+    assert "row group 0 is not of one engine and workload" in refusal(require_table, file)
     file.write_bytes(b"PAR1 no columns at all PAR1")
     refusal(require_table, file)

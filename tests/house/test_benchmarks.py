@@ -13,7 +13,7 @@ ARGUMENTS = {
     "analysis_scale": (["--iterations", "200"], "the table's analysis"),
     "client_error": (["--streams", "2", "--tokens", "5", "--answers", "1"], "own              2   busy"),
     "launch_overhead": (["--launches", "1"], "monitor, to its first sample"),
-    "scale": (["--sizes", "2x1x2"], "nothing to do"),
+    "scale": (["--sizes", "2x1x2", "--gaps", "1"], "| report.html |"),
     "report_scale": (["--iterations", "100"], "report.html"),
 }
 """By folder: the arguments, and a line of what is printed."""

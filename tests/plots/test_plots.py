@@ -9,7 +9,7 @@ from matplotlib.text import Text
 
 from benchmark_runner.display import STRUCK, TIMES, significant
 from benchmark_runner.plots import gpu, latency, memory, throughput
-from benchmark_runner.plots.style import save, style
+from benchmark_runner.plots.style import new_figure, save, style
 from benchmark_runner.statistics.results import Cell
 from finished import ENGINES, WEIGHTS_BYTES, draw_plots, finish, read
 from records import ScriptedEngine, ScriptedWorkload
@@ -232,3 +232,20 @@ def test_the_same_data_make_the_same_svg(campaign, tmp_path):
             save(memory.draw(campaign.statistics, campaign.performance), tmp_path / name, "svg")
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     assert (tmp_path / "a.svg").read_bytes().endswith(b"</svg>\n")
+
+
+def test_launches_that_followed_each_other_share_a_lane_where_there_are_very_many():
+    launches = [[float(number)] for number in range(100)]
+    assert latency.shared_lanes(launches[:24]) == launches[:24]
+    lanes = latency.shared_lanes(launches)
+    assert len(lanes) == 20 and lanes[0] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert [value for lane in lanes for value in lane] == [float(number) for number in range(100)]
+    assert latency.shared_lanes([]) == []
+
+
+def test_a_picture_too_tall_for_its_dots_is_drawn_with_fewer(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmark_runner.plots.style.MOST_PIXELS", 600)
+    with style():
+        save(new_figure(12.0), tmp_path / "tall.png", "png")
+    head = (tmp_path / "tall.png").read_bytes()[16:24]
+    assert (int.from_bytes(head[:4]), int.from_bytes(head[4:])) == (550, 600)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from benchmark_runner.records import tabulate
 from benchmark_runner.records.table import launch_tables, rows_where, tokens_an_iteration, tokens_made
 from benchmark_runner.statistics.inputs import read_inputs
 from benchmark_runner.statistics.samples import Sample, each_sample, empty_sample
@@ -106,3 +109,21 @@ def test_tokens_of_an_answer_are_those_of_answered_requests(tmp_path: Path) -> N
     mean = tokens_an_iteration(path)
     assert mean["torch", "serving", "c4"] == mean["candle", "serving", "c4"] == (8.0, 11.0)
     assert tokens_made(path)["torch", "serving", 1] == 6 * 11 + 2 * 6 < tokens_made(path)["candle", "serving", 1]
+
+
+@pytest.mark.parametrize("group_bytes", [1, 3000, 1 << 30])
+def test_launches_come_alike_however_many_share_a_row_group(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group_bytes: int
+) -> None:
+    usual, other = folder / "analysis" / "iterations.parquet", tmp_path / "iterations.parquet"
+    monkeypatch.setattr(tabulate, "GROUP_BYTES", group_bytes)
+    tabulate.write_iterations([folder / "raw_data" / f"{engine.name}.json" for engine in ENGINES], other, 2.0)
+    groups = {1: 16, 3000: range(5, 16), 1 << 30: 4}[group_bytes]
+    found = pq.ParquetFile(other).num_row_groups
+    assert found in groups if isinstance(groups, range) else found == groups
+    for engine, workload in itertools.product(("torch", "candle"), ("chat", "essay")):
+        columns = ["index", "e2e_ms", "itl_ms"]
+        one, same = (list(launch_tables(path, engine, workload, columns)) for path in (usual, other))
+        assert [block for block, _ in one] == [block for block, _ in same]
+        assert all(a.equals(b) for (_, a), (_, b) in zip(one, same, strict=True))
+    assert tokens_made(usual) == tokens_made(other) and tokens_an_iteration(usual) == tokens_an_iteration(other)

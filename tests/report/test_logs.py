@@ -17,10 +17,15 @@ ENGINES = (
 )
 
 
+def with_durations(record):
+    measured = (one for one in record["iterations"] if not one["warmup"])
+    return {**record, "durations_ms": [(one["end_ns"] - one["start_ns"]) / 1e6 for one in measured]}
+
+
 @pytest.fixture
 def campaign(tmp_path):
     raw, plan = make_raw_data(ENGINES, (ScriptedWorkload("chat", ((8, 11),)),), launches=2, output_dir=str(tmp_path))
-    records = [record for document in raw.values() for record in document["launches"]]
+    records = [with_durations(record) for document in raw.values() for record in document["launches"]]
     return plan, records
 
 

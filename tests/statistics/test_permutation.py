@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark_runner.statistics.permutation import MOST_VALUES_COUNTED, label_exchange, sign_flip
+from benchmark_runner.statistics.permutation import SEED, label_exchange, sign_flip
+from benchmark_runner.statistics.power import (
+    ARRANGEMENTS_DRAWN,
+    MOST_VALUES_COUNTED,
+    PERMUTATION,
+    can_reach,
+    smallest_p,
+)
 
 
 def _flipped(differences: np.ndarray) -> float:
@@ -78,11 +85,54 @@ def test_thirty_blocks_are_counted_exactly() -> None:
     assert apart.p == pytest.approx(2.0 / math.comb(30, 15)) and apart.method.startswith("exact")
 
 
-def test_more_values_are_drawn_with_a_fixed_seed() -> None:
-    rng = np.random.default_rng(9)
-    differences = rng.normal(0.25, 1.0, MOST_VALUES_COUNTED + 5)
-    first, second = sign_flip(differences), sign_flip(differences)
-    assert first == second and "seeded" in first.method
-    assert first.p == pytest.approx(float(stats.ttest_1samp(differences, 0.0).pvalue), rel=0.2)
-    side = label_exchange(differences[:22], differences[22:])
-    assert "seeded" in side.method and 0.0 < side.p <= 1.0
+def _counted(differences: np.ndarray) -> float:
+    """The same p of values as they are, however many: sums of both halves, matched."""
+    middle, least = len(differences) // 2, abs(differences.sum()) * (1 - 1e-12)
+    left, right = (np.zeros(1) for _ in range(2))
+    for value in differences[:middle]:
+        left = np.concatenate((left - value, left + value))
+    for value in differences[middle:]:
+        right = np.concatenate((right - value, right + value))
+    places = np.searchsorted(np.sort(right), least - left)
+    return float(min(1.0, 2.0 * np.sum(len(right) - places) / 2.0 ** len(differences)))
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.2, 0.5, 0.9])
+def test_signs_of_many_values_are_counted_after_rounding_that_hardly_moves_p(shift: float) -> None:
+    differences = np.random.default_rng(9).normal(shift, 1.0, MOST_VALUES_COUNTED + 4)
+    found = sign_flip(differences)
+    assert found.p == pytest.approx(_counted(differences), rel=0.01)
+    assert found.statistic == differences.mean() and "rounded to 1/128" in found.method
+
+
+def test_signs_of_many_values_are_counted_exactly_where_rounding_changes_none() -> None:
+    few, many = np.array([1.0, -1.0, 1.0, 1.0]), np.ones(100)
+    many[:30] = -1.0  # a sum of 40: 70 of 100 or more of one sign
+    assert sign_flip(many).p == pytest.approx(2.0 * float(stats.binom.sf(69, 100, 0.5)), rel=1e-12)
+    assert sign_flip(np.tile(few, 10)).p == pytest.approx(2.0 * float(stats.binom.sf(29, 40, 0.5)), rel=1e-12)
+    assert sign_flip(np.full(200, 0.25)).p == 2.0 / 2.0**200
+    assert sign_flip(np.tile([1.0, -1.0], 50)).p == 1.0
+
+
+def test_a_hundred_launches_can_show_what_thirty_could() -> None:
+    assert smallest_p(100, 100, PERMUTATION) < smallest_p(30, 30, PERMUTATION)
+    assert can_reach(100, 100, 950, 0.05, PERMUTATION)
+    unpaired = smallest_p(100, 100, PERMUTATION, paired=False)
+    assert unpaired == label_exchange(np.arange(100.0), np.arange(100.0) + 500.0).p == 2e-4
+
+
+@pytest.mark.parametrize("sides", [(20, 20), (12, 30), (50, 51)])
+def test_drawn_exchanges_are_those_that_scipy_draws(sides: tuple[int, int]) -> None:
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(0.4, 1.0, sides[0]), rng.normal(0.0, 1.0, sides[1])
+    drawn = stats.permutation_test(
+        (a, b),
+        lambda x, y, axis: np.mean(x, axis=axis) - np.mean(y, axis=axis),
+        permutation_type="independent",
+        n_resamples=ARRANGEMENTS_DRAWN,
+        rng=SEED,
+        vectorized=True,
+    )
+    found = label_exchange(a, b)
+    assert found.p == float(drawn.pvalue) and "seeded" in found.method
+    assert found == label_exchange(a, b)

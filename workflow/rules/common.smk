@@ -9,6 +9,8 @@ OUTPUTS
 import os
 import shlex
 import sys
+from heapq import nlargest
+from operator import attrgetter
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -119,6 +121,7 @@ onstart:
         freeze(PLAN, planned_for(GIVEN.config))
     # Else Snakemake 9.27 looks at all open jobs once a second for each that has ended, beside the engine measured.
     workflow.scheduler.job_rate_limiter = None
+    workflow.scheduler.job_selector = of_the_next(workflow.scheduler.job_selector)
     for line in [
         *CAMPAIGN.set_aside(),
         *CAMPAIGN.notices(here=not workflow.non_local_exec),
@@ -130,6 +133,16 @@ wildcard_constraints:
     engine="|".join(CAMPAIGN.engines),
 
 
+def of_the_next(select):
+    """Snakemake's choice of jobs, on this machine made among those of highest priority: it weighs all that are open,
+    which may be ten thousand launches, anew for each that has ended, and the next one waits for that."""
+    if workflow.non_local_exec:
+        return select
+    # More than can run at once.
+    most = 100 + workflow.cores
+    return lambda jobs: select(nlargest(most, jobs, key=attrgetter("priority")))
+
+
 def part(name):
     """File with the part of the plan that a stage depends on; another content is another file."""
     return f"{OUT}/plan/{part_file(PLAN, name)}"
@@ -138,7 +151,7 @@ def part(name):
 def build_records(wildcards=None):
     """Build records of all engines: no launch starts before every engine is there, or blocks would fall apart."""
     if CAMPAIGN.owed_launches:
-        workflow.dag.forcefiles.update(CAMPAIGN.stale_builds())
+        workflow.dag.forcefiles.update(CAMPAIGN.stale_builds)
     return [engine.build_record for engine in CAMPAIGN.builds.values()]
 
 

@@ -11,11 +11,7 @@ OUTPUTS
     of the pilot of a campaign under `search: capacity` besides <output_dir>/grids/<workload>.<what it is for>.json
 """
 
-from benchmark_runner.campaign.cluster import (
-    engine_memory_mb,
-    launch_memory_mb,
-    launch_minutes,
-)
+from benchmark_runner.campaign.cluster import engine_memory_mb, launch_minutes
 from benchmark_runner.campaign.planned import launch_pattern
 
 
@@ -52,13 +48,10 @@ rule run_launch:
     resources:
         gpu=GPUS,
         runtime=launch_minutes(CAMPAIGN.config["system"]),
-        mem_mb=lambda _: launch_memory_mb(CAMPAIGN.config["system"], Path(MODEL.path)),
+        mem_mb=MEMORY_MB,
     params:
-        folder=subpath(output.record, parent=True),
-        engine=lambda wildcards: LAUNCHES[wildcards.launch].engine,
-        workload=lambda wildcards: LAUNCHES[wildcards.launch].workload,
-        identity=lambda wildcards: LAUNCHES[wildcards.launch].identity,
-        block=lambda wildcards: LAUNCHES[wildcards.launch].block,
+        # One for all that the plan says: Snakemake looks at each function's signature twice for each launch.
+        planned=lambda wildcards: LAUNCHES[wildcards.launch],
         attempt=lambda wildcards: CAMPAIGN.attempt(wildcards.launch),
         owed=str(OWED),
         memory_mb=lambda wildcards, resources: (
@@ -69,14 +62,14 @@ rule run_launch:
         " --plan {input.plan:q}"
         " --prompts {input.prompts:q}"
         " --model-manifest {input.manifest:q}"
-        " --engine {params.engine:q}"
-        " --workload {params.workload:q}"
-        " --identity {params.identity:q}"
-        " --block {params.block:q}"
+        " --engine {params.planned.engine:q}"
+        " --workload {params.planned.workload:q}"
+        " --identity {params.planned.identity:q}"
+        " --block {params.planned.block:q}"
         " --attempt {params.attempt:q}"
         " --owed {params.owed:q}"
         " --memory-mb {params.memory_mb:q}"
-        " --out-dir {params.folder:q}"
+        " --out-dir {params.planned.folder:q}"
         " --log {log:q}"
 
 

@@ -3,8 +3,12 @@
 REQUIRED INPUTS
     none
 OUTPUTS
-    elsewhere(), GPUS, LAUNCHES, and where a launch belongs: block_group() and node_of()
+    elsewhere(), GPUS, LAUNCHES, MEMORY_MB, and where a launch belongs: block_group() and node_of()
 """
+
+from functools import cache
+
+from benchmark_runner.campaign.cluster import launch_memory_mb
 
 
 def elsewhere():
@@ -36,3 +40,18 @@ def node_of(wildcards):
     file = f"{OUT}/nodes/{LAUNCHES[wildcards.launch].block}.json"
     workflow.dag.forcefiles.add(file)
     return [file]
+
+
+def has_model():
+    """Whether the size of the model's weights is known, of which a launch's memory is made."""
+    return Path(MODEL.path, "config.json").is_file()
+
+
+@cache
+def memory_mb(model_is_there):
+    """What a launch may take: looked at once, since each of ten thousand launches asks."""
+    return launch_memory_mb(CAMPAIGN.config["system"], Path(MODEL.path))
+
+
+# A number costs Snakemake less than a function.
+MEMORY_MB = memory_mb(True) if has_model() else lambda _: memory_mb(has_model())

@@ -142,9 +142,16 @@ class Campaign:
             for position, (block, cell) in enumerate(order, start=1)
         ]
 
+    @cached_property
+    def _records(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {name: [] for name in self.engines}
+        for launch in self.launches:
+            found[launch.engine].append(launch.record)
+        return found
+
     def records(self, engine: str) -> list[str]:
         """Records of an engine's launches, in launch order."""
-        return [launch.record for launch in self.launches if launch.engine == engine]
+        return self._records[engine]
 
     def samples(self) -> list[str]:
         """The monitor's samples of each launch, where they are there or the launch is owed, which writes them."""
@@ -175,9 +182,18 @@ class Campaign:
             for name, engine in self.engines.items()
         }
 
+    @cached_property
+    def _runnable(self) -> set[tuple[str, str]]:
+        """Engines and workloads of launches that could be run now."""
+        return {
+            (engine.name, name)
+            for engine in self.engines.values()
+            for name, workload in self.workloads.items()
+            if self._is_back[engine.name] and cannot_load(engine.describe(), workload) is None
+        }
+
     def _can_run(self, launch: PlannedLaunch) -> bool:
-        refused = cannot_load(self.engines[launch.engine].describe(), self.workloads[launch.workload])
-        return self._is_back[launch.engine] and refused is None
+        return (launch.engine, launch.workload) in self._runnable
 
     @cached_property
     def weights(self) -> CampaignWeights:
@@ -231,8 +247,12 @@ class Campaign:
         """Options of each engine, and how those are asked that already run."""
         return [content for engine in self.engines.values() for content in (dict(engine.options), engine.asked)]
 
+    @cached_property
     def stale_builds(self) -> list[str]:
-        """Build records that tell of a program which is gone or was replaced: it is built again before a launch."""
+        """Build records that tell of a program which is gone or was replaced: it is built again before a launch.
+
+        Looked for once: each of ten thousand launches asks, and each look reads what is known of all programs.
+        """
         return [f"{binary}.build.json" for binary, engine in self.builds.items() if is_stale(engine)]
 
     def notices(self, *, here: bool = True) -> list[str]:

@@ -6,7 +6,7 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import starmap
+from itertools import chain, starmap
 from typing import Any, Final
 
 import pandas as pd
@@ -39,6 +39,8 @@ HEAD_INCHES: Final = 1.2
 PANEL_HEAD_INCHES: Final = 0.68
 PANEL_TITLE_CHARACTERS: Final = 120
 PANEL_FOOT_INCHES: Final = 0.42
+MOST_LANES: Final = 24
+"""Of an engine. Chosen: a hundred launches of twenty engines would make a picture of 13 m."""
 
 
 def latency_rows(
@@ -62,9 +64,16 @@ def latency_rows(
         each = plural(counts[0], noun) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} {noun}s"
         note = STRUCK if is_struck(engine) else f"{plural(len(lanes), 'launch')} of {each}"
         flagged = [list(launch.loc[launch["outlier"], metric] * scale) for launch in launches]
+        lanes, flagged = shared_lanes(lanes), shared_lanes(flagged)
         words = _words(estimate, unit_name)
         rows.append(Row(name, note, colour, marker, lanes, flagged, estimate, words))
     return rows
+
+
+def shared_lanes(launches: Sequence[list[float]]) -> list[list[float]]:
+    """A lane a launch; of more launches than MOST_LANES several that followed each other share one."""
+    each = max(1, -(-len(launches) // MOST_LANES))
+    return [list(chain.from_iterable(launches[at : at + each])) for at in range(0, len(launches), each)]
 
 
 def scaled_estimate(found: Mapping[str, Any] | None, scale: float) -> Estimate | None:
@@ -142,10 +151,12 @@ def _finding(found: Mapping[Cell, Mapping[str, Any]]) -> str:
 
 def _explanation(statistics: Mapping[str, Any]) -> str:
     settings = statistics["settings"]
+    many = any(cell["launches"] > MOST_LANES for cell in statistics["cells"])
+    more = ", or several that followed each other" if many else ""
     flagged = "an x is flagged as an outlier" + (" and not in the estimate" if settings["remove_outliers"] else "")
     return (
-        f"Each mark is one measured iteration (under load: request), each lane of marks one launch; {flagged}. The "
-        "diamond is the typical value over launches (geometric mean of medians), the bar its "
+        f"Each mark is one measured iteration (under load: request), each lane of marks one launch{more}; {flagged}. "
+        "The diamond is the typical value over launches (geometric mean of medians), the bar its "
         f"{settings['confidence_level']:.0%} interval."
     )
 

@@ -118,14 +118,18 @@ def _draw_row(axes: Axes, row: Row, top: float) -> None:
 
 
 def _draw_lanes(axes: Axes, row: Row, lanes_top: float) -> None:
+    kept: list[tuple[list[float], float]] = []
+    struck: list[tuple[list[float], float]] = []
     for lane, found in enumerate(row.lanes):
-        height = lanes_top + (lane + 0.5) * LANE_INCHES
-        flagged = set(row.flagged[lane]) if row.flagged else set()
-        kept = [value for value in found if value not in flagged]
-        for values, marker, line in ((kept, row.marker, MARK_EDGE), (sorted(flagged), "x", FLAGGED_EDGE)):
-            sign: dict[str, Any] = {"marker": marker, "markersize": 4.0, "color": row.colour, "alpha": 0.85}
-            # Pixels inside of the SVG: a hundred thousand marks would be megabytes of it.
-            axes.plot(values, [height] * len(values), linestyle="none", rasterized=True, **sign, **line)
+        height, flagged = lanes_top + (lane + 0.5) * LANE_INCHES, set(row.flagged[lane]) if row.flagged else set()
+        kept.append(([value for value in found if value not in flagged], height))
+        struck.append((sorted(flagged), height))
+    for marks, marker, line in ((kept, row.marker, MARK_EDGE), (struck, "x", FLAGGED_EDGE)):
+        values = [value for lane_values, _ in marks for value in lane_values]
+        heights = [height for lane_values, height in marks for _ in lane_values]
+        sign: dict[str, Any] = {"marker": marker, "markersize": 4.0, "color": row.colour, "alpha": 0.85}
+        # Pixels inside of the SVG: a hundred thousand marks would be megabytes of it.
+        axes.plot(values, heights, linestyle="none", rasterized=True, **sign, **line)
 
 
 def _draw_estimate(axes: Axes, row: Row, height: float) -> None:

@@ -29,6 +29,7 @@ INK: Final = "#1a1a1a"
 MUTED: Final = "#5f6368"
 GRID: Final = "#dddddd"
 DOTS_PER_INCH: Final = 110  # 9 pt text is then 14 pixels high, readable at 1x
+MOST_PIXELS: Final = 60_000  # of a side; beyond 65,535 matplotlib draws nothing
 WIDTH_INCHES: Final = 11.0
 LABEL_WIDTH_CHARACTERS: Final = 24
 LINE_CHARACTERS: Final = 150  # of 9 pt text over the figure's width
@@ -157,7 +158,8 @@ def style() -> Any:
 def save(figure: Figure, path: Path, kind: Literal["png", "svg"]) -> None:
     """Write the figure atomically, without the library's version and without a date: same data, same bytes."""
     content = io.BytesIO()
-    figure.savefig(content, format=kind, dpi=DOTS_PER_INCH, metadata=_NO_ORIGIN[kind])
+    dots = min(DOTS_PER_INCH, MOST_PIXELS / max(figure.get_size_inches()))
+    figure.savefig(content, format=kind, dpi=dots, metadata=_NO_ORIGIN[kind])
     with written_whole(path) as partial:
         partial.write_bytes(content.getvalue())
 

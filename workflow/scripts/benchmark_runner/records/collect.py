@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,9 @@ SHOULD_MATCH: Final = (
     "host.hostname",
 )
 """Keys whose difference makes launches suspicious without making them useless; stated as `unlike`, judged later."""
+
+PLACE: Final = ("workload", "identity", "block")
+"""Keys that tell one launch of an engine from another."""
 
 
 def _spread_of(records: Sequence[Mapping[str, Any]], key: str) -> dict[str, list[int]]:
@@ -88,16 +91,22 @@ def _by_workload(records: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping
     return groups
 
 
-def require_planned(plan: Mapping[str, Any], engine: str, record: Mapping[str, Any], where: str) -> None:
-    """Raise BenchmarkError unless the record is one of the plan's launches of the engine."""
+def planned_places(plan: Mapping[str, Any], engine: str) -> set[tuple[Any, ...]]:
+    """PLACE of each launch of an engine, and how each begins."""
+    own = [tuple(slot[key] for key in PLACE) for slot in plan["order"] if slot["engine"] == engine]
+    return {place[:depth] for place in own for depth in range(1, len(PLACE) + 1)}
+
+
+def require_planned(places: Container[tuple[Any, ...]], engine: str, record: Mapping[str, Any], where: str) -> None:
+    """Raise BenchmarkError unless the record is one of the plan's launches of the engine, whose places are
+    planned_places."""
     if record["engine"] != engine:
         raise BenchmarkError(
             f"{where}: engine is {record['engine']!r}, not {engine!r}; give each engine its own records"
         )
-    slots = [slot for slot in plan["order"] if slot["engine"] == engine]
-    for key in ("workload", "identity", "block"):
-        slots = [slot for slot in slots if slot[key] == record[key]]
-        if not slots:
+    place = tuple(record[key] for key in PLACE)
+    for depth, key in enumerate(PLACE, start=1):
+        if place[:depth] not in places:
             raise BenchmarkError(
                 f"{where}: {key} {record[key]!r} is not part of the plan for {engine} {record['workload']}; "
                 "leave this record out (it stays in the results folder for the configuration that made it)"
@@ -118,9 +127,10 @@ def planned(plan: Mapping[str, Any], engine: str, records: Iterable[tuple[str, R
     Raises BenchmarkError for one that the plan does not know, or that appears twice.
     """
     _planned_engine(plan, engine)
+    places = planned_places(plan, engine)
     seen: dict[tuple[str, int], str] = {}
     for where, record in records:
-        require_planned(plan, engine, record.head, where)
+        require_planned(places, engine, record.head, where)
         cell = (record.head["workload"], record.head["block"])
         if cell in seen:
             raise BenchmarkError(f"{where}: block {cell[1]} of {cell[0]} is already in {seen[cell]}; give it once")

@@ -1,10 +1,11 @@
-"""What iterations.parquet holds, and reading it launch by launch, which its row groups are.
+"""What iterations.parquet holds, and reading it launch by launch.
 
-So memory holds the iterations of two.
+A row group holds launches of one engine on one workload, so that memory holds two groups, however many there are.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,21 +88,21 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
         raise BenchmarkError(f"{path}: {printable(error):.300}; {MADE_AGAIN}") from error
 
 
-def _names(path: Path, file: pq.ParquetFile, group: int) -> tuple[Any, ...]:
-    """Engine, workload and block of a row group, by its statistics; BenchmarkError where it is no one launch."""
+def _cell(path: Path, file: pq.ParquetFile, group: int) -> tuple[str, str]:
+    """Engine and workload of a row group, by its statistics; BenchmarkError where it has several."""
     columns = file.metadata.row_group(group)
     places = {columns.column(index).path_in_schema: index for index in range(columns.num_columns)}
-    told = [columns.column(places[name]).statistics for name in _NAMES]
+    told = [columns.column(places[name]).statistics for name in _NAMES[:2]]
     if not all(one is not None and one.has_min_max and one.min == one.max for one in told):
-        raise BenchmarkError(f"{path}: row group {group} is not one launch; {MADE_AGAIN}")
-    return tuple(one.min for one in told)
+        raise BenchmarkError(f"{path}: row group {group} is not of one engine and workload; {MADE_AGAIN}")
+    return told[0].min, told[1].min
 
 
 def require_table(path: Path) -> None:
     """Raise BenchmarkError, which names the file, where it is no table as tabulate writes it; reads its end alone."""
     with _opened(path) as file:
         for group in range(file.num_row_groups):
-            _names(path, file, group)
+            _cell(path, file, group)
 
 
 def rows_where(table: pa.Table, condition: pa.ChunkedArray) -> pa.Table:
@@ -115,10 +116,19 @@ def rows_where(table: pa.Table, condition: pa.ChunkedArray) -> pa.Table:
 def _tables(path: Path, engine: str, workload: str, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
     with _opened(path) as file:
         for group in range(file.num_row_groups):
-            found_engine, found_workload, block = _names(path, file, group)
-            if (found_engine, found_workload) == (engine, workload):
-                table = file.read_row_group(group, columns=[*columns, "warmup"])
-                yield block, rows_where(table, pc.invert(table.column("warmup"))).drop_columns("warmup")
+            if _cell(path, file, group) == (engine, workload):
+                yield from _launches(
+                    file.read_row_group(group, columns=list(dict.fromkeys((*columns, "block", "warmup")))), columns
+                )
+
+
+def _launches(table: pa.Table, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
+    """(block, measured rows) of each launch of a row group, in which its rows stand together."""
+    blocks = table.column("block").to_numpy()
+    begins = [0, *(np.flatnonzero(np.diff(blocks)) + 1).tolist()]
+    for begin, end in zip(begins, [*begins[1:], len(blocks)], strict=True):
+        launch = table.slice(begin, end - begin)
+        yield int(blocks[begin]), rows_where(launch, pc.invert(launch.column("warmup"))).select(list(columns))
 
 
 def launch_tables(path: Path, engine: str, workload: str, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
@@ -130,37 +140,42 @@ def launch_tables(path: Path, engine: str, workload: str, columns: Sequence[str]
 
 
 def read_measured(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Measured iterations, without warm-ups, of iterations.parquet."""
+    """Measured iterations, without warm-ups, of iterations.parquet: columns that have one value a row."""
     with _opened(path):
         table = pd.read_parquet(path, columns=list(columns))
     return table[~table["warmup"]]
 
 
-def _measured_tokens(
-    iterations: Path, keys: Sequence[str], sums: Sequence[tuple[str, str]], *, answered: pc.Expression | None = None
-) -> list[dict[str, Any]]:
-    """Token counts of the measured iterations, or those of them that were answered, put together by these keys."""
-    columns = [*keys, *dict.fromkeys(column for column, _ in sums)]
-    measured = ~pc.field("warmup")
-    with _opened(iterations):
-        table = pq.read_table(
-            iterations, columns=columns, filters=measured if answered is None else measured & answered
-        )
-    found: list[dict[str, Any]] = table.group_by(list(keys)).aggregate(list(sums)).to_pylist()
+def _sums(
+    path: Path, keys: Sequence[str], columns: Sequence[str], wanted: pc.Expression
+) -> dict[tuple[Any, ...], Counter[str]]:
+    """Sums of columns over the wanted iterations and their number (count_all) by the values of these keys; read a row
+    group at a time."""
+    summed = [*((name, "sum") for name in columns), ([], "count_all")]
+    found: dict[tuple[Any, ...], Counter[str]] = {}
+    with _opened(path) as file:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=[*keys, *columns, "warmup", "e2e_ms"]).filter(wanted)
+            for row in table.group_by(list(keys)).aggregate(summed).to_pylist():
+                found.setdefault(tuple(row.pop(key) for key in keys), Counter()).update(row)
     return found
 
 
 def tokens_made(iterations: Path) -> dict[tuple[str, str, int], int]:
     """Tokens generated in the measured iterations of each launch, by (engine, workload, block)."""
-    rows = _measured_tokens(iterations, _NAMES, [("tokens", "sum")])
-    return {(row["engine"], row["workload"], row["block"]): row["tokens_sum"] for row in rows}
+    found = _sums(iterations, _NAMES, ["tokens"], ~pc.field("warmup"))
+    return {(engine, workload, block): sums["tokens_sum"] for (engine, workload, block), sums in found.items()}
 
 
 def tokens_an_iteration(iterations: Path) -> dict[tuple[str, str, str], tuple[float, float]]:
     """Mean tokens of (prompt, answer) of the measured iterations, by (engine, workload, case); without failed requests,
     whose answers were cut."""
-    keys, means = ("engine", "workload", "case"), [("prompt_tokens", "mean"), ("tokens", "mean")]
-    rows = _measured_tokens(iterations, keys, means, answered=pc.field("e2e_ms").is_valid())
+    answered = ~pc.field("warmup") & pc.field("e2e_ms").is_valid()
+    found = _sums(iterations, ("engine", "workload", "case"), ["prompt_tokens", "tokens"], answered)
     return {
-        (row["engine"], row["workload"], row["case"]): (row["prompt_tokens_mean"], row["tokens_mean"]) for row in rows
+        (engine, workload, case): (
+            sums["prompt_tokens_sum"] / sums["count_all"],
+            sums["tokens_sum"] / sums["count_all"],
+        )
+        for (engine, workload, case), sums in found.items()
     }

@@ -1,4 +1,4 @@
-"""The iterations and requests of all engines as one table: a row each, a row group a launch.
+"""The iterations and requests of all engines as one table: a row each, row groups of one engine on one workload.
 
 Only launches that ended `ok` are in it, since times of a launch that was ended for heat or memory are not what the
 engine does; the others stay in raw_data. Warm-ups are in it and flagged.
@@ -7,6 +7,7 @@ engine does; the others stay in raw_data. Warm-ups are in it and flagged.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +34,10 @@ FEWEST_FOR_OUTLIERS: Final = 3
 DICTIONARY_COLUMNS: Final = ("engine", "control_of", "workload", "case", "finish", "status")
 """Columns of few values. Hardly two gaps between tokens are equal: through a dictionary 495,000 of them took 40 ms
 instead of 18 and 7 % more room."""
+
+GROUP_BYTES: Final = 1 << 23
+"""Of launches in memory from which on they make a row group. Chosen: a group for each of ten thousand short launches
+would make an end of the file that takes longer to read than all of it."""
 
 SPLIT_COLUMN: Final = "itl_ms.list.element"
 """Column, by its name inside the file, that is kept a byte of each value after the other: 12 % smaller and a quarter
@@ -162,25 +167,40 @@ def launch_table(
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
-def _tables(raw_files: Sequence[Path], outlier_threshold: float) -> Iterator[pa.Table]:
-    """A table a launch that ended ok and measured something."""
+def _tables(path: Path, outlier_threshold: float) -> Iterator[pa.Table]:
+    """A table a launch of one engine that ended ok and measured something."""
+    raw = read_heads(path)
+    names = {entry["name"]: [case["name"] for case in entry["cases"]] for entry in raw["workloads"]}
+    for head, iterations in each_launch(path):
+        if head["status"] == "ok" and len(iterations):
+            case_names = names[head["workload"]]
+            yield launch_table(head, iterations, case_names, raw["control_of"], outlier_threshold)
+
+
+def _row_groups(raw_files: Sequence[Path], outlier_threshold: float) -> Iterator[pa.Table]:
+    """Launches of one engine on one workload put together, in the order in which they ran."""
     for path in raw_files:
-        raw = read_heads(path)
-        names = {entry["name"]: [case["name"] for case in entry["cases"]] for entry in raw["workloads"]}
-        for head, iterations in each_launch(path):
-            if head["status"] == "ok" and len(iterations):
-                case_names = names[head["workload"]]
-                yield launch_table(head, iterations, case_names, raw["control_of"], outlier_threshold)
+        waiting: dict[str, list[pa.Table]] = {}
+        sizes: Counter[str] = Counter()
+        for table in _tables(path, outlier_threshold):
+            workload = table.column("workload")[0].as_py()
+            waiting.setdefault(workload, []).append(table)
+            sizes[workload] += table.nbytes
+            if sizes[workload] >= GROUP_BYTES:
+                yield pa.concat_tables(waiting.pop(workload))
+                del sizes[workload]
+        yield from map(pa.concat_tables, waiting.values())
 
 
 def write_iterations(raw_files: Sequence[Path], out: Path, outlier_threshold: float) -> int:
-    """Write the table launch by launch, so that memory holds the iterations of two; number of rows."""
+    """Write the table a row group at a time, so that memory holds GROUP_BYTES of each workload of one engine, and of a
+    longer launch two; number of rows."""
     metadata = {"outlier_threshold": str(outlier_threshold), "launches": "status ok only"}
     rows = 0
     schema = SCHEMA.with_metadata(metadata)
     layout = {"use_dictionary": list(DICTIONARY_COLUMNS), "use_byte_stream_split": [SPLIT_COLUMN]}
     with written_whole(out) as partial, pq.ParquetWriter(partial, schema, compression="zstd", **layout) as writer:
-        for table in read_ahead(_tables(raw_files, outlier_threshold)):
+        for table in read_ahead(_row_groups(raw_files, outlier_threshold)):
             writer.write_table(table.replace_schema_metadata(metadata), row_group_size=len(table))
             rows += len(table)
     return rows

@@ -27,6 +27,8 @@ DOWNLOADS: Final = (
     ("logs/system_metrics.log", "the monitor's samples, as a log"),
     ("plots/", "the pictures, for documents"),
 )
+MOST_LAUNCHES: Final = 1_000
+"""Rows of a table. Chosen: ten thousand take 4 MB of the page, and nobody reads them."""
 DIGEST_DIGITS: Final = 12  # of a SHA-256 shown to people; the file has it whole
 
 
@@ -87,7 +89,15 @@ def _likeness(entry: Document) -> TableCell:
 
 
 def launches(inputs: ReportInputs) -> Table:
-    """Every launch in the order in which they ran."""
+    """Every launch in the order in which they ran; of more than MOST_LAUNCHES the first of those with something to say
+    about."""
+    shown, caption = inputs.records, "All launches of this campaign"
+    if len(shown) > MOST_LAUNCHES:
+        shown = [record for record in shown if record["status"] != "ok" or any(_remarks(record))]
+        caption = f"{plural(len(shown), 'launch')} with a remark or another end than ok"
+        if len(shown) > MOST_LAUNCHES:
+            caption = f"The first {MOST_LAUNCHES} of {caption}"
+        caption = f"{caption}; logs/benchmark.log tells of all {len(inputs.records)}"
     columns = heads(number("No."), "Engine", "Workload", number("Block"))
     columns += heads("Status", "Started (UTC)", number("Took"), prose("Remarks"))
     rows = [
@@ -101,9 +111,9 @@ def launches(inputs: ReportInputs) -> Table:
             TableCell(milliseconds(record["timing"]["total_ms"]), value=record["timing"]["total_ms"]),
             TableCell("; ".join(_remarks(record)) or ABSENT),
         ]
-        for record in inputs.records
+        for record in shown[:MOST_LAUNCHES]
     ]
-    return Table("All launches of this campaign", columns, rows, sortable=True, empty="No launch has ended yet.")
+    return Table(caption, columns, rows, sortable=True, empty=caption if inputs.records else "No launch has ended yet.")
 
 
 def _remarks(record: Document) -> Iterator[str]:

@@ -36,6 +36,8 @@ ITERATION_METRICS: Final = ("e2e_ms", "ttft_ms", "tpot_ms", "total_tokens_per_s"
 """Metrics of which each iteration is drawn; of all others the value of each launch."""
 # A page with more marks takes seconds to draw; the launches' medians stand in for them then, and the page says so.
 MOST_ITERATIONS: Final = 3_000
+MOST_LAUNCHES: Final = 2_500
+"""Chosen: with marks for more launches in each metric the page grows beyond 5 MB."""
 BYTES_UNIT: Final = (1 / BYTES_PER_MB, "MB")
 ENGINE_HEIGHT_PIXELS: Final = 64
 LINES_HEIGHT_PIXELS: Final = 300
@@ -118,14 +120,20 @@ def _cells(inputs: ReportInputs) -> Iterator[tuple[str, Document]]:
                     yield f"{workload['name']}, {case['name']}", cell
 
 
+def launches_a_mark(inputs: ReportInputs) -> int:
+    """Of how many launches of an engine one is drawn."""
+    return -(-len(inputs.records) // MOST_LAUNCHES) or 1
+
+
 def _launch_values(inputs: ReportInputs, *, without: Sequence[str]) -> pd.DataFrame:
-    """A row a launch and metric."""
+    """A row a drawn launch and metric."""
+    every = launches_a_mark(inputs)
     rows = [
         (cell["engine"], where, one["block"], metric, one["value"] * _unit(metric)[0])
         for where, cell in _cells(inputs)
         for metric, numbers in cell["metrics"].items()
         if metric not in without
-        for one in numbers["launch_medians"] or ()
+        for one in (numbers["launch_medians"] or ())[::every]
     ]
     return pd.DataFrame(rows, columns=["engine", "where", "launch", "metric", "value"])
 

@@ -15,7 +15,7 @@ from benchmark_runner.commands import command
 from benchmark_runner.configuration import load
 from benchmark_runner.display import bytes_text, milliseconds, plural
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.jsonio import read_json, read_json_lines, write_text_atomic
+from benchmark_runner.jsonio import read_json, read_json_lines, write_text_atomic, written_whole
 from benchmark_runner.records.parsed_iterations import Iterations
 from benchmark_runner.records.parsed_requests import Requests
 from benchmark_runner.records.raw_data import Head, each_launch
@@ -31,19 +31,19 @@ def main(argv: Sequence[str]) -> int:
     made = {"benchmark_log": "benchmark.log", "system_metrics_log": "system_metrics.log", "samples": "metrics.parquet"}
     options = command("report.logs", main.__doc__, "plan", "raw", **made).parse_args(argv)
     plan = read_json(options.plan)
-    records = [_without_tokens(*launch) for path in options.raw for launch in each_launch(path)]
+    records = [_with_durations(*launch) for path in options.raw for launch in each_launch(path)]
     write_text_atomic(options.benchmark_log, "".join(f"{line}\n" for line in benchmark_log(plan, records)))
     metrics = list(metrics_of_launches(plan, records))
-    write_text_atomic(options.system_metrics_log, "".join(f"{line}\n" for line in system_metrics_log(metrics)))
+    with written_whole(options.system_metrics_log) as partial, partial.open("x", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in system_metrics_log(metrics))
     print(f"{write_samples(metrics, options.samples)} samples tabulated")
     return os.EX_OK
 
 
-def _without_tokens(head: Head, iterations: Iterations | Requests) -> dict[str, Any]:
-    """The record without what would fill memory in a large campaign."""
-    names = ("warmup", "start_ns", "end_ns")
-    columns = zip(*(getattr(iterations, name).tolist() for name in names), strict=True)
-    return {**head, "iterations": [dict(zip(names, values, strict=True)) for values in columns]}
+def _with_durations(head: Head, measured: Iterations | Requests) -> dict[str, Any]:
+    """The head of a record with how long each measured iteration or request took, of which a large campaign has
+    millions."""
+    return {**head, "durations_ms": ((measured.end_ns - measured.start_ns) / NS_PER_MS)[~measured.warmup]}
 
 
 def benchmark_log(plan: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -110,10 +110,9 @@ def _launch_events(record: Mapping[str, Any]) -> Iterator[tuple[datetime.datetim
 
 def _figures(record: Mapping[str, Any]) -> str:
     """What a launch that ended well came to, in a few words."""
-    measured = [iteration for iteration in record["iterations"] if not iteration["warmup"]]
-    parts = [plural(len(measured), "request" if "stages" in record else "iteration")]
-    if measured:
-        durations = [(iteration["end_ns"] - iteration["start_ns"]) / NS_PER_MS for iteration in measured]
+    durations = record["durations_ms"]
+    parts = [plural(len(durations), "request" if "stages" in record else "iteration")]
+    if len(durations):
         parts.append(f"median end-to-end {milliseconds(statistics.median(durations))}")
     if record["load"] is not None:
         parts.append(f"load {milliseconds((record['load']['end_ns'] - record['load']['start_ns']) / NS_PER_MS)}")

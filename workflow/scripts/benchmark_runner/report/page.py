@@ -98,6 +98,7 @@ def context(inputs: ReportInputs) -> dict[str, Any]:
         "projects": projects(inputs),
         "without_result": campaign.without_result(inputs),
         "launches": campaign.launches(inputs),
+        "launch_count": len(inputs.records),
         "downloads": campaign.downloads(inputs),
         "not_part": campaign.not_part(inputs),
         "machine": campaign.machine(inputs),
@@ -148,6 +149,11 @@ def _first_screen(inputs: ReportInputs) -> dict[str, Any]:
 def _charts(inputs: ReportInputs) -> dict[str, Any]:
     """The charts' specifications."""
     if inputs.iterations.empty:
-        return {"distribution": None, "decode": None, "each_iteration": True}
+        return {"distribution": None, "decode": None, "each_iteration": True, "every": 1}
     distribution, each_iteration = charts.distribution_chart(inputs)
-    return {"distribution": distribution, "decode": charts.decode_chart(inputs), "each_iteration": each_iteration}
+    return {
+        "distribution": distribution,
+        "decode": charts.decode_chart(inputs),
+        "each_iteration": each_iteration,
+        "every": charts.launches_a_mark(inputs),
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from benchmark_runner.statistics.hypotheses import (
     pairs_won,
     welch_log_ratio,
 )
+from benchmark_runner.statistics.on_demand import OnDemand
 from benchmark_runner.statistics.permutation import label_exchange, sign_flip
 from benchmark_runner.statistics.power import FEWEST_LAUNCHES, MANN_WHITNEY, PERMUTATION, SecondTest, share_of_alpha
 from benchmark_runner.statistics.schemes import PAIRED_T, WELCH_T, FirstTest
@@ -81,7 +83,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Statistics of a pair; t by first test, seconds by the test beside it, both empty where there is an obstacle."""
+    """Statistics of a pair; t by first test, seconds by the test beside it (made when asked for), both empty where
+    there is an obstacle."""
 
     obstacle: str | None
     t: Mapping[FirstTest, LogRatio]
@@ -167,8 +170,10 @@ def weigh(pair: Pair, level: float) -> Evidence:
     t: dict[FirstTest, LogRatio] = {WELCH_T: welch_log_ratio(own, other)}
     if pair.paired:
         t[PAIRED_T] = paired_log_ratio(own - other)
-    exchanged = sign_flip(own - other) if pair.paired else label_exchange(own, other)
-    seconds: dict[SecondTest, TestResult] = {MANN_WHITNEY: _mann_whitney(pair), PERMUTATION: exchanged}
+    exchanged = partial(sign_flip, own - other) if pair.paired else partial(label_exchange, own, other)
+    seconds: Mapping[SecondTest, TestResult] = OnDemand(
+        {MANN_WHITNEY: partial(_mann_whitney, pair), PERMUTATION: exchanged}
+    )
     u = sum(pairs_won(pair.sign * pair.values, pair.sign * pair.reference_values)) / 2.0
     delta = effects.cliffs_delta(u, len(pair.values), len(pair.reference_values))
     return replace(sizes, t=t, seconds=seconds, cliffs_delta=delta)

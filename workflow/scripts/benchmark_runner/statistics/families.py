@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -96,6 +96,7 @@ class CampaignPairs:
         self._looks = looks
         cool_down_s = float(inputs.plan["config"].get("system", {}).get("cool_down_seconds") or 0.0)
         self._longest_idle_s = LONGEST_IDLE_S + cool_down_s
+        self._excluded = cache(partial(exclusion, inputs))
         self.shared_blocks = cache(self._shared_blocks)
         self._alike = cache(self._engines_alike)
 
@@ -113,7 +114,7 @@ class CampaignPairs:
     def _engines_alike(self, engine: str, reference: str, workload: str) -> list[str]:
         """Two engines and those that may be compared with the first in a workload."""
         others = (name for name in self._inputs.engines if name not in (engine, reference))
-        alike = (name for name in others if exclusion(self._inputs, engine, name, workload) is None)
+        alike = (name for name in others if self._excluded(engine, name, workload) is None)
         return [engine, reference, *alike]
 
     def _block_levels(
@@ -144,7 +145,7 @@ class CampaignPairs:
 
         own, other = of(engine), of(reference)
         a, b = self._inputs.engines[engine], self._inputs.engines[reference]
-        excluded = exclusion(self._inputs, engine, reference, place.workload)
+        excluded = self._excluded(engine, reference, place.workload)
         shared = self.shared_blocks(engine, reference, place.workload)
         blocks = [block for block in shared if block in own and block in other]
         fewest = min(len(own), len(other))

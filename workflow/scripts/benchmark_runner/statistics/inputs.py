@@ -76,13 +76,25 @@ class EngineData:
     not_part_of_campaign: tuple[Mapping[str, Any], ...]
     fidelity: Mapping[str, Any]
 
+    @cached_property
+    def _by_workload(self) -> Mapping[str, list[MeasuredLaunch]]:
+        found: dict[str, list[MeasuredLaunch]] = {}
+        for launch in self.launches:
+            found.setdefault(launch.workload, []).append(launch)
+        return found
+
+    @cached_property
+    def _good(self) -> Mapping[str | None, list[MeasuredLaunch]]:
+        own = {name: [one for one in launches if one.ok] for name, launches in self._by_workload.items()}
+        return {None: [launch for launch in self.launches if launch.ok], **own}
+
     def ok(self, workload: str | None = None) -> list[MeasuredLaunch]:
         """Launches that ended well, of one workload or of all."""
-        return [launch for launch in self.launches if launch.ok and workload in (None, launch.workload)]
+        return self._good.get(workload, [])
 
     def of(self, workload: str) -> list[MeasuredLaunch]:
         """Launches of one workload, however they ended."""
-        return [launch for launch in self.launches if launch.workload == workload]
+        return self._by_workload.get(workload, [])
 
     def without(self, workloads: Container[str]) -> EngineData:
         """The same without its launches of these workloads."""
@@ -176,7 +188,7 @@ class Measurements:
         """Names of the workloads in the plan's order."""
         return [entry["name"] for entry in self.plan["workloads"]]
 
-    @property
+    @cached_property
     def launches(self) -> list[MeasuredLaunch]:
         """Launches of all engines."""
         return [launch for engine in self.engines.values() for launch in engine.launches]

@@ -24,10 +24,11 @@ DEFAULT_POWER: Final = 0.80
 """Chosen: the usual promise; one true difference in five of exactly the stated size is missed."""
 
 MOST_VALUES_COUNTED: Final = 32
-"""Chosen: a permutation test of more values would take seconds to count, so its arrangements are drawn."""
+"""Chosen: to count more values as they are would take seconds. Signs of more are counted after rounding, exchanges of
+labels are drawn."""
 
 ARRANGEMENTS_DRAWN: Final = 9_999
-"""With the one observed 10,000, so that no p is below 1e-4 (Phipson & Smyth 2010, Stat. Appl. Genet. 9, 39)."""
+"""With the one observed 10,000, so that p is 2e-4 or more (Phipson & Smyth 2010, Stat. Appl. Genet. 9, 39)."""
 
 FIRST_SHARE: Final = 0.8
 """Share of alpha that the first look may spend. Chosen: it costs a campaign of ten launches less than one launch, and
@@ -63,7 +64,7 @@ def smallest_p(
     """Smallest two-sided p that the test beside the t test can give; 0 where there is none, 1 where a sample is empty.
 
     Exact Mann-Whitney without ties, and the exchange of labels: complete separation is 2 of the C(a + b, a) equally
-    likely orders. Flipping signs within blocks: 2 of 2^n. Both are counted in whole numbers, which no number of
+    likely orders. Flipping signs within blocks: 2 of 2^n. These are counted in whole numbers, which no number of
     launches is too large for; a p below what a double holds is 0.
     """
     if launches_a < 1 or launches_b < 1:
@@ -73,8 +74,8 @@ def smallest_p(
     blocks = second == PERMUTATION and paired
     values = min(launches_a, launches_b) if blocks else launches_a + launches_b
     arrangements = 2**values if blocks else math.comb(values, launches_a)
-    drawn = second == PERMUTATION and values > MOST_VALUES_COUNTED
-    return min(1.0, 1.0 / (ARRANGEMENTS_DRAWN + 1) if drawn else 2 / arrangements)
+    drawn = second == PERMUTATION and not paired and values > MOST_VALUES_COUNTED
+    return min(1.0, 2 / (ARRANGEMENTS_DRAWN + 1) if drawn else 2 / arrangements)
 
 
 def can_reach(

@@ -33,7 +33,7 @@ from benchmark_runner.statistics.until import until_json
 from benchmark_runner.statistics.work import Work
 
 SCHEMA_VERSION: Final = 2
-ANALYSIS_VERSION: Final = 5
+ANALYSIS_VERSION: Final = 6
 """Goes up when the same measurements would give other numbers or verdicts."""
 
 

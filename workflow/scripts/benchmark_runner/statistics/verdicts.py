@@ -22,6 +22,7 @@ from benchmark_runner.statistics.hypotheses import (
     holm,
 )
 from benchmark_runner.statistics.moderated import Prior, moderated, prior_from
+from benchmark_runner.statistics.on_demand import OnDemand
 from benchmark_runner.statistics.power import FEWEST_LAUNCHES, PERMUTATION, SecondTest, can_reach
 from benchmark_runner.statistics.schemes import DEFAULT_SCHEME, PAIRED_T, Scheme
 
@@ -161,10 +162,11 @@ class _Measured:
         return self.comparison.ratio if self.comparison else self.evidence.ratio_without_spread
 
 
-def _same_direction(comparison: Comparison, second: TestResult | None, one: _Measured) -> bool:
+def _same_direction(comparison: Comparison, beside: SecondTest | None, one: _Measured) -> bool:
     """Whether the ratio and what stands beside it point the same way; a permutation test's mean is the ratio's own."""
-    if second is None or second is one.evidence.seconds.get(PERMUTATION):
+    if beside in (None, PERMUTATION):
         return True
+    second = one.evidence.seconds[beside]
     middle = len(one.pair.values) * len(one.pair.reference_values) / 2.0
     return bool(np.sign(np.log(comparison.ratio.point)) == np.sign(second.statistic - middle))
 
@@ -220,6 +222,10 @@ def _second_agrees(
     return t_significant if second is None else bonferroni(second.p, tests) <= one.alpha
 
 
+def _corrected_second(evidence: Evidence, name: SecondTest, tests: int) -> float:
+    return bonferroni(evidence.seconds[name].p, tests)
+
+
 def _judge(
     one: _Measured, level: float, scheme: Scheme, p_holm: float | None, own_holm: float | None, tests: int
 ) -> Judgement:
@@ -232,7 +238,7 @@ def _judge(
     if comparison is not None:
         equivalence_p = bonferroni(comparison.equivalence_p, tests)
         if one.obstacle is None and p_holm is not None:
-            t_significant, agree = p_holm <= one.alpha, _same_direction(comparison, second, one)
+            t_significant, agree = p_holm <= one.alpha, _same_direction(comparison, beside, one)
             agrees = _second_agrees(
                 one, second, level=level, t_significant=t_significant, own_holm=own_holm, tests=tests
             )
@@ -257,7 +263,7 @@ def _judge(
         comparison=comparison,
         ratio=one.ratio,
         p_holm=p_holm,
-        p_bonferroni={name: bonferroni(test.p, tests) for name, test in evidence.seconds.items()},
+        p_bonferroni=OnDemand({name: partial(_corrected_second, evidence, name, tests) for name in evidence.seconds}),
         equivalence_p=equivalence_p,
         level=level,
         alpha=one.alpha,
