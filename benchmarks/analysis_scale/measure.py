@@ -15,7 +15,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,25 +91,25 @@ def write_campaign(folder: Path, iterations: int) -> dict[str, list[Path]]:
 
 
 def run(module: str, *jobs: Sequence[str | Path]) -> Cost:
-    """What one command of the library took, run at once with each of these arguments, as Snakemake does."""
+    """What one command of the library took, run with each of these arguments, at once as many as there are cores."""
     begin = time.monotonic()
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow" / "scripts")}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", f"benchmark_runner.{module}", *map(str, arguments)],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-        )
-        for arguments in jobs
-    ]
-    cost = Cost(0.0, 0.0, 0)
-    for process in processes:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise SystemExit(f"error: {module} ended with status {process.returncode}")
-        cost += Cost(0.0, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIB)
-    return replace(cost, wall_s=time.monotonic() - begin)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        costs = list(pool.map(partial(_cost_of, module), jobs))
+    return replace(sum(costs, start=Cost(0.0, 0.0, 0)), wall_s=time.monotonic() - begin)
+
+
+def _cost_of(module: str, arguments: Sequence[str | Path]) -> Cost:
+    """Computing and memory of one command."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"benchmark_runner.{module}", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow" / "scripts")},
+        stdout=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"error: {module} ended with status {process.returncode}")
+    return Cost(0.0, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIB)
 
 
 def stages(folder: Path, engines: Sequence[str]) -> Iterator[tuple[str, Cost]]:

@@ -135,7 +135,8 @@ wildcard_constraints:
 
 def of_the_next(select):
     """Snakemake's choice of jobs, on this machine made among those of highest priority: it weighs all that are open,
-    which may be ten thousand launches, anew for each that has ended, and the next one waits for that."""
+    which may be ten thousand launches, anew for each that has ended, and the next one waits for that.
+    """
     if workflow.non_local_exec:
         return select
     # More than can run at once.

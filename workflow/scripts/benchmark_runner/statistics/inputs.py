@@ -85,8 +85,10 @@ class EngineData:
 
     @cached_property
     def _good(self) -> Mapping[str | None, list[MeasuredLaunch]]:
-        own = {name: [one for one in launches if one.ok] for name, launches in self._by_workload.items()}
-        return {None: [launch for launch in self.launches if launch.ok], **own}
+        found: dict[str | None, list[MeasuredLaunch]] = {None: [launch for launch in self.launches if launch.ok]}
+        for name, launches in self._by_workload.items():
+            found[name] = [launch for launch in launches if launch.ok]
+        return found
 
     def ok(self, workload: str | None = None) -> list[MeasuredLaunch]:
         """Launches that ended well, of one workload or of all."""
