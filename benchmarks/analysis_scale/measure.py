@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,6 +32,15 @@ TOKENS: Final = 100
 LAUNCHES: Final = 10
 ENGINES: Final = (ScriptedEngine("torch"), ScriptedEngine("candle"))
 KIB: Final = 1024
+USED: Final = "used, in s and KiB: "
+RUNNER: Final = f"""
+import os, sys
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(child, 0)
+print({USED!r}, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, flush=True)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Starts a command from a process that is small: what the starting one holds counts as memory of the started one."""
 AIM: Final = "60 s and 2 GB for the whole analysis of 1000000 iterations, from records to performance_analysis.json"
 
 
@@ -100,16 +109,21 @@ def run(module: str, *jobs: Sequence[str | Path]) -> Cost:
 
 def _cost_of(module: str, arguments: Sequence[str | Path]) -> Cost:
     """Computing and memory of one command."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"benchmark_runner.{module}", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow" / "scripts")},
-        stdout=subprocess.DEVNULL,
+    command = [sys.executable, "-m", f"benchmark_runner.{module}", *map(str, arguments)]
+    return used(command, {**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow" / "scripts")})[0]
+
+
+def used(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Cost, str]:
+    """Computing and memory of a command, and what it said; it must end well."""
+    asked = [sys.executable, "-I", "-S", "-c", RUNNER, *command]
+    done = subprocess.run(
+        asked, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"error: {module} ended with status {process.returncode}")
-    return Cost(0.0, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIB)
+    words, _, told = done.stdout.rpartition(USED)
+    if done.returncode or not told:
+        raise SystemExit(f"error: {' '.join(command)[:500]} ended with status {done.returncode}: {words[-2000:]}")
+    cpu_s, peak_kib = map(float, told.split())
+    return Cost(0.0, cpu_s, int(peak_kib) * KIB), words
 
 
 def stages(folder: Path, engines: Sequence[str]) -> Iterator[tuple[str, Cost]]:

@@ -31,13 +31,12 @@ ANALYSIS = REPOSITORY / "benchmarks" / "analysis_scale"
 sys.path[:0] = [str(REPOSITORY / "workflow" / "scripts"), str(REPOSITORY / "tests"), str(ANALYSIS)]
 
 from made_up import Size, planned, write_campaign, write_records  # noqa: E402
-from measure import Cost, run, stages  # noqa: E402  (of analysis_scale)
+from measure import Cost, run, stages, used  # noqa: E402  (of analysis_scale)
 
 from benchmark_runner.launch.machine_lock import VARIABLE  # noqa: E402
 from finished import NOW, report_arguments  # noqa: E402
 from tiny_campaign import Campaign  # noqa: E402
 
-KIB: Final = 1024
 SETTLING: Final = 2
 """Launches whose pauses are not counted: Snakemake is still busy with its beginning."""
 WITHIN_SECONDS: Final = 600.0
@@ -64,15 +63,10 @@ def size_of(text: str) -> Size:
 
 def call(command: Sequence[str], says: str = "") -> tuple[float, float]:
     """Computing and memory of a call of Snakemake, which must end well and say these words."""
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        words = said.read().decode(errors="replace")
-    if process.returncode or says not in words:
-        raise SystemExit(f"error: {' '.join(command)} ended with status {process.returncode}: {words[-2000:]}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIB
+    cost, words = used(command, os.environ)
+    if says not in words:
+        raise SystemExit(f"error: {' '.join(command)} does not say {says!r}: {words[-2000:]}")
+    return cost.cpu_s, cost.peak_bytes
 
 
 def _computed_s(pid: int) -> float:
