@@ -17,7 +17,7 @@ define snakemake
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run check plan doctor report analyze test test-quick test-cluster test-statistics format lint check-cuda lock docs clean
+.PHONY: help run check plan doctor report analyze test test-quick test-cluster test-container test-statistics format lint check-cuda lock docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -54,6 +54,9 @@ test-quick: $(VENV)/test.stamp  ## the tests that need no engine, no workflow ru
 
 test-cluster: $(VENV)/test.stamp  ## campaigns on a Slurm of two nodes made up here (as root; Debian's slurm-wlm and munge)
 	@$(BIN)/python -m pytest tests/cluster $(PYTEST_FLAGS)
+
+test-container: $(VENV)/test.stamp  ## campaigns in a container made here (as root; Debian's podman, runc, charliecloud, mmdebstrap)
+	@$(BIN)/python -m pytest tests/containers $(PYTEST_FLAGS)
 
 test-statistics: $(VENV)/test.stamp  ## the simulations with 2,000 campaigns each, and what they found (minutes)
 	@printf '%s\n' tests/*/test_simul*.py | BENCHMARK_RUNNER_CAMPAIGNS=2000 \

@@ -156,19 +156,22 @@ def test_a_device_that_a_machine_finds_by_itself_is_not_guessed_for_others(squeu
     require_free(campaign("cuda"), True)
 
 
-def test_a_job_on_a_machine_of_another_kind_than_the_campaigns_first_is_refused(squeue, tmp_path, monkeypatch):
+@pytest.mark.parametrize("job", ["7", None], ids=["in an allocation", "without a batch system"])
+def test_a_call_on_a_machine_of_another_kind_than_the_campaigns_first_is_refused(squeue, tmp_path, monkeypatch, job):
     squeue("true")
     first = machine_document(Path("/"))
     (tmp_path / "environment.json").write_text(json.dumps(first) + "\n")
-    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    if job is not None:
+        monkeypatch.setenv("SLURM_JOB_ID", job)
     require_free(campaign(folder=tmp_path), False)
+    with pytest.raises(BenchmarkError, match=r"container: apptainer here, \S+ there"):
+        require_free(campaign(folder=tmp_path), False, "apptainer")
     first["cpu"]["model"] = "Another 9000"
     (tmp_path / "environment.json").write_text(json.dumps(first) + "\n")
     with pytest.raises(BenchmarkError, match=r"processor: .* here, Another 9000 there"):
         require_free(campaign(folder=tmp_path), False)
     require_free(campaign(owed=0, folder=tmp_path), False)
-    monkeypatch.delenv("SLURM_JOB_ID")
-    require_free(campaign(folder=tmp_path), False)
+    require_free(campaign(folder=tmp_path), True)  # its nodes look for themselves
 
 
 def test_a_launch_reserves_more_minutes_than_its_limits_allow_it():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark_runner.campaign import machine as machine_here
-from benchmark_runner.campaign.machine import MachineHere, lacks, notice, refused, this_machine
+from benchmark_runner.campaign.machine import MachineHere, container_notice, lacks, notice, refused, this_machine
 from benchmark_runner.processes.cgroup import MemoryGroup, Quota
 
 SYSTEM = {"cpu_affinity": None, "threads": None, "device": "auto", "gpu_device": 0}
@@ -66,3 +66,11 @@ def test_what_is_asked_for_beyond_a_control_groups_limits_is_told(monkeypatch):
     assert "5 GB are more than the 4.00 GB of the control group: launches are ended at 4.00 GB" in words
     monkeypatch.setattr(machine_here, "read_quota", lambda: limited.quota)
     assert this_machine({**SYSTEM, "device": "cpu"}).quota is limited.quota
+
+
+def test_a_lock_that_nobody_outside_of_the_container_sees_is_told_with_the_remedy():
+    inside = Path("/nowhere-mounted/measuring")
+    assert container_notice(None, inside) is None
+    assert container_notice("docker", Path("/proc/measuring")) is None
+    told = container_notice("docker", inside)
+    assert told is not None and str(inside) in told and "(docker)" in told and "BENCHMARK_RUNNER_LOCK" in told

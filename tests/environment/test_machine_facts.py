@@ -109,3 +109,11 @@ def test_a_control_group_s_limit_is_told(tmp_path):
 def test_a_control_group_s_quota_and_kinds_of_cores_are_told(tmp_path):
     cpu = write(tmp_path, {"sys/fs/cgroup/cpu.max": "150000 100000\n"}).cpu()
     assert (cpu["control_group_quota_cpus"], cpu["core_kinds"]) == (1.5, None)
+
+
+def test_a_container_that_leaves_no_file_is_known_by_what_it_tells_its_programs(tmp_path):
+    machine = write(tmp_path, {"run/.containerenv": ""})
+    assert machine.container({}) == "podman"
+    assert machine.container({"APPTAINER_CONTAINER": "/images/x.sif"}) == "apptainer"
+    assert machine.container({"CH_RUNNING": "Weird Al Yankovic"}) == "charliecloud"
+    assert MachineFacts(tmp_path / "nowhere").container({"APPTAINER_CONTAINER": ""}) is None

@@ -16,6 +16,7 @@ FIRST: dict[str, Any] = {
     "host": {"hostname": "n1"},
     "cpu": {"model": "Xeon 8480", "available_cores": [0, 1, 2, 3]},
     "gpu": {"devices": [{"name": "H100"}, {"name": "H100"}]},
+    "virtualisation": {"container": None},
 }
 
 
@@ -52,7 +53,12 @@ def test_a_block_that_goes_on_on_another_node_names_both(record):
             "processor: EPYC 9354 here, Xeon 8480 there",
         ),
         ({"cpu": {"model": "Xeon 8480", "available_cores": [0, 1]}}, "cores: 2 here, 4 there"),
+        (
+            {"cpu": {"model": "Xeon 8480", "available_cores": [0, 1, 2, 3], "control_group_quota_cpus": 1.5}},
+            "cores: 4 with a quota of 1.5 here, 4 there",
+        ),
         ({"gpu": None}, "GPUs: none here, H100, H100 there"),
+        ({"virtualisation": {"container": "podman"}}, "container: podman here, none there"),
     ],
 )
 def test_a_node_of_another_kind_is_refused_with_what_differs(record, changes, words):

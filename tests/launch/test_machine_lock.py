@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.launch.machine_lock import VARIABLE, lock_path, machine_alone
+from benchmark_runner.launch.machine_lock import VARIABLE, is_apart, lock_path, machine_alone
 from launch_case import FAKE_ENGINE, WAIT_SECONDS, LaunchCase, killed_at_last, processes_of, wait_for
 
 NOBODY_WAITS = None
@@ -175,3 +175,9 @@ def test_a_launch_that_waits_for_the_machine_has_cleared_nothing(tmp_path):
         two.send_signal(signal.SIGTERM)
         two.wait(WAIT_SECONDS)
         assert earlier.read_text() == "of an earlier attempt"
+
+
+def test_a_lock_lies_apart_where_no_folder_above_it_is_mounted():
+    lock = Path("/run/shared/measuring")
+    assert is_apart(lock, lambda folder: folder == Path("/"))
+    assert not is_apart(lock, lambda folder: folder == Path("/run"))

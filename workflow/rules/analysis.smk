@@ -31,8 +31,6 @@ rule collect_records:
     log:
         f"{OUT}/logs/stages/collect_records/{{engine}}.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     params:
         # Not each record by name: a thousand paths are more than a command line holds.
         launches=f"{OUT}/launches/{{engine}}",
@@ -54,8 +52,6 @@ rule tabulate_iterations:
     log:
         f"{OUT}/logs/stages/tabulate_iterations.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     params:
         threshold=CAMPAIGN.config["analysis"]["outlier_threshold"],
     shell:
@@ -74,8 +70,6 @@ rule tabulate_stages:
     log:
         f"{OUT}/logs/stages/tabulate_stages.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     params:
         slo=json.dumps(CAMPAIGN.config["analysis"].get("slo")),
     shell:
@@ -103,8 +97,6 @@ rule summarise_statistics:
     log:
         f"{OUT}/logs/stages/summarise_statistics.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     params:
         looks=f"{OUT}/looks.json",  # grows with every look, so it is no input: it would be newer than its reader
     shell:
@@ -130,8 +122,6 @@ rule decide:
     wildcard_constraints:
         look=r"[0-9a-f]{12}\.[0-9]+",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     shell:
         "python -m benchmark_runner.statistics.decide"
         " --statistics {input:q}"
@@ -155,8 +145,6 @@ rule analyse_performance:
     log:
         f"{OUT}/logs/stages/analyse_performance.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     shell:
         "python -m benchmark_runner.performance"
         " --plan {input.plan:q}"
@@ -186,8 +174,6 @@ rule advise_costs:
     log:
         f"{OUT}/logs/stages/advise_costs.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     shell:
         "python -m benchmark_runner.business"
         " --plan {input.plan:q}"
@@ -213,8 +199,6 @@ rule conclude:
     log:
         f"{OUT}/logs/stages/conclude.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     shell:
         "python -m benchmark_runner.summary"
         " --plan {input.plan:q}"

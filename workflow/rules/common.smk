@@ -83,16 +83,9 @@ OUT = CAMPAIGN.output_dir
 PARTS = [f"{OUT}/plan/{file}" for file in part_files(PLAN, ANALYZE_ONLY)]
 MODEL = CAMPAIGN.model
 
-# Jobs run the Python that runs Snakemake, and find the library without an install step.
-JOB_ENVIRONMENT = {
-    "PYTHONPATH": SCRIPTS,
-    "BENCHMARK_RUNNER_ROOT": ROOT,
-    "BENCHMARK_RUNNER_BIN": Path(sys.executable).parent,
-}
-EXPORTS = " ".join(f"{k}={shlex.quote(str(v))}" for k, v in JOB_ENVIRONMENT.items())
-# strict as Snakemake's own prefix, which this one replaces: a stage whose words go through tee must fail.
-PREFIX = f'set -euo pipefail; export {EXPORTS}; PATH="$BENCHMARK_RUNNER_BIN:$PATH"; '
-shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))
+
+include: "deployment.smk"
+
 
 # Without a limit on gpu, launches would overlap; the default profile sets it, this guards those who bypass it.
 if "gpu" not in workflow.global_resources:
@@ -100,7 +93,10 @@ if "gpu" not in workflow.global_resources:
 
 # Priority of what should run before the first launch.
 ABOVE_LAUNCHES = len(CAMPAIGN.launches) + 2
-ANSWER = f"python -m benchmark_runner.summary.answer --output-dir {shlex.quote(OUT)}"
+# Told by this process's own Python, also where jobs run in a container.
+ANSWER = shlex.join(
+    [sys.executable, "-m", "benchmark_runner.summary.answer", "--output-dir", OUT]
+)
 HELD, FREEZES = [], [FROZEN]
 # By name, not by content: jobs of a batch system plan anew, when less is owed.
 OWED = Path(OUT) / ".benchmark_runner" / "owed.json"
@@ -110,7 +106,7 @@ onstart:
     try:
         for folder in (Path(".benchmark_runner"), Path(OUT) / ".benchmark_runner"):
             HELD.append(hold_folder(folder / "lock"))
-        require_free(CAMPAIGN, workflow.non_local_exec)
+        require_free(CAMPAIGN, workflow.non_local_exec, CONTAINER)
         CAMPAIGN.require_owed()
     except BenchmarkError as error:
         raise WorkflowError(str(error)) from None

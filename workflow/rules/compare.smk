@@ -48,8 +48,6 @@ if GIVEN.engines != (None, None):
         log:
             f"{OUT}/logs/stages/compare_engines/{AFTER_ENGINE}-against-{BEFORE_ENGINE}.log",
         localrule: True
-        conda:
-            "../../envs/workflow.yaml"
         params:
             looks=f"{COMPARED}/looks.json",
             before=BEFORE_ENGINE,
@@ -114,8 +112,6 @@ else:
         wildcard_constraints:
             before="|".join(BEFORE.engines),
         localrule: True
-        conda:
-            "../../envs/workflow.yaml"
         params:
             # Not each record by name: a thousand paths are more than a command line holds.
             launches=f"{EARLIER}/launches/{{before}}",
@@ -136,8 +132,6 @@ else:
         log:
             f"{OUT}/logs/stages/tabulate_before/{folder_name(EARLIER)}.log",
         localrule: True
-        conda:
-            "../../envs/workflow.yaml"
         params:
             threshold=CAMPAIGN.config["analysis"]["outlier_threshold"],
         shell:
@@ -158,8 +152,6 @@ else:
         log:
             f"{OUT}/logs/stages/summarise_before/{folder_name(EARLIER)}.log",
         localrule: True
-        conda:
-            "../../envs/workflow.yaml"
         params:
             looks=f"{COMPARED}/before/looks.json",  # as in summarise_statistics; nothing is written into <against>
         shell:
@@ -193,8 +185,6 @@ else:
         log:
             f"{OUT}/logs/stages/compare_campaigns/{folder_name(EARLIER)}.log",
         localrule: True
-        conda:
-            "../../envs/workflow.yaml"
         params:
             looks=f"{COMPARED}/looks.json",
         shell:
@@ -227,8 +217,6 @@ if TERMS is not None:
         log:
             f"{OUT}/logs/stages/write_terms/{os.path.basename(COMPARED)}.log",
         localrule: True
-        conda:
-            "../../envs/workflow.yaml"
         params:
             # The name holds the hash of the content, as in write_part.
             content=lambda wildcards, output: str(frozen_file(TERMS)),

@@ -25,8 +25,6 @@ rule check_conformance:
         f"{OUT}/conformance/{{engine}}.json",
     log:
         f"{OUT}/logs/stages/check_conformance/{{engine}}.log",
-    conda:
-        "../../envs/workflow.yaml"
     threads: workflow.cores
     resources:
         gpu=GPUS,

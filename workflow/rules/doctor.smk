@@ -11,8 +11,6 @@ rule doctor:
     log:
         f"{OUT}/logs/stages/doctor.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     params:
         config=str(frozen_file(FROZEN)),
         # No output: a rule without one is never up to date.

@@ -27,8 +27,6 @@ rule build_engine:
         binary="|".join(re.escape(binary) for binary in CAMPAIGN.builds) or NOTHING,
     priority: ABOVE_LAUNCHES + 2
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     threads: workflow.cores
     params:
         adapter=lambda wildcards: CAMPAIGN.builds[wildcards.binary].adapter,

@@ -18,8 +18,6 @@ rule record_environment:
     log:
         f"{OUT}/logs/stages/record_environment.log",
     priority: ABOVE_LAUNCHES
-    conda:
-        "../../envs/workflow.yaml"
     # On a node a job sees the cores that it asks for.
     threads: lambda wildcards: workflow.cores if elsewhere() else 1
     resources:
@@ -47,8 +45,6 @@ rule record_node:
     priority: ABOVE_LAUNCHES
     group:
         lambda wildcards: block_group(wildcards.block)
-    conda:
-        "../../envs/workflow.yaml"
     threads: workflow.cores
     resources:
         gpu=GPUS,
@@ -67,8 +63,6 @@ rule calibrate:
     log:
         f"{OUT}/logs/stages/calibrate.log",
     priority: ABOVE_LAUNCHES
-    conda:
-        "../../envs/workflow.yaml"
     # Alone on the machine, as a launch.
     threads: workflow.cores
     resources:
@@ -95,8 +89,6 @@ rule calibrate_load:
     log:
         f"{OUT}/logs/stages/calibrate_load.log",
     priority: ABOVE_LAUNCHES
-    conda:
-        "../../envs/workflow.yaml"
     # Alone on the machine, as a launch.
     threads: workflow.cores
     resources:

@@ -17,8 +17,6 @@ rule fidelity:
     log:
         f"{OUT}/logs/stages/fidelity.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     shell:
         "python -m benchmark_runner.fidelity {input:q} 2>&1 | tee {log:q}"
 
@@ -35,8 +33,6 @@ rule compute_reference:
     log:
         f"{OUT}/logs/stages/compute_reference.log",
     priority: ABOVE_LAUNCHES + 1
-    conda:
-        "../../envs/workflow.yaml"
     threads: workflow.cores
     resources:
         gpu=GPUS,
@@ -61,8 +57,6 @@ rule check_fidelity:
     log:
         f"{OUT}/logs/stages/check_fidelity/{{engine}}.log",
     priority: ABOVE_LAUNCHES
-    conda:
-        "../../envs/workflow.yaml"
     threads: workflow.cores
     resources:
         gpu=GPUS,

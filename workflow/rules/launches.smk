@@ -42,8 +42,6 @@ rule run_launch:
     priority: lambda wildcards: CAMPAIGN.priority(wildcards.launch)
     group:
         lambda wildcards: block_group(LAUNCHES[wildcards.launch].block)
-    conda:
-        "../../envs/workflow.yaml"
     threads: workflow.cores
     resources:
         gpu=GPUS,
@@ -91,8 +89,6 @@ if CAMPAIGN.owed_grids:
             workload="|".join(CAMPAIGN.owed_grids),
             asked="[0-9a-f]+",
         localrule: True
-        conda:
-            "../../envs/workflow.yaml"
         params:
             launches=f"{OUT}/launches",
         shell:

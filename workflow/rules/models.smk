@@ -22,8 +22,6 @@ if MODEL.maker == "embedded":
         log:
             f"{OUT}/logs/stages/make_embedded_model.log",
         localrule: True
-        conda:
-            "../../envs/workflow.yaml"
         params:
             folder=subpath(output.config, parent=True),
             identity=MODEL.identity,
@@ -44,8 +42,6 @@ if MODEL.maker == "synthetic":
         log:
             f"{OUT}/logs/stages/make_synthetic_model.log",
         localrule: True
-        conda:
-            "../../envs/workflow.yaml"
         params:
             folder=subpath(output.config, parent=True),
             name=MODEL.name,
@@ -66,8 +62,6 @@ if MODEL.maker == "hugging_face":
         log:
             f"{OUT}/logs/stages/fetch_model.log",
         localrule: True
-        conda:
-            "../../envs/workflow.yaml"
         params:
             folder=subpath(output.config, parent=True),
             id=MODEL.source["id"],
@@ -93,8 +87,6 @@ rule derive_weights:
         or NOTHING,
     priority: ABOVE_LAUNCHES + 2
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     params:
         source=subpath(input.config, parent=True),
         name=MODEL.name,
@@ -122,8 +114,6 @@ rule describe_model:
     log:
         f"{OUT}/logs/stages/describe_model.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     params:
         folder=subpath(input.config, parent=True),
         name=MODEL.name,
@@ -148,8 +138,6 @@ rule tokenize_prompts:
     log:
         f"{OUT}/logs/stages/tokenize_prompts.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     params:
         folder=MODEL.path,
     shell:
@@ -170,8 +158,6 @@ rule tokenize_fidelity_prompts:
     log:
         f"{OUT}/logs/stages/tokenize_fidelity_prompts.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     params:
         folder=MODEL.path,
     shell:

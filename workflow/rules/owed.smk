@@ -54,12 +54,12 @@ MEASURED = [
     *PARTS,
     f"{OUT}/plan.json",
     f"{OUT}/model/manifest.json",
+    f"{OUT}/environment.json",  # by it a later call knows another machine
     *(record for engine in CAMPAIGN.engines for record in CAMPAIGN.records(engine)),
 ]
 # What happened under load is a table of its own.
 STAGES = [f"{OUT}/analysis/stages.parquet"] if UNDER_LOAD else []
 ANALYSED = [
-    f"{OUT}/environment.json",
     *CALIBRATION,
     *LOAD_CALIBRATION,
     *fidelity_of_all(),

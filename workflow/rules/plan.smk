@@ -15,8 +15,6 @@ rule plan:
     log:
         f"{OUT}/logs/stages/plan.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     params:
         config=str(frozen_file(FROZEN)),
         wanted=GIVEN.wanted_difference,
@@ -37,8 +35,6 @@ rule write_plan:
     log:
         f"{OUT}/logs/stages/write_plan.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     params:
         config=str(frozen_file(FROZEN)),
         # Sources of engines and the content of the model belong to the plan beside the configuration.
@@ -60,8 +56,6 @@ rule write_part:
         part=r"[A-Za-z0-9_.-]+",
         hash="[0-9a-f]{12}",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     params:
         # The name holds the hash of the content, so another configuration makes no part again. Snakemake does not
         # compare parameters that a function derives from output.

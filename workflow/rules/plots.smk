@@ -42,8 +42,6 @@ rule plot_latency:
     log:
         f"{OUT}/logs/stages/plot_latency.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     shell:
         "python -m benchmark_runner.plots.latency"
         " --statistics {input.statistics:q}"
@@ -67,8 +65,6 @@ rule plot_throughput:
     log:
         f"{OUT}/logs/stages/plot_throughput.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     shell:
         "python -m benchmark_runner.plots.throughput"
         " --statistics {input.statistics:q}"
@@ -89,8 +85,6 @@ rule plot_memory:
     log:
         f"{OUT}/logs/stages/plot_memory.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     shell:
         "python -m benchmark_runner.plots.memory"
         " --statistics {input.statistics:q}"
@@ -110,8 +104,6 @@ rule plot_gpu:
     log:
         f"{OUT}/logs/stages/plot_gpu.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     shell:
         "python -m benchmark_runner.plots.gpu"
         " --statistics {input.statistics:q}"
@@ -130,8 +122,6 @@ rule plot_load:
     log:
         f"{OUT}/logs/stages/plot_load.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     shell:
         "python -m benchmark_runner.plots.load"
         " --statistics {input.statistics:q}"

@@ -18,8 +18,6 @@ rule write_recorded_part:
         part=r"[A-Za-z0-9_.-]+",
         hash="[0-9a-f]{12}",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     params:
         folder=OUT,
         # As in write_part: other overrides make no part again.

@@ -22,7 +22,5 @@ rule refuse_file:
     log:
         f"{OUT}/logs/stages/refuse_file/{{anything}}.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     shell:
         "false > {log:q}"

@@ -46,8 +46,6 @@ rule write_report:
     log:
         f"{OUT}/logs/stages/write_report.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     shell:
         "python -m benchmark_runner.report"
         " --plan {input.plan:q}"
@@ -77,8 +75,6 @@ rule write_reproduction:
     log:
         f"{OUT}/logs/stages/write_reproduction.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     shell:
         "python -m benchmark_runner.report.reproduction"
         " --plan {input.plan:q}"
@@ -101,8 +97,6 @@ rule write_logs:
     log:
         f"{OUT}/logs/stages/write_logs.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     shell:
         "python -m benchmark_runner.report.logs"
         " --plan {input.plan:q}"

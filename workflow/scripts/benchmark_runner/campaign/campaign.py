@@ -26,7 +26,7 @@ from benchmark_runner.campaign.engines import (
     without_load,
 )
 from benchmark_runner.campaign.groups import Cell, Groups
-from benchmark_runner.campaign.machine import notice, settings_of_launches, this_machine
+from benchmark_runner.campaign.machine import container_here, notice, settings_of_launches, this_machine
 from benchmark_runner.campaign.model import Model, locate_model
 from benchmark_runner.campaign.order import balanced_blocks
 from benchmark_runner.campaign.planned import PlannedLaunch
@@ -260,9 +260,9 @@ class Campaign:
         if not self.owed_launches:
             return []
         system = self.config["system"]
-        lacking = notice(system, this_machine(system)) if here else None
+        found = (notice(system, this_machine(system)), container_here()) if here else ()
         return [
-            *([lacking] if lacking else []),
+            *filter(None, found),
             *brought_notices(self.engines.values(), self.engines_folder),
             *(f"note: {words}" for words in self._kept_devices),
             *(f"note: {words}" for words in without_load(self.engines.values(), self.workloads.values())),

@@ -120,7 +120,21 @@ def _require_gpu(campaign: Campaign) -> None:
         )
 
 
-def require_free(campaign: Campaign, elsewhere: bool) -> None:
+def _require_kind(campaign: Campaign, container: str | None) -> None:
+    """Raise BenchmarkError where launches are owed and this machine is of another kind than the campaign's first.
+
+    container is the one that launches are run in, if this process does not run in it itself.
+    """
+    first = Path(campaign.output_dir, "environment.json")
+    if not campaign.owed_launches or not first.is_file() or is_cut(first):
+        return
+    here = machine_document(Path("/"))
+    if container is not None:
+        here["virtualisation"]["container"] = container
+    require_alike(here, read_json(first))
+
+
+def require_free(campaign: Campaign, elsewhere: bool, container: str | None = None) -> None:
     """Raise BenchmarkError where this call must not begin; elsewhere where its launches run on other machines.
 
     Jobs of this folder in Slurm's queue, as a killed Snakemake leaves them, would measure beside this call what it owes
@@ -142,9 +156,7 @@ def require_free(campaign: Campaign, elsewhere: bool) -> None:
         )
     if not elsewhere:
         _require_gpu(campaign)
-    first = Path(campaign.output_dir, "environment.json")
-    if own is not None and not elsewhere and campaign.owed_launches and first.is_file() and not is_cut(first):
-        require_alike(machine_document(Path("/")), read_json(first))
+        _require_kind(campaign, container)
 
 
 def launch_minutes(system: Mapping[str, Any]) -> int:

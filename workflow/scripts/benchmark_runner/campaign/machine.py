@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmark_runner.configuration.files import Problem
 from benchmark_runner.display import BYTES_PER_GB, bytes_text
+from benchmark_runner.environment.machine import MachineFacts
 from benchmark_runner.launch.device import find_gpu
+from benchmark_runner.launch.machine_lock import VARIABLE, is_apart, lock_path
 from benchmark_runner.processes.cgroup import Quota, read_quota
 
 BESIDE_ENGINES = ("strict", "calibration_seconds")
@@ -114,3 +117,19 @@ def notice(system: Mapping[str, Any], machine: MachineHere) -> str | None:
     """One line that says what is used instead of what is not here; None where nothing lacks."""
     found = [f"system.{lack.key}: {lack.missing}: {lack.instead}" for lack in lacks(system, machine)]
     return f"note: {'; '.join(found)} (system.strict: true would refuse)" if found else None
+
+
+def container_notice(container: str | None, lock: Path) -> str | None:
+    """One line where this runs in a container whose lock campaigns outside of it do not see; None elsewhere."""
+    if container is None or not is_apart(lock):
+        return None
+    return (
+        f"note: the lock by which one launch at a time measures, {lock}, lies inside of this container ({container}), "
+        f"so campaigns outside may disturb these launches; name a file in a folder of the host's by {VARIABLE}"
+    )
+
+
+def container_here() -> str | None:
+    """container_notice of this process."""
+    found = MachineFacts(Path("/")).container(os.environ)
+    return container_notice(found, lock_path(os.environ, os.getuid()))

@@ -78,6 +78,12 @@ def _device(nvml: Any, index: int) -> dict[str, Any]:
 NO_CPUFREQ: Final = "the kernel has no cpufreq driver here, as is usual in a virtual machine"
 NO_DMI: Final = "the kernel shows no DMI tables here, as is usual in a container or a small virtual machine"
 KIB_BYTES: Final = 1024
+# What runtimes that start no init of their own tell all that they run.
+CONTAINER_VARIABLES: Final = {
+    "APPTAINER_CONTAINER": "apptainer",
+    "SINGULARITY_CONTAINER": "apptainer",
+    "CH_RUNNING": "charliecloud",
+}
 # Names that container runtimes leave in the cgroup path of process 1.
 CGROUP_RUNTIMES: Final = {
     "docker": "docker",
@@ -204,14 +210,18 @@ class MachineFacts:
         flags = (_fields(self._text("proc/cpuinfo") or "").get("flags") or "").split()
         return {
             "virtual_machine": "hypervisor" in flags if flags else None,
-            "container": self._container(),
+            "container": self.container(os.environ),
             "dmi_vendor": vendor,
             "dmi_product": product,
             # EC2 names its size in the product name; the other large clouds do not.
             "cloud_instance": f"AWS/{product}" if vendor == "Amazon EC2" and product else None,
         }
 
-    def _container(self) -> str | None:
+    def container(self, environ: Mapping[str, str]) -> str | None:
+        """Runtime of the container that this process runs in; None where nothing tells of one."""
+        told = next((runtime for name, runtime in CONTAINER_VARIABLES.items() if environ.get(name)), None)
+        if told is not None:
+            return told
         if (self._root / ".dockerenv").exists():
             return "docker"
         if (self._root / "run/.containerenv").exists():

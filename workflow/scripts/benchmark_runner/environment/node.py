@@ -23,10 +23,12 @@ SCHEMA_VERSION: Final = 1
 def kind_of(machine: Mapping[str, Any]) -> dict[str, str]:
     """What makes two machines of one kind, in words."""
     gpus = machine["gpu"]["devices"] if machine["gpu"] else []
+    cpu, quota_cpus = machine["cpu"], machine["cpu"].get("control_group_quota_cpus")
     return {
-        "processor": str(machine["cpu"]["model"]),
-        "cores": str(len(machine["cpu"]["available_cores"])),
+        "processor": str(cpu["model"]),
+        "cores": f"{len(cpu['available_cores'])}{'' if quota_cpus is None else f' with a quota of {quota_cpus:g}'}",
         "GPUs": ", ".join(str(gpu["name"]) for gpu in gpus) or "none",
+        "container": machine["virtualisation"]["container"] or "none",
     }
 
 
@@ -37,8 +39,8 @@ def require_alike(machine: Mapping[str, Any], first: Mapping[str, Any]) -> None:
     if unlike:
         raise BenchmarkError(
             f"{machine['host']['hostname']} is a machine of another kind than {first['host']['hostname']}, on which "
-            f"this campaign began ({'; '.join(unlike)}); ask for nodes of one kind (resource constraint), or give the "
-            "other kind a campaign of its own (output_dir)"
+            f"this campaign began ({'; '.join(unlike)}); go on on one of that kind (a batch system's constraint, cores "
+            "and container as they were), or give the other kind a campaign of its own (output_dir)"
         )
 
 

@@ -44,6 +44,11 @@ def lock_path(environment: Mapping[str, str], user: int) -> Path:
     return Path(named).absolute() if named else Path("/tmp") / f"benchmark-runner-{user}" / "measuring"
 
 
+def is_apart(path: Path, mounts: Callable[[Path], bool] = os.path.ismount) -> bool:
+    """Whether a container's lock lies in its own files, which nobody outside sees: no folder above is mounted."""
+    return not any(mounts(folder) for folder in path.parents if folder != Path("/"))
+
+
 def _open(path: Path) -> int:
     """Open the lock, made where it is missing; raises BenchmarkError where others may write to its folder."""
     with contextlib.suppress(OSError):  # opening the lock tells what is wrong
