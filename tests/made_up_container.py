@@ -89,8 +89,8 @@ def make_image(folder: Path) -> None:
 
 def unpack_image(folder: Path) -> Path:
     """The image's files in a folder, which apptainer takes as it takes a .sif file."""
-    folder.mkdir()
-    name = _run([*PODMAN, "create", IMAGE]).split()[-1]
+    folder.mkdir(parents=True)
+    name = _run([*PODMAN, "create", IMAGE, "true"]).split()[-1]
     exported = subprocess.run([*PODMAN, "export", name], stdout=subprocess.PIPE, check=True)
     subprocess.run(["tar", "--extract", "--directory", str(folder)], input=exported.stdout, check=True)
     _run([*PODMAN, "rm", name])

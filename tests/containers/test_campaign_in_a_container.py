@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -84,7 +85,7 @@ def test_a_whole_campaign_is_measured_inside_as_it_was_planned_outside_and_does_
     assert "lies inside of this container (podman)" in done.words
     next(campaign.out.glob("launches/fast/*/2/record.json")).unlink()
     outside = campaign.snakemake("launches")
-    assert outside.status == 1 and "container: none here, podman there" in outside.words
+    assert outside.status == 1 and re.search(r"container: \S+ here, podman there", outside.words)
     assert inside(campaign, "launches").status == 0
     assert records(campaign).keys() == ALL
 
@@ -99,11 +100,12 @@ def test_an_engine_of_wheels_is_built_inside_without_a_network(campaign):
     assert record["status"] == "ok", record["reason"]
     assert record["build"]["from_nothing"]
     lock = (REPOSITORY / "envs" / "ctranslate2-bench.txt").read_text()
-    assert all(f"{name}=={version}" in lock for name, version in record["build"]["packages"].items())
+    assert all(f"{name.lower()}=={version}" in lock for name, version in record["build"]["packages"].items())
 
 
 def test_jobs_run_in_the_image_and_find_nothing_of_the_hosts_python(campaign, monkeypatch):
     project = campaign.folder / "project"
+    project.mkdir()
     for name in ("Snakefile", "workflow", "profiles", "config", "envs", "engines", "tests"):
         source = REPOSITORY / name
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, project / name)
@@ -123,7 +125,7 @@ def test_jobs_run_in_the_image_and_find_nothing_of_the_hosts_python(campaign, mo
     assert campaign.snakemake("--sdm", "apptainer", "-n").jobs() == {}
     next(campaign.out.glob("launches/fast/*/2/record.json")).unlink()
     outside = campaign.snakemake("launches")
-    assert outside.status == 1 and "container: none here, apptainer there" in outside.words
+    assert outside.status == 1 and re.search(r"container: \S+ here, apptainer there", outside.words)
 
 
 def test_launches_inside_and_outside_wait_for_each_other_where_they_share_the_lock(campaign, monkeypatch):
