@@ -38,7 +38,7 @@ while :; do
 done
 image=$1
 shift
-export APPTAINER_CONTAINER=$image
+export APPTAINER_CONTAINER=$image USER=${USER:-root}
 exec ch-run --no-home --set-env="$image/environment" "${mounts[@]}" --cd "$PWD" "$image" -- "$@"
 """
 
