@@ -17,7 +17,7 @@ define snakemake
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run check plan doctor report analyze test test-quick test-cluster test-container test-statistics format lint check-cuda lock docs clean
+.PHONY: help run check plan doctor report analyze join test test-quick test-cluster test-container test-statistics format lint check-cuda lock docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -40,6 +40,10 @@ report: $(VENV)/workflow.stamp  ## finish CONFIG's report
 analyze: $(VENV)/workflow.stamp  ## analyse a results folder as it stands, on any machine: make analyze RESULTS=results/quick
 	@test -n "$(RESULTS)" || { echo "error: name the folder: make analyze RESULTS=results/quick" >&2; exit 1; }
 	@$(BIN)/snakemake --quiet rules progress host reason --cores 1 report --config analyze_only=true output_dir="$(RESULTS)"
+
+join: $(VENV)/workflow.stamp  ## make one campaign of several results folders: make join FOLDERS=results/a,results/b RESULTS=results/both
+	@test -n "$(FOLDERS)" -a -n "$(RESULTS)" || { echo "error: name the folders: make join FOLDERS=results/a,results/b RESULTS=results/both" >&2; exit 1; }
+	@$(BIN)/snakemake --quiet rules progress host reason --cores 1 join --config folders="$(FOLDERS)" output_dir="$(RESULTS)"
 
 # What only computes runs beside the tests that mostly wait for one process at a time, and is counted with them (tests/beside.py).
 BESIDE := tests/house/test_linters.py $(wildcard tests/*/test_simul*.py)

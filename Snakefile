@@ -21,32 +21,27 @@ if CONFIGURATION_PROBLEMS:
     include: "workflow/rules/doctor.smk"
     include: "workflow/rules/refused.smk"
 
-elif ANALYZE_ONLY:
+elif ANALYZE_ONLY and CAMPAIGN.joins:
 
-    include: "workflow/rules/recorded.smk"
-
-else:
-
-    # --- what is measured, by what, on what, where; then measuring ---
-    include: "workflow/rules/plan.smk"
-    include: "workflow/rules/doctor.smk"
-    include: "workflow/rules/engines.smk"
-    include: "workflow/rules/models.smk"
-    include: "workflow/rules/nodes.smk"
-    include: "workflow/rules/environment.smk"
-    include: "workflow/rules/conformance.smk"
-    include: "workflow/rules/fidelity.smk"
-    include: "workflow/rules/launches.smk"
-
-
-if CONFIGURATION_PROBLEMS:
-
-    rule all:
-        default_target: True
-        input:
-            refuse,
+    include: "workflow/rules/join.smk"
 
 else:
+    if ANALYZE_ONLY:
+
+        include: "workflow/rules/recorded.smk"
+
+    else:
+
+        # --- what is measured, by what, on what, where; then measuring ---
+        include: "workflow/rules/plan.smk"
+        include: "workflow/rules/doctor.smk"
+        include: "workflow/rules/engines.smk"
+        include: "workflow/rules/models.smk"
+        include: "workflow/rules/nodes.smk"
+        include: "workflow/rules/environment.smk"
+        include: "workflow/rules/conformance.smk"
+        include: "workflow/rules/fidelity.smk"
+        include: "workflow/rules/launches.smk"
 
     # --- judging and telling, from files alone ---
     include: "workflow/rules/analysis.smk"

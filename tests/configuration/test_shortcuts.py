@@ -6,7 +6,7 @@ import pytest
 
 from benchmark_runner.configuration.files import require_readable
 from benchmark_runner.configuration.resolve import examine
-from benchmark_runner.configuration.shortcuts import as_given, entry_problem, named_engines, share
+from benchmark_runner.configuration.shortcuts import as_given, entry_problem, named, share
 from benchmark_runner.errors import BenchmarkError
 
 
@@ -58,7 +58,7 @@ def test_what_says_neither_is_refused(value):
     ],
 )
 def test_engines_are_named_by_commas_or_as_a_list(value, names):
-    assert named_engines(value) == names
+    assert named(value) == names
 
 
 def test_no_engine_at_all_is_a_problem():

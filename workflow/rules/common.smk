@@ -25,9 +25,9 @@ from benchmark_runner.campaign.cluster import require_free
 from benchmark_runner.campaign.examinable import load_examinable
 from benchmark_runner.campaign.from_plan import load_of_job, planned_for
 from benchmark_runner.campaign.frozen import freeze, frozen_file
+from benchmark_runner.campaign.joining import load_results
 from benchmark_runner.campaign.parts import part_file, part_files
 from benchmark_runner.campaign.paths import require_usable_root
-from benchmark_runner.campaign.recorded import load_given, overrides_of
 from benchmark_runner.configuration.files import read_document
 from benchmark_runner.configuration.shortcuts import as_given
 from benchmark_runner.errors import BenchmarkError
@@ -61,8 +61,8 @@ if not ANALYZE_ONLY and not workflow.config_settings.configfiles:
 # Only now: configfile merges the command line once more.
 GIVEN = given()
 if ANALYZE_ONLY:
-    CAMPAIGN, CONFIGURATION_PROBLEMS = or_refuse(load_given, GIVEN.config), []
-    FROZEN = {"config": overrides_of(GIVEN.config)}
+    CAMPAIGN, CONFIGURATION_PROBLEMS = or_refuse(load_results, GIVEN, ROOT), []
+    FROZEN = CAMPAIGN.told
 elif not workflow.is_main_process:
     CAMPAIGN, CONFIGURATION_PROBLEMS = or_refuse(load_of_job, GIVEN.config), []
     FROZEN = {"config": CAMPAIGN.config, "problems": []}

@@ -14,6 +14,12 @@ def refuse(wildcards):
     or_refuse(require_sound, CONFIGURATION_PROBLEMS)
 
 
+rule all:
+    default_target: True
+    input:
+        refuse,
+
+
 rule refuse_file:
     input:
         refuse,

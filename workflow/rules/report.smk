@@ -8,6 +8,8 @@ OUTPUTS
     <output_dir>/logs/{benchmark,system_metrics}.log, <output_dir>/analysis/metrics.parquet
 """
 
+from benchmark_runner.campaign.joining import require_folders
+
 TEMPLATES = sorted(
     str(path)
     for path in (FROM_HERE / "workflow" / "report").rglob("*")
@@ -24,6 +26,15 @@ LOGS = [
 rule report:
     input:
         whole(*MEASURED, *ANALYSED, *PLOTS, *REPORT),
+
+
+rule join:
+    input:
+        (
+            (lambda wildcards: or_refuse(require_folders, GIVEN))
+            if GIVEN.folders is None
+            else whole(*MEASURED, *ANALYSED, *PLOTS, *DRAWINGS, *REPORT, *LOGS)
+        ),
 
 
 rule write_report:

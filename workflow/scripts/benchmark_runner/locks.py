@@ -82,6 +82,18 @@ def holder_of(lock: int) -> str:
     return printable(text) if _HOLDER.fullmatch(text.encode()) else "another process"
 
 
+def held_by(path: Path) -> str | None:
+    """Who holds a lock file; None where nobody does, or there is none. Makes and changes nothing."""
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return None if take(lock) else holder_of(lock)
+    finally:
+        os.close(lock)
+
+
 def hold_folder(path: Path) -> FileIO:
     """Let one Snakemake alone work in a folder, for as long as the returned file stays open.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from benchmark_runner.configuration.resolve import with_defaults
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import refuse_constant
 from benchmark_runner.namedfile import read_named_bytes
+from benchmark_runner.records.collect import MEASURED
 from benchmark_runner.schemas import first_violation, schema
 from benchmark_runner.terminal import printable
 
@@ -74,6 +75,16 @@ def _is_place(row: Any, engines: set[str], workloads: set[str]) -> bool:
     )
 
 
+def require_places(order: Sequence[Mapping[str, Any]], folders: int, path: Path) -> None:
+    """Raise BenchmarkError where a launch of a campaign that was joined from so many folders says not where it was
+    measured."""
+    for row in order:
+        measured = row.get(MEASURED)
+        numbers = [measured.get(key) for key in ("in", "block", "position")] if isinstance(measured, dict) else [None]
+        if any(type(one) is not int for one in numbers) or numbers[0] not in range(folders):
+            raise BenchmarkError(f"{path}: order: {printable(row):.300} says not where it was measured; {_REMEDY}")
+
+
 def require_configuration(config: Mapping[str, Any], path: Path) -> None:
     """Raise BenchmarkError that names key and file where the configuration in a plan is none."""
     if (wrong := first_violation("config", with_defaults(config, schema("config")))) is not None:
@@ -87,6 +98,8 @@ def require_consistent(plan: Mapping[str, Any], path: Path) -> None:
     for row in plan["order"]:
         if not _is_place(row, engines, workloads):
             raise BenchmarkError(f"{path}: order: {printable(row):.300} is no launch of this plan; {_REMEDY}")
+    if (joined := plan["campaign"].get("joined")) is not None:
+        require_places(plan["order"], len(joined["folders"]), path)
     places = [(row["engine"], row["workload"], row["block"]) for row in plan["order"]]
     for key, found in (*names.items(), ("order", places)):
         if len(set(found)) < len(found):

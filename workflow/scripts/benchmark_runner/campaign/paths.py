@@ -15,6 +15,9 @@ from benchmark_runner.errors import BenchmarkError
 OUTPUT_DIR: Final = ("benchmark", "output_dir")
 _MODEL_PATH: Final = ("benchmark", "model_path")
 
+JOINED: Final = "joined.json"
+"""In the folder of a campaign that was made from others."""
+
 LONGEST_PART_BYTES: Final = 200
 """File systems take 255 bytes; the rest is for what is added to a name (`.build.json`, `.partial`)."""
 
@@ -103,6 +106,15 @@ def misplaced(folder: str, model: str | None, workflow_root: Path) -> str | None
     return next(_faults_of_place(folder, model, workflow_root), None)
 
 
+def _joined(folder: str) -> str | None:
+    if not os.access(Path(folder, JOINED), os.F_OK):
+        return None
+    return (
+        f"{folder!r} was joined from folders in which it was measured, so nothing is measured there; choose another "
+        "folder, and join that too"
+    )
+
+
 def _written(config: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     """Key and value of every path of a configuration."""
     for section, key in (OUTPUT_DIR, _MODEL_PATH, ("business", "prices")):
@@ -125,6 +137,6 @@ def path_problems(config: Mapping[str, Any], workflow_root: Path) -> list[Proble
     found = {key: complaint for key, text in paths.items() if (complaint := unusable(text))}
     if OUTPUT_DIR in paths and OUTPUT_DIR not in found:
         model = None if _MODEL_PATH in found else paths.get(_MODEL_PATH)
-        if complaint := misplaced(paths[OUTPUT_DIR], model, workflow_root):
+        if complaint := misplaced(paths[OUTPUT_DIR], model, workflow_root) or _joined(paths[OUTPUT_DIR]):
             found[OUTPUT_DIR] = complaint
     return list(found.items())

@@ -13,7 +13,7 @@ from benchmark_runner.campaign.campaign import Campaign
 from benchmark_runner.campaign.foreign import read_foreign, require_configuration, require_consistent, require_plain
 from benchmark_runner.campaign.from_plan import CampaignOfPlan
 from benchmark_runner.campaign.parts import part_files, plan_part
-from benchmark_runner.campaign.paths import unusable
+from benchmark_runner.campaign.paths import JOINED, unusable
 from benchmark_runner.commands import command
 from benchmark_runner.configuration.files import Positions
 from benchmark_runner.configuration.messages import problems_of
@@ -23,6 +23,7 @@ from benchmark_runner.configuration.shortcuts import with_typed_overrides
 from benchmark_runner.errors import MADE_AGAIN, BenchmarkError, exit_status
 from benchmark_runner.hashes import fingerprint
 from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.records.collect import MEASURED
 from benchmark_runner.records.raw_data import require_raw_data
 from benchmark_runner.records.stages import read_stages
 from benchmark_runner.records.table import require_table
@@ -54,10 +55,32 @@ class RecordedCampaign(CampaignOfPlan):
         super().__init__(plan, config)
         self.changed: Mapping[str, str] = {}
         """What is wrong with files that were made of others, by their path."""
+        self.told: Mapping[str, Any] = {}
+        """What jobs of the workflow read of the call."""
+        self.joins = False
+        """Whether a job has yet to make its folder from others."""
+
+    def plan(self) -> dict[str, Any]:
+        """The plan, of a joined campaign with where each launch comes from."""
+        found = super().plan()
+        if (joined := self._plan["campaign"].get("joined")) is not None:
+            found["campaign"]["joined"] = joined
+            rows = zip(found["order"], self._plan["order"], strict=True)
+            found["order"] = [{**row, MEASURED: there[MEASURED]} for row, there in rows]
+        return found
+
+    def has_moved_on(self) -> bool:
+        """Whether its folder was made from others since this call began, so that it can be analysed."""
+        return self.joins and Path(self.output_dir, JOINED).is_file()
+
+    @cached_property
+    def whole(self) -> frozenset[str]:
+        """Records that are there to their end."""
+        return frozenset(one.record for one in self.launches if record_head(Path(one.record)) is not None)
 
     def records(self, engine: str) -> list[str]:
-        """Records that are there to their end, in launch order."""
-        return [record for record in super().records(engine) if record_head(Path(record)) is not None]
+        """Those of an engine, in launch order."""
+        return [record for record in super().records(engine) if record in self.whole]
 
     def fidelity(self, engine: str) -> list[str]:
         """The file of an engine's fidelity check, where there is one."""
@@ -138,18 +161,24 @@ def load_recorded(output_dir: Path, overrides: Mapping[str, Any]) -> RecordedCam
     for calibration in ("calibration", "load_calibration"):
         if os.path.lexists(limits := output_dir / f"{calibration}.json"):
             read_foreign(limits, calibration)
+    stored = {**plan["config"], "benchmark": {**plan["config"]["benchmark"], "output_dir": str(output_dir)}}
+    require_configuration(stored, output_dir / "plan.json")
+    return RecordedCampaign(plan, overridden(stored, overrides))
+
+
+def overridden(stored: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored configuration with REPLACEABLE sections of the command line in place of its own; raises as
+    load_recorded."""
     refused = sorted(set(overrides) - set(REPLACEABLE))
     if refused:
         raise BenchmarkError(
             f"analyze_only: {', '.join(refused)} cannot be changed after the measurement; "
             f"leave out --configfile, or give one with {', '.join(REPLACEABLE)} alone"
         )
-    stored = {**plan["config"], "benchmark": {**plan["config"]["benchmark"], "output_dir": str(output_dir)}}
-    require_configuration(stored, output_dir / "plan.json")
     typed, unplain = plain_copy(with_typed_overrides({**stored, **overrides}, overrides, schema("config")))
     config: dict[str, Any] = with_defaults(typed, schema("config"))
     require_sound(Positions([]).lines([*problems_of(violations("config", config)), *unplain]))
-    return RecordedCampaign(plan, config)
+    return config
 
 
 def changed_files(campaign: RecordedCampaign) -> dict[str, str]:
@@ -197,7 +226,7 @@ def load_given(given: Mapping[str, Any]) -> RecordedCampaign:
     What an analysis before left there is made again where it is not as the stages write it.
     """
     campaign = load_recorded(results_folder(given.get("output_dir"), "output_dir"), overrides_of(given))
-    campaign.changed = changed_files(campaign)
+    campaign.changed, campaign.told = changed_files(campaign), {"config": overrides_of(given)}
     return campaign
 
 

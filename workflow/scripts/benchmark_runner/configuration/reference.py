@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_runner.configuration.messages import allowed
-from benchmark_runner.configuration.shortcuts import AFTER, AGAINST, BEFORE, ONLY_ENGINES, SHORTCUTS, WANTED_DIFFERENCE
+from benchmark_runner.configuration.shortcuts import (
+    AFTER,
+    AGAINST,
+    BEFORE,
+    FOLDERS,
+    ONLY_ENGINES,
+    SHORTCUTS,
+    UNLIKE_MACHINES,
+    WANTED_DIFFERENCE,
+)
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import write_text_atomic
 from benchmark_runner.schemas import schema
@@ -74,6 +83,8 @@ def page() -> str:
     two = "two engines of this campaign, such as two builds, that `compare` holds against each other in its blocks"
     text += f"| `{WANTED_DIFFERENCE}=5%` | a difference, of which the target `plan` tells launches and minutes |\n"
     text += f"| `{BEFORE}=ENGINE {AFTER}=ENGINE` | {two} |\n"
+    text += f"| `{FOLDERS}=a,b` | the results folders that the target `join` makes one campaign of, in `output_dir` |\n"
+    text += f"| `{UNLIKE_MACHINES}=true` | `join` takes machines of unlike kinds (processor, cores, GPUs) too |\n"
     for name, section in schema("config")["properties"].items():
         text += f"\n## {name}\n\n{section['description']}.\n{TABLE_HEAD}"
         text += "\n".join(_rows(name, section, False, "")) + "\n"

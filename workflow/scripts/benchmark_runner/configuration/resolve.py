@@ -13,7 +13,7 @@ from benchmark_runner.configuration.load import load_problems, with_slo, without
 from benchmark_runner.configuration.messages import problems_of
 from benchmark_runner.configuration.names import CHEAPEST, duplicate_names, unknown_references
 from benchmark_runner.configuration.plain import plain_copy, require_bounded
-from benchmark_runner.configuration.shortcuts import ONLY_ENGINES, SHORTCUTS, named_engines, with_typed_overrides
+from benchmark_runner.configuration.shortcuts import ONLY_ENGINES, SHORTCUTS, named, with_typed_overrides
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.schemas import schema, violations
 
@@ -64,7 +64,7 @@ def _apply_shortcuts(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str] 
     for shortcut, (section, key) in SHORTCUTS.items():
         if shortcut in raw and isinstance(config.setdefault(section, {}), dict):
             config[section][key] = raw[shortcut]
-    return config, named_engines(raw.get(ONLY_ENGINES))
+    return config, named(raw.get(ONLY_ENGINES))
 
 
 def with_defaults(content: Any, rules: Mapping[str, Any]) -> Any:

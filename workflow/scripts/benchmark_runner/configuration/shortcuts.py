@@ -26,6 +26,8 @@ AGAINST: Final = "against"
 BEFORE: Final = "before"
 AFTER: Final = "after"
 WANTED_DIFFERENCE: Final = "wanted_difference"
+FOLDERS: Final = "folders"
+UNLIKE_MACHINES: Final = "unlike_machines"
 
 SMALLEST_SHARE: Final = 0.001
 """Chosen: no campaign of this machine's kind finds less."""
@@ -33,7 +35,17 @@ SMALLEST_SHARE: Final = 0.001
 KEY_SIMILARITY: Final = 0.75
 """Of difflib's ratio: two letters off in a key of ten (chosen)."""
 
-COMMAND_LINE_KEYS: Final = (*SHORTCUTS, ONLY_ENGINES, ANALYZE_ONLY, AGAINST, BEFORE, AFTER, WANTED_DIFFERENCE)
+COMMAND_LINE_KEYS: Final = (
+    *SHORTCUTS,
+    ONLY_ENGINES,
+    ANALYZE_ONLY,
+    AGAINST,
+    BEFORE,
+    AFTER,
+    WANTED_DIFFERENCE,
+    FOLDERS,
+    UNLIKE_MACHINES,
+)
 """What a top-level key may be beside the sections of the schema."""
 
 
@@ -46,10 +58,10 @@ _SNAKEMAKE_KEY: Final = re.compile(r"[a-zA-Z_][\w-]*\w$")
 """What Snakemake takes for the KEY of KEY=VALUE; any other ends in a traceback."""
 
 
-def _analyze_only(value: Any) -> bool:
+def _truth(value: Any, key: str) -> bool:
     truth = _TRUTH.get(str(value if value is not None else "").strip().lower())
     if truth is None:
-        raise BenchmarkError(f"{ANALYZE_ONLY}: {value!r} is neither true nor false; write one of them")
+        raise BenchmarkError(f"{key}: {value!r} is neither true nor false; write one of them")
     return truth
 
 
@@ -72,30 +84,38 @@ class Given(NamedTuple):
 
     config: dict[str, Any]
     analyze_only: bool
+    """Whether nothing is measured: that key says so, or folders are joined."""
     against: Any
     engines: tuple[Any, Any]
     """What `before` and `after` say."""
     wanted_difference: str
     """What that key says; empty where it is not there."""
+    folders: list[str] | None
+    """Results folders that are joined into output_dir; None where none are named."""
+    unlike_machines: bool
+    """Whether folders may be joined that were measured on machines of unlike kinds."""
 
 
 def as_given(merged: Mapping[str, Any], entries: Iterable[str]) -> Given:
     """What Snakemake merged, with the text of KEY=VALUE entries in place of what it took for a number.
 
     `output_dir=2026_11_28` is a folder of that name, though Python reads a number in it. Raises BenchmarkError for an
-    analyze_only that says neither yes nor no.
+    analyze_only or unlike_machines that says neither yes nor no.
     """
     texts = {key: text.strip("'\"") for key, _, text in (entry.partition("=") for entry in entries)}
     taken = [key for key in COMMAND_LINE_KEYS if key in texts and isinstance(merged.get(key), (int, float))]
     config = {**merged, **{key: texts[key] for key in taken}}
-    analyze_only, against = _analyze_only(config.pop(ANALYZE_ONLY, None)), config.pop(AGAINST, None)
+    folders = named(config.pop(FOLDERS)) or [] if FOLDERS in config else None
+    analyze_only = _truth(config.pop(ANALYZE_ONLY, None), ANALYZE_ONLY) or folders is not None
     wanted = str(config.pop(WANTED_DIFFERENCE, ""))
     share(wanted, WANTED_DIFFERENCE)
-    return Given(config, analyze_only, against, (config.pop(BEFORE, None), config.pop(AFTER, None)), wanted)
+    against, engines = config.pop(AGAINST, None), (config.pop(BEFORE, None), config.pop(AFTER, None))
+    unlike = _truth(config.pop(UNLIKE_MACHINES, None), UNLIKE_MACHINES)
+    return Given(config, analyze_only, against, engines, wanted, folders, unlike)
 
 
-def named_engines(value: Any) -> list[str] | None:
-    """Names that the key only_engines gives: a list, or a text with commas; None where it leaves no engine out."""
+def named(value: Any) -> list[str] | None:
+    """Names that a key as only_engines gives: a list, or a text with commas; None where it gives none at all."""
     if value is None or value == "null":
         return None
     names = value if isinstance(value, (list, dict)) else str(value).split(",")

@@ -115,8 +115,21 @@ def _seconds_a_block(results: Results, plan: Mapping[str, Any]) -> float | None:
 def _command(plan: Mapping[str, Any], results: Results, launches: int) -> str:
     """The command that adds the launches: the campaign's own configuration with another number of them."""
     folder = str(plan["order"][0]["folder"]).partition("/launches/")[0]
+    if joined := plan["campaign"].get("joined"):
+        return _command_of_joined(joined["folders"], folder, launches - int(plan["campaign"]["launches"]))
     value = f"{{at_most: {launches}}}" if results.summary["campaign"].get("until") else str(launches)
     return (
         f"snakemake --cores 1 --resources gpu=1 --configfile {shlex.quote(f'{folder}/{CONFIGURATION}')} "
         f"{to_type(('benchmark', 'launches'), value)}"
+    )
+
+
+def _command_of_joined(folders: Sequence[Mapping[str, Any]], out: str, more: int) -> str:
+    """The same of a joined campaign: the first folder gets the launches, on its machine, and is joined again."""
+    launches = str(int(folders[0]["blocks"]) + more)
+    first = shlex.quote(f"{folders[0]['folder']}/{CONFIGURATION}")
+    names = ",".join(str(one["folder"]) for one in folders)
+    return (
+        f"snakemake --cores 1 --resources gpu=1 --configfile {first} {to_type(('benchmark', 'launches'), launches)} && "
+        f"snakemake --cores 1 join --config folders={shlex.quote(names)} output_dir={shlex.quote(out)}"
     )

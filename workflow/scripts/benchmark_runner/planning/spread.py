@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from benchmark_runner.campaign.paths import JOINED
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
 
@@ -79,7 +80,8 @@ def measured_spread(order: Sequence[Mapping[str, Any]], output_dir: Path, hostna
 
     Launches of the plan's identities serve where there are pairs of them, else all of this machine.
     """
-    here = [path for path in output_dir.parent.glob("*/launches/*/*/*/record.json") if path.is_file()]
+    folders = [one for one in output_dir.parent.glob("*/launches") if not (one.parent / JOINED).exists()]
+    here = [path for folder in folders for path in folder.glob("*/*/*/record.json") if path.is_file()]
     wanted = {row["identity"] for row in order}
     alike = [path for path in here if path.parents[1].name.rpartition(".")[2] in wanted]
     return _spread(alike, hostname) or _spread(here, hostname)

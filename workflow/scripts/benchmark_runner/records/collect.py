@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +43,10 @@ SHOULD_MATCH: Final = (
 
 PLACE: Final = ("workload", "identity", "block")
 """Keys that tell one launch of an engine from another."""
+
+MEASURED: Final = "measured"
+"""Key of a launch of a joined campaign in the plan: under which block and position it was measured, and in which of the
+folders. Its record says the same, since it is as the launch wrote it."""
 
 
 def _spread_of(records: Sequence[Mapping[str, Any]], key: str) -> dict[str, list[int]]:
@@ -161,13 +166,30 @@ def describe(
     }
 
 
-def records_below(plan: Mapping[str, Any], engine: str, engine_folder: Path) -> Iterator[Path]:
-    """Records of the plan's launches of an engine that are there to their end, in launch order."""
+def records_below(
+    plan: Mapping[str, Any], engine: str, engine_folder: Path
+) -> Iterator[tuple[Mapping[str, Any], Path]]:
+    """(place in the plan, record) of the launches of an engine that are there to their end, in launch order."""
     for slot in plan["order"]:
         if slot["engine"] == engine:
             record = engine_folder / f"{slot['workload']}.{slot['identity']}" / str(slot["block"]) / "record.json"
             if record_head(record) is not None:
-                yield record
+                yield slot, record
+
+
+def in_its_place(slot: Mapping[str, Any], record: RawRecord, where: str) -> RawRecord:
+    """A record with the block and the position that the plan gives it, which of a joined campaign are not those that it
+    was measured under. Raises BenchmarkError where it was measured under others than the plan says."""
+    measured = slot.get(MEASURED)
+    if measured is None:
+        return record
+    for key in ("block", "position"):
+        if record.head[key] != measured[key]:
+            raise BenchmarkError(
+                f"{where}: was measured as {key} {record.head[key]}, and the plan says {measured[key]}; join the "
+                "folders anew into another one"
+            )
+    return replace(record, head={**record.head, "block": slot["block"], "position": slot["position"]})
 
 
 def other_identities(plan: Mapping[str, Any], engine: str, engine_folder: Path) -> list[dict[str, Any]]:
@@ -201,7 +223,8 @@ def main(argv: Sequence[str]) -> int:
     files = records_below(plan, args.engine, args.launches)
     others = other_identities(plan, args.engine, args.launches)
     json_parser = simdjson.Parser()  # one for all, since its memory for a long record takes time to get
-    records = planned(plan, args.engine, ((str(path), read_record(path, json_parser)) for path in files))
+    read = ((str(path), in_its_place(slot, read_record(path, json_parser), str(path))) for slot, path in files)
+    records = planned(plan, args.engine, read)
 
     described_as: dict[str, Any] = {}
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from benchmark_runner.display import ABSENT, bytes_text, milliseconds, plural
-from benchmark_runner.environment.machine import gpu_name
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import engine_cell
 from benchmark_runner.report.tables import Table, TableCell, heads, number, prose, text_or_absent
@@ -149,44 +148,6 @@ def downloads(inputs: ReportInputs) -> list[tuple[str, str]]:
     ]
 
 
-def machine(inputs: ReportInputs) -> Table:
-    """The machine, with the reason where a value is absent."""
-    document = inputs.environment
-    cpu, memory = document["cpu"], document["memory"]
-    system, virtual = document["operating_system"], document["virtualisation"]
-    named: list[tuple[str, Any, str]] = [
-        ("Operating system", system["name"], "operating_system.name"),
-        ("Kernel", f"{system['kernel']} ({system['architecture']})", ""),
-        ("Processor", cpu["model"], "cpu.model"),
-        ("Cores", f"{cpu['physical_cores']} physical, {cpu['logical_cores']} logical", ""),
-        ("CPU quota", cpu.get("control_group_quota_cpus") or "none", ""),
-        ("Governor", cpu["governor"], "cpu.governor"),
-        ("Turbo", cpu["turbo"], "cpu.turbo"),
-        ("Microcode", cpu["microcode"], "cpu.microcode"),
-        ("Memory", bytes_text(memory["total_bytes"]), ""),
-        ("Swap", bytes_text(memory["swap_total_bytes"]), ""),
-        ("GPU", _gpus(document["gpu"]), "gpu"),
-        ("Virtual machine", {True: "yes", False: "no", None: None}[virtual["virtual_machine"]], ""),
-        ("Container", virtual["container"] or "no sign of one", ""),
-        ("Processor flags", cpu["flags"], ""),
-    ]
-    rows = [[TableCell(words), _fact(words, value, document["absent"].get(key))] for words, value, key in named]
-    return Table("The machine", heads("What", prose("Here")), rows)
-
-
-def _fact(words: str, value: Any, reason: str | None) -> TableCell:
-    if value is not None:
-        return TableCell(str(value))
-    return TableCell(f"{'none' if words == 'GPU' else 'not known'}: {reason or 'the system does not tell it'}")
-
-
-def _gpus(gpu: Document | None) -> str | None:
-    if gpu is None:
-        return None
-    names = ", ".join(f"{gpu_name(device)} with {bytes_text(device['memory_bytes'])}" for device in gpu["devices"])
-    return f"{names}; driver {gpu['driver_version'] or ABSENT}, CUDA {gpu['cuda_driver_version'] or ABSENT}"
-
-
 def software(inputs: ReportInputs) -> Table:
     """Engines' builds, the workflow's commit, Python, the model."""
     document = inputs.environment
@@ -240,9 +201,3 @@ def _build(engine: Document) -> str:
     flags = f", flags {build['flags']}" if build["flags"] else ""
     packages = ", ".join(f"{name} {version}" for name, version in build["packages"].items())
     return f"{made}{flags}; lock {build['lock_sha256'][:DIGEST_DIGITS]}; {packages}"
-
-
-def other_hosts(inputs: ReportInputs) -> list[str]:
-    """Names of machines that ran launches and are not the one that the environment describes."""
-    own = inputs.environment["host"]["hostname"]
-    return sorted({record["host"]["hostname"] for record in inputs.records} - {own})

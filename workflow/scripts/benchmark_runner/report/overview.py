@@ -15,11 +15,12 @@ from benchmark_runner.report.figures import Figure, figure, in_unit, span
 from benchmark_runner.report.forest import heading, times
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.load import load_cards, load_in_words
+from benchmark_runner.report.machines import machines
 from benchmark_runner.report.results import as_sentence
 from benchmark_runner.statistics.levels import NO_LEVEL
 from benchmark_runner.statistics.planned import each_in_words
 from benchmark_runner.statistics.results import Cell
-from benchmark_runner.summary.document import SYNTHETIC
+from benchmark_runner.summary.document import SYNTHETIC, joined_words
 
 COMMIT_DIGITS: Final = 7
 
@@ -29,7 +30,7 @@ def masthead(inputs: ReportInputs) -> list[str]:
     engines, environment = inputs.statistics["engines"], inputs.environment
     threads = {engine["threads"] for engine in engines if engine["threads"] is not None}
     gpu, git = environment["gpu"], environment["workflow"]["git"]
-    processor = str(environment["cpu"]["model"] or "unknown processor")
+    processor = _processors(inputs)
     parts = [
         inputs.plan["model"]["name"],
         " and ".join(sorted({str(engine["dtype"]) for engine in engines if engine["dtype"]})),
@@ -40,6 +41,15 @@ def masthead(inputs: ReportInputs) -> list[str]:
         f"commit {git['commit'][:COMMIT_DIGITS]}" if git else "",
     ]
     return [str(part) for part in parts if part]
+
+
+def _processors(inputs: ReportInputs) -> str:
+    """The processor, and where there are several machines how many and their names."""
+    found = machines(inputs)
+    models = dict.fromkeys(str(document["cpu"]["model"] or "unknown processor") for _, document in found)
+    if len(found) == 1:
+        return " and ".join(models)
+    return f"{len(found)} machines ({', '.join(name for name, _ in found)}), {' and '.join(models)}"
 
 
 def _span(inputs: ReportInputs) -> str | None:
@@ -80,6 +90,12 @@ def synthetic(inputs: ReportInputs) -> str | None:
     """That the weights are random numbers; None where they are a model's."""
     source = inputs.plan["model"]["source"]
     return SYNTHETIC.format(shape=source["shape"]) if source["kind"] == "synthetic" else None
+
+
+def joined(inputs: ReportInputs) -> str | None:
+    """That the campaign was joined from several, and what that means; None where it was not."""
+    found = inputs.plan["campaign"].get("joined")
+    return None if found is None else joined_words(found)
 
 
 def _what_more(plan: Document, comprehensive: Document) -> str:

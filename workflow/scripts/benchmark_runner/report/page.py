@@ -12,7 +12,7 @@ import altair
 import jinja2
 import vl_convert
 
-from benchmark_runner.report import campaign, charts, explorer, money, overview, results, sureness
+from benchmark_runner.report import campaign, charts, explorer, machines, money, overview, results, sureness
 from benchmark_runner.report.below import page_data
 from benchmark_runner.report.events import events
 from benchmark_runner.report.forest import forest
@@ -101,9 +101,10 @@ def context(inputs: ReportInputs) -> dict[str, Any]:
         "launch_count": len(inputs.records),
         "downloads": campaign.downloads(inputs),
         "not_part": campaign.not_part(inputs),
-        "machine": campaign.machine(inputs),
+        "machine": machines.machine_table(inputs),
+        "by_machine": machines.times_by_machine(inputs),
         "software": campaign.software(inputs),
-        "other_hosts": campaign.other_hosts(inputs),
+        "other_hosts": machines.other_hosts(inputs),
         "reproduction": inputs.reproduction,
         "findings": [
             as_sentence(found["sentence"], inputs)
@@ -138,6 +139,7 @@ def _first_screen(inputs: ReportInputs) -> dict[str, Any]:
         "masthead": overview.masthead(inputs),
         "quick_look": overview.quick_look(inputs),
         "synthetic": overview.synthetic(inputs),
+        "joined": overview.joined(inputs),
         "level": inputs.level,
         "contents": CONTENTS_UNDER_LOAD if "capacity" in inputs.statistics else CONTENTS,
     }

@@ -85,6 +85,16 @@ def _commands(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterat
         if len(git["changed_files"]) > MOST_CHANGED_FILES:
             changed += f" and {len(git['changed_files']) - MOST_CHANGED_FILES} more, all in environment.json"
         yield f"**The working tree differed from that commit**, so a clone may measure something else: {changed}.\n"
+    if joined := plan["campaign"].get("joined"):
+        folders = [one["folder"] for one in joined["folders"]]
+        names = ", ".join(f"{markdown_code(one['folder'])} ({one['blocks']} blocks)" for one in joined["folders"])
+        yield (
+            f"This campaign was joined from {names}: each was measured with the configuration below and an "
+            "`output_dir` of its own. To join them again:\n"
+        )
+        out = shlex.quote(visible(plan["config"]["benchmark"]["output_dir"]))
+        named = shlex.quote(visible(",".join(folders)))
+        yield fenced(f"snakemake --cores 1 join --config folders={named} output_dir={out}", "sh") + "\n"
     if remote is None:
         yield "The clone had no address that others can reach: use that of your copy of this repository.\n"
     model = plan["model"]

@@ -48,7 +48,7 @@ def _followers(
             for block, value in found.items():
                 by_launch.setdefault((engine, workload, block), []).append(value)
     before: MeasuredLaunch | None = None
-    for launch in sorted(launches, key=lambda one: one.started):
+    for launch in sorted(launches, key=lambda one: (one.boot_id, one.started)):  # machines may measure at once
         own = by_launch.get((launch.engine, launch.workload, launch.block), []) if launch.ok else []
         if before is not None and own and min(own) > 0.0 and _soon_after(before, launch):
             value = sum(map(math.log, own)) / len(own)

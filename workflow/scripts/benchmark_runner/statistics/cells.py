@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from benchmark_runner.statistics import diagnostics
 from benchmark_runner.statistics.estimates import FloatArray, mean_estimate, typical_estimate
+from benchmark_runner.statistics.machines import levelled
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.percentiles import PERCENTILES, median_deviation, ordered_quantile, percentile
 from benchmark_runner.statistics.samples import Centre, Sample
@@ -64,9 +66,15 @@ def _sd(launches: Sequence[FloatArray], mean: float) -> float | None:
     return math.sqrt(squares / (count - 1)) if count > 1 else None
 
 
-def _located(centre: Centre, level: float) -> dict[str, Any]:
+MachineByBlock = Mapping[int, str]
+"""Machine of each launch of a cell; empty where all are of one."""
+
+
+def _located(centre: Centre, level: float, machines: MachineByBlock) -> dict[str, Any]:
     """Mean and median of the raw values, and their intervals over launches."""
-    mean, typical = mean_estimate(centre.launch_means, level), typical_estimate(centre.launch_medians, level)
+    ran_on = [machines[block] for block in centre.blocks] if machines else []
+    mean = mean_estimate(centre.launch_means, level, ran_on)
+    typical = typical_estimate(centre.launch_medians, level, ran_on)
     return {
         "mean": centre.mean,
         "median": centre.median,
@@ -75,12 +83,12 @@ def _located(centre: Centre, level: float) -> dict[str, Any]:
     }
 
 
-def _in_order(sample: Sample, level: float, effective: float | None) -> dict[str, Any]:
+def _in_order(sample: Sample, level: float, effective: float | None, machines: MachineByBlock) -> dict[str, Any]:
     """What is read off the values in ascending order; effective is how many independent ones they are worth."""
     ordered = sample.ordered()
     mean, median = _mean(sample.values), ordered_quantile(ordered, 0.5)
     return {
-        **_located(Centre(sample.blocks, _means(sample.values), sample.launch_medians, mean, median), level),
+        **_located(Centre(sample.blocks, _means(sample.values), sample.launch_medians, mean, median), level, machines),
         "sd": _sd(sample.values, mean),
         "mad": median_deviation(ordered, median),
         "min": float(ordered[0]),
@@ -89,13 +97,25 @@ def _in_order(sample: Sample, level: float, effective: float | None) -> dict[str
     }
 
 
-def describe(metric: Metric, sample: Sample, level: float) -> dict[str, Any]:
-    """All numbers of one metric in one cell. With one value a launch, what needs iterations is null."""
+def _why_no_interval(sample: Sample, machines: MachineByBlock) -> str | None:
+    """Why launches give no interval of the mean; None where they do."""
+    if len(sample.values) < 2:
+        return "one launch: no interval"
+    each = len({machines[block] for block in sample.blocks}) == len(sample.blocks) if machines else False
+    return "one launch on each machine: no interval" if each else None
+
+
+def describe(
+    metric: Metric, sample: Sample, level: float, machines: MachineByBlock = MappingProxyType({})
+) -> dict[str, Any]:
+    """All numbers of one metric in one cell. With one value a launch, what needs iterations is null. Spread, drift and
+    shape are those within machines."""
     if not sample.values:
         return _undefined(metric, sample, level)
     medians = sample.launch_medians
+    alike = np.array(list(levelled(sample.by_block(), machines).values()))
     within = diagnostics.cv_within(sample.values)
-    between = diagnostics.cv_between(medians)
+    between = diagnostics.cv_between(alike)
     several = metric.several
     intraclass = diagnostics.intraclass_correlation(sample.values) if several else None
     return {
@@ -103,21 +123,23 @@ def describe(metric: Metric, sample: Sample, level: float) -> dict[str, Any]:
         "better": metric.better,
         "launches": len(sample.values),
         "iterations": sample.count,
-        **_in_order(sample, level, intraclass["effective_n"] if intraclass else None),
+        **_in_order(sample, level, intraclass["effective_n"] if intraclass else None, machines),
         "cv_within": within,
         "cv_between": between,
         "noisy": diagnostics.noisy(within if sample.in_sequence else None, between),
         "outliers": {"flagged": sample.flagged, "of": sample.count},
-        "without_outliers": _located(sample.cleaned, level) if several and sample.flagged < sample.count else None,
+        "without_outliers": _located(sample.cleaned, level, machines)
+        if several and sample.flagged < sample.count
+        else None,
         "launch_medians": [
             {"block": block, "value": float(value)} for block, value in zip(sample.blocks, medians, strict=True)
         ],
-        "normality": diagnostics.normality(medians),
+        "normality": diagnostics.normality(alike),
         "autocorrelation": diagnostics.ljung_box(sample.values) if several and sample.in_sequence else None,
         "intraclass": intraclass,
-        "drift": diagnostics.drift(medians, sample.starts),
+        "drift": diagnostics.drift(alike, sample.starts),
         "steady_state": (
             diagnostics.steady_state(sample.values) if metric.level == "iteration" and sample.in_sequence else None
         ),
-        "reason": None if len(sample.values) > 1 else "one launch: no interval",
+        "reason": _why_no_interval(sample, machines),
     }

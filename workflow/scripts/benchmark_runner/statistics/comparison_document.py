@@ -214,6 +214,7 @@ class Writer:
         held = {
             "not_restarted": bool(pair.passes),
             "control_differs": judgement.allowance_matters and pair.doubt > 0.0,
+            "machines_differ": pair.machines is not None and pair.counts,
             "slow_mode": bool(modes),
             "client_error": judgement.allowance_matters and pair.client > 0.0,
             "client_limited": bool(gates - {"failed_requests"}),
@@ -232,6 +233,7 @@ class Writer:
             "not_restarted": f"{' and '.join(pair.passes)} {'was' if len(pair.passes) == 1 else 'were'}",
             "control_differs": percent_or_times(from_log(pair.doubt)),
             "lost_launches": "; ".join(lost),
+            "machines_differ": pair.machines.words(pair.engine, pair.reference) if pair.machines else "",
             "slow_mode": "; ".join(modes),
             "client_error": percent_or_times(from_log(pair.client)),
             "coarse_clock": f"{100 * pair.resolution:.2g} %",
@@ -270,6 +272,7 @@ class Writer:
             "control_allowance": math.expm1(pair.doubt),
             "mode_allowance": math.expm1(pair.modes),
             "loss_allowance": math.expm1(pair.losses),
+            **({"machine_ratios": dict(pair.machines.ratios)} if pair.machines and pair.counts else {}),
             **({"client_allowance": math.expm1(pair.client)} if load else {}),
             "settings": differing,
             "footnote": footnote(differing),

@@ -20,6 +20,7 @@ from benchmark_runner.statistics.families import CampaignPairs, LaunchValues
 from benchmark_runner.statistics.inputs import MeasuredLaunch, Measurements
 from benchmark_runner.statistics.levels import errors_words
 from benchmark_runner.statistics.losses import loss_allowance, lost_share
+from benchmark_runner.statistics.machines import within_machines
 from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY, Metric
 from benchmark_runner.statistics.moderated import Prior, prior_from
 from benchmark_runner.statistics.modes import STEPS_APART, Modes, SeenModes, find_modes
@@ -208,10 +209,9 @@ class Judge:
     def _modes_in(self, metric: Metric, values: LaunchValues) -> Iterator[tuple[Cell, str, Modes]]:
         """Modes in each place that no rounding of the clock makes."""
         for place in families.places(self._inputs, metric):
-            launches = {
-                name: values.get(((name, place.workload, place.case), metric.name), {}) for name in self._inputs.engines
-            }
-            for name, modes in find_modes(launches).items():
+            cells = {name: (name, place.workload, place.case) for name in self._inputs.engines}
+            launches = {name: values.get((cell, metric.name), {}) for name, cell in cells.items()}
+            for name, modes in find_modes(within_machines(self._inputs, place.workload, launches)).items():
                 if modes.apart > STEPS_APART * self._measured.resolution(place, (name,), metric.name):
                     yield place, name, modes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -71,32 +72,57 @@ def negligible_spread(values: FloatArray) -> bool:
     return float(np.ptp(values)) <= ROUNDING * max(1.0, float(np.max(np.abs(values))))
 
 
-def mean_estimate(launch_means: FloatArray, level: float) -> Estimate | None:
-    """Mean over launches with Student's t interval, each launch one value; None below two launches.
+WITHIN_MACHINES: Final = ", within machines"
+"""Of a method: how machines differ is no part of the spread."""
 
-    Launches replicate, iterations do not: the spread between launches already holds the part that iterations add.
-    """
-    n = len(launch_means)
-    if n < 2:
+Machines = Sequence[str]
+"""The machine of each value; empty where all are of one."""
+
+
+def less_machines(values: FloatArray, machines: Machines) -> FloatArray:
+    """Values without what their machines differ by: those of each have the mean of all."""
+    levelled, ran_on = values.copy(), np.array(machines)
+    for machine in dict.fromkeys(machines):
+        here = ran_on == machine
+        levelled[here] += np.mean(values) - np.mean(values[here])
+    return levelled
+
+
+def _half(values: FloatArray, machines: Machines, level: float) -> float | None:
+    """Half of Student's t interval of the mean; None where each machine has one value."""
+    n, free = len(values), len(values) - max(1, len(set(machines)))
+    if free < 1:
         return None
-    mean = float(np.mean(launch_means))
-    half = t_quantile(n - 1, level) * float(np.std(launch_means, ddof=1)) / math.sqrt(n)
-    return Estimate(mean, mean - half, mean + half, level, "Student t over launch means", n)
+    sd = float(np.std(less_machines(values, machines), ddof=1)) * math.sqrt((n - 1) / free)
+    return t_quantile(free, level) * sd / math.sqrt(n)
 
 
-def typical_estimate(launch_medians: FloatArray, level: float) -> Estimate | None:
-    """Geometric mean of the launch medians with Student's t interval on their logarithms.
+def mean_estimate(launch_means: FloatArray, level: float, machines: Machines = ()) -> Estimate | None:
+    """Mean over launches with Student's t interval, each launch one value; None below two launches of one machine.
+
+    Launches replicate, iterations do not: the spread between launches already holds the part that iterations add. The
+    mean is that of these machines, whose own differences are no spread.
+    """
+    if (half := _half(launch_means, machines, level)) is None:
+        return None
+    mean, method = float(np.mean(launch_means)), f"Student t over launch means{WITHIN_MACHINES if machines else ''}"
+    return Estimate(mean, mean - half, mean + half, level, method, len(launch_means))
+
+
+def typical_estimate(launch_medians: FloatArray, level: float, machines: Machines = ()) -> Estimate | None:
+    """Geometric mean of the launch medians with Student's t interval on their logarithms, as mean_estimate.
 
     The ratio of two engines' values is then exactly the ratio that the paired test estimates. None below two launches
     or where a median is not positive. Logarithms are taken relative to the first launch, so that equal launches give
     their value back without rounding.
     """
-    n = len(launch_medians)
-    if n < 2 or not bool(np.all(launch_medians > 0)):
+    if not len(launch_medians) or not bool(np.all(launch_medians > 0)):
         return None
     first = float(launch_medians[0])
     logs = np.log(launch_medians / first)
-    mean = float(np.mean(logs))
-    half = t_quantile(n - 1, level) * float(np.std(logs, ddof=1)) / math.sqrt(n)
+    if (half := _half(logs, machines, level)) is None:
+        return None
+    mean, told = float(np.mean(logs)), WITHIN_MACHINES if machines else ""
     point, low, high = (first * from_log(value) for value in (mean, mean - half, mean + half))
-    return Estimate(point, low, high, level, "geometric mean of launch medians, Student t on logarithms", n)
+    method = f"geometric mean of launch medians, Student t on logarithms{told}"
+    return Estimate(point, low, high, level, method, len(launch_medians))

@@ -20,6 +20,7 @@ from benchmark_runner.statistics.hypotheses import (
     pairs_won,
     welch_log_ratio,
 )
+from benchmark_runner.statistics.machines import MachineRatios
 from benchmark_runner.statistics.on_demand import OnDemand
 from benchmark_runner.statistics.permutation import label_exchange, sign_flip
 from benchmark_runner.statistics.power import FEWEST_LAUNCHES, MANN_WHITNEY, PERMUTATION, SecondTest, share_of_alpha
@@ -39,7 +40,8 @@ class Pair:
     alpha that this look may spend. doubt is the difference (of logarithms) that the control showed here, where it was
     told from its twin anywhere, modes the distance between the two groups into which launches of the engines fall,
     losses what the launches that one of them lost may hide and client the error of the load client (all of logarithms
-    too): a verdict has to hold in spite of all four. resolution is the step of the clock over what it measured, where
+    too), machines what the ratio differs by from machine to machine: a verdict has to hold in spite of all five.
+    resolution is the step of the clock over what it measured, where
     that is coarse enough to matter. passes names those of the two that are servers which ran all the time: what differs
     between starts was never seen of them, so no verdict on them is certain.
     block_levels are the logarithms of what paired launches have in common with the others of their block, where that is
@@ -61,6 +63,7 @@ class Pair:
     modes: float = 0.0
     losses: float = 0.0
     client: float = 0.0
+    machines: MachineRatios | None = None
     resolution: float = 0.0
     passes: tuple[str, ...] = ()
     block_levels: FloatArray | None = None
@@ -68,7 +71,8 @@ class Pair:
     @property
     def allowance(self) -> float:
         """What a verdict has to allow for, of logarithms."""
-        return self.doubt + self.modes + self.losses + self.client
+        apart = self.machines.apart if self.machines else 0.0
+        return self.doubt + self.modes + self.losses + self.client + apart
 
     @property
     def counts(self) -> bool:

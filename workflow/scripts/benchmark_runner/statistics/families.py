@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
@@ -12,6 +13,7 @@ from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
+from benchmark_runner.statistics.machines import ratios_apart
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, paired_blocks, same_machine
 from benchmark_runner.statistics.power import FEWEST_LAUNCHES, share_of_alpha
@@ -133,6 +135,14 @@ class CampaignPairs:
         )
         return np.mean(np.log(table), axis=0) if bool(np.all(table > 0.0)) else None
 
+    def _by_machine(self, place: Cell, names: tuple[str, str], pair: Pair, blocks: Sequence[int]) -> Pair:
+        """The pair with its ratios by machine where they differ."""
+        machines = self._inputs.machine_by_block(names[0], place.workload)
+        if not machines or not blocks or not bool(np.all(np.minimum(pair.values, pair.reference_values) > 0.0)):
+            return pair
+        logs = pair.sign * np.log(pair.values / pair.reference_values)
+        return replace(pair, machines=ratios_apart(logs, [machines[block] for block in blocks]))
+
     def pair(self, metric: Metric, place: Cell, engine: str, reference: str, values: LaunchValues) -> Pair:
         """The launch values of two engines in one cell.
 
@@ -155,7 +165,7 @@ class CampaignPairs:
             excluded = "their launches ran on different machines"
         look = self._looks.at(engine, reference, place.workload)
         share = self._looks.share(engine, reference, place.workload)
-        return Pair(
+        pair = Pair(
             engine=engine,
             reference=reference,
             values=np.array([own[block] for block in own_blocks], dtype=np.float64),
@@ -169,3 +179,4 @@ class CampaignPairs:
             passes=tuple(name for name in (engine, reference) if name in self._inputs.not_restarted),
             block_levels=self._block_levels(place, (engine, reference), blocks, of) if paired and blocks else None,
         )
+        return self._by_machine(place, (engine, reference), pair, blocks) if paired else pair

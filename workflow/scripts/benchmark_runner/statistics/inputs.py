@@ -196,10 +196,41 @@ class Measurements:
         return [launch for engine in self.engines.values() for launch in engine.launches]
 
     @cached_property
+    def machines(self) -> Mapping[tuple[str, str, int], str]:
+        """Name of the machine of each launch, by engine, workload and block: one host name over restarts, or one boot
+        over containers."""
+        joined = self.plan["campaign"].get("joined")
+        folder_of = {row["block"]: row["measured"]["in"] for row in self.plan["order"]} if joined else {}
+        found: dict[tuple[str, str, int], str] = {}
+        by_boot: dict[str, str] = {}
+        by_host: dict[str, str] = {}
+        for one in sorted(self.launches, key=lambda launch: launch.started):
+            named = joined["folders"][folder_of[one.block]]["machines"] if joined else {}
+            host = named.get(one.hostname, one.hostname)
+            name = by_boot.get(one.boot_id) or by_host.get(host) or host
+            by_boot[one.boot_id] = by_host[host] = found[one.engine, one.workload, one.block] = name
+        return found
+
+    def machine_by_block(self, engine: str, workload: str) -> Mapping[int, str]:
+        """Machine of each launch of a cell; empty where the campaign has one machine."""
+        if len(self._machine_names) < 2:
+            return {}
+        own = self.engines[engine].of(workload)
+        return {one.block: self.machines[engine, workload, one.block] for one in own}
+
+    @cached_property
+    def _machine_names(self) -> frozenset[str]:
+        return frozenset(self.machines.values())
+
+    @cached_property
     def _pause_s(self) -> float:
-        """Usual time from the end of a launch to the start of the next, in seconds."""
-        ordered = sorted(self.launches, key=lambda launch: launch.started)
-        gaps = [(after.started - before.ended).total_seconds() for before, after in itertools.pairwise(ordered)]
+        """Usual time from the end of a launch to the start of the next on its machine, in seconds."""
+        ordered = sorted(self.launches, key=lambda launch: (launch.boot_id, launch.started))
+        gaps = [
+            (after.started - before.ended).total_seconds()
+            for before, after in itertools.pairwise(ordered)
+            if before.boot_id == after.boot_id
+        ]
         return max(0.0, median(gaps)) if gaps else 0.0
 
     def launch_seconds(self, engine: str, workload: str) -> float | None:

@@ -69,6 +69,7 @@ def _allowing(judgement: Judgement) -> str:
     allowed = {
         "the control's": pair.doubt,
         "the slow mode's": pair.modes,
+        "the machines' differences:": pair.machines.apart if pair.machines else 0.0,
         "what lost launches may hide:": pair.losses,
         "the client's error:": pair.client,
     }

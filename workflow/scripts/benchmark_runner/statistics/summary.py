@@ -24,6 +24,8 @@ from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, own_load
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
 from benchmark_runner.statistics.losses import loss_words
+from benchmark_runner.statistics.machine_cautions import machine_cautions
+from benchmark_runner.statistics.machines import by_machine, levelled
 from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY, Metric
 from benchmark_runner.statistics.modes import mode_cautions
 from benchmark_runner.statistics.samples import CellKey, Sample, each_sample
@@ -135,6 +137,7 @@ def measure(inputs: Measurements, iterations: Path, client: Client) -> tuple[lis
     """(cells, launch values and descriptions for the comparisons)."""
     values: dict[tuple[CellKey, str], Mapping[int, float]] = {}
     kept: dict[tuple[CellKey, str], Mapping[int, float]] = {}
+    alike: dict[tuple[CellKey, str], Mapping[int, float]] = {}
     described: dict[tuple[CellKey, str], dict[str, Any]] = {}
     cells: dict[CellKey, dict[str, Any]] = {}
     steps: dict[CellKey, int] = {}
@@ -142,7 +145,9 @@ def measure(inputs: Measurements, iterations: Path, client: Client) -> tuple[lis
         values[key, metric.name] = sample.by_block()
         if metric.name in STAMPED:
             steps[key] = step_ns(sample.values, steps.get(key, 0))
-        numbers = describe(metric, sample, inputs.level)
+        machines = inputs.machine_by_block(key[0], key[1])
+        numbers = describe(metric, sample, inputs.level, machines)
+        alike[key, metric.name] = levelled(values[key, metric.name], machines)
         kept[key, metric.name] = sample.cleaned.by_block()
         undefined = absences.of_cell(metric, numbers, overlapping=not sample.in_sequence)
         described[key, metric.name] = {**numbers, "undefined": undefined}
@@ -150,10 +155,12 @@ def measure(inputs: Measurements, iterations: Path, client: Client) -> tuple[lis
         cell = cells.setdefault(key, _blank_cell(engine, workload, case))
         cell["metrics"][metric.name] = described[key, metric.name]
         cell["launches"] = max(cell["launches"], numbers["launches"])
+        if metric.name == PRIMARY and (told := by_machine(values[key, PRIMARY], machines)):
+            cell["by_machine"] = told
         if metric.level == "iteration":
             cell["iterations"] = max(cell["iterations"], numbers["iterations"])
     for name in {name for _, name in values}:
-        widen(((described[one], series) for one, series in values.items() if one[1] == name and series), inputs.level)
+        widen(((described[one], series) for one, series in alike.items() if one[1] == name and series), inputs.level)
     work = {key: Work(*tokens) for key, tokens in tokens_an_iteration(iterations).items()}
     for (engine, workload, case), cell in cells.items():
         done = work.get((engine, workload, case or ""))
@@ -223,6 +230,7 @@ def summarise(
     of_launches = [
         *mode_cautions(compared.modes[PRIMARY], cells),
         *carry_over_cautions(carried),
+        *machine_cautions(inputs),
     ]
     of_launches += [*client_cautions(cells, client.calibration), *passes_cautions(inputs)]
     writer = Writer(inputs, measured, compared, carried=bool(carried["carried"]))

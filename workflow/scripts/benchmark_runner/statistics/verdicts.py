@@ -247,7 +247,7 @@ def _judge(
             )
             verdict = rule(one, comparison)
             if (one.pair.allowance or one.pair.passes) and verdict not in SHOWN:
-                plain = replace(one.pair, doubt=0.0, modes=0.0, losses=0.0, client=0.0, passes=())
+                plain = replace(one.pair, doubt=0.0, modes=0.0, losses=0.0, client=0.0, machines=None, passes=())
                 sure = _measured(plain, evidence, level, scheme, tests)
                 assert sure.comparison is not None
                 doubted = rule(sure, sure.comparison) in SHOWN

@@ -101,6 +101,7 @@ QUALIFIERS: Final[Mapping[str, Qualifier]] = {
     "unequal_work": Qualifier("{seen}", True),
     "not_restarted": Qualifier("{seen} not restarted between passes, so how starts differ is not in this", True),
     "control_differs": Qualifier("the control differed by {seen}, so this may be the machine", True),
+    "machines_differ": Qualifier("machines differ ({seen})", True),
     "slow_mode": Qualifier("{seen}", True),
     "client_error": Qualifier("the load client's own error is up to {seen} of these times", True),
     "unpaired": Qualifier(

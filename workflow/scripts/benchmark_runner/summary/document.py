@@ -43,13 +43,27 @@ def _throughput(performance: Mapping[str, Any]) -> str:
 
 
 def limits(campaign: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
-    """What the whole answer is subject to, in sentences: random weights, a quick look. Both as plan and summary hold
-    them."""
+    """What the whole answer is subject to, in sentences: random weights, a quick look, several machines. campaign and
+    model are as plan and summary hold them."""
     synthetic = model["source"]["kind"] == "synthetic"
     return [
         *([SYNTHETIC.format(shape=model["source"]["shape"])] if synthetic else []),
         *([QUICK] if campaign["quick"] else []),
+        *([joined_words(campaign["joined"])] if "joined" in campaign else []),
     ]
+
+
+def joined_words(joined: Mapping[str, Any]) -> str:
+    """Of a joined campaign, where it was measured and what that means."""
+    names = list(dict.fromkeys(name for one in joined["folders"] for name in one["machines"].values()))
+    machines = f"{len(names)} machines ({', '.join(names)})" if len(names) > 1 else "one machine"
+    words = (
+        f"Measured on {machines} in {len(joined['folders'])} campaigns that were joined; engines are compared within "
+        "blocks, each on one machine."
+    )
+    if joined["unlike"] is None:
+        return words
+    return f"{words} The machines are of unlike kinds, so an engine's own times and costs are those of none of them."
 
 
 def recommend(results: Results, performance: Mapping[str, Any], model: Mapping[str, Any]) -> str:
