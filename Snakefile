@@ -42,7 +42,6 @@ else:
         include: "workflow/rules/conformance.smk"
         include: "workflow/rules/fidelity.smk"
         include: "workflow/rules/launches.smk"
-
     # --- judging and telling, from files alone ---
     include: "workflow/rules/analysis.smk"
     include: "workflow/rules/plots.smk"
