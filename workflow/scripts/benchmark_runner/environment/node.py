@@ -39,18 +39,16 @@ def unlike_kind(machine: Mapping[str, Any], first: Mapping[str, Any]) -> str | N
     unlike = [f"{name}: {here[name]} here, {there[name]} there" for name in here if here[name] != there[name]]
     if not unlike:
         return None
-    names = (machine["host"]["hostname"], first["host"]["hostname"])
-    return "{} is a machine of another kind than {}, on which this campaign began ({})".format(
-        *names, "; ".join(unlike)
-    )
+    name, other = machine["host"]["hostname"], first["host"]["hostname"]
+    return f"{name} is a machine of another kind than {other}, on which this campaign began ({'; '.join(unlike)})"
 
 
 def require_alike(machine: Mapping[str, Any], first: Mapping[str, Any]) -> None:
     """Raise BenchmarkError that names what differs between a machine and the first one of the campaign."""
     if words := unlike_kind(machine, first):
         raise BenchmarkError(
-            f"{words}; go on on one of that kind (a batch system's constraint, cores and container as they were), or give "
-            "the other kind a campaign of its own (output_dir)"
+            f"{words}; go on on one of that kind (a batch system's constraint, cores and container as they were), or "
+            "give the other kind a campaign of its own (output_dir)"
         )
 
 
