@@ -150,6 +150,12 @@ def test_an_adapter_whose_draws_no_seed_reaches_passes_when_it_says_so(tmp_path)
     assert (found["nucleus"]["outcome"], found["refuses_sampling"]["outcome"]) == ("passed", "skipped")
 
 
+def test_an_adapter_that_cannot_make_ids_of_an_answers_text_is_asked_other_prompts(tmp_path):
+    status, found = findings(tmp_path, adapter(tmp_path, "makes_ids_of_text"))
+    assert (status, failed(found)) == (0, {})
+    assert found["greedy_rounds"]["outcome"] == "passed"
+
+
 def test_an_adapter_that_refuses_conversations_passes(tmp_path):
     status, found = findings(tmp_path, adapter(tmp_path, "no_conversations"))
     assert (status, failed(found)) == (0, {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -142,6 +142,9 @@ WARMUP_ITERATIONS: Final = 1
 ITERATIONS: Final = 2
 """Rounds of the main run: the fewest that tell warm-ups from iterations and show seed + n."""
 
+TEXT_STARTS: Final = tuple(range(17, 177, 20))
+"""Where in the vocabulary prompts begin, one after another (chosen)."""
+
 Run = Callable[[str, Mapping[str, Any] | str], Outcome]
 """Runs the adapter under a name with a spec."""
 
@@ -226,19 +229,34 @@ def _run_forced(evidence: Evidence, run: Run) -> None:
     evidence.forced = run("forced", spec)
 
 
+def _first_run(setup: Setup, run: Run, capabilities: Mapping[str, Any]) -> tuple[Setup, list[str], Outcome]:
+    """The main run, with the setup that its prompts come from and the names of its cases.
+
+    Where ids are made of text, an answer may be one that the tokenizer reads as other ids than were generated. That
+    says nothing of the adapter, so it is asked other prompts.
+    """
+    starts = [setup.start] if capabilities.get("token_ids", True) else TEXT_STARTS
+    for start in starts:
+        asked = replace(setup, start=start)
+        cases = specs.main_cases(asked, capabilities)
+        spec = asked.spec(list(cases.values()), warmup_iterations=WARMUP_ITERATIONS, iterations=ITERATIONS)
+        outcome = run("first", spec)
+        if outcome.error_kind != "unsupported":
+            break
+    return asked, list(cases), outcome
+
+
 def gather(setup: Setup, run: Run) -> Evidence:
     """Run the adapter as often as the checks need; BenchmarkError where it cannot do what it says it can."""
     probe = run("unknown_key", specs.unknown_key_spec(setup))
     hello = probe.named("hello")
     capabilities = hello[0]["capabilities"] if hello else CAUTIOUS
-    cases = specs.main_cases(setup, capabilities)
-    spec = setup.spec(list(cases.values()), warmup_iterations=WARMUP_ITERATIONS, iterations=ITERATIONS)
-    first = run("first", spec)
+    setup, names, first = _first_run(setup, run, capabilities)
     if hello and first.error_kind == "unsupported" and not first.iterations:
         # By its own capabilities it could: something here is missing, and every other check would say so again.
         told = first.named("error")[-1]["message"]
         raise BenchmarkError(f"the engine is unavailable, so nothing of it was checked: {told}")
-    evidence = Evidence(setup, capabilities, list(cases), probe, first, second=run("second", spec))
+    evidence = Evidence(setup, capabilities, names, probe, first, second=run("second", first.spec))
     _run_to_an_end(evidence, run)
     _run_forced(evidence, run)
     if capabilities["max_concurrency"] >= specs.TOGETHER:

@@ -33,8 +33,8 @@ _SHORT_PROMPT: Final = 5
 _LONG_PROMPT: Final = 9
 """Lengths of the two prompts, different so that a mix-up of cases shows; unit: tokens."""
 
-_FOREIGN_START: Final = 101
-"""First of the ids that are forced on an engine, another than a prompt's first (chosen)."""
+_FOREIGN_SHIFT: Final = 84
+"""By so much the ids that are forced on an engine lie behind a prompt's (chosen)."""
 
 _STRIDE: Final = 7919
 """A prime: prompts are spread over the vocabulary whatever its size."""
@@ -64,16 +64,18 @@ class Setup:
     device: str
     threads: int
     options: Mapping[str, Any]
+    start: int = 17
+    """Where in the vocabulary prompts begin (chosen)."""
 
     @property
     def known_vocabulary(self) -> int | None:
         """Number of ids that the model knows; None where its folder does not tell."""
         return known_vocabulary(self.model_dir)
 
-    def prompt(self, length: int, start: int = 17) -> list[int]:
+    def prompt(self, length: int, shift: int = 0) -> list[int]:
         """A prompt of ids that differ from each other where the vocabulary allows it; plain words where it is known."""
         ids = plain_ids(self.model_dir / "tokenizer.json") or range(self.known_vocabulary or _DEFAULT_VOCABULARY)
-        return [ids[(start + _STRIDE * index) % len(ids)] for index in range(length)]
+        return [ids[(self.start + shift + _STRIDE * index) % len(ids)] for index in range(length)]
 
     def spec(
         self, cases: Sequence[Mapping[str, Any]], *, warmup_iterations: int = 0, iterations: int = 1
@@ -152,7 +154,7 @@ def _at_once(
 
 def _many_prompts(setup: Setup) -> list[list[int]]:
     """Prompts of which none is another, the greedy case's the first of them."""
-    return [setup.prompt(_SHORT_PROMPT, start=17 + number) for number in range(12 * TOGETHER)]
+    return [setup.prompt(_SHORT_PROMPT, number) for number in range(12 * TOGETHER)]
 
 
 def together_spec(setup: Setup, capabilities: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,7 +179,7 @@ def forced_cases(setup: Setup, capabilities: Mapping[str, Any], greedy: Sequence
         return [setup.case(tokens=6, ignore_eos=bool(capabilities["ignore_eos"]))]
     count = FORCED_PLACES[-1] + 1
     going_on = {"ignore_eos": bool(capabilities["ignore_eos"])}
-    foreign = setup.prompt(count, start=_FOREIGN_START)
+    foreign = setup.prompt(count, _FOREIGN_SHIFT)
     cases = [
         {**setup.case(tokens=len(greedy), **going_on), "forced_ids": list(greedy)},
         {**setup.case(tokens=count, **going_on), "forced_ids": foreign},
