@@ -13,6 +13,7 @@ from benchmark_runner.plots.levels import Panel
 from benchmark_runner.report.curves import chart
 from benchmark_runner.report.load import load_cards
 from benchmark_runner.statistics.levels import Grid
+from benchmark_runner.statistics.metrics import LEVEL_ENERGY
 from benchmark_runner.statistics.results import Cell, Results
 from finished import finish, read
 from records import ScriptedEngine, ScriptedWorkload, write_results
@@ -35,7 +36,14 @@ CALIBRATION = {
 ENGINES = (
     ScriptedEngine("alone", ttft_ms=60.0, itl_ms=30.0, slots=1, launch_spread=0.02),
     ScriptedEngine(
-        "batched", ttft_ms=80.0, itl_ms=40.0, slots=4, launch_spread=0.02, failing={("c2", 3): "cut"}, own_ttft_ms=18.5
+        "batched",
+        ttft_ms=80.0,
+        itl_ms=40.0,
+        slots=4,
+        launch_spread=0.02,
+        failing={("c2", 3): "cut"},
+        own_ttft_ms=18.5,
+        level_watts=30.0,
     ),
 )
 WORKLOADS = (
@@ -92,6 +100,14 @@ def test_every_level_is_told_in_figures(told, results):
         span = [] if low is None else [f"{significant(low)} to {significant(high)}"]
         assert shown == " ".join([significant(found["point"]), *span])
     assert [row[8:10] for row in rows][3][1].startswith("6 of 72 ")  # with its interval
+
+
+def test_energy_of_each_level_stands_there_where_a_counter_gives_it(told, results):
+    rows = {tuple(row[:2]): row[-2] for row in told.table("All levels of serving")}
+    joules = results.point("batched", Cell("serving", "c4"), LEVEL_ENERGY)
+    assert 0 < joules < results.point("batched", Cell("serving", "c1"), LEVEL_ENERGY)
+    assert rows["batched", "4"].startswith(significant(joules))
+    assert not any(sign.isdigit() for sign in rows["alone", "4"])
 
 
 def test_the_capacity_of_each_engine_has_its_interval_and_its_verdict(told, folder):
