@@ -29,6 +29,7 @@ PROFILE = REPOSITORY / "profiles"
 BLOCKS = ["--profile", str(PROFILE / "slurm"), "--jobs", "2", "--resources", "gpu=2", "--latency-wait", "5"]
 BLOCKS += ["--slurm-init-seconds-before-status-checks", "1"]
 ALL = {("slow", 1), ("slow", 2), ("fast", 1), ("fast", 2)}
+ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "FORGOTTEN")
 LONG = 300
 """Seconds for what takes some on an idle machine."""
 
@@ -106,7 +107,7 @@ def submit(made_up: Cluster, campaign: Campaign, *words: str, target: str = "lau
 def ended(made_up: Cluster, number: str) -> str | None:
     """State of a job that has ended; None before."""
     state = next((state for job, state, _ in made_up.jobs() if job == number), "FORGOTTEN")
-    return None if state in ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING") else state
+    return state if state in ENDED else None
 
 
 def end_of(made_up: Cluster, number: str) -> str:
