@@ -109,6 +109,20 @@ def test_who_is_emptying_a_folder_takes_nothing_from_the_one_that_takes_its_plac
     assert content(folder) == {"record.json": ok("a"), "spec.json": "{}"}
 
 
+def test_an_attempt_that_begins_as_another_takes_the_place_finds_its_record(folder, monkeypatch):
+    done, begun, check = attempt(folder, "a", record=ok("a")), show(folder, []), placing._require_unmeasured
+
+    def then_another_comes(there: Path, of: Path) -> None:
+        check(there, of)
+        if done.exists():
+            take_place(done, folder, begun)
+
+    monkeypatch.setattr(placing, "_require_unmeasured", then_another_comes)
+    with pytest.raises(MeasuredAlreadyError):
+        show(folder, [folder.parent / "b" / "spec.json"])
+    assert content(folder) == {"record.json": ok("a")}
+
+
 def test_a_folder_that_never_gives_way_ends_with_one_line_and_the_attempt_stays(folder, monkeypatch):
     made = attempt(folder, "a", record=ok("a"))
 

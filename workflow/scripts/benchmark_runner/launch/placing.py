@@ -11,7 +11,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -69,20 +69,23 @@ def shows(folder: Path, file: Path) -> bool:
     return link.is_symlink() and link.readlink() == _link_to(file, folder)
 
 
-def show(folder: Path, files: Iterable[Path]) -> Identity:
+def show(folder: Path, files: Sequence[Path]) -> Identity:
     """Let the launch's folder show an attempt's files in place of those of an earlier one; gives which folder that is.
 
     Raises MeasuredAlreadyError where it has a record, which is a fact and stays.
     """
-    with _opened(folder) as (there, identity):
-        _require_unmeasured(there, folder)
-        for name in (INTERRUPTED, *SHOWN):
-            remove(there / name)
-        for file in files:
-            link = there / f".{file.name}.{os.urandom(4).hex()}"
-            link.symlink_to(_link_to(file, folder))
-            link.replace(there / file.name)
-        return identity
+    try:
+        with _opened(folder) as (there, identity):
+            _require_unmeasured(there, folder)
+            for name in (INTERRUPTED, *SHOWN):
+                remove(there / name)
+            for file in files:
+                link = there / f".{file.name}.{os.urandom(4).hex()}"
+                link.symlink_to(_link_to(file, folder))
+                link.replace(there / file.name)
+            return identity
+    except FileNotFoundError:  # another attempt has taken the folder's place meanwhile
+        return show(folder, files)
 
 
 def _clear(there: Path, attempt: Path) -> None:
