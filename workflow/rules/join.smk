@@ -32,8 +32,6 @@ rule join_folders:
     log:
         f"{OUT}/logs/stages/join_folders.log",
     localrule: True
-    conda:
-        "../../envs/workflow.yaml"
     params:
         joined=lambda wildcards, output: str(frozen_file(FROZEN)),  # as in write_part
     shell:
