@@ -119,3 +119,13 @@ def test_a_large_difference_still_needs_the_launches_of_the_exact_test() -> None
 def test_no_number_of_launches_separates_equals_or_what_drowns_in_spread() -> None:
     assert power.launches_to_detect_ratio(1.0, power.sd_of_log_ratios(0.04)) is None
     assert power.launches_to_detect_ratio(1.0001, power.sd_of_log_ratios(0.5)) is None
+
+
+@pytest.mark.parametrize("launches", [41, 100, 1000])
+def test_a_tenth_of_the_points_gives_the_same_power_of_many_launches(
+    launches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    effects = (0.0, 0.004, 0.01, 0.05)
+    few = [power.paired_t_power(effect, 0.02, launches, 5e-5) for effect in effects]
+    monkeypatch.setattr(power, "SMOOTH_FROM_DF", math.inf)
+    assert few == pytest.approx([power.paired_t_power(effect, 0.02, launches, 5e-5) for effect in effects], abs=1e-14)

@@ -142,7 +142,8 @@ def step_at(values: FloatArray) -> int | None:
     itself does not inflate it.
     """
     n = len(values)
-    spread = MAD_TO_SD * float(np.median(np.abs(np.diff(values) - np.median(np.diff(values))))) / math.sqrt(2.0)
+    changes = np.diff(values)
+    spread = MAD_TO_SD * float(np.median(np.abs(changes - np.median(changes)))) / math.sqrt(2.0)
     if spread == 0.0:
         return None
     left = np.arange(1, n)

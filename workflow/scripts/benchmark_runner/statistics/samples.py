@@ -96,7 +96,7 @@ class Sample:
             medians.append(median_in_place(kept))
         return Centre(tuple(filled), np.array(means), np.array(medians), total / len(values), median_in_place(values))
 
-    @property
+    @cached_property
     def flagged(self) -> int:
         """Number of values flagged as outliers."""
         return sum(int(np.count_nonzero(~keep)) for keep in self.kept)
@@ -231,7 +231,9 @@ def under_load(sample: Sample) -> Sample:
 def each_sample(inputs: Measurements, iterations: Path) -> Iterator[tuple[CellKey, Metric, Sample]]:
     """Every (cell, metric, sample) of the iterations and launches, so that memory holds the raw values of one engine
     and workload at a time."""
-    tokens = tokens_made(iterations)
+    tokens: dict[tuple[str, str], dict[int, int]] = {}
+    for (engine_name, workload_name, block), count in tokens_made(iterations).items():
+        tokens.setdefault((engine_name, workload_name), {})[block] = count
     for engine in inputs.engines.values():
         for workload in inputs.plan["workloads"]:
             name, cases = workload["name"], [case["name"] for case in workload["cases"]]
@@ -242,7 +244,6 @@ def each_sample(inputs: Measurements, iterations: Path) -> Iterator[tuple[CellKe
                 for metric in CASE_METRICS:
                     sample = absent or by_case.pop((case, metric.name))
                     yield (engine.name, name, case), metric, under_load(sample) if case in loaded else sample
-            made = {block: count for (one, work, block), count in tokens.items() if (one, work) == (engine.name, name)}
-            by_metric = {} if absent else launch_samples(engine, name, made)
+            by_metric = {} if absent else launch_samples(engine, name, tokens.get((engine.name, name), {}))
             for metric in LAUNCH_METRICS:
                 yield (engine.name, name, None), metric, absent or by_metric[metric.name]
