@@ -45,12 +45,14 @@ join: $(VENV)/workflow.stamp  ## make one campaign of several results folders: m
 	@test -n "$(FOLDERS)" -a -n "$(RESULTS)" || { echo "error: name the folders: make join FOLDERS=results/a,results/b RESULTS=results/both" >&2; exit 1; }
 	@$(BIN)/snakemake --quiet rules progress host reason --cores 1 join --config folders="$(FOLDERS)" output_dir="$(RESULTS)"
 
-# What only computes runs beside the tests that mostly wait for one process at a time, and is counted with them (tests/beside.py).
-BESIDE := tests/house/test_linters.py $(wildcard tests/*/test_simul*.py)
+# What only computes runs beside the tests that start Snakemake or an engine, which mostly wait for one process at a time, and
+# is counted with them (tests/beside.py). Both runs should end at about the same time: the closing words tell how long each took.
+COMPUTING := business comparison configuration imported performance planning plots records report statistics summary
+BESIDE := tests/house/test_linters.py tests/house/test_crates.py $(COMPUTING:%=tests/%)
 
 test: $(VENV)/test.stamp  ## set up and run every test
 	@rm -f $(VENV)/beside.*; trap 'kill $$beside 2> /dev/null' EXIT; trap 'exit 130' INT; \
-	$(BIN)/python -m pytest $(BESIDE) $(PYTEST_FLAGS) --tell $(VENV)/beside.jsonl > $(VENV)/beside.log 2>&1 & beside=$$!; \
+	nice -n 5 $(BIN)/python -m pytest $(BESIDE) $(PYTEST_FLAGS) --tell $(VENV)/beside.jsonl > $(VENV)/beside.log 2>&1 & beside=$$!; \
 	$(BIN)/python -m pytest $(BESIDE:%=--ignore=%) $(PYTEST_FLAGS) --beside $$beside $(VENV)/beside.jsonl
 
 test-quick: $(VENV)/test.stamp  ## the tests that need no engine, no workflow run and no browser

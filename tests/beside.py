@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Teller:
-    """Writes each report as a line of JSON, and last how the run ended."""
+    """Writes each report as a line of JSON, and last how the run ended and how long it took."""
 
     def __init__(self, config: pytest.Config) -> None:
+        self._begun = time.monotonic()
         self._config = config
         self._file = Path(config.getoption("--tell")).open("w", encoding="utf-8")  # noqa: SIM115 - open while it runs
 
@@ -42,7 +44,7 @@ class Teller:
         self._write(self._config.hook.pytest_report_to_serializable(config=self._config, report=report))
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
-        self._write({"ended": int(exitstatus)})
+        self._write({"ended": int(exitstatus), "seconds": time.monotonic() - self._begun})
 
     def pytest_unconfigure(self) -> None:
         self._file.close()
@@ -70,12 +72,14 @@ class Listener:
         self._config = config
         pid, file = config.getoption("--beside")
         self._pid, self._file = int(pid), Path(file).absolute()  # wherever a test may leave this process
+        self._begun, self._seconds = time.monotonic(), {"here": 0.0, "beside": 0.0}
 
     def _reports(self) -> list[pytest.TestReport]:
         """Those of the other run, which has ended; with a failure where it has not told all of them."""
         lines = self._file.read_text(encoding="utf-8").splitlines() if self._file.is_file() else []
         told = [json.loads(line) for line in lines if line.endswith("}")]
-        ended = told.pop()["ended"] if told and "ended" in told[-1] else None
+        end = told.pop() if told and "ended" in told[-1] else {"ended": None, "seconds": 0.0}
+        ended, self._seconds["beside"] = end["ended"], end["seconds"]
         take = self._config.hook.pytest_report_from_serializable
         reports = [take(config=self._config, data=as_told(data)) for data in told]
         if ended not in TOLD_ALL:
@@ -90,6 +94,7 @@ class Listener:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         result = yield
+        self._seconds["here"] = time.monotonic() - self._begun
         wait_for_end(self._pid)
         reports = self._reports()
         session.testscollected += len({report.nodeid for report in reports})
@@ -98,3 +103,7 @@ class Listener:
                 self._config.hook.pytest_runtest_logstart(nodeid=report.nodeid, location=report.location)
             self._config.hook.pytest_runtest_logreport(report=report)
         return result
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        told = ", ".join(f"{where} {seconds:.0f} s" for where, seconds in self._seconds.items())
+        terminalreporter.write_line(f"two runs of tests side by side: {told}")

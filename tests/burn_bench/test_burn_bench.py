@@ -1,21 +1,16 @@
-"""The adapter burn-bench: its crate's own tests, and the embedded model through it."""
+"""The adapter burn-bench: the embedded model through it."""
 
 from __future__ import annotations
 
 import pytest
 
 from adapter_launch import DRAWN_CASES, GREEDY_CASES, GREEDY_IDS, AnswersOfEveryEngine, AnswersUnderLoad
-from rust_adapters import PEAK_RSS_BYTES, run_adapter_tests
+from rust_adapters import PEAK_RSS_BYTES
 
 pytestmark = pytest.mark.real_engine
 
 ENGINE = "burn_cuda"
 CASES = GREEDY_CASES | DRAWN_CASES
-
-
-def test_the_tests_of_the_adapter_pass(repository, program):
-    program(ENGINE)
-    run_adapter_tests(repository / "engines" / "burn-bench")
 
 
 class TestBurn(AnswersOfEveryEngine):

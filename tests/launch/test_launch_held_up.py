@@ -68,14 +68,14 @@ def test_a_stop_is_told_and_disturbs(tmp_path, stopped, kind):
 
 
 def test_a_stop_of_everything_is_no_timeout_of_the_engine(tmp_path):
-    case = LaunchCase(tmp_path, options={"token_ms": 60}, system={"launch_timeout_seconds": 20})
+    case = LaunchCase(tmp_path, options={"token_ms": 60}, system={"launch_timeout_seconds": 12})
 
     def stop() -> None:
         targets = pids(case, LAUNCH, MONITOR, ENGINE)
         # Both processes of the command, or the one below would go on.
         targets += [pid for pid, words in processes_of(case.folder).items() if LAUNCH in words and pid not in targets]
         send(targets, signal.SIGSTOP)
-        time.sleep(21)
+        time.sleep(13)
         send(targets, signal.SIGCONT)
 
     assert launched(case, stop) == 0

@@ -50,6 +50,7 @@ def small(program, embedded_model: Path, tmp_path_factory: pytest.TempPathFactor
             }
         ],
         "fidelity": {"max_tokens": 8, "prompts": ["The capital of France is", "def fibonacci(n):"]},
+        "analysis": {"generate_plots": False},
         "system": {"cool_down_seconds": 0, "device": "cpu"},
     }
     result = campaign.snakemake()

@@ -48,7 +48,7 @@ def test_launches_that_are_missing_are_left_out_and_not_made(copied, tmp_path):
     for folder in gone:
         shutil.rmtree(folder)
     (copied / "fidelity" / "fast.json").unlink()
-    result = analyse(tmp_path, "output_dir=copy")
+    result = analyse(tmp_path, "output_dir=copy", "analysis={generate_plots: false}")
     assert result.status == 0, result.words
     assert "run_launch" not in result.jobs()
     assert not any(folder.exists() for folder in gone)

@@ -28,6 +28,7 @@ def with_lm_rs(tmp_path: Path) -> Campaign:
     campaign.config["engines"] = [fake("slow"), lm_rs]
     campaign.config["workloads"] = campaign.config["workloads"][:1]
     campaign.config["workloads"][0] |= {"iterations": 2, "warmup_iterations": 0}
+    campaign.config["analysis"] = {"generate_plots": False}
     return campaign
 
 

@@ -253,6 +253,7 @@ def run(campaign: Campaign) -> None:
 def test_superseded_launches_stay_are_listed_and_serve_again_when_the_setting_is_back(finished, tmp_path):
     campaign = finished.copy_to(tmp_path / "copy")
     first, old = contents(campaign), campaign.config["engines"][1]["options"]["token_ms"]
+    setting("analysis", "generate_plots", value=False)(campaign)
     setting("engines", 1, *OPTION, value=3.0)(campaign)
     run(campaign)
     second = contents(campaign)
