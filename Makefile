@@ -47,7 +47,8 @@ join: $(VENV)/workflow.stamp  ## make one campaign of several results folders: m
 
 # What only computes runs beside the tests that start Snakemake or an engine, which mostly wait for one process at a time, and
 # is counted with them (tests/beside.py). Both runs should end at about the same time: the closing words tell how long each took.
-COMPUTING := business comparison configuration imported performance planning plots records report statistics summary
+COMPUTING := business comparison configuration environment imported model performance planning plots protocol records \
+	report statistics summary
 BESIDE := tests/house/test_linters.py tests/house/test_crates.py $(COMPUTING:%=tests/%)
 
 test: $(VENV)/test.stamp  ## set up and run every test

@@ -53,6 +53,7 @@ def test_the_closing_line_counts_the_tests_of_both_and_a_failure_of_either_is_on
     status, words = run_both(tmp_path, MIXED, GOOD)
     assert (status, counted(words)) == (1, {"1 failed", "2 passed", "1 skipped", "1 xfailed"})
     assert "'told' == 'lost'" in words and "no such tool here" in words
+    assert re.search(r"^two runs of tests side by side: here \d+ s, beside \d+ s$", words, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,10 @@ def test_what_runs_beside_the_tests_is_left_out_of_the_rest_and_nothing_else_is(
     assert [f"--ignore={name}" for name in named] == [word for word in rest if word.startswith("--ignore")]
     files = [file for name in named for file in ([repository / name, *(repository / name).glob("**/test_*.py")])]
     assert set(repository.glob("tests/*/test_simul*.py")) < set(files)
-    starts_snakemake = ("mark.workflow", "embedded_model", "program(")
-    assert not [file for file in files if file.is_file() and any(word in file.read_text() for word in starts_snakemake)]
+    texts = {file.name: file.read_text(encoding="utf-8") for file in files if file.is_file()}
+    del texts["test_crates.py"]  # asks cargo alone, which waits for itself
+    # Two Snakemakes in one folder refuse each other, and launches wait for one another.
+    assert [name for name, text in texts.items() if "mark.workflow" in text or "mark.real_engine" in text] == []
     assert beside[-2] == "--tell" and rest[-3] == "--beside" and beside[-1] == rest[-1]
 
 

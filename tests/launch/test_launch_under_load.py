@@ -152,6 +152,20 @@ def test_counts_that_contradict_each_other_and_caches_are_told() -> None:
     assert "2 of " in found["usage_differs"] and "5 tokens in 1 of " in found["prefix_cached"]
 
 
+def test_an_engine_in_its_own_process_that_tells_no_ids_is_told() -> None:
+    report, record = scripted()
+    for one in report.requests:
+        one["token_ids"] = None
+    assert told(report, record) == {}  # a client stamped them: a server may count in usage alone
+    for one in report.requests:
+        one["stamp"] = "engine"
+    found = told(report, record)
+    assert found.keys() == {"ids_untold"}
+    assert all(f" at {level} in flight" in found["ids_untold"] for level in (1, 4))
+    record["hello"]["capabilities"]["token_ids"] = False  # it says itself that it yields text
+    assert told(report, record) == {}
+
+
 def test_tokens_of_a_cache_that_was_asked_for_are_no_warning() -> None:
     report, record = scripted()
     report.requests[2]["cached_tokens"] = 5

@@ -80,7 +80,7 @@ def test_texts_and_ids_are_encoded_once_and_a_line_may_tell_its_tokens(model_dir
 )
 def test_a_line_that_is_no_prompt_is_named(tmp_path, line, expected):
     file = written(tmp_path, {"prompt": "good"}, line)
-    with pytest.raises(BenchmarkError, match=r"mine\.jsonl', line 2: ") as error:
+    with pytest.raises(BenchmarkError, match=r"mine\.jsonl': line 2: ") as error:
         count_lines(file)
     assert expected in str(error.value) and "\n" not in str(error.value)
 
@@ -93,11 +93,11 @@ def test_a_line_that_is_not_utf_8_is_named(tmp_path):
 
 
 def test_a_file_that_is_not_there_or_holds_nothing_is_named(tmp_path):
-    with pytest.raises(BenchmarkError, match=r"none\.jsonl' cannot be read"):
+    with pytest.raises(BenchmarkError, match=r"none\.jsonl': the file cannot be read"):
         count_lines(tmp_path / "none.jsonl")
-    with pytest.raises(BenchmarkError, match=r"a.x00b' holds a character that no file name has"):
+    with pytest.raises(BenchmarkError, match=r"a.x00b': the path holds a character that no file name has"):
         count_lines(tmp_path / "a\0b")
-    with pytest.raises(BenchmarkError, match=r"mine\.jsonl' holds no prompt"):
+    with pytest.raises(BenchmarkError, match=r"mine\.jsonl': it holds no prompt"):
         count_lines(written(tmp_path, ""))
 
 

@@ -135,11 +135,18 @@ def test_what_is_confirmed_of_engines_that_answer_alike_stands_on_their_card_and
     engines = (ScriptedEngine("writer", 40.0, 10.0, **loud), ScriptedEngine("reader", 4.0, 14.5, **loud))
     write_results(tmp_path, engines, WORKLOADS[1:], launches=7)
     summary, statistics = read(tmp_path, "summary.json"), read(tmp_path, "analysis/statistical_summary.json")
-    inputs = SimpleNamespace(statistics=statistics, summary=summary, colours={"writer": "red", "reader": "blue"})
+    plan, colours = read(tmp_path, "plan.json"), {"writer": "red", "reader": "blue"}
+    inputs = SimpleNamespace(
+        statistics=statistics, summary=summary, colours=colours, plan=plan, results=Results(statistics)
+    )
     (card,) = load_cards(inputs)
+    assert card.heading == "serving · 8 → 9 tokens · 1 to 4 requests in flight"
     alike = "reader has the lowest time to first token in serving with 1 request in flight, "
     assert any(line.startswith(alike) and line.endswith("(confirmed).") for line in card.lines)
     assert f"- {alike}" in (tmp_path / "comparison_table.md").read_text().partition("## ")[0]
+    for case in plan["workloads"][0]["cases"]:
+        case["answer_lengths"] = {"distribution": "uniform", "min": 1, "max": 17}
+    assert load_cards(inputs)[0].heading == "serving · on average 8 → 9 tokens · 1 to 4 requests in flight"
     for cell in statistics["cells"]:
         cell.get("load", {})["turns"] = 3  # of conversations the card says what a request is
     assert "conversations of 3 turns, each with all before it and scripted answers" in load_cards(inputs)[0].heading
@@ -160,7 +167,11 @@ def test_without_load_nothing_speaks_of_it(page):
 def test_names_beside_the_lines_never_overlap_and_stay_beside_the_drawing():
     curves = {f"engine_{number}": [(1.0, 5.0, None, None), (2.0, 5.0 + number / 1e6, 4.9, 5.1)] for number in range(20)}
     panel = Panel("ttft_ms", "found", "requests in flight", "ms", curves, {})
-    drawn = chart(panel, Grid("chat", None, "closed", {1.0: "c1", 2.0: "c2"}), dict.fromkeys(curves, "#123456"))
+    drawn = chart(
+        panel,
+        Grid("chat", None, "closed", {1.0: "c1", 2.0: "c2"}, "requests in flight"),
+        dict.fromkeys(curves, "#123456"),
+    )
     tops = sorted(name.top for name in drawn.names)
     assert min(after - before for before, after in pairwise(tops)) >= 100 / drawn.rows - 0.02
     assert tops[0] >= 0 and tops[-1] <= 100
@@ -169,7 +180,7 @@ def test_names_beside_the_lines_never_overlap_and_stay_beside_the_drawing():
 
 def test_a_limit_far_above_all_values_does_not_flatten_the_lines():
     panel = Panel("ttft_ms", "found", "x", "ms", {"a": [(1.0, 5.0, None, None)]}, {}, limit=[(1.0, 5000.0)])
-    grid = Grid("chat", None, "closed", {1.0: "c1"})
+    grid = Grid("chat", None, "closed", {1.0: "c1"}, "requests in flight")
     assert chart(panel, grid, {"a": "#123456"}).limit == ""
     near = Panel("ttft_ms", "found", "x", "ms", {"a": [(1.0, 5.0, None, None)]}, {}, limit=[(1.0, 8.0)])
     assert chart(near, grid, {"a": "#123456"}).limit != ""

@@ -118,16 +118,17 @@ def test_each_gate_is_told_once_with_its_cells_and_what_helps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "level", "words"),
+    ("unit", "level", "words"),
     [
-        ("closed", 1, "with 1 request in flight"),
-        ("closed", 8, "with 8 requests in flight"),
-        ("open", 2.5, "at 2.5 requests a second"),
-        ("open", 1, "at 1 request a second"),
+        ("requests in flight", 1, "with 1 request in flight"),
+        ("requests in flight", 8, "with 8 requests in flight"),
+        ("requests/s", 2.5, "at 2.5 requests a second"),
+        ("requests/s", 1, "at 1 request a second"),
+        ("requests/s of the trace", 2.5, "at 2.5 requests a second of the trace"),
     ],
 )
-def test_a_level_has_words(mode: str, level: float, words: str) -> None:
-    assert level_words(mode, level) == words
+def test_a_level_has_words(unit: str, level: float, words: str) -> None:
+    assert level_words(unit, level) == words
 
 
 def test_a_launch_in_which_the_client_told_nothing_takes_no_other_launchs_difference() -> None:
@@ -137,5 +138,5 @@ def test_a_launch_in_which_the_client_told_nothing_takes_no_other_launchs_differ
 
 
 def test_a_rate_of_a_trace_is_told_with_three_decimals() -> None:
-    assert level_words("open", 38 / 60) == "at 0.633 requests a second"
-    assert level_words("open", 0.00041234) == "at 0.00041 requests a second"
+    assert level_words("requests/s of the trace", 38 / 60) == "at 0.633 requests a second of the trace"
+    assert level_words("requests/s", 0.00041234) == "at 0.00041 requests a second"

@@ -193,6 +193,34 @@ def test_a_load_that_an_engine_refuses_by_name_is_no_lost_launch(tmp_path: Path)
     assert "server: no measurement, since server serves no open loop" in (tmp_path / "comparison_table.md").read_text()
 
 
+def test_a_replayed_trace_and_lengths_of_each_request_are_said_to_be_so(tmp_path: Path) -> None:
+    replayed = ScriptedLoad(requests_per_second=(5.0, 10.0), arrivals="trace")
+    engines = [ScriptedEngine("torch", slots=1, **TIMES), ScriptedEngine("server", slots=4, **TIMES)]
+    raw, plan = make_raw_data(
+        engines,
+        [ScriptedWorkload("replay", ((8, 5),), load=replayed)],
+        launches=4,
+        output_dir=str(tmp_path),
+        analysis={"slo": SLO},
+    )
+    for case in plan["workloads"][0]["cases"]:
+        case["answer_lengths"] = {"distribution": "uniform", "min": 1, "max": 5}
+    write_inputs(tmp_path, engines, raw, plan)
+    run_analysis(tmp_path, engines, plan)
+    content = json.loads((tmp_path / "summary.json").read_text())
+    assert violations("summary", content) == []
+    rows = content["load"]["capacity"]["engines"]
+    assert {(row["unit"], row["capacity"]["text"]) for row in rows} == {
+        ("requests/s of the trace", "≥ 10 requests/s of the trace")
+    }
+    assert any(
+        words.startswith("At 10 requests a second of the trace in replay") for words in content["answer"]["under_load"]
+    )
+    table = (tmp_path / "comparison_table.md").read_text()
+    assert "Up to 5 tokens asked for at 10 requests a second of the trace; " in table
+    assert "| engine | requests/s of the trace | " in table
+
+
 def test_capacities_of_a_server_that_was_not_restarted_are_not_said_to_be_alike(tmp_path: Path) -> None:
     engines = [ScriptedEngine("torch", slots=1, **TIMES), ScriptedEngine("server", slots=4, **TIMES)]
     raw, plan = make_raw_data(engines, [SERVING], launches=6, output_dir=str(tmp_path), analysis={"slo": SLO})

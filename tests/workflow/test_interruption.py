@@ -21,7 +21,7 @@ pytestmark = pytest.mark.workflow
 ALL = 8
 """Launches of the campaign: 4 blocks of 2 engines."""
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 240
 """How long the tests wait for what must come; nothing is judged by it."""
 
 

@@ -1,10 +1,12 @@
-"""Files that a person names: read whole or refused in one line; never waited for."""
+"""Files that a person names: read or refused in one line; never waited for."""
 
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from benchmark_runner.errors import BenchmarkError
 
@@ -22,19 +24,27 @@ _KINDS: Final = (
 )
 
 
-def read_named_bytes(path: Path, most_bytes: int = LARGEST_BYTES) -> bytes:
-    """Content of a file; raises BenchmarkError that says why where it is none, cannot be read or is too large."""
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file to read from; raises BenchmarkError that says why where it is none or cannot be read."""
     try:
-        mode = path.stat().st_mode
+        try:
+            mode = path.stat().st_mode
+        except ValueError:
+            raise BenchmarkError("the path holds a character that no file name has; check it") from None
         if not stat.S_ISREG(mode):  # opening a pipe would wait for its writer
             kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "special")
             raise BenchmarkError(f"it is {kind}, not a file; write the content into a file and name that")
         with path.open("rb") as file:
-            content = file.read(most_bytes + 1)
+            yield file
     except OSError as error:
         raise BenchmarkError(f"the file cannot be read ({error.strerror}); check the path and its rights") from None
-    except ValueError:
-        raise BenchmarkError("the path holds a character that no file name has; check it") from None
+
+
+def read_named_bytes(path: Path, most_bytes: int = LARGEST_BYTES) -> bytes:
+    """Content of a file; raises BenchmarkError as opened does, and where it is too large."""
+    with opened(path) as file:
+        content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
         raise BenchmarkError(f"the file is larger than {most_bytes // 2**20} MiB; is it the right one?")
     return content
@@ -64,3 +74,12 @@ def read_named_text(path: Path) -> str:
 def read_named_data(path: Path) -> str:
     """The same of a file of data, without the byte order mark that spreadsheets put before it."""
     return _text(path).removeprefix(MARK)
+
+
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """Put the path before the words of each BenchmarkError that is raised within."""
+    try:
+        yield
+    except BenchmarkError as error:
+        raise BenchmarkError(f"{str(path)!r}: {error}") from None

@@ -164,7 +164,8 @@ def short_prompts(config: Mapping[str, Any]) -> Iterator[Problem]:
         except BenchmarkError as error:
             yield ["workloads", w], str(error)
         # How many prompts levels take that are still to be found is told when they are.
-        for of_file in [] if is_searched_workload(workload) else by_file(planned).values():
+        for by_place in [] if is_searched_workload(workload) else by_file(planned).values():
+            of_file = [*by_place.values()]
             prompt = of_file[0]["prompt"]
             try:
                 shares(prompt["lines"], of_file)

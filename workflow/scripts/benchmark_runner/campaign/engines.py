@@ -17,7 +17,7 @@ from benchmark_runner.configuration.load import has_load
 from benchmark_runner.configuration.names import CONTROL_SUFFIX
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import ABSENT, file_sha256, fingerprint
-from benchmark_runner.launch.program import cannot_load
+from benchmark_runner.launch.program import SPLIT, cannot_load
 from benchmark_runner.load.connection import without_key
 from benchmark_runner.model.formats import DERIVED, SAFETENSORS
 from benchmark_runner.model.manifest import HASHES, altered
@@ -275,7 +275,9 @@ def without_load(engines: Iterable[Engine], workloads: Iterable[Mapping[str, Any
         refused = {name: why for name, why in missing.items() if why is not None}
         if refused and engine.control_of is None:
             reasons = ", ".join(dict.fromkeys(why.reason.partition(",")[0] for why in refused.values()))
-            yield f"{engine.name}: {reasons}; its launches on {', '.join(refused)} will be unavailable"
+            split = ", ".join(name for name, why in refused.items() if why.remedy == SPLIT)
+            helps = f"; in {split}: {SPLIT[0].lower()}{SPLIT[1:]}" if split else ""
+            yield f"{engine.name}: {reasons}; its launches on {', '.join(refused)} will be unavailable{helps}"
 
 
 def untested(engines: Iterable[Mapping[str, Any]], workloads: Iterable[Mapping[str, Any]]) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.namedfile import read_named_data
+from benchmark_runner.namedfile import read_named_data, telling
 from benchmark_runner.units import NS_PER_S
 
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -101,10 +101,10 @@ def _parsed(text: str) -> tuple[Row, ...]:
 
 def read_trace(path: Path) -> tuple[Row, ...]:
     """All requests of a file: CSV with a header, or a time in seconds on each line; raises BenchmarkError."""
+    with telling(path):
+        text = read_named_data(path)
     try:
-        return _parsed(read_named_data(path))
-    except BenchmarkError as error:
-        raise BenchmarkError(f"{str(path)!r}: {error}") from None
+        return _parsed(text)
     except ValueError as error:
         raise BenchmarkError(
             f"{str(path)!r} is no trace: {error}. Give it a header timestamp,prompt_tokens,output_tokens, or a time in "

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.campaign.trace import Window, lengths_in, read_trace, window_of
-from benchmark_runner.configuration.load import TRACE, has_load, levels, rate_name, whole_conversation
+from benchmark_runner.configuration.load import (
+    TRACE,
+    case_name,
+    has_load,
+    level_case,
+    levels,
+    rate_name,
+    whole_conversation,
+)
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import file_sha256
 from benchmark_runner.model.prompt_lines import count_lines
@@ -107,16 +115,15 @@ def planned_levels(entry: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]
     return found
 
 
-def _cases(name: str, entry: Mapping[str, Any], *, is_only: bool) -> Iterator[dict[str, Any]]:
-    """A test case called name as plan.json has it, or one for each level of its load; the only one's are called by
-    their level alone."""
+def _cases(number: int, entry: Mapping[str, Any], count: int) -> Iterator[dict[str, Any]]:
+    """The number-th of so many test cases as plan.json has it, or one for each level of its load."""
     if not entry.get("load"):
         settings = {key: entry[key] for key in ("temperature", "top_p", "seed", "ignore_eos")}
         prompt = _prompt(entry, entry.get("prompt_tokens"))
-        yield {"name": name, "prompt": prompt, "max_new_tokens": entry["max_tokens"], **settings}
+        yield {"name": case_name(number), "prompt": prompt, "max_new_tokens": entry["max_tokens"], **settings}
         return
     for level, content in planned_levels(entry):
-        yield {"name": level if is_only else f"{name}_{level}", **content}
+        yield {"name": level_case(level, number, count), **content}
 
 
 def planned_workload(entry: Mapping[str, Any], launches: int, per_launch: int) -> dict[str, Any]:
@@ -129,8 +136,6 @@ def planned_workload(entry: Mapping[str, Any], launches: int, per_launch: int) -
         "iterations_per_launch": per_launch,
         "warmup_iterations": 0 if has_load(entry) else entry["warmup_iterations"],
         "cases": [
-            case
-            for index, test_case in enumerate(cases, start=1)
-            for case in _cases(f"case_{index}", test_case, is_only=len(cases) == 1)
+            case for index, test_case in enumerate(cases, start=1) for case in _cases(index, test_case, len(cases))
         ],
     }

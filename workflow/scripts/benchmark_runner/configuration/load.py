@@ -54,6 +54,21 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def case_name(number: int) -> str:
+    """What a workload calls its test case, counted from 1."""
+    return f"case_{number}"
+
+
+def level_case(level: str, number: int, count: int) -> str:
+    """The same of a level of that test case, one of so many; the only one's are called by their level alone."""
+    return level if count == 1 else f"{case_name(number)}_{level}"
+
+
+def group_of(case: str) -> str | None:
+    """The test case whose level is called so; None where its workload has no other."""
+    return case.rpartition("_")[0] or None
+
+
 def rate_name(rate: float) -> str:
     """A rate as names and sentences have it: 0.5, 2, 1000."""
     return f"{rate:.{RATE_DIGITS}f}".rstrip("0").rstrip(".")

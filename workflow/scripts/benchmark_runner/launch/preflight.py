@@ -43,6 +43,7 @@ REMEDIES: Final = {
     "foreign_load": "End what else runs on this machine and rerun",
     "gpu_not_used": "Set system.device: cuda",
     "high_load": "End what else runs on this machine",
+    "ids_untold": "Let the adapter tell the ids of each answer, or say in hello that it has none (token_ids: false)",
     "lingering_process": "Let the adapter wait for all that it starts",
     "low_memory": "End other programs or measure a smaller model",
     "server_changed": "Measure all passes of one server; after a change begin in another output_dir",

@@ -14,6 +14,10 @@ from benchmark_runner.processes.adapter import CannotExecuteError
 WITHOUT_LOAD: Final = "Measure it on a workload without load, or leave the engine out"
 """What to do about an engine that takes one request at a time."""
 
+WITHOUT_TURNS: Final = "Measure it on test cases without turns, or leave the engine out"
+SPLIT: Final = "Move the test cases with turns into a workload of their own, so that it is measured on the others"
+"""The same about one that serves no conversations, alone in a workload or beside other levels."""
+
 CONVERSATIONS: Final = "conversations"
 """What an adapter may serve beside the modes of load: closed loops whose requests are turns."""
 
@@ -63,7 +67,11 @@ def cannot_load(engine: Mapping[str, Any], workload: Mapping[str, Any]) -> Missi
     served = CONVERSATIONS if lacking[0] == CONVERSATIONS else f"{lacking[0]} loop"
     takes = f"serves no {served}" if able else "takes one request at a time"
     wanted = " and ".join(one if one == CONVERSATIONS else f"load of mode {one}" for one in lacking)
-    return Missing(f"{engine['adapter']} {takes}, and {workload['name']} asks for {wanted}", WITHOUT_LOAD)
+    remedy = WITHOUT_LOAD
+    if lacking == [CONVERSATIONS]:
+        is_mixed = any("turns" not in load for load in loads)
+        remedy = SPLIT if is_mixed else WITHOUT_TURNS
+    return Missing(f"{engine['adapter']} {takes}, and {workload['name']} asks for {wanted}", remedy)
 
 
 def why_missing(

@@ -33,8 +33,7 @@ def level_words(load: Mapping[str, Any]) -> str:
     """A level of load in words."""
     if load["mode"] == "closed":
         return f"{load['concurrency']} {'conversations' if 'turns' in load else 'in flight'}"
-    rate = load.get("requests_per_second")
-    return "a trace" if rate is None else f"{rate:g} requests/s"
+    return f"{load['requests_per_second']:.4g} requests/s"
 
 
 def _failed(requests: Requests) -> str | None:
@@ -65,6 +64,13 @@ def _miscounted(case: Mapping[str, Any], requests: Requests) -> str | None:
 
     number = sum(map(differs, requests))
     return f"{number} of {len(requests)}" if number else None
+
+
+def _untold(requests: Requests) -> str | None:
+    """Answers of an engine in its own process that are without ids, so that no count of tokens but its own is there."""
+    answers = [one for one in requests if one["status"] == "ok" and one["stamp"] == "engine"]
+    number = sum(one["token_ids"] is None for one in answers)
+    return f"{number} of {len(answers)}" if number else None
 
 
 def _own(stage: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -109,8 +115,8 @@ def _told(found: Iterable[tuple[str, str | None]]) -> str:
 
 
 def warnings_of_load(report: EventReport, spec: Mapping[str, Any]) -> Warnings:
-    """Requests that failed, counts that contradict each other, a prefix cache, first tokens too early, a late client, a
-    stage that was cut, a closed loop that was not kept full."""
+    """Requests that failed, counts that contradict each other, answers without ids, a prefix cache, first tokens too
+    early, a late client, a stage that was cut, a closed loop that was not kept full."""
     stages = [(stage, spec["cases"][stage["case"]], made) for stage, made in by_stage(report.stages, report.requests)]
 
     def at_levels(found: Iterable[str | None]) -> str:
@@ -120,6 +126,9 @@ def warnings_of_load(report: EventReport, spec: Mapping[str, Any]) -> Warnings:
         yield warning("requests_failed", f"measured requests failed: {told}")
     if told := at_levels(_miscounted(case, made) for _, case, made in stages):
         yield warning("usage_differs", f"the server counts other tokens than were sent or came: {told}")
+    has_ids = report.hello is None or report.hello["capabilities"].get("token_ids", True)
+    if has_ids and (told := at_levels(_untold(made) for _, _, made in stages)):
+        yield warning("ids_untold", f"the engine told no ids of its answers: {told}")
     is_kept = spec["options"].get(PREFIX_CACHE) is True
     if not is_kept and (told := at_levels(_cached(stage, made) for stage, _, made in stages)):
         yield warning("prefix_cached", f"the server took prompt tokens from a cache: {told}")

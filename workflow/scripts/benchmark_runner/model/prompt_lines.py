@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.namedfile import opened, telling
 from benchmark_runner.protocol.lines import each_key_once
 
 LONGEST_LINE_BYTES: Final = 8 * 2**20
@@ -88,23 +90,14 @@ def _prompt_line(number: int, content: bytes) -> PromptLine:
 
 
 def _each(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Number and bytes of each line; raises BenchmarkError."""
-    try:
-        if not path.is_file():
-            raise BenchmarkError(f"{str(path)!r} is no file; name a file with a JSON object on each line")
-        with path.open("rb") as file:
-            number = 0
-            while content := file.readline(LONGEST_LINE_BYTES + 1):
-                number += 1
-                if len(content) > LONGEST_LINE_BYTES:
-                    raise BenchmarkError(
-                        f"{str(path)!r}, line {number}: it is longer than 8 MiB; write a prompt a line"
-                    )
-                yield number, content
-    except OSError as error:
-        raise BenchmarkError(
-            f"{str(path)!r} cannot be read ({error.strerror}); check the path and its rights"
-        ) from None
+    """Number and bytes of each line; raises BenchmarkError that says what is wrong with the file or names the line."""
+    with opened(path) as file:
+        number = 0
+        while content := file.readline(LONGEST_LINE_BYTES + 1):
+            number += 1
+            if len(content) > LONGEST_LINE_BYTES:
+                raise BenchmarkError(f"line {number}: it is longer than 8 MiB; write a prompt a line")
+            yield number, content
 
 
 def _prompts(path: Path) -> Iterator[tuple[PromptLine | None, bytes]]:
@@ -117,7 +110,7 @@ def _prompts(path: Path) -> Iterator[tuple[PromptLine | None, bytes]]:
         try:
             line = _prompt_line(number, content)
         except (ValueError, RecursionError) as error:
-            raise BenchmarkError(f"{str(path)!r}, line {number}: {error}") from None
+            raise BenchmarkError(f"line {number}: {error}") from None
         digest = hashlib.blake2b(repr(line.prompt).encode(), digest_size=12).digest()
         yield None if digest in known else line, content
         known.add(digest)
@@ -135,18 +128,12 @@ def _counted(path: Path, _size: int, _changed_ns: int) -> Lines:
 
 def count_lines(path: Path) -> Lines:
     """Hash and size of a file whose every line is a prompt; raises BenchmarkError that names file and line."""
-    try:
-        state = path.stat()
-    except OSError as error:
-        raise BenchmarkError(
-            f"{str(path)!r} cannot be read ({error.strerror}); check the path and its rights"
-        ) from None
-    except ValueError:
-        raise BenchmarkError(f"{str(path)!r} holds a character that no file name has; check it") from None
-    found = _counted(path, state.st_size, state.st_mtime_ns)
-    if not found.prompts:
-        raise BenchmarkError(f"{str(path)!r} holds no prompt; write a JSON object on each line")
-    return found
+    with telling(path), opened(path) as file:
+        state = os.fstat(file.fileno())
+        found = _counted(path, state.st_size, state.st_mtime_ns)
+        if not found.prompts:
+            raise BenchmarkError("it holds no prompt; write a JSON object on each line")
+        return found
 
 
 def sampled_lines(path: Path, sha256: str, prompts: int, most: int) -> list[PromptLine]:
@@ -156,11 +143,12 @@ def sampled_lines(path: Path, sha256: str, prompts: int, most: int) -> list[Prom
     """
     chosen = set(Random(sha256).sample(range(prompts), min(most, prompts)))
     digest, found, place = hashlib.sha256(), [], 0
-    for line, content in _prompts(path):
-        digest.update(content)
-        if line is not None:
-            found += [line] if place in chosen else []
-            place += 1
-    if digest.hexdigest() != sha256:
-        raise BenchmarkError(f"{str(path)!r} has changed since the plan was made; run again")
+    with telling(path):
+        for line, content in _prompts(path):
+            digest.update(content)
+            if line is not None:
+                found += [line] if place in chosen else []
+                place += 1
+        if digest.hexdigest() != sha256:
+            raise BenchmarkError("it has changed since the plan was made; run again")
     return found

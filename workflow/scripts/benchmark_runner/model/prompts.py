@@ -147,7 +147,8 @@ def _pools(plan: dict[str, Any], encoder: PromptEncoder) -> dict[str, list[dict[
     """Of each file of prompts, by its hash, those that launches draw from; raises BenchmarkError naming the line."""
     pools: dict[str, list[dict[str, Any]]] = {}
     for workload in plan["workloads"]:
-        for sha256, cases in by_file(workload["cases"]).items():
+        for sha256, by_place in by_file(workload["cases"]).items():
+            cases = [*by_place.values()]
             prompt = cases[0]["prompt"]
             try:
                 most = POOL_ROUNDS * sum(shares(prompt["lines"], cases))

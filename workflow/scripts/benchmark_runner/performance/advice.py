@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
+from benchmark_runner.configuration.load import group_of
 from benchmark_runner.display import significant
 from benchmark_runner.performance.ranking import LATENCY, Standing, standing
 from benchmark_runner.statistics.control import chance_of_alarm
@@ -59,8 +60,8 @@ def only(results: Results, names: Sequence[str]) -> str:
 def place_of(results: Results, cell: Cell) -> str:
     """The workload, and the test case where it has several; the level of load where it has one."""
     if words := results.load_words(cell):
-        group = (cell.case or "").rpartition("_")[0]
-        return f"{cell.workload}{group and f', {group}'} {words}"
+        place = ", ".join(filter(None, (cell.workload, group_of(cell.case or ""))))
+        return f"{place} {words}"
     cases = {one["case"] for one in results.summary["cells"] if one["workload"] == cell.workload} - {None}
     return f"{cell.workload}, {cell.case}" if len(cases) > 1 else cell.workload
 

@@ -11,7 +11,7 @@ from typing import Any
 import simdjson
 
 from benchmark_runner.commands import command
-from benchmark_runner.configuration.load import levels
+from benchmark_runner.configuration.load import level_case, levels
 from benchmark_runner.configuration.search import LEVELS_OF, PILOT, levels_around
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
@@ -87,8 +87,8 @@ def _searched(plan: Mapping[str, Any], workload: str) -> Iterator[tuple[str, Map
     entry = next(one for one in plan["config"]["workloads"] if one["name"] == workload)
     for number, case in enumerate(entry["test_cases"], start=1):
         if case["load"].get("search") == PILOT:
-            prefix = "" if len(entry["test_cases"]) == 1 else f"case_{number}_"
-            yield str(number), case["load"], [f"{prefix}{name}" for name, _ in levels(case["load"])]
+            count, load = len(entry["test_cases"]), case["load"]
+            yield str(number), load, [level_case(name, number, count) for name, _ in levels(load)]
 
 
 def document(plan: Mapping[str, Any], workload: str, launches: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from benchmark_runner.display import plural, significant
 from benchmark_runner.plots.style import in_order, span
-from benchmark_runner.statistics.levels import Grid, capacity_order
+from benchmark_runner.statistics.levels import UNITS, Grid, capacity_order
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell, Results
 
@@ -41,13 +41,14 @@ def grids_of(statistics: Mapping[str, Any]) -> list[Grid]:
     rows = statistics["capacity"]["engines"] if "capacity" in statistics else []
     found = {(row["workload"], row["group"], row["mode"]): row for row in rows}
     return [
-        Grid(*key, {one["level"]: one["case"] for one in row["levels"]}, row.get("turns")) for key, row in found.items()
+        Grid(*key, {one["level"]: one["case"] for one in row["levels"]}, row["unit"], row.get("turns"))
+        for key, row in found.items()
     ]
 
 
 def x_label_of(grid: Grid) -> str:
     """What the levels of a grid are."""
-    return grid.unit if grid.mode == "closed" else "requests/s asked"
+    return "requests/s asked" if grid.unit == UNITS["open"] else grid.unit
 
 
 def capacities(statistics: Mapping[str, Any], grid: Grid) -> dict[str, Mapping[str, Any]]:

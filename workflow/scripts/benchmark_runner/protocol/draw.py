@@ -54,12 +54,12 @@ def requests_at_most(case: Mapping[str, Any]) -> int:
     return math.ceil(float(warmup + 2 * measured + SPARE) + spread)
 
 
-def by_file(cases: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """The levels that draw from a file of prompts, by its hash."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for case in cases:
-        if case["prompt"]["kind"] == "lines":
-            found.setdefault(case["prompt"]["sha256"], []).append(case)
+def by_file(cases: Iterable[Mapping[str, Any]]) -> dict[str, dict[int, Mapping[str, Any]]]:
+    """The levels that draw from a file of prompts, by its hash and their place among the cases."""
+    found: dict[str, dict[int, Mapping[str, Any]]] = {}
+    for place, case in enumerate(cases):
+        if case.get("prompt", {}).get("kind") == "lines":
+            found.setdefault(case["prompt"]["sha256"], {})[place] = case
     return found
 
 
@@ -222,11 +222,11 @@ class BlockDraw:
     ) -> dict[int, Sequence[Mapping[str, Any]]]:
         """Prompts of the user's file for each level that takes them, none for two."""
         given: dict[int, Sequence[Mapping[str, Any]]] = {}
-        for sha256, pool in pools.items():
-            places = [place for place, level in enumerate(planned) if level.get("prompt", {}).get("sha256") == sha256]
+        for sha256, levels in by_file(planned).items():
+            pool = pools[sha256]
             drawn = iter(self._random(f"pool/{sha256}").sample(pool, len(pool)))
-            counts = shares(len(pool), [planned[place] for place in places])
-            given |= {place: list(islice(drawn, count)) for place, count in zip(places, counts, strict=True)}
+            counts = shares(len(pool), [*levels.values()])
+            given |= {place: list(islice(drawn, count)) for place, count in zip(levels, counts, strict=True)}
         return given
 
     def _load(self, index: int, load: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from benchmark_runner.protocol.fields import OPTIONAL, WORDS, check_fields, check_ids, check_rising, check_schema
+from benchmark_runner.protocol.fields import (
+    NULL_WHERE_UNTOLD,
+    WORDS,
+    check_fields,
+    check_ids,
+    check_rising,
+    check_schema,
+)
 from benchmark_runner.protocol.lines import (
     EVENT_BYTES,
     INT_LIMIT,
@@ -199,7 +206,7 @@ class _Reader:
         if event["device"].partition(":")[0] != asked.partition(":")[0]:
             raise BrokenEventsError(f"the spec asks for device {asked}, the engine computes on {event['device']}")
         rest = {name: value for name, value in event.items() if name not in ("event", "time_ns")}
-        untold = dict.fromkeys(name for name in OPTIONAL["load_end"] if name != "batching")
+        untold = dict.fromkeys(NULL_WHERE_UNTOLD)
         self.load = {"start_ns": self._load_start_ns, "end_ns": event["time_ns"], **untold, **rest}
 
     def _take_done(self) -> None:

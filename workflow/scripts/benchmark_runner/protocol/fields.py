@@ -79,6 +79,9 @@ OPTIONAL: Final[Mapping[str, Mapping[str, type | tuple[type, ...]]]] = {
     "stage": {"own_clock": list},
 }
 
+NULL_WHERE_UNTOLD: Final = ("batch_size", "simd", "compiled_graph")
+"""What of load_end a record has as null where the engine does not tell it; the rest of OPTIONAL it then lacks."""
+
 WORDS: Final = 4000
 """Most characters of an error's message that are kept (chosen)."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmark_runner.configuration.load import group_of
 from benchmark_runner.report import timeline
 from benchmark_runner.report.explorer import explorer
 from benchmark_runner.report.inputs import Document, ReportInputs
@@ -57,5 +58,5 @@ def _level(workload: Document, case: Document) -> dict[str, str]:
     load = case.get("load")
     if load is None:
         return {"group": f"{workload['name']}, {case['name']}", "level": ""}
-    named = case["name"].rpartition("_")[0]
+    named = group_of(case["name"])
     return {"group": f"{workload['name']}, {named}" if named else workload["name"], "level": load_words(load)}

@@ -54,8 +54,9 @@ def without_result(inputs: ReportInputs) -> Table:
 def _not_started(inputs: ReportInputs, engine: str, workload: str, reason: str) -> list[TableCell]:
     """Row of a load that an engine refuses by name, of which no launch was started."""
     status = TableCell(f"without {workload}", tone="open")
-    helps = "Nothing to do: its other workloads are measured"
-    return [engine_cell(inputs, engine), status, TableCell("none started"), TableCell(reason), TableCell(helps)]
+    of_it = (one for one in inputs.records if (one["engine"], one["workload"]) == (engine, workload))
+    helps = text_or_absent(next(of_it)["remedy"])
+    return [engine_cell(inputs, engine), status, TableCell("none started"), TableCell(reason), helps]
 
 
 def settings(inputs: ReportInputs) -> list[Table]:

@@ -107,9 +107,22 @@ def heading(inputs: ReportInputs, cell: Document) -> str:
     load = inputs.results.load_words(Cell(cell["workload"], cell["case"]))
     name = str(cell["workload"]) if len(cases) == 1 else f"{cell['workload']}, {cell['case']}"
     name = f"{cell['workload']} {load}" if load else name
+    return " · ".join(filter(None, (name, tokens_in_words(inputs, cell))))
+
+
+def tokens_in_words(inputs: ReportInputs, cell: Document) -> str | None:
+    """ "64 → 12 tokens" of a request of a cell of the answer, on average where each has lengths of its own; None where
+    no engine tells."""
     if cell["prompt_tokens"] is None or cell["max_tokens"] is None:
-        return name
-    return f"{name} · {cell['prompt_tokens']:,} → {cell['max_tokens']:,} tokens"
+        return None
+    workload = next(one for one in inputs.plan["workloads"] if one["name"] == cell["workload"])
+    case = next(one for one in workload["cases"] if one["name"] == cell["case"])
+    place, answer = Cell(cell["workload"], cell["case"]), cell["max_tokens"]
+    is_mean = not {"prompt_lengths", "answer_lengths"}.isdisjoint(case) or case["prompt"]["kind"] == "lines"
+    if is_mean:
+        works = (inputs.results.work(name, place) for name in inputs.results.engines)
+        answer = round(next(work.answer for work in works if work is not None))
+    return f"{'on average ' if is_mean else ''}{cell['prompt_tokens']:,} → {answer:,} tokens"
 
 
 def forest(inputs: ReportInputs) -> Forest:

@@ -11,6 +11,7 @@ from benchmark_runner.performance.answer import sure_beside
 from benchmark_runner.plots.levels import capacities, grids_of, panels, throughput_panel
 from benchmark_runner.report.card import NAMES_SHOWN, Card
 from benchmark_runner.report.curves import Chart, chart
+from benchmark_runner.report.forest import tokens_in_words
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence, engine_cell
 from benchmark_runner.report.tables import Column, Table, TableCell, heads, number, prose
@@ -302,9 +303,7 @@ def _tokens(inputs: ReportInputs, grid: Grid) -> str:
     cells = [one for one in inputs.statistics["cells"] if (one["workload"], one["case"]) == (grid.workload, case)]
     if cells and (turns := cells[0].get("load", {}).get("turns")) is not None:
         return f"conversations of {turns} turns, each with all before it and scripted answers"
-    if not here or here[0]["prompt_tokens"] is None or here[0]["max_tokens"] is None:
-        return "under load"
-    return f"{here[0]['prompt_tokens']:,} → {here[0]['max_tokens']:,} tokens"
+    return (tokens_in_words(inputs, here[0]) if here else None) or "under load"
 
 
 def levels_in_words(grid: Grid) -> str:

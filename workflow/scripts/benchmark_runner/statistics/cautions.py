@@ -109,7 +109,7 @@ def launch_cautions(inputs: Measurements, engine: EngineData) -> Iterator[dict[s
             "load_refused",
             "note",
             inputs.why_unmeasured(engine.name, workload),
-            "Nothing to do: its other workloads are measured",
+            str(engine.of(workload)[0].record["remedy"] or "Leave it out of this workload"),
             engine=engine.name,
             workload=workload,
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmark_runner.configuration.load import rate_name
+from benchmark_runner.configuration.load import TRACE, group_of, rate_name
 from benchmark_runner.display import ABSENT, plural
 
 Load = Mapping[str, Any]
@@ -26,10 +26,15 @@ UNITS: Final = {"closed": "requests in flight", "open": "requests/s"}
 CONVERSATIONS: Final = "conversations"
 """That of a load with turns: between two of them a conversation may have no request in flight."""
 
+OF_TRACE: Final = "requests/s of the trace"
+"""That of a replayed trace, whose level is the rate of its window as fast as it is sent."""
+
 
 def unit_of(load: Load) -> str:
     """The unit of a load's level."""
-    return CONVERSATIONS if "turns" in load else UNITS[load["mode"]]
+    if "turns" in load:
+        return CONVERSATIONS
+    return OF_TRACE if load.get("arrivals") == TRACE else UNITS[load["mode"]]
 
 
 def level_of(load: Load) -> float:
@@ -39,16 +44,19 @@ def level_of(load: Load) -> float:
 
 def load_words(load: Load | None) -> str:
     """ "with 8 requests in flight", "with 8 conversations of 4 turns", "at 2.5 requests a second"; "" without load."""
-    if load is not None and "turns" in load:
+    if load is None:
+        return ""
+    if "turns" in load:
         return f"with {plural(load['concurrency'], 'conversation')} of {load['turns']} turns"
-    return "" if load is None else level_words(load["mode"], level_of(load))
+    return level_words(unit_of(load), level_of(load))
 
 
-def level_words(mode: str, level: float) -> str:
-    """As load_words, of a level by itself."""
-    if mode == "closed":
+def level_words(unit: str, level: float) -> str:
+    """As load_words, of a level by itself, where it is none of conversations."""
+    if unit == UNITS["closed"]:
         return f"with {plural(int(level), 'request')} in flight"
-    return f"at {level_text(level)} {'request' if level == 1 else 'requests'} a second"
+    words = f"at {level_text(level)} {'request' if level == 1 else 'requests'} a second"
+    return f"{words} of the trace" if unit == OF_TRACE else words
 
 
 def level_text(level: float) -> str:
@@ -81,14 +89,15 @@ def slo_words(slo: Mapping[str, Any] | None) -> str:
 class Grid:
     """Test cases of a workload that differ in the level of one load alone, by level in ascending order.
 
-    group is what they have in common in their names where a workload has several such grids, else None; turns those of
-    each conversation, None where requests stand alone.
+    group is what they have in common in their names where a workload has several such grids, else None; unit that of
+    the levels; turns those of each conversation, None where requests stand alone.
     """
 
     workload: str
     group: str | None
     mode: str
     cases: Mapping[float, str]
+    unit: str
     turns: int | None = None
 
     @property
@@ -96,16 +105,11 @@ class Grid:
         """Its name for people."""
         return self.workload if self.group is None else f"{self.workload}, {self.group}"
 
-    @property
-    def unit(self) -> str:
-        """The unit of its levels."""
-        return CONVERSATIONS if self.turns else UNITS[self.mode]
-
     def words(self, level: float) -> str:
         """A level as load_words has it."""
         if self.turns:
             return load_words({"concurrency": int(level), "turns": self.turns})
-        return level_words(self.mode, level)
+        return level_words(self.unit, level)
 
     @property
     def levels(self) -> list[float]:
@@ -115,13 +119,14 @@ class Grid:
 
 def grids(loads: Mapping[tuple[str, str], Load]) -> list[Grid]:
     """The grids of a campaign from its loads by (workload, case)."""
-    found: dict[tuple[str, str | None, str, int | None], dict[float, str]] = {}
+    found: dict[tuple[str, str | None, str, str, int | None], dict[float, str]] = {}
     for (workload, case), load in loads.items():
-        group = case.rpartition("_")[0] or None
-        found.setdefault((workload, group, load["mode"], load.get("turns")), {})[level_of(load)] = case
+        group = group_of(case)
+        key = (workload, group, load["mode"], unit_of(load), load.get("turns"))
+        found.setdefault(key, {})[level_of(load)] = case
     return [
-        Grid(workload, group, mode, dict(sorted(cases.items())), turns)
-        for (workload, group, mode, turns), cases in found.items()
+        Grid(workload, group, mode, dict(sorted(cases.items())), unit, turns)
+        for (workload, group, mode, unit, turns), cases in found.items()
     ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.configuration.load import case_name, group_of
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.records.table import tokens_an_iteration
 from benchmark_runner.statistics import absences
@@ -188,22 +189,14 @@ def _metrics(inputs: Measurements) -> dict[str, Any]:
     return {metric.name: {key: getattr(metric, key) for key in told} for metric in inputs.metrics}
 
 
-def _is_one_of_several(workload: Mapping[str, Any], number: str) -> bool:
-    """Whether the levels of a test case are named after it, as those of a workload with several are."""
-    return any(case["name"].startswith(f"case_{number}_") for case in workload["cases"])
-
-
 def _searched(inputs: Measurements) -> dict[str, Any]:
     """What pilots have found, in words by workload, with the test case where there are several; nothing where no levels
     were searched."""
-    told = {
-        entry["name"]: [
-            f"{f'case_{number}: ' if _is_one_of_several(entry, number) else ''}{grid['words']}"
-            for number, grid in entry["search"]["cases"].items()
-        ]
-        for entry in inputs.plan["workloads"]
-        if "search" in entry
-    }
+    told = {}
+    for entry in (one for one in inputs.plan["workloads"] if "search" in one):
+        groups = {group_of(case["name"]) for case in entry["cases"]}
+        found = {case_name(number): grid["words"] for number, grid in entry["search"]["cases"].items()}
+        told[entry["name"]] = [f"{name}: {words}" if name in groups else words for name, words in found.items()]
     return {"searched": told} if told else {}
 
 

@@ -162,7 +162,8 @@ def _request(case: Mapping[str, Any], workload: Mapping[str, Any], campaign: Map
             f"{load['duration_seconds']:g} s" if load["requests"] is None else plural(load["requests"], "request")
         )
         return (
-            f"{plural(case['max_new_tokens'], 'token')} asked for {load_words(load)}; {duration} in each of "
+            f"{'Up to ' if 'answer_lengths' in case else ''}{plural(case['max_new_tokens'], 'token')} asked for "
+            f"{load_words(load)}; {duration} in each of "
             f"{each_in_words(campaign)} after {plural(load['warmup_requests'], 'warm-up request')}."
         )
     iterations, warmups = workload["iterations_per_launch"], workload["warmup_iterations"]
