@@ -53,6 +53,7 @@ def test_what_only_sounds_alike_is_taken() -> None:
         "generation_config": '{"min_new_tokens": 8}',
         "response_format": {"schema": {"properties": {"token": {"type": "string"}, "model": {"type": "string"}}}},
         "add_bos_token": True,
+        "stop": ["Basic chemistry", "sk-"],
     }
     assert messages(body=body) == []
 

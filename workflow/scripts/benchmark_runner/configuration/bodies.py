@@ -43,7 +43,7 @@ _SHORT_NAMES: Final = frozenset({"key", "token", "auth", "pwd"})
 
 _SECRETS: Final = re.compile(
     r"\bsk-[\w-]{6,}|\bhf_[A-Za-z0-9]{16,}|\bgh[pousr]_\w{16,}|\bAKIA[A-Z0-9]{12,}|\bAIza[\w-]{20,}"
-    r"|\b(Bearer|Basic)\s+\S|://[^/\s]*@|--?api[-_]?key[= ]\S"
+    r"|\b(Bearer|Basic)\s+[\w.~+/=-]*[\d=]|://[^/\s]*@|--?api[-_]?key[= ]\S"
 )
 """Forms in which keys are handed out, and how they stand in headers and addresses."""
 
