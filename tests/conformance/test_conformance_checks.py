@@ -13,8 +13,9 @@ import pytest
 from benchmark_runner.conformance.__main__ import main
 from benchmark_runner.conformance.checks import CHECKS, REFUSALS, judge
 from benchmark_runner.conformance.evidence import gather, run_for_checks
-from benchmark_runner.conformance.specs import Setup
+from benchmark_runner.conformance.specs import TOGETHER, Setup, conversations_spec, served_spec
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.launch.server import slots
 from benchmark_runner.model.derive import make_derived
 from benchmark_runner.processes.adapter import Limit, Limits
 from benchmark_runner.processes.watch import Watch
@@ -148,6 +149,13 @@ def test_an_adapter_whose_draws_no_seed_reaches_passes_when_it_says_so(tmp_path)
     assert (status, failed(found)) == (0, {})
     assert skipped(found)[:2] == ["seed_repeats", "seed_differs"]
     assert (found["nucleus"]["outcome"], found["refuses_sampling"]["outcome"]) == ("passed", "skipped")
+
+
+def test_a_server_is_started_with_places_for_what_is_asked_at_once(tmp_path):
+    setup = Setup(tmp_path, "w", "f32", "cpu", 1, {})
+    can = {"load_modes": ["closed"], "ignore_eos": True}
+    assert slots(served_spec(setup, conversations_spec(setup, can))) == TOGETHER
+    assert slots(served_spec(setup, setup.spec([setup.case()]))) == slots(served_spec(setup, "{")) == 1
 
 
 def test_an_adapter_that_cannot_make_ids_of_an_answers_text_is_asked_other_prompts(tmp_path):

@@ -14,7 +14,7 @@ from typing import Any, Final
 from benchmark_runner.configuration.messages import bounded_number
 from benchmark_runner.conformance.checks import CheckResult, judge
 from benchmark_runner.conformance.evidence import Evidence, Outcome, gather, run_for_checks
-from benchmark_runner.conformance.specs import Setup
+from benchmark_runner.conformance.specs import Setup, served_spec
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.launch.cores import divide_cores, read_topology
@@ -141,8 +141,7 @@ def main(argv: Sequence[str]) -> int:
             cores=cores.engine,
             limits=limits,
             watch=watch,
-            # Whatever a broken spec says: what is refused, its client refuses.
-            server=server_of(engine, setup.spec([setup.case()]), build, cores=cores, limits=limits),
+            server=server_of(engine, served_spec(setup, spec), build, cores=cores, limits=limits),
         )
 
     with Watch() as watch:

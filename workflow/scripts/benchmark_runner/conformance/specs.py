@@ -12,6 +12,7 @@ from typing import Any, Final
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.load.schedule import with_arrivals
 from benchmark_runner.model.llama_config import known_vocabulary
+from benchmark_runner.protocol.requests import is_load
 from benchmark_runner.protocol.spec import LOAD_PROTOCOL, make_spec, under_load
 
 MAX_SEQ_LEN: Final = 32
@@ -167,6 +168,12 @@ def conversations_spec(setup: Setup, capabilities: Mapping[str, Any]) -> dict[st
     """A level of conversations, each of which ends with one of the prompts."""
     prompts = [turn for prompt in _many_prompts(setup) for turn in (prompt[:-TURNS], prompt)]
     return _at_once(setup, capabilities, [{**_CLOSED, "turns": TURNS, "think_seconds": 0.0}], prompts)
+
+
+def served_spec(setup: Setup, spec: Mapping[str, Any] | str) -> Mapping[str, Any]:
+    """What a server is started for: with places for the requests that a spec asks at once. Whatever else a broken one
+    says is for its client to refuse."""
+    return spec if isinstance(spec, Mapping) and is_load(spec) else setup.spec([setup.case()])
 
 
 FORCED_PLACES: Final = (2, 4, 6)
