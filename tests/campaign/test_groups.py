@@ -53,7 +53,7 @@ def test_a_later_group_holds_what_the_look_before_it_left_open(groups):
     assert after.owed_look.endswith(".8.json") and groups.owed_look != after.owed_look
 
 
-@pytest.mark.parametrize("content", [{}, {"ended": None, "cells": []}])
+@pytest.mark.parametrize("content", [{"looks": "none of them"}, {"ended": None, "cells": []}])
 def test_a_file_that_holds_no_look_is_refused_by_its_name(groups, content):
     write_json(Path(groups.owed_look), content)
     with pytest.raises(BenchmarkError, match=r"\.4\.json holds no look; move it away"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 
@@ -18,8 +19,15 @@ def test_a_link_is_removed_and_not_what_it_leads_to(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
 
 
-def test_a_folder_is_removed_however_deep_its_folders_lie_and_whoever_is_locked_out(tmp_path):
-    place = os.open(tmp_path, os.O_RDONLY)
+@pytest.fixture
+def emptied(tmp_path):
+    """A folder of which nothing stays that pytest could not remove."""
+    yield tmp_path
+    subprocess.run(["rm", "-rf", str(tmp_path)], check=True)
+
+
+def test_a_folder_is_removed_however_deep_its_folders_lie_and_whoever_is_locked_out(emptied):
+    place = os.open(emptied, os.O_RDONLY)
     for _ in range(3000):  # far beyond the longest path that the kernel takes
         os.mkdir("deep", dir_fd=place)
         below = os.open("deep", os.O_RDONLY, dir_fd=place)
@@ -27,10 +35,10 @@ def test_a_folder_is_removed_however_deep_its_folders_lie_and_whoever_is_locked_
         place = below
     os.close(os.open("file", os.O_CREAT, dir_fd=place))
     os.close(place)
-    (tmp_path / "deep" / "locked").mkdir(mode=0o000)
-    (tmp_path / "deep").chmod(0o000)
-    remove(tmp_path / "deep")
-    assert list(tmp_path.iterdir()) == []
+    (emptied / "deep" / "locked").mkdir(mode=0o000)
+    (emptied / "deep").chmod(0o000)
+    remove(emptied / "deep")
+    assert list(emptied.iterdir()) == []
 
 
 def test_a_folder_takes_the_place_of_a_link_and_of_a_file(tmp_path):

@@ -15,7 +15,7 @@ from benchmark_runner.records.whole import damaged_records, is_cut
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("summary.json", b'{"a": {}}\n'),
+        ("summary.json", b'{"a": {}, "b": 5}\n'),
         ("report.html", b"<html></html>"),
         ("iterations.parquet", b"PAR1 columns PAR1"),
         ("latency.png", b"\x89PNG IEND\xaeB`\x82"),
@@ -33,6 +33,12 @@ def test_a_file_is_whole_to_its_last_byte_alone(tmp_path, name, content):
         assert is_cut(file), length
     file.write_bytes(bytes(len(content)))
     assert is_cut(file)
+
+
+@pytest.mark.parametrize("left", ["{}\n", '{"a": {}}\n', "null}\n"])
+def test_an_object_that_was_emptied_is_no_document(tmp_path, left):
+    (tmp_path / "prompts.json").write_text(left)
+    assert is_cut(tmp_path / "prompts.json")
 
 
 def test_what_is_not_there_is_not_cut_and_what_is_no_file_is(tmp_path):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import simdjson
 
 from benchmark_runner.errors import DISK_IS_FULL, BenchmarkError, unwritable
+
+_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
+"""Of a surrogate pair, as JSON writes it: no text in UTF-8 holds one alone."""
 
 
 def refuse_constant(name: str) -> None:
@@ -19,10 +24,21 @@ def refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
+def parse_strict(text: str, **hooks: Any) -> Any:
+    """Content of JSON that every reader and writer takes; hooks are those of json.loads.
+
+    Raises ValueError for NaN, Infinity and half of a surrogate pair, RecursionError for lists within lists without end.
+    """
+    content = json.loads(text, parse_constant=refuse_constant, **hooks)
+    if _HALF.search(text):
+        json.dumps(content, ensure_ascii=False).encode()
+    return content
+
+
 def read_json(path: Path) -> Any:
     """Content of a JSON file; raises BenchmarkError that names the file where it is absent or broken."""
     try:
-        return json.loads(read_bytes(path).decode("utf-8"), parse_constant=refuse_constant)
+        return parse_strict(read_bytes(path).decode("utf-8"))
     except (ValueError, RecursionError) as error:  # RecursionError: lists within lists without end
         raise BenchmarkError(f"{path} is not valid JSON ({error}); move it away and run again") from error
 
@@ -37,8 +53,10 @@ def read_valid(name: str, path: Path) -> Any:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Content of a file that a stage made; raises BenchmarkError that names it where it is absent."""
+    """Content of a file that a stage made; raises BenchmarkError that names it where it is absent, or no file."""
     try:
+        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):  # a pipe would be waited for
+            raise BenchmarkError(f"{path} is no file but a pipe or a device; move it away and run again")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise BenchmarkError(f"{path} is missing; run the stage that makes it again") from error

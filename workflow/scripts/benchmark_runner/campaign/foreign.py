@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any, Final
 
 from benchmark_runner.configuration.resolve import with_defaults
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.jsonio import refuse_constant
+from benchmark_runner.jsonio import parse_strict
 from benchmark_runner.namedfile import read_named_bytes
 from benchmark_runner.records.collect import MEASURED
 from benchmark_runner.schemas import first_violation, schema
@@ -32,7 +31,7 @@ _REMEDY: Final = "this is not as a campaign leaves its folder: copy it again fro
 def read_foreign(path: Path, schema: str, remedy: str = _REMEDY) -> dict[str, Any]:
     """A JSON file of the folder; raises BenchmarkError that names it where it is not as its schema says."""
     try:
-        content = json.loads(read_named_bytes(path, LARGEST_BYTES), parse_constant=refuse_constant)
+        content = parse_strict(read_named_bytes(path, LARGEST_BYTES).decode("utf-8"))
         wrong = first_violation(schema, content)
     except (BenchmarkError, ValueError) as error:
         wrong = str(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError, shown
+from benchmark_runner.jsonio import parse_strict
 from benchmark_runner.model.safetensors_header import refuse_pointer
 from benchmark_runner.protocol.lines import each_key_once
 
@@ -56,18 +56,12 @@ class Architecture:
         return self.kv_heads * self.head_dim
 
 
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number of JSON")
-
-
 def json_object(path: Path) -> dict[str, Any]:
     """The object in a model's file; raises BenchmarkError that names the file where it holds anything else."""
     try:
         refuse_pointer(path)
         text = path.read_text(encoding="utf-8")
-        content = json.loads(text, parse_constant=_no_number, object_pairs_hook=each_key_once)
-        if "\\ud" in text.lower():  # halves of characters, which engines' parsers refuse
-            json.dumps(content, ensure_ascii=False).encode()
+        content = parse_strict(text, object_pairs_hook=each_key_once)  # as engines' parsers are
     except RecursionError as error:
         raise BenchmarkError(f"{path} is nested too deeply to be a model's; get an unaltered copy") from error
     except (ValueError, OSError) as error:
