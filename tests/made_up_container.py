@@ -6,10 +6,11 @@ layers.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -28,18 +29,22 @@ APPTAINER = """\
 # Stands in for apptainer: its `exec` by charliecloud, as root, with the folders that apptainer mounts by itself.
 if [ "$1" = --version ]; then echo "apptainer version 1.3.4"; exit; fi
 shift
-mounts=(--bind /tmp:/tmp)
+folders=(/tmp)
 while :; do
     case $1 in
-        --home | --bind) mounts+=(--bind "$2:$2"); shift 2 ;;
+        --home | --bind) folders+=("$2"); shift 2 ;;
         --nv) shift ;;
         *) break ;;
     esac
 done
 image=$1
 shift
+for folder in "${folders[@]}"; do
+    mkdir -p "$image$folder"  # the image is read-only to charliecloud
+    mounts+=(--bind "$folder:$folder")
+done
 export APPTAINER_CONTAINER=$image USER=${USER:-root}
-exec ch-run --no-home --set-env="$image/environment" "${mounts[@]}" --cd "$PWD" "$image" -- "$@"
+exec ch-run --set-env="$image/environment" "${mounts[@]}" --cd "$PWD" "$image" -- "$@"
 """
 
 
@@ -87,16 +92,21 @@ def make_image(folder: Path) -> None:
     _run([*PODMAN, "build", "--network", "host", *ALLOWED, *words, "--tag", IMAGE, REPOSITORY / "envs"])
 
 
-def unpack_image(folder: Path) -> Path:
-    """The image's files in a folder, which apptainer takes as it takes a .sif file."""
-    folder.mkdir(parents=True)
-    name = _run([*PODMAN, "create", IMAGE, "true"]).split()[-1]
-    exported = subprocess.run([*PODMAN, "export", name], stdout=subprocess.PIPE, check=True)
-    subprocess.run(["tar", "--extract", "--directory", str(folder)], input=exported.stdout, check=True)
-    _run([*PODMAN, "rm", name])
-    variables = _run([*PODMAN, "image", "inspect", "--format", "{{range .Config.Env}}{{println .}}{{end}}", IMAGE])
-    (folder / "environment").write_text(variables.strip() + "\n", encoding="utf-8")
-    return folder
+@contextlib.contextmanager
+def mounted_image(folder: Path) -> Iterator[Path]:
+    """The image as a folder, which apptainer takes as it takes a .sif file; what is written there is forgotten."""
+    lower = _run([*PODMAN, "image", "mount", IMAGE]).split()[-1]
+    upper, work, merged = (folder / name for name in ("upper", "work", "merged"))
+    for made in (upper, work, merged):
+        made.mkdir(parents=True)
+    _run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={lower},upperdir={upper},workdir={work}", merged])
+    try:
+        variables = _run([*PODMAN, "image", "inspect", "--format", "{{range .Config.Env}}{{println .}}{{end}}", IMAGE])
+        (merged / "environment").write_text(variables.strip() + "\n", encoding="utf-8")
+        yield merged
+    finally:
+        _run(["umount", merged])
+        _run([*PODMAN, "image", "unmount", IMAGE])
 
 
 def stand_in(folder: Path) -> Path:
