@@ -7,10 +7,7 @@ OUTPUTS
 """
 
 import os
-import shlex
 import sys
-from heapq import nlargest
-from operator import attrgetter
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -87,16 +84,8 @@ MODEL = CAMPAIGN.model
 include: "deployment.smk"
 
 
-# Without a limit on gpu, launches would overlap; the default profile sets it, this guards those who bypass it.
-if "gpu" not in workflow.global_resources:
-    workflow.register_resource("gpu", 1)
-
 # Priority of what should run before the first launch.
 ABOVE_LAUNCHES = len(CAMPAIGN.launches) + 2
-# Told by this process's own Python, also where jobs run in a container.
-ANSWER = shlex.join(
-    [sys.executable, "-m", "benchmark_runner.summary.answer", "--output-dir", OUT]
-)
 HELD, FREEZES = [], [FROZEN]
 # By name, not by content: jobs of a batch system plan anew, when less is owed.
 OWED = Path(OUT) / ".benchmark_runner" / "owed.json"
@@ -127,17 +116,6 @@ onstart:
 
 wildcard_constraints:
     engine="|".join(CAMPAIGN.engines),
-
-
-def of_the_next(select):
-    """Snakemake's choice of jobs, on this machine made among those of highest priority: it weighs all that are open,
-    which may be ten thousand launches, anew for each that has ended, and the next one waits for that.
-    """
-    if workflow.non_local_exec:
-        return select
-    # More than can run at once.
-    most = 100 + workflow.cores
-    return lambda jobs: select(nlargest(most, jobs, key=attrgetter("priority")))
 
 
 def part(name):

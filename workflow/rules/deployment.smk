@@ -1,10 +1,14 @@
-"""How jobs get their software: the environment that runs Snakemake, or a container with the same locks.
+"""How jobs are chosen, and where their software is: the environment that runs Snakemake, or a container of the same locks.
 
 REQUIRED INPUTS
     under --software-deployment-method apptainer: target/benchmark-runner.sif, made from envs/Containerfile
 OUTPUTS
-    what stands before each job's shell command, and CONTAINER, in which launches run (none where they run outside)
+    what stands before each job's shell command; CONTAINER, in which launches run (None where they run outside); of_the_next()
 """
+
+import shlex
+from heapq import nlargest
+from operator import attrgetter
 
 from benchmark_runner.campaign.deployment import (
     APPTAINER,
@@ -43,3 +47,18 @@ EXPORTS = " ".join(f"{k}={shlex.quote(str(v))}" for k, v in JOB_ENVIRONMENT.item
 # strict as Snakemake's own prefix, which this one replaces: a stage whose words go through tee must fail.
 PREFIX = f'set -euo pipefail; export {EXPORTS}; PATH="$BENCHMARK_RUNNER_BIN:$PATH"; '
 shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))
+
+# Without a limit on gpu, launches would overlap; the default profile sets it, this guards those who bypass it.
+if "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", 1)
+
+
+def of_the_next(select):
+    """Snakemake's choice of jobs, on this machine made among those of highest priority: it weighs all that are open,
+    which may be ten thousand launches, anew for each that has ended, and the next one waits for that.
+    """
+    if workflow.non_local_exec:
+        return select
+    # More than can run at once.
+    most = 100 + workflow.cores
+    return lambda jobs: select(nlargest(most, jobs, key=attrgetter("priority")))

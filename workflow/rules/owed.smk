@@ -6,6 +6,7 @@ OUTPUTS
     MEASURED (what `launches` owes), ANALYSED (what an analysis owes beside it), and whole() by which targets name them
 """
 
+import shlex
 import subprocess
 
 from snakemake.io import temp
@@ -121,6 +122,12 @@ def renewed_target(record):
     """Makes a record that is a target of the command again where it is of other source; asks for nothing beside it."""
     renewed({record} & workflow.dag.targetfiles)
     return []
+
+
+# Told by this process's own Python, also where jobs run in a container.
+ANSWER = shlex.join(
+    [sys.executable, "-m", "benchmark_runner.summary.answer", "--output-dir", OUT]
+)
 
 
 onsuccess:

@@ -16,22 +16,19 @@ from benchmark_runner.campaign.continued import iterations_per_launch
 from benchmark_runner.campaign.control import cheapest_control
 from benchmark_runner.campaign.engines import (
     Engine,
-    brought_notices,
     campaign_engines,
     engine_is_back,
     is_stale,
-    kept_devices,
     untested,
     with_control,
-    without_load,
 )
 from benchmark_runner.campaign.groups import Cell, Groups
-from benchmark_runner.campaign.machine import container_here, notice, settings_of_launches, this_machine
+from benchmark_runner.campaign.machine import settings_of_launches
 from benchmark_runner.campaign.model import Model, locate_model
+from benchmark_runner.campaign.notices import notices_of
 from benchmark_runner.campaign.order import balanced_blocks
 from benchmark_runner.campaign.planned import PlannedLaunch
 from benchmark_runner.campaign.search import found_levels
-from benchmark_runner.campaign.trace import notes_of
 from benchmark_runner.campaign.weights import REFERENCE_ADAPTER, CampaignWeights
 from benchmark_runner.campaign.workloads import hottest_sampling, planned_workload, requests_at_once
 from benchmark_runner.configuration.files import Positions
@@ -259,21 +256,8 @@ class Campaign:
         """A line for each thing that the launches ahead, which run here or on other machines, ask for and lack."""
         if not self.owed_launches:
             return []
-        system = self.config["system"]
-        found = (notice(system, this_machine(system)), container_here()) if here else ()
-        return [
-            *filter(None, found),
-            *brought_notices(self.engines.values(), self.engines_folder),
-            *(f"note: {words}" for words in self._kept_devices),
-            *(f"note: {words}" for words in without_load(self.engines.values(), self.workloads.values())),
-            *(f"note: {words}" for words in notes_of(self.workloads.values())),
-        ]
-
-    @property
-    def _kept_devices(self) -> list[str]:
-        is_auto = self.config["system"]["device"] == "auto"
-        own = [engine for engine in self.engines.values() if engine.control_of is None]
-        return list(kept_devices(own, self.engines_folder)) if is_auto else []
+        system, engines, workloads = self.config["system"], self.engines.values(), self.workloads.values()
+        return list(notices_of(system, engines, workloads, self.engines_folder, here=here))
 
     @property
     def reference(self) -> str:
