@@ -104,6 +104,15 @@ def test_a_file_that_cannot_be_read_is_no_regression_and_no_pass(tmp_path, capsy
     assert said.err.startswith("cannot tell: ") and str(file) in said.err
 
 
+def test_an_error_that_nobody_foresaw_is_no_regression(comparison, capsys, monkeypatch):
+    def fails(*_):
+        raise KeyError("verdict")
+
+    monkeypatch.setattr("benchmark_runner.comparison.gate.outcome", fails)
+    assert main([str(comparison())]) == 2
+    assert capsys.readouterr().err == "cannot tell: KeyError('verdict')\n"
+
+
 def test_the_command_ends_with_the_status(comparison, repository):
     command = [sys.executable, "-m", "benchmark_runner.comparison.gate", str(comparison(1.1))]
     scripts = repository / "workflow" / "scripts"

@@ -18,7 +18,7 @@ MS = 1_000_000
 PAGE = """\
 # HELP served_total Requests
 # TYPE served_total counter
-served_total{engine="0",model="a b {c} 7"} 3
+served_total{engine="0",model="a b {c}\u2028\x0b\x85 7"} 3\r
 served_total{engine="1"} 4.0 1700000000000
 wait_seconds_sum 1.5e-1
 wait_seconds_bucket{le="+Inf"} 2

@@ -50,8 +50,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         document = read_valid("comparison", arguments.comparison)
         found, words = answer(document, arguments.engine)
-    except BenchmarkError as error:
-        print(f"cannot tell: {error}", file=sys.stderr)
+    except Exception as error:  # noqa: BLE001  whatever it is: an uncaught one would end with the status of a regression
+        print(f"cannot tell: {error if isinstance(error, BenchmarkError) else repr(error)}", file=sys.stderr)
         return STATUS["cannot_tell"]
     print(words)
     return STATUS[found]

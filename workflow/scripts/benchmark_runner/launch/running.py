@@ -180,7 +180,7 @@ class OwnProcess(NamedTuple):
 
 def _highest_bytes(pid: int) -> int:
     with suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").split("\n"):
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     return 0

@@ -50,7 +50,7 @@ OURS: Final[Mapping[str, Callable[[Asked], float | None]]] = {
 def samples_of(text: str) -> dict[str, float]:
     """Each sample of a page in Prometheus' text format, added up over its labels; what is no finite number is not."""
     found: dict[str, float] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):  # what else ends a line may stand in a label
         if (sample := _SAMPLE.fullmatch(line.strip())) is None:
             continue
         try:
