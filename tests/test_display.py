@@ -60,6 +60,16 @@ def test_an_interval_without_width_is_not_shown():
     assert display.estimate_parts({"point": 5.0, "low": 5.0, "high": 5.0}, "ms") == ("5.00 ms", None)
 
 
+def test_an_interval_whose_ends_read_as_the_point_is_not_shown():
+    assert display.estimate_parts({"point": 1.311e9, "low": 1.3095e9, "high": 1.3149e9}, "bytes") == ("1.31 GB", None)
+    assert display.estimate_text({"point": 1.311, "low": 1.309, "high": 1.32}, "s") == "1.31 s (1.31 to 1.32)"
+
+
+@pytest.mark.parametrize(("minutes", "shown"), [(0.00488, "293 ms"), (0.327, "19.6 s"), (201.0, "3.35 h")])
+def test_minutes_are_shown_in_a_unit_that_fits(minutes, shown):
+    assert display.estimate_text({"point": minutes, "low": None, "high": None}, "minutes") == shown
+
+
 def test_ratios_are_marked_as_times():
     assert display.ratio_text({"point": 1.234, "low": 1.2, "high": 1.3}) == f"1.23{display.TIMES} (1.20 to 1.30)"
     assert display.ratio_text({"point": 2.0, "low": None, "high": None}) == f"2.00{display.TIMES}"

@@ -66,7 +66,7 @@ def test_decode_reads_weights_and_context_and_is_bound_by_memory(tmp_path: Path)
     assert decode["share_of_roofline"]["low"] == pytest.approx(0.4032864 / 1.25)
     assert decode["share_of_roofline"]["high"] == pytest.approx(0.4032864 / 0.8)
     assert (found["longest"], found["longest_cold"]) == ("decode", "load")
-    assert "which no limit bounds; it reaches 40% (32% to 50%) of" in found["sentence"]
+    assert "which neither memory nor arithmetic limits: it reaches 40% (32% to 50%) of" in found["sentence"]
 
 
 def test_a_prompt_is_bound_by_arithmetic(tmp_path: Path) -> None:

@@ -173,9 +173,9 @@ def test_readings_are_drawn_by_the_one_that_is_chosen(chromium, tmp_path):
     assert report_main(report_arguments(folder, engines)) == 0
     found = Visit(chromium, (folder / "report.html").as_uri(), viewport=WIDE)
     drawing = found.page.locator("#monitor-timeline svg")
-    assert drawing.get_attribute("aria-label") == "base: at most 300; other: at most 300"
+    assert drawing.get_attribute("aria-label") == "base: at most 300 MB; other: at most 300 MB"
     found.page.locator("#reading").select_option(label="GPU power, W")
-    assert drawing.get_attribute("aria-label") == "base: at most 74.5; other: at most 74.5"
+    assert drawing.get_attribute("aria-label") == "base: at most 74.5 W; other: at most 74.5 W"
     assert drawing.locator("polyline").count() == 2
     assert found.problems == []
     found.context.close()

@@ -11,7 +11,7 @@ import pytest
 from benchmark_runner.display import significant
 from benchmark_runner.plots.levels import Panel
 from benchmark_runner.report.curves import chart
-from benchmark_runner.report.load import load_cards
+from benchmark_runner.report.load import _error_range, load_cards
 from benchmark_runner.statistics.levels import Grid
 from benchmark_runner.statistics.metrics import LEVEL_ENERGY
 from benchmark_runner.statistics.results import Cell, Results
@@ -108,6 +108,10 @@ def test_energy_of_each_level_stands_there_where_a_counter_gives_it(told, result
     assert 0 < joules < results.point("batched", Cell("serving", "c1"), LEVEL_ENERGY)
     assert rows["batched", "4"].startswith(significant(joules))
     assert not any(sign.isdigit() for sign in rows["alone", "4"])
+
+
+def test_an_error_rate_of_all_requests_is_100_percent():
+    assert _error_range({"error_rate_interval": [0.775, 1.0]}) == "78 to 100 %"
 
 
 def test_the_capacity_of_each_engine_has_its_interval_and_its_verdict(told, folder):

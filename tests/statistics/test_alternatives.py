@@ -113,7 +113,7 @@ def test_a_verdict_that_hangs_on_disturbed_launches_is_marked(tmp_path: Path) ->
     assert "event_sensitive" in one["qualifiers"] and "without_events" in one["sensitivity"]["changed_by"]
     assert "other programs disturbed the verdict is another" in one["sentence"]
     (told,) = [found for found in summary["warnings"] if found["kind"] == "event_sensitive"]
-    assert "meaningfully_faster without events" in told["message"]
+    assert "unconfirmed with everything, meaningfully faster without the launches that other" in told["message"]
 
 
 def test_launches_that_are_unpaired_once_the_disturbed_ones_are_left_out_are_counted_all_the_same(
@@ -143,7 +143,8 @@ def test_a_verdict_without_enough_undisturbed_launches_is_marked_as_that(tmp_pat
     assert "so many launches that too few are left for a verdict without them" in one["sentence"]
     assert "the verdict is another" not in one["sentence"]
     (told,) = [found for found in summary["warnings"] if found["kind"] == "few_undisturbed"]
-    assert "untestable without events" in told["message"] and "Close what else ran" in told["remedy"]
+    few = "in 1 of 1 comparison too few launches are left for a verdict without those that other programs disturbed"
+    assert told["message"] == few and "Close what else ran" in told["remedy"]
 
 
 def test_quiet_launches_leave_nothing_out(tmp_path: Path) -> None:

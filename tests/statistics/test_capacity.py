@@ -75,10 +75,10 @@ def test_the_ends_of_the_grid_are_bounds_and_told_as_such() -> None:
     torch, server = found_with({"torch": [0.5, 1, 1, 1, 2, 2], "server": [16.0] * 6})["engines"]
     assert torch["capacity"]["point"] == {"value": 1, "bound": None}
     assert torch["capacity"]["low"] == {"value": 1, "bound": "<"}
-    assert torch["capacity"]["text"] == "1 request in flight (< 1 to 2)"
+    assert torch["capacity"]["text"] == "1 request in flight (less than 1 to 2 over launches)"
     assert [one["bound"] for one in torch["capacity"]["launches"]] == ["<", None, None, None, None, None]
     assert server["capacity"]["point"] == {"value": 16, "bound": ">="}
-    assert server["capacity"]["text"] == "≥ 16 requests in flight"
+    assert server["capacity"]["text"] == "at least 16 requests in flight"
     assert server["knee"]["point"] == {"value": 4, "bound": None}
 
 
@@ -86,7 +86,10 @@ def test_engines_whose_launches_all_hold_different_levels_are_told_apart_althoug
     capacity, knee = found_with({"torch": [2.0] * 6, "server": [8.0] * 6})["comparisons"]
     assert (capacity["quantity"], capacity["verdict"], capacity["higher"]) == ("capacity", "confirmed_faster", "server")
     assert capacity["p"] == pytest.approx(2 / 924)  # one order of the twelve launches of 924, on either side
-    assert "server keeps the limits up to 8 requests in flight" in capacity["sentence"]
+    assert (
+        "Within the limits in serving: server holds 8 requests in flight and torch holds 2 requests"
+        in capacity["sentence"]
+    )
     assert (knee["verdict"], knee["higher"]) == ("inconclusive", None)  # the same knee: all ties
 
 
@@ -148,4 +151,4 @@ def test_a_sentence_names_the_grid_of_a_workload_with_several() -> None:
     inputs = load_inputs(loads)
     found = section(inputs, stages_of(inputs, lambda _name, level, _block: {"slo_met": level <= 2}))["comparisons"]
     told = [one["sentence"].partition(";")[0] for one in found if one["quantity"] == "capacity"]
-    assert [words.partition(", in ")[2] for words in told] == ["serving, case_1", "serving, case_2"]
+    assert [words.partition(":")[0] for words in told] == [f"Within the limits in serving, case_{n}" for n in (1, 2)]

@@ -151,7 +151,7 @@ def test_an_engine_that_fails_more_than_one_request_in_a_hundred_cannot_win(tmp_
 
 def test_capacities_stand_in_the_document_with_their_comparison(summary: dict[str, Any]) -> None:
     rows = {row["engine"]: row for row in summary["capacity"]["engines"]}
-    assert rows["server"]["capacity"]["text"] == "≥ 4 requests in flight"
+    assert rows["server"]["capacity"]["text"] == "at least 4 requests in flight"
     assert rows["torch"]["capacity"]["text"] == "1 request in flight"
     verdicts = {
         (one["engine"], one["reference"]): one["verdict"]

@@ -91,6 +91,8 @@ def test_what_launches_can_miss_follows_from_their_number() -> None:
 
 
 def test_modes_in_words() -> None:
+    alone = Modes(1, 5, math.log(2.12)).words("burn", "chat")
+    assert alone == "1 of 5 launches of burn on chat lies 112 % above its others"
     assert (
         Modes(2, 8, math.log(1.15)).words("burn", "chat") == "2 of 8 launches of burn on chat lie 15 % above its others"
     )

@@ -12,7 +12,13 @@ from benchmark_runner.statistics.estimates import Estimate
 from benchmark_runner.statistics.evidence import Evidence, Pair
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.schemes import DEFAULT_SCHEME, SCHEMES
-from benchmark_runner.statistics.sentences import interval_words, number_pair, sentence
+from benchmark_runner.statistics.sentences import (
+    interval_words,
+    number_pair,
+    sentence,
+    shared_clauses,
+    without_clauses,
+)
 from benchmark_runner.statistics.verdicts import Judgement
 from benchmark_runner.statistics.wording import qualifier_words
 
@@ -159,3 +165,14 @@ def test_no_verdict_says_why_and_what_was_seen() -> None:
 def test_every_metric_has_a_sentence_about_a_ratio() -> None:
     for metric in BY_NAME.values():
         assert "candle" in sentence(JUDGEMENT, metric, {}, None)
+
+
+def test_what_all_sentences_of_a_table_say_is_told_once_and_of_a_single_one_nothing_is_left_out() -> None:
+    told = ["a is faster than b; sure; 9 launches each", "c and b cannot be told apart; 9 launches each"]
+    shared = shared_clauses(told)
+    assert shared == ["9 launches each"]
+    assert [without_clauses(one, shared) for one in told] == [
+        "a is faster than b; sure",
+        "c and b cannot be told apart",
+    ]
+    assert shared_clauses(told[:1]) == []

@@ -87,3 +87,10 @@ def test_the_baseline_is_no_multiple_of_itself(folder, capsys):
     write_json(folder / "summary.json", {**SUMMARY, "comparison_matrix": {"slow": {**ROW, "speedup": 1.0}}})
     assert main(["--output-dir", str(folder)]) == 0
     assert "the baseline" in (shown := capsys.readouterr().out) and "1.00 x" not in shown
+
+
+def test_a_throughput_of_another_workload_than_the_latency_is_told_with_it(folder, capsys):
+    headline = {"latency": {"workload": "chat"}, "throughput": {"workload": "essay"}}
+    write_json(folder / "summary.json", {**SUMMARY, "headline": headline})
+    assert main(["--output-dir", str(folder)]) == 0
+    assert "Latency and ratio in chat; throughput in essay:" in capsys.readouterr().out

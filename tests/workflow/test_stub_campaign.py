@@ -123,9 +123,9 @@ def test_failed_requests_are_counted_and_miss_the_limits(served):
     held = {(one["engine"], one["workload"]): one["capacity"]["text"] for one in statistics["capacity"]["engines"]}
     assert held["stub", "serving"] == "\u2265 4 requests in flight"
     assert held["stub", "arrivals"] == "\u2265 20 requests/s"
-    assert held["failing", "serving"] == "< 1 request in flight"
+    assert held["failing", "serving"] == "less than 1 request in flight"
     assert held["stub", "searched"] == "\u2265 3 requests in flight"
-    assert held["failing", "searched"] == "< 1 request in flight"
+    assert held["failing", "searched"] == "less than 1 request in flight"
 
 
 def test_searched_levels_come_from_a_pilot_launch_of_each_engine_that_stays_apart(served):

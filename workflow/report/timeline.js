@@ -2,7 +2,7 @@
 "use strict";
 const WIDTH = 1200, LEFT = 210, LANE = 42, BASE = 34, MEDIAN = 16, MAGNIFIED = 80;
 
-// About eight round steps from nought to the end.
+// About eight round steps from 0 to the end.
 function ticks(end) {
   const power = 10 ** Math.floor(Math.log10(end / 8));
   const step = [1, 2, 5, 10].map((one) => one * power).find((one) => end / one <= 8);
@@ -10,9 +10,11 @@ function ticks(end) {
 }
 
 function axis(x, end, height, unit) {
+  const [factor, shown] = unit === "ms" && end >= 10_000 ? [1 / 1000, "s"] : [1, unit];
   return ticks(end).flatMap((at) => [
     made("line", { class: "grid", x1: x(at), x2: x(at), y1: 0, y2: height }),
-    made("text", { class: "soft", x: x(at), y: height + 15, "text-anchor": "middle" }, `${+at.toPrecision(6)} ${unit}`),
+    made("text", { class: "soft", x: x(at), y: height + 15, "text-anchor": "middle" },
+      `${+(at * factor).toPrecision(6)} ${shown}`),
   ]);
 }
 
@@ -100,7 +102,8 @@ drawers.push(() => {
 });
 
 function drawReadings() {
-  const name = document.getElementById("reading").value;
+  const reading = document.getElementById("reading"), name = reading.value;
+  const unit = reading.selectedOptions[0].textContent.split(", ").at(-1);
   const found = told.monitor.launches.filter((one) =>
     isShown(one.engine) && one.workload === place().workload && name in one.series);
   const end = Math.max(1, ...found.flatMap((one) => [one.measured[1], one.series[name].at(-1)[0]]));
@@ -116,7 +119,8 @@ function drawReadings() {
       made("title", {}, `${told.engines[engine].name}, launch ${block}: ${words}`));
     const points = series[name].map(([ms, value]) => `${x(ms).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
     return [
-      ...lane(engine, top, `at most ${three.format(peak)}`), phase(load, "loading"), phase(measured, "measured"),
+      ...lane(engine, top, `at most ${three.format(peak)} ${unit}`),
+      phase(load, "loading"), phase(measured, "measured"),
       made("line", { class: "grid", x1: LEFT, x2: WIDTH, y1: top + BASE, y2: top + BASE }),
       made("polyline", { points, style: `--own:${told.engines[engine].colour}`, class: "curve" }),
     ];
@@ -124,7 +128,7 @@ function drawReadings() {
   document.getElementById("monitor-timeline").replaceChildren(made("svg", {
     viewBox: `0 0 ${WIDTH} ${height + 20}`, role: "img",
     "aria-label": found.map(({ engine, series }) => `${told.engines[engine].name}: at most ` +
-      three.format(Math.max(...series[name].map(([, value]) => value)))).join("; ") || "No samples",
+      `${three.format(Math.max(...series[name].map(([, value]) => value)))} ${unit}`).join("; ") || "No samples",
   }, ...axis(x, end, height, "ms"), ...marks));
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from benchmark_runner.terminal import visible
-from benchmark_runner.units import MS_PER_S, US_PER_MS
+from benchmark_runner.units import MS_PER_MINUTE, MS_PER_S, US_PER_MS
 
 S_PER_MIN: Final = 60.0
 MIN_PER_H: Final = 60.0
@@ -86,15 +86,18 @@ def estimate_text(estimate: dict[str, Any] | None, unit: str) -> str:
 
 
 def estimate_parts(estimate: Mapping[str, Any], unit: str) -> tuple[str, str | None]:
-    """(point with its unit, its interval in the same unit); the interval is None where there is none or no width."""
+    """(point with its unit, its interval in the same unit); the interval is None where there is none or no width that
+    the digits show."""
     factor, shown = _factor(estimate["point"], unit)
-    text = f"{significant(estimate['point'] * factor)} {shown}"
-    if estimate["low"] is None or estimate["low"] == estimate["high"]:
-        return text, None
-    return text, f"{significant(estimate['low'] * factor)} to {significant(estimate['high'] * factor)}"
+    point = significant(estimate["point"] * factor)
+    ends = [significant(estimate[end] * factor) for end in ("low", "high") if estimate["low"] is not None]
+    return f"{point} {shown}", " to ".join(ends) if {*ends} - {point} else None
 
 
 def _factor(value: float, unit: str) -> tuple[float, str]:
+    if unit == "minutes":
+        factor, shown = time_unit(value * MS_PER_MINUTE)
+        return factor * MS_PER_MINUTE, shown
     if unit == "ms":
         return time_unit(value)
     if unit == "bytes":

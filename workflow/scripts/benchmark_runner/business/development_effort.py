@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from benchmark_runner.business.engines import Figure, MeasuredEngine, figure
+from benchmark_runner.display import significant
 from benchmark_runner.units import MS_PER_MINUTE
 
 FACTS: Final = ("languages", "api", "model_code", "formats", "converter", "breaking_changes", "release_cadence")
@@ -34,4 +35,4 @@ def _build_minutes(engine: MeasuredEngine) -> Figure:
     if engine.build.get("from_nothing"):
         return figure(minutes, "minutes", origin, None)
     used = "used parts of builds before" if "from_nothing" in engine.build else "does not tell what it found built"
-    return figure(None, "minutes", origin, f"the build of record {used}; it took {minutes:.2g} minutes")
+    return figure(None, "minutes", origin, f"the build of record {used}; it took {significant(minutes, 2)} minutes")

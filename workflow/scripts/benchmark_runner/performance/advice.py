@@ -195,7 +195,7 @@ def _undecided(results: Results, now: Standing, cell: Cell) -> Advice:
     else:
         answer = undecided(now.leading, place)
     takes = _what_it_takes(results, pairs)
-    words = f"{doubt}{takes and f' {takes}'}{_losers(results, now, cell)}"
+    words = f"{answer if behind else doubt}{takes and f' {takes}'}{_losers(results, now, cell)}"
     return Advice(None, "firm" if equal else "none", answer, words, pairs)
 
 

@@ -11,8 +11,9 @@ from benchmark_runner.display import estimate_text, significant
 from benchmark_runner.performance.advice import advise, listed, losers, named, only, oriented, place_of
 from benchmark_runner.performance.deciding import what_would_decide
 from benchmark_runner.performance.ranking import LATENCY, Standing, standing
-from benchmark_runner.performance.under_load import load_sentences
+from benchmark_runner.performance.under_load import capacities_in_short, load_sentences
 from benchmark_runner.statistics.control import chance_of_alarm
+from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.inputs import not_restarted
 from benchmark_runner.statistics.metrics import BY_NAME, Metric
 from benchmark_runner.statistics.results import Cell, Json, Results
@@ -37,10 +38,12 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
     failed = [*_failed(results, cells), *_lossy(results, standings)]
     measured = any(entry["launches"].get("ok") for entry in results.engines.values())
     gone = [one["sentence"] for one in failed if one["status"] != PARTIAL]
-    sure = [*_baseline_sentences(results, standings), *_leader_sentences(results, standings)]
+    held, held_perhaps = capacities_in_short(results) if measured else ([], [])
+    sure = [*held, *_baseline_sentences(results, standings), *_leader_sentences(results, standings)]
     comparable = any(len(now.ranked) > 1 for now in standings.values())
     if not sure and comparable:
-        sure = [f"No difference in {BY_NAME[LATENCY].label} between the engines was confirmed"]
+        found = f"{BY_NAME[LATENCY].label}{' or in how much they hold within the limits' if held_perhaps else ''}"
+        sure, held_perhaps = [f"No difference in {found} between the engines was confirmed"], []
     first = [*gone, *sure] if measured else [NOTHING, *gone]
     if measured and not comparable:
         first += _alone(results, standings)
@@ -49,7 +52,7 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "sentence": " ".join(f"{words.rstrip('.')}." for words in first),
         **({"under_load": under_load} if under_load else {}),
-        "not_sure": " ".join(_open_sentences(results, standings)) or None,
+        "not_sure": " ".join([*held_perhaps, *_open_sentences(results, standings)]) or None,
         "decide": what_would_decide(results, plan, standings),
         "baseline": results.baseline,
         "failed": failed,
@@ -90,7 +93,7 @@ def _failed(results: Results, cells: Sequence[Cell]) -> Iterator[dict[str, str]]
         out = [cell for cell in cells if name in unranked[cell] and cell.workload not in refused]
         for reason in dict.fromkeys(unranked[cell][name] for cell in out):
             where = [cell for cell in out if unranked[cell][name] == reason]
-            place = "" if len(where) == len(cells) else f" in {_places(results, where)}"
+            place = "" if len(where) == len(cells) else f" in {places(results, where)}"
             yield {"engine": name, "status": "unranked", "sentence": f"{who} is left out{place}: {reason}."}
 
 
@@ -109,7 +112,8 @@ def _counted(names: Sequence[str], among: int) -> str:
     return listed(names)
 
 
-def _places(results: Results, cells: Sequence[Cell]) -> str:
+def places(results: Results, cells: Sequence[Cell]) -> str:
+    """These test cases by name, or how many of all they are."""
     names = [place_of(results, cell) for cell in cells]
     if len(names) <= 2:
         return listed(names)
@@ -134,13 +138,13 @@ def _baseline_sentences(results: Results, standings: Mapping[Cell, Standing]) ->
             groups.setdefault((faster, slower), []).append(name)
     for (faster, slower), names in groups.items():
         who, parts = _counted(names, len(others)), []
-        verb = "answers" if len(names) == 1 else "answer"
-        for places, word in ((faster, "faster"), (slower, "slower")):
-            if places:
-                found = [oriented(results, name, results.baseline, cell) for name in names for cell in places]
-                span = _span([one["point"] if word == "faster" else 1.0 / one["point"] for one in found if one])
-                parts.append(f"{word} than {results.baseline} in {_places(results, places)}, by {span}")
-        yield f"{who} {verb} {', and '.join(parts)}"
+        ends = "s" if len(names) == 1 else ""
+        for won, verb, word in ((faster, "answer", "fast"), (slower, "take", "long")):
+            if won:
+                found = [oriented(results, name, results.baseline, cell) for name in names for cell in won]
+                span = _span([one["point"] if word == "fast" else 1.0 / one["point"] for one in found if one])
+                parts.append(f"{verb}{ends} {span} as {word} as {results.baseline} in {places(results, won)}")
+        yield f"{who} {', and '.join(parts)}"
 
 
 def _span(ratios: Sequence[float]) -> str:
@@ -160,7 +164,7 @@ def _leader_sentences(results: Results, standings: Mapping[Cell, Standing]) -> I
     if any(one.isdisjoint(other) for one, other in combinations(groups, 2)):
         yield "Which engine is best depends on the workload"
     for cells in groups.values():
-        where, leading = _places(results, cells), standings[cells[0]].leading
+        where, leading = places(results, cells), standings[cells[0]].leading
         if len(leading) == 1:
             yield f"{leading[0]} answers fastest of all in {where}"
         else:
@@ -174,7 +178,7 @@ def _open_sentences(results: Results, standings: Mapping[Cell, Standing]) -> Ite
         if (found := _what_is_open(results, cell, now)) is not None:
             groups.setdefault((*found, frozenset(now.leading)), []).append(cell)
     for (kind, reason, _), cells in groups.items():
-        where, leading = _places(results, cells), standings[cells[0]].leading
+        where, leading = places(results, cells), standings[cells[0]].leading
         because = f" ({reason})" if reason else ""
         spread = _spread(results, leading, cells) if kind == "named" else None
         if kind == "lost":
@@ -183,7 +187,9 @@ def _open_sentences(results: Results, standings: Mapping[Cell, Standing]) -> Ite
             yield f"In {where} {listed(leading)} are the same within the margin: choose by what else separates them."
         elif spread is not None:
             verb = "answers" if len(leading) == 2 else "answer"
-            told = f"{listed(leading[1:])} {verb} {spread} times as fast as {leading[0]} in {where}"
+            span, alone = " to ".join(dict.fromkeys(number_pair(*spread))), not spread[0] <= 1.0 <= spread[1]
+            told = f"{listed(leading[1:])} {verb} {span} times as fast as {leading[0]} in {where}"
+            told += " (by an interval that is not corrected for the number of comparisons)" if alone else ""
             yield f"{told}: which of them is best is not confirmed{because}."
         else:
             yield f"In {where} it is not sure which of {listed(leading)} answers fastest{because}."
@@ -206,13 +212,13 @@ def _what_is_open(results: Results, cell: Cell, now: Standing) -> tuple[str, str
     return "named" if len(now.leading) < len(now.reliable) else "all", reason
 
 
-def _spread(results: Results, leading: Sequence[str], cells: Sequence[Cell]) -> str | None:
-    """ "0.97 to 1.02": the others' ratios to the first over all these cells with their intervals; None without them."""
+def _spread(results: Results, leading: Sequence[str], cells: Sequence[Cell]) -> tuple[float, float] | None:
+    """The others' ratios to the first over all these cells, from the lowest end of an interval to the highest."""
     found = [oriented(results, other, leading[0], cell) for other in leading[1:] for cell in cells]
     lows, highs = ([one and one[end] for one in found] for end in ("low", "high"))
     if None in (*lows, *highs):
         return None
-    return " to ".join(dict.fromkeys(number_pair(min(filter(None, lows)), max(filter(None, highs)))))
+    return min(filter(None, lows)), max(filter(None, highs))
 
 
 def _pairs(results: Results, cell: Cell, names: Sequence[str]) -> list[Json | None]:
@@ -288,8 +294,8 @@ def _separates(results: Results, cell: Cell, leading: Sequence[str]) -> Iterator
         best = min(known, key=lambda name: -metric.sign * known[name])
         pairs = [results.between(best, other, place, metric.name) for other in known if other != best]
         ahead = [one for one in pairs if one is not None and one["faster"] == best]
-        alike = any(_shown(metric, known[other]) == _shown(metric, known[best]) for other in known if other != best)
-        if ahead and not alike:  # what reads alike is no reason to choose
+        apart = min(abs(known[other] - known[best]) for other in known if other != best)
+        if ahead and apart > EQUIVALENCE_MARGIN * known[best]:  # the same within the margin is no reason to choose
             sure = len(ahead) == len(pairs) and all(one["verdict"] in CERTAIN for one in ahead)
             load = results.load_words(cell)
             where = f" in {cell.workload if metric.level == 'launch' else place_of(results, cell)}" if load else ""

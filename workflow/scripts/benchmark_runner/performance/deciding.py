@@ -16,11 +16,11 @@ from benchmark_runner.statistics.results import Cell, Json, Results
 CONFIGURATION: Final = "campaign.yaml"
 """The whole configuration of a campaign, in its results folder."""
 
-MOST_STEPS: Final = 3
-"""Chosen: numbers of launches that a reader compares."""
-
 AFFORDABLE: Final = 20
 """Chosen: times as many launches as there are; who needs more has no difference that is worth the time."""
+
+_Pair = tuple[Cell, Json]
+"""A comparison with the cell that it is of."""
 
 
 def what_would_decide(
@@ -33,47 +33,49 @@ def what_would_decide(
     """
     if (results.summary.get("until") or {"ended": "at_most"})["ended"] != "at_most":
         return None  # it goes on by itself, or there is nothing that further launches would decide
-    wanted = [(cell, one) for cell, now in standings.items() for one in _open_pairs(results, cell, now)]
     there = int(results.summary["campaign"]["launches"])
-    steps = _steps(there, {one["launches_needed"] for _, one in wanted} - {None})
-    if not steps:
+    by_number: dict[int, list[_Pair]] = {}
+    never: list[_Pair] = []
+    for cell, now in standings.items():
+        for one in _open_pairs(results, cell, now):
+            needed = one["launches_needed"]
+            found = never if needed is None else by_number.setdefault(max(there + 1, needed), [])
+            found.append((cell, one))
+    if not by_number:
         return None
-    seconds, parts = _seconds_a_block(results, plan), list[str]()
-    for launches in steps:
-        takes = "" if seconds is None else f" (about {in_words(seconds * (launches - there))} more)"
-        number = f"about {launches}" if parts else f"About {plural(launches, 'launch')} each instead of {there}"
-        pairs = [found for found in wanted if _step_of(found[1], steps) == launches]
-        also = "also " if parts else ""
-        parts.append(f"{number}{takes} would tell {also}{'; '.join(_told_apart(results, standings, pairs))}")
-    never = _told_apart(results, standings, [found for found in wanted if _step_of(found[1], steps) is None])
-    beyond = f"; no affordable number would tell {'; '.join(never)}" if never else ""
-    asked = f" The command asks for {steps[0]}." if len(steps) > 1 else ""
+    launches, seconds = min(by_number), _seconds_a_block(results, plan)
+    begin = f"About {plural(launches, 'launch')} each instead of {there}{_takes(seconds, launches - there)}"
+    told = "; ".join(_told_apart(results, standings, by_number.pop(launches)))
+    affordable = sorted(number for number in by_number if number <= AFFORDABLE * there)
+    further = [pair for number in affordable for pair in by_number.pop(number)]
+    never += [pair for pairs in by_number.values() for pair in pairs]
+    rest = []
+    if further:
+        span = " to ".join(map(str, dict.fromkeys((affordable[0], affordable[-1]))))
+        most = _takes(seconds, affordable[-1] - there, "up to" if len(affordable) > 1 else "about")
+        rest.append(f"To tell {_named_or_counted(results, standings, further)} takes about {span}{most}.")
+    if never:
+        rest.append(f"No affordable number would tell {_named_or_counted(results, standings, never)}.")
     return {
-        "sentence": f"{'; '.join(parts)}, with 80 % power if they differ as seen{beyond}.{asked}",
-        "command": _command(plan, results, steps[0]),
-        "launches": steps[0],
-        "minutes": None if seconds is None else seconds * (steps[0] - there) / S_PER_MIN,
+        "sentence": " ".join([f"{begin} would tell {told}, with 80 % power if they differ as seen.", *rest]),
+        "command": _command(plan, results, launches),
+        "launches": launches,
+        "minutes": None if seconds is None else seconds * (launches - there) / S_PER_MIN,
     }
 
 
-def _steps(there: int, needed: set[int]) -> list[int]:
-    """Numbers of launches worth a word, rising to the largest that is affordable, or the only ones that tell anything:
-    each adds at most half of what the next one adds; of more than MOST_STEPS the first ones and the last."""
-    totals = {max(there + 1, launches) for launches in needed}
-    totals = {launches for launches in totals if launches <= AFFORDABLE * there} or {min(totals)} if totals else set()
-    steps = [max(totals)] if totals else []
-    while smaller := [launches for launches in totals if 2 * (launches - there) <= steps[0] - there]:
-        steps.insert(0, max(smaller))
-    return steps if len(steps) <= MOST_STEPS else [*steps[: MOST_STEPS - 1], steps[-1]]
+def _takes(seconds: float | None, launches: int, about: str = "about") -> str:
+    """ " (about 22 min more)" for so many further launches of everything; empty where no time is known."""
+    return "" if seconds is None else f" ({about} {in_words(seconds * launches)} more)"
 
 
-def _step_of(pair: Json, steps: Sequence[int]) -> int | None:
-    """The first of these numbers of launches that tells a pair; None where no affordable number does."""
-    needed = pair["launches_needed"]
-    return None if needed is None else next((launches for launches in steps if needed <= launches), None)
+def _named_or_counted(results: Results, standings: Mapping[Cell, Standing], pairs: Sequence[_Pair]) -> str:
+    """Who is told from whom of at most two pairs that one clause tells, else how many they are."""
+    clauses = _told_apart(results, standings, pairs) if len(pairs) <= 2 else []
+    return clauses[0] if len(clauses) == 1 else f"{len(pairs)} further pairs"
 
 
-def _told_apart(results: Results, standings: Mapping[Cell, Standing], pairs: Sequence[tuple[Cell, Json]]) -> list[str]:
+def _told_apart(results: Results, standings: Mapping[Cell, Standing], pairs: Sequence[_Pair]) -> list[str]:
     """Who would be told from whom, cells with the same clause together."""
     names: dict[Cell, list[str]] = {}
     for cell, one in pairs:

@@ -174,10 +174,10 @@ def _sentence(name: str, phase: Json) -> str:
     if phase["share_of_roofline"] is None:
         return f"{begin}; what bounds it is not known: {phase['reason']}."
     share, by = phase["share_of_roofline"], phase["bound"]
-    rate = "bandwidth" if by == "memory" else "arithmetic rate"
+    rate = "memory bandwidth" if by == "memory" else "arithmetic rate"
     span = "" if None in share.values() else f" ({share['low']:.0%} to {share['high']:.0%})"
-    reached = f"it reaches {share['point']:.0%}{span} of what this machine's measured {rate} allows"
+    reached = f"it reaches {share['point']:.0%}{span} of the speed that the {rate} measured on this machine allows"
     # Below half, the engine spends more time on something else than its limit asks for.
     if share["point"] < 0.5:
-        return f"{begin}, which no limit bounds; {reached}, the nearer one."
-    return f"{begin}, which {by} bounds; {reached}."
+        return f"{begin}, which neither memory nor arithmetic limits: {reached}, and is further from the other limit."
+    return f"{begin}, which {by} limits: {reached}."

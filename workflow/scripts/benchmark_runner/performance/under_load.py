@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from benchmark_runner.display import estimate_text, plural
 from benchmark_runner.performance.advice import MOST_NAMED, listed
-from benchmark_runner.statistics.levels import capacity_order, slo_words
+from benchmark_runner.statistics.levels import capacity_order, level_text, slo_words
 from benchmark_runner.statistics.metrics import BY_NAME, STAGE_METRICS
 from benchmark_runner.statistics.percentiles import PERCENTILES
 from benchmark_runner.statistics.results import Cell, Json, Results
@@ -17,6 +17,8 @@ from benchmark_runner.statistics.verdicts import CERTAIN
 
 OUTPUT: Final = "output_tokens_per_s"
 TIMES: Final = ("ttft_ms", "itl_ms", "tpot_ms", "e2e_ms")
+ENDS: Final = ("<", ">=")
+"""Bounds of a capacity below and at the end of the grid."""
 
 
 def grids_of(results: Results) -> list[Json]:
@@ -35,9 +37,30 @@ def rows_of(results: Results, grid: Json) -> dict[str, Json]:
     }
 
 
-def load_sentences(results: Results) -> Iterator[str]:
-    """For each grid the throughput at its highest level, and the capacity at the limits; then who was not asked."""
+def capacities_in_short(results: Results) -> tuple[list[str], list[str]]:
+    """(what is sure, what is not) of the capacities, without intervals: of one engine what it holds, of several who
+    holds most, where that is confirmed, and where it is not, which ends in a full stop as all that is not sure does."""
+    sure, unsure = [], []
     for grid in grids_of(results):
+        if not (ordered := _by_capacity(results, grid)):
+            continue
+        (best, most), *others = [(row["engine"], row["capacity"]["text"].partition(" (")[0]) for row in ordered]
+        told = listed([f"{name} holds {held}" for name, held in others[: MOST_NAMED - 1]]) if others else ""
+        compared = _with_the_others(results, grid, ordered)
+        if all(one["higher"] == best and one["verdict"] in CERTAIN for one in compared):
+            words = f"{best} holds the most, {most}; {told}" if told else f"{best} holds {most}"
+            sure.append(f"Within the limits in {_name(grid)} {words}")
+        else:
+            unsure.append(_name(grid).rstrip(":"))
+    return sure, [f"Which engine holds most within the limits is not confirmed in {listed(unsure)}."] if unsure else []
+
+
+def load_sentences(results: Results) -> Iterator[str]:
+    """For each grid the capacity at the limits, and the throughput at its highest level; then who was not asked."""
+    for grid in grids_of(results):
+        if capacities := _capacities(results, grid):
+            yield capacities
+        yield from _beyond_the_grid(results, grid)
         top = grid["levels"][-1]
         cell = Cell(grid["workload"], top["case"])
         unranked = results.unranked(cell, OUTPUT)
@@ -50,8 +73,6 @@ def load_sentences(results: Results) -> Iterator[str]:
         where += f", {grid['group']}," if grid["group"] else ""
         if rates:
             yield _throughput(results, cell, where, sorted(rates, key=lambda name: -rates[name]))
-        if capacities := _capacities(results, grid):
-            yield capacities
     for workload, told in results.summary.get("load", {}).get("searched", {}).items():
         yield from (f"Levels of {workload}: {words}" for words in told)
     for name, entry in results.engines.items():
@@ -71,30 +92,61 @@ def _throughput(results: Results, cell: Cell, where: str, names: Sequence[str]) 
     return f"{begin} ({sure}), {listed([f'{name} {texts[name]}' for name in others[:MOST_NAMED]])}"
 
 
-def _capacities(results: Results, grid: Json) -> str | None:
-    """How much each engine that can be ranked holds within the limits, the highest first; None: nothing is known."""
+def _name(grid: Json) -> str:
+    """A grid in a sentence: its workload, and its group where the workload has several."""
+    return f"{grid['workload']}, {grid['group']}:" if grid["group"] else str(grid["workload"])
+
+
+def _by_capacity(results: Results, grid: Json) -> list[Json]:
+    """Rows of the engines that can be ranked and have a capacity, the highest first."""
     unranked = results.unranked_at_limits(Cell(grid["workload"], grid["levels"][0]["case"]))
     rows = [row for name, row in rows_of(results, grid).items() if row["capacity"]["point"] and name not in unranked]
-    if not rows:
-        return None
+    return sorted(rows, key=lambda row: capacity_order(row["capacity"]["point"]), reverse=True)
 
-    ordered = sorted(rows, key=lambda row: capacity_order(row["capacity"]["point"]), reverse=True)
-    told = [f"{row['engine']} holds {row['capacity']['text']}" for row in ordered[:MOST_NAMED]]
-    best = ordered[0]["engine"]
-    compared = [
+
+def _with_the_others(results: Results, grid: Json, ordered: Sequence[Json]) -> list[Json]:
+    """Comparisons of the highest capacity with those of the others."""
+    best, names = ordered[0]["engine"], {row["engine"] for row in ordered}
+    return [
         one
         for one in results.summary["capacity"]["comparisons"]
         if one["quantity"] == "capacity"
         and (one["workload"], one["group"]) == (grid["workload"], grid["group"])
         and best in (one["engine"], one["reference"])
-        and {one["engine"], one["reference"]} <= {row["engine"] for row in rows}
+        and {one["engine"], one["reference"]} <= names
     ]
+
+
+def _capacities(results: Results, grid: Json) -> str | None:
+    """How much each engine that can be ranked holds within the limits, the highest first; None: nothing is known."""
+    if not (rows := _by_capacity(results, grid)):
+        return None
+    told = [f"{row['engine']} holds {row['capacity']['text']}" for row in rows[:MOST_NAMED]]
     limits = slo_words(results.summary["load"]["slo"])
     if granted := [row["slots"] for row in rows if "slots" in row]:
         whose = "an engine" if len(granted) == len(rows) else "an engine that was started for this"
         limits += f"; {plural(granted[0], 'slot')} {whose}"
-    where = f"{grid['workload']}, {grid['group']}:" if grid["group"] else grid["workload"]
-    return f"Within the limits ({limits}) in {where} {listed(told)}{_most_of(best, compared)}"
+    sure = _most_of(rows[0]["engine"], _with_the_others(results, grid, rows))
+    return f"Within the limits ({limits}) in {_name(grid)} {listed(told)}{sure}"
+
+
+def _beyond_the_grid(results: Results, grid: Json) -> Iterator[str]:
+    """What the ends of a grid hide, each with what helps: engines whose launches lie everywhere between its ends, and
+    those that keep the limits at its highest level."""
+    held, where = {row["engine"]: row["capacity"] for row in _by_capacity(results, grid)}, _name(grid).rstrip(":")
+    low, high = (level_text(grid["levels"][end]["level"]) for end in (0, -1))
+    if wide := [
+        name for name, one in held.items() if one["low"] and (one["low"]["bound"], one["high"]["bound"]) == ENDS
+    ]:
+        yield (
+            f"Launches of {listed(wide)} hold anything from less than {low} to at least {high} {grid['unit']} in "
+            f"{where}: measure more launches, or on a quieter machine"
+        )
+    if most := [name for name, one in held.items() if one["point"]["bound"] == ENDS[1]]:
+        yield (
+            f"{high} {grid['unit']} were the most that was tried in {where}: higher levels would show how much "
+            f"{listed(most)} can hold"
+        )
 
 
 def _most_of(best: str, compared: Sequence[Json]) -> str:

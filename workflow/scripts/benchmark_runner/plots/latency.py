@@ -16,6 +16,8 @@ from benchmark_runner.commands import command
 from benchmark_runner.display import STRUCK, plural, significant, time_unit
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_valid
+from benchmark_runner.performance.advice import listed
+from benchmark_runner.performance.answer import places
 from benchmark_runner.plots.rows import Estimate, Row, draw_rows, rows_inches
 from benchmark_runner.plots.style import (
     PICTURES,
@@ -123,7 +125,7 @@ def draw(statistics: Mapping[str, Any], iterations: pd.DataFrame, performance: M
     panels = [make_panel(statistics, iterations, place, one["answer"]) for place, one in found.items()]
     height = HEAD_INCHES + sum(panel.inches + PANEL_HEAD_INCHES + PANEL_FOOT_INCHES for panel in panels)
     figure = new_figure(height)
-    headline(figure, _finding(found), _explanation(statistics))
+    headline(figure, _finding(Results(statistics), performance["answer"]), _explanation(statistics))
     top = height - HEAD_INCHES
     for panel in panels:
         title = textwrap.fill(panel.title, PANEL_TITLE_CHARACTERS, max_lines=2, placeholder=" …")
@@ -137,16 +139,20 @@ def draw(statistics: Mapping[str, Any], iterations: pd.DataFrame, performance: M
     return figure
 
 
-def _finding(found: Mapping[Cell, Mapping[str, Any]]) -> str:
-    """Which engine answers fastest in which workload, and where that is not known."""
-    places: dict[str | None, dict[str, None]] = {}
-    for place, one in found.items():
-        places.setdefault(one["engine"], {})[place.workload] = None
-    parts = [
-        f"{name or 'no engine is known to'} {'answers' if name else 'answer'} fastest in {' and '.join(where)}"
-        for name, where in places.items()
-    ]
-    return f"Latency, lower is better: {'; '.join(parts)}" if parts else "Latency: nothing was measured"
+def _finding(results: Results, answer: Mapping[str, Any]) -> str:
+    """Who leads in which test cases by the answer, those together in which the same is known."""
+    found: dict[tuple[str, str], list[Cell]] = {}
+    for one in answer["workloads"]:
+        names = [name for name in results.engines if name in one["leading"]]
+        words = {
+            "clear": (f"{listed(names or ['no engine'])} answers fastest", ""),
+            "shared": ("the best", f" is among {listed(names or ['no engine'])}"),
+            "open": ("no engine is confirmed to be faster", ""),
+            "none": ("no engine is called the fastest", ""),
+        }[one["word"]]
+        found.setdefault(words, []).append(Cell(one["workload"], one["case"]))
+    parts = [f"{before} in {places(results, cells)}{after}" for (before, after), cells in found.items()]
+    return f"Latency, lower is better: {'; '.join(parts)}" if answer["measured"] else "Latency: nothing was measured"
 
 
 def _explanation(statistics: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from benchmark_runner.plots.style import in_order, span
 from benchmark_runner.statistics.levels import UNITS, Grid, capacity_order
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell, Results
+from benchmark_runner.statistics.verdicts import CERTAIN
 
 TAILS: Final = ("p99", "p95", "p90")
 
@@ -63,6 +64,25 @@ def capacities(statistics: Mapping[str, Any], grid: Grid) -> dict[str, Mapping[s
         and row["capacity"]["point"] is not None
     }
     return dict(sorted(found.items(), key=lambda one: capacity_order(one[1]["point"]), reverse=True))
+
+
+def most_at_limits(statistics: Mapping[str, Any], grid: Grid) -> tuple[list[str], dict[str, str | None]]:
+    """(the engines with the highest capacity in a grid, by each of the others the verdict that puts it below them; None
+    where none does)."""
+    known = capacities(statistics, grid)
+    best = [capacity_order(found["point"]) for found in known.values()][:1]
+    most = [engine for engine, found in known.items() if [capacity_order(found["point"])] == best]
+    below: dict[str, str | None] = {}
+    for one in statistics["capacity"]["comparisons"]:
+        pair = {one["engine"], one["reference"]}
+        here = (one["quantity"], one["workload"], one["group"]) == ("capacity", grid.workload, grid.group)
+        if here and pair <= known.keys() and len(other := pair.difference(most)) == 1:
+            verdict = one["verdict"] if one["higher"] in most else None
+            (name,) = other
+            before = below.get(name, verdict)
+            weaker = verdict if verdict not in CERTAIN else before
+            below[name] = None if None in (before, verdict) else weaker
+    return most, below
 
 
 def _ranked(statistics: Mapping[str, Any], grid: Grid, level: float) -> list[str]:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.performance.advice import listed
-from benchmark_runner.plots.levels import capacities, grids_of, panels
+from benchmark_runner.plots.levels import capacities, grids_of, most_at_limits, panels
 from benchmark_runner.plots.lines import LABEL_INCHES, draw_panel
 from benchmark_runner.plots.style import PICTURES, draw_and_save, headline, new_figure
 from benchmark_runner.plots.throughput import (
@@ -23,8 +23,9 @@ from benchmark_runner.plots.throughput import (
     SECOND_LEFT,
     sizes,
 )
-from benchmark_runner.statistics.levels import capacity_order
+from benchmark_runner.statistics.levels import Grid, slo_words
 from benchmark_runner.statistics.results import read_statistics
+from benchmark_runner.statistics.verdicts import CERTAIN
 
 GRID_HEAD_INCHES: Final = 0.3
 PANEL_HEAD_INCHES: Final = 0.6
@@ -57,25 +58,24 @@ def draw(statistics: Mapping[str, Any]) -> Figure:
 
 def _headline(statistics: Mapping[str, Any]) -> tuple[str, str]:
     """(title, words): the capacity of each engine, and how the panels are to be read."""
-    held = [
-        f"{_highest(known)} in {grid.title}" for grid in grids_of(statistics) if (known := capacities(statistics, grid))
-    ]
+    held = [_highest(statistics, grid) for grid in grids_of(statistics) if capacities(statistics, grid)]
     title = f"Within the limits: {'; '.join(held)}" if held else "Under load: no launch tells a capacity"
     level = statistics["settings"]["confidence_level"]
     words = (
         "Lines: typical value over launches; dashed: the highest percentile that there are enough requests for; bands: "
-        f"{level:.0%} intervals. Dotted: the limit of analysis.slo. The figure at a line's name is its last point. "
-        f"{sizes(statistics)}; vertical axes begin at 0."
+        f"{level:.0%} intervals. Dotted: a limit ({slo_words(statistics['load']['slo'])}). The figure at a line's name "
+        f"is its last point. {sizes(statistics)}; vertical axes begin at 0."
     )
     return title, words
 
 
-def _highest(known: Mapping[str, Mapping[str, Any]]) -> str:
-    """Who holds most, all of them where several hold the same: none of these is the first. known: highest first."""
-    most = capacity_order(next(iter(known.values()))["point"])
-    return listed(
-        [f"{name} holds {one['text']}" for name, one in known.items() if capacity_order(one["point"]) == most]
-    )
+def _highest(statistics: Mapping[str, Any], grid: Grid) -> str:
+    """Who holds how much most, all of them where several hold the same: none of these is the first; and whether it is
+    sure that no other does."""
+    (most, below), known = most_at_limits(statistics, grid), capacities(statistics, grid)
+    held = f"{listed(most)} {'holds' if len(most) == 1 else 'hold'} {known[most[0]]['text'].partition(' (')[0]}"
+    doubt = ", not confirmed to be the most" if set(below.values()).difference(CERTAIN) else ""
+    return f"{held} in {grid.title}{doubt}"
 
 
 def main(argv: Sequence[str]) -> int:

@@ -131,6 +131,8 @@ def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any], iteratio
 def _headline(statistics: Mapping[str, Any], performance: Mapping[str, Any], *, alone: bool) -> tuple[str, str]:
     """(title, words); alone: whether any test case sends one request at a time."""
     found = [f"{grid.title}: {throughput_panel(statistics, grid).finding}" for grid in grids_of(statistics)]
+    if len(found) > 1:  # each panel has its own
+        found = ["Throughput over the levels of load"]
     title = "; ".join([*found, *([_finding(performance)] if alone or not found else [])])
     told = ["Tokens a second of all requests together over the levels of load."] if found else []
     told += ["Decode rate at each place of the generated answer."] if alone or not found else []

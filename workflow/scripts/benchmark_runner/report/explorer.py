@@ -155,15 +155,3 @@ def _measured(inputs: ReportInputs, cost: Document) -> dict[str, Any]:
         **{name: inputs.results.estimate(engine, place, name) for name in LIMITS},
         "unranked": inputs.results.unranked(place, "e2e_ms").get(engine),
     }
-
-
-def tier_words(inputs: ReportInputs) -> str:
-    """The limits of each tier in a sentence."""
-    units = {"ttft_ms": "first token within {:g} ms", "tpot_ms": "each further token within {:g} ms"}
-    units["total_tokens_per_s"] = "at least {:g} tokens/s"
-    told = [
-        f"{tier}: {' and '.join(units[name].format(limit) for name, limit in limits.items())}"
-        for tier, limits in inputs.business["performance_tiers"]["thresholds"].items()
-        if limits
-    ]
-    return f"Tiers ({'; '.join(told)}): {inputs.business['performance_tiers']['note']}." if told else ""

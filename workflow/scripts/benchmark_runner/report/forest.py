@@ -22,7 +22,7 @@ MARGIN: Final = 0.04  # of the axis, on each side
 
 @dataclass(frozen=True)
 class Axis:
-    """Values from low to high over the width, on a logarithm where they lie far apart and do not begin at nought."""
+    """Values from low to high over the width, on a logarithm where they lie far apart and do not begin at 0."""
 
     low: float
     high: float
@@ -55,7 +55,7 @@ class Axis:
 
     @property
     def words(self) -> str:
-        """Where the axis begins, as it does not at nought."""
+        """Where the axis begins, as it does not at 0."""
         return "logarithmic axis" if self.logarithmic else f"the axis begins at {significant(self.low, 2)}{TIMES}"
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, estimate_parts, significant
 from benchmark_runner.performance.answer import sure_beside
-from benchmark_runner.plots.levels import capacities, grids_of, panels, throughput_panel
+from benchmark_runner.plots.levels import capacities, grids_of, most_at_limits, panels, throughput_panel
 from benchmark_runner.report.card import NAMES_SHOWN, Card
 from benchmark_runner.report.curves import Chart, chart
 from benchmark_runner.report.forest import tokens_in_words
@@ -16,7 +16,7 @@ from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence, engine_cell
 from benchmark_runner.report.tables import Column, Table, TableCell, heads, number, prose
 from benchmark_runner.statistics.client import GATES
-from benchmark_runner.statistics.levels import Grid, capacity_order, failed_words, level_text
+from benchmark_runner.statistics.levels import Grid, failed_words, level_text, slo_words
 from benchmark_runner.statistics.metrics import BY_NAME, LEVEL_ENERGY
 from benchmark_runner.statistics.results import Cell
 
@@ -109,7 +109,7 @@ def _level_cell(estimate: Document) -> TableCell:
     if estimate["level"] is None:
         return TableCell(estimate["text"], estimate["reason"])
     agree = len({(one["value"], one["bound"]) for one in estimate["launches"]}) == 1
-    covers = f"all {estimate['n']} launches" if agree else f"{estimate['level']:.0%} interval over launches"
+    covers = f"all {estimate['n']} launches" if agree else f"{estimate['level']:.0%} interval"
     return TableCell(estimate["text"], covers)
 
 
@@ -121,7 +121,7 @@ def _engines_alone(rows: Sequence[Sequence[TableCell]]) -> list[tuple[str, str]]
 def _levels(inputs: ReportInputs, grid: Grid) -> Table:
     """A row an engine and level."""
     columns = heads("Engine", number("Level", grid.unit))
-    columns += [number("Came", "requests/s")] if grid.mode == "open" else []
+    columns += [number("Arrived", "requests/s")] if grid.mode == "open" else []
     columns += [number(BY_NAME[name].short, BY_NAME[name].unit) for name in LEVEL_METRICS[:2]]
     columns += [number(f"{word} {short}") for short in ("TTFT", "TPOT") for word in ("Typical", "p99")]
     columns += [number("Goodput", "requests/s"), number("Failed"), number("With prompts", "tokens/s")]
@@ -176,7 +176,7 @@ def _of_level(known: Document | None, unit: str) -> TableCell:
 def _error_range(load: Document) -> str | None:
     """The interval of the share of requests that fail."""
     known = load.get("error_rate_interval")
-    return None if known is None else f"{100 * known[0]:.2g} to {100 * known[1]:.2g} %"
+    return None if known is None else f"{significant(100 * known[0], 2)} to {significant(100 * known[1], 2)} %"
 
 
 def _came(load: Document) -> list[TableCell]:
@@ -267,27 +267,21 @@ def load_cards(inputs: ReportInputs) -> list[Card]:
 
 
 def _card(inputs: ReportInputs, grid: Grid) -> Card:
-    known = capacities(inputs.statistics, grid)
-    best = [capacity_order(found["point"]) for found in known.values()][:1]
-    most = [engine for engine, found in known.items() if [capacity_order(found["point"])] == best]
-    lines = [f"Within the limits {engine} holds {found['text']}." for engine, found in known.items()][:NAMES_SHOWN]
+    known, (most, below) = capacities(inputs.statistics, grid), most_at_limits(inputs.statistics, grid)
+    lines = [f"Limits: {slo_words(inputs.statistics['load']['slo'])}."]
+    lines += [f"{engine} holds {found['text']}." for engine, found in known.items()][:NAMES_SHOWN]
     lines.append(f"{throughput_panel(inputs.statistics, grid).finding}.")
     lines += sure_beside(_answers(inputs, grid))[:NAMES_SHOWN]
-    ahead = [
-        one["verdict"] if one["higher"] in most else None
-        for one in inputs.statistics["capacity"]["comparisons"]
-        if (one["quantity"], one["workload"], one["group"]) == ("capacity", grid.workload, grid.group)
-        and len({one["engine"], one["reference"]} & set(most)) == 1
-        and {one["engine"], one["reference"]} <= set(known)
-    ]
-    word, tone = ("most at the limits", "sure") if ahead else ("not told apart", "open")
-    if set(ahead) - {"confirmed_faster"}:
-        word, tone = ("not told apart", "open") if None in ahead else ("most, not confirmed", "perhaps")
-    shown = [(engine, inputs.colours[engine]) for engine in most[:NAMES_SHOWN]]
+    verdicts = set(below.values())
+    word, tone = ("most at the limits", "sure") if verdicts else ("not told apart", "open")
+    if verdicts - {"confirmed_faster"}:
+        word, tone = ("not told apart", "open") if None in verdicts else ("most, not confirmed", "perhaps")
+    best = [*most, *(engine for engine, verdict in below.items() if verdict is None)]
+    shown = [(engine, inputs.colours[engine]) for engine in best[:NAMES_SHOWN]]
     heading = f"{grid.title} · {_tokens(inputs, grid)} · {levels_in_words(grid)}"
     if not known:
         return Card(heading, [], word="no answer", tone="bad", lines=lines, is_workload=True)
-    more = max(0, len(most) - NAMES_SHOWN)
+    more = max(0, len(best) - NAMES_SHOWN)
     return Card(heading, shown, None, more, word if len(known) > 1 else None, tone, lines, is_workload=True)
 
 

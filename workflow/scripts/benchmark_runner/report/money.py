@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from benchmark_runner.display import significant
+from benchmark_runner.performance.advice import listed
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence, engine_cell
 from benchmark_runner.report.tables import Table, TableCell, heads, number, prose
 from benchmark_runner.statistics.levels import slo_words
+from benchmark_runner.statistics.sentences import CLAUSES, shared_clauses, without_clauses
 
 
 def cost(inputs: ReportInputs) -> Table:
@@ -18,6 +20,16 @@ def cost(inputs: ReportInputs) -> Table:
     columns += [number("At your utilisation"), number("Price an hour"), prose("Price of")]
     rows = [_cost_row(inputs, row) for row in inputs.business["costs"] if row["price"] is not None]
     return Table(inputs.business["basis"]["formula"], columns, rows, empty="No cost in dollars is known.")
+
+
+def cost_labels(inputs: ReportInputs) -> list[str]:
+    """At which load each engine's cost holds, engines with the same words together; no names where all have them."""
+    labels: dict[str, list[str]] = {}
+    for row in inputs.business["infrastructure_costs"]:
+        labels.setdefault(row["label"], []).append(row["engine"])
+    if len(labels) == 1:
+        return [as_sentence(label, inputs) for label in labels]
+    return [f"{listed(names)}: {label}." for label, names in labels.items()]
 
 
 def cost_words(inputs: ReportInputs) -> list[str]:
@@ -63,8 +75,12 @@ def _usd_cell(cost_document: Document) -> TableCell:
 
 
 def break_even(inputs: ReportInputs) -> list[str]:
-    """Sentences on what a machine may cost; they need no price."""
-    return [row["sentence"] or f"{row['engine']}: not known, {row['reason']}." for row in inputs.business["break_even"]]
+    """Sentences on what a machine may cost; they need no price. What limits all of them stands once at the end."""
+    rows = inputs.business["break_even"]
+    told = [(row["sentence"] or f"{row['engine']}: not known, {row['reason']}.").rstrip(".") for row in rows]
+    shared = shared_clauses(told)
+    of_all = [f"Of all these: {CLAUSES.join(shared)}."] if shared else []
+    return [*(f"{without_clauses(words, shared)}." for words in told), *of_all]
 
 
 def fleet(inputs: ReportInputs) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.load import load_cards, load_in_words
 from benchmark_runner.report.machines import machines
 from benchmark_runner.report.results import as_sentence
+from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.levels import NO_LEVEL
 from benchmark_runner.statistics.planned import each_in_words
 from benchmark_runner.statistics.results import Cell
@@ -192,7 +193,8 @@ def _memory(inputs: ReportInputs) -> Iterator[Card]:
         sizes, names = [one for one, _ in peaks], [name for _, name in peaks]
         weights = figure(inputs, "performance", "memory", names[0], "weights_bytes", show=bytes_text)
         lines: list[Markup | str] = [Markup("The weights are {}.").format(weights)] if weights else []
-        least = [name for size, name in peaks if size.text == sizes[0].text]
+        most = sizes[0].value * (1 + EQUIVALENCE_MARGIN)  # what is the same within the margin is no reason to choose
+        least = [name for size, name in peaks if size.value <= most]
         if rest := sizes[len(least) :]:
             lines.insert(0, Markup("The others need {}.").format(span(rest[0], rest[-1])))
         if place is not None:

@@ -21,6 +21,7 @@ from benchmark_runner.report.inputs import TEMPLATE_FOLDER, ReportInputs, wordin
 from benchmark_runner.report.load import under_load
 from benchmark_runner.report.projects import projects
 from benchmark_runner.report.results import as_sentence
+from benchmark_runner.report.tiers import tiers
 from benchmark_runner.statistics.wording import SIGNS_IN_WORDS, VERDICTS
 
 CONTENTS: Final = (
@@ -106,11 +107,7 @@ def context(inputs: ReportInputs) -> dict[str, Any]:
         "software": campaign.software(inputs),
         "other_hosts": machines.other_hosts(inputs),
         "reproduction": inputs.reproduction,
-        "findings": [
-            as_sentence(found["sentence"], inputs)
-            for found in inputs.performance["findings"]
-            if found["verdict"] != "untestable" and found["reference"] == inputs.plan["campaign"]["baseline"]
-        ],
+        "findings": results.findings(inputs),
         "families": [as_sentence(one["description"], inputs) for one in inputs.statistics["families"].values()],
         "look": inputs.statistics["families"]["all_pairs"],
     }
@@ -120,10 +117,10 @@ def _cost(inputs: ReportInputs) -> dict[str, Any]:
     """The cost explorer with what it begins from, the fleet for a stated demand, and what needs no price."""
     return {
         "cost": money.cost(inputs),
-        "cost_label": as_sentence(inputs.business["infrastructure_costs"][0]["label"], inputs),
+        "cost_labels": money.cost_labels(inputs),
         "cost_words": money.cost_words(inputs),
         "explorer_groups": explorer.groups(inputs),
-        "tier_words": explorer.tier_words(inputs),
+        "tiers": tiers(inputs),
         "fleet": money.fleet(inputs),
         "hardware": hardware(inputs),
         "break_even": money.break_even(inputs),

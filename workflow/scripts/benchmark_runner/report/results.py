@@ -10,6 +10,7 @@ from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.tables import Table, TableCell, heads, number, prose, text_or_absent
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell
+from benchmark_runner.statistics.sentences import CLAUSES, shared_clauses, without_clauses
 from benchmark_runner.statistics.wording import VERDICTS
 
 PROMPT_CHARACTERS: Final = 80  # of a prompt that is shown; the file has it whole
@@ -130,6 +131,21 @@ def _fidelity_cell(result: str) -> TableCell:
     return TableCell(result, tone=FIDELITY_TONES.get(result, "open"))
 
 
+def findings(inputs: ReportInputs) -> list[str]:
+    """What else than the answer's latency the headline's cells tell against the baseline, each with its workload; what
+    all have in common stands once at the end."""
+    found = [
+        one
+        for one in inputs.performance["findings"]
+        if one["verdict"] != "untestable"
+        and one["reference"] == inputs.plan["campaign"]["baseline"]
+        and one["metric"] != PRIMARY_METRIC
+    ]
+    shared = shared_clauses([one["sentence"] for one in found])
+    told = [f"{one['workload']}: {without_clauses(one['sentence'], shared)}." for one in found]
+    return [*told, *([f"Of all these: {CLAUSES.join(shared)}."] if shared else [])]
+
+
 def verdict_tables(inputs: ReportInputs) -> list[Table]:
     """A table of the primary comparisons for each workload's case; the pair matrix has the other metrics."""
     primary: dict[tuple[str, str], list[Document]] = {}
@@ -146,18 +162,22 @@ def _verdicts(inputs: ReportInputs, caption: str, found: list[Document]) -> Tabl
     columns += [prose("What would change it")]
     columns += [number("Corrected p", "t test by Holm; the exact test beside it by Bonferroni")]
     second = inputs.statistics["settings"]["significance_test"]
+    told, changes = [one["sentence"] for one in found], [what_would_change(one) for one in found]
+    shared, shared_changes = shared_clauses(told), shared_clauses(changes)
     rows = [
         [
             TableCell(f"{one['engine']} against {one['reference']}"),
             verdict_cell(one, _marks(one)),
             _ratio_cell(one["ratio"]),
-            TableCell(as_sentence(one["sentence"], inputs), one["footnote"]),
-            TableCell(what_would_change(one)),
+            TableCell(as_sentence(without_clauses(one["sentence"], shared), inputs), one["footnote"]),
+            TableCell(without_clauses(change, shared_changes) or ABSENT),
             _p_cell(one["tests"], second),
         ]
-        for one in found
+        for one, change in zip(found, changes, strict=True)
     ]
-    return Table(caption, columns, rows, empty="There is no pair to compare.")
+    of_all = [f"Of all pairs: {CLAUSES.join(shared)}"] if shared else []
+    of_all += [f"What would change all: {CLAUSES.join(shared_changes)}"] if shared_changes else []
+    return Table(". ".join([caption, *of_all]), columns, rows, empty="There is no pair to compare.")
 
 
 def what_would_change(one: Document) -> str:
@@ -168,7 +188,7 @@ def what_would_change(one: Document) -> str:
     alone = one["against_baseline"]
     if alone is not None and (alone["verdict"], alone["faster"]) != (one["verdict"], one["faster"]):
         found.append(f"asking about the baseline alone: {_verdict_words(alone)}")
-    return "; ".join(found) or "nothing that was tried"
+    return CLAUSES.join(found) or "nothing that was tried"
 
 
 def _verdict_words(answer: Document) -> str:

@@ -113,7 +113,7 @@ def control_ground(inputs: ReportInputs) -> Ground:
     place = Cell(cells[worst]["workload"], cells[worst]["case"])
     where = f" in {place_of(inputs.results, place)}" if len(tested) > 1 else ""
     differs = any(cell["differs"] for cell in cells)
-    words = "so every verdict allows for it" if differs else "no more than chance does"
+    words = "so every verdict allows for it" if differs else "within chance"
     text = Markup("Control: {} against itself {}{}{}, {}").format(control["twin"], ratio, interval, where, words)
     return Ground("doubt" if differs else "good", text, "control")
 

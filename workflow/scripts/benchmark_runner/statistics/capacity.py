@@ -104,17 +104,17 @@ class _Scale:
     def text(self, rank: int) -> str:
         found = self.at(rank)
         assert found is not None
-        sign = {"<": "< ", ">=": "≥ ", None: ""}[found["bound"]]
+        sign = {"<": "less than ", ">=": "at least ", None: ""}[found["bound"]]
         return f"{sign}{level_text(found['value'])}"
 
     def words(self, ranks: dict[str, Any], unit: str) -> str:
-        """ "4 requests in flight (2 to ≥ 8)"."""
+        """ "4 requests in flight (2 to at least 8 over launches)"."""
         point = self.text(ranks["point"])
         if point.split()[-1] == "1":
             unit = unit.replace("requests", "request").replace(CONVERSATIONS, CONVERSATIONS.removesuffix("s"))
         if ranks["low"] is None or ranks["low"] == ranks["high"]:
             return f"{point} {unit}"
-        return f"{point} {unit} ({self.text(ranks['low'])} to {self.text(ranks['high'])})"
+        return f"{point} {unit} ({self.text(ranks['low'])} to {self.text(ranks['high'])} over launches)"
 
 
 def _estimate(scale: _Scale, ranks: Ranks, grid: Grid, level: float, reason: str | None) -> dict[str, Any]:
@@ -286,7 +286,10 @@ def _missing(quantity: Quantity, pair: Pair) -> str:
     return f"{name} has no knee here" if quantity == "knee" else f"no launch of {name} ended ok here"
 
 
-_VERBS: Final[Mapping[Quantity, str]] = {"capacity": "keeps the limits up to", "knee": "has its knee at"}
+_WORDS: Final[Mapping[Quantity, tuple[str, str]]] = {
+    "capacity": ("Within the limits in", "holds"),
+    "knee": ("In", "has its knee at"),
+}
 
 
 def _ending(verdict: Verdict, reason: str | None, doubts: Sequence[str], level: float) -> str:
@@ -301,8 +304,8 @@ def _ending(verdict: Verdict, reason: str | None, doubts: Sequence[str], level: 
 
 def _sentence(quantity: Quantity, grid: Grid, pair: Pair, texts: Sequence[str | None], end: str) -> str:
     """The comparison for people."""
-    verb = _VERBS[quantity]
+    begin, verb = _WORDS[quantity]
     seen = [f"{name} {verb} {text}" for name, text in zip((pair.engine, pair.reference), texts, strict=True) if text]
     if not seen:
         return f"{pair.engine} against {pair.reference}, {quantity}: {end}"
-    return f"{', '.join(seen)}, in {grid.title}; {end}"
+    return f"{begin} {grid.title}: {' and '.join(seen)}; {end}"

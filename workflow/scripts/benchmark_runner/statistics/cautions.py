@@ -12,6 +12,7 @@ from benchmark_runner.statistics.control import chance_of_alarm
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
 from benchmark_runner.statistics.metrics import PRIMARY
 from benchmark_runner.statistics.settings import DEVICE, KEYS, WORK_SETTINGS, alike_workloads, shown
+from benchmark_runner.statistics.wording import VERDICTS
 
 Severity = Literal["note", "warning", "serious"]
 
@@ -70,25 +71,21 @@ def campaign_cautions(inputs: Measurements) -> Iterator[dict[str, Any]]:
             "no control ran, so nothing shows how large a difference this machine makes by itself",
             "Set benchmark.control: true",
         )
+    few: dict[tuple[str, str, str], list[str]] = {}
     for workload in inputs.plan["workloads"]:
         if any(case.get("load") for case in workload["cases"]):
             continue  # its requests are no iterations, and each percentile of them says whether they suffice
         if words := median_is_mean(workload["iterations_per_launch"]):
-            yield caution(
-                "few_iterations",
-                "note",
-                f"{words}, so one slow iteration moves the value of its launch",
-                f"Raise iterations of the workload to {FEWEST_FOR_MEDIAN} or more a launch",
-                workload=workload["name"],
-            )
+            told = f"{words}, so one slow iteration moves the value of its launch"
+            remedy = f"Raise iterations of the workload to {FEWEST_FOR_MEDIAN} or more a launch"
+            few.setdefault(("few_iterations", told, remedy), []).append(workload["name"])
         if workload["iterations_total"] < FEWEST_MEASUREMENTS:
-            yield caution(
-                "few_measurements",
-                "note",
-                f"{workload['iterations_total']} measurements of each test case in all launches together",
-                f"Raise iterations of the workload to {FEWEST_MEASUREMENTS} or more",
-                workload=workload["name"],
-            )
+            told = f"{workload['iterations_total']} measurements of each test case in all launches together"
+            remedy = f"Raise iterations of the workload to {FEWEST_MEASUREMENTS} or more"
+            few.setdefault(("few_measurements", told, remedy), []).append(workload["name"])
+    for (kind, told, remedy), names in few.items():
+        only = names[0] if len(names) == 1 else None
+        yield caution(kind, "note", f"{' and '.join(names)}: {told}", remedy, workload=only)
 
 
 def launch_cautions(inputs: Measurements, engine: EngineData) -> Iterator[dict[str, Any]]:
@@ -310,12 +307,12 @@ _QUIETER: Final = "Close what else ran (the warnings name it), move the disturbe
 _SENSITIVE: Final = {
     "outlier_sensitive": (
         "without_outliers",
+        "without outliers",
         "Raise benchmark.launches, and look for what disturbed the flagged iterations",
     ),
-    "event_sensitive": ("without_events", _QUIETER),
-    "few_undisturbed": ("without_events", _QUIETER),
+    "event_sensitive": ("without_events", "without the launches that other programs disturbed", _QUIETER),
 }
-"""Qualifiers of verdicts that hang on some of the data: what they would be without, and what to do."""
+"""Qualifiers of verdicts that hang on some of the data: the analysis without these, in words, and what to do."""
 
 
 def verdict_cautions(
@@ -326,23 +323,26 @@ def verdict_cautions(
     measured = [one for one in primary if one["launches"]["engine"] and one["launches"]["reference"]]
     untestable = Counter(one["reason"] for one in measured if one["verdict"] == "untestable")
     for reason, count in untestable.items():
+        few_launches = str(reason).startswith("too few launches")
+        remedy = "Raise benchmark.launches" if few_launches else "See the warnings on the engines concerned"
+        yield caution("untestable", "warning", f"{plural(count, 'comparison')} without a verdict: {reason}", remedy)
+    if few := sum("few_undisturbed" in one["qualifiers"] for one in primary):
         yield caution(
-            "untestable",
+            "few_undisturbed",
             "warning",
-            f"{plural(count, 'comparison')} without a verdict: {reason}",
-            "Raise benchmark.launches"
-            if str(reason).startswith("too few launches")
-            else "See the warnings on the engines concerned",
+            f"in {few} of {plural(len(primary), 'comparison')} too few launches are left for a verdict without those "
+            "that other programs disturbed",
+            _QUIETER,
         )
     for one in primary:
-        for mark, (alternative, remedy) in _SENSITIVE.items():
+        for mark, (alternative, words, remedy) in _SENSITIVE.items():
             if mark in one["qualifiers"]:
-                otherwise = one["sensitivity"][alternative]["verdict"]
+                verdict, otherwise = (VERDICTS[it["verdict"]].label for it in (one, one["sensitivity"][alternative]))
                 yield caution(
                     mark,
                     "warning",
-                    f"{one['engine']} against {one['reference']}, {one['workload']} {one['case']}: the verdict is "
-                    f"{one['verdict']} with everything and {otherwise} {alternative.replace('_', ' ')}",
+                    f"{one['engine']} against {one['reference']}, {one['workload']} {one['case']}: {verdict} with "
+                    f"everything, {otherwise} {words}",
                     remedy,
                     engine=one["engine"],
                     workload=one["workload"],

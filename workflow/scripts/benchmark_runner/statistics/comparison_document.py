@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchmark_runner.display import plural
+from benchmark_runner.display import plural, significant
 from benchmark_runner.statistics import absences, families
 from benchmark_runner.statistics.comparisons import Compared, Family, Measured, Member
 from benchmark_runner.statistics.control import control_sentence
@@ -236,7 +236,7 @@ class Writer:
             "machines_differ": pair.machines.words(pair.engine, pair.reference) if pair.machines else "",
             "slow_mode": "; ".join(modes),
             "client_error": percent_or_times(from_log(pair.client)),
-            "coarse_clock": f"{100 * pair.resolution:.2g} %",
+            "coarse_clock": f"{significant(100 * pair.resolution, 2)} %",
         }
         if done:
             seen["unequal_work"] = work_words((pair.engine, pair.reference), done, parts)

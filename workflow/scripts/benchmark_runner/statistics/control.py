@@ -95,4 +95,4 @@ def control_sentence(control: Control, place: Cell) -> str | None:
             f"the same program under two names differed by {size} here; differences are confirmed only where they "
             "exceed that too"
         )
-    return f"the same program under two names differed by {size}, no more than chance does"
+    return f"the same program under two names differed by {size}, which is within chance"

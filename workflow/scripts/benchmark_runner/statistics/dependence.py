@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import stdtr
 
+from benchmark_runner.display import significant
 from benchmark_runner.statistics.diagnostics import lag_one
 from benchmark_runner.statistics.estimates import Estimate, FloatArray, t_quantile
 
@@ -104,7 +105,7 @@ def _widened(interval: Mapping[str, Any], factor: float, *, logarithmic: bool) -
     one = Estimate(**interval)
     if math.isinf(factor):
         return one.to_json() | {"low": None, "high": None, "method": f"{one.method}; {NO_INTERVAL}"}
-    method = f"{one.method}, {factor:.2g} times as wide since a launch may resemble the one before"
+    method = f"{one.method}, {significant(factor, 2)} times as wide since a launch may resemble the one before"
     if logarithmic:
         return replace(one.widened((factor - 1.0) * math.log(one.high / one.point)), method=method).to_json()
     more = (factor - 1.0) * (one.high - one.point)

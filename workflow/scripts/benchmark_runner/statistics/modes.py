@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import fdtrc
 
-from benchmark_runner.display import plural
+from benchmark_runner.display import plural, significant
 from benchmark_runner.statistics.cautions import caution
 from benchmark_runner.statistics.estimates import FloatArray, negligible_spread
 from benchmark_runner.statistics.levels import Load, load_words
@@ -57,7 +57,8 @@ class Modes:
             (self.launches - self.higher, -math.expm1(-self.apart), "below"),
         )
         lie = "lies" if few == 1 else "lie"
-        return f"{few} of {self.launches} launches of {engine} on {where} {lie} {100 * factor:.2g} % {side} its others"
+        apart = f"{significant(100 * factor, 2)} % {side} its others"
+        return f"{few} of {self.launches} launches of {engine} on {where} {lie} {apart}"
 
 
 def unseen_share(launches: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from benchmark_runner.display import plural
@@ -13,6 +13,9 @@ from benchmark_runner.statistics.wording import MARGIN, QUALIFIERS, percent_or_t
 
 MOST_DECIMALS: Final = 4
 """Chosen: a ten-thousandth is finer than what any campaign resolves."""
+
+CLAUSES: Final = "; "
+"""What stands between the clauses of a pair's sentence."""
 
 FEWEST_STEPS: Final = 2
 """Steps of the last decimal that an interval must span, so that rounding keeps its width roughly."""
@@ -106,19 +109,30 @@ def sentence(
         seen = f" ({claim(judgement, metric, pair.engine)} so far)" if judgement.ratio is not None else ""
         if "unequal_work" in marks:
             seen = ""
-        lost = f"; {marks['lost_launches']}" if "lost_launches" in marks else ""
+        lost = f"{CLAUSES}{marks['lost_launches']}" if "lost_launches" in marks else ""
         because = f"no verdict, since {judgement.reason}{seen}{lost}"
         return f"{pair.engine} against {pair.reference}, {metric.label}{load and f' {load}'}: {because}"
     if judgement.verdict in CERTAIN:
         sure = f"the order is certain at the {level} level" if pair.paired else f"both tests agree at the {level} level"
         small = [f"a difference within {MARGIN}"] if judgement.equivalent else []
-        return "; ".join([claim(judgement, metric, subject, load) + _allowing(judgement), sure, *small, *tail])
+        return CLAUSES.join([claim(judgement, metric, subject, load) + _allowing(judgement), sure, *small, *tail])
     if judgement.verdict == "significant_unconfirmed":
         doubt = [] if judgement.doubted else [_unconfirmed(judgement)]
-        return "; ".join([f"perhaps {claim(judgement, metric, subject, load)}", *doubt, *tail])
+        return CLAUSES.join([f"perhaps {claim(judgement, metric, subject, load)}", *doubt, *tail])
     if judgement.verdict == "equivalent":
         same = f"{pair.engine} and {pair.reference} are the same within {MARGIN} in {metric.label}{load and f' {load}'}"
-        return "; ".join([same + _allowing(judgement), *tail])
+        return CLAUSES.join([same + _allowing(judgement), *tail])
     unseen = [f"a difference below {percent_or_times(detectable)} would mostly go unseen"] if detectable else []
     cannot = f"{metric.label} of {pair.engine} and {pair.reference} cannot be told apart"
-    return "; ".join([cannot, claim(judgement, metric, pair.engine, load), *_alone(judgement.ratio), *unseen, *tail])
+    return CLAUSES.join([cannot, claim(judgement, metric, pair.engine, load), *_alone(judgement.ratio), *unseen, *tail])
+
+
+def shared_clauses(sentences: Sequence[str]) -> list[str]:
+    """Clauses that the sentences of all pairs of a table have, so that they are told once; none of a single pair."""
+    told = [sentence.split(CLAUSES) for sentence in sentences]
+    return [clause for clause in told[0] if all(clause in one for one in told)] if len(told) > 1 else []
+
+
+def without_clauses(sentence: str, shared: Collection[str]) -> str:
+    """A sentence of a pair without the clauses that all pairs share."""
+    return CLAUSES.join(clause for clause in sentence.split(CLAUSES) if clause not in shared)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from scipy.special import ndtr
 
-from benchmark_runner.display import plural
+from benchmark_runner.display import plural, significant
 from benchmark_runner.statistics.comparison_document import what_it_takes
 from benchmark_runner.statistics.comparisons import Family, Member
 from benchmark_runner.statistics.estimates import t_quantile
@@ -89,7 +89,7 @@ class _Open:
         if self.launches_needed is None or self.hours is None:
             return f"{who}: no affordable number of launches would decide it"
         launches = plural(self.launches_needed, "launch")
-        return f"{who}: it would take about {launches} of each, {self.hours:.2g} hours more"
+        return f"{who}: it would take about {launches} of each, {significant(self.hours, 2)} hours more"
 
     def to_json(self) -> dict[str, Any]:
         """As the section `until` has it."""

@@ -32,14 +32,17 @@ def _row(engine: str, figures: Mapping[str, Any], width: int, *, baseline: bool)
 
 
 def _place(summary: Mapping[str, Any]) -> str:
-    """The workload that latencies and ratios are of, with their level of load and that of the throughput."""
+    """The workload that latencies and ratios are of, with their level of load, and that of the throughput where it is
+    another."""
     headline, levels = summary["headline"], summary.get("load", {"levels": []})["levels"]
     words = {(one["workload"], one["case"]): one["words"] for one in levels}
-    at, other = (
+    workload, other = (headline[figure].get("workload") for figure in ("latency", "throughput"))
+    at, there = (
         words.get((headline[figure].get("workload"), headline[figure].get("case")), "")
         for figure in ("latency", "throughput")
     )
-    return f"{headline['latency']['workload']}{at and f' {at}'}{other and f'; throughput {other}'}"
+    where = " ".join(filter(None, ("" if other in (None, workload) else f"in {other}", there)))
+    return f"{workload}{at and f' {at}'}{where and f'; throughput {where}'}"
 
 
 def in_words(summary: Mapping[str, Any], report: Path) -> str:

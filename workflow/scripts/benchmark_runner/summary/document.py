@@ -68,11 +68,12 @@ def joined_words(joined: Mapping[str, Any]) -> str:
 
 def recommend(results: Results, performance: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     """The advice on the headline cell after the engines that are out of it, what would decide what is open, and what
-    limits it; model is its entry in the plan. What is sure and what is not stands in `answer`, which speaks here only
-    where nothing is compared."""
+    limits it; model is its entry in the plan. What is sure and what is not stands in `answer`, which speaks here
+    where nothing is compared, and where the headline cell is one level of a load."""
     found, decide = performance["answer"], performance["answer"]["decide"]
     out = [one["sentence"] for one in found["failed"] if one["status"] != PARTIAL]
-    compared = len(performance["ranking"]) > 1
+    alone = not results.load_words(headline_cell(performance["headline"], "latency"))
+    compared = len(performance["ranking"]) > 1 and alone
     parts = [*out, headline_advice(performance)["sentence"]] if compared else [found["sentence"], found["not_sure"]]
     parts += [f"{decide['sentence']} To measure them: {decide['command']}" if decide else "", _throughput(performance)]
     if (until := results.summary["until"]) is not None:

@@ -17,7 +17,7 @@ from benchmark_runner.display import (
     ratio_text,
     significant,
 )
-from benchmark_runner.performance.advice import listed, place_of, undecided
+from benchmark_runner.performance.advice import place_of, undecided
 from benchmark_runner.performance.answer import sure_beside
 from benchmark_runner.performance.ranking import LATENCY
 from benchmark_runner.performance.under_load import OUTPUT, grids_of, rows_of
@@ -25,6 +25,7 @@ from benchmark_runner.statistics.cautions import median_is_mean
 from benchmark_runner.statistics.levels import failed_words, level_text, load_words, slo_words
 from benchmark_runner.statistics.planned import each_in_words, words_of
 from benchmark_runner.statistics.results import Cell, Results
+from benchmark_runner.statistics.sentences import CLAUSES, shared_clauses, without_clauses
 from benchmark_runner.statistics.settings import alike_workloads, shown
 from benchmark_runner.statistics.wording import SIGNS_IN_WORDS, VERDICTS
 from benchmark_runner.summary.document import limits
@@ -45,10 +46,7 @@ TAIL: Final = "TTFT, p99"
 
 
 def _case_value(results: Results, name: str, cell: Cell, metric: str) -> str:
-    unit, estimate = results.metric(name, cell, metric)["unit"], results.estimate(name, cell, metric)
-    if estimate is not None and estimate["low"] == estimate["high"]:
-        estimate["low"] = estimate["high"] = None
-    return estimate_text(estimate, unit)
+    return estimate_text(results.estimate(name, cell, metric), results.metric(name, cell, metric)["unit"])
 
 
 def _verdict(results: Results, name: str, other: str, cell: Cell) -> tuple[str, str, str | None]:
@@ -62,11 +60,18 @@ def _verdict(results: Results, name: str, other: str, cell: Cell) -> tuple[str, 
     if not own:
         return ABSENT, ABSENT, None
     one = own[0]
-    note = "; ".join(part for part in (one["sentence"], one["footnote"]) if part)
+    note = CLAUSES.join(part for part in (one["sentence"], one["footnote"]) if part)
     ratio = ratio_text(one["ratio"])
     if other != results.baseline:
         ratio = f"{ratio} (to {other})"
     return ratio, VERDICTS[one["verdict"]].told_of_pair(one["faster"]), note
+
+
+def _of_all(results: Results, cell: Cell) -> list[str]:
+    """Clauses that the footnotes of all pairs of a table have in common."""
+    others = ((entry, entry["control_of"] or results.baseline) for entry in results.summary["engines"])
+    notes = [_verdict(results, entry["name"], other, cell)[2] for entry, other in others]
+    return shared_clauses([note for note in notes if note])
 
 
 def _marked(label: str, note: str, notes: dict[str, int]) -> Markdown:
@@ -74,7 +79,9 @@ def _marked(label: str, note: str, notes: dict[str, int]) -> Markdown:
     return Markdown(f"{label} [{notes.setdefault(note, len(notes) + 1)}]")
 
 
-def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: dict[str, int]) -> list[str]:
+def _row(
+    results: Results, entry: Mapping[str, Any], cell: Cell, notes: dict[str, int], of_all: Sequence[str]
+) -> list[str]:
     name = entry["name"]
     label = f"{name} (control)" if entry["control_of"] else name
     if results.point(name, cell, LATENCY) is None:
@@ -89,8 +96,8 @@ def _row(results: Results, entry: Mapping[str, Any], cell: Cell, notes: dict[str
         ratio, verdict = "1 (baseline)", ABSENT
     else:
         ratio, verdict, told = _verdict(results, name, entry["control_of"] or results.baseline, cell)
-        if told is not None:
-            verdict = _marked(markdown(verdict), told, notes)
+        if note := without_clauses(told or "", of_all):
+            verdict = _marked(markdown(verdict), note, notes)
     return [
         label,
         *(_case_value(results, name, cell, metric) for metric in (LATENCY, "ttft_ms", "tpot_ms")),
@@ -126,33 +133,21 @@ def _pairs(results: Results, cell: Cell) -> list[str]:
 
 
 def _leading_lines(answer: Mapping[str, Any], results: Results) -> list[str]:
-    """The answer before all tables: what is sure, what is not, a line a test case, and the command."""
+    """The answer before all tables: what is sure, what is not, a line a test case of which these do not say all that is
+    known, and the command."""
     decide, lines = answer["decide"], [markdown(answer["sentence"]), ""]
     lines += [markdown(answer["not_sure"]), ""] if answer["not_sure"] else []
     lines += [f"- {markdown(words)}" for words in answer.get("under_load", ())]
-    lines += [f"- {markdown(words)}" for words in dict.fromkeys(_of_test_cases(answer["workloads"], results))]
-    loaded = [one for one in answer["workloads"] if results.load_words(Cell(one["workload"], one["case"]))]
-    lines += [f"- {markdown(words)}" for words in sure_beside(loaded)]
+    cells = {Cell(one["workload"], one["case"]): one for one in answer["workloads"]}
+    told = [one["sentence"] for cell, one in cells.items() if not (answer["not_sure"] and _is_open(results, cell, one))]
+    told += sure_beside([one for cell, one in cells.items() if results.load_words(cell)])
+    lines += [f"- {markdown(words)}" for words in dict.fromkeys(told)]
     return [*lines, *(["", f"{markdown(decide['sentence'])} {markdown_code(decide['command'])}"] if decide else [])]
 
 
-def _of_test_cases(workloads: Sequence[Mapping[str, Any]], results: Results) -> Iterator[str]:
-    """The answer on each test case; once for all levels of a load at which the same engines are not told apart."""
-    alike: dict[tuple[object, ...], list[tuple[Cell, list[str], str]]] = {}
-    for one in workloads:
-        cell, names = Cell(one["workload"], one["case"]), [name for name in results.engines if name in one["leading"]]
-        is_open = bool(names) and one["sentence"] == undecided(one["leading"], place_of(results, cell))
-        beside = results.levels_beside(cell) if is_open else []
-        alike.setdefault((*beside, *names) if beside else (cell,), []).append((cell, names, one["sentence"]))
-    for (cell, names, sentence), *others in alike.values():
-        if not others:
-            yield sentence
-            continue
-        first = place_of(results, cell)
-        place = listed([first, *(results.load_words(other) for other, _, _ in others)])
-        if len(results.levels_beside(cell)) == 1 + len(others):
-            place = f"{first.removesuffix(results.load_words(cell))}at every level of load"
-        yield undecided(names, place)
+def _is_open(results: Results, cell: Cell, one: Mapping[str, Any]) -> bool:
+    """Whether nothing tells a test case's engines apart, as what is not sure says already."""
+    return bool(one["leading"]) and one["sentence"] == undecided(one["leading"], place_of(results, cell))
 
 
 def _request(case: Mapping[str, Any], workload: Mapping[str, Any], campaign: Mapping[str, Any]) -> str:
@@ -199,7 +194,7 @@ def _came(results: Results, engine: str, cell: Cell) -> dict[str, str]:
     load = results.load(engine, cell) or {}
     known = [load.get(f"{what}_requests_per_s") for what in ("due", "achieved")]
     came, *sent = dict.fromkeys(ABSENT if rate is None else significant(rate) for rate in known)
-    return {"came": came + "".join(f" ({rate} sent)" for rate in sent)}
+    return {"arrived": came + "".join(f" ({rate} sent)" for rate in sent)}
 
 
 def _level_values(results: Results, engine: str, cell: Cell) -> dict[str, str]:
@@ -232,6 +227,28 @@ def _settings(by_workload: Sequence[Mapping[str, Any]]) -> list[str]:
     return [*lines, "\\* differs between engines that tell it.", ""] if lines else []
 
 
+def _test_cases(
+    results: Results, plan: Mapping[str, Any], workload: Mapping[str, Any], notes: dict[str, int]
+) -> Iterator[str]:
+    """A table of engines, one of pairs and the footnotes for each test case; levels of load are folded, since the table
+    of levels above has their figures."""
+    header = [column.format(baseline=results.baseline) for column in COLUMNS]
+    if has_load(workload):
+        yield from ("<details>", f"<summary>All pairs in {markdown(workload['name'])}, level by level</summary>", "")
+    for case in workload["cases"]:
+        cell, before = Cell(workload["name"], case["name"]), len(notes)
+        of_all = _of_all(results, cell)
+        rows = [_row(results, entry, cell, notes, of_all) for entry in results.summary["engines"]]
+        yield from (f"## {markdown(place_of(results, cell))}", "")
+        yield from (_request(case, workload, plan["campaign"]), "")
+        yield from (*markdown_table(header, rows), "", *_pairs(results, cell))
+        fresh = [f"{number}. {markdown(note)}" for note, number in notes.items() if number > before]
+        yield from (*fresh, "") if fresh else ()
+        yield from (markdown(f"Of all these pairs: {CLAUSES.join(of_all)}."), "") if of_all else ()
+    if has_load(workload):
+        yield from ("</details>", "")
+
+
 def comparison_table(plan: Mapping[str, Any], results: Results, answer: Mapping[str, Any]) -> str:
     """Content of comparison_table.md."""
     settings, summary = results.summary["settings"], results.summary
@@ -243,15 +260,7 @@ def comparison_table(plan: Mapping[str, Any], results: Results, answer: Mapping[
     lines += _under_load(results)
     notes: dict[str, int] = {}
     for workload in plan["workloads"]:
-        for case in workload["cases"]:
-            cell, before = Cell(workload["name"], case["name"]), len(notes)
-            rows = [_row(results, entry, cell, notes) for entry in summary["engines"]]
-            header = [column.format(baseline=results.baseline) for column in COLUMNS]
-            lines += [f"## {markdown(f'{cell.workload}, {cell.case}')}", ""]
-            lines += [_request(case, workload, plan["campaign"]), ""]
-            lines += [*markdown_table(header, rows), "", *_pairs(results, cell)]
-            fresh = [f"{number}. {markdown(note)}" for note, number in notes.items() if number > before]
-            lines += [*fresh, ""] if fresh else []
+        lines += _test_cases(results, plan, workload, notes)
     lines += _settings(summary["engine_settings"])
     alone = [workload for workload in plan["workloads"] if not has_load(workload)]
     told = dict.fromkeys(median_is_mean(workload["iterations_per_launch"]) for workload in alone)
