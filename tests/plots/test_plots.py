@@ -207,7 +207,7 @@ def test_every_plot_says_which_engine_is_struck(tmp_path):
 
 def test_titles_state_what_was_found(campaign):
     latencies, rates, peaks, cores = (words(figure).replace("\n", " ") for figure in campaign.figures())
-    assert "Latency, lower is better: candle_cuda answers fastest in latency_test" in latencies
+    assert "Latency, lower is better: candle_cuda answers fastest in all 3 test cases" in latencies
     assert "candle_cuda answers fastest in latency_test: " in latencies
     assert "To the end of an answer engines keep" in rates and "n = 6 launches" in rates
     assert "Peak memory, lower is better: " in peaks

@@ -90,6 +90,37 @@ def test_the_cost_card_names_the_load_at_which_a_token_costs_that(told):
     assert "A million output tokens in serving, always busy, with 4 requests in flight, at " in told.text
 
 
+def test_each_engines_cost_names_the_load_at_which_it_holds(told, folder):
+    labels = {
+        row["engine"]: row["label"]
+        for row in read(folder, "analysis/business_recommendations.json")["infrastructure_costs"]
+    }
+    assert len(set(labels.values())) == 2
+    assert all(f"<p>{engine}: {label}.</p>" in told.text for engine, label in labels.items())
+
+
+def test_each_tier_names_the_highest_load_up_to_which_an_engine_keeps_it(told, folder):
+    found = read(folder, "analysis/business_recommendations.json")["performance_tiers"]
+    shown = {(row[0], row[1]): row[2:] for row in told.table("Tiers: ")}
+    assert shown.keys() == {(name, workload) for name in ("alone", "batched") for workload in ("chat", "serving")}
+    for number, tier in enumerate(("interactive", "standard", "batch")):
+        for name in ("alone", "batched"):
+            levels = [row for row in found["engines"] if (row["engine"], row["workload"]) == (name, "serving")]
+            assert [row["case"] for row in levels] == ["c1", "c2", "c4"]
+            results = [{one["result"] for one in row["limits"] if one["tier"] == tier} == {"kept"} for row in levels]
+            kept = [*results, False].index(False)
+            words = f"kept {levels[kept - 1]['load']}" if kept else " with 1 request in flight"
+            assert words in shown[name, "serving"][number]
+    assert len({cell for row in shown.values() for cell in row}) > 2
+
+
+def test_what_is_told_beside_the_answer_names_its_workload(told):
+    listed = told.text.partition("Against the baseline in other respects: ")[2].partition("</details>")[0]
+    sentences = [line.strip().removeprefix("<li>") for line in listed.splitlines() if "<li>" in line]
+    assert sentences and all(one.startswith(("chat: ", "serving: ", "Of all these: ")) for one in sentences)
+    assert "batched answers" not in listed
+
+
 def test_every_level_is_told_in_figures(told, results):
     rows = told.table("All levels of serving")
     assert [row[:2] for row in rows] == [[name, level] for level in "124" for name in ("alone", "batched")]

@@ -128,8 +128,8 @@ def test_of_engines_that_hold_as_much_it_is_told_that_none_is_told_from_the_othe
     alike = [ScriptedEngine(name, slots=4, **TIMES) for name in ("torch", "server")]
     found = summary_of(tmp_path / "results", *alike)
     capacity, *_ = found["answer"]["under_load"]
-    unsure = "Which engine holds most within the limits is not confirmed in serving. "
-    assert found["answer"]["not_sure"].startswith(unsure)
+    both = "neither in end-to-end latency nor in how much they hold within the limits"
+    assert found["answer"]["sentence"] == f"No difference between the engines was confirmed, {both}."
     assert capacity.endswith("(torch cannot be told from server).")
 
 

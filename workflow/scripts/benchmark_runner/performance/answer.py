@@ -42,8 +42,11 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
     sure = [*held, *_baseline_sentences(results, standings), *_leader_sentences(results, standings)]
     comparable = any(len(now.ranked) > 1 for now in standings.values())
     if not sure and comparable:
-        found = f"{BY_NAME[LATENCY].label}{' or in how much they hold within the limits' if held_perhaps else ''}"
-        sure, held_perhaps = [f"No difference in {found} between the engines was confirmed"], []
+        label = BY_NAME[LATENCY].label
+        sure = [f"No difference in {label} between the engines was confirmed"]
+        if held_perhaps:
+            both = f"neither in {label} nor in how much they hold within the limits"
+            sure, held_perhaps = [f"No difference between the engines was confirmed, {both}"], []
     first = [*gone, *sure] if measured else [NOTHING, *gone]
     if measured and not comparable:
         first += _alone(results, standings)
