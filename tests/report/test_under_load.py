@@ -12,6 +12,7 @@ from benchmark_runner.display import significant
 from benchmark_runner.plots.levels import Panel
 from benchmark_runner.report.curves import chart
 from benchmark_runner.report.load import _error_range, load_cards
+from benchmark_runner.report.money import cost_labels
 from benchmark_runner.statistics.levels import Grid
 from benchmark_runner.statistics.metrics import LEVEL_ENERGY
 from benchmark_runner.statistics.results import Cell, Results
@@ -52,11 +53,18 @@ WORKLOADS = (
 )
 
 
+TIERS = {
+    "interactive": {"ttft_ms": 75, "tpot_ms": 35},
+    "standard": {"ttft_ms": 400, "tpot_ms": 60},
+    "batch": {"total_tokens_per_s": 1},
+}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("loaded")
     (made / "load_calibration.json").write_text(json.dumps(CALIBRATION))
-    return finish(made, ENGINES, WORKLOADS, launches=6, seed=2, business={"usd_per_hour": 0.36})
+    return finish(made, ENGINES, WORKLOADS, launches=6, seed=2, business={"usd_per_hour": 0.36, "tiers": TIERS})
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +98,16 @@ def test_the_cost_card_names_the_load_at_which_a_token_costs_that(told):
     assert "A million output tokens in serving, always busy, with 4 requests in flight, at " in told.text
 
 
-def test_each_engines_cost_names_the_load_at_which_it_holds(told, folder):
-    labels = {
-        row["engine"]: row["label"]
-        for row in read(folder, "analysis/business_recommendations.json")["infrastructure_costs"]
-    }
-    assert len(set(labels.values())) == 2
-    assert all(f"<p>{engine}: {label}.</p>" in told.text for engine, label in labels.items())
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ({"a": "cost with 2", "b": "cost with 4", "c": "cost with 4"}, ["a: cost with 2.", "b and c: cost with 4."]),
+        ({"a": "cost alone", "b": "cost alone"}, ["Cost alone."]),
+    ],
+)
+def test_each_engines_cost_names_the_load_at_which_it_holds(labels, told):
+    rows = [{"engine": engine, "label": label} for engine, label in labels.items()]
+    assert cost_labels(SimpleNamespace(business={"infrastructure_costs": rows}, colours={})) == told
 
 
 def test_each_tier_names_the_highest_load_up_to_which_an_engine_keeps_it(told, folder):
