@@ -125,6 +125,20 @@ def test_without_a_baseline_there_is_no_ratio_and_nothing_is_once_the_baseline(t
     assert check_figures(folder)
 
 
+def test_an_engine_that_computes_another_model_is_not_shown_as_the_cheapest(tmp_path):
+    wrong = ScriptedEngine("wrong", ttft_ms=1.0, itl_ms=0.5, fidelity="fail")
+    folder = finish(tmp_path, [ScriptedEngine("right"), wrong], ONE_WORKLOAD, plots=False, business={"usd_per_hour": 1})
+    (cost,) = re.findall(r'aria-label="Cost">(.*?)</section>', first_screen(folder), re.DOTALL)
+    assert "right" in words(cost) and "wrong" not in words(cost)
+
+
+def test_an_engine_alone_has_its_latency_on_its_card(tmp_path):
+    folder = finish(tmp_path, [ScriptedEngine("alone")], ONE_WORKLOAD, plots=False)
+    card = words(re.search(r'<section class="card workload".*?>(.*?)</section>', first_screen(folder), re.DOTALL)[1])
+    value = read(folder, "summary.json")["answer"]["workloads"][0]["engines"][0]["value"]
+    assert f"alone · {milliseconds(value)}" in card and "no answer" not in card
+
+
 def test_a_campaign_without_any_measurement_is_one_screen_of_reasons(tmp_path):
     engines = [ScriptedEngine("base", unavailable="no compiler"), ScriptedEngine("other", unavailable="no driver")]
     page = (finish(tmp_path, engines, ONE_WORKLOAD) / "report.html").read_text()

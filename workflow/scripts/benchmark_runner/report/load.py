@@ -21,6 +21,7 @@ from benchmark_runner.statistics.metrics import BY_NAME, LEVEL_ENERGY
 from benchmark_runner.statistics.results import Cell
 
 LEVEL_METRICS: Final = ("output_tokens_per_s", "requests_per_s", "ttft_ms", "tpot_ms", "goodput_requests_per_s")
+BESIDE_SHOWN: Final = 2  # in a card, of what else is confirmed; the table to paste has all
 CAPACITY_TONES: Final[Mapping[str, tuple[str, str]]] = {
     "confirmed_faster": ("confirmed", "sure"),
     "significant_unconfirmed": ("not confirmed", "perhaps"),
@@ -271,7 +272,7 @@ def _card(inputs: ReportInputs, grid: Grid) -> Card:
     lines = [f"Limits: {slo_words(inputs.statistics['load']['slo'])}."]
     lines += [f"{engine} holds {found['text']}." for engine, found in known.items()][:NAMES_SHOWN]
     lines.append(f"{throughput_panel(inputs.statistics, grid).finding}.")
-    lines += sure_beside(_answers(inputs, grid))[:NAMES_SHOWN]
+    lines += sure_beside(_answers(inputs, grid))[:BESIDE_SHOWN]
     verdicts = set(below.values())
     word, tone = ("most at the limits", "sure") if verdicts else ("not told apart", "open")
     if verdicts - {"confirmed_faster"}:

@@ -141,6 +141,12 @@ def _workload(inputs: ReportInputs, number: int) -> Card:
     devices = {engine["device"] for engine in inputs.statistics["engines"] if engine["name"] in cell["leading"]}
     if len(devices) > 1:
         word = "devices are not compared"
+    ranked = [place for place, one in enumerate(cell["engines"]) if one["ranked"]]
+    if not group and len(ranked) == 1:  # nothing to compare, but measured
+        path, name = ("answer", "workloads", number, "engines", ranked[0]), cell["engines"][ranked[0]]["engine"]
+        value = figure(inputs, "summary", *path, "value", show=in_unit(cell["unit"]))
+        alone = [(name, inputs.colours[name])]
+        return Card(heading(inputs, cell), alone, value, lines=[cell["sentence"]], is_workload=True)
     named = [(engine, inputs.colours[engine]) for engine in cell["leading"][:NAMES_SHOWN]]
     lines = list(_workload_lines(inputs, number, cell)) if named else [cell["sentence"]]
     return Card(heading(inputs, cell), named, None, max(0, group - NAMES_SHOWN), word, tone, lines, is_workload=True)
@@ -243,6 +249,7 @@ def _cost(inputs: ReportInputs) -> Iterator[Card]:
         for place, row in enumerate(inputs.business["costs"])
         if row["price"] is not None
         and (cell := Cell(row["workload"], row["case"])) in inputs.results.levels_at_limits(row["engine"], cell)
+        and row["engine"] not in inputs.results.unranked(cell, "e2e_ms")
     ]
     if not known:
         if any(row["price"] is not None for row in inputs.business["costs"]):
