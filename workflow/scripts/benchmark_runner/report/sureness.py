@@ -51,6 +51,7 @@ def grounds(inputs: ReportInputs) -> list[Ground]:
         control_ground(inputs),
         *launch_grounds(inputs),
         _settings(inputs),
+        *_machines(inputs),
         *_client(inputs),
         _not_measured(inputs),
     ]
@@ -148,6 +149,20 @@ def _settings(inputs: ReportInputs) -> Ground:
     more = len(entries) - len(words)
     text = f"Settings differ: {', '.join(words)}" + (f" and {more} more" if more else "")
     return Ground("doubt", text, "settings")
+
+
+def _machines(inputs: ReportInputs) -> Iterator[Ground]:
+    """Of a campaign on several machines, whether ratios of engines differ from one to the other."""
+    cells = inputs.statistics["cells"]
+    names = dict.fromkeys(one["machine"] for cell in cells for one in cell.get("by_machine", ()))
+    primary = [one for one in inputs.statistics["comparisons"] if one["kind"] == "primary"]
+    differ = sum("machine_ratios" in one for one in primary)
+    if names and differ:
+        text = f"The {len(names)} machines differ in {differ} of {plural(len(primary), 'ratio')}: verdicts hold on each"
+        yield Ground("doubt", text, "comparison")
+    elif names:
+        text = f"{len(names)} machines: no ratio of two engines differs between them by more than chance"
+        yield Ground("good", text, "comparison")
 
 
 def _by_value(entry: Document, twins: set[str]) -> str:
