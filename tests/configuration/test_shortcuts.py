@@ -45,6 +45,19 @@ def test_what_says_neither_is_refused(value):
         as_given({"analyze_only": value}, [])
 
 
+def test_folders_that_are_joined_are_analysed_and_nothing_is_measured():
+    found = as_given({"folders": "results/a, 2026", "output_dir": "c", "unlike_machines": "yes"}, [])
+    assert found.folders == ["results/a", "2026"] and found.analyze_only and found.unlike_machines
+    assert found.config == {"output_dir": "c"}
+    assert as_given({"folders": 2026}, ["folders=2026"]).folders == ["2026"]
+    assert as_given({"folders": None}, []).folders == [] and as_given({}, []).folders is None
+
+
+def test_unlike_machines_mean_nothing_without_folders():
+    with pytest.raises(BenchmarkError, match=r"^unlike_machines: is of joining"):
+        as_given({"unlike_machines": True}, [])
+
+
 @pytest.mark.parametrize(
     ("value", "names"),
     [

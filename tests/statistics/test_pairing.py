@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from benchmark_runner.campaign.order import balanced_blocks
-from benchmark_runner.statistics.inputs import MeasuredLaunch, device_of
-from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, one_occasion, paired_blocks, same_machine
+from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, device_of
+from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, one_occasion, paired_blocks
 
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 
@@ -103,10 +103,11 @@ def test_an_engine_that_was_measured_the_next_day_has_no_pairs() -> None:
 def test_one_machine_is_one_host_name_or_one_boot() -> None:
     here, rebooted = _launch("a", 0, 1), _launch("b", 2, 3, boot_id="next")
     in_container = _launch("c", 4, 5, hostname="random")
-    assert same_machine([here, rebooted])
-    assert same_machine([here, in_container])
-    assert not same_machine([here, _launch("d", 6, 7, hostname="there", boot_id="other")])
-    assert same_machine([])
+    elsewhere = _launch("d", 6, 7, hostname="there", boot_id="other")
+    launches = {one.engine: one for one in (here, rebooted, in_container, elsewhere)}
+    engines = {name: EngineData(name, None, (one,), (), (), {}) for name, one in launches.items()}
+    found = Measurements({"campaign": {}, "order": []}, engines).machines
+    assert found == {("a", "w", 1): "here", ("b", "w", 1): "here", ("c", "w", 1): "here", ("d", "w", 1): "there"}
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,8 @@ def as_given(merged: Mapping[str, Any], entries: Iterable[str]) -> Given:
     share(wanted, WANTED_DIFFERENCE)
     against, engines = config.pop(AGAINST, None), (config.pop(BEFORE, None), config.pop(AFTER, None))
     unlike = _truth(config.pop(UNLIKE_MACHINES, None), UNLIKE_MACHINES)
+    if unlike and folders is None:
+        raise BenchmarkError(f"{UNLIKE_MACHINES}: is of joining; name what is joined: {FOLDERS}=results/a,results/b")
     return Given(config, analyze_only, against, engines, wanted, folders, unlike)
 
 

@@ -15,7 +15,7 @@ from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measu
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
 from benchmark_runner.statistics.machines import ratios_apart
 from benchmark_runner.statistics.metrics import Metric
-from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, paired_blocks, same_machine
+from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, paired_blocks
 from benchmark_runner.statistics.power import FEWEST_LAUNCHES, share_of_alpha
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import CellKey
@@ -161,7 +161,9 @@ class CampaignPairs:
         fewest = min(len(own), len(other))
         paired = len(blocks) >= fewest / 2 and (len(blocks) >= FEWEST_LAUNCHES or fewest < FEWEST_LAUNCHES)
         own_blocks, other_blocks = (blocks, blocks) if paired else (sorted(own), sorted(other))
-        if not paired and excluded is None and not same_machine([*a.ok(place.workload), *b.ok(place.workload)]):
+        machines, good = self._inputs.machines, (*a.ok(place.workload), *b.ok(place.workload))
+        ran_on = {machines[one.engine, one.workload, one.block] for one in good}
+        if not paired and excluded is None and len(ran_on) > 1:
             excluded = "their launches ran on different machines"
         look = self._looks.at(engine, reference, place.workload)
         share = self._looks.share(engine, reference, place.workload)

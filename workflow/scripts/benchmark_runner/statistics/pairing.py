@@ -13,12 +13,6 @@ LONGEST_IDLE_S: Final = 900.0
 laptop); Snakemake's own work between jobs takes seconds. The configured cool-down comes on top."""
 
 
-def same_machine(launches: Iterable[MeasuredLaunch]) -> bool:
-    """Whether all launches ran on one machine: one host name (over restarts) or one boot (over containers)."""
-    launches = list(launches)
-    return len({launch.hostname for launch in launches}) <= 1 or len({launch.boot_id for launch in launches}) <= 1
-
-
 def one_occasion(
     a: MeasuredLaunch, b: MeasuredLaunch, launches: Sequence[MeasuredLaunch], longest_idle_s: float = LONGEST_IDLE_S
 ) -> bool:
