@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,17 @@ def test_a_build_whose_file_was_changed_or_removed_is_made_again(built: dict[str
     assert stale(built)
     Path(file).unlink()
     assert stale(built)
+
+
+def test_a_build_whose_python_is_not_here_is_made_again(built: dict[str, Any], tmp_path: Path) -> None:
+    python = tmp_path / "environment" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    record = {**built, "environment": {"folder": "environment", "installed": []}}
+    python.symlink_to("/opt/nowhere/bin/python3")
+    assert stale(record)
+    python.unlink()
+    python.symlink_to(sys.executable)
+    assert not stale(record)
 
 
 def test_what_was_never_built_or_failed_is_no_stale_build(built: dict[str, Any]) -> None:

@@ -292,13 +292,17 @@ def untested(engines: Iterable[Mapping[str, Any]], workloads: Iterable[Mapping[s
 
 
 def is_stale(engine: Engine) -> bool:
-    """Whether a build succeeded from other source than this one, or its program or copied source is not there now."""
+    """Whether a build succeeded from other source than this one, or its program, copied source or the Python that it
+    starts is not there now, as one of outside is not in a container."""
     build = read_build(f"{engine.binary_path}.build.json")
     if build is None or build["status"] != "built":
         return False
     if build["source_sha256"] != engine.source:
         return True  # Snakemake sees that by itself only where it remembers the build
     binary, sources = Path(engine.binary_path), build["sources"] or {"folder": ".", "files": {}}
+    environment = build.get("environment")
+    if environment and not os.access(binary.parent / environment["folder"] / "bin" / "python", os.X_OK):
+        return True
     changed = altered(binary.parent, {binary.name: build["binary_sha256"]}, HASHES)
     return bool(changed or altered(binary.parent / sources["folder"], sources["files"], HASHES))
 
