@@ -22,6 +22,7 @@ DOCUMENTS = (
     "docs/protocol.md",
     "docs/servers.md",
     "docs/cluster.md",
+    "docs/scale.md",
     "config/README.md",
 )
 
