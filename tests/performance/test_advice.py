@@ -181,6 +181,9 @@ def test_engines_that_took_exactly_the_same_time_have_none_ahead() -> None:
 def test_an_engine_is_not_alone_in_being_measured_where_another_may_not_be_ranked() -> None:
     wrong = engine("b", fidelity="fail")
     assert advice([A, wrong]).answer == "Only a can be ranked, so there is nothing to compare it with."
+    results = results_of([A, wrong], [])
+    results.summary["cells"].append({**results.summary["cells"][0], "case": "case_2"})
+    assert advise(results, CELL).answer.startswith("Only a can be ranked in chat, case_1, so there is nothing")
     unlike = engine("a", fidelity="fail"), wrong
     assert advice(unlike).answer == "No engine that was measured can be ranked, so there is no answer yet."
 

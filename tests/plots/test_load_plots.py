@@ -92,6 +92,15 @@ def test_goodput_without_an_interval_is_told_by_its_mean_alone(statistics):
     assert alone == {"point": 2.0, "low": None, "high": None}
 
 
+def test_nobody_keeps_most_within_limits_that_nobody_keeps(statistics):
+    told = copy.deepcopy(statistics)
+    for cell in told["cells"]:
+        if goodput := cell["metrics"].get("goodput_requests_per_s"):
+            goodput["mean_interval"] = {"point": 0.0, "low": None, "high": None}
+    panel = list(levels.panels(told, levels.grids_of(told)[0]))[-1]
+    assert panel.finding == "Goodput: 0 requests/s at every level"
+
+
 def test_the_frontier_is_the_whole_against_what_one_user_gets(statistics):
     grid = levels.grids_of(statistics)[0]
     panel = next(one for one in levels.panels(statistics, grid) if one.name == "frontier")

@@ -49,12 +49,12 @@ def named(results: Results, names: Sequence[str]) -> str:
     return f"{listed([f'{name} on {device}' for name, device in devices.items()])} (devices are not compared)"
 
 
-def only(results: Results, names: Sequence[str]) -> str:
-    """ "Only a was measured", or that only it can be ranked where others were measured too."""
+def only(results: Results, names: Sequence[str], place: str = "") -> str:
+    """ "Only a was measured", or that only it can be ranked (place: and where) where others were measured too."""
     measured = [name for name, entry in results.engines.items() if entry["launches"].get("ok")]
     if not names:
         return "No engine that was measured can be ranked" if measured else "No engine was measured"
-    return f"Only {listed(names)} {'was measured' if len(measured) == len(names) else 'can be ranked'}"
+    return f"Only {listed(names)} {'was measured' if len(measured) == len(names) else f'can be ranked{place}'}"
 
 
 def place_of(results: Results, cell: Cell) -> str:
@@ -207,7 +207,9 @@ def advise(results: Results, cell: Cell) -> Advice:
         none = only(results, [])
         return Advice(None, "none", f"{none}, so there is no answer yet.", f"{none}.", [])
     if len(now.ranked) == 1:
-        alone = f"{only(results, now.ranked)}, so there is nothing to compare it with."
+        cells = {(one["workload"], one["case"]) for one in results.summary["cells"] if one["case"] is not None}
+        place = f" in {place_of(results, cell)}" if len(cells) > 1 else ""
+        alone = f"{only(results, now.ranked, place)}, so there is nothing to compare it with."
         return Advice(None, "none", alone, alone + _losers(results, now, cell), [])
     if len(reliable) < 2:
         place = place_of(results, cell)

@@ -127,6 +127,8 @@ def _most(
     if best is None:
         return panel
     value, engine, level = best
+    if not value:
+        return replace(panel, finding=f"{found.title}: 0 {found.unit} at every level")
     words = f"{engine} {verb.format(f'{significant(value)} {found.unit}')} {grid.words(level)}"
     there = [name for name, at in ranked if at == level and (name, at) in values]
     doubt = _unconfirmed(Results(statistics), there, Cell(grid.workload, grid.cases[level]), engine, metric)

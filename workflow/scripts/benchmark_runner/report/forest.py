@@ -11,6 +11,7 @@ from markupsafe import Markup
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from benchmark_runner.display import TIMES, plural, significant
+from benchmark_runner.performance.advice import place_of
 from benchmark_runner.plots.rows import LOG_FROM_RATIO
 from benchmark_runner.report.figures import Figure, figure, in_unit, span
 from benchmark_runner.report.inputs import Document, ReportInputs
@@ -103,11 +104,8 @@ class Forest:
 
 def heading(inputs: ReportInputs, cell: Document) -> str:
     """Name of a workload, with its case where it has several, and the tokens in and out."""
-    cases = {one["case"] for one in inputs.summary["answer"]["workloads"] if one["workload"] == cell["workload"]}
-    load = inputs.results.load_words(Cell(cell["workload"], cell["case"]))
-    name = str(cell["workload"]) if len(cases) == 1 else f"{cell['workload']}, {cell['case']}"
-    name = f"{cell['workload']} {load}" if load else name
-    return " · ".join(filter(None, (name, tokens_in_words(inputs, cell))))
+    place = place_of(inputs.results, Cell(cell["workload"], cell["case"]))
+    return " · ".join(filter(None, (place, tokens_in_words(inputs, cell))))
 
 
 def tokens_in_words(inputs: ReportInputs, cell: Document) -> str | None:

@@ -156,8 +156,10 @@ def _request(case: Mapping[str, Any], workload: Mapping[str, Any], campaign: Map
         duration = (
             f"{load['duration_seconds']:g} s" if load["requests"] is None else plural(load["requests"], "request")
         )
+        lengths = case.get("answer_lengths", {})
+        varies = lengths.get("min") != lengths.get("max")
         return (
-            f"{'Up to ' if 'answer_lengths' in case else ''}{plural(case['max_new_tokens'], 'token')} asked for "
+            f"{'Up to ' if varies else ''}{plural(case['max_new_tokens'], 'token')} asked for "
             f"{load_words(load)}; {duration} in each of "
             f"{each_in_words(campaign)} after {plural(load['warmup_requests'], 'warm-up request')}."
         )
