@@ -246,13 +246,13 @@ def test_a_block_that_runs_into_its_time_limit_is_interrupted_and_owed(made_up, 
     assert campaign.owed("launches")["run_launch"] == 4
 
 
-@engines("large", allocate_bytes=600_000_000)
+@engines("large", allocate_bytes=1_600_000_000)
 def test_an_engine_that_takes_more_memory_than_its_job_has_is_a_record_that_says_so(campaign):
     result = in_blocks(campaign, "--set-resources", "run_launch:mem_mb=2400")
     assert result.status == 0, result.words
     told = [(record["status"], record["reason"]) for record in records(campaign).values()]
     assert [status for status, _ in told] == ["memory_limit"] * 4, told
-    assert all("above the 0.4 GB of" in reason and "batch system" in reason for _, reason in told)
+    assert all("above the 1.2 GB of" in reason and "batch system" in reason for _, reason in told)
 
 
 @slowly
