@@ -7,12 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from benchmark_runner.launch.record import opened_log
 from benchmark_runner.processes.files import KEPT_BYTES as KEPT_FILE_BYTES
 from benchmark_runner.processes.words import KEPT_BYTES
 from benchmark_runner.schemas import require_valid
 from launch_case import FAKE_ENGINE, LaunchCase, processes_of
 
 OUTPUTS = {"record.json", "spec.json", "events.jsonl", "metrics.jsonl", "engine.log"}
+
+
+def test_the_log_holds_nothing_that_a_terminal_would_obey(tmp_path):
+    with opened_log(tmp_path / "launch.log") as log:
+        log.add("said \x1b[31mred\u202e \ud83d")
+    assert (tmp_path / "launch.log").read_text().endswith("said \\x1b[31mred\\u202e \\ud83d\n")
 
 
 def case_that_ends_with(folder: Path, commands: str, **more: object) -> LaunchCase:

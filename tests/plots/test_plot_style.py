@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from xml.etree import ElementTree
 
 import pytest
 
@@ -13,7 +14,10 @@ from benchmark_runner.plots.style import (
     PALETTE,
     engine_colours,
     engine_markers,
+    headline,
     in_order,
+    new_figure,
+    save,
     tint,
     wrapped,
 )
@@ -92,3 +96,13 @@ def test_labels_that_would_overlap_are_moved_apart_around_their_centre():
     places = spread([0.5, 0.51, 0.52, 0.9], 0.1)
     assert all(b - a >= 0.1 - 1e-9 for a, b in itertools.pairwise(places))
     assert places[3] == 0.9
+
+
+@pytest.mark.parametrize("words", ["\x1b[31mred\x07 </script> -- \u202eback", "costs $5_{ and $6^", "\ud83d \x00"])
+def test_a_drawing_shows_an_engine_s_words_whatever_they_are(tmp_path, words):
+    figure = new_figure(3.0)
+    headline(figure, "Memory", words)
+    figure.add_subplot().set_xscale("log")
+    save(figure, tmp_path / "plot.svg", "svg")
+    save(figure, tmp_path / "plot.png", "png")
+    assert ElementTree.parse(tmp_path / "plot.svg").getroot().tag.endswith("svg")

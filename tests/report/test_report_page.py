@@ -18,6 +18,7 @@ import pytest
 from benchmark_runner.display import STRUCK, estimate_parts
 from benchmark_runner.report import charts, overview
 from benchmark_runner.report.events import events
+from benchmark_runner.report.page import page_environment
 from benchmark_runner.statistics.cautions import caution
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.wording import VERDICTS
@@ -357,3 +358,9 @@ def test_settings_that_do_not_differ_are_no_footnote(page):
     assert "settings differ" not in page.text
     (rows,) = [rows for caption, rows in page.tables.items() if caption.startswith("Settings in")]
     assert all(row[1] != "differs" for row in rows[1:] if row)
+
+
+def test_what_a_browser_would_hide_or_turn_round_is_shown_as_an_escape():
+    words = page_environment().from_string("{{ words }}|{{ words | tojson }}|{{ html | safe }}")
+    shown = words.render(words="a\x1b[31m\u202e\u2028<", html="<b>\n\u00a0</b>")
+    assert shown == 'a\\x1b[31m\\u202e\\u2028&lt;|"a\\u001b[31m\\u202e\\u2028\\u003c"|<b>\n\u00a0</b>'

@@ -15,6 +15,7 @@ from benchmark_runner.model.formats import format_of
 from benchmark_runner.processes.engine import EngineExit
 from benchmark_runner.processes.files import HeldFile
 from benchmark_runner.status import Status
+from benchmark_runner.terminal import visible
 
 SCHEMA_VERSION: Final = 1
 """1: the first format."""
@@ -168,7 +169,7 @@ class Log(HeldFile):
     def add(self, message: str) -> None:
         """Add one line."""
         with contextlib.suppress(OSError):
-            os.write(self.descriptor, f"{utc_now()} {message}\n".encode(errors="backslashreplace"))
+            os.write(self.descriptor, f"{utc_now()} {visible(message)}\n".encode())
 
 
 @contextlib.contextmanager

@@ -12,9 +12,11 @@ from typing import Any, Final, Literal
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from benchmark_runner.display import STRUCK
 from benchmark_runner.jsonio import written_whole
+from benchmark_runner.terminal import visible
 
 # Told apart under normal sight, deuteranopia and protanopia (tests/plots simulate both): Okabe & Ito's set without the
 # yellow that white swallows and the sky blue that the control's tint takes, followed by wine, olive and green of Tol's;
@@ -25,6 +27,8 @@ PALETTE: Final = (
 )
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
 CONTROL_TINT: Final = 0.55  # share of white in the control's colour: clearly the twin, still 2:1 against paper (chosen)
+_OF_TICKS: Final = "$\\mathdefault"
+"""What matplotlib's own labels of ticks begin with."""
 INK: Final = "#1a1a1a"
 MUTED: Final = "#5f6368"
 GRID: Final = "#dddddd"
@@ -157,6 +161,9 @@ def style() -> Any:
 
 def save(figure: Figure, path: Path, kind: Literal["png", "svg"]) -> None:
     """Write the figure atomically, without the library's version and without a date: same data, same bytes."""
+    for text in figure.findobj(Text):
+        if not (words := text.get_text()).startswith(_OF_TICKS):  # others may be an engine's words
+            text.set(text=visible(words), parse_math=False)
     content = io.BytesIO()
     dots = min(DOTS_PER_INCH, MOST_PIXELS / max(figure.get_size_inches()))
     figure.savefig(content, format=kind, dpi=dots, metadata=_NO_ORIGIN[kind])

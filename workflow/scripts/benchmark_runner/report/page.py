@@ -11,6 +11,7 @@ from typing import Any, Final
 import altair
 import jinja2
 import vl_convert
+from markupsafe import Markup
 
 from benchmark_runner.report import campaign, charts, explorer, machines, money, overview, results, sureness
 from benchmark_runner.report.below import page_data
@@ -23,6 +24,7 @@ from benchmark_runner.report.projects import projects
 from benchmark_runner.report.results import as_sentence
 from benchmark_runner.report.tiers import tiers
 from benchmark_runner.statistics.wording import SIGNS_IN_WORDS, VERDICTS
+from benchmark_runner.terminal import visible
 
 CONTENTS: Final = (
     ("verdicts", "Verdicts"),
@@ -60,14 +62,24 @@ def _source(script: str) -> str:
 
 def render(inputs: ReportInputs) -> str:
     """report.html as text; everything that comes from the campaign is escaped."""
-    environment = jinja2.Environment(
+    return page_environment().get_template("report.html.j2").render(context(inputs))
+
+
+def _shown(value: Any) -> Any:
+    """Text from outside without what a browser would hide or turn round; what is HTML already as it is."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def page_environment() -> jinja2.Environment:
+    """The templates' environment."""
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE_FOLDER),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2").render(context(inputs))
 
 
 def context(inputs: ReportInputs) -> dict[str, Any]:
