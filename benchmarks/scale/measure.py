@@ -21,8 +21,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -35,11 +36,12 @@ from measure import Cost, run, stages, used  # noqa: E402  (of analysis_scale)
 
 from benchmark_runner.launch.machine_lock import VARIABLE  # noqa: E402
 from finished import NOW, report_arguments  # noqa: E402
+from scripted_launch import ScriptedEngine  # noqa: E402
 from tiny_campaign import Campaign  # noqa: E402
 
 SETTLING: Final = 2
 """Launches whose pauses are not counted: Snakemake is still busy with its beginning."""
-WITHIN_SECONDS: Final = 600.0
+WITHIN_SECONDS: Final = 7200.0
 AIMS: Final = {
     "dry run": "25 s",
     "nothing to do": "3 s",
@@ -54,6 +56,7 @@ TOLD_STAGES: Final = ("logs", "plot latency", "plot throughput", "plot memory", 
 
 Figures = dict[str, tuple[float, float]]
 """By line of the table two numbers: seconds of computing and bytes at most, or what the line's name says."""
+Line = tuple[str, tuple[float, float]]
 
 
 def size_of(text: str) -> Size:
@@ -104,20 +107,18 @@ def _there(record: Path, process: subprocess.Popen[bytes]) -> float:
     return _computed_s(process.pid)
 
 
-def workflow_figures(folder: Path, size: Size, gaps: int) -> Figures:
+def workflow_figures(folder: Path, size: Size, gaps: int) -> Iterator[Line]:
     """A dry run of the whole campaign, its first launches, and calls that find all of them measured."""
     campaign = planned(folder, size)
-    figures = {"dry run": call(campaign.command("-n", "launches"))}
+    yield "dry run", call(campaign.command("-n", "launches"))
     call(campaign.command("plan", "--quiet", "all"))
     plan = json.loads((campaign.out / "plan.json").read_text(encoding="utf-8"))
     order = [{**slot, "folder": str(folder / slot["folder"])} for slot in plan["order"]]
     records = [Path(slot["folder"]) / "record.json" for slot in order]
-    counted = min(gaps, len(records) - SETTLING - 1)
-    figures["pause between launches"] = pauses(campaign, records, counted)
+    yield "pause between launches", pauses(campaign, records, min(gaps, len(records) - SETTLING - 1))
     write_records(size, order)
-    figures["first call after, which reads each record"] = call(campaign.command("launches", "--quiet", "all"))
-    figures["nothing to do"] = call(campaign.command("-n", "launches"), says="Nothing to be done")
-    return figures
+    yield "first call after, which reads each record", call(campaign.command("launches", "--quiet", "all"))
+    yield "nothing to do", call(campaign.command("-n", "launches"), says="Nothing to be done")
 
 
 def _further_stages(folder: Path) -> Iterator[tuple[str, Cost]]:
@@ -145,21 +146,23 @@ def _raw(folder: Path) -> list[Path]:
     return sorted((folder / "raw_data").iterdir())
 
 
-def analysis_figures(folder: Path, size: Size) -> Figures:
+def analysis_figures(folder: Path, size: Size) -> Iterator[Line]:
     """The stages from records to the report, and the size of its page."""
     engines = write_campaign(folder, size)
-    costs = dict(stages(folder, [one.name for one in engines]))
+    costs: dict[str, Cost] = {}
+    for name, cost in _stages(folder, engines):
+        costs[name] = cost
+        yield name, (cost.cpu_s, cost.peak_bytes)
+    for title, names in {"analysis, all": ANALYSIS_STAGES, "plots and report, all": TOLD_STAGES}.items():
+        yield title, (sum(costs[name].cpu_s for name in names), max(costs[name].peak_bytes for name in names))
+    yield "report.html", (0.0, (folder / "report.html").stat().st_size)
+
+
+def _stages(folder: Path, engines: Sequence[ScriptedEngine]) -> Iterator[tuple[str, Cost]]:
+    yield from stages(folder, [one.name for one in engines])
     (folder / "metrics.parquet").rename(folder / "analysis" / "metrics.parquet")
-    costs |= dict(_further_stages(folder))
-    costs["report"] = run("report", report_arguments(folder, engines))
-    all_of = {"analysis, all": ANALYSIS_STAGES, "plots and report, all": TOLD_STAGES}
-    figures: Figures = {}
-    for title, names in all_of.items():
-        for name in names:
-            figures[name] = (costs[name].cpu_s, costs[name].peak_bytes)
-        figures[title] = (sum(costs[name].cpu_s for name in names), max(costs[name].peak_bytes for name in names))
-    figures["report.html"] = (0.0, (folder / "report.html").stat().st_size)
-    return figures
+    yield from _further_stages(folder)
+    yield "report", run("report", report_arguments(folder, engines))
 
 
 def in_words(name: str, figure: tuple[float, float]) -> str:
@@ -207,14 +210,13 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     found: dict[Size, Figures] = {}
     for size in arguments.sizes:
-        parts: list[tuple[Any, ...]] = [(workflow_figures, arguments.gaps), (analysis_figures,)]
+        print(f"{size.all_launches} launches", flush=True)
         found[size] = {}
-        for measured, *more in parts:
+        for measured in (partial(workflow_figures, gaps=arguments.gaps), analysis_figures):
             with tempfile.TemporaryDirectory(dir=arguments.place) as name:
-                found[size] |= measured(Path(name), size, *more)
-        print(
-            f"{size.all_launches} launches", *(f"  {n}: {in_words(n, one)}" for n, one in found[size].items()), sep="\n"
-        )
+                for line, figure in measured(Path(name), size):
+                    found[size][line] = figure
+                    print(f"  {line}: {in_words(line, figure)}", flush=True)
     print(*table(found), sep="\n")
     return os.EX_OK
 
