@@ -147,8 +147,10 @@ def test_memory_is_compared_where_all_engines_had_the_same_to_hold():
 def test_a_load_that_an_engine_does_not_serve_stands_among_what_has_no_full_result():
     library = {"name": "library", "status": "ok", "refused_loads": {"arrivals": "serves no open loop"}}
     whole = {"name": "server", "status": "ok"}
-    seen = SimpleNamespace(engines=[library, whole], colours={})
+    launch = {"engine": "library", "workload": "arrivals", "remedy": "Leave it out"}
+    seen = SimpleNamespace(engines=[library, whole], colours={}, records=[launch])
     (row,) = campaign.without_result(seen).rows
+    assert row[4].text == "Leave it out"
     assert [cell.text for cell in row[:4]] == ["library", "without arrivals", "none started", "serves no open loop"]
     assert campaign.without_result(SimpleNamespace(engines=[whole], colours={})).rows == []
 

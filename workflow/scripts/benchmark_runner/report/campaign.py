@@ -55,7 +55,7 @@ def _not_started(inputs: ReportInputs, engine: str, workload: str, reason: str) 
     """Row of a load that an engine refuses by name, of which no launch was started."""
     status = TableCell(f"without {workload}", tone="open")
     of_it = (one for one in inputs.records if (one["engine"], one["workload"]) == (engine, workload))
-    helps = text_or_absent(next(of_it)["remedy"])
+    helps = text_or_absent(next(of_it, {}).get("remedy"))
     return [engine_cell(inputs, engine), status, TableCell("none started"), TableCell(reason), helps]
 
 
