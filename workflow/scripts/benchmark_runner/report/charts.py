@@ -36,7 +36,7 @@ ITERATION_METRICS: Final = ("e2e_ms", "ttft_ms", "tpot_ms", "total_tokens_per_s"
 """Metrics of which each iteration is drawn; of all others the value of each launch."""
 # A page with more marks takes seconds to draw; the launches' medians stand in for them then, and the page says so.
 MOST_ITERATIONS: Final = 3_000
-MOST_LAUNCHES: Final = 2_500
+MOST_LAUNCHES: Final = 1_250
 """Chosen: with marks for more launches in each metric the page grows beyond 5 MB."""
 BYTES_UNIT: Final = (1 / BYTES_PER_MB, "MB")
 ENGINE_HEIGHT_PIXELS: Final = 64
