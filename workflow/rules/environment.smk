@@ -50,7 +50,7 @@ rule record_node:
         gpu=GPUS,
         runtime=2,
     shell:
-        "python -m benchmark_runner.environment.node"
+        "python -m benchmark_runner.campaign.node"
         " --plan {input.plan:q}"
         " --environment {input.environment:q}"
         " --out {output:q}"

@@ -13,7 +13,7 @@ from benchmark_runner.campaign.campaign import Campaign
 from benchmark_runner.campaign.machine import this_machine
 from benchmark_runner.display import BYTES_PER_GB
 from benchmark_runner.environment.__main__ import machine_document
-from benchmark_runner.environment.node import require_alike
+from benchmark_runner.environment.kind import require_alike
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.machine_lock import THERMAL_WAIT_LIMIT_SECONDS

@@ -29,7 +29,7 @@ from benchmark_runner.campaign.recorded import (
 )
 from benchmark_runner.configuration.shortcuts import FOLDERS, UNLIKE_MACHINES, Given
 from benchmark_runner.display import plural
-from benchmark_runner.environment.node import kind_of, unlike_kind
+from benchmark_runner.environment.kind import kind_of, unlike_kind
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.record import WRITTEN

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from benchmark_runner.campaign import node
 from benchmark_runner.campaign.machine import MachineHere
-from benchmark_runner.environment import node
 from benchmark_runner.errors import BenchmarkError
 
 FIRST: dict[str, Any] = {
