@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 LONGEST_FILE_LINES = 400
 
@@ -64,3 +65,22 @@ def test_the_snakefile_is_a_table_of_contents(repository):
     text = (repository / "Snakefile").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 60
     assert "def " not in text and "lambda" not in text
+
+
+def keys_without_value(document: object) -> list[str]:
+    """Keys of mappings at any depth whose value is null: YAML takes a comma in words without quotes for their end."""
+    if isinstance(document, list):
+        return [key for one in document for key in keys_without_value(one)]
+    if not isinstance(document, dict):
+        return []
+    own = [str(key) for key, value in document.items() if value is None]
+    return own + [key for value in document.values() for key in keys_without_value(value)]
+
+
+def test_what_a_schema_says_of_a_key_is_not_cut_at_a_comma(repository):
+    schemas = sorted((repository / "workflow" / "schemas").glob("*.yaml"))
+    assert len(schemas) > 10
+    for path in schemas:
+        found = keys_without_value(yaml.safe_load(path.read_text(encoding="utf-8")))
+        assert set(found) <= {"default", "const"}, path.name
+    assert keys_without_value(yaml.safe_load("steps: {description: What to do, in order}")) == ["in order"]
