@@ -121,11 +121,11 @@ def test_no_number_of_launches_separates_equals_or_what_drowns_in_spread() -> No
     assert power.launches_to_detect_ratio(1.0001, power.sd_of_log_ratios(0.5)) is None
 
 
-@pytest.mark.parametrize("launches", [41, 100, 1000])
-def test_a_tenth_of_the_points_gives_the_same_power_of_many_launches(
+@pytest.mark.parametrize("launches", [41, 100, 501, 1000, 10_000])
+def test_power_of_many_launches_is_that_of_ten_times_as_many_points(
     launches: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    effects = (0.0, 0.004, 0.01, 0.05)
-    few = [power.paired_t_power(effect, 0.02, launches, 5e-5) for effect in effects]
-    monkeypatch.setattr(power, "SMOOTH_FROM_DF", math.inf)
-    assert few == pytest.approx([power.paired_t_power(effect, 0.02, launches, 5e-5) for effect in effects], abs=1e-14)
+    effects = [size / math.sqrt(launches) for size in (0.0, 2.0, 4.0, 5.0)]
+    found = [power.paired_t_power(effect, 1.0, launches, 5e-5) for effect in effects]
+    monkeypatch.setattr(power, "QUADRATURE_POINTS", 400_001)
+    assert found == pytest.approx([power.paired_t_power(effect, 1.0, launches, 5e-5) for effect in effects], abs=1e-12)
