@@ -376,3 +376,50 @@ def test_a_plan_of_a_joined_folder_that_does_not_say_where_launches_come_from_is
 def test_join_without_folders_says_what_to_type():
     with pytest.raises(BenchmarkError, match=r"^folders: join needs two folders or more; name folders of campaigns"):
         require_folders(as_given({}, []))
+
+
+def test_a_launch_that_was_measured_again_is_not_passed_over():
+    joined()
+    record = joined_case.records(A)[0]
+    content = read_json(record)
+    record.unlink()
+    write_record(record, {key: value for key, value in content.items() if key != "checksum"} | {"attempt": 2})
+    campaign = named()
+    assert campaign.joins
+    write_json(Path("told.json"), campaign.told)
+    with pytest.raises(BenchmarkError, match=r"record\.json is not what results/a/launches/"):
+        join.main(["--joined", "told.json", "--out", "results/c/plan.json"])
+
+
+def test_what_a_folder_tells_beside_its_launches_is_taken_over_anew_where_it_changed(two):
+    rate = {"point": 1.0, "low": 1.0, "high": 1.0, "repeats": 1, "kernel": "sum"}
+    limits = {
+        "schema_version": 1,
+        "measured_at": "2026-01-01T00:00:00+00:00",
+        "machine": {"hostname": "quick", "cpu": None, "available_cores": [0]},
+        **{"threads": 1, "cores": [0], "bandwidth_bytes_per_s": rate, "flop_per_s": rate},
+        **{"last_level_cache_bytes": None, "beyond_caches": None, "library": "none", "busy_processes": []},
+    }
+    joined_case.write(A / "calibration.json", limits)
+    joined()
+    assert (C / "calibration.json").exists()
+    joined_case.measured(Path("results/d"), "third", two, seed=3)
+    change(Path("results/d/fidelity/second.json"), lambda check: check.update(result="fail"))
+    other = joined_case.environment("third", cpu={"model": "Other 1"})
+    joined_case.write(Path("results/d/environment.json"), other)
+    joined("results/a,results/b,results/d", unlike_machines=True)
+    assert read_json(C / "fidelity" / "second.json")["result"] == "fail"
+    assert not (C / "calibration.json").exists()
+
+
+def test_a_folder_may_be_named_in_another_way_than_when_it_was_joined(tmp_path):
+    joined()
+    assert not named(f"{tmp_path}/results/b,./results/a").joins
+
+
+def test_a_machine_whose_kernel_takes_other_memory_is_the_same_machine():
+    memory = read_json(A / "environment.json")["memory"]
+    other = joined_case.environment("quick", memory={**memory, "total_bytes": memory["total_bytes"] - 50_000_000})
+    joined_case.write(B / "environment.json", other)
+    folders = named().plan()["campaign"]["joined"]["folders"]
+    assert [one["machines"] for one in folders] == [{"quick": "quick"}, {"quick": "quick"}]

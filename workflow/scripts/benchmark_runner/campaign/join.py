@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmark_runner.campaign.joining import is_taken_over
+from benchmark_runner.campaign.joining import is_as, is_taken_over
 from benchmark_runner.campaign.paths import JOINED
 from benchmark_runner.campaign.recorded import LOOKS
 from benchmark_runner.commands import command
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.hashes import file_sha256
 from benchmark_runner.jsonio import read_json, write_json, written_whole
 
 SCHEMA_VERSION: Final = 1
@@ -38,8 +37,15 @@ def take_over(source: Path, target: Path) -> None:
         except OSError:  # another file system, or one without links
             with written_whole(target) as partial:
                 shutil.copyfile(source, partial)
-    if not source.samefile(target) and file_sha256(source) != file_sha256(target):
-        raise BenchmarkError(f"{target} is not what {source} holds; choose another output_dir")
+    if not is_as(source, target):
+        raise BenchmarkError(f"{target} is not what {source} holds now; choose another output_dir")
+
+
+def renew(source: Path, target: Path) -> None:
+    """Give the joined folder a document of another as that is now, or none where that has none."""
+    if not is_as(source, target):
+        target.unlink(missing_ok=True)
+        take_over(source, target)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -50,8 +56,10 @@ def main(argv: Sequence[str]) -> int:
     joined, out = read_json(arguments.joined), arguments.out.parent
     folders = [one["folder"] for one in joined["plan"]["campaign"]["joined"]["folders"]]
     write_json(out / JOINED, {"schema_version": SCHEMA_VERSION, "folders": folders})
-    for source, target in joined["copied"]:
+    for source, target in joined["launched"]:
         take_over(Path(source), Path(target))
+    for source, target in joined["documents"]:
+        renew(Path(source), Path(target))
     write_json(out / "environment.json", joined["environment"])
     if not (out / LOOKS).exists():
         write_json(out / LOOKS, joined["looks"])

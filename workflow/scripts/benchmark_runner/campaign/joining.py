@@ -5,6 +5,7 @@ Nothing is written here and no folder is changed; campaign.join makes the joined
 
 from __future__ import annotations
 
+import filecmp
 import json
 import os
 import stat
@@ -42,6 +43,9 @@ _BESIDE: Final = frozenset({JOINED, ".benchmark_runner", "logs"})
 """What may lie in the joined folder before it has a plan."""
 _WORST_FIRST: Final = ("fail", "not checkable", "text only", "rounding", "pass")
 """Results of a fidelity check: where machines differ the joined campaign has the worst."""
+
+OWN_MEMORY: Final = 0.02
+"""Share of the memory by which one machine may seem to have changed. Chosen: another kernel takes some tens of MB."""
 
 Place = tuple[int, int]
 """Number of a folder, and a block there."""
@@ -98,13 +102,16 @@ def _before(out: Path, folders: Sequence[Path]) -> list[str]:
     before = content.get("folders") if isinstance(content, dict) else None
     if not isinstance(before, list) or not all(isinstance(one, str) for one in before):
         raise BenchmarkError(f"{out / JOINED}: names no folders; choose another output_dir")
-    if gone := [name for name in before if Path(name) not in folders]:
+    places = {folder.resolve() for folder in folders}
+    if gone := [name for name in before if Path(name).resolve() not in places]:
         raise BenchmarkError(f"{FOLDERS}: {out} was joined from {gone[0]} too; name it, or choose another output_dir")
     return before
 
 
-def _facts(machine: Mapping[str, Any]) -> tuple[Any, ...]:
-    return kind_of(machine), machine["memory"].get("total_bytes")
+def _may_be_one(machine: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two machines of one host name may be one: of one kind, with the same memory but for a kernel's own."""
+    sizes = [one["memory"].get("total_bytes") or 0 for one in (machine, other)]
+    return kind_of(machine) == kind_of(other) and max(sizes) - min(sizes) <= OWN_MEMORY * max(sizes)
 
 
 def _machines(parts: Sequence[Part]) -> list[dict[str, str]]:
@@ -113,8 +120,7 @@ def _machines(parts: Sequence[Part]) -> list[dict[str, str]]:
     names = []
     for part in parts:
         host, machine = str(part.environment["host"]["hostname"]), part.environment
-        first = holders.setdefault(host, machine)
-        alike = _facts(machine) == _facts(first)
+        alike = _may_be_one(machine, holders.setdefault(host, machine))
         names.append({host: host if alike else f"{host} ({part.folder})"})
     return names
 
@@ -203,24 +209,31 @@ def is_taken_over(source: Path) -> bool:
     return os.path.lexists(source) and stat.S_ISREG(source.lstat().st_mode)
 
 
-def _copied(parts: Sequence[Part], plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(file, file of the whole) of all that is taken over as it is."""
-    out = Path(plan["config"]["benchmark"]["output_dir"])
+def _launched(parts: Sequence[Part], plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(file, file of the whole) of what launches left, which is taken over as it is."""
     for row in plan["order"]:
         part, block = parts[row[MEASURED]["in"]], row[MEASURED]["block"]
         cell = f"launches/{row['engine']}/{row['workload']}.{row['identity']}"
         for name in ("record.json", *WRITTEN):
             yield f"{part.folder}/{cell}/{block}/{name}", f"{row['folder']}/{name}"
-        yield f"{part.folder}/nodes/{block}.json", f"{out}/nodes/{row['block']}.json"
+
+
+def _documents(parts: Sequence[Part], plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(file, file of the whole) of what is told beside launches: as the folders have it now, or no file at all."""
+    out = Path(plan["config"]["benchmark"]["output_dir"])
+    for row in {row["block"]: row for row in plan["order"]}.values():
+        yield (
+            f"{parts[row[MEASURED]['in']].folder}/nodes/{row[MEASURED]['block']}.json",
+            f"{out}/nodes/{row['block']}.json",
+        )
     yield f"{parts[0].folder}/model/manifest.json", f"{out}/model/manifest.json"
     for engine in parts[0].campaign.engines:
         checks = [file for part in parts for file in part.campaign.fidelity(engine)]
         if checks:
             worst = min(checks, key=lambda file: _WORST_FIRST.index(read_json(Path(file))["result"]))
             yield worst, f"{out}/fidelity/{engine}.json"
-    if plan["campaign"]["joined"]["unlike"] is None:
-        for name in ("calibration.json", "load_calibration.json"):
-            yield f"{parts[0].folder}/{name}", f"{out}/{name}"
+    for name in ("calibration.json", "load_calibration.json"):
+        yield f"{parts[0].folder}/{name}" if plan["campaign"]["joined"]["unlike"] is None else "", f"{out}/{name}"
 
 
 def _environment(parts: Sequence[Part], machines: Sequence[Mapping[str, str]]) -> dict[str, Any]:
@@ -257,10 +270,20 @@ def _remarks(parts: Sequence[Part], plan: Mapping[str, Any]) -> Iterator[str]:
             yield f"note: {', '.join(unlike)} as in {parts[0].folder}, where {part.folder} has other settings"
 
 
-def _is_made(plan: Mapping[str, Any], copied: Sequence[tuple[str, str]], out: Path) -> bool:
+def is_as(source: Path, target: Path) -> bool:
+    """Whether a file of the whole is what its folder has now."""
+    if not is_taken_over(source) or not target.is_file():
+        return not is_taken_over(source) and not os.path.lexists(target)
+    return source.samefile(target) or filecmp.cmp(source, target, shallow=False)
+
+
+def _is_made(told: Mapping[str, Any], out: Path) -> bool:
     """Whether the joined folder is there as it would be made now."""
-    has_all = all(Path(target).is_file() for source, target in copied if is_taken_over(Path(source)))
-    return has_all and (out / "plan.json").is_file() and bool(read_json(out / "plan.json") == plan)
+    if not (out / "plan.json").is_file() or read_json(out / "plan.json") != told["plan"]:
+        return False
+    # A launch may be gone from its folder since.
+    left = ((source, target) for source, target in told["launched"] if is_taken_over(Path(source)))
+    return all(is_as(Path(source), Path(target)) for source, target in (*left, *told["documents"]))
 
 
 def require_folders(given: Given) -> list[Path]:
@@ -285,19 +308,19 @@ def load_results(given: Given, root: Path) -> RecordedCampaign:
         require_results(folder, FOLDERS, _NAME_THEM)
     _require_apart(folders, out, root)
     before = [Path(name) for name in _before(out, folders)]
-    parts = [_part(folder) for folder in [*before, *(one for one in folders if one not in before)]]
+    there = {folder.resolve() for folder in before}
+    parts = [_part(folder) for folder in [*before, *(one for one in folders if one.resolve() not in there)]]
     plan = joined_plan(parts, out, unlike_machines=given.unlike_machines)
-    copied = list(_copied(parts, plan))
-    if _is_made(plan, copied, out):
+    told = {"plan": plan, "launched": list(_launched(parts, plan)), "documents": list(_documents(parts, plan))}
+    if _is_made(told, out):
         return load_given(given.config)
     require_poolable_records(parts)
     campaign = RecordedCampaign(plan, overridden(plan["config"], overrides_of(given.config)))
     campaign.joins = True
     campaign.told = {
-        "plan": plan,
+        **told,
         "environment": _environment(parts, [one["machines"] for one in plan["campaign"]["joined"]["folders"]]),
         "looks": _looks(parts),
-        "copied": copied,
         "remarks": list(_remarks(parts, plan)),
     }
     return campaign

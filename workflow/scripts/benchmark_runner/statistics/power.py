@@ -47,8 +47,8 @@ QUADRATURE_POINTS: Final = 4001
 """Steps of 0.0045: error below 1e-5 at 2 launches (the integrand has a kink there), below 1e-9 from 4 on."""
 
 SMOOTH_DF: Final = range(40, 501)
-"""Where a tenth of the points gives the same to a double's last digit; ten thousand comparisons ask for it. With more
-degrees of freedom the integrand turns into a step that lies between the points: with 5,000 they would be wrong by 1e-4."""
+"""Where a tenth of the points gives the same to a double's last digit; ten thousand comparisons ask for it. Beyond, the
+integrand becomes a step between two of the points: at 5,000 degrees of freedom they would be wrong by 1e-4."""
 
 
 def share_of_alpha(look: int) -> float:
