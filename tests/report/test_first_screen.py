@@ -15,6 +15,8 @@ from benchmark_runner.report.overview import usd
 from finished import ENGINES, finish, read
 from records import ScriptedEngine, ScriptedWorkload
 
+from .conftest import Page
+
 DATA = re.compile(r'<data value="([^"]+)" data-from="([^"#]+)#([^"]+)">(.*?)</data>')
 ONE_WORKLOAD = (ScriptedWorkload("reading", ((40, 9),)),)
 
@@ -125,11 +127,14 @@ def test_without_a_baseline_there_is_no_ratio_and_nothing_is_once_the_baseline(t
     assert check_figures(folder)
 
 
-def test_an_engine_that_computes_another_model_is_not_shown_as_the_cheapest(tmp_path):
+def test_an_engine_that_computes_another_model_is_not_shown_as_the_cheapest_and_keeps_no_tier(tmp_path):
     wrong = ScriptedEngine("wrong", ttft_ms=1.0, itl_ms=0.5, fidelity="fail")
-    folder = finish(tmp_path, [ScriptedEngine("right"), wrong], ONE_WORKLOAD, plots=False, business={"usd_per_hour": 1})
+    priced = {"usd_per_hour": 1, "tiers": {"batch": {"total_tokens_per_s": 1}}}
+    folder = finish(tmp_path, [ScriptedEngine("right"), wrong], ONE_WORKLOAD, plots=False, business=priced)
     (cost,) = re.findall(r'aria-label="Cost">(.*?)</section>', first_screen(folder), re.DOTALL)
     assert "right" in words(cost) and "wrong" not in words(cost)
+    tiers = {row[0]: row[2] for row in Page((folder / "report.html").read_text()).table("Tiers: ")}
+    assert tiers["right"] == "kept" and tiers["wrong"].startswith("not ranked it does not compute the same")
 
 
 def test_an_engine_alone_has_its_latency_on_its_card(tmp_path):

@@ -119,7 +119,8 @@ def test_each_tier_names_the_highest_load_up_to_which_an_engine_keeps_it(told, f
             levels = [row for row in found["engines"] if (row["engine"], row["workload"]) == (name, "serving")]
             assert [row["case"] for row in levels] == ["c1", "c2", "c4"]
             results = [{one["result"] for one in row["limits"] if one["tier"] == tier} == {"kept"} for row in levels]
-            kept = [*results, False].index(False)
+            is_ranked = [row["tier"] is not None for row in levels]  # failed requests: no level above is kept either
+            kept = [*(one and there for one, there in zip(results, is_ranked, strict=True)), False].index(False)
             words = f"kept {levels[kept - 1]['load']}" if kept else " with 1 request in flight"
             assert words in shown[name, "serving"][number]
     assert len({cell for row in shown.values() for cell in row}) > 2

@@ -11,7 +11,7 @@ from benchmark_runner.display import estimate_text, significant
 from benchmark_runner.performance.advice import advise, listed, losers, named, only, oriented, place_of
 from benchmark_runner.performance.deciding import what_would_decide
 from benchmark_runner.performance.ranking import LATENCY, Standing, standing
-from benchmark_runner.performance.under_load import capacities_in_short, load_sentences
+from benchmark_runner.performance.under_load import capacities_differ, capacities_in_short, load_sentences
 from benchmark_runner.statistics.control import chance_of_alarm
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.inputs import not_restarted
@@ -44,7 +44,7 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
     if not sure and comparable:
         label = BY_NAME[LATENCY].label
         sure = [f"No difference in {label} between the engines was confirmed"]
-        if held_perhaps:
+        if held_perhaps and not capacities_differ(results):
             both = f"neither in {label} nor in how much they hold within the limits"
             sure, held_perhaps = [f"No difference between the engines was confirmed, {both}"], []
     first = [*gone, *sure] if measured else [NOTHING, *gone]

@@ -55,6 +55,12 @@ def capacities_in_short(results: Results) -> tuple[list[str], list[str]]:
     return sure, [f"Which engine holds most within the limits is not confirmed in {listed(unsure)}."] if unsure else []
 
 
+def capacities_differ(results: Results) -> bool:
+    """Whether any engine is confirmed to hold more than another within the limits, be it most or not."""
+    compared = results.summary["capacity"]["comparisons"]
+    return any(one["quantity"] == "capacity" and one["verdict"] in CERTAIN for one in compared)
+
+
 def load_sentences(results: Results) -> Iterator[str]:
     """For each grid the capacity at the limits, and the throughput at its highest level; then who was not asked."""
     for grid in grids_of(results):

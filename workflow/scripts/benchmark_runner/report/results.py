@@ -141,9 +141,10 @@ def findings(inputs: ReportInputs) -> list[str]:
         and one["reference"] == inputs.plan["campaign"]["baseline"]
         and one["metric"] != PRIMARY_METRIC
     ]
-    shared = shared_clauses([one["sentence"] for one in found])
-    told = [f"{one['workload']}: {without_clauses(one['sentence'], shared)}." for one in found]
-    return [*told, *([f"Of all these: {CLAUSES.join(shared)}."] if shared else [])]
+    told = [f"{one['workload']}: {one['sentence']}" for one in found]
+    shared = shared_clauses(told)
+    of_all = [f"Of all these: {CLAUSES.join(shared)}."] if shared else []
+    return [*(f"{without_clauses(words, shared)}." for words in told), *of_all]
 
 
 def verdict_tables(inputs: ReportInputs) -> list[Table]:

@@ -21,7 +21,7 @@ LIMITS: Final = {
 
 
 def tiers(inputs: ReportInputs) -> Table:
-    """A row an engine and workload, under load one for all its levels."""
+    """A row an engine and workload, under load one for all its levels up to the first at which it cannot be ranked."""
     found, results = inputs.business["performance_tiers"], inputs.results
     columns = heads("Engine", "Workload")
     columns += [
@@ -32,9 +32,15 @@ def tiers(inputs: ReportInputs) -> Table:
     for engine, cell in judged:
         levels = results.levels_beside(cell) or [cell]
         if cell == levels[0]:
-            here = [judged[engine, level] for level in levels if (engine, level) in judged]
+            reasons = [results.unranked(level, "e2e_ms").get(engine) for level in levels]
+            ranked = [level for level, _ in takewhile(lambda one: one[1] is None, zip(levels, reasons, strict=True))]
+            here = [judged[engine, level] for level in ranked if (engine, level) in judged]
             place = place_of(results, cell).removesuffix(results.load_words(cell)).strip()
-            kept = [_kept(here, tier) for tier, limits in found["thresholds"].items() if limits]
+            kept = [
+                _kept(here, tier) if here else TableCell("not ranked", reasons[0], tone="bad")
+                for tier, limits in found["thresholds"].items()
+                if limits
+            ]
             rows.append([engine_cell(inputs, engine), TableCell(place), *kept])
     return Table(f"Tiers: {found['note']}", columns, rows, empty="business.tiers sets no limit.")
 

@@ -68,7 +68,7 @@ def _verdict(results: Results, name: str, other: str, cell: Cell) -> tuple[str, 
 
 
 def _of_all(results: Results, cell: Cell) -> list[str]:
-    """Clauses that the footnotes of all pairs of a table have in common."""
+    """Clauses that the footnotes of all verdicts in a table of engines have in common."""
     others = ((entry, entry["control_of"] or results.baseline) for entry in results.summary["engines"])
     notes = [_verdict(results, entry["name"], other, cell)[2] for entry, other in others]
     return shared_clauses([note for note in notes if note])
@@ -146,8 +146,10 @@ def _leading_lines(answer: Mapping[str, Any], results: Results) -> list[str]:
 
 
 def _is_open(results: Results, cell: Cell, one: Mapping[str, Any]) -> bool:
-    """Whether nothing tells a test case's engines apart, as what is not sure says already."""
-    return bool(one["leading"]) and one["sentence"] == undecided(one["leading"], place_of(results, cell))
+    """Whether nothing tells a test case's engines apart, as what is not sure says already; it says nothing of engines
+    on several devices, which are not compared."""
+    devices = {results.engines[name]["device"] for name in one["leading"]}
+    return len(devices) == 1 and one["sentence"] == undecided(one["leading"], place_of(results, cell))
 
 
 def _request(case: Mapping[str, Any], workload: Mapping[str, Any], campaign: Mapping[str, Any]) -> str:
@@ -246,7 +248,7 @@ def _test_cases(
         yield from (*markdown_table(header, rows), "", *_pairs(results, cell))
         fresh = [f"{number}. {markdown(note)}" for note, number in notes.items() if number > before]
         yield from (*fresh, "") if fresh else ()
-        yield from (markdown(f"Of all these pairs: {CLAUSES.join(of_all)}."), "") if of_all else ()
+        yield from (markdown(f"Of all verdicts in the table of engines: {CLAUSES.join(of_all)}."), "") if of_all else ()
     if has_load(workload):
         yield from ("</details>", "")
 
