@@ -63,6 +63,25 @@ def test_what_is_sure_comes_first_and_one_command_for_what_is_not(tmp_path: Path
     assert decide["minutes"] == pytest.approx((decide["launches"] - 8) * 3 * 30 / 60)
 
 
+def test_launches_for_a_joined_campaign_are_measured_in_its_first_folder_and_joined_as_before(tmp_path: Path) -> None:
+    near = [
+        ScriptedEngine("one", ttft_ms=20.0, itl_ms=10.0, **LOUD),
+        ScriptedEngine("two", ttft_ms=20.6, itl_ms=10.3, **LOUD),
+    ]
+    told(tmp_path, [SLOW, *near])
+    summary, plan = read_json(tmp_path / "analysis" / "statistical_summary.json"), read_json(tmp_path / "plan.json")
+    folders = [
+        {"folder": name, "machines": {}, "blocks": blocks} for name, blocks in (("apart/a b", 5), ("apart/c", 3))
+    ]
+    plan["campaign"] |= {"launches": 8, "joined": {"folders": folders, "unlike": "cores: 2 here, 4 there"}}
+    found = answer(Results(summary), plan)["decide"]
+    assert found["command"] == (
+        f"snakemake --cores 1 launches --resources gpu=1 --configfile {tmp_path}/campaign.yaml "
+        f"--config 'benchmark={{launches: {found['launches'] - 8 + 5}}}' output_dir='apart/a b' && snakemake --cores 1 "
+        f"join --config folders='apart/a b,apart/c' output_dir={tmp_path} unlike_machines=true"
+    )
+
+
 def test_a_number_of_launches_that_tells_a_part_of_the_pairs_is_named_before_the_one_that_tells_all(
     tmp_path: Path,
 ) -> None:

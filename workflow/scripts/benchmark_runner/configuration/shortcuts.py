@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -151,6 +152,13 @@ def to_type(key: tuple[str, ...], value: str = "…") -> str:
     for part in reversed(key[1:]):
         nested = f"{{{part}: {nested}}}"
     return f"--config '{key[0]}={nested}'"
+
+
+def to_join(joined: Mapping[str, Any], output_dir: str) -> str:
+    """How the folders of a joined campaign, as its plan tells them, are joined into output_dir."""
+    folders = shlex.quote(",".join(one["folder"] for one in joined["folders"]))
+    unlike = "" if joined["unlike"] is None else f" {UNLIKE_MACHINES}=true"
+    return f"snakemake --cores 1 join --config {FOLDERS}={folders} output_dir={shlex.quote(output_dir)}{unlike}"
 
 
 def entry_problem(entry: str) -> str | None:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from benchmark_runner.configuration.shortcuts import to_type
+from benchmark_runner.configuration.shortcuts import to_join, to_type
 from benchmark_runner.display import S_PER_MIN, plural
 from benchmark_runner.launch.progress import in_words
 from benchmark_runner.performance.advice import is_excluded, is_given_up, listed, place_of
@@ -118,7 +118,7 @@ def _command(plan: Mapping[str, Any], results: Results, launches: int) -> str:
     """The command that adds the launches: the campaign's own configuration with another number of them."""
     folder = str(plan["order"][0]["folder"]).partition("/launches/")[0]
     if joined := plan["campaign"].get("joined"):
-        return _command_of_joined(joined["folders"], folder, launches - int(plan["campaign"]["launches"]))
+        return _command_of_joined(joined, folder, launches - int(plan["campaign"]["launches"]))
     value = f"{{at_most: {launches}}}" if results.summary["campaign"].get("until") else str(launches)
     return (
         f"snakemake --cores 1 --resources gpu=1 --configfile {shlex.quote(f'{folder}/{CONFIGURATION}')} "
@@ -126,12 +126,14 @@ def _command(plan: Mapping[str, Any], results: Results, launches: int) -> str:
     )
 
 
-def _command_of_joined(folders: Sequence[Mapping[str, Any]], out: str, more: int) -> str:
-    """The same of a joined campaign: the first folder gets the launches, on its machine, and is joined again."""
-    launches = str(int(folders[0]["blocks"]) + more)
-    first = shlex.quote(f"{folders[0]['folder']}/{CONFIGURATION}")
-    names = ",".join(str(one["folder"]) for one in folders)
+def _command_of_joined(joined: Mapping[str, Any], out: str, more: int) -> str:
+    """The same of a joined campaign: the first folder gets the launches, on its machine, and is joined again.
+
+    That folder may hold launches alone, so the configuration is that of the whole, which differs in the folder alone.
+    """
+    first, configuration = joined["folders"][0], shlex.quote(f"{out}/{CONFIGURATION}")
+    launches = to_type(("benchmark", "launches"), str(int(first["blocks"]) + more))
     return (
-        f"snakemake --cores 1 --resources gpu=1 --configfile {first} {to_type(('benchmark', 'launches'), launches)} && "
-        f"snakemake --cores 1 join --config folders={shlex.quote(names)} output_dir={shlex.quote(out)}"
+        f"snakemake --cores 1 launches --resources gpu=1 --configfile {configuration} {launches} "
+        f"output_dir={shlex.quote(first['folder'])} && {to_join(joined, out)}"
     )

@@ -11,6 +11,7 @@ from typing import Any, Final
 import yaml
 
 from benchmark_runner.commands import command
+from benchmark_runner.configuration.shortcuts import to_join
 from benchmark_runner.display import Markdown, estimate_text, fenced, markdown, markdown_code, markdown_table
 from benchmark_runner.environment.machine import gpu_name
 from benchmark_runner.errors import exit_status
@@ -86,15 +87,12 @@ def _commands(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterat
             changed += f" and {len(git['changed_files']) - MOST_CHANGED_FILES} more, all in environment.json"
         yield f"**The working tree differed from that commit**, so a clone may measure something else: {changed}.\n"
     if joined := plan["campaign"].get("joined"):
-        folders = [one["folder"] for one in joined["folders"]]
         names = ", ".join(f"{markdown_code(one['folder'])} ({one['blocks']} blocks)" for one in joined["folders"])
         yield (
             f"This campaign was joined from {names}: each was measured with the configuration below and an "
             "`output_dir` of its own. To join them again:\n"
         )
-        out = shlex.quote(visible(plan["config"]["benchmark"]["output_dir"]))
-        named = shlex.quote(visible(",".join(folders)))
-        yield fenced(f"snakemake --cores 1 join --config folders={named} output_dir={out}", "sh") + "\n"
+        yield fenced(visible(to_join(joined, plan["config"]["benchmark"]["output_dir"])), "sh") + "\n"
     if remote is None:
         yield "The clone had no address that others can reach: use that of your copy of this repository.\n"
     model = plan["model"]
