@@ -16,6 +16,7 @@ from benchmark_runner.campaign.cluster import (
     launch_memory_mb,
     launch_minutes,
     require_free,
+    require_this_machine,
     working_in,
 )
 from benchmark_runner.campaign.machine import MachineHere
@@ -140,11 +141,11 @@ def test_what_was_measured_on_a_gpu_under_auto_does_not_go_on_without_one(tmp_pa
     for device, is_refused in (("cuda:0", True), ("cpu", False), (None, False)):
         record.write_text(json.dumps({"device": device}))
         with pytest.raises(BenchmarkError, match=r"stays cuda for x.*no driver") if is_refused else nullcontext():
-            require_free(begun, False)
+            require_this_machine(begun)
     record.write_text(json.dumps({"device": "cuda:0"}))
-    require_free(campaign("auto", owed=0, folder=tmp_path), False)
+    require_this_machine(campaign("auto", owed=0, folder=tmp_path))
     monkeypatch.setattr(cluster, "this_machine", lambda _: MachineHere((0,), None))
-    require_free(begun, False)
+    require_this_machine(begun)
 
 
 def test_a_device_that_a_machine_finds_by_itself_is_not_guessed_for_others(squeue):
@@ -156,22 +157,17 @@ def test_a_device_that_a_machine_finds_by_itself_is_not_guessed_for_others(squeu
     require_free(campaign("cuda"), True)
 
 
-@pytest.mark.parametrize("job", ["7", None], ids=["in an allocation", "without a batch system"])
-def test_a_call_on_a_machine_of_another_kind_than_the_campaigns_first_is_refused(squeue, tmp_path, monkeypatch, job):
-    squeue("true")
+def test_a_call_on_a_machine_of_another_kind_than_the_campaigns_first_is_refused(tmp_path):
     first = machine_document(Path("/"))
     (tmp_path / "environment.json").write_text(json.dumps(first) + "\n")
-    if job is not None:
-        monkeypatch.setenv("SLURM_JOB_ID", job)
-    require_free(campaign(folder=tmp_path), False)
+    require_this_machine(campaign(folder=tmp_path))
     with pytest.raises(BenchmarkError, match=r"container: apptainer here, \S+ there"):
-        require_free(campaign(folder=tmp_path), False, "apptainer")
+        require_this_machine(campaign(folder=tmp_path), "apptainer")
     first["cpu"]["model"] = "Another 9000"
     (tmp_path / "environment.json").write_text(json.dumps(first) + "\n")
     with pytest.raises(BenchmarkError, match=r"processor: .* here, Another 9000 there"):
-        require_free(campaign(folder=tmp_path), False)
-    require_free(campaign(owed=0, folder=tmp_path), False)
-    require_free(campaign(folder=tmp_path), True)  # its nodes look for themselves
+        require_this_machine(campaign(folder=tmp_path))
+    require_this_machine(campaign(owed=0, folder=tmp_path))
 
 
 def test_a_launch_reserves_more_minutes_than_its_limits_allow_it():

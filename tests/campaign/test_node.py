@@ -10,11 +10,12 @@ import pytest
 
 from benchmark_runner.campaign import node
 from benchmark_runner.campaign.machine import MachineHere
+from benchmark_runner.environment.kind import unlike_kind
 from benchmark_runner.errors import BenchmarkError
 
 FIRST: dict[str, Any] = {
     "host": {"hostname": "n1"},
-    "cpu": {"model": "Xeon 8480", "available_cores": [0, 1, 2, 3]},
+    "cpu": {"model": "Xeon 8480", "available_cores": [0, 1, 2, 3], "control_group_quota_cpus": None},
     "gpu": {"devices": [{"name": "H100"}, {"name": "H100"}]},
     "virtualisation": {"container": None},
 }
@@ -65,6 +66,13 @@ def test_a_node_of_another_kind_is_refused_with_what_differs(record, changes, wo
     with pytest.raises(BenchmarkError) as refused:
         record(like_first("n9", **changes))
     assert words in str(refused.value) and "n9" in str(refused.value) and "n1" in str(refused.value)
+
+
+def test_a_campaign_that_began_before_quotas_were_told_goes_on_within_one():
+    cpu = {"model": "Xeon 8480", "available_cores": [0, 1, 2, 3]}
+    before, now = FIRST | {"cpu": cpu}, FIRST | {"cpu": cpu | {"control_group_quota_cpus": 1.5}}
+    assert unlike_kind(now, before) is None
+    assert unlike_kind(now, FIRST) is not None
 
 
 def test_what_strict_insists_on_is_asked_of_the_node(monkeypatch):

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch.machine_lock import VARIABLE, is_apart, lock_path, machine_alone
-from launch_case import FAKE_ENGINE, WAIT_SECONDS, LaunchCase, killed_at_last, processes_of, wait_for
+from launch_case import FAKE_ENGINE, SCRIPTS, WAIT_SECONDS, LaunchCase, killed_at_last, processes_of, wait_for
 
 NOBODY_WAITS = None
 """In place of a Watch, which would take over this process's signals."""
@@ -181,3 +183,13 @@ def test_a_lock_lies_apart_where_no_folder_above_it_is_mounted():
     lock = Path("/run/shared/measuring")
     assert is_apart(lock, lambda folder: folder == Path("/"))
     assert not is_apart(lock, lambda folder: folder == Path("/run"))
+
+
+def test_a_process_with_processes_of_its_own_is_in_no_machines_first_namespaces():
+    own = ["/usr/bin/unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "true"]
+    if subprocess.run(own, capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine lets nobody make namespaces")
+    words = "from benchmark_runner.launch.machine_lock import is_outermost; print(is_outermost())"
+    call = [*own[:-1], sys.executable, "-c", words]
+    done = subprocess.run(call, env={"PYTHONPATH": str(SCRIPTS)}, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from benchmark_runner.jsonio import read_json
@@ -15,6 +17,9 @@ def test_the_plan_is_told_before_anything_is_measured_and_again_when_it_is_up_to
     assert first.status == 0, first.words
     assert first.jobs() == {"plan": 1, "write_plan": 1, "write_part": 1}
     written = (campaign.out / "plan.json").read_bytes()
+    other = {"host": {"hostname": "node1"}, "cpu": {"model": "Another 9000", "logical_cores": 1}, "gpu": None}
+    began = other | {"virtualisation": {"container": None}}  # as a login node, or the one at a desk, is told of it
+    (campaign.out / "environment.json").write_text(json.dumps(began) + "\n")
     second = campaign.snakemake("plan")
     assert second.jobs() == {"plan": 1}
     for result in (first, second):
@@ -24,6 +29,7 @@ def test_the_plan_is_told_before_anything_is_measured_and_again_when_it_is_up_to
         assert "block 1 of 5" in words
     assert (campaign.out / "plan.json").read_bytes() == written
     assert not (campaign.out / "launches").exists()
+    assert "a machine of another kind than node1" in campaign.snakemake("launches").words
 
 
 def test_the_plan_of_a_finished_campaign_knows_its_minutes_and_leaves_nothing_to_do(finished, tmp_path):

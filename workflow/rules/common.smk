@@ -18,7 +18,7 @@ FROM_HERE = Path(os.path.relpath(ROOT)) if Path.cwd().is_relative_to(ROOT) else 
 SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from benchmark_runner.campaign.cluster import require_free
+from benchmark_runner.campaign.cluster import require_free, require_this_machine
 from benchmark_runner.campaign.examinable import load_examinable
 from benchmark_runner.campaign.from_plan import load_of_job, planned_for
 from benchmark_runner.campaign.frozen import freeze, frozen_file
@@ -95,7 +95,9 @@ onstart:
     try:
         for folder in (Path(".benchmark_runner"), Path(OUT) / ".benchmark_runner"):
             HELD.append(hold_folder(folder / "lock"))
-        require_free(CAMPAIGN, workflow.non_local_exec, CONTAINER)
+        require_free(CAMPAIGN, workflow.non_local_exec)
+        if measures_here():
+            require_this_machine(CAMPAIGN, CONTAINER)
         CAMPAIGN.require_owed()
     except BenchmarkError as error:
         raise WorkflowError(str(error)) from None

@@ -3,7 +3,8 @@
 REQUIRED INPUTS
     under --software-deployment-method apptainer: target/benchmark-runner.sif, made from envs/Containerfile
 OUTPUTS
-    what stands before each job's shell command; CONTAINER, in which launches run (None where they run outside); of_the_next()
+    what stands before each job's shell command; CONTAINER, in which launches run (None where they run outside);
+    measures_here() and of_the_next()
 """
 
 import shlex
@@ -28,11 +29,11 @@ or_refuse(require_deployment, METHODS, IMAGE, SHARES_FILES)
 CONTAINER = APPTAINER if METHODS else None
 
 
-# Heeded under --software-deployment-method apptainer alone.
-container: str(IMAGE)
-
-
 if CONTAINER:
+
+    # Without the option Snakemake would say of each call that it ignores a container.
+    container: str(IMAGE)
+
     workflow.deployment_settings.apptainer_args += container_arguments(
         ROOT, CAMPAIGN.config["system"]["device"]
     )
@@ -51,6 +52,15 @@ shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))
 # Without a limit on gpu, launches would overlap; the default profile sets it, this guards those who bypass it.
 if "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", 1)
+
+
+def measures_here():
+    """Whether jobs of this call measure on this machine: those of rules that say no `localrule: True`."""
+    rules = {job.rule for job in workflow.dag.needrun_jobs()}
+    ask_for_the_machine = any(
+        not rule.norun and rule.name not in workflow._localrules for rule in rules
+    )
+    return ask_for_the_machine and not workflow.non_local_exec
 
 
 def of_the_next(select):

@@ -120,11 +120,13 @@ def _require_gpu(campaign: Campaign) -> None:
         )
 
 
-def _require_kind(campaign: Campaign, container: str | None) -> None:
-    """Raise BenchmarkError where launches are owed and this machine is of another kind than the campaign's first.
+def require_this_machine(campaign: Campaign, container: str | None = None) -> None:
+    """Raise BenchmarkError where launches are owed and a call would measure on a machine that the campaign cannot go on
+    on: without the GPU that it began with, or of another kind than its first.
 
     container is the one that launches are run in, if this process does not run in it itself.
     """
+    _require_gpu(campaign)
     first = Path(campaign.output_dir, "environment.json")
     if not campaign.owed_launches or not first.is_file() or is_cut(first):
         return
@@ -134,12 +136,11 @@ def _require_kind(campaign: Campaign, container: str | None) -> None:
     require_alike(here, read_json(first))
 
 
-def require_free(campaign: Campaign, elsewhere: bool, container: str | None = None) -> None:
+def require_free(campaign: Campaign, elsewhere: bool) -> None:
     """Raise BenchmarkError where this call must not begin; elsewhere where its launches run on other machines.
 
     Jobs of this folder in Slurm's queue, as a killed Snakemake leaves them, would measure beside this call what it owes
-    too. What device a machine finds by itself, this one cannot know of others. A campaign that began on a machine of
-    another kind would mix the two.
+    too. What device a machine finds by itself, this one cannot know of others.
     """
     if elsewhere and campaign.config["system"]["device"] == "auto" and campaign.owed_launches:
         raise BenchmarkError(
@@ -154,9 +155,6 @@ def require_free(campaign: Campaign, elsewhere: bool, container: str | None = No
             f"jobs of the campaign in {Path.cwd()} are still in Slurm's queue; wait until they have ended, or cancel "
             f"them: scancel {numbers}"
         )
-    if not elsewhere:
-        _require_gpu(campaign)
-        _require_kind(campaign, container)
 
 
 def launch_minutes(system: Mapping[str, Any]) -> int:

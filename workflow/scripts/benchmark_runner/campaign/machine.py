@@ -11,7 +11,7 @@ from benchmark_runner.configuration.files import Problem
 from benchmark_runner.display import BYTES_PER_GB, bytes_text
 from benchmark_runner.environment.machine import MachineFacts
 from benchmark_runner.launch.device import find_gpu
-from benchmark_runner.launch.machine_lock import VARIABLE, is_apart, lock_path
+from benchmark_runner.launch.machine_lock import VARIABLE, is_apart, is_outermost, lock_path
 from benchmark_runner.processes.cgroup import Quota, read_quota
 
 BESIDE_ENGINES = ("strict", "calibration_seconds")
@@ -131,5 +131,5 @@ def container_notice(container: str | None, lock: Path) -> str | None:
 
 def container_here() -> str | None:
     """container_notice of this process."""
-    found = MachineFacts(Path("/")).container(os.environ)
+    found = None if is_outermost() else MachineFacts(Path("/")).container(os.environ)
     return container_notice(found, lock_path(os.environ, os.getuid()))

@@ -24,6 +24,8 @@ def kind_of(machine: Mapping[str, Any]) -> dict[str, str]:
 def unlike_kind(machine: Mapping[str, Any], first: Mapping[str, Any]) -> str | None:
     """That a machine is of another kind than the first one of a campaign, and in what; None where it is not."""
     here, there = kind_of(machine), kind_of(first)
+    if "control_group_quota_cpus" not in first["cpu"]:  # it was recorded when quotas were not looked for
+        here["cores"] = here["cores"].partition(" ")[0]
     unlike = [f"{name}: {here[name]} here, {there[name]} there" for name in here if here[name] != there[name]]
     if not unlike:
         return None

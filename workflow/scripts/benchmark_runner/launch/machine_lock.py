@@ -32,6 +32,8 @@ _SLEEP_SECONDS: Final = 3600.0
 THERMAL_WAIT_LIMIT_SECONDS: Final = 120.0
 # Chosen: temperatures of idle processors fall by some degrees a second.
 THERMAL_RECHECK_SECONDS: Final = 1.0
+# Fixed numbers of Linux (include/linux/proc_ns.h).
+_FIRST_NAMESPACES: Final = {"ipc": 0xEFFFFFFF, "pid": 0xEFFFFFFC}
 
 
 def lock_path(environment: Mapping[str, str], user: int) -> Path:
@@ -42,6 +44,12 @@ def lock_path(environment: Mapping[str, str], user: int) -> Path:
     """
     named = environment.get(VARIABLE)
     return Path(named).absolute() if named else Path("/tmp") / f"benchmark-runner-{user}" / "measuring"
+
+
+def is_outermost(namespaces: Path = Path("/proc/self/ns")) -> bool:
+    """Whether this process is in the namespaces with which the kernel began, as no container's is: a machine that was
+    made from a container's image keeps such files as /.dockerenv."""
+    return all((namespaces / name).stat().st_ino == number for name, number in _FIRST_NAMESPACES.items())
 
 
 def is_apart(path: Path, mounts: Callable[[Path], bool] = os.path.ismount) -> bool:

@@ -196,6 +196,9 @@ def clear_left_behind(launch_folder: Path) -> None:
 
         end_launch(of_launch(None, workplace.name, [launch, *seen], belongs))
     remove(workplace)
+    for link in (launch_folder / name for name in SHOWN):
+        if link.is_symlink():  # a link to nowhere is nothing that Snakemake could put an earlier file at
+            remove(link)
 
 
 def _alive(member: tuple[int, int]) -> bool:
