@@ -32,7 +32,7 @@ class MachineRatios:
     apart: float
 
     def words(self, engine: str, reference: str) -> str:
-        """ "candle is 1.31 times as good as torch on node1 and 0.94 times on node2"."""
+        """ "candle against torch: 1.31 times on node1, 0.94 times on node2", of what the ratio is of."""
         told = [f"{significant(ratio)} times on {name}" for name, ratio in self.ratios.items()]
         return f"{engine} against {reference}: {', '.join(told)}"
 
