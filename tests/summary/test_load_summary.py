@@ -134,6 +134,15 @@ def test_of_engines_that_hold_as_much_it_is_told_that_none_is_told_from_the_othe
     assert capacity.endswith("(torch cannot be told from server).")
 
 
+def test_where_nobody_keeps_the_limits_it_is_not_asked_who_holds_most(tmp_path: Path) -> None:
+    late = [ScriptedEngine(name, slots=4, **{**TIMES, "ttft_ms": 200.0}) for name in ("torch", "server")]
+    found = summary_of(tmp_path, *late)["answer"]
+    assert found["sentence"].startswith(
+        "Within the limits in serving torch and server hold less than 1 request in flight"
+    )
+    assert "holds most" not in f"{found['not_sure']}" and "how much they hold" not in found["sentence"]
+
+
 def test_where_some_hold_less_for_certain_it_is_not_said_that_no_difference_was_confirmed(tmp_path: Path) -> None:
     alike = [ScriptedEngine(name, slots=4, **TIMES) for name in ("torch", "server")]
     summary_of(tmp_path, *alike, ScriptedEngine("lone", slots=1, **TIMES))

@@ -39,7 +39,8 @@ def rows_of(results: Results, grid: Json) -> dict[str, Json]:
 
 def capacities_in_short(results: Results) -> tuple[list[str], list[str]]:
     """(what is sure, what is not) of the capacities, without intervals: of one engine what it holds, of several who
-    holds most, where that is confirmed, and where it is not, which ends in a full stop as all that is not sure does."""
+    holds most, where that is confirmed, that all hold less than the lowest level, and where it is not confirmed, which
+    ends in a full stop as all that is not sure does."""
     sure, unsure = [], []
     for grid in grids_of(results):
         if not (ordered := _by_capacity(results, grid)):
@@ -50,6 +51,9 @@ def capacities_in_short(results: Results) -> tuple[list[str], list[str]]:
         if all(one["higher"] == best and one["verdict"] in CERTAIN for one in compared):
             words = f"{best} holds the most, {most}; {told}" if told else f"{best} holds {most}"
             sure.append(f"Within the limits in {_name(grid)} {words}")
+        elif ordered[0]["capacity"]["point"]["bound"] == ENDS[0]:  # nobody keeps them anywhere
+            who = listed([row["engine"] for row in ordered])
+            sure.append(f"Within the limits in {_name(grid)} {who} hold {most}")
         else:
             unsure.append(_name(grid).rstrip(":"))
     return sure, [f"Which engine holds most within the limits is not confirmed in {listed(unsure)}."] if unsure else []
