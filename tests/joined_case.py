@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from benchmark_runner.campaign import join
 from benchmark_runner.campaign.campaign import load_campaign
+from benchmark_runner.campaign.joining import load_results
+from benchmark_runner.campaign.recorded import RecordedCampaign
+from benchmark_runner.configuration.shortcuts import as_given
+from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.records.checksum import write_record
 from finished import make_environment
 from records import make_fidelity, record_path_of
@@ -17,6 +22,7 @@ from scripted_launch import ScriptedEngine, ScriptedWorkload, make_record
 from tiny_model import make_tiny_model
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
+A, B, C = Path("results/a"), Path("results/b"), Path("results/c")
 ENGINES: Final = {
     "first": ScriptedEngine("first", ttft_ms=20.0, itl_ms=10.0, launch_spread=0.01, iteration_spread=0.01),
     "second": ScriptedEngine("second", ttft_ms=10.0, itl_ms=5.0, launch_spread=0.01, iteration_spread=0.01),
@@ -111,3 +117,30 @@ def retype(path: Path, old: str, new: str) -> None:
 def records(folder: Path) -> list[Path]:
     """All records below a results folder."""
     return sorted(folder.glob("launches/*/*/*/record.json"))
+
+
+def named(folders: str = "results/a,results/b", out: str = "results/c", **keys: Any) -> RecordedCampaign:
+    """The campaign that a call with these keys works on."""
+    return load_results(as_given({"folders": folders, "output_dir": out, **keys}, []), REPOSITORY)
+
+
+def joined(folders: str = "results/a,results/b", out: str = "results/c", **keys: Any) -> RecordedCampaign:
+    """The same after the job that makes its folder has run."""
+    campaign = named(folders, out, **keys)
+    assert campaign.joins
+    write_json(Path("told.json"), campaign.told)
+    assert join.main(["--joined", "told.json", "--out", f"{out}/plan.json"]) == 0
+    return named(folders, out, **keys)
+
+
+def change(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    content = read_json(path)
+    change(content)
+    write(path, content)
+
+
+def each_record(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    for path in records(folder):
+        content = read_json(path)
+        change(content)
+        write_record(path, {key: value for key, value in content.items() if key != "checksum"})

@@ -18,15 +18,13 @@ import joined_case
 from benchmark_runner.campaign import join
 from benchmark_runner.campaign.campaign import examine_whole
 from benchmark_runner.campaign.joining import load_results, require_folders
-from benchmark_runner.campaign.recorded import RecordedCampaign
 from benchmark_runner.configuration.shortcuts import as_given
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.locks import hold_folder
 from benchmark_runner.records import collect
 from benchmark_runner.records.checksum import write_record
-
-A, B, C = Path("results/a"), Path("results/b"), Path("results/c")
+from joined_case import A, B, C, change, each_record, joined, named
 
 
 @pytest.fixture(scope="module")
@@ -46,20 +44,6 @@ def two(made, tmp_path, monkeypatch) -> dict[str, Any]:
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return copy.deepcopy(joined_case.CONFIG)
-
-
-def named(folders: str = "results/a,results/b", out: str = "results/c", **keys: Any) -> RecordedCampaign:
-    """The campaign that a call with these keys works on."""
-    return load_results(as_given({"folders": folders, "output_dir": out, **keys}, []), joined_case.REPOSITORY)
-
-
-def joined(folders: str = "results/a,results/b", out: str = "results/c", **keys: Any) -> RecordedCampaign:
-    """The same after the job that makes its folder has run."""
-    campaign = named(folders, out, **keys)
-    assert campaign.joins
-    write_json(Path("told.json"), campaign.told)
-    assert join.main(["--joined", "told.json", "--out", f"{out}/plan.json"]) == 0
-    return named(folders, out, **keys)
 
 
 def origins(plan: dict[str, Any]) -> dict[tuple[int, int], int]:
@@ -148,19 +132,6 @@ def test_a_launch_that_is_missing_in_a_block_is_missing_in_the_whole():
     shutil.rmtree(joined_case.records(B)[0].parent)
     campaign = joined()
     assert len(campaign.launches) == 20 and sum(len(campaign.records(name)) for name in campaign.engines) == 19
-
-
-def change(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    content = read_json(path)
-    change(content)
-    joined_case.write(path, content)
-
-
-def each_record(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    for path in joined_case.records(folder):
-        content = read_json(path)
-        change(content)
-        write_record(path, {key: value for key, value in content.items() if key != "checksum"})
 
 
 def another_campaign(**keys: Any) -> Callable[[], Any]:
