@@ -38,6 +38,7 @@ if CONTAINER:
         ROOT, CAMPAIGN.config["system"]["device"]
     )
 
+
 # Jobs run the Python that runs Snakemake, or the container's, and find the library without an install step.
 JOB_ENVIRONMENT = {
     "PYTHONPATH": SCRIPTS,
