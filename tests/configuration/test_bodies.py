@@ -53,9 +53,17 @@ def test_what_only_sounds_alike_is_taken() -> None:
         "generation_config": '{"min_new_tokens": 8}',
         "response_format": {"schema": {"properties": {"token": {"type": "string"}, "model": {"type": "string"}}}},
         "add_bos_token": True,
-        "stop": ["Basic chemistry", "sk-"],
+        "stop": ["Basic chemistry", "Basic 101", "sk-"],
+        "hf_tokenizer": "/models/mistral-sk-7b-instruct/snapshots/12fd25f77366fa6b3b4b768ec3050bf629380bac",
+        "guided_json": {"properties": {"password": {"type": "string", "title": "Secret word"}}},
     }
-    assert messages(body=body) == []
+    assert messages(body=body, model="lab/opus-mt-sk-en-finetuned") == []
+
+
+def test_json_in_a_text_is_looked_at_however_deep_it_goes_and_with_what_is_filled_in_later() -> None:
+    assert messages(body={"note": "[" * 700 + "]" * 700}) == []
+    (line,) = messages(ignoring_eos={"generation_config": '{"min_new_tokens": {max_tokens}, "temperature": 2}'})
+    assert "ignoring_eos.generation_config.temperature: " in line
 
 
 @pytest.mark.parametrize(
@@ -67,6 +75,9 @@ def test_what_only_sounds_alike_is_taken() -> None:
         ({"body": {"user": f"Bearer {WORD}"}}, "body.user"),
         ({"body": {"note": f'{{"password": "{WORD}"}}'}}, "body.note"),
         ({"body": {WORD: 1}}, "body"),
+        ({"body": {"a": {"properties": {"password": {"default": WORD}}}}}, "body.a.properties.password.default"),
+        ({"body": {"a": {"properties": {WORD: {"type": "string"}}}}}, "body.a.properties"),
+        ({"body": {"properties": {"password": WORD}}}, "body.properties.password"),
         ({"body": {"callback": f"https://me:{WORD}@there"}}, "body.callback"),
         ({"base_url": f"https://h/{WORD}/v1"}, "base_url"),
         ({"base_url": f"https://me:{WORD}@h/v1"}, "base_url"),

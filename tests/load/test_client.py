@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -20,14 +21,15 @@ from urllib.request import urlopen
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.load import connection, wire
+from benchmark_runner.load import client, connection, wire
 from benchmark_runner.load.asking import read
-from benchmark_runner.load.client import Client, Ran
+from benchmark_runner.load.client import GATHER_NS, MANY, Client, Ran
 from benchmark_runner.load.connection import Exchange, request_bytes, target_of
 from benchmark_runner.load.driver import send_lags_ns, stage_event
 from benchmark_runner.load.schedule import arrivals_ns, with_arrivals
 from benchmark_runner.load.stages import Stage, stage_of
 from benchmark_runner.load.wire import read_response
+from benchmark_runner.units import NS_PER_S
 from stub_server import stub
 
 MS = 1_000_000
@@ -175,6 +177,60 @@ def test_an_answer_that_grows_without_end_is_let_go_of(monkeypatch):
     assert (answer.status, answer.error) == ("malformed", f"an answer of more than {1 << 20} bytes")
 
 
+@pytest.fixture
+def gathered(monkeypatch) -> list[bool]:
+    """Whether the client waited to read together, an entry each time."""
+    times: list[bool] = []
+    slept = time.sleep
+
+    def sleep(seconds: float) -> None:
+        if seconds == GATHER_NS / NS_PER_S:
+            times.append(True)
+        slept(seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    return times
+
+
+@pytest.mark.parametrize(("concurrency", "is_gathered"), [(MANY - 1, False), (MANY + 8, True)])
+def test_what_comes_close_together_is_read_together_where_much_comes(port, gathered, concurrency, is_gathered):
+    load = {**CLOSED, "concurrency": concurrency, "requests": concurrency, "warmup_requests": 0}
+    _, ran = _run(_local(port), load)
+    assert _statuses(ran) == {"ok": concurrency}
+    assert bool(gathered) == is_gathered
+
+
+def test_a_request_that_has_not_left_yet_is_not_waited_with(gathered, monkeypatch):
+    """The first answer comes while nobody reads the second request, which is too large for the system to take."""
+    monkeypatch.setattr(client, "MANY", 1)
+    before: list[int] = []
+
+    def serve(server: socket.socket, size_bytes: int) -> None:
+        (first, _), (second, _) = server.accept(), server.accept()
+        with first, second:
+            first.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for _ in range(5):
+                time.sleep(0.01)
+                first.sendall(b"1\r\nx\r\n")
+            before.append(len(gathered))
+            while size_bytes:
+                size_bytes -= len(second.recv(1 << 20))
+            for line in (second, first):
+                line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" if line is second else b"0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        target = target_of(_local(server.getsockname()[1]))
+        requests = [request_bytes(target, "/", b"x" * size) for size in (1, 1 << 26)]
+        thread = threading.Thread(target=serve, args=(server, len(requests[1])))
+        thread.start()
+        load = {**CLOSED, "concurrency": 2, "requests": 2, "warmup_requests": 0}
+        with closing(Client(target)) as one:
+            ran = one.run(stage_of(load, 2), requests)
+        thread.join()
+    assert [exchange.outcome for exchange in ran.exchanges] == ["ended", "ended"]
+    assert before == [0]
+
+
 def test_a_server_that_is_not_there_refuses():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -288,7 +344,8 @@ def certificate(tmp_path, monkeypatch, lacking):
     return tmp_path
 
 
-def test_over_tls_the_text_is_stamped_when_it_has_been_read(port, certificate):
+def test_over_tls_the_text_is_stamped_when_it_has_been_read(port, certificate, gathered, monkeypatch):
+    monkeypatch.setattr(client, "MANY", 1)
     with _behind_tls(port, certificate) as tls_port:
         load = {**CLOSED, "concurrency": 1, "warmup_requests": 0, "requests": 2}
         _, ran = _run(f"https://127.0.0.1:{tls_port}", load)
@@ -296,6 +353,7 @@ def test_over_tls_the_text_is_stamped_when_it_has_been_read(port, certificate):
     for exchange in _measured(ran):
         assert exchange.stamp == "user"
         assert all(at >= left for at, left in zip(read(exchange, CASE).chunk_ns, _sent_ns(exchange), strict=True))
+    assert gathered == []
 
 
 def test_a_certificate_that_is_not_trusted_fails_the_request(certificate, monkeypatch):

@@ -164,18 +164,23 @@ def _require_bounded(path: Path, root: yaml.MappingNode) -> None:
             raise UnreadableFileError(path, key.start_mark.line + 1, f"{key.value}: {error}") from None
 
 
+def _composed(path: Path, text: str) -> yaml.Node | None:
+    """Its nodes; raises UnreadableFileError for what is neither YAML nor JSON, YAMLError for JSON that is no YAML."""
+    try:
+        return yaml.compose(text)
+    except yaml.YAMLError as error:
+        if not _is_json(text):
+            raise _not_yaml(path, error) from None
+    return yaml.compose(text.replace("\t", " "))  # JSON may be indented so, and has none within its texts
+
+
 def read_document(path: Path) -> Document:
     """Document of a file; raises UnreadableFileError with line and remedy where it is no map of keys in UTF-8 YAML."""
     text = _text(path)
     try:
-        root = yaml.compose(text)
-    except yaml.YAMLError as error:
-        if not _is_json(text):
-            raise _not_yaml(path, error) from None
-        try:
-            root = yaml.compose(text.replace("\t", " "))  # JSON may be indented so, and has none within its texts
-        except yaml.YAMLError:
-            return Document(path, None, [])
+        root = _composed(path, text)
+    except yaml.YAMLError:
+        return Document(path, None, [])
     except RecursionError:
         raise UnreadableFileError(
             path, None, f"it is nested more than {DEEPEST} levels deep; write it flatter"
