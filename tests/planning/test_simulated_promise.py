@@ -44,7 +44,8 @@ def found(engines: int, launches: int, scheme: str, ratio: float, blocks: float)
             for a, b in names
         ]
         evidence = [weigh(pairs[0], 1.0 - ALPHA)]
-        evidence += [Evidence(None, {PAIRED_T: paired_log_ratio(equal[a] - equal[b])}, {}) for a, b in names[1:]]
+        seconds = evidence[0].seconds
+        evidence += [Evidence(None, {PAIRED_T: paired_log_ratio(equal[a] - equal[b])}, seconds) for a, b in names[1:]]
         judged = judge_evidence(pairs[:1] + pairs[1:], evidence, 1.0 - ALPHA, SCHEMES[scheme])
         certain += judged[0].verdict in CERTAIN
     return certain / RUNS
