@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from benchmark_runner.display import TIMES
 from benchmark_runner.report.__main__ import main as report_main
 from benchmark_runner.report.reproduction import reproduction
+from benchmark_runner.report.sureness import _machines
 from benchmark_runner.summary.document import joined_words
 from finished import finish, make_environment, read, report_arguments
 from records import ScriptedEngine, ScriptedWorkload
@@ -65,6 +67,14 @@ def test_the_first_screen_says_that_it_was_joined_and_whether_machines_differ(fo
     assert "Measured on 2 machines (scripted-host, second-host) in 2 campaigns that were joined" in text
     assert "2 machines: no ratio of two engines differs between them by more than chance" in text
     assert "Launches ran on other machines too" not in text
+
+
+def test_machines_with_one_launch_each_tell_nothing_of_their_ratios():
+    there = [{"machine": name, "launches": 1, "typical": 20.0} for name in ("one", "two")]
+    statistics = {"cells": [{"by_machine": there}], "comparisons": [{"kind": "primary"}]}
+    (ground,) = _machines(SimpleNamespace(statistics=statistics))
+    assert (ground.kind, "nothing tells" in ground.text) == ("doubt", True)
+    assert list(_machines(SimpleNamespace(statistics={**statistics, "comparisons": []}))) == []
 
 
 def test_ratios_that_differ_between_machines_are_a_doubt(folder, tmp_path):

@@ -153,14 +153,19 @@ def _settings(inputs: ReportInputs) -> Ground:
 
 def _machines(inputs: ReportInputs) -> Iterator[Ground]:
     """Of a campaign on several machines, whether ratios of engines differ from one to the other."""
-    cells = inputs.statistics["cells"]
-    names = dict.fromkeys(one["machine"] for cell in cells for one in cell.get("by_machine", ()))
+    spread = [cell["by_machine"] for cell in inputs.statistics["cells"] if cell.get("by_machine")]
+    names = dict.fromkeys(one["machine"] for there in spread for one in there)
     primary = [one for one in inputs.statistics["comparisons"] if one["kind"] == "primary"]
     differ = sum("machine_ratios" in one for one in primary)
-    if names and differ:
+    if not names or not primary:
+        return
+    if differ:
         text = f"The {len(names)} machines differ in {differ} of {plural(len(primary), 'ratio')}: verdicts hold on each"
         yield Ground("doubt", text, "comparison")
-    elif names:
+    elif all(sum(one["launches"] for one in there) == len(there) for there in spread):
+        text = f"{len(names)} machines with one launch each: nothing tells whether ratios differ between them"
+        yield Ground("doubt", text, "comparison")
+    else:
         text = f"{len(names)} machines: no ratio of two engines differs between them by more than chance"
         yield Ground("good", text, "comparison")
 
