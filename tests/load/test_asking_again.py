@@ -97,5 +97,11 @@ def test_a_server_without_ignore_eos_is_asked_by_keys_of_its_own_to_go_on():
     assert Elsewhere().body()["ignore_eos"] is True
 
 
+def test_a_text_that_is_the_number_of_tokens_alone_is_sent_as_a_number_at_any_depth():
+    keys = {"min_tokens": "{max_tokens}", "sampling": {"least": "{max_tokens}", "each": ["{max_tokens} of them", None]}}
+    sent = Elsewhere(ignoring_eos=keys).body()
+    assert (sent["min_tokens"], sent["sampling"]) == (5, {"least": 5, "each": ["5 of them", None]})
+
+
 def test_it_is_not_asked_so_where_the_client_asks_again_behind_each_end():
     assert "ends" not in Elsewhere(past_eos="asked_again", ignoring_eos={"ends": 0}).body()

@@ -154,11 +154,16 @@ class Asking:
         return ended(Timed(ids, times, answer.finish or ""), case, asked.exchange.end_ns)
 
 
-def filled(keys: Mapping[str, Any], tokens: int) -> dict[str, Any]:
-    """Keys by which a request asks to go on past its end, with the number of its tokens in their texts."""
-    return {
-        name: value.replace(TOKENS, str(tokens)) if isinstance(value, str) else value for name, value in keys.items()
-    }
+def filled(keys: Any, tokens: int) -> Any:
+    """Keys by which a request asks to go on past its end, with the number of its tokens in their texts; a text that
+    says nothing else is that number."""
+    if isinstance(keys, dict):
+        return {name: filled(value, tokens) for name, value in keys.items()}
+    if isinstance(keys, list):
+        return [filled(value, tokens) for value in keys]
+    if keys == TOKENS:
+        return tokens
+    return keys.replace(TOKENS, str(tokens)) if isinstance(keys, str) else keys
 
 
 def read(exchange: Exchange, case: Mapping[str, Any], prompt_tokens: int | None = None) -> Answer:
