@@ -154,7 +154,7 @@ def _beyond_the_grid(results: Results, grid: Json) -> Iterator[str]:
         )
     if most := [name for name, one in held.items() if one["point"]["bound"] == ENDS[1]]:
         yield (
-            f"{high} {grid['unit']} were the most that was tried in {where}: higher levels would show how much "
+            f"Nothing above {high} {grid['unit']} was tried in {where}: higher levels would show how much "
             f"{listed(most)} can hold"
         )
 
