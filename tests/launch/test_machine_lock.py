@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.launch.machine_lock import VARIABLE, is_apart, lock_path, machine_alone
+from benchmark_runner.launch.machine_lock import VARIABLE, is_apart, is_outermost, lock_path, machine_alone
 from launch_case import FAKE_ENGINE, SCRIPTS, WAIT_SECONDS, LaunchCase, killed_at_last, processes_of, wait_for
 
 NOBODY_WAITS = None
@@ -183,6 +183,10 @@ def test_a_lock_lies_apart_where_no_folder_above_it_is_mounted():
     lock = Path("/run/shared/measuring")
     assert is_apart(lock, lambda folder: folder == Path("/"))
     assert not is_apart(lock, lambda folder: folder == Path("/run"))
+
+
+def test_a_kernel_that_tells_of_no_namespaces_leaves_a_container_possible(tmp_path):
+    assert not is_outermost(tmp_path)
 
 
 def test_a_process_with_processes_of_its_own_is_in_no_machines_first_namespaces():

@@ -49,7 +49,8 @@ def lock_path(environment: Mapping[str, str], user: int) -> Path:
 def is_outermost(namespaces: Path = Path("/proc/self/ns")) -> bool:
     """Whether this process is in the namespaces with which the kernel began, as no container's is: a machine that was
     made from a container's image keeps such files as /.dockerenv."""
-    return all((namespaces / name).stat().st_ino == number for name, number in _FIRST_NAMESPACES.items())
+    found = ((namespaces / name, number) for name, number in _FIRST_NAMESPACES.items())
+    return all(file.exists() and file.stat().st_ino == number for file, number in found)
 
 
 def is_apart(path: Path, mounts: Callable[[Path], bool] = os.path.ismount) -> bool:
