@@ -5,15 +5,12 @@ All of it stands in plans, records and reports as it is.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from benchmark_runner.configuration.files import KeyPath, Problem
 from benchmark_runner.configuration.names import entries
-from benchmark_runner.configuration.plain import require_bounded
-from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.configuration.secret_forms import as_json, secrets
 
 _LIMIT: Final = "max_tokens of the test case"
 _PROMPT: Final = "the test case's prompt"
@@ -36,37 +33,8 @@ LEFT_OUT_BY_NULL: Final = ("top_p", "seed", "ignore_eos", "stream_options")
 _CARRIERS: Final = ("options", "parameters", "sampling_params", "generation_config", "extra_body")
 """Keys whose value some servers read as if it stood beside them."""
 
-_SECRET_NAMES: Final = re.compile(
-    r"apikey|accesskey|authkey|privatekey|passw|secret|credential|authorization|bearer|cookie"
-    r"|passphrase|subscriptionkey|(access|auth|api|hf|session|refresh)token(?!i[sz])"
-)
-_SHORT_NAMES: Final = frozenset({"key", "token", "auth", "pwd"})
-"""Secrets where they are texts."""
-
-_SECRETS: Final = re.compile(
-    r"(?<![\w-])sk-[\w-]{6,}|\bhf_[A-Za-z0-9]{16,}|\bgh[pousr]_\w{16,}|\bAKIA[A-Z0-9]{12,}|\bAIza[\w-]{20,}"
-    r"|\b(gsk_|glpat-|nvapi-|xox[abp]-)[\w-]{16,}|\beyJ[\w-]{8,}\.[\w-]{8,}"
-    r"|\b(Bearer|Basic)\s+(?=[\w.~+/=-]{6})[\w.~+/=-]*[\d=]|://[^/\s]*@|--?api[-_]?key[= ]\S"
-)
-"""Forms in which keys are handed out, and how they stand in headers and addresses."""
-
-_FILLED_IN: Final = re.compile(r"\{\w+\}")
-"""Places that are filled in before a text is sent; until then it may be no JSON."""
-
 _SECRET_WORDS: Final = "what stands here looks like a secret, and all of this is kept in records as it is; take it out"
 _REMEDY: Final = "export a server's key as a variable, and name that in openai_server.api_key_env"
-
-
-def _as_json(value: Any) -> Any:
-    """What a text says that is JSON of a depth that anybody writes; any other value as it is."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
-        try:
-            content = json.loads(_FILLED_IN.sub("0", value))
-            require_bounded(content)
-        except (ValueError, RecursionError, BenchmarkError):
-            return value
-        return content
-    return value
 
 
 def claimed(body: Mapping[str, Any]) -> Iterator[Problem]:
@@ -75,48 +43,9 @@ def claimed(body: Mapping[str, Any]) -> Iterator[Problem]:
         if (owner := OWNERS.get(str(key))) is not None and not (value is None and key in LEFT_OUT_BY_NULL):
             only = "; only null may stand here, which leaves it out of requests" if key in LEFT_OUT_BY_NULL else ""
             yield [key], f"{owner} says it for each request; take {key} out of the body{only}"
-        elif key in _CARRIERS and isinstance(inner := _as_json(value), dict):
+        elif key in _CARRIERS and isinstance(inner := as_json(value), dict):
             for place, words in claimed(inner):
                 yield [key, *place], words
-
-
-def _is_secret(name: str, value: Any) -> bool:
-    """Whether a value is one by its name; numbers and switches are none."""
-    plain = re.sub(r"[^a-z0-9]", "", name.lower())
-    return bool(value) and (
-        (isinstance(value, str) and plain in _SHORT_NAMES)
-        or (isinstance(value, str | list | dict) and _SECRET_NAMES.search(plain) is not None)
-    )
-
-
-def _secrets_of_schema(fields: Mapping[str, Any]) -> Iterator[KeyPath]:
-    """The same of what a JSON schema tells of each field of an answer, whose names name nothing that stands here."""
-    for name, told in fields.items():
-        if _SECRETS.search(str(name)):
-            yield []
-        else:
-            yield from ([name, *place] for place in secrets(told))
-
-
-def secrets(content: Any) -> Iterator[KeyPath]:
-    """Places of what looks like a secret, by its name or its form."""
-    if isinstance(content, Mapping):
-        for key, value in content.items():
-            if _SECRETS.search(str(key)):
-                yield []  # its name must not be told
-            elif key == "properties" and isinstance(value, dict) and all(isinstance(v, dict) for v in value.values()):
-                yield from ([key, *place] for place in _secrets_of_schema(value))
-            elif _is_secret(str(key), value):
-                yield [key]
-            else:
-                yield from ([key, *place] for place in secrets(value))
-    elif isinstance(content, list):
-        for number, value in enumerate(content):
-            yield from ([number, *place] for place in secrets(value))
-    elif isinstance(content, str):
-        inner = _as_json(content)
-        if _SECRETS.search(content) or (inner is not content and next(secrets(inner), None) is not None):
-            yield []
 
 
 def section_problems(server: Mapping[str, Any]) -> Iterator[Problem]:

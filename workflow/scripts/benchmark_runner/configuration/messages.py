@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from benchmark_runner.configuration.files import KeyPath, Problem
+from benchmark_runner.configuration.secret_forms import secrets
 from benchmark_runner.configuration.shortcuts import COMMAND_LINE_KEYS, meant_key, to_type
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.schemas import schema
@@ -133,11 +134,16 @@ def _bad_prompt(error: ValidationError) -> Iterator[Problem]:
     yield list(error.absolute_path), f"{found}; write a text, or a list of messages with role and content"
 
 
+def _told(error: ValidationError) -> str:
+    """What is wrong, as messages have it: not where a secret belongs, or what looks like one stands."""
+    is_secret = _rule(error).get("secret") or next(secrets(error.instance), None) is not None
+    return "what stands here" if is_secret else shown(error.instance)
+
+
 def _bad_form(error: ValidationError) -> str:
     """Text that does not match its pattern: the schema says in words what form it has, or it is a name."""
     if form := _rule(error).get("form"):
-        value = "what stands here" if _rule(error).get("secret") else shown(error.instance)
-        return f"{value} is not allowed; write {form}"
+        return f"{_told(error)} is not allowed; write {form}"
     text = str(error.instance)
     better = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")[:64]
     hint = f"; for example {better!r}" if better else ""
@@ -154,8 +160,7 @@ def per_cent(value: float) -> str:
 
 def _bad_value(error: ValidationError) -> str:
     rule = _rule(error)
-    value = "what stands here" if rule.get("secret") else shown(error.instance)
-    words = f"{value} is not allowed; write {allowed(rule)}"
+    words = f"{_told(error)} is not allowed; write {allowed(rule)}"
     if error.instance is None:
         words = f"nothing stands here; write {allowed(rule)}, or leave the key out"
     elif (
