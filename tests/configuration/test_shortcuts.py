@@ -125,6 +125,22 @@ def test_a_command_line_with_such_words_ends_with_one_line():
         assert message.startswith("error: --config: ") and "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("benchmark={launches: 012}", "--config benchmark:1: '012' is 10 to YAML, which reads it in octal"),
+        ("system={launch_timeout_seconds: 2:00}", "'2:00' is 120 to YAML, which reads it by sixties"),
+        ("benchmark={seed: 1, seed: 2}", "--config benchmark.seed: the key stands twice"),
+    ],
+)
+def test_braces_on_the_command_line_say_what_they_look_like_or_are_refused(entry, words):
+    for sound in ("output_dir=0700", 'benchmark={output_dir: "0700"}', "system={threads: 2}"):
+        require_readable(["--config", sound])
+    with pytest.raises(SystemExit) as caught:
+        require_readable(["--config", entry])
+    assert words in str(caught.value)
+
+
 @pytest.mark.parametrize(("value", "words"), [(5, "; 5 % is 0.05"), (2.5, "; 2.5 % is 0.025")])
 def test_per_cent_typed_for_a_share_is_named(value, words):
     ((_, message),) = [found for found in examine({"comparison": {"margin": value}}).problems if "margin" in found[0]]

@@ -195,16 +195,21 @@ def read_document(path: Path) -> Document:
 
 
 def _require_entry(entry: str) -> None:
-    """Raise BenchmarkError for a word behind --config that would end in a traceback or never end."""
+    """Raise BenchmarkError for a word behind --config that would end in a traceback or never end, or mean another."""
     if problem := entry_problem(entry):
         raise BenchmarkError(problem)
     key, _, value = entry.partition("=")
     try:
-        require_bounded(yaml.compose(value))
+        node = yaml.compose(value)
+        require_bounded(node)
     except yaml.YAMLError:
         return  # a text, as Snakemake takes it
     except (BenchmarkError, RecursionError) as error:
         raise BenchmarkError(f"--config: {key}: {error}") from None
+    if isinstance(node, yaml.CollectionNode):
+        _require_loadable(Path(f"--config {key}"), node, set())
+        for problem in repeated_keys(node, key):
+            raise BenchmarkError(f"--config {problem.message}")
 
 
 def require_readable(argv: Sequence[str]) -> None:
