@@ -208,8 +208,8 @@ def _require_entry(entry: str) -> None:
         raise BenchmarkError(f"--config: {key}: {error}") from None
     if isinstance(node, yaml.CollectionNode):
         _require_loadable(Path(f"--config {key}"), node, set())
-        for problem in repeated_keys(node, key):
-            raise BenchmarkError(f"--config {problem.message}")
+        for found in repeated_keys(node, key):
+            raise BenchmarkError(f"--config {found.message}")
 
 
 def require_readable(argv: Sequence[str]) -> None:
