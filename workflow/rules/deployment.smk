@@ -29,11 +29,13 @@ or_refuse(require_deployment, METHODS, IMAGE, SHARES_FILES)
 CONTAINER = APPTAINER if METHODS else None
 
 
-if CONTAINER:
+if CONTAINER or workflow.dag_settings is None:
 
-    # Without the option Snakemake would say of each call that it ignores a container.
+    # Without the option Snakemake would say of each call that it ignores a container; --lint, without a graph, asks for it.
     container: str(IMAGE)
 
+
+if CONTAINER:
     workflow.deployment_settings.apptainer_args += container_arguments(
         ROOT, CAMPAIGN.config["system"]["device"]
     )
