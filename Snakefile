@@ -48,7 +48,10 @@ else:
     include: "workflow/rules/report.smk"
     include: "workflow/rules/compare.smk"
 
-    rule all:
-        default_target: True
-        input:
-            whole(*MEASURED, *ANALYSED, *PLOTS, *DRAWINGS, *REPORT, *LOGS),
+    WANTED = whole(*MEASURED, *ANALYSED, *PLOTS, *DRAWINGS, *REPORT, *LOGS)
+
+
+rule all:
+    default_target: True
+    input:
+        WANTED,

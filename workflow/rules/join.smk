@@ -14,8 +14,10 @@ def not_joined_yet(wildcards):
     return f"{OUT}/plan.json"
 
 
+WANTED = not_joined_yet
+
+
 rule join:
-    default_target: True
     input:
         not_joined_yet,
 

@@ -14,10 +14,7 @@ def refuse(wildcards):
     or_refuse(require_sound, CONFIGURATION_PROBLEMS)
 
 
-rule all:
-    default_target: True
-    input:
-        refuse,
+WANTED = refuse
 
 
 rule refuse_file:
