@@ -20,13 +20,19 @@ def test_those_of_the_protocol_pass(repository, lacking):
     run_cargo_tests(repository / "engines" / "bench-protocol", {**os.environ, "CARGO_TARGET_DIR": str(target)})
 
 
-@pytest.mark.real_engine
-@pytest.mark.parametrize("name", ["burn-bench", "candle-bench"])
-def test_those_of_an_adapter_pass(repository, lacking, tmp_path, name):
-    folder = repository / "engines" / name
+@pytest.fixture
+def built(request, repository, lacking, tmp_path):
+    """Folder of an adapter whose program was built, so that its tests compile nothing again."""
+    folder = repository / "engines" / request.param
     with (tmp_path / "build.log").open("w+", encoding="utf-8") as log:
         try:
-            build_rust(load_adapter(folder), "cpu", default_cache(), tmp_path / name, log)
+            build_rust(load_adapter(folder), "cpu", default_cache(), tmp_path / request.param, log)
         except BuildError as error:
-            lacking(f"{name} could not be built: {error}")
-    run_adapter_tests(folder)
+            lacking(f"{request.param} could not be built: {error}")
+    return folder
+
+
+@pytest.mark.real_engine
+@pytest.mark.parametrize("built", ["burn-bench", "candle-bench"], indirect=True)
+def test_those_of_an_adapter_pass(built):
+    run_adapter_tests(built)

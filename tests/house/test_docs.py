@@ -14,16 +14,12 @@ from benchmark_runner.comparison.decision import Verdict as ComparisonVerdict
 from benchmark_runner.schemas import schema
 from benchmark_runner.statistics.verdicts import Verdict
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
-    "docs/method.md",
-    "docs/fidelity.md",
-    "docs/protocol.md",
-    "docs/servers.md",
-    "docs/cluster.md",
-    "docs/scale.md",
     "config/README.md",
+    *sorted(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "docs").glob("*.md")),
 )
 
 

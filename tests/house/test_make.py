@@ -53,8 +53,8 @@ def test_what_runs_beside_the_tests_is_left_out_of_the_rest_and_nothing_else_is(
     assert [f"--ignore={name}" for name in named] == [word for word in rest if word.startswith("--ignore")]
     files = [file for name in named for file in ([repository / name, *(repository / name).glob("**/test_*.py")])]
     assert set(repository.glob("tests/*/test_simul*.py")) < set(files)
-    texts = {file.name: file.read_text(encoding="utf-8") for file in files if file.is_file()}
-    del texts["test_crates.py"]  # asks cargo alone, which waits for itself
+    texts = {str(file.relative_to(repository)): file.read_text(encoding="utf-8") for file in files if file.is_file()}
+    del texts["tests/house/test_crates.py"]  # asks cargo alone, which waits for itself
     # Two Snakemakes in one folder refuse each other, and launches wait for one another.
     assert [name for name, text in texts.items() if "mark.workflow" in text or "mark.real_engine" in text] == []
     assert beside[-2] == "--tell" and rest[-3] == "--beside" and beside[-1] == rest[-1]
@@ -73,8 +73,10 @@ def test_what_an_earlier_run_told_is_not_taken_for_this_ones(repository, tmp_pat
 
 @pytest.mark.parametrize("rest", ["kill -INT $PPID; exit 2", "exit 1"], ids=["Ctrl-C", "failed at once"])
 def test_what_runs_beside_ends_with_the_rest(repository, tmp_path, rest):
-    pid = tmp_path / "pid"
+    pid, undisturbed = tmp_path / "pid", tmp_path / "undisturbed"
     until = f"while [ ! -s {pid} ]; do sleep 0.1; done"
-    ended_well, _ = make_test(repository, tmp_path, beside=f"echo $$ > {pid}; exec sleep 600", rest=f"{until}; {rest}")
+    beside = f"echo $$ > {pid}; sleep 60; touch {undisturbed}"
+    ended_well, _ = make_test(repository, tmp_path, beside=beside, rest=f"{until}; {rest}")
     assert not ended_well
     wait_for_end(int(pid.read_text()))
+    assert not undisturbed.exists()
