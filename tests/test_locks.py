@@ -9,7 +9,7 @@ import os
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.locks import hold_folder, holder_of, open_lock, sign, take, this_process
+from benchmark_runner.locks import held_by, hold_folder, holder_of, open_lock, sign, take, this_process
 
 PRECIOUS = "not a lock\n"
 
@@ -78,6 +78,30 @@ def test_a_file_system_without_locks_is_told_in_one_line_with_what_to_do(tmp_pat
     with pytest.raises(BenchmarkError, match=r"lock cannot be locked \(.*with locks \(flock\), or") as told:
         hold_folder(path)
     assert str(path) in str(told.value) and "\n" not in str(told.value)
+
+
+def test_who_holds_a_lock_is_seen_without_a_right_to_hold_it(tmp_path, monkeypatch):
+    flock, path = fcntl.flock, tmp_path / "lock"
+
+    def as_nfs_does(descriptor: int, operation: int) -> None:
+        if operation & fcntl.LOCK_EX and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", as_nfs_does)
+    held = hold_folder(path)
+    assert str(held_by(path)).startswith(f"process {os.getpid()} on ")
+    held.close()
+    assert held_by(path) is None
+
+
+def test_nobody_holds_a_lock_where_there_are_none(tmp_path, monkeypatch):
+    def no_locks(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    hold_folder(tmp_path / "lock").close()
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    assert held_by(tmp_path / "lock") is None
 
 
 def test_a_folder_that_the_server_lets_nobody_write_to_is_named(tmp_path, monkeypatch):

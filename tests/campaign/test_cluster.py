@@ -23,6 +23,7 @@ from benchmark_runner.campaign.machine import MachineHere
 from benchmark_runner.campaign.planned import PlannedLaunch
 from benchmark_runner.environment.__main__ import machine_document
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.processes.cgroup import MemoryGroup, Quota
 from tiny_campaign import SNAKEMAKE
 
 SYSTEM = {
@@ -185,9 +186,21 @@ def test_a_launch_reserves_the_memory_at_which_it_is_ended_or_what_weights_take(
 
 
 def test_an_engine_is_ended_before_the_batch_system_ends_its_launch():
-    assert engine_memory_mb(launch_memory_mb(SYSTEM | {"max_memory_gb": 12}, Path("nowhere"))) == 12000
-    assert engine_memory_mb(0) == 0
-    assert 0 < engine_memory_mb(1000) < 1000
+    limited = SYSTEM | {"max_memory_gb": 12}
+    proposed = launch_memory_mb(limited, Path("nowhere"))
+    assert engine_memory_mb(limited, proposed, proposed) == 12000
+    assert engine_memory_mb(SYSTEM, 0, 6000) == 0
+    assert 0 < engine_memory_mb(SYSTEM, 1000, 6000) < 1000
+
+
+@pytest.mark.parametrize(("group_bytes", "expected_mb"), [(None, 0), (6_000_000_000, 4000), (190_000_000_000, 188_000)])
+def test_a_guess_of_what_a_launch_takes_ends_no_engine_but_what_holds_its_job_does(
+    monkeypatch, group_bytes, expected_mb
+):
+    groups = () if group_bytes is None else (MemoryGroup(group_bytes, Path("usage"), Path("statistics")),)
+    monkeypatch.setattr(cluster, "read_quota", lambda: Quota(memory=groups))
+    assert engine_memory_mb(SYSTEM, 9000, 9000) == expected_mb
+    assert engine_memory_mb(SYSTEM, 12000, 9000) == 10000
 
 
 FAILS = """

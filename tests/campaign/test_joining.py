@@ -23,7 +23,6 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.locks import hold_folder
 from benchmark_runner.records import collect
-from benchmark_runner.records.checksum import write_record
 from joined_case import A, B, C, change, each_record, joined, named
 
 
@@ -332,9 +331,7 @@ def test_settings_of_the_analysis_may_differ_and_the_first_ones_hold():
     assert "note: analysis as in results/a, where results/b has other settings" in told["remarks"]
 
 
-@pytest.mark.parametrize(
-    "wrong", [None, 3, {"in": 0}, {"in": 7, "block": 1, "position": 1}, {"in": "0", "block": 1, "position": 1}]
-)
+@pytest.mark.parametrize("wrong", [None, 3, {"in": 0}, {"in": 7, "block": 1}, {"in": "0", "block": 1}])
 def test_a_plan_of_a_joined_folder_that_does_not_say_where_launches_come_from_is_refused(wrong):
     joined()
     plan = read_json(C / "plan.json")
@@ -347,40 +344,6 @@ def test_a_plan_of_a_joined_folder_that_does_not_say_where_launches_come_from_is
 def test_join_without_folders_says_what_to_type():
     with pytest.raises(BenchmarkError, match=r"^folders: join needs two folders or more; name folders of campaigns"):
         require_folders(as_given({}, []))
-
-
-def test_a_launch_that_was_measured_again_is_not_passed_over():
-    joined()
-    record = joined_case.records(A)[0]
-    content = read_json(record)
-    record.unlink()
-    write_record(record, {key: value for key, value in content.items() if key != "checksum"} | {"attempt": 2})
-    campaign = named()
-    assert campaign.joins
-    write_json(Path("told.json"), campaign.told)
-    with pytest.raises(BenchmarkError, match=r"record\.json is not what results/a/launches/"):
-        join.main(["--joined", "told.json", "--out", "results/c/plan.json"])
-
-
-def test_what_a_folder_tells_beside_its_launches_is_taken_over_anew_where_it_changed(two):
-    rate = {"point": 1.0, "low": 1.0, "high": 1.0, "repeats": 1, "kernel": "sum"}
-    limits = {
-        "schema_version": 1,
-        "measured_at": "2026-01-01T00:00:00+00:00",
-        "machine": {"hostname": "quick", "cpu": None, "available_cores": [0]},
-        **{"threads": 1, "cores": [0], "bandwidth_bytes_per_s": rate, "flop_per_s": rate},
-        **{"last_level_cache_bytes": None, "beyond_caches": None, "library": "none", "busy_processes": []},
-    }
-    joined_case.write(A / "calibration.json", limits)
-    joined()
-    assert (C / "calibration.json").exists()
-    joined_case.measured(Path("results/d"), "third", two, seed=3)
-    change(Path("results/d/fidelity/second.json"), lambda check: check.update(result="fail"))
-    other = joined_case.environment("third", cpu={"model": "Other 1"})
-    joined_case.write(Path("results/d/environment.json"), other)
-    joined("results/a,results/b,results/d", unlike_machines=True)
-    assert read_json(C / "fidelity" / "second.json")["result"] == "fail"
-    assert not (C / "calibration.json").exists()
 
 
 def test_a_folder_may_be_named_in_another_way_than_when_it_was_joined(tmp_path):

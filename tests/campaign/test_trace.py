@@ -70,6 +70,13 @@ def test_a_file_that_cannot_be_replayed_is_refused_by_name_and_line(tmp_path, te
     assert "\n" not in str(error.value)
 
 
+def test_lines_are_those_of_the_file_also_behind_a_cell_of_several(tmp_path):
+    text = 'time,note\n1,"two\nlines"\n2,\n'
+    assert [row.line for row in rows_of(tmp_path, text)] == [3, 4]
+    with pytest.raises(BenchmarkError, match="line 5: Invalid isoformat string"):
+        rows_of(tmp_path, text + "x,\n")
+
+
 def test_a_window_holds_warm_up_measured_requests_and_as_long_again_for_fillers(tmp_path):
     found = window(tmp_path)
     # Measured from 1 s to 3 s; fillers until 5 s, and the one that tells that those are over.

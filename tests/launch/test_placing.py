@@ -118,9 +118,20 @@ def test_an_attempt_that_begins_as_another_takes_the_place_finds_its_record(fold
             take_place(done, folder, begun)
 
     monkeypatch.setattr(placing, "_require_unmeasured", then_another_comes)
+    monkeypatch.setattr(placing, "_BETWEEN_TRIES_SECONDS", 0)
     with pytest.raises(MeasuredAlreadyError):
         show(folder, [folder.parent / "b" / "spec.json"])
     assert content(folder) == {"record.json": ok("a")}
+
+
+def test_a_folder_that_is_taken_away_whenever_it_is_there_ends_with_one_line(folder, monkeypatch):
+    def gone(_there: Path, _of: Path) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(placing, "_require_unmeasured", gone)
+    monkeypatch.setattr(placing, "_BETWEEN_TRIES_SECONDS", 0)
+    with pytest.raises(BenchmarkError, match="is taken away again and again; see who writes there"):
+        show(folder, [])
 
 
 def test_a_folder_that_never_gives_way_ends_with_one_line_and_the_attempt_stays(folder, monkeypatch):

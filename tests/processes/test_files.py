@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from benchmark_runner.processes import files
 from benchmark_runner.processes.files import HeldFile, own_folder, remove
 
 
@@ -17,6 +20,24 @@ def test_a_link_is_removed_and_not_what_it_leads_to(tmp_path):
     for name in ("link", "tree", "nothing", "folder/file/below"):
         remove(tmp_path / name)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+def test_what_a_link_leads_to_stays_as_it_is_where_the_link_may_not_be_removed(tmp_path, monkeypatch):
+    folder = tmp_path / "folder"
+    folder.mkdir(mode=0o750)
+    (folder / "file").touch()
+    (tmp_path / "link").symlink_to("folder")
+
+    def refused(_path: Path, **_: bool) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    before = folder.stat()
+    with pytest.raises(PermissionError):
+        remove(tmp_path / "link")
+    with pytest.raises(NotADirectoryError), files._unlocked(tmp_path / "link"):
+        pass
+    assert [path.name for path in folder.iterdir()] == ["file"] and folder.stat().st_mode == before.st_mode
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from benchmark_runner.jsonio import read_json
+from benchmark_runner.locks import hold_folder
 from tiny_campaign import Campaign
 
 pytestmark = pytest.mark.workflow
@@ -149,3 +150,16 @@ def test_a_second_snakemake_in_the_folder_is_refused(slow_campaign):
     assert second.status != 0
     assert "another Snakemake" in second.words
     wait_for("the end of all processes", lambda: not belonging(slow_campaign))
+
+
+def test_who_is_refused_by_slurms_queue_has_not_asked_for_the_lock(slow_campaign, monkeypatch):
+    squeue = slow_campaign.folder / "bin" / "squeue"
+    squeue.parent.mkdir()
+    line = f"41|RUNNING|2026-01-01T10:00:00|benchmark-runner|{slow_campaign.folder}"
+    squeue.write_text(f"#!/bin/sh\necho '{line}'\n", encoding="utf-8")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{squeue.parent}:{os.environ['PATH']}")
+    with hold_folder(slow_campaign.folder / ".benchmark_runner" / "lock"):
+        second = slow_campaign.snakemake("launches")
+    assert second.status != 0
+    assert "are still in Slurm's queue" in second.words

@@ -8,6 +8,7 @@ OUTPUTS
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -19,6 +20,7 @@ SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from benchmark_runner.campaign.cluster import require_free, require_this_machine
+from benchmark_runner.campaign.engines import is_stale
 from benchmark_runner.campaign.examinable import load_examinable
 from benchmark_runner.campaign.from_plan import load_of_job, planned_for
 from benchmark_runner.campaign.frozen import freeze, frozen_file
@@ -93,9 +95,10 @@ OWED = Path(OUT) / ".benchmark_runner" / "owed.json"
 
 onstart:
     try:
+        # Before a lock is held: of two allocations the one that is refused would keep the other away.
+        require_free(CAMPAIGN, workflow.non_local_exec)
         for folder in (Path(".benchmark_runner"), Path(OUT) / ".benchmark_runner"):
             HELD.append(hold_folder(folder / "lock"))
-        require_free(CAMPAIGN, workflow.non_local_exec)
         if measures_here():
             require_this_machine(CAMPAIGN, CONTAINER)
         CAMPAIGN.require_owed()
@@ -125,10 +128,17 @@ def part(name):
     return f"{OUT}/plan/{part_file(PLAN, name)}"
 
 
+@cache
+def owed_builds():
+    """Build records that are made again: looked for once, since each of ten thousand launches asks."""
+    engines = CAMPAIGN.builds.values()
+    return [engine.build_record for engine in engines if is_stale(engine, CONTAINER)]
+
+
 def build_records(wildcards=None):
     """Build records of all engines: no launch starts before every engine is there, or blocks would fall apart."""
     if CAMPAIGN.owed_launches:
-        workflow.dag.forcefiles.update(CAMPAIGN.stale_builds)
+        workflow.dag.forcefiles.update(owed_builds())
     return [engine.build_record for engine in CAMPAIGN.builds.values()]
 
 

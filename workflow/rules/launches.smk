@@ -53,7 +53,11 @@ rule run_launch:
         attempt=lambda wildcards: CAMPAIGN.attempt(wildcards.launch),
         owed=str(OWED),
         memory_mb=lambda wildcards, resources: (
-            engine_memory_mb(resources.mem_mb) if elsewhere() else 0
+            engine_memory_mb(
+                CAMPAIGN.config["system"], resources.mem_mb, memory_mb(has_model())
+            )
+            if elsewhere()
+            else 0
         ),
     shell:
         "exec python -m benchmark_runner.launch"

@@ -114,7 +114,7 @@ def whole(*files):
 
 def renewed(records):
     """The build records, asked for by name: those of other source are made again, whether or not a launch is owed."""
-    workflow.dag.forcefiles.update(set(records).intersection(CAMPAIGN.stale_builds))
+    workflow.dag.forcefiles.update(set(records).intersection(owed_builds()))
     return records
 
 

@@ -88,8 +88,14 @@ def held_by(path: Path) -> str | None:
         lock = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
-    try:
-        return None if take(lock) else holder_of(lock)
+    try:  # NFS gives an exclusive lock only to who may write
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return holder_of(lock)
+    except OSError:  # without locks nobody can hold one
+        return None
+    else:
+        return None
     finally:
         os.close(lock)
 

@@ -24,6 +24,7 @@ from benchmark_runner.build.tools import (
     required_tool,
     run_tool,
 )
+from benchmark_runner.environment.machine import MachineFacts
 from benchmark_runner.hashes import IDENTITY_DIGITS
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.launch.identity import installed_names
@@ -98,7 +99,7 @@ def _make_environment(uv: Path, adapter: Adapter, folder: Path, log: IO[str]) ->
     write_json(folder / STAMP, {"lock": adapter.lock.name, "python": platform.python_version()})
 
 
-def _is_complete(folder: Path) -> bool:
+def is_complete(folder: Path) -> bool:
     """Whether the environment was made to its end and its Python still starts (its installation may be gone)."""
     return (folder / STAMP).is_file() and os.access(folder / "bin" / "python", os.X_OK)
 
@@ -116,14 +117,18 @@ def build_python(adapter: Adapter, root: Path, binary: Path, log: IO[str]) -> di
     uv = required_tool("uv", f"the environment of {adapter.name} is made")
     folder = environment_folder(root, adapter)
     with alone(root / f".{folder.name}.making", adapter.name):
-        is_first = not _is_complete(folder)
+        is_first = not is_complete(folder)
         if is_first:
             _make_environment(uv, adapter, folder, log)
         sources = copy_sources(adapter, root)
     install_program(launcher(adapter, folder, Path(sources["folder"]), binary).encode(), binary)
     # Told from the program's own folder, so that the record holds in whichever folder a campaign works.
     sources["folder"] = os.path.relpath(sources["folder"], binary.parent)
-    environment = {"folder": os.path.relpath(folder, binary.parent), "installed": installed_names(folder)}
+    environment = {
+        "folder": os.path.relpath(folder, binary.parent),
+        "installed": installed_names(folder),
+        "container": MachineFacts(Path("/")).container(os.environ),
+    }
     return {
         "python": platform.python_version(),
         "packages": installed_packages(folder.glob("lib/python*/site-packages")),

@@ -18,7 +18,6 @@ from benchmark_runner.campaign.engines import (
     Engine,
     campaign_engines,
     engine_is_back,
-    is_stale,
     untested,
     with_control,
 )
@@ -243,14 +242,6 @@ class Campaign:
     def options(self) -> list[dict[str, Any]]:
         """Options of each engine, and how those are asked that already run."""
         return [content for engine in self.engines.values() for content in (dict(engine.options), engine.asked)]
-
-    @cached_property
-    def stale_builds(self) -> list[str]:
-        """Build records that tell of a program which is gone or was replaced: it is built again before a launch.
-
-        Looked for once: each of ten thousand launches asks, and each look reads what is known of all programs.
-        """
-        return [f"{binary}.build.json" for binary, engine in self.builds.items() if is_stale(engine)]
 
     def notices(self, *, here: bool = True) -> list[str]:
         """A line for each thing that the launches ahead, which run here or on other machines, ask for and lack."""

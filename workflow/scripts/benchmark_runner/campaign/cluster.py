@@ -17,6 +17,7 @@ from benchmark_runner.environment.kind import require_alike
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.machine_lock import THERMAL_WAIT_LIMIT_SECONDS
+from benchmark_runner.processes.cgroup import read_quota
 from benchmark_runner.records.whole import is_cut
 from benchmark_runner.terminal import printable
 
@@ -164,10 +165,14 @@ def launch_minutes(system: Mapping[str, Any]) -> int:
     return math.ceil(seconds / 60)
 
 
-def engine_memory_mb(reserved_mb: int) -> int:
-    """What an engine may take of a launch's memory; 0 where nothing is reserved.
+def engine_memory_mb(system: Mapping[str, Any], reserved_mb: int, proposed_mb: int) -> int:
+    """What an engine may take of a launch's memory on this node; 0 where nothing holds it to a number.
 
-    So it is ended by name before the batch system ends the launch, which would then be owed for ever."""
+    So it is ended by name before the batch system ends the launch, which would then be owed for ever. What
+    launch_memory_mb proposes without system.max_memory_gb is a guess, which ends no engine: what the control group of
+    the job has in its place does, where there is one."""
+    if system.get("max_memory_gb") is None and reserved_mb == proposed_mb:
+        reserved_mb = (read_quota().memory_bytes or 0) // 1_000_000
     return max(reserved_mb - _BESIDE_THE_ENGINE_MB, reserved_mb // 2)
 
 

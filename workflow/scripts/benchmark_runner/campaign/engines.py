@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.build import adapter as adapters
+from benchmark_runner.build.environment import is_complete
 from benchmark_runner.build.source import source_hash
 from benchmark_runner.campaign.kept import measured_devices
 from benchmark_runner.configuration.load import has_load
@@ -291,17 +292,27 @@ def untested(engines: Iterable[Mapping[str, Any]], workloads: Iterable[Mapping[s
     return missing
 
 
-def is_stale(engine: Engine) -> bool:
-    """Whether a build succeeded from other source than this one, or its program, copied source or the Python that it
-    starts is not there now, as one of outside is not in a container."""
+def _is_there(environment: Mapping[str, Any], beside: Path, container: str | None) -> bool:
+    """Whether jobs find the environment of a program that lies there; what an image holds only they see."""
+    if container is not None:
+        return bool(environment.get("container") == container)
+    return is_complete(beside / environment["folder"])
+
+
+def is_stale(engine: Engine, container: str | None) -> bool:
+    """Whether a build succeeded from other source than this one, or its program, copied source or environment is not
+    there now, as one of outside is not in a container.
+
+    container is the one that jobs run in, if this process does not run in it itself.
+    """
     build = read_build(f"{engine.binary_path}.build.json")
     if build is None or build["status"] != "built":
         return False
     if build["source_sha256"] != engine.source:
         return True  # Snakemake sees that by itself only where it remembers the build
     binary, sources = Path(engine.binary_path), build["sources"] or {"folder": ".", "files": {}}
-    environment = build.get("environment")
-    if environment and not os.access(binary.parent / environment["folder"] / "bin" / "python", os.X_OK):
+    environment = build["environment"]
+    if environment and not _is_there(environment, binary.parent, container):
         return True
     changed = altered(binary.parent, {binary.name: build["binary_sha256"]}, HASHES)
     return bool(changed or altered(binary.parent / sources["folder"], sources["files"], HASHES))

@@ -79,7 +79,7 @@ def require_places(order: Sequence[Mapping[str, Any]], folders: int, path: Path)
     measured."""
     for row in order:
         measured = row.get(MEASURED)
-        numbers = [measured.get(key) for key in ("in", "block", "position")] if isinstance(measured, dict) else [None]
+        numbers = [measured.get(key) for key in ("in", "block")] if isinstance(measured, dict) else [None]
         if any(type(one) is not int for one in numbers) or numbers[0] not in range(folders):
             raise BenchmarkError(f"{path}: order: {printable(row):.300} says not where it was measured; {_REMEDY}")
 

@@ -61,8 +61,7 @@ def main(argv: Sequence[str]) -> int:
     for source, target in joined["documents"]:
         renew(Path(source), Path(target))
     write_json(out / "environment.json", joined["environment"])
-    if not (out / LOOKS).exists():
-        write_json(out / LOOKS, joined["looks"])
+    write_json(out / LOOKS, joined["looks"])
     write_json(arguments.out, joined["plan"])
     print("\n".join(joined["remarks"]))
     return os.EX_OK

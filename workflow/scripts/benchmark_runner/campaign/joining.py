@@ -32,6 +32,7 @@ from benchmark_runner.configuration.shortcuts import FOLDERS, UNLIKE_MACHINES, G
 from benchmark_runner.display import plural
 from benchmark_runner.environment.kind import kind_of, unlike_kind
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.fidelity.compare import WORST_FIRST
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.record import WRITTEN
 from benchmark_runner.locks import held_by
@@ -41,8 +42,6 @@ from benchmark_runner.statistics.looks import NO_HISTORY, read_history
 _NAME_THEM: Final = "name folders of campaigns: --config folders=results/a,results/b output_dir=results/both"
 _BESIDE: Final = frozenset({JOINED, ".benchmark_runner", "logs"})
 """What may lie in the joined folder before it has a plan."""
-_WORST_FIRST: Final = ("fail", "not checkable", "text only", "rounding", "pass")
-"""Results of a fidelity check: where machines differ the joined campaign has the worst."""
 
 OWN_MEMORY: Final = 0.02
 """Share of the memory by which one machine may seem to have changed. Chosen: another kernel takes some tens of MB."""
@@ -52,7 +51,6 @@ Place = tuple[int, int]
 
 
 def _part(folder: Path) -> Part:
-    require_results(folder, FOLDERS, _NAME_THEM)
     if holder := held_by(folder / ".benchmark_runner" / "lock"):
         raise BenchmarkError(f"{FOLDERS}: {folder} is being measured by {holder}; wait until that has ended")
     campaign = load_recorded(folder, {})
@@ -172,7 +170,7 @@ def _order(parts: Sequence[Part], numbers: Mapping[Place, int], out: Path) -> li
         for row in rows[place]:
             cell = {key: row[key] for key in ("engine", "workload", "identity")}
             launch = PlannedLaunch(len(order) + 1, block, **cell, output_dir=str(out))
-            measured = {"in": place[0], "block": row["block"], "position": row["position"]}
+            measured = {"in": place[0], "block": row["block"]}
             here = {"position": launch.position, "block": block, **cell, "folder": launch.folder}
             order.append({**here, MEASURED: measured})
     return order
@@ -230,7 +228,7 @@ def _documents(parts: Sequence[Part], plan: Mapping[str, Any]) -> Iterator[tuple
     for engine in parts[0].campaign.engines:
         checks = [file for part in parts for file in part.campaign.fidelity(engine)]
         if checks:
-            worst = min(checks, key=lambda file: _WORST_FIRST.index(read_json(Path(file))["result"]))
+            worst = min(checks, key=lambda file: WORST_FIRST.index(read_json(Path(file))["result"]))
             yield worst, f"{out}/fidelity/{engine}.json"
     for name in ("calibration.json", "load_calibration.json"):
         yield f"{parts[0].folder}/{name}" if plan["campaign"]["joined"]["unlike"] is None else "", f"{out}/{name}"
@@ -244,11 +242,11 @@ def _environment(parts: Sequence[Part], machines: Sequence[Mapping[str, str]]) -
     return {**parts[0].environment, "other_machines": [{"machine": name, **one} for name, one in others.items()]}
 
 
-def _looks(parts: Sequence[Part]) -> dict[str, Any]:
-    """Looks before the first one at the whole: those at the folder that was looked at most often."""
+def _looks(parts: Sequence[Part], out: Path) -> dict[str, Any]:
+    """Looks so far at the whole: those at the folder that was looked at most often, which may be the joined one."""
     kept: dict[str, Any] = {}
-    for part in parts:
-        for cell, seen in read_history(part.folder / LOOKS)["looks"].items():
+    for folder in (out, *(part.folder for part in parts)):
+        for cell, seen in read_history(folder / LOOKS)["looks"].items():
             kept[cell] = max(kept.get(cell, []), seen, key=len)
     return {**NO_HISTORY, "looks": kept}
 
@@ -279,7 +277,8 @@ def is_as(source: Path, target: Path) -> bool:
 
 def _is_made(told: Mapping[str, Any], out: Path) -> bool:
     """Whether the joined folder is there as it would be made now."""
-    if not (out / "plan.json").is_file() or read_json(out / "plan.json") != told["plan"]:
+    beside = {"plan.json": told["plan"], "environment.json": told["environment"], LOOKS: told["looks"]}
+    if any(not (out / name).is_file() or read_json(out / name) != content for name, content in beside.items()):
         return False
     # A launch may be gone from its folder since.
     left = ((source, target) for source, target in told["launched"] if is_taken_over(Path(source)))
@@ -311,16 +310,17 @@ def load_results(given: Given, root: Path) -> RecordedCampaign:
     there = {folder.resolve() for folder in before}
     parts = [_part(folder) for folder in [*before, *(one for one in folders if one.resolve() not in there)]]
     plan = joined_plan(parts, out, unlike_machines=given.unlike_machines)
-    told = {"plan": plan, "launched": list(_launched(parts, plan)), "documents": list(_documents(parts, plan))}
+    told = {
+        "plan": plan,
+        "launched": list(_launched(parts, plan)),
+        "documents": list(_documents(parts, plan)),
+        "environment": _environment(parts, [one["machines"] for one in plan["campaign"]["joined"]["folders"]]),
+        "looks": _looks(parts, out),
+    }
     if _is_made(told, out):
         return load_given(given.config)
     require_poolable_records(parts)
     campaign = RecordedCampaign(plan, overridden(plan["config"], overrides_of(given.config)))
     campaign.joins = True
-    campaign.told = {
-        **told,
-        "environment": _environment(parts, [one["machines"] for one in plan["campaign"]["joined"]["folders"]]),
-        "looks": _looks(parts),
-        "remarks": list(_remarks(parts, plan)),
-    }
+    campaign.told = {**told, "remarks": list(_remarks(parts, plan))}
     return campaign

@@ -103,7 +103,7 @@ def _heads(part: Part) -> Iterator[Head]:
         if launch.record not in part.campaign.whole:
             continue
         head = read_record(Path(launch.record), parser).head
-        for key in ("engine", "workload", "identity", "block", "position"):
+        for key in ("engine", "workload", "identity", "block"):
             if head[key] != getattr(launch, key):
                 raise BenchmarkError(
                     f"{launch.record}: {key} is {shown(head[key])}, and the plan says {shown(getattr(launch, key))}; "

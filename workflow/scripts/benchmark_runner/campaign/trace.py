@@ -71,21 +71,21 @@ def _places(header: Sequence[str]) -> dict[str, int]:
 
 def _rows(text: str) -> Iterator[Row]:
     """The requests of a file; raises ValueError that names the line."""
-    places, line = {"timestamp": 0}, 0
+    places, reader = {"timestamp": 0}, csv.reader(io.StringIO(text, newline=""))
     try:
-        for line, cells in enumerate(csv.reader(io.StringIO(text, newline="")), start=1):
+        for number, cells in enumerate(reader):
             if not any(cells):
                 continue
-            if line == 1 and (len(cells) > 1 or cells[0].strip().lower() in COLUMNS["timestamp"]):
+            if number == 0 and (len(cells) > 1 or cells[0].strip().lower() in COLUMNS["timestamp"]):
                 places = _places(cells)
                 continue
             if len(cells) <= max(places.values()):
                 raise ValueError(f"it has {len(cells)} columns, fewer than the header")
             values = {field: cells[place].strip() for field, place in places.items()}
             tokens = {field: _tokens(value) for field, value in values.items() if field != "timestamp"}
-            yield Row(line, _time_s(values["timestamp"]), **tokens)
+            yield Row(reader.line_num, _time_s(values["timestamp"]), **tokens)
     except (ValueError, csv.Error) as error:
-        raise ValueError(f"line {line}: {error}") from None
+        raise ValueError(f"line {reader.line_num}: {error}") from None
 
 
 @lru_cache(maxsize=4)

@@ -72,20 +72,23 @@ def shows(folder: Path, file: Path) -> bool:
 def show(folder: Path, files: Sequence[Path]) -> Identity:
     """Let the launch's folder show an attempt's files in place of those of an earlier one; gives which folder that is.
 
-    Raises MeasuredAlreadyError where it has a record, which is a fact and stays.
+    Raises MeasuredAlreadyError where it has a record, which is a fact and stays, and BenchmarkError where the folder
+    does not stay in its place.
     """
-    try:
-        with _opened(folder) as (there, identity):
-            _require_unmeasured(there, folder)
-            for name in (INTERRUPTED, *SHOWN):
-                remove(there / name)
-            for file in files:
-                link = there / f".{file.name}.{os.urandom(4).hex()}"
-                link.symlink_to(_link_to(file, folder))
-                link.replace(there / file.name)
-            return identity
-    except FileNotFoundError:  # another attempt has taken the folder's place meanwhile
-        return show(folder, files)
+    for _ in range(_TRIES):
+        try:
+            with _opened(folder) as (there, identity):
+                _require_unmeasured(there, folder)
+                for name in (INTERRUPTED, *SHOWN):
+                    remove(there / name)
+                for file in files:
+                    link = there / f".{file.name}.{os.urandom(4).hex()}"
+                    link.symlink_to(_link_to(file, folder))
+                    link.replace(there / file.name)
+                return identity
+        except FileNotFoundError:  # another attempt has taken the folder's place meanwhile
+            time.sleep(_BETWEEN_TRIES_SECONDS)
+    raise BenchmarkError(f"{folder} is taken away again and again; see who writes there, and run again")
 
 
 def _clear(there: Path, attempt: Path) -> None:

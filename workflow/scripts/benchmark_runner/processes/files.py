@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -28,27 +29,39 @@ def remove(path: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     except (IsADirectoryError, PermissionError):
-        if not path.is_dir():
+        if not stat.S_ISDIR(path.lstat().st_mode):  # what a link leads to stays, also where the link must
             raise
         _remove_folder(path)
+
+
+@contextlib.contextmanager
+def _unlocked(folder: str | Path) -> Iterator[str]:
+    """A path to a folder itself, open to its owner, whatever takes its name; raises OSError where a link has it."""
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        itself = f"/proc/self/fd/{descriptor}"
+        os.chmod(itself, OWN_FOLDER)  # noqa: PTH101
+        yield itself
+    finally:
+        os.close(descriptor)
 
 
 def _remove_folder(top: Path) -> None:
     """However deep its folders lie, and some may be locked against their owner: each is unlocked and brought up to top
     before it is looked into, so that no path becomes too long and nothing is called within itself."""
-    top.chmod(OWN_FOLDER)
-    folders = [top]
-    for folder in folders:
-        with os.scandir(folder) as entries:
-            found = list(entries)
-        for entry in found:
-            if not entry.is_dir(follow_symlinks=False):
-                os.unlink(entry.path)  # noqa: PTH108
-                continue
-            Path(entry.path).chmod(OWN_FOLDER)
-            folders.append(Path(entry.path).rename(top / os.urandom(16).hex()))
-    for folder in reversed(folders):
-        folder.rmdir()
+    with _unlocked(top) as whole:
+        folders = [top]
+        for folder in folders:
+            with _unlocked(folder) as there, os.scandir(there) as entries:
+                for entry in list(entries):
+                    if not entry.is_dir(follow_symlinks=False):
+                        os.unlink(entry.path)  # noqa: PTH108
+                        continue
+                    with _unlocked(entry.path):
+                        folders.append(Path(entry.path).rename(f"{whole}/{os.urandom(16).hex()}"))
+        for folder in reversed(folders[1:]):
+            folder.rmdir()
+    top.rmdir()
 
 
 def own_folder(path: Path) -> None:

@@ -45,8 +45,8 @@ PLACE: Final = ("workload", "identity", "block")
 """Keys that tell one launch of an engine from another."""
 
 MEASURED: Final = "measured"
-"""Key of a launch of a joined campaign in the plan: under which block and position it was measured, and in which of the
-folders. Its record says the same, since it is as the launch wrote it."""
+"""Key of a launch of a joined campaign in the plan: under which block it was measured, and in which of the folders. Its
+record says the same block, since it is as the launch wrote it."""
 
 
 def _spread_of(records: Sequence[Mapping[str, Any]], key: str) -> dict[str, list[int]]:
@@ -179,16 +179,15 @@ def records_below(
 
 def in_its_place(slot: Mapping[str, Any], record: RawRecord, where: str) -> RawRecord:
     """A record with the block and the position that the plan gives it, which of a joined campaign are not those that it
-    was measured under. Raises BenchmarkError where it was measured under others than the plan says."""
+    was measured under. Raises BenchmarkError where it was measured in another block than the plan says."""
     measured = slot.get(MEASURED)
     if measured is None:
         return record
-    for key in ("block", "position"):
-        if record.head[key] != measured[key]:
-            raise BenchmarkError(
-                f"{where}: was measured as {key} {record.head[key]}, and the plan says {measured[key]}; join the "
-                "folders anew into another one"
-            )
+    if record.head["block"] != measured["block"]:
+        raise BenchmarkError(
+            f"{where}: was measured as block {record.head['block']}, and the plan says {measured['block']}; join the "
+            "folders anew into another one"
+        )
     return replace(record, head={**record.head, "block": slot["block"], "position": slot["position"]})
 
 
