@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from benchmark_runner.business.engines import MeasuredEngine
+from benchmark_runner.checked import PASS
 
 LOSABLE: Final = (
     "languages",
@@ -112,7 +113,7 @@ def _steps(
 ) -> Iterator[str]:
     """The order in which to go, each step in a sentence."""
     result = str(fidelity["result"])
-    agreed = "as they did here" if result == "pass" else f"here the result was: {result}; settle that first"
+    agreed = "as they did here" if result == PASS else f"here the result was: {result}; settle that first"
     pinned = ", ".join(f"{name} {engine.packages[name]}" for name in _named_packages(engine))
     yield f"Pin what was measured: {pinned or 'the version that its build record names'}."
     if (formats := _items(facts, "formats")) is not None and "safetensors" not in formats:

@@ -28,11 +28,11 @@ from benchmark_runner.campaign.recorded import (
     require_results,
     results_folder,
 )
+from benchmark_runner.checked import WORST_FIRST
 from benchmark_runner.configuration.shortcuts import FOLDERS, UNLIKE_MACHINES, Given
 from benchmark_runner.display import plural
 from benchmark_runner.environment.kind import kind_of, unlike_kind
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.fidelity.compare import WORST_FIRST
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.record import WRITTEN
 from benchmark_runner.locks import held_by

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any, Final
 
-from benchmark_runner.fidelity.compare import FAIL, NOT_CHECKABLE, PASS, Agreement, Parting, free_parting, judge_ids
+from benchmark_runner.checked import FAIL, NOT_CHECKABLE, PASS
+from benchmark_runner.fidelity.compare import Agreement, Parting, free_parting, judge_ids
 from benchmark_runner.fidelity.probe import case
 from benchmark_runner.protocol.requests import most_in_flight
 

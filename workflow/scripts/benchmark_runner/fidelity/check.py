@@ -11,17 +11,11 @@ from typing import Any, Final
 
 from benchmark_runner.campaign.engines import may_serve_load
 from benchmark_runner.campaign.weights import REFERENCE_ADAPTER
+from benchmark_runner.checked import NOT_CHECKABLE
 from benchmark_runner.commands import command
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.fidelity.at_once import AtOnce, at_once_cases, judge_at_once
-from benchmark_runner.fidelity.compare import (
-    NOT_CHECKABLE,
-    Agreement,
-    Distance,
-    distance,
-    forced_partings,
-    free_parting,
-)
+from benchmark_runner.fidelity.compare import Agreement, Distance, distance, forced_partings, free_parting
 from benchmark_runner.fidelity.document import Findings, describe
 from benchmark_runner.fidelity.probe import (
     LOGITS,

@@ -9,15 +9,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark_runner.checked import FAIL, NOT_CHECKABLE, PASS, ROUNDING
 from benchmark_runner.protocol.logits import Logits
-
-PASS: Final = "pass"
-ROUNDING: Final = "rounding"
-FAIL: Final = "fail"
-TEXT_ONLY: Final = "text only"
-NOT_CHECKABLE: Final = "not checkable"
-WORST_FIRST: Final = (FAIL, NOT_CHECKABLE, TEXT_ONLY, ROUNDING, PASS)
-"""Results of checks on several machines: the first that one of them had is that of all."""
 
 
 class Tolerance(NamedTuple):

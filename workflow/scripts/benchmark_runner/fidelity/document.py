@@ -6,20 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from benchmark_runner.checked import FAIL, NOT_CHECKABLE, PASS, ROUNDING, TEXT_ONLY
 from benchmark_runner.fidelity.at_once import AtOnce
-from benchmark_runner.fidelity.compare import (
-    FAIL,
-    NOT_CHECKABLE,
-    PASS,
-    ROUNDING,
-    TEXT_ONLY,
-    TOLERANCES,
-    Agreement,
-    Distance,
-    Judgement,
-    judge_ids,
-    judge_logits,
-)
+from benchmark_runner.fidelity.compare import TOLERANCES, Agreement, Distance, Judgement, judge_ids, judge_logits
 from benchmark_runner.fidelity.reuse import Reuse
 from benchmark_runner.fidelity.sampling import ALPHA, Sampling
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from benchmark_runner.checked import NOT_CHECKABLE
+
 LEAST_SHARE: Final = 0.5
 """Share of a new prompt's time that a known one must take. Chosen: a cache that keeps a prompt saves nine tenths of its
 prefill and more, while the shortest of three times repeats within a fifth even on a busy machine."""
@@ -32,7 +34,7 @@ def judge_reuse(fresh: Sequence[Mapping[str, Any]], repeated: Sequence[Mapping[s
     )
     if fresh_ms < LEAST_MS:
         reason = f"a new prompt takes {fresh_ms:.2g} ms, too short for the time of a known one to tell"
-        return Reuse("not checkable", reason, fresh_ms, repeated_ms)
+        return Reuse(NOT_CHECKABLE, reason, fresh_ms, repeated_ms)
     share = f"a prompt that it has seen takes {repeated_ms / fresh_ms:.0%} of the time of a new one"
     if repeated_ms < LEAST_SHARE * fresh_ms:
         return Reuse("fail", f"{share}: something is kept between requests", fresh_ms, repeated_ms)

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
+from benchmark_runner.checked import FAIL, NOT_CHECKABLE
+
 DRAWS: Final = 500
 """First tokens drawn: an engine that ignores its temperature or top_p is then far outside (chosen)."""
 
@@ -83,14 +85,14 @@ def judge_draws(
 
     impossible = sorted(token for token in counts if distribution[token] == 0)
     if impossible:
-        return found("fail", f"it drew id {impossible[0]}, which top_p {top_p:g} excludes")
+        return found(FAIL, f"it drew id {impossible[0]}, which top_p {top_p:g} excludes")
     if len(groups) < 2:
-        return found("not checkable", "nearly all probability lies on one token, so draws tell nothing")
+        return found(NOT_CHECKABLE, "nearly all probability lies on one token, so draws tell nothing")
     observed = [sum(counts[token] for token in group) for group in groups]
     expected = np.array([distribution[group].sum() for group in groups]) * len(drawn)
     test = chisquare(observed, expected * (len(drawn) / expected.sum()))
     p_value, statistic = float(test.pvalue), float(test.statistic)
     how = f"{len(drawn)} first tokens at temperature {temperature:g} in {len(groups)} classes: p = {p_value:.2g}"
     if p_value < ALPHA:
-        return found("fail", f"{how}, below {ALPHA:g}", statistic=statistic, p_value=p_value)
+        return found(FAIL, f"{how}, below {ALPHA:g}", statistic=statistic, p_value=p_value)
     return found("pass", how, statistic=statistic, p_value=p_value)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
+from benchmark_runner.checked import FAIL
 from benchmark_runner.configuration.load import group_of
 from benchmark_runner.display import significant
 from benchmark_runner.performance.ranking import LATENCY, Standing, standing
@@ -242,7 +243,7 @@ def statements(results: Results, plan: Mapping[str, Any]) -> list[dict[str, Any]
     cells = [Cell(workload["name"], case["name"]) for workload in plan["workloads"] for case in workload["cases"]]
     found = [_statement("latency", cell, advise(results, cell)) for cell in cells]
     for name, entry in results.engines.items():
-        if entry["fidelity"]["result"] == "fail":
+        if entry["fidelity"]["result"] == FAIL:
             words = f"{name} is not advised at any speed: it did not compute the same model as the reference."
             found.append(_statement("fidelity", None, Advice(name, "firm", words, words, [])))
     return found

@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from benchmark_runner.checked import FAIL
 from benchmark_runner.display import STRUCK
 from benchmark_runner.jsonio import written_whole
 from benchmark_runner.terminal import visible
@@ -96,7 +97,7 @@ def with_signs(engines: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, 
 
 def is_struck(engine: Mapping[str, Any]) -> bool:
     """Whether an engine of the statistics computes something else, so that its figures are no answer."""
-    return bool((engine["fidelity"] or {}).get("result") == "fail")
+    return bool((engine["fidelity"] or {}).get("result") == FAIL)
 
 
 def shown_name(engine: Mapping[str, Any]) -> str:

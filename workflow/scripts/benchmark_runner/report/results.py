@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from benchmark_runner.checked import FAIL
 from benchmark_runner.display import ABSENT, STRUCK, TIMES, estimate_parts, plural, significant
 from benchmark_runner.performance.ranking import LATENCY as PRIMARY_METRIC
 from benchmark_runner.report.inputs import Document, ReportInputs
@@ -89,7 +90,7 @@ def _comparison_row(inputs: ReportInputs, engine: Document, workload: Document, 
 
 def _standing(engine: Document) -> str | None:
     """What keeps an engine from being ranked; None where nothing does."""
-    if engine["fidelity"]["result"] == "fail":
+    if engine["fidelity"]["result"] == FAIL:
         return STRUCK
     return None if engine["status"] == "ok" else str(engine["status"])
 

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from markupsafe import Markup
 
+from benchmark_runner.checked import NOT_CHECKABLE, PASS, ROUNDING
 from benchmark_runner.display import milliseconds, plural
 from benchmark_runner.performance.advice import place_of
 from benchmark_runner.report.figures import figure, span
@@ -26,7 +27,7 @@ NAMES_SHOWN: Final = 4
 SETTINGS_SHOWN: Final = 2  # that differ; the section below has all
 
 
-UNCHECKED: Final = "not checkable"
+UNCHECKED: Final = NOT_CHECKABLE
 """Result of an engine that is its own reference."""
 
 
@@ -67,7 +68,7 @@ def fidelity_ground(inputs: ReportInputs) -> Ground:
     if others_than and unchecked:
         engines, whom = others_than, f"{reference}, which itself is not checked"
     by_result = _grouped(engines, "result")
-    same = sum(len(by_result.pop(result, ())) for result in ("pass", "rounding"))
+    same = sum(len(by_result.pop(result, ())) for result in (PASS, ROUNDING))
     tokens = max((found.get("tokens_checked") or 0 for found in inputs.fidelity), default=0)
     counted = f", {tokens:,} tokens each" if tokens else ""
     agree = "agrees" if len(engines) == 1 else "agree"
@@ -76,7 +77,7 @@ def fidelity_ground(inputs: ReportInputs) -> Ground:
     told += [
         f"several requests at once against one by one: {result}: {_few(names)}"
         for result, names in at_once.items()
-        if result not in ("equal", "rounding")
+        if result not in ("equal", ROUNDING)
     ]
     others = "; ".join(told)
     kind: Literal["good", "doubt"] = "doubt" if others or unchecked else "good"

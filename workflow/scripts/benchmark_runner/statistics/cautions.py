@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
+from benchmark_runner.checked import FAIL, NOT_CHECKABLE
 from benchmark_runner.display import plural
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.statistics.control import chance_of_alarm
@@ -153,7 +154,7 @@ def likeness_cautions(engine: EngineData) -> Iterator[dict[str, Any]]:
 def fidelity_cautions(engine: EngineData) -> Iterator[dict[str, Any]]:
     """Whether the engine computes the same as the reference."""
     result, reason = engine.fidelity.get("result"), engine.fidelity.get("reason") or "no detail"
-    if result == "fail":
+    if result == FAIL:
         yield caution(
             "fidelity_fail",
             "serious",
@@ -161,7 +162,7 @@ def fidelity_cautions(engine: EngineData) -> Iterator[dict[str, Any]]:
             f"Check its dtype and options, then see fidelity/{engine.name}.json for the first token that differs",
             engine=engine.name,
         )
-    elif result == "not checkable" and engine.ok():
+    elif result == NOT_CHECKABLE and engine.ok():
         yield caution(
             "fidelity_unchecked",
             "warning",

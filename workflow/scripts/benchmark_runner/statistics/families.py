@@ -9,6 +9,7 @@ from functools import cache, partial
 
 import numpy as np
 
+from benchmark_runner.checked import NOT_CHECKABLE
 from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
@@ -85,7 +86,7 @@ def qualifiers(a: EngineData, b: EngineData) -> list[str]:
     found = []
     if a.fidelity_failed or b.fidelity_failed:
         found.append("fidelity_fail")
-    if any(engine.fidelity.get("result") == "not checkable" for engine in (a, b)):
+    if any(engine.fidelity.get("result") == NOT_CHECKABLE for engine in (a, b)):
         found.append("fidelity_unchecked")
     return found
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from benchmark_runner.checked import FAIL, NOT_CHECKABLE
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.records.raw_data import read_heads, value_at
@@ -105,7 +106,7 @@ class EngineData:
     @property
     def fidelity_failed(self) -> bool:
         """Whether the engine was seen to compute something else than the reference."""
-        return self.fidelity.get("result") == "fail"
+        return self.fidelity.get("result") == FAIL
 
 
 def not_restarted(plan: Mapping[str, Any]) -> list[str]:
@@ -280,7 +281,7 @@ def require_poolable(launches: Iterable[MeasuredLaunch]) -> None:
 
 def engine_data(raw: Mapping[str, Any], fidelity: Mapping[str, Any] | None) -> EngineData:
     """Content of a raw_data file without its iterations."""
-    unchecked = {"result": "not checkable", "reason": "the fidelity check did not run"}
+    unchecked = {"result": NOT_CHECKABLE, "reason": "the fidelity check did not run"}
     return EngineData(
         name=raw["engine"],
         control_of=raw["control_of"],

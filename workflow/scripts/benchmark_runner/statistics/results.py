@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.checked import FAIL
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.schemas import require_valid
 from benchmark_runner.statistics.levels import errors_words
@@ -171,7 +172,7 @@ class Results:
         work = {name: done for name in self.engines if (done := self.work(name, cell)) is not None}
         odd, found = odd_ones(work, self.baseline), {}
         for name, entry in self.engines.items():
-            if entry["fidelity"]["result"] == "fail":
+            if entry["fidelity"]["result"] == FAIL:
                 found[name] = (
                     f"it does not compute the same as the reference ({entry['fidelity']['detail'] or 'no detail'})"
                 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.checked import NOT_CHECKABLE
 from benchmark_runner.configuration.load import case_name, group_of
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.records.table import tokens_an_iteration
@@ -109,7 +110,7 @@ def engine_json(inputs: Measurements, engine: EngineData) -> dict[str, Any]:
         "reason": reason,
         "remedy": remedy,
         "fidelity": {
-            "result": engine.fidelity.get("result", "not checkable"),
+            "result": engine.fidelity.get("result", NOT_CHECKABLE),
             "detail": engine.fidelity.get("reason"),
             **({"at_once": engine.fidelity["at_once"]["result"]} if "at_once" in engine.fidelity else {}),
         },
