@@ -18,9 +18,11 @@ from benchmark_runner.plots.style import (
     in_order,
     new_figure,
     save,
+    style,
     tint,
     wrapped,
 )
+from benchmark_runner.terminal import visible
 
 # Machado, Oliveira & Fernandes 2009 (IEEE TVCG 15, 1291), severity 1, on linear RGB
 SIGHT = {
@@ -98,11 +100,20 @@ def test_labels_that_would_overlap_are_moved_apart_around_their_centre():
     assert places[3] == 0.9
 
 
-@pytest.mark.parametrize("words", ["\x1b[31mred\x07 </script> -- \u202eback", "costs $5_{ and $6^", "\ud83d \x00"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "\x1b[31mred\x07 </script> -- \u202eback",
+        "costs $5_{ and $6^",
+        "\ud83d \x00",
+        "$\\mathdefault{\x1b[31mred}$ $5_{ and $6^",
+    ],
+)
 def test_a_drawing_shows_an_engine_s_words_whatever_they_are(tmp_path, words):
-    figure = new_figure(3.0)
-    headline(figure, "Memory", words)
-    figure.add_subplot().set_xscale("log")
-    save(figure, tmp_path / "plot.svg", "svg")
-    save(figure, tmp_path / "plot.png", "png")
+    with style():
+        figure = new_figure(3.0)
+        headline(figure, "Memory", words)
+        save(figure, tmp_path / "plot.svg", "svg")
+        save(figure, tmp_path / "plot.png", "png")
+    assert [text.get_text() for text in figure.texts] == ["Memory", visible(words)]
     assert ElementTree.parse(tmp_path / "plot.svg").getroot().tag.endswith("svg")

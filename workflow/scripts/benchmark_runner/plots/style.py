@@ -28,8 +28,6 @@ PALETTE: Final = (
 )
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
 CONTROL_TINT: Final = 0.55  # share of white in the control's colour: clearly the twin, still 2:1 against paper (chosen)
-_OF_TICKS: Final = "$\\mathdefault"
-"""What matplotlib's own labels of ticks begin with."""
 INK: Final = "#1a1a1a"
 MUTED: Final = "#5f6368"
 GRID: Final = "#dddddd"
@@ -163,8 +161,7 @@ def style() -> Any:
 def save(figure: Figure, path: Path, kind: Literal["png", "svg"]) -> None:
     """Write the figure atomically, without the library's version and without a date: same data, same bytes."""
     for text in figure.findobj(Text):
-        if not (words := text.get_text()).startswith(_OF_TICKS):  # others may be an engine's words
-            text.set(text=visible(words), parse_math=False)
+        text.set(text=visible(text.get_text()), parse_math=False)  # any may be an engine's words
     content = io.BytesIO()
     dots = min(DOTS_PER_INCH, MOST_PIXELS / max(figure.get_size_inches()))
     figure.savefig(content, format=kind, dpi=dots, metadata=_NO_ORIGIN[kind])
