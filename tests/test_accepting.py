@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from benchmark_runner.accepting import Accepting, UnknownKeywordError
 from benchmark_runner.schemas import SCHEMA_FOLDER, _accepts, violations
@@ -66,6 +67,33 @@ def test_a_document_that_was_changed_anywhere_is_judged_as_by_jsonschema(tmp_pat
     assert min(seen.values()) > 20
 
 
-def test_a_keyword_that_is_not_known_makes_no_check() -> None:
-    with pytest.raises(UnknownKeywordError, match="dependentRequired"):
-        Accepting({}, {}).check({"type": "object", "dependentRequired": {"a": ["b"]}})
+@pytest.mark.parametrize(
+    ("rules", "unknown"),
+    [
+        ({"type": "object", "dependentRequired": {"a": ["b"]}}, "dependentRequired"),
+        ({"description": "Seconds", "or null where nothing ran": None}, "or null where nothing ran"),
+        ({"properties": {"a": {"format": "uri"}}}, "format uri"),
+        ({"type": ["null", "text"]}, "type text"),
+        ({"$ref": "#/$defs/gone"}, "#/\\$defs/gone"),
+        ({"$ref": "other.yaml"}, "other.yaml"),
+    ],
+)
+def test_what_a_schema_says_that_is_not_known_makes_no_check(rules: dict[str, Any], unknown: str) -> None:
+    with pytest.raises(UnknownKeywordError, match=f"^{unknown}$"):
+        Accepting({}, {}).check(rules)
+
+
+ALIKE: list[Any] = [True, 1, 1.0, 0, False, "1", None, [], [True], [1], [1.0], [[1]], [[True]], {"a": 1}, {"a": True}]
+ALIKE += [{"a": [1.0]}, {"a": [True]}, {"b": 1}, [1, 2], {}]
+
+
+def test_values_are_the_same_at_any_depth_where_they_are_to_jsonschema() -> None:
+    for one in ALIKE:
+        for other in ALIKE:
+            for rules, content in (
+                ({"const": one}, other),
+                ({"enum": [one]}, other),
+                ({"uniqueItems": True}, [one, other]),
+            ):
+                told = Draft202012Validator(rules).is_valid(content)
+                assert Accepting(rules, {}).check(rules)(content) == told, (rules, content)

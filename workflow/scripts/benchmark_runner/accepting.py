@@ -35,7 +35,11 @@ class UnknownKeywordError(Exception):
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Whether two plain values are the same to JSON: true is not 1, 1.0 is 1."""
+    """Whether two plain values are the same to JSON, at any depth: true is not 1, 1.0 is 1."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_equal(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
@@ -103,14 +107,15 @@ class Accepting:
             "oneOf": lambda parts: self._counted(parts, lambda kept: kept == 1),
             "if": lambda condition: self._if(condition, rules),
         }
-        if name not in makers:
-            if part is not None:
-                raise UnknownKeywordError(name)
-            return None  # words of a description behind a comma, to YAML a key without a value
+        if name not in makers:  # words of a description behind a comma too, to YAML a key without a value
+            raise UnknownKeywordError(name)
         return makers[name](part)
 
     def _type(self, names: str | Sequence[str]) -> Check:
-        kinds = [_KINDS[name] for name in ([names] if isinstance(names, str) else names)]
+        wanted = [names] if isinstance(names, str) else names
+        if unknown := [name for name in wanted if name not in _KINDS]:
+            raise UnknownKeywordError(f"type {unknown[0]}")
+        kinds = [_KINDS[name] for name in wanted]
         return kinds[0] if len(kinds) == 1 else lambda value: any(kind(value) for kind in kinds)
 
     def _ref(self, reference: str) -> Check:
@@ -120,8 +125,11 @@ class Accepting:
         if reference not in self._shared:
             if not reference.startswith("#/"):
                 raise UnknownKeywordError(reference)
+            try:
+                rules = reduce(getitem, reference.removeprefix("#/").split("/"), self._root)
+            except KeyError:
+                raise UnknownKeywordError(reference) from None
             self._shared[reference] = check
-            rules = reduce(getitem, reference.removeprefix("#/").split("/"), self._root)
             self._shared[reference] = self.check(rules)
         return check
 
@@ -150,6 +158,8 @@ class Accepting:
         return _of(_array, differ) if wanted else self.check(True)
 
     def _format(self, name: str) -> Check:
+        if name not in self._formats:
+            raise UnknownKeywordError(f"format {name}")
         return _of(_string, self._formats[name])
 
     def _not(self, rules: Any) -> Check:
