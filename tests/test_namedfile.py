@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.namedfile import read_named_bytes, read_named_data, read_named_text
+from benchmark_runner.namedfile import opened, read_named_bytes, read_named_data, read_named_text
 
 
 @pytest.mark.parametrize("content", ["one\r\ntwo\r\n", "old\rmac\r", "a\nb", " \u2028 \x0b"])
@@ -73,3 +73,14 @@ def a_large_file(folder: Path) -> Path:
 def test_what_is_no_file_of_a_size_to_read_is_named_for_what_it_is(tmp_path, made, words):
     with pytest.raises(BenchmarkError, match=words):
         read_named_bytes(made(tmp_path))
+
+
+def test_what_fails_beside_an_open_file_is_not_told_of_it(tmp_path):
+    (tmp_path / "p.txt").write_text("Hi")
+    with pytest.raises(ConnectionResetError, match="somebody else"), opened(tmp_path / "p.txt"):
+        raise ConnectionResetError("somebody else")
+
+
+def test_a_file_that_opens_and_cannot_be_read_is_told():
+    with pytest.raises(BenchmarkError, match="the file cannot be read \\(Input/output error\\)"):
+        read_named_bytes(Path("/proc/self/mem"))

@@ -25,25 +25,37 @@ _KINDS: Final = (
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """A file to read from; raises BenchmarkError that says why where it is none or cannot be read."""
+def reading() -> Iterator[None]:
+    """Tell what the system refuses within as BenchmarkError: only what opens or reads the file belongs here."""
     try:
-        try:
-            mode = path.stat().st_mode
-        except ValueError:
-            raise BenchmarkError("the path holds a character that no file name has; check it") from None
-        if not stat.S_ISREG(mode):  # opening a pipe would wait for its writer
-            kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "special")
-            raise BenchmarkError(f"it is {kind}, not a file; write the content into a file and name that")
-        with path.open("rb") as file:
-            yield file
+        yield
     except OSError as error:
         raise BenchmarkError(f"the file cannot be read ({error.strerror}); check the path and its rights") from None
 
 
+def _open(path: Path) -> BinaryIO:
+    try:
+        mode = path.stat().st_mode
+    except ValueError:
+        raise BenchmarkError("the path holds a character that no file name has; check it") from None
+    if not stat.S_ISREG(mode):  # opening a pipe would wait for its writer
+        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "special")
+        raise BenchmarkError(f"it is {kind}, not a file; write the content into a file and name that")
+    return path.open("rb")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file to read from; raises BenchmarkError that says why where it is none or cannot be opened."""
+    with reading():
+        file = _open(path)
+    with file:
+        yield file
+
+
 def read_named_bytes(path: Path, most_bytes: int = LARGEST_BYTES) -> bytes:
     """Content of a file; raises BenchmarkError as opened does, and where it is too large."""
-    with opened(path) as file:
+    with opened(path) as file, reading():
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
         raise BenchmarkError(f"the file is larger than {most_bytes // 2**20} MiB; is it the right one?")

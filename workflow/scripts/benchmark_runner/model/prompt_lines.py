@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.namedfile import opened, telling
+from benchmark_runner.namedfile import opened, reading, telling
 from benchmark_runner.protocol.lines import each_key_once
 
 LONGEST_LINE_BYTES: Final = 8 * 2**20
@@ -89,11 +89,16 @@ def _prompt_line(number: int, content: bytes) -> PromptLine:
     return PromptLine(number, prompt, tokens)
 
 
+def _line(file: BinaryIO) -> bytes:
+    with reading():
+        return file.readline(LONGEST_LINE_BYTES + 1)
+
+
 def _each(path: Path) -> Iterator[tuple[int, bytes]]:
     """Number and bytes of each line; raises BenchmarkError that says what is wrong with the file or names the line."""
     with opened(path) as file:
         number = 0
-        while content := file.readline(LONGEST_LINE_BYTES + 1):
+        while content := _line(file):
             number += 1
             if len(content) > LONGEST_LINE_BYTES:
                 raise BenchmarkError(f"line {number}: it is longer than 8 MiB; write a prompt a line")
