@@ -9,7 +9,8 @@ from scipy.stats import binomtest, norm
 
 from benchmark_runner.statistics import level_figures
 from benchmark_runner.statistics.level_figures import error_interval
-from benchmark_runner.statistics.metrics import LEVEL_ENERGY
+from benchmark_runner.statistics.metrics import BY_NAME, LEVEL_ENERGY
+from benchmark_runner.statistics.samples import why_absent
 from benchmark_runner.statistics.stages import stage_samples
 from stage_rows import closed, load_inputs, stages_of
 
@@ -68,3 +69,19 @@ def test_energy_of_a_level_is_that_of_the_device_that_computed() -> None:
     assert [values.tolist() for values in known.values] == [[0.25]] * 3
     lost = stage_samples(stages_of(inputs, lambda *_: dict.fromkeys(both)), inputs, key)[LEVEL_ENERGY]
     assert (lost.blocks, lost.reason) == ((), "no RAPL counter is readable")
+
+
+@pytest.mark.parametrize("metric", ["energy_joules_per_token", LEVEL_ENERGY])
+@pytest.mark.parametrize(
+    ("device", "why"),
+    [("cpu", "no RAPL counter is readable"), ("cuda:0", "NVML: Not Supported"), ("Cuda(0)", "NVML: Not Supported")],
+)
+def test_energy_lacks_for_the_reason_of_the_device_that_computed(metric: str, device: str, why: str) -> None:
+    launch = load_inputs(closed(1), launches=1).engines["torch"].ok("serving")[0]
+    launch.record["load"]["device"] = device
+    absent = {"package_energy_joules": "no RAPL counter is readable", "gpu.energy_joules": "NVML: Not Supported"}
+    for told in (absent, dict(reversed(absent.items()))):
+        launch.record["monitor"]["absent"] = told
+        assert why_absent(BY_NAME[metric], [launch]) == why
+    launch.record["monitor"]["absent"] = {name: words for name, words in absent.items() if words != why}
+    assert why_absent(BY_NAME[metric], [launch]) == "the monitor recorded no value"

@@ -66,6 +66,11 @@ def device_of(record: Mapping[str, Any]) -> str | None:
     return "cpu" if "cpu" in said else said or None
 
 
+def energy_part(device: str | None) -> str:
+    """Part of the machine whose energy a launch is told by: the processor package where that computed, else the GPU."""
+    return "package" if device == "cpu" else "gpu"
+
+
 @dataclass(frozen=True)
 class EngineData:
     """One engine of the campaign with its launches."""

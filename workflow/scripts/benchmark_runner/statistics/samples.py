@@ -17,7 +17,14 @@ import pyarrow.compute as pc
 from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.records.table import launch_tables, rows_where, tokens_made
 from benchmark_runner.statistics.estimates import FloatArray
-from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, device_of, own_load
+from benchmark_runner.statistics.inputs import (
+    EngineData,
+    MeasuredLaunch,
+    Measurements,
+    device_of,
+    energy_part,
+    own_load,
+)
 from benchmark_runner.statistics.metrics import BY_NAME, CASE_METRICS, LAUNCH_METRICS, LEVEL_ENERGY, Metric
 from benchmark_runner.statistics.percentiles import median, median_in_place
 from benchmark_runner.units import NS_PER_MS
@@ -156,10 +163,9 @@ def _load_ms(record: Mapping[str, Any]) -> float | None:
 
 
 def _energy_per_token(record: Mapping[str, Any], tokens: int) -> float | None:
-    """Energy a token made in the measured time; the GPU's where it computed, else the processor package's."""
+    """Energy a token made in the measured time, of what computed."""
     tokens = value_at(record, "monitor.measured.tokens") or tokens
-    part = "gpu_energy_joules" if device_of(record) != "cpu" else "package_energy_joules"
-    joules = value_at(record, f"monitor.measured.{part}")
+    joules = value_at(record, f"monitor.measured.{energy_part(device_of(record))}_energy_joules")
     return None if joules is None or tokens == 0 else float(joules) / tokens
 
 
@@ -184,19 +190,27 @@ _MONITOR_FIELDS: Final = {
     "load_ms": ("load_ms",),
     "peak_rss_bytes": ("engine_peak_rss_bytes",),
     "peak_vram_bytes": ("gpu", "gpu.memory_peak_bytes", "memory_peak_bytes"),
-    "energy_joules_per_token": ("package_energy_joules", "gpu.energy_joules", "gpu"),
-    LEVEL_ENERGY: ("package_energy_joules", "gpu.energy_joules", "gpu"),
     "cpu_percent": ("engine_cpu_percent_mean",),
     "gpu_utilization_percent": ("gpu", "gpu.utilization_percent_mean"),
 }
 """Fields under which the monitor states why a value is absent."""
+
+_ENERGY_METRICS: Final = ("energy_joules_per_token", LEVEL_ENERGY)
+_ENERGY_FIELDS: Final = {"package": ("package_energy_joules",), "gpu": ("gpu.energy_joules", "gpu")}
+"""The same of the energy of a part of the machine."""
+
+
+def _monitor_fields(metric: Metric, launch: MeasuredLaunch) -> tuple[str, ...]:
+    if metric.name in _ENERGY_METRICS:
+        return _ENERGY_FIELDS[energy_part(launch.device)]
+    return _MONITOR_FIELDS.get(metric.name, ())
 
 
 def why_absent(metric: Metric, launches: Sequence[MeasuredLaunch]) -> str:
     """Why the monitor has no value of a metric in any of these launches."""
     for launch in launches:
         absent = value_at(launch.record, "monitor.absent") or {}
-        for field in _MONITOR_FIELDS.get(metric.name, ()):
+        for field in _monitor_fields(metric, launch):
             if field in absent:
                 return str(absent[field])
     return "the monitor recorded no value"

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
-from benchmark_runner.statistics.inputs import Measurements
+from benchmark_runner.statistics.inputs import Measurements, energy_part
 from benchmark_runner.statistics.metrics import LEVEL_ENERGY, STAGE_METRICS, Metric
 from benchmark_runner.statistics.samples import CellKey, Sample, empty_sample, why_absent
 
@@ -40,7 +40,7 @@ def _value_of(row: Stage, metric: Metric, device: str | None) -> float | None:
     """A stage's value of a metric: energy is that of the device that computed."""
     name = metric.name
     if name == LEVEL_ENERGY:
-        name = "package_joules_per_token" if device == "cpu" else "gpu_joules_per_token"
+        name = f"{energy_part(device)}_joules_per_token"
     value: float | None = row.get(name)
     return value
 
