@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from benchmark_runner.statistics import diagnostics
 from benchmark_runner.statistics.estimates import FloatArray, mean_estimate, typical_estimate
-from benchmark_runner.statistics.machines import levelled
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.percentiles import PERCENTILES, median_deviation, ordered_quantile, percentile
 from benchmark_runner.statistics.samples import Centre, Sample
@@ -106,14 +104,14 @@ def _why_no_interval(sample: Sample, machines: MachineByBlock) -> str | None:
 
 
 def describe(
-    metric: Metric, sample: Sample, level: float, machines: MachineByBlock = MappingProxyType({})
+    metric: Metric, sample: Sample, within_machine: Mapping[int, float], level: float, machines: MachineByBlock
 ) -> dict[str, Any]:
     """All numbers of one metric in one cell. With one value a launch, what needs iterations is null. Spread, drift and
-    shape are those within machines."""
+    shape are those within machines: of the launch values by block, levelled."""
     if not sample.values:
         return _undefined(metric, sample, level)
     medians = sample.launch_medians
-    alike = np.array(list(levelled(sample.by_block(), machines).values()))
+    alike = np.array(list(within_machine.values()))
     within = diagnostics.cv_within(sample.values)
     between = diagnostics.cv_between(alike)
     several = metric.several

@@ -136,6 +136,12 @@ class CampaignPairs:
         )
         return np.mean(np.log(table), axis=0) if bool(np.all(table > 0.0)) else None
 
+    def _ran_apart(self, engine: str, reference: str, workload: str) -> bool:
+        """Whether launches of two engines in a workload ran on several machines."""
+        engines, machines = self._inputs.engines, self._inputs.machines
+        good = (*engines[engine].ok(workload), *engines[reference].ok(workload))
+        return len({machines[one.engine, one.workload, one.block] for one in good}) > 1
+
     def _by_machine(self, place: Cell, names: tuple[str, str], pair: Pair, blocks: Sequence[int]) -> Pair:
         """The pair with its ratios by machine where they differ."""
         machines = self._inputs.machine_by_block(names[0], place.workload)
@@ -155,16 +161,13 @@ class CampaignPairs:
             return values.get(((name, place.workload, place.case), metric.name), {})
 
         own, other = of(engine), of(reference)
-        a, b = self._inputs.engines[engine], self._inputs.engines[reference]
         excluded = self._excluded(engine, reference, place.workload)
         shared = self.shared_blocks(engine, reference, place.workload)
         blocks = [block for block in shared if block in own and block in other]
         fewest = min(len(own), len(other))
         paired = len(blocks) >= fewest / 2 and (len(blocks) >= FEWEST_LAUNCHES or fewest < FEWEST_LAUNCHES)
         own_blocks, other_blocks = (blocks, blocks) if paired else (sorted(own), sorted(other))
-        machines, good = self._inputs.machines, (*a.ok(place.workload), *b.ok(place.workload))
-        ran_on = {machines[one.engine, one.workload, one.block] for one in good}
-        if not paired and excluded is None and len(ran_on) > 1:
+        if not paired and excluded is None and self._ran_apart(engine, reference, place.workload):
             excluded = "their launches ran on different machines"
         look = self._looks.at(engine, reference, place.workload)
         share = self._looks.share(engine, reference, place.workload)

@@ -148,8 +148,8 @@ def measure(inputs: Measurements, iterations: Path, client: Client) -> tuple[lis
         if metric.name in STAMPED:
             steps[key] = step_ns(sample.values, steps.get(key, 0))
         machines = inputs.machine_by_block(key[0], key[1])
-        numbers = describe(metric, sample, inputs.level, machines)
         alike[key, metric.name] = levelled(values[key, metric.name], machines)
+        numbers = describe(metric, sample, alike[key, metric.name], inputs.level, machines)
         kept[key, metric.name] = sample.cleaned.by_block()
         undefined = absences.of_cell(metric, numbers, overlapping=not sample.in_sequence)
         described[key, metric.name] = {**numbers, "undefined": undefined}
