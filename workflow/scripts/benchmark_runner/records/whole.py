@@ -26,8 +26,8 @@ _ENDS: Final[Mapping[str, bytes]] = {
 }
 """Last bytes by suffix; every other file that the workflow makes is text, whose last line has an end."""
 
-_LEAST_BYTES: Final[Mapping[str, int]] = {".json": 16}
-"""No document of a stage is shorter: an empty object or null is what was left of one."""
+_SHORTEST: Final[Mapping[str, bytes]] = {".json": b'{"a": {"b": 0}}\n'}
+"""No document of a stage is shorter than one with a single value: an empty object or null is what was left of one."""
 
 _HEAD_BYTES: Final = 4096
 _ATTEMPT: Final = re.compile(rb'"attempt": (\d+)')
@@ -52,7 +52,7 @@ def ends_of(path: Path) -> Ends | None:
         return Ends(b"", whole=False)
     try:
         state, end = os.fstat(descriptor), _ENDS.get(path.suffix, b"\n")
-        if not stat.S_ISREG(state.st_mode) or state.st_size < _LEAST_BYTES.get(path.suffix, len(end)):
+        if not stat.S_ISREG(state.st_mode) or state.st_size < len(_SHORTEST.get(path.suffix, end)):
             return Ends(b"", whole=False)
         last = os.pread(descriptor, len(end), state.st_size - len(end))
         return Ends(os.pread(descriptor, _HEAD_BYTES, 0), last == end)
