@@ -65,8 +65,10 @@ def planned(folder: Path, size: Size) -> Campaign:
     return campaign
 
 
-def write_records(size: Size, order: Iterable[Mapping[str, Any]]) -> None:
-    """A record for each launch of a plan's order that has none, one at a time, and what the monitor saw beside it."""
+def write_records(folder: Path, size: Size, order: Iterable[Mapping[str, Any]]) -> None:
+    """A record for each launch of a plan's order that has none, one at a time, and what the monitor saw beside it; the
+    campaign's folder says so."""
+    (folder / "MADE_UP").write_text("Nobody has measured this: benchmarks/scale made it up.\n", encoding="utf-8")
     engines = {engine.name: engine for engine in scripted_engines(size)}
     rng = np.random.default_rng(1)
     for slot in order:
@@ -98,8 +100,7 @@ def write_campaign(folder: Path, size: Size) -> Sequence[ScriptedEngine]:
         **{f"fidelity/{one.name}.json": make_fidelity(one, engines[0].name) for one in engines},
     }
     (folder / "fidelity").mkdir(parents=True)
-    (folder / "MADE_UP").write_text("Nobody has measured this: benchmarks/scale made it up.\n", encoding="utf-8")
     for name, content in documents.items():
         (folder / name).write_text(json.dumps(content), encoding="utf-8")
-    write_records(size, plan["order"])
+    write_records(folder, size, plan["order"])
     return engines

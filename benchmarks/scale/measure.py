@@ -60,8 +60,22 @@ Line = tuple[str, tuple[float, float]]
 
 
 def size_of(text: str) -> Size:
-    """The size that a word of the command line names."""
-    return Size(*map(int, text.split("x")))
+    """The size that a word of the command line names; ArgumentTypeError where it is none, or too small to measure."""
+    try:
+        engines, workloads, launches = map(int, text.split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not ENGINESxWORKLOADSxLAUNCHES, as 5x2x10") from None
+    size = Size(engines, workloads, launches)
+    if min(size) < 1 or size.all_launches < SETTLING + 2:
+        raise argparse.ArgumentTypeError(f"{text} has no pause to measure; take {SETTLING + 2} launches or more")
+    return size
+
+
+def count(text: str) -> int:
+    """A number of pauses; ArgumentTypeError where there are none."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
 
 
 def call(command: Sequence[str], says: str = "") -> tuple[float, float]:
@@ -116,7 +130,7 @@ def workflow_figures(folder: Path, size: Size, gaps: int) -> Iterator[Line]:
     order = [{**slot, "folder": str(folder / slot["folder"])} for slot in plan["order"]]
     records = [Path(slot["folder"]) / "record.json" for slot in order]
     yield "pause between launches", pauses(campaign, records, min(gaps, len(records) - SETTLING - 1))
-    write_records(size, order)
+    write_records(folder, size, order)
     yield "first call after, which reads each record", call(campaign.command("launches", "--quiet", "all"))
     yield "nothing to do", call(campaign.command("-n", "launches"), says="Nothing to be done")
 
@@ -205,7 +219,7 @@ def main(argv: Sequence[str]) -> int:
     """Measure each size in turn, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=size_of, nargs="+", default=[Size(5, 2, 10), Size(10, 5, 20), Size(20, 5, 100)])
-    parser.add_argument("--gaps", type=int, default=12, help="pauses between launches that are measured at each size")
+    parser.add_argument("--gaps", type=count, default=12, help="pauses between launches that are measured at each size")
     parser.add_argument("--place", type=Path, help="folder for the files")
     arguments = parser.parse_args(argv)
     found: dict[Size, Figures] = {}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -21,6 +24,31 @@ ARGUMENTS = {
 
 def test_every_benchmark_is_run_here(repository):
     assert {path.parent.name for path in (repository / "benchmarks").glob("*/measure.py")} == set(ARGUMENTS)
+
+
+@pytest.fixture
+def scale(repository: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module of benchmarks/scale, whose folder has others by the names of modules elsewhere."""
+    monkeypatch.syspath_prepend(str(repository / "benchmarks" / "scale"))
+    monkeypatch.syspath_prepend(str(repository / "benchmarks" / "analysis_scale"))
+    file = repository / "benchmarks" / "scale" / "measure.py"
+    spec = importlib.util.spec_from_file_location("measure_scale", file)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_campaign_that_is_made_up_says_so_wherever_its_records_lie(scale: ModuleType, tmp_path: Path):
+    scale.write_records(tmp_path, scale.Size(1, 1, 1), [])
+    assert "made it up" in (tmp_path / "MADE_UP").read_text()
+
+
+@pytest.mark.parametrize("words", ["1x1x3", "3x1x1", "5x2", "axbxc", "0x5x5", "-2x-2x9"])
+def test_a_size_of_which_no_pause_can_be_measured_is_refused(scale: ModuleType, words: str):
+    assert scale.size_of("2x1x2").all_launches == 4
+    with pytest.raises(argparse.ArgumentTypeError, match=r"no pause|is not ENGINES"):
+        scale.size_of(words)
 
 
 PEER = """#!/bin/sh
