@@ -286,6 +286,17 @@ def test_unlike_machines_of_one_name_are_told_apart_by_their_folder():
     assert [one["machines"] for one in joined] == [{"quick": "quick"}, {"quick": "quick (results/b)"}]
 
 
+def test_folders_of_one_machine_share_its_name_whoever_else_has_its_host_name(two):
+    for folder, size in ((B, 1), (Path("results/d"), 1), (Path("results/e"), 2)):
+        if not folder.exists():
+            joined_case.measured(folder, folder.name, two, seed=3)
+        other = joined_case.environment("quick", memory={"total_bytes": size, "swap_total_bytes": 0})
+        joined_case.write(folder / "environment.json", other)
+    folders = named("results/a,results/b,results/d,results/e").plan()["campaign"]["joined"]["folders"]
+    names = ["quick", "quick (results/b)", "quick (results/b)", "quick (results/e)"]
+    assert [one["machines"]["quick"] for one in folders] == names
+
+
 def test_a_machine_on_which_an_engine_does_not_compute_the_same_tells_for_the_whole():
     change(B / "fidelity" / "second.json", lambda check: check.update(result="fail"))
     joined()

@@ -137,6 +137,12 @@ def test_an_engine_that_computes_another_model_is_not_shown_as_the_cheapest_and_
     assert tiers["right"] == "kept" and tiers["wrong"].startswith("not ranked it does not compute the same")
 
 
+def test_engines_that_are_not_ranked_have_no_cost_and_no_limit_is_said_to_be_missed(tmp_path):
+    engines = [ScriptedEngine(name, fidelity="fail") for name in ("base", "other")]
+    folder = finish(tmp_path, engines, ONE_WORKLOAD, plots=False, business={"usd_per_hour": 1})
+    assert card_of(folder, "Cost").endswith("No engine with a known price can be ranked.")
+
+
 def test_an_engine_alone_has_its_latency_on_its_card(tmp_path):
     folder = finish(tmp_path, [ScriptedEngine("alone")], ONE_WORKLOAD, plots=False)
     card = words(re.search(r'<section class="card workload".*?>(.*?)</section>', first_screen(folder), re.DOTALL)[1])

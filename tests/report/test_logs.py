@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from benchmark_runner.records.raw_data import each_launch
 from benchmark_runner.report import logs
 from records import ScriptedEngine, ScriptedWorkload, make_raw_data
 
@@ -17,15 +18,13 @@ ENGINES = (
 )
 
 
-def with_durations(record):
-    measured = (one for one in record["iterations"] if not one["warmup"])
-    return {**record, "durations_ms": [(one["end_ns"] - one["start_ns"]) / 1e6 for one in measured]}
-
-
 @pytest.fixture
 def campaign(tmp_path):
     raw, plan = make_raw_data(ENGINES, (ScriptedWorkload("chat", ((8, 11),)),), launches=2, output_dir=str(tmp_path))
-    records = [with_durations(record) for document in raw.values() for record in document["launches"]]
+    records = []
+    for name, document in raw.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+        records += [logs._with_durations(*launch) for launch in each_launch(tmp_path / f"{name}.json")]
     return plan, records
 
 
@@ -128,10 +127,10 @@ def test_samples_have_utc_times_and_units(campaign, tmp_path):
 def test_logs_and_table_are_written(campaign, tmp_path):
     plan, records = campaign
     (tmp_path / "plan.json").write_text(json.dumps(plan))
-    (tmp_path / "raw.json").write_text(json.dumps({"launches": records}))
     out = ["--benchmark-log", str(tmp_path / "a.log"), "--system-metrics-log", str(tmp_path / "b.log")]
     out += ["--samples", str(tmp_path / "c.parquet")]
-    assert logs.main(["--plan", str(tmp_path / "plan.json"), "--raw", str(tmp_path / "raw.json"), *out]) == 0
-    assert (tmp_path / "a.log").read_text().count("\n") > 8
+    raw = [str(tmp_path / f"{engine.name}.json") for engine in ENGINES]
+    assert logs.main(["--plan", str(tmp_path / "plan.json"), "--raw", *raw, *out]) == 0
+    assert (tmp_path / "a.log").read_text().splitlines() == logs.benchmark_log(plan, records)
     assert (tmp_path / "b.log").read_text().startswith("# time_utc")
     assert (tmp_path / "c.parquet").read_bytes().startswith(b"PAR1")

@@ -129,7 +129,8 @@ def test_each_tier_names_the_highest_load_up_to_which_an_engine_keeps_it(told, f
 def test_what_is_told_beside_the_answer_names_its_workload(told):
     listed = told.text.partition("Against the baseline in other respects: ")[2].partition("</details>")[0]
     sentences = [line.strip().removeprefix("<li>") for line in listed.splitlines() if "<li>" in line]
-    assert sentences and all(one.startswith(("chat: ", "serving: ", "Of all these: ")) for one in sentences)
+    assert sentences and all(one.startswith(("chat: ", "serving: ")) for one in sentences)
+    assert listed.startswith(f"{len(sentences)} findings</summary>") and "<p>Of all these: " in listed
     assert "batched answers" not in listed
 
 

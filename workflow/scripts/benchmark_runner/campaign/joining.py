@@ -113,13 +113,16 @@ def _may_be_one(machine: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _machines(parts: Sequence[Part]) -> list[dict[str, str]]:
-    """By folder the names of its machines: host names, with the folder where unlike machines have the same."""
-    holders: dict[str, Mapping[str, Any]] = {}
+    """By folder the names of its machines: host names, with the first folder of each where unlike machines have the
+    same."""
+    known: dict[str, tuple[str, Mapping[str, Any]]] = {}
     names = []
     for part in parts:
         host, machine = str(part.environment["host"]["hostname"]), part.environment
-        alike = _may_be_one(machine, holders.setdefault(host, machine))
-        names.append({host: host if alike else f"{host} ({part.folder})"})
+        before = (name for name, (own, other) in known.items() if own == host and _may_be_one(machine, other))
+        name = next(before, f"{host} ({part.folder})" if host in known else host)
+        known.setdefault(name, (host, machine))
+        names.append({host: name})
     return names
 
 

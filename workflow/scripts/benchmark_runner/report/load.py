@@ -308,7 +308,7 @@ def levels_in_words(grid: Grid) -> str:
 
 def load_in_words(inputs: ReportInputs) -> str:
     """Which levels the campaign has, shortly: "1 to 8 requests in flight"; "one request at a time" without load."""
-    alone = any(one["name"] not in inputs.loaded_workloads for one in inputs.plan["workloads"])
-    parts = ["one request at a time"] if alone else []
+    unloaded = any(one["name"] not in inputs.loaded_workloads for one in inputs.plan["workloads"])
+    parts = ["one request at a time"] if unloaded else []
     parts += [levels_in_words(grid) for grid in grids_of(inputs.statistics)]
     return ", ".join(dict.fromkeys(parts))

@@ -7,10 +7,12 @@ from typing import Any
 
 from benchmark_runner.display import ABSENT, bytes_text, milliseconds, plural
 from benchmark_runner.environment.machine import gpu_name
+from benchmark_runner.performance.advice import place_of
 from benchmark_runner.report.forest import times
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import engine_cell
 from benchmark_runner.report.tables import Table, TableCell, heads, number, prose
+from benchmark_runner.statistics.results import Cell
 
 
 def machines(inputs: ReportInputs) -> list[tuple[str, Document]]:
@@ -81,9 +83,10 @@ def times_by_machine(inputs: ReportInputs) -> Table:
     rows = []
     for cell in cells:
         place = (cell["workload"], cell["case"])
+        where = place_of(inputs.results, Cell(*place))
         found = [(there.get((cell["engine"], *place, name)), there.get((baseline, *place, name))) for name in names]
         columns = [_typical(*one, is_baseline=cell["engine"] == baseline) for one in found]
-        rows.append([engine_cell(inputs, cell["engine"]), TableCell(" ".join(place)), *columns])
+        rows.append([engine_cell(inputs, cell["engine"]), TableCell(where), *columns])
     return Table("Latency on each machine", heads("Engine", "Test case", *(number(name) for name in names)), rows)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Final
 
 from markupsafe import Markup
@@ -120,12 +120,12 @@ def _counts(values: Iterable[int]) -> str:
 
 def cards(inputs: ReportInputs) -> list[Card]:
     """A card for each workload's case and for each grid of levels of load, then memory and cost."""
-    alone = [
+    unloaded = [
         number
         for number, one in enumerate(inputs.summary["answer"]["workloads"])
         if one["workload"] not in inputs.loaded_workloads
     ]
-    workloads = [_workload(inputs, number) for number in alone]
+    workloads = [_workload(inputs, number) for number in unloaded]
     return [*workloads, *load_cards(inputs), *_memory(inputs), *_cost(inputs)]
 
 
@@ -244,21 +244,18 @@ def _least_is_sure(
 def _cost(inputs: ReportInputs) -> Iterator[Card]:
     """What a million tokens costs with the cheapest engine at full use, under load within the limits; without a price,
     what would make it known."""
-    known = [
-        (row["usd_per_million_output_tokens"]["full_utilisation"]["point"], place)
+    priced = [
+        (row["usd_per_million_output_tokens"]["full_utilisation"]["point"], place, cell)
         for place, row in enumerate(inputs.business["costs"])
         if row["price"] is not None
-        and (cell := Cell(row["workload"], row["case"])) in inputs.results.levels_at_limits(row["engine"], cell)
-        and row["engine"] not in inputs.results.unranked(cell, "e2e_ms")
+        and row["engine"] not in inputs.results.unranked(cell := Cell(row["workload"], row["case"]), "e2e_ms")
     ]
+    rows = inputs.business["costs"]
+    known = [one for one in priced if one[2] in inputs.results.levels_at_limits(rows[one[1]]["engine"], one[2])]
     if not known:
-        if any(row["price"] is not None for row in inputs.business["costs"]):
-            yield Card("Cost", [], word="not known", lines=[as_sentence(NO_LEVEL, inputs)])
-            return
-        remedy = "Set business.usd_per_hour to what an hour of this machine costs."
-        yield Card("Cost", [], word="no price known", lines=[remedy])
+        yield _no_cost(inputs, is_ranked=bool(priced))
         return
-    place = min(known)[1]
+    place = min(known, key=itemgetter(0, 1))[1]
     row, path = inputs.business["costs"][place], ("costs", place)
     value = figure(inputs, "business", *path, "usd_per_million_output_tokens", "full_utilisation", "point", show=usd)
     price = figure(inputs, "business", *path, "price", "usd_per_hour", "point", show=usd)
@@ -267,6 +264,15 @@ def _cost(inputs: ReportInputs) -> Iterator[Card]:
         row["workload"], words, price
     )
     yield Card("Cost", [(row["engine"], inputs.colours[row["engine"]])], value, lines=[where])
+
+
+def _no_cost(inputs: ReportInputs, *, is_ranked: bool) -> Card:
+    """Why no cost is told: no price, none of an engine that can be ranked, or no level of load within the limits."""
+    if all(row["price"] is None for row in inputs.business["costs"]):
+        remedy = "Set business.usd_per_hour to what an hour of this machine costs."
+        return Card("Cost", [], word="no price known", lines=[remedy])
+    why = as_sentence(NO_LEVEL, inputs) if is_ranked else "No engine with a known price can be ranked."
+    return Card("Cost", [], word="not known", lines=[why])
 
 
 def usd(value: float) -> str:

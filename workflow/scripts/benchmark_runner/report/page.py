@@ -85,6 +85,7 @@ def page_environment() -> jinja2.Environment:
 def context(inputs: ReportInputs) -> dict[str, Any]:
     """What the template shows."""
     control_words, control_table = results.control(inputs)
+    findings, of_all_findings = results.findings(inputs)
     scripts = _scripts(with_charts=not inputs.iterations.empty)
     return {
         "plan": inputs.plan,
@@ -119,7 +120,8 @@ def context(inputs: ReportInputs) -> dict[str, Any]:
         "software": campaign.software(inputs),
         "other_hosts": machines.other_hosts(inputs),
         "reproduction": inputs.reproduction,
-        "findings": results.findings(inputs),
+        "findings": findings,
+        "of_all_findings": of_all_findings,
         "families": [as_sentence(one["description"], inputs) for one in inputs.statistics["families"].values()],
         "look": inputs.statistics["families"]["all_pairs"],
     }

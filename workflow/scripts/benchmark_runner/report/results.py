@@ -132,9 +132,9 @@ def _fidelity_cell(result: str) -> TableCell:
     return TableCell(result, tone=FIDELITY_TONES.get(result, "open"))
 
 
-def findings(inputs: ReportInputs) -> list[str]:
-    """What else than the answer's latency the headline's cells tell against the baseline, each with its workload; what
-    all have in common stands once at the end."""
+def findings(inputs: ReportInputs) -> tuple[list[str], str]:
+    """(what else than the answer's latency the headline's cells tell against the baseline, each with its workload; what
+    all of these have in common, once)."""
     found = [
         one
         for one in inputs.performance["findings"]
@@ -144,8 +144,8 @@ def findings(inputs: ReportInputs) -> list[str]:
     ]
     told = [f"{one['workload']}: {one['sentence']}" for one in found]
     shared = shared_clauses(told)
-    of_all = [f"Of all these: {CLAUSES.join(shared)}."] if shared else []
-    return [*(f"{without_clauses(words, shared)}." for words in told), *of_all]
+    of_all = f"Of all these: {CLAUSES.join(shared)}." if shared else ""
+    return [f"{without_clauses(words, shared)}." for words in told], of_all
 
 
 def verdict_tables(inputs: ReportInputs) -> list[Table]:

@@ -72,8 +72,8 @@ def recommend(results: Results, performance: Mapping[str, Any], model: Mapping[s
     where nothing is compared, and where the headline cell is one level of a load."""
     found, decide = performance["answer"], performance["answer"]["decide"]
     out = [one["sentence"] for one in found["failed"] if one["status"] != PARTIAL]
-    alone = not results.load_words(headline_cell(performance["headline"], "latency"))
-    compared = len(performance["ranking"]) > 1 and alone
+    unloaded = not results.load_words(headline_cell(performance["headline"], "latency"))
+    compared = len(performance["ranking"]) > 1 and unloaded
     parts = [*out, headline_advice(performance)["sentence"]] if compared else [found["sentence"], found["not_sure"]]
     parts += [f"{decide['sentence']} To measure them: {decide['command']}" if decide else "", _throughput(performance)]
     if (until := results.summary["until"]) is not None:

@@ -266,8 +266,8 @@ def comparison_table(plan: Mapping[str, Any], results: Results, answer: Mapping[
     for workload in plan["workloads"]:
         lines += _test_cases(results, plan, workload, notes)
     lines += _settings(summary["engine_settings"])
-    alone = [workload for workload in plan["workloads"] if not has_load(workload)]
-    told = dict.fromkeys(median_is_mean(workload["iterations_per_launch"]) for workload in alone)
+    unloaded = [workload for workload in plan["workloads"] if not has_load(workload)]
+    told = dict.fromkeys(median_is_mean(workload["iterations_per_launch"]) for workload in unloaded)
     few = "".join(f" ({words})" for words in told if words)
     flagged = "without flagged outliers" if settings["remove_outliers"] else "with all iterations"
     whole = ", under load those of all requests together over the time taken" if results.summary.get("load") else ""
