@@ -2,125 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 
-from bench_protocol import BadSpecError, Capabilities, Case, Description, Loaded, Spec, Timings, UnsupportedError
-from bench_protocol.batched import BatchedEngine, LoadEngine, StaticBatches, run_stages
-from bench_protocol.events import EventLog
+from bench_protocol import BadSpecError, Capabilities, UnsupportedError
 from bench_protocol.refusals import refuse
 from bench_protocol.spec import parse_spec
-from bench_protocol.stage import Request
-from benchmark_runner.protocol.requests import LoadReader
-from benchmark_runner.schemas import require_valid
-
-VOCABULARY = 50
-PREFILL_NS, STEP_NS = 30, 10
-
-Logits = npt.NDArray[np.float32]
-
-
-class Metronome(BatchedEngine):
-    """Answers with the prompt's last id plus one, plus two …; a prompt takes 30 ns, a step of all sequences 10."""
-
-    def __init__(self) -> None:
-        self.time_ns = 1000
-        self.held: dict[int, int] = {}
-        self.resets = 0
-
-    def now_ns(self) -> int:
-        return self.time_ns
-
-    def _logits(self, places: Sequence[int]) -> Logits:
-        logits = np.zeros((len(places), VOCABULARY), dtype=np.float32)
-        for row, place in enumerate(places):
-            self.held[place] += 1
-            logits[row, self.held[place] % VOCABULARY] = 1.0
-        return logits
-
-    def prefill(self, places: Sequence[int], prompts: Sequence[Sequence[int]]) -> Logits:
-        assert not set(places) & self.held.keys(), "a place was given away before it was empty"
-        self.time_ns += PREFILL_NS * len(places)
-        self.held.update({place: prompt[-1] for place, prompt in zip(places, prompts, strict=True)})
-        return self._logits(places)
-
-    def step(self, places: Sequence[int], ids: Sequence[int]) -> Logits:
-        assert [self.held[place] % VOCABULARY for place in places] == list(ids)
-        self.time_ns += STEP_NS
-        return self._logits(places)
-
-    def release(self, place: int) -> None:
-        del self.held[place]
-
-    def wait_until(self, time_ns: int) -> None:
-        self.time_ns = max(self.time_ns, time_ns)
-
-    def configure(self, options: dict[str, Any]) -> None: ...
-
-    def describe(self) -> Description:
-        raise NotImplementedError
-
-    def load(self, spec: Spec) -> Loaded:
-        raise NotImplementedError
-
-    def reset(self) -> None:
-        self.resets += 1
-        self.held.clear()
-
-    def generate(self, case: Case, seed: int, timings: Timings) -> None:
-        raise NotImplementedError
-
-
-def spec_of(*levels: dict[str, Any], prompts: int = 40, **case: Any) -> dict[str, Any]:
-    load = {"mode": "closed", "concurrency": 2, "requests": 4, "duration_seconds": None}
-    load |= {"warmup_requests": 2, "timeout_seconds": 60}
-    entry = {
-        "prompt_ids": [1, 7],
-        "max_new_tokens": 3,
-        "ignore_eos": True,
-        "eos_ids": [2],
-        "sampling": {"temperature": 0, "top_p": 1.0, "seed": 0},
-        "prompts": [[1, 3 + number % 20] for number in range(prompts)],
-    } | case
-    named = {"model_dir": "/models/tiny", "weights": "model.safetensors", "dtype": "f32", "device": "cpu", "threads": 1}
-    cases, stages = [entry | {"load": load | level} for level in levels], list(range(len(levels)))[::-1]
-    return {"protocol": 2, **named, "max_seq_len": 64, "cases": cases, "stages": stages, "options": {}}
-
-
-def open_spec(every_ns: int = 100, prompts: int = 40, **level: Any) -> dict[str, Any]:
-    """An open level of constant arrivals, the first of them due as the level starts."""
-    content = spec_of({"mode": "open"}, prompts=prompts)
-    load = content["cases"][0]["load"]
-    del load["concurrency"]
-    drawn = {"requests_per_second": 1e9 / every_ns, "arrivals": "constant", "burstiness": 1.0, "seed": 0}
-    load |= drawn | {"arrivals_ns": [every_ns * number for number in range(prompts + 1)]} | level
-    return content
-
-
-def events_of(engine: LoadEngine, content: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
-    folder.mkdir(exist_ok=True)
-    require_valid("spec", content, "the test's spec")
-    run_stages(engine, parse_spec(content), EventLog(folder / "events.jsonl"))
-    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
-    reader = LoadReader(content, VOCABULARY)
-    for event in events:
-        require_valid("event", event, str(event))
-        reader.take_stage(event) if event["event"] == "stage" else reader.take_request(event)
-    return events
-
-
-def of_phase(events: list[dict[str, Any]], phase: str) -> list[dict[str, Any]]:
-    return [event for event in events if event["event"] == "request" and event["phase"] == phase]
-
-
-def most_in_flight(requests: list[dict[str, Any]], time_ns: int) -> int:
-    return sum(one["start_ns"] <= time_ns < one["end_ns"] for one in requests)
+from served_level import Metronome, events_of, most_in_flight, of_phase, open_spec, spec_of
 
 
 def test_the_load_stays_what_was_asked_for_until_the_last_measured_request_has_ended(tmp_path: Path) -> None:
@@ -354,47 +244,3 @@ def test_a_trace_ends_with_its_last_arrival_and_its_window_by_its_own_mean_gap(t
 def test_arrivals_that_cannot_be_are_a_bad_spec(due: list[int]) -> None:
     with pytest.raises(BadSpecError, match=r"load\.arrivals_ns"):
         parse_spec(open_spec(arrivals_ns=due))
-
-
-class Ensemble(StaticBatches):
-    """Answers with the prompt's last id plus one, plus two …; a batch takes 30 ns and 10 for each further token."""
-
-    def __init__(self) -> None:
-        self.time_ns = 1000
-
-    now_ns = Metronome.now_ns
-    wait_until = Metronome.wait_until
-    configure = Metronome.configure
-    describe = Metronome.describe
-    load = Metronome.load
-    generate = Metronome.generate
-
-    def reset(self) -> None: ...
-
-    def decode(self, case: Case, batch: Sequence[Request], push: Callable[[Request, int], bool]) -> None:
-        wanting, step = list(batch), 0
-        while wanting:
-            step += 1
-            self.time_ns += STEP_NS if step > 1 else PREFILL_NS
-            wanting = [one for one in wanting if push(one, (case.prompts[one.number][-1] + step) % VOCABULARY)]
-
-
-def test_static_batches_begin_when_the_one_before_has_ended_and_waiting_counts(tmp_path: Path) -> None:
-    events = events_of(Ensemble(), open_spec(20, requests=4, warmup_requests=0), tmp_path)
-    first, second, third, *_ = events[:-1]
-    # The first is alone from 1000 to 1050; those of 1020 and 1040 then begin together.
-    assert (first["written_ns"], first["chunk_ns"]) == (1000, [1030, 1040, 1050])
-    assert [one["scheduled_ns"] for one in (second, third)] == [1020, 1040]
-    assert [one["written_ns"] for one in (second, third)] == [1050, 1050]
-    assert second["chunk_ns"] == third["chunk_ns"] == [1080, 1090, 1100]
-
-
-def test_a_closed_loop_of_static_batches_counts_from_the_end_of_the_request_before(tmp_path: Path) -> None:
-    """Of two the first ends a step earlier: what follows it waits that step for the batch to end."""
-    each = [2, 3] * 20
-    events = events_of(Ensemble(), spec_of({"warmup_requests": 0}, max_new_tokens_each=each), tmp_path)
-    first, second, third, fourth = of_phase(events, "measured")
-    assert (first["end_ns"], second["end_ns"]) == (1040, 1050)
-    assert (third["scheduled_ns"], fourth["scheduled_ns"]) == (1040, 1050)
-    assert third["written_ns"] == fourth["written_ns"] == 1050
-    assert {most_in_flight(events[:-1], at) for at in range(1000, events[-1]["window_end_ns"])} == {2}

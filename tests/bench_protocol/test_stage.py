@@ -70,3 +70,29 @@ def test_only_those_that_may_join_the_first_get_places_and_the_others_keep_their
         stage.push(one, 5)
     stage.over()
     assert [(one.prompt, one.taken_ns) for one in stage.begin(as_long)] == [(1, 50), (3, 50)]
+
+
+def test_who_may_join_is_asked_as_far_as_there_are_places_and_not_of_all_that_wait() -> None:
+    """An overload of an open loop lets thousands wait, and each step asks."""
+    load = CaseLoad(
+        mode="open",
+        places=3,
+        requests=500,
+        duration_seconds=None,
+        warmup_requests=0,
+        timeout_seconds=60,
+        arrivals_ns=[0] * 500,
+        requests_per_second=1e9,
+    )
+    stage = Stage(Case([1], 9, True, [], Sampling(0, 1, 0), load=load, prompts=[[1]] * 500), lambda: 0)
+    asked: list[int] = []
+
+    def only_even(_first: Request, other: Request) -> bool:
+        asked.append(other.number)
+        return other.number % 2 == 0
+
+    stage.over()
+    assert [one.number for one in stage.begin(only_even)] == [0, 2, 4]
+    assert asked == [0, 1, 2, 3, 4]
+    assert stage.begin(only_even) == []
+    assert asked == [0, 1, 2, 3, 4]

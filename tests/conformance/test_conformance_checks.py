@@ -12,7 +12,7 @@ import pytest
 
 from benchmark_runner.conformance.__main__ import main
 from benchmark_runner.conformance.checks import CHECKS, REFUSALS, judge
-from benchmark_runner.conformance.evidence import gather, run_for_checks
+from benchmark_runner.conformance.evidence import TEXT_STARTS, gather, run_for_checks
 from benchmark_runner.conformance.specs import TOGETHER, Setup, conversations_spec, served_spec
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch.server import slots
@@ -81,7 +81,9 @@ BREAKS = {
     "refuses_others": "together",
     "puts_arrivals_off": "together",
     "counts_beyond_its_level": "together",
+    "leaves_a_level_out": "together",
     "sends_a_turn_twice": "conversations",
+    "turns_mixed_up": "conversations",
     "accepts_unknown_key": "refuses_unknown_key",
     "accepts_dtype": "refuses_dtype",
     "accepts_device": "refuses_device",
@@ -188,6 +190,29 @@ def test_an_adapter_that_tells_no_settings_passes_and_they_are_called_unknown(tm
 def test_an_engine_that_lacks_something_is_called_unavailable_once_with_its_own_remedy(tmp_path):
     with pytest.raises(BenchmarkError, match=r"^the engine is unavailable, .*: the library libtiny.so; install it$"):
         findings(tmp_path, adapter(tmp_path, "lacks_its_library"))
+
+
+def tries(folder: Path, fault: str) -> tuple[int, str]:
+    """How often the main run was started, and how the checks ended."""
+    began = []
+    replay = Replay(adapter(folder, fault), folder / "work")
+
+    def run(name, spec):
+        began.append(name)
+        return replay(name, spec)
+
+    with pytest.raises(BenchmarkError) as told:
+        gather(Setup(folder, "w", "f32", "cpu", 1, {}), run)
+    return began.count("first"), str(told.value)
+
+
+def test_what_lacks_something_is_started_once_and_what_reads_other_ids_is_asked_each_prompt(tmp_path):
+    count, words = tries(tmp_path, "of_ids_of_text_lacks_its_library")
+    assert (count, words.count("libtiny.so")) == (1, 1)
+    count, words = tries(tmp_path, "never_makes_ids_of_text")
+    assert count == len(TEXT_STARTS) > 1
+    assert words.startswith("the engine loaded and then refused each prompt, so nothing of it was checked: ")
+    assert words.endswith(": an answer that is read as other ids")
 
 
 def test_the_fake_engine_keeps_the_protocol(tmp_path, repository):

@@ -45,7 +45,7 @@ class Adapter:
         self.events = Path(events_path).open("ab", buffering=0)  # noqa: SIM115  open as long as the process
         self.capabilities = CAPABILITIES | (MODEST if fault.startswith("modest") else {})
         self.capabilities |= {"seed": fault != "unseeded_and_says_so"} if self.capabilities["seed"] else {}
-        self.capabilities |= {"token_ids": False} if fault == "makes_ids_of_text" else {}
+        self.capabilities |= {"token_ids": False} if "ids_of_text" in fault else {}
         self.held = []
         self.requests = 0
 
@@ -84,7 +84,7 @@ class Adapter:
 
     def refuse(self):
         spec, can = self.spec, self.capabilities
-        self.need("the library libtiny.so; install it", self.fault != "lacks_its_library")
+        self.need("the library libtiny.so; install it", not self.fault.endswith("lacks_its_library"))
         self.need("device", spec["device"].partition(":")[0] in can["devices"])
         self.need("dtype", spec["dtype"] in can["dtypes"])
         for load in [spec["load"]] if "load" in spec else [case["load"] for case in spec["cases"]]:
@@ -141,8 +141,9 @@ class Adapter:
 
     def iterate(self, index, warmup, number):
         case = self.spec["cases"][number]
-        if case["prompt_ids"][0] == 17:
-            self.need("an answer that is read as other ids", self.fault != "makes_ids_of_text")
+        first = case["prompt_ids"][0]
+        self.need("an answer that is read as other ids", self.fault != "makes_ids_of_text" or first != 17)
+        self.need("an answer that is read as other ids", self.fault != "never_makes_ids_of_text")
         start_ns = time.monotonic_ns()
         seed = case["sampling"]["seed"] + (0 if self.fault == "round_ignored" else index)
         ids, finish = self.generate(case, seed, warmup)
@@ -181,7 +182,8 @@ class Adapter:
         counts = dict.fromkeys(("prompt_tokens", "completion_tokens", "cached_tokens", "error"))
         for number in range(count):
             ids, finish = self.generate({**case, "prompt_ids": case["prompts"][number]}, 0, warmup=False)
-            ids = ids[::-1] if self.fault == "ids_mixed_up" else ids
+            mixed_up = self.fault == "ids_mixed_up" or (self.fault == "turns_mixed_up" and turn is not None)
+            ids = ids[::-1] if mixed_up else ids
             refused = self.fault == "refuses_others" and number > 0
             self.emit(
                 "request",
@@ -243,7 +245,7 @@ class Adapter:
         told = {} if self.fault == "settings_untold" else {"batch_size": 1, "compiled_graph": False}
         self.emit("load_end", time_ns=time.monotonic_ns(), **types, device=device, threads=threads, **told)
         if self.spec["protocol"] == 2:
-            for place in self.spec["stages"]:
+            for place in self.spec["stages"][: -1 if self.fault == "leaves_a_level_out" else None]:
                 self.level(place)
         else:
             self.rounds()

@@ -246,6 +246,24 @@ def test_what_came_within_the_time_is_measured_and_fills_no_place(tmp_path: Path
     assert report(tmp_path, events).problem == words
 
 
+@pytest.mark.parametrize(
+    ("due_ns", "sent_ns", "words"),
+    [
+        (3280, 3281, None),  # due a moment after 190 ns from 3090, as of any load
+        (3279, 3280, None),  # due within them, sent after them: clients before told the phase by that
+        (3270, 3279, "stage of case 0: request 5 is a filler one and came within the level's time"),
+    ],
+)
+def test_a_turn_that_was_due_within_the_time_and_sent_after_it_was_no_measured_one_to_clients_before(
+    tmp_path: Path, due_ns: int, sent_ns: int, words: str | None
+) -> None:
+    events, spec = talking(0, 2, 1, 3, 4, 6)
+    spec["cases"][0]["load"] |= {"requests": None, "duration_seconds": 1.9e-7}
+    events[12] |= {"scheduled_ns": due_ns, "start_ns": sent_ns, "written_ns": sent_ns, "end_ns": 3290}
+    events[13] |= {"ended": "duration", "end_ns": 3300}
+    assert report(tmp_path, events, spec).problem == words
+
+
 @pytest.mark.parametrize("ended", ["timeout", "prompts", "limit"])
 def test_a_stage_that_ended_early_may_lack_requests(tmp_path: Path, ended: str) -> None:
     events = [*sound()[:4], stage(1, 1000, (1000, 1000), 1100, ended), *sound()[7:]]

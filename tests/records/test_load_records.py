@@ -108,6 +108,29 @@ def test_a_record_that_says_ok_and_is_not_what_its_spec_asks_for_is_refused(tmp_
         read_record(written(tmp_path, record), simdjson.Parser())
 
 
+def test_a_record_of_conversations_from_before_turns_counted_from_when_they_were_due_is_read(tmp_path: Path) -> None:
+    """Its client looked at the clock when a pause was over: a turn due within it was a filler if sent after it."""
+    record = launch()
+    stage = next(one for one in record["stages"] if one["case"] == 0)
+    requests = [one for one in record["requests"] if one["case"] == 0]
+    case = record["spec"]["cases"][0]
+    case["load"] |= {"turns": 2, "think_seconds": 0.0, "requests": None}
+    for one in requests:
+        one["prompt"] = one["number"]
+    filler = requests[-1]
+    assert filler["phase"] == "measured"
+    filler["phase"] = "filler"
+    filler["start_ns"] = filler["written_ns"] = filler["scheduled_ns"] + 20_000
+    counted = next(one for one in requests if one["phase"] == "measured")
+    case["load"]["duration_seconds"] = (filler["scheduled_ns"] + 10_000 - counted["scheduled_ns"]) / 1e9
+    stage["ended"] = "duration"
+    read = read_record(written(tmp_path, record), simdjson.Parser())
+    assert read.head["status"] == "ok" and len(read.head["stages"]) == 2
+    filler["start_ns"] = filler["written_ns"] = filler["scheduled_ns"]
+    with pytest.raises(BenchmarkError, match="is a filler one and came within the level's time"):
+        read_record(written(tmp_path, record), simdjson.Parser())
+
+
 def test_a_launch_that_did_not_end_well_keeps_the_stages_before_it_went_wrong(tmp_path: Path) -> None:
     record = launch() | {"status": "failed", "reason": "it died"}
     _drop_stage(record)

@@ -7,6 +7,7 @@ before it has ended, in an open one at its own time; all else is the same for bo
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from bench_protocol.failure import EngineError
@@ -183,7 +184,8 @@ class Stage:
         now_ns = self._now_ns()
         while self._waiting and now_ns - self._waiting[0].due_ns > self._timeout_ns:
             self._end(self._waiting.popleft(), "timeout", now_ns)
-        begun = [one for one in self._waiting if joins(self._waiting[0], one)][: len(self._free)]
+        joining = (one for one in self._waiting if joins(self._waiting[0], one))
+        begun = list(islice(joining, len(self._free)))  # who waits beyond that is not looked at in every step
         for request in begun:
             self._waiting.remove(request)
             request.place, request.taken_ns = self._free.pop(0), now_ns

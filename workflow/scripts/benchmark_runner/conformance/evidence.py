@@ -233,7 +233,7 @@ def _first_run(setup: Setup, run: Run, capabilities: Mapping[str, Any]) -> tuple
     """The main run, with the setup that its prompts come from and the names of its cases.
 
     Where ids are made of text, an answer may be one that the tokenizer reads as other ids than were generated. That
-    says nothing of the adapter, so it is asked other prompts.
+    says nothing of the adapter, so it is asked other prompts. What refuses before it has loaded refuses all of them.
     """
     starts = [setup.start] if capabilities.get("token_ids", True) else TEXT_STARTS
     for start in starts:
@@ -241,7 +241,7 @@ def _first_run(setup: Setup, run: Run, capabilities: Mapping[str, Any]) -> tuple
         cases = specs.main_cases(asked, capabilities)
         spec = asked.spec(list(cases.values()), warmup_iterations=WARMUP_ITERATIONS, iterations=ITERATIONS)
         outcome = run("first", spec)
-        if outcome.error_kind != "unsupported":
+        if outcome.error_kind != "unsupported" or not outcome.named("load_end"):
             break
     return asked, list(cases), outcome
 
@@ -255,7 +255,8 @@ def gather(setup: Setup, run: Run) -> Evidence:
     if hello and first.error_kind == "unsupported" and not first.iterations:
         # By its own capabilities it could: something here is missing, and every other check would say so again.
         told = first.named("error")[-1]["message"]
-        raise BenchmarkError(f"the engine is unavailable, so nothing of it was checked: {told}")
+        what = "loaded and then refused each prompt" if first.named("load_end") else "is unavailable"
+        raise BenchmarkError(f"the engine {what}, so nothing of it was checked: {told}")
     evidence = Evidence(setup, capabilities, names, probe, first, second=run("second", first.spec))
     _run_to_an_end(evidence, run)
     _run_forced(evidence, run)
