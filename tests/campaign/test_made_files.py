@@ -83,9 +83,9 @@ def test_raw_data_is_refused_where_a_launch_in_it_is_none(copy, change):
 def test_raw_data_is_refused_where_what_stands_around_the_launches_is_of_another_shape(copy, key):
     file = copy / RAW
     rewritten(file, lambda document: document.update({key: {"a": 1} if key == "fidelity" else 7}))
-    refusal(require_raw_data, file)
+    assert key in refusal(require_raw_data, file).partition(RAW)[2]
     file.write_text('["no", "document"]\n')
-    refusal(require_raw_data, file)
+    assert "has no launches" in refusal(require_raw_data, file)
 
 
 def test_iterations_of_another_shape_are_told_when_they_are_read(copy):

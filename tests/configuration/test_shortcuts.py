@@ -128,9 +128,9 @@ def test_a_command_line_with_such_words_ends_with_one_line():
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        ("benchmark={launches: 012}", "--config benchmark:1: '012' is 10 to YAML, which reads it in octal"),
+        ("benchmark={launches: 012}", "error: --config: benchmark: '012' is 10 to YAML, which reads it in octal"),
         ("system={launch_timeout_seconds: 2:00}", "'2:00' is 120 to YAML, which reads it by sixties"),
-        ("benchmark={seed: 1, seed: 2}", "--config benchmark.seed: the key stands twice"),
+        ("benchmark={seed: 1, seed: 2}", "error: --config: benchmark.seed: the key stands twice; remove one"),
     ],
 )
 def test_braces_on_the_command_line_say_what_they_look_like_or_are_refused(entry, words):
@@ -138,7 +138,7 @@ def test_braces_on_the_command_line_say_what_they_look_like_or_are_refused(entry
         require_readable(["--config", sound])
     with pytest.raises(SystemExit) as caught:
         require_readable(["--config", entry])
-    assert words in str(caught.value)
+    assert words in str(caught.value) and "line" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("value", "words"), [(5, "; 5 % is 0.05"), (2.5, "; 2.5 % is 0.025")])

@@ -82,6 +82,7 @@ BREAKS = {
     "puts_arrivals_off": "together",
     "counts_beyond_its_level": "together",
     "leaves_a_level_out": "together",
+    "dies_behind_its_levels": "together",
     "sends_a_turn_twice": "conversations",
     "turns_mixed_up": "conversations",
     "accepts_unknown_key": "refuses_unknown_key",

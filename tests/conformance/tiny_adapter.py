@@ -175,13 +175,14 @@ class Adapter:
         load = case["load"]
         count = load["warmup_requests"] + load["requests"]
         due = [0] * count if self.fault == "puts_arrivals_off" else load.get("arrivals_ns", [0] * count)
-        turn = (lambda number: number * (self.fault != "sends_a_turn_twice")) if "turns" in load else None
+        turn = (lambda number: 0 if self.fault == "sends_a_turn_twice" else number ^ 2) if "turns" in load else None
         now_ns = begun_ns + due[count - 1]
         time.sleep(due[count - 1] / 1e9)
         times = dict.fromkeys(("start_ns", "written_ns", "end_ns"), now_ns)
         counts = dict.fromkeys(("prompt_tokens", "completion_tokens", "cached_tokens", "error"))
         for number in range(count):
-            ids, finish = self.generate({**case, "prompt_ids": case["prompts"][number]}, 0, warmup=False)
+            prompt = number if turn is None else turn(number)
+            ids, finish = self.generate({**case, "prompt_ids": case["prompts"][prompt]}, 0, warmup=False)
             mixed_up = self.fault == "ids_mixed_up" or (self.fault == "turns_mixed_up" and turn is not None)
             ids = ids[::-1] if mixed_up else ids
             refused = self.fault == "refuses_others" and number > 0
@@ -189,7 +190,7 @@ class Adapter:
                 "request",
                 case=place,
                 number=number,
-                **({} if turn is None else {"prompt": turn(number)}),
+                **({} if turn is None else {"prompt": prompt}),
                 scheduled_ns=begun_ns + due[number],
                 phase="warmup" if number < load["warmup_requests"] else "measured",
                 chunk_ns=[now_ns] * len(ids),
@@ -247,6 +248,8 @@ class Adapter:
         if self.spec["protocol"] == 2:
             for place in self.spec["stages"][: -1 if self.fault == "leaves_a_level_out" else None]:
                 self.level(place)
+            if self.fault == "dies_behind_its_levels":
+                sys.exit(7)
         else:
             self.rounds()
         self.emit("done")

@@ -80,7 +80,7 @@ def test_bytes_of_pyperf_are_memory(tmp_path):
         ({**PYPERF, "benchmarks": [{"runs": 3, "metadata": {"name": "a"}}]}, "is not as its tool writes it"),
         ({"results": [{"command": "a", "times": [0.1], "exit_codes": 3}]}, "is not as its tool writes it"),
         (json.dumps(PYPERF)[:-9], "is no whole text or JSON"),
-        ('{"version": "1.0", "benchmarks": [], "benchmarks": []}', "a key stands twice"),
+        ('{"version": "1.0", "benchmarks": [], "benchmarks": []}', "the key 'benchmarks' stands twice"),
         ("[" * 100_000, "is no whole text or JSON"),
         ('{"results": [{"command": "half \\ud800", "times": [1]}]}', "is no whole text or JSON"),
         ("BenchmarkA 1 1 ns/op\n\0", "zero bytes"),

@@ -98,7 +98,7 @@ def test_a_clock_in_the_answers_is_held_against_the_same_requests() -> None:
 
 def test_a_page_that_cannot_be_read_is_said_and_fails_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert clocks(path="/metrics").counters() is None
-    assert "counters cannot be read" in capsys.readouterr().err
+    assert "counters cannot be read: Connection refused\n" in capsys.readouterr().err
 
 
 @contextmanager
@@ -131,18 +131,25 @@ def test_a_page_is_read_to_its_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "drips"),
+    ("head", "drips", "why"),
     [
-        (b"HTTP/1.1 200 OK\r\n\r\nmade 6\n", True),
-        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", False),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 70\r\n\r\nmade 6\n", False),
+        (b"HTTP/1.1 200 OK\r\n\r\nmade 6\n", True, "it has not ended within 0.3 s"),
+        (
+            b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 6\r\n\r\nmade 6",
+            False,
+            "HTTP 302, which leads to http://127.0.0.1:1/: made 6",
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 70\r\n\r\nmade 6\n", False, "the connection ended within it"),
+        (b"HTTP/1.1 404 No\r\nContent-Length: 6\r\n\r\nmade 6", False, "HTTP 404: made 6"),
+        (b"", False, "the connection ended within it"),
+        (b"made 6\n", False, "no answer in HTTP/1.1"),
     ],
-    ids=["never ends", "leads elsewhere", "is cut"],
+    ids=["never ends", "leads elsewhere", "is cut", "is not there", "says nothing", "is no HTTP"],
 )
 def test_what_was_measured_waits_for_no_page_that_is_none(
-    head: bytes, drips: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    head: bytes, drips: bool, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("benchmark_runner.load.clocks.TIMEOUT_SECONDS", 0.3)
     with page(head, drips) as url:
         assert clocks(url, path="/metrics").counters() is None
-    assert "counters cannot be read" in capsys.readouterr().err
+    assert f"counters cannot be read: {why}\n" in capsys.readouterr().err

@@ -22,6 +22,19 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Texts:
     return Texts(folder)
 
 
+def test_a_token_that_has_two_ids_is_told_since_readers_take_either(tmp_path):
+    make_tiny_model(tmp_path / "tiny")
+    path = tmp_path / "tiny" / "tokenizer.json"
+    vocabulary = json.loads(path.read_text())["model"]["vocab"]
+    token, number = next((token, number) for token, number in vocabulary.items() if token.isalpha())
+    entry = f'"{token}": {number}'
+    doubled = path.read_text().replace(entry, f"{entry}, {entry}", 1)
+    assert doubled != path.read_text()
+    path.write_text(doubled)
+    with pytest.raises(BenchmarkError, match=rf"cannot be read as a tokenizer \(the key '{token}' stands twice"):
+        Texts(tmp_path / "tiny")
+
+
 def test_a_prompt_s_text_gives_its_ids_again(texts):
     ids = texts.ids_of("nine lives")
     assert texts.ids_of(texts.of_prompt(ids)) == ids

@@ -37,7 +37,7 @@ def test_a_key_that_stands_twice_is_refused_since_engines_differ_in_which_they_r
     folder = make_tiny_llama(tmp_path / "m")
     text = (folder / "config.json").read_text()
     (folder / "config.json").write_text(text[:-1] + ', "rope_theta": 10000.0}')
-    assert "config.json is not valid JSON (a key stands twice" in refusal(folder)
+    assert "config.json is not valid JSON (the key 'rope_theta' stands twice" in refusal(folder)
 
 
 def test_numbers_of_a_folder_are_read(model_dir: Path) -> None:
@@ -155,6 +155,10 @@ def linked(folder: Path) -> None:
         (lambda folder: shard_of(folder, "more", "model-00001.safetensors"), "has 'more' in model-00001.safetensors"),
         (lambda folder: shard_of(folder, EMBEDDING, "model-00002.safetensors"), f"has '{EMBEDDING}' in model-00002"),
         (lambda folder: (folder / SHARDS).write_text('{"weight_map": ["a"]}'), "has no weight_map"),
+        (
+            lambda folder: (folder / SHARDS).write_text('{"weight_map": {"a": "b", "a": "c"}}'),
+            "index.json is not valid JSON (the key 'a' stands twice",
+        ),
         (lambda folder: save_file(llama_tensors(), folder / "model-00002.safetensors"), "twice, in model-00001"),
         (linked, "is a link out of its folder"),
     ],

@@ -74,7 +74,7 @@ def test_texts_and_ids_are_encoded_once_and_a_line_may_tell_its_tokens(model_dir
         ({"messages": [{"role": "user", "content": "\udc00"}]}, "holds half of a surrogate pair"),
         ({"messages": [{"role": "user"}]}, "messages is empty or not of its kind"),
         ({"prompt_ids": [1, -2]}, "prompt_ids is empty or not of its kind"),
-        ('{"prompt": "Hi", "prompt": "Ho"}', "a key stands twice in one object"),
+        ('{"prompt": "Hi", "prompt": "Ho"}', "the key 'prompt' stands twice in one object"),
         ({"prompt": "Hi", "max_tokens": 0}, "max_tokens is 0, no number of tokens"),
     ],
 )

@@ -145,7 +145,7 @@ BROKEN = {
     "margins holds inf, not a number": [*sound()[:4], "1e999 margin"],
     "line 5 is no JSON: NaN is no number in JSON": changed(4, margins=[0.5, float("nan")]),
     "line 5 is no JSON: -Infinity is no number": changed(4, margins=[float("-inf"), 1.0]),
-    "line 2 is no JSON: a key stands twice in one object": [HELLO, "twice"],
+    "line 2 is no JSON: the key 'time_ns' stands twice in one object": [HELLO, "twice"],
     "hello.capabilities: 'devices' is a required property": changed(0, capabilities={"seed": True}),
     "hello.capabilities.max_concurrency: 1.0 is not of type 'integer'": changed(
         0, capabilities=CAPABILITIES | {"max_concurrency": 1.0}

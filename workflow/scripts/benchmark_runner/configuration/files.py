@@ -119,41 +119,43 @@ def _merged_nodes(node: yaml.Node) -> list[yaml.Node]:
     return node.value if isinstance(node, yaml.SequenceNode) else [node]
 
 
-def _require_loadable(path: Path, node: yaml.Node, seen: set[int]) -> None:
-    """Raise UnreadableFileError for what Snakemake's loader does not take: tags, impossible dates, lists as keys."""
+def _unloadable(node: yaml.Node, seen: set[int]) -> Iterator[FileProblem]:
+    """What Snakemake's loader does not take, or reads as nobody means it: tags, impossible dates, lists as keys."""
     if id(node) in seen:
         return
     seen.add(id(node))
     line = node.start_mark.line + 1
     if isinstance(node, yaml.ScalarNode):
-        try:
-            value = _LOADER.construct_object(node)
-        except (yaml.YAMLError, ValueError, OverflowError):
-            kind = node.tag.removeprefix("tag:yaml.org,2002:")
-            raise UnreadableFileError(
-                path, line, f"{shown(node.value)} is no value of YAML's type {kind}; write it in quotes"
-            ) from None
-        if type(value) in (int, float) and (told := _OTHER_BASE.fullmatch(node.value)):
-            counts = "by sixties" if ":" in told[0] else "in octal"
-            raise UnreadableFileError(
-                path,
-                line,
-                f"{shown(told[0])} is {value:g} to YAML, which reads it {counts}; write decimals, or text in quotes",
-            )
+        yield from _unloadable_value(node)
     elif node.tag not in _COLLECTIONS:
-        raise UnreadableFileError(path, line, f"{node.tag!r} is a tag that has no meaning here; leave it out")
+        yield FileProblem(line, f"{node.tag!r} is a tag that has no meaning here; leave it out")
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise UnreadableFileError(path, key.start_mark.line + 1, "a key is a list or a map; write a text")
-            if key.tag != _MERGE:
-                _require_loadable(path, key, seen)
+                yield FileProblem(key.start_mark.line + 1, "a key is a list or a map; write a text")
+            elif key.tag != _MERGE:
+                yield from _unloadable(key, seen)
             elif not all(isinstance(merged, yaml.MappingNode) for merged in _merged_nodes(value)):
-                raise UnreadableFileError(path, key.start_mark.line + 1, "<< takes keys over from a map; name one by *")
-            _require_loadable(path, value, seen)
+                yield FileProblem(key.start_mark.line + 1, "<< takes keys over from a map; name one by *")
+            yield from _unloadable(value, seen)
     else:
         for item in node.value:
-            _require_loadable(path, item, seen)
+            yield from _unloadable(item, seen)
+
+
+def _unloadable_value(node: yaml.ScalarNode) -> Iterator[FileProblem]:
+    line = node.start_mark.line + 1
+    try:
+        value = _LOADER.construct_object(node)
+    except (yaml.YAMLError, ValueError, OverflowError):
+        kind = node.tag.removeprefix("tag:yaml.org,2002:")
+        yield FileProblem(line, f"{shown(node.value)} is no value of YAML's type {kind}; write it in quotes")
+        return
+    if type(value) in (int, float) and (told := _OTHER_BASE.fullmatch(node.value)):
+        counts = "by sixties" if ":" in told[0] else "in octal"
+        yield FileProblem(
+            line, f"{shown(told[0])} is {value:g} to YAML, which reads it {counts}; write decimals, or text in quotes"
+        )
 
 
 def _require_bounded(path: Path, root: yaml.MappingNode) -> None:
@@ -190,7 +192,8 @@ def read_document(path: Path) -> Document:
         wanted = "a map of keys belongs here (benchmark:, engines:, workloads:, ...)"
         raise UnreadableFileError(path, 1, f"the file holds {found}; {wanted}")
     _require_bounded(path, root)
-    _require_loadable(path, root, set())
+    for problem in _unloadable(root, set()):
+        raise UnreadableFileError(path, *problem)
     return Document(path, root, list(repeated_keys(root)))
 
 
@@ -207,9 +210,11 @@ def _require_entry(entry: str) -> None:
     except (BenchmarkError, RecursionError) as error:
         raise BenchmarkError(f"--config: {key}: {error}") from None
     if isinstance(node, yaml.CollectionNode):
-        _require_loadable(Path(f"--config {key}"), node, set())
+        for wrong in _unloadable(node, set()):
+            raise BenchmarkError(f"--config: {key}: {wrong.message}")
         for found in repeated_keys(node, key):
-            raise BenchmarkError(f"--config {found.message}")
+            place, _, _ = found.message.partition(":")
+            raise BenchmarkError(f"--config: {place}: the key stands twice; remove one of the two")
 
 
 def require_readable(argv: Sequence[str]) -> None:

@@ -37,7 +37,7 @@ TIMEOUT_SECONDS: Final = 300.0
 """For one run of a few tokens, the load of a large model included (chosen)."""
 
 
-def _device(text: str) -> str:
+def _checked_device(text: str) -> str:
     if not re.fullmatch("cpu|cuda(:[0-9]{1,2})?", text):
         raise BenchmarkError(f"--device: {text!r} is no device; write cpu or cuda:N")
     return text
@@ -54,7 +54,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--server", type=Path, help="JSON file with the plan's entry `server` of one that already runs")
     parser.add_argument("--weights", help="weight file inside the model's folder; by default the one that is there")
     parser.add_argument("--dtype", choices=["f32", "f16", "bf16"], default="f32")
-    parser.add_argument("--device", type=_device, default="cpu", help="cpu or cuda:N")
+    parser.add_argument("--device", type=_checked_device, default="cpu", help="cpu or cuda:N")
     parser.add_argument("--threads", type=bounded_number("--threads", "system.threads"), default=1)
     timeout = bounded_number("--timeout-seconds", "system.launch_timeout_seconds")
     parser.add_argument("--timeout-seconds", type=timeout, default=TIMEOUT_SECONDS, help="limit of one run")

@@ -45,12 +45,21 @@ class Timed(NamedTuple):
 
 
 def fetched(base_url: str, path: str, key: str | None, seconds: float) -> Received:
-    """A page of the server, as far as it came within that time; raises BenchmarkError for an address that is none."""
+    """A page of the server, as far as it came within that time, with what kept the rest of it from coming as its flaw.
+
+    Raises BenchmarkError for an address that is none.
+    """
     target = target_of(base_url)
     with closing(Client(target)) as client:
         request = request_bytes(target, path, None, key)
         (exchange,) = client.run(ClosedLoop(ONE_REQUEST, 1), [request], round(seconds * NS_PER_S)).exchanges
-    return read_response(exchange.pieces, closed=exchange.outcome == "closed")
+    page = read_response(exchange.pieces, closed=exchange.outcome == "closed")
+    if page.ended or page.flaw is not None:
+        return page
+    cut = (
+        f"it has not ended within {seconds:g} s" if exchange.outcome == "timeout" else "the connection ended within it"
+    )
+    return page._replace(flaw=exchange.words or cut)
 
 
 class Asking:
@@ -87,7 +96,7 @@ class Asking:
             "stream": stream,
             "stream_options": {"include_usage": True} if stream else None,
             **self._server["body"],
-            **(filled(own_keys, case["max_new_tokens"]) if goes_on and own_keys else {}),
+            **(with_tokens(own_keys, case["max_new_tokens"]) if goes_on and own_keys else {}),
         }
         path = self._server["path"] if stream else ids.get("whole_path", self._server["path"])
         kept = {name: value for name, value in body.items() if value is not None}
@@ -154,13 +163,13 @@ class Asking:
         return ended(Timed(ids, times, answer.finish or ""), case, asked.exchange.end_ns)
 
 
-def filled(keys: Any, tokens: int) -> Any:
+def with_tokens(keys: Any, tokens: int) -> Any:
     """Keys by which a request asks to go on past its end, with the number of its tokens in their texts; a text that
     says nothing else is that number."""
     if isinstance(keys, dict):
-        return {name: filled(value, tokens) for name, value in keys.items()}
+        return {name: with_tokens(value, tokens) for name, value in keys.items()}
     if isinstance(keys, list):
-        return [filled(value, tokens) for value in keys]
+        return [with_tokens(value, tokens) for value in keys]
     if keys == TOKENS:
         return tokens
     return keys.replace(TOKENS, str(tokens)) if isinstance(keys, str) else keys

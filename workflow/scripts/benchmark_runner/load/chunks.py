@@ -102,6 +102,16 @@ def _check_status(received: Received) -> None:
         raise _AnswerError("refused" if received.status in BUSY else "error", words)
 
 
+def trouble(received: Received) -> str | None:
+    """What is wrong with a page that is no answer to a request, in words; None where it is there, whole and of status
+    200."""
+    try:
+        _check_status(received)
+    except _AnswerError as wrong:
+        return str(wrong)
+    return None if received.ended else "the connection ended within it"
+
+
 def _check_end(received: Received, finish: str | None) -> None:
     if not received.ended:
         raise _AnswerError("cut", "the connection ended within the answer")

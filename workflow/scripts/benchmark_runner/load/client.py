@@ -191,12 +191,12 @@ class Client:
             exchange.outcome = "closed" if exchange.written_ns else "refused"
             wanted, problem = 0, error
         self._heard_ns, self._stamped = clock(), flight.stamped
+        if exchange.written_ns is not None:
+            self._unsent.discard(flight.socket.fileno())
         if not wanted:
             self._drop(flight, exchange.outcome, problem)
             stage.ended(exchange.planned.number)
         elif wanted != flight.waits_for:
-            if exchange.written_ns is not None:
-                self._unsent.discard(flight.socket.fileno())
             flight.waits_for = wanted
             self._epoll.modify(flight.socket, wanted)
 

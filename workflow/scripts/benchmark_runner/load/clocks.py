@@ -9,11 +9,11 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from http import HTTPStatus
 from statistics import fmean
 from typing import Any, Final
 
 from benchmark_runner.load.asking import Asked, fetched
+from benchmark_runner.load.chunks import trouble
 from benchmark_runner.units import MS_PER_S, NS_PER_MS
 
 _SAMPLE: Final = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{.*\})?[ \t]+([^ \t]+)(?:[ \t]+-?[0-9]+)?")
@@ -86,8 +86,8 @@ class Clocks:
         if "path" not in self._section:
             return None
         page = fetched(self._base_url, self._section["path"], None, TIMEOUT_SECONDS)
-        if page.status != HTTPStatus.OK or not page.ended:
-            print(f"the server's counters cannot be read (status {page.status})", file=sys.stderr)
+        if (problem := trouble(page)) is not None:
+            print(f"the server's counters cannot be read: {problem}", file=sys.stderr)
             return None
         return samples_of(page.body.decode("utf-8", "replace"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 from tokenizers import Tokenizer
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.protocol.lines import each_key_once
 
 GREETING: Final = "Hello"
 """What is said to learn whether such a server answers."""
@@ -18,18 +20,27 @@ class TextError(BenchmarkError):
     """Text of which the model's own tokenizer makes other ids than are needed; the server may be in order."""
 
 
+def open_tokenizer(model_dir: Path) -> Tokenizer:
+    """The tokenizer of a model's folder; raises BenchmarkError where tokenizer.json is none, or holds a key twice."""
+    path = model_dir / "tokenizer.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+        json.loads(text, object_pairs_hook=each_key_once)  # of a token with two ids readers take either
+        tokenizer = Tokenizer.from_str(text)
+    except Exception as error:  # tokenizers raises nothing narrower
+        raise BenchmarkError(f"{path} cannot be read as a tokenizer ({error}); download it again") from error
+    # It may hold both from training; here the text is what is asked for, whole.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
 class Texts:
     """The model's own tokenizer between ids and the text that such a server is sent."""
 
     def __init__(self, model_dir: Path) -> None:
-        """Open tokenizer.json of the model's folder; raises BenchmarkError where it cannot be read."""
-        path = model_dir / "tokenizer.json"
-        try:
-            self._tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:  # tokenizers raises nothing narrower
-            raise BenchmarkError(f"{path} cannot be read as a tokenizer ({error}); download it again") from error
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
+        """Raises BenchmarkError as open_tokenizer."""
+        self._tokenizer = open_tokenizer(model_dir)
 
     def of_prompt(self, ids: Sequence[int]) -> str:
         """The text of a prompt, without the beginning that the tokenizer itself puts before each text."""

@@ -11,11 +11,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from tokenizers import Tokenizer
-
 from benchmark_runner.commands import command
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.load.texts import open_tokenizer
 from benchmark_runner.model.chat import render
 from benchmark_runner.model.llama_config import special_ids
 from benchmark_runner.model.prompt_lines import sampled_lines
@@ -41,18 +40,11 @@ class PromptEncoder:
     """The model's tokenizer with the limits of its manifest."""
 
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
-        """Open the tokenizer of folder; raises BenchmarkError where the library can't read it."""
+        """Raises BenchmarkError as open_tokenizer."""
         self.folder = folder
         self.vocab_size = int(manifest["architecture"]["vocab_size"])
         self.context_length = int(manifest["architecture"]["context_length"])
-        path = folder / "tokenizer.json"
-        try:
-            self._tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
-        except Exception as error:  # tokenizers raises nothing narrower
-            raise BenchmarkError(f"{path} cannot be read as a tokenizer ({error}); download it again") from error
-        # A tokenizer.json may hold both from training; here the text is what is asked for, whole.
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
+        self._tokenizer = open_tokenizer(folder)
 
     def encode(self, text: str, *, special: bool = True) -> list[int]:
         """Ids of a text; special adds what the tokenizer itself puts around one, such as a BOS."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.errors import BenchmarkError, shown
+from benchmark_runner.protocol.lines import each_key_once
 
 HEADER_LENGTH_BYTES: Final = 8
 LARGEST_HEADER_BYTES: Final = 100_000_000
@@ -56,14 +57,6 @@ def refuse_pointer(path: Path) -> None:
             raise BenchmarkError(f"{path} is a Git LFS pointer, not the file itself; run `git lfs pull` in its folder")
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"two entries are called {shown(max(names, key=names.count))}")
-    return found
-
-
 def _is_size(value: Any) -> bool:
     return type(value) is int and 0 <= value <= LARGEST_SIZE
 
@@ -108,7 +101,7 @@ def _entries(path: Path) -> tuple[dict[str, Any], int]:
             raise BenchmarkError(f"{path} ({size} bytes) ends inside its header; {REMEDY}")
         if length > LARGEST_HEADER_BYTES:
             raise ValueError(f"its header would have {length} bytes")
-        content = json.loads(file.read(length).decode("utf-8"), object_pairs_hook=_without_twins)
+        content = json.loads(file.read(length).decode("utf-8"), object_pairs_hook=each_key_once)
     if not isinstance(content, dict):
         raise TypeError("its header is no object")
     texts = content.pop("__metadata__", {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -55,7 +56,8 @@ def each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """For json's object_pairs_hook: an object; ValueError where a key would be overwritten."""
     content = dict(pairs)
     if len(content) < len(pairs):
-        raise ValueError("a key stands twice in one object")
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"the key {name!r:.60} stands twice in one object")
     return content
 
 

@@ -273,7 +273,8 @@ def require_raw_data(path: Path) -> None:
         raise BenchmarkError(f"{path}: has no launches; {MADE_AGAIN}") from error
     wrong = first_violation("raw_data", content)
     if wrong is None and content["fidelity"] is not None:
-        wrong = first_violation("fidelity", content["fidelity"])
+        found = first_violation("fidelity", content["fidelity"])
+        wrong = None if found is None else f"fidelity: {found}"
     if wrong is None and content["engine"] != path.stem:
         wrong = f"engine: is {content['engine']}"
     if wrong is None:
