@@ -21,7 +21,7 @@ from benchmark_runner.campaign.joining import load_results, require_folders
 from benchmark_runner.configuration.shortcuts import as_given
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json, write_json
-from benchmark_runner.locks import hold_folder
+from benchmark_runner.locks import HeldFolder
 from benchmark_runner.records import collect
 from joined_case import A, B, C, change, each_record, joined, named
 
@@ -254,7 +254,7 @@ def test_folders_that_are_one_or_lie_in_each_other_are_refused(folders, out, wor
 
 
 def test_a_folder_that_is_being_measured_is_refused_with_who_measures():
-    held = hold_folder(B / ".benchmark_runner" / "lock")
+    held = HeldFolder(B / ".benchmark_runner" / "lock")
     with pytest.raises(BenchmarkError, match=rf"results/b is being measured by process {os.getpid()}"):
         named()
     held.close()

@@ -10,14 +10,14 @@ import sys
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.locks import hold_folder
+from benchmark_runner.locks import HeldFolder
 from launch_case import WAIT_SECONDS, killed_at_last
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from benchmark_runner.locks import hold_folder
-held = hold_folder(Path(sys.argv[1]))
+from benchmark_runner.locks import HeldFolder
+held = HeldFolder(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)
 """
@@ -31,7 +31,7 @@ def test_a_second_holder_is_refused_with_the_first_ones_process_until_that_is_ki
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(BenchmarkError, match=f"process {holder.pid}"):
-            hold_folder(lock)
+            HeldFolder(lock)
         holder.send_signal(signal.SIGKILL)
         holder.wait(WAIT_SECONDS)
-    hold_folder(lock).close()
+    HeldFolder(lock).close()

@@ -75,6 +75,46 @@ def test_a_killed_launch_lets_the_next_one_go_on(tmp_path):
     assert second.record()["status"] == "ok"
 
 
+def test_a_lock_that_is_removed_while_one_measures_lets_no_other_measure_beside_it(tmp_path):
+    first, second = two_campaigns(tmp_path, options={"load_ms": 2000})
+    with killed_at_last(first.start()) as one:
+        wait_for((first.out_dir / "events.jsonl").is_file, "the first engine")
+        first.lock.unlink()
+        result = second.run()
+        assert one.wait(WAIT_SECONDS) == 0
+    before, after = first.record(), second.record()
+    assert (before["status"], after["status"]) == ("ok", "ok")
+    assert after["engine_window"]["start_ns"] > before["engine_window"]["end_ns"]
+    assert re.search(r"waits until the machine is free.*process \d+ on ", result.stdout)
+
+
+def test_a_launch_that_finds_another_lock_in_place_of_its_own_was_not_measured_and_is_owed(tmp_path):
+    case = LaunchCase(tmp_path, options={"load_ms": 1000})
+    with killed_at_last(case.start()) as one:
+        wait_for((case.out_dir / "events.jsonl").is_file, "the engine")
+        # As where another one measures that does not see this one's processes.
+        case.lock.unlink()
+        case.lock.write_text("process 17 on elsewhere\n")
+        _, words = one.communicate(timeout=WAIT_SECONDS)
+    assert one.returncode == 75
+    (line,) = words.splitlines()
+    assert line.startswith(f"stopped: {case.lock}, the machine's lock, was replaced while this launch measured")
+    assert json.loads((case.out_dir / "interrupted.json").read_text())["status"] == "interrupted"
+    assert not (case.out_dir / "record.json").exists()
+    assert processes_of(case.folder) == {}
+    assert case.run().returncode == 0
+    assert case.record()["status"] == "ok"
+
+
+def test_a_waiting_launch_takes_the_lock_that_lies_there_when_its_turn_has_come(tmp_path):
+    with one_hangs_and_one_waits(tmp_path) as (second, one, two):
+        second.lock.unlink()
+        one.send_signal(signal.SIGKILL)
+        assert two.wait(WAIT_SECONDS) == 0
+    assert second.record()["status"] == "ok"
+    assert second.lock.read_text().startswith("process ")
+
+
 def test_a_launch_that_waits_can_be_interrupted(tmp_path):
     with one_hangs_and_one_waits(tmp_path) as (second, one, two):
         two.send_signal(signal.SIGINT)

@@ -7,14 +7,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.locks import hold_folder
+from benchmark_runner.locks import HeldFolder
 from tiny_campaign import Campaign
 
 pytestmark = pytest.mark.workflow
@@ -152,6 +152,18 @@ def test_a_second_snakemake_in_the_folder_is_refused(slow_campaign):
     wait_for("the end of all processes", lambda: not belonging(slow_campaign))
 
 
+def test_a_snakemake_whose_lock_is_removed_ends_before_its_next_launch(slow_campaign):
+    with running(slow_campaign, "launches") as snakemake:
+        (slow_campaign.out / ".benchmark_runner" / "lock").unlink()
+        assert snakemake.wait(timeout=WAIT_SECONDS) != 0
+        kept = records(slow_campaign)
+    words = (slow_campaign.folder / "snakemake.log").read_text(encoding="utf-8")
+    assert "lock, by which this Snakemake kept others out, was removed or replaced; it ends here" in words
+    wait_for("the end of all processes", lambda: not belonging(slow_campaign))
+    assert 2 <= len(kept) < ALL
+    finish(slow_campaign, kept, "launches")
+
+
 def test_who_is_refused_by_slurms_queue_has_not_asked_for_the_lock(slow_campaign, monkeypatch):
     squeue = slow_campaign.folder / "bin" / "squeue"
     squeue.parent.mkdir()
@@ -159,7 +171,7 @@ def test_who_is_refused_by_slurms_queue_has_not_asked_for_the_lock(slow_campaign
     squeue.write_text(f"#!/bin/sh\necho '{line}'\n", encoding="utf-8")
     squeue.chmod(0o755)
     monkeypatch.setenv("PATH", f"{squeue.parent}:{os.environ['PATH']}")
-    with hold_folder(slow_campaign.folder / ".benchmark_runner" / "lock"):
+    with closing(HeldFolder(slow_campaign.folder / ".benchmark_runner" / "lock")):
         second = slow_campaign.snakemake("launches")
     assert second.status != 0
     assert "are still in Slurm's queue" in second.words

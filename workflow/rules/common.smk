@@ -30,7 +30,7 @@ from benchmark_runner.campaign.paths import require_usable_root
 from benchmark_runner.configuration.files import read_document
 from benchmark_runner.configuration.shortcuts import as_given
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.locks import hold_folder
+from benchmark_runner.locks import HeldFolder
 from benchmark_runner.terminal import visible, say
 
 
@@ -93,12 +93,26 @@ HELD, FREEZES = [], [FROZEN]
 OWED = Path(OUT) / ".benchmark_runner" / "owed.json"
 
 
+def while_held(select):
+    """Snakemake's choice of jobs, for as long as it alone works in the folders that it holds."""
+
+    def chosen(jobs):
+        try:
+            for folder in HELD:
+                folder.require_in_place()
+        except BenchmarkError as error:
+            raise WorkflowError(str(error)) from None
+        return select(jobs)
+
+    return chosen
+
+
 onstart:
     try:
         # Before a lock is held: of two allocations the one that is refused would keep the other away.
         require_free(CAMPAIGN, workflow.non_local_exec)
         for folder in (Path(".benchmark_runner"), Path(OUT) / ".benchmark_runner"):
-            HELD.append(hold_folder(folder / "lock"))
+            HELD.append(HeldFolder(folder / "lock"))
         if measures_here():
             require_this_machine(CAMPAIGN, CONTAINER)
         CAMPAIGN.require_owed()
@@ -111,7 +125,9 @@ onstart:
         freeze(PLAN, planned_for(GIVEN.config))
     # Else Snakemake 9.27 looks at all open jobs once a second for each that has ended, beside the engine measured.
     workflow.scheduler.job_rate_limiter = None
-    workflow.scheduler.job_selector = of_the_next(workflow.scheduler.job_selector)
+    workflow.scheduler.job_selector = while_held(
+        of_the_next(workflow.scheduler.job_selector)
+    )
     for line in [
         *CAMPAIGN.set_aside(),
         *CAMPAIGN.notices(here=not workflow.non_local_exec),

@@ -2,15 +2,19 @@
 
 Others may write where a lock lies. A link, a pipe, a folder or a file with anything but a holder's line is therefore no
 lock: it is refused and stays as it is.
+
+A lock file may be removed while it is held, by hand or by who clears temporary files. Who comes then makes a new one,
+and looks for the removed one among the open files of other processes; its holder looks whether its own is still there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
 import stat
-from io import FileIO
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -82,37 +86,95 @@ def holder_of(lock: int) -> str:
     return printable(text) if _HOLDER.fullmatch(text.encode()) else "another process"
 
 
-def held_by(path: Path) -> str | None:
-    """Who holds a lock file; None where nobody does, or there is none. Makes and changes nothing."""
+def removed(path: Path) -> Iterator[int]:
+    """Descriptors of lock files that were removed from path and are still open in other processes of this machine, each
+    closed when the next one is asked for.
+
+    /proc shows them to this user's processes; it takes some ten milliseconds, so ask where a lock is unsigned: new.
+    """
+    gone = f"{os.path.realpath(path.parent)}/{path.name} (deleted)"
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            links = list((process / "fd").iterdir()) if process.name != str(os.getpid()) else []
+            for link in links:
+                if str(link.readlink()) == gone:
+                    lock = os.open(link, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+                    try:
+                        yield lock
+                    finally:
+                        os.close(lock)
+
+
+def is_signed(lock: int) -> bool:
+    """Whether anybody has ever held it to the end of taking it: a new file is not."""
+    return os.fstat(lock).st_size > 0
+
+
+def in_place(lock: int, path: Path) -> bool:
+    """Whether the lock file that is held is the one that lies at path."""
     try:
-        lock = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return os.path.samestat(path.lstat(), os.fstat(lock))
     except OSError:
-        return None
+        return False
+
+
+def _holder(lock: int) -> str | None:
+    """Who holds an open lock file; None where nobody does. Holds it for no longer than a look."""
     try:  # NFS gives an exclusive lock only to who may write
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return holder_of(lock)
     except OSError:  # without locks nobody can hold one
         return None
-    else:
-        return None
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    return None
+
+
+def _holder_of_removed(path: Path) -> str | None:
+    return next((holder for lock in removed(path) if (holder := _holder(lock)) is not None), None)
+
+
+def held_by(path: Path) -> str | None:
+    """Who holds a lock file, or one that was removed from there; None where nobody does. Makes and changes nothing."""
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return _holder_of_removed(path)
+    try:
+        return _holder(lock) or (None if is_signed(lock) else _holder_of_removed(path))
     finally:
         os.close(lock)
 
 
-def hold_folder(path: Path) -> FileIO:
-    """Let one Snakemake alone work in a folder, for as long as the returned file stays open.
+class HeldFolder:
+    """A folder in which one Snakemake alone works, until close or its end.
 
-    Raises BenchmarkError that names the holder. Snakemake's own lock is a file, which a killed Snakemake leaves behind;
-    the default profile therefore switches it off.
+    Snakemake's own lock is a file, which a killed Snakemake leaves behind; the profile therefore switches it off.
     """
-    lock = open_lock(path)
-    if not take(lock):
-        holder = holder_of(lock)
-        os.close(lock)
-        raise BenchmarkError(
-            f"another Snakemake ({holder}) holds {path}; two would disturb each other's measurements. "
-            "Wait until it ends, or end it"
-        )
-    sign(lock, this_process())
-    return FileIO(lock, "r+")
+
+    def __init__(self, path: Path) -> None:
+        """Hold the lock file at path; raises BenchmarkError that names who else does."""
+        self._path = path
+        self._lock = open_lock(path)
+        holder = holder_of(self._lock) if not take(self._lock) else None
+        if holder is None and not is_signed(self._lock):
+            holder = _holder_of_removed(path)
+        if holder is not None:
+            self.close()
+            raise BenchmarkError(
+                f"another Snakemake ({holder}) holds {path}; two would disturb each other's measurements. "
+                "Wait until it ends, or end it"
+            )
+        sign(self._lock, this_process())
+
+    def require_in_place(self) -> None:
+        """Raise BenchmarkError where the lock file has gone, so that another Snakemake may have begun here."""
+        if not in_place(self._lock, self._path):
+            raise BenchmarkError(
+                f"{self._path}, by which this Snakemake kept others out, was removed or replaced; it ends here, and "
+                "what was measured stays. See to it that no other one works there and run the same command again"
+            )
+
+    def close(self) -> None:
+        """Let the folder go."""
+        os.close(self._lock)

@@ -1,7 +1,8 @@
 """`python -m benchmark_runner.launch`: one launch of one engine on one workload, recorded.
 
 Exit status 0 with any status in record.json, since a failed engine is a result. An interrupted launch leaves
-interrupted.json instead and exits as a shell reports the signal (130, 143, 129), or with 75 if the monitor died.
+interrupted.json instead and exits as a shell reports the signal (130, 143, 129), or with 75 if the monitor died or
+another lock of the machine lay in place of its own.
 """
 
 from __future__ import annotations

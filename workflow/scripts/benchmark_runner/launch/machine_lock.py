@@ -1,9 +1,10 @@
 """One measurement at a time on a machine, whichever folder its campaign runs in, and a pause between two.
 
-A launch holds the lock while it measures; another one waits. The kernel lets go of it however its holder ends. The
-lock's modification time says when the last measurement ended, of whichever campaign it was: an engine starts no sooner
-than system.cool_down_seconds after that, so that one launch does not heat the next; the first launch of all does not
-wait. Then no engine starts while a temperature is above the thermal limit; the wait for that is bounded.
+A launch holds the lock while it measures; another one waits. The kernel lets go of it however its holder ends. A lock
+file that was removed meanwhile is still found and waited for; a launch that finds another one in its place is not
+measured. The lock's modification time says when the last measurement ended, of whichever campaign it was: an engine
+starts no sooner than system.cool_down_seconds after that, so that one launch does not heat the next; the first launch
+of all does not wait. Then no engine starts while a temperature is above the thermal limit, which is waited for so long.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.locks import holder_of, open_lock, sign, take
-from benchmark_runner.processes.watch import Watch
+from benchmark_runner.locks import holder_of, in_place, is_signed, open_lock, removed, sign, take
+from benchmark_runner.processes.watch import EXIT_MONITOR_DIED, InterruptedLaunchError, Watch
 
 VARIABLE: Final = "BENCHMARK_RUNNER_LOCK"
 """Names another file, for jobs of a batch system that each have a /tmp of their own."""
@@ -97,22 +98,53 @@ def _wait_for(lock: int, watch: Watch) -> None:
     os.close(writer)
 
 
+def _taken(lock: int, watch: Watch, on_wait: Callable[[str], object]) -> float | None:
+    """Take the lock, as soon as it is free; gives when it was last let go, None where nobody has held it yet."""
+    if not take(lock):
+        on_wait(holder_of(lock))
+        _wait_for(lock, watch)
+    return os.fstat(lock).st_mtime if is_signed(lock) else None
+
+
+def _held(path: Path, watch: Watch, on_wait: Callable[[str], object]) -> tuple[int, float | None]:
+    """The lock that lies at path, taken, and when the last measurement ended. One that was removed while it was held
+    is waited for too."""
+    while True:
+        lock = _open(path)
+        ends = [_taken(lock, watch, on_wait)]
+        if in_place(lock, path):
+            break
+        os.close(lock)
+    if ends == [None]:
+        ends.extend(_taken(one, watch, on_wait) for one in removed(path))
+    return lock, max((end for end in ends if end is not None), default=None)
+
+
+def _was_alone(lock: int, path: Path) -> bool:
+    """Whether no other lock was held at path meanwhile, as far as can be seen: one that only waits is unsigned."""
+    with contextlib.suppress(OSError):
+        return in_place(lock, path) or path.lstat().st_size == 0
+    return True
+
+
 @contextmanager
 def machine_alone(path: Path, who: str, watch: Watch, on_wait: Callable[[str], object]) -> Iterator[float | None]:
     """No other measurement of this user runs inside; gives when the last one ended (s of the files' clock), or None.
 
     on_wait is told who measures, before the wait begins; who is what others are told of this one. Raises
-    InterruptedLaunchError where the launch is stopped while it waits.
+    InterruptedLaunchError where the launch is stopped while it waits, and at the end where the lock was replaced, since
+    who found another one may have measured beside it.
     """
-    lock = _open(path)
-    if not take(lock):
-        on_wait(holder_of(lock))
-        _wait_for(lock, watch)
-    state = os.fstat(lock)
-    last_end = state.st_mtime if state.st_size else None
+    lock, last_end = _held(path, watch, on_wait)
     sign(lock, who)
     try:
         yield last_end
+        if not _was_alone(lock, path):
+            reason = (
+                f"{path}, the machine's lock, was replaced while this launch measured, so that another may have "
+                "measured beside it; leave that file alone and run the same command again"
+            )
+            raise InterruptedLaunchError(reason, EXIT_MONITOR_DIED)
     finally:
         os.utime(lock)
         os.close(lock)
