@@ -97,6 +97,25 @@ def test_a_brought_file_is_identified_by_its_content(config, load, tmp_path):
     }
 
 
+def test_a_module_that_a_brought_script_imports_from_beside_it_is_part_of_its_identity(config, load, tmp_path):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    script, module = folder / "engine", folder / "part.py"
+    script.write_text("#!/usr/bin/env python3\nimport part\n")
+    config["engines"].append({"name": "own", "binary_path": str(script)})
+    alone = identities(load(config))
+    module.write_text("x = 1\n")
+    first = load(config)
+    assert {cell[0] for cell, found in identities(first).items() if alone[cell] != found} == {"own"}
+    module.write_text("x = 2\n")
+    second = load(config)
+    assert {cell[0] for cell, found in identities(first).items() if identities(second)[cell] != found} == {"own"}
+    (folder / "other.py").write_text("")
+    assert identities(load(config)) == identities(second)
+    (planned,) = (entry for entry in second.plan()["engines"] if entry["name"] == "own")
+    assert list(planned["beside"]) == ["part.py"]
+
+
 def test_a_prompt_changes_that_workload_alone(config, load):
     cells = changed_cells(load, config, lambda c: c["workloads"][0]["test_cases"][0].update(prompt="Ho"))
     assert {workload for _, workload in cells} == {"w"}

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from benchmark_runner.configuration.names import CONTROL_SUFFIX
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import ABSENT, file_sha256, fingerprint
 from benchmark_runner.launch.program import SPLIT, cannot_load
+from benchmark_runner.launch.script import beside
 from benchmark_runner.load.connection import without_key
 from benchmark_runner.model.formats import DERIVED, SAFETENSORS
 from benchmark_runner.model.manifest import HASHES, altered
@@ -56,6 +57,8 @@ class Engine:
     """SPDX expression of its adapter; None where none is known. Not in `describe`: it changes no check of fidelity."""
     server: Mapping[str, Any] | None = None
     """How its program is started and asked over HTTP, or one that already runs is asked; None for others."""
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """Hashes of what a script that the user brought runs beside itself, by path below its folder."""
 
     @property
     def build_record(self) -> str | None:
@@ -87,6 +90,8 @@ class Engine:
         }
         if self.brought is not None:
             parts["brought"] = self.brought
+        if self.beside:
+            parts["beside"] = dict(self.beside)
         if self.server is not None and not self.is_running:
             # adapter.yaml is no part of the program's source. Where its own clocks are read changes no time of ours.
             parts["server"] = {key: value for key, value in self.server.items() if key != "clocks"}
@@ -97,6 +102,7 @@ class Engine:
     def describe(self) -> dict[str, Any]:
         """The engine's entry in plan.json."""
         server = {} if self.server is None else {"server": dict(self.server)}
+        beside = {} if self.adapter is not None or self.is_running else {"beside": dict(self.beside)}
         return {
             "name": self.name,
             "control_of": self.control_of,
@@ -110,6 +116,7 @@ class Engine:
             "options": dict(self.options),
             "weights_format": self.weights_format,
             **({"load": list(self.load_modes)} if self.load_modes else {}),
+            **beside,
             **server,
         }
 
@@ -188,6 +195,7 @@ def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engi
     folder = engines_folder / binary.name
     weights_format, licence, server = SAFETENSORS, None, None
     load_modes: tuple[str, ...] = ()
+    imported: dict[str, str] = {}
     if (folder / "adapter.yaml").is_file():
         adapter = adapters.load_adapter(folder)
         weights_format, licence, load_modes = adapter.weights_format, adapter.licence, adapter.load_modes
@@ -198,6 +206,7 @@ def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engi
     else:
         name, build_device, brought = None, None, None
         source = _hash_of(binary)
+        imported = {name: file_sha256(path) for name, path in beside(binary).items()}
     return Engine(
         name=entry["name"],
         control_of=None,
@@ -212,6 +221,7 @@ def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engi
         weights_format=weights_format,
         licence=licence,
         server=server,
+        beside=imported,
     )
 
 

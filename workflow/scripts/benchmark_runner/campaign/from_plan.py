@@ -22,6 +22,7 @@ def _engine(entry: Mapping[str, Any], licence: str | None) -> Engine:
     told = {name: entry[name] for name in names}
     # All that its part of the plan says, so that a copy is analysed as the campaign was.
     told |= {"brought": entry.get("brought"), "server": entry.get("server"), "load_modes": tuple(entry.get("load", ()))}
+    told |= {"beside": entry.get("beside", {})}
     return Engine(**told, weights_format=format_of(entry), licence=licence)
 
 

@@ -30,7 +30,7 @@ from benchmark_runner.statistics.results import Cell
 _NOT_THE_PROGRAM: Final = ("spec.iterations", "spec.warmup_iterations", "measure_version")
 """Facts of a launch that say how it was measured; requests are held against each other elsewhere."""
 
-_PLANNED: Final = ("source", "brought", "build_device", "weights_format")
+_PLANNED: Final = ("source", "beside", "brought", "build_device", "weights_format")
 """Facts of an engine in plan.json that no launch repeats."""
 
 _OF_THE_WORKFLOW: Final = ("workflow.", "python.")
@@ -72,7 +72,7 @@ def _identity(side: Side, engine: EngineData) -> str:
     """What an engine was, whatever its name: the same text on both sides where its program did not change."""
     planned = next(entry for entry in side.inputs.plan["engines"] if entry["name"] == engine.name)
     launches = engine.ok()
-    facts: dict[str, Any] = {key: planned.get(key) for key in _PLANNED}
+    facts: dict[str, Any] = {key: planned.get(key) or None for key in _PLANNED}
     facts |= {key: told(engine, key) for key, _, _ in LAUNCH_FACTS if key not in _NOT_THE_PROGRAM}
     facts |= {key: sorted({str(one.record.get(key)) for one in launches}) for key in ("device", "threads")}
     return fingerprint(facts)

@@ -1,7 +1,8 @@
 """Is what a launch runs what its identity was made from? Asked before the engine starts and after it has ended.
 
-Program, sources of a Python adapter, weights and files that options name are held against the hashes that the plan, the
-build record and the manifests tell. A file is read only where its size, times or inode are not those of the last time.
+Program, sources of a Python adapter, what a script runs beside itself, weights and files that options name are held
+against the hashes that the plan, the build record and the manifests tell. A file is read only where its size, times or
+inode are not those of the last time.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from benchmark_runner.hashes import ABSENT
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.inputs import LaunchInputs
 from benchmark_runner.launch.running import is_running
+from benchmark_runner.launch.script import beside
 from benchmark_runner.model.manifest import altered
 
 Hashes = Mapping[str, str]
@@ -27,6 +29,7 @@ def _of_program(inputs: LaunchInputs) -> Iterator[tuple[Path, Hashes]]:
     expected = build.get("binary_sha256") if build or inputs.engine["adapter"] else inputs.engine.get("source")
     if expected is not None and not is_running(inputs.engine):
         yield binary.parent, {binary.name: expected}
+        yield binary.resolve().parent, inputs.engine.get("beside", {})
     if (copied := build.get("sources")) is not None:
         yield (binary.parent / copied["folder"]).absolute(), copied["files"]
 
@@ -68,20 +71,26 @@ def holds(file: Path, content: Any) -> bool:
         return False
 
 
+def _differences(inputs: LaunchInputs, cache_file: Path) -> Iterator[str]:
+    build, engine = inputs.build or {}, inputs.engine
+    program, folder, planned = engine["binary_path"], inputs.binary.parent, engine.get("source")
+    if build.get("source_sha256", planned) != planned:
+        yield f"{program} was built from other source than was planned"
+    for place, expected in (*_of_program(inputs), _of_weights(inputs)):
+        for path in altered(place, expected, cache_file):
+            yield f"{path} is not the file that this launch was planned with: it was changed or removed"
+    copied, packages = build.get("sources"), build.get("environment")
+    for path in _added(folder / copied["folder"], copied["files"]) if copied else ():
+        yield f"{path} does not belong to the source that this launch was planned with"
+    if (known := engine.get("beside")) is not None:
+        for path in (path for name, path in beside(inputs.binary).items() if name not in known):
+            yield f"{path}, which {program} runs, was not there when this launch was planned"
+    if packages and installed_names(folder / packages["folder"]) != packages["installed"]:
+        yield f"{packages['folder']} has not the packages that the engine was built with"
+    for path in _altered_option(inputs, cache_file):
+        yield f"{path}, which an option names, is not the file that this launch was planned with"
+
+
 def altered_file(inputs: LaunchInputs, cache_file: Path) -> str | None:
     """The first file that is not what the launch's identity was made from, in words; None where all are."""
-    build, planned = inputs.build or {}, inputs.engine.get("source")
-    if build.get("source_sha256", planned) != planned:
-        return f"{inputs.engine['binary_path']} was built from other source than was planned"
-    for folder, expected in (*_of_program(inputs), _of_weights(inputs)):
-        for path in altered(folder, expected, cache_file):
-            return f"{path} is not the file that this launch was planned with: it was changed or removed"
-    copied, packages = build.get("sources"), build.get("environment")
-    beside = inputs.binary.parent
-    for path in _added(beside / copied["folder"], copied["files"]) if copied else ():
-        return f"{path} does not belong to the source that this launch was planned with"
-    if packages and installed_names(beside / packages["folder"]) != packages["installed"]:
-        return f"{packages['folder']} has not the packages that the engine was built with"
-    for path in _altered_option(inputs, cache_file):
-        return f"{path}, which an option names, is not the file that this launch was planned with"
-    return None
+    return next(_differences(inputs, cache_file), None)
