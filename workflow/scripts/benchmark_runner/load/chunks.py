@@ -95,10 +95,12 @@ def _check_status(received: Received) -> None:
     if received.flaw is not None:
         raise _AnswerError("malformed", received.flaw)
     if received.status is None:
-        raise _AnswerError("cut", "the connection ended before an answer")
+        where = "before an answer" if received.last_ns is None else "within the head of the answer"
+        raise _AnswerError("cut", f"the connection ended {where}")
     if received.status != 200:
         leads = f", which leads to {_words(place)}" if (place := received.headers.get("location")) else ""
-        words = f"HTTP {received.status}{leads}: {_said(received.body)}"
+        body = received.body or (received.events[0].payload if received.events else b"")
+        words = f"HTTP {received.status}{leads}{f': {said}' if (said := _said(body)) else ''}"
         raise _AnswerError("refused" if received.status in BUSY else "error", words)
 
 
@@ -116,7 +118,10 @@ def _check_end(received: Received, finish: str | None) -> None:
     if not received.ended:
         raise _AnswerError("cut", "the connection ended within the answer")
     if finish is None:
-        raise _AnswerError("cut", "the answer ended without a finish_reason")
+        is_empty = not received.events and not received.body
+        raise _AnswerError(
+            "cut", "an answer without a word" if is_empty else "the answer ended without a finish_reason"
+        )
 
 
 def _said(body: bytes) -> str:
@@ -149,6 +154,9 @@ class _Reading:
         self._timings: dict[str, float] | None = None
         self._all_ids = True
         """Whether the server tells each id: llama.cpp's tells them with their text, and loses those of held text."""
+        self._is_done = False
+        self._names: list[str] = []
+        """Names of the answer in its events, each as often as another came between."""
 
     def read(self, received: Received) -> None:
         """Take payloads up to one that is none or tells an error, where _AnswerError is raised."""
@@ -159,6 +167,7 @@ class _Reading:
 
     def _take_event(self, event: ServerEvent) -> None:
         if event.payload.strip() == DONE:
+            self._is_done = True
             return
         try:
             content = json.loads(event.payload)
@@ -168,15 +177,30 @@ class _Reading:
             raise _AnswerError("error", _said(event.payload))
         if not isinstance(content, dict):
             raise _AnswerError("malformed", f"no JSON object: {_words(event.payload.decode('utf-8', 'replace'))}")
+        self._take_name(content.get("id"))
         if TELLS_COUNTS & content.keys():
             self._take_usage(content)
         choices = content.get("choices")
         if isinstance(choices, list):
-            for choice in choices[:1]:
+            for place, choice in enumerate(choices):
                 if isinstance(choice, dict):
+                    self._require_only(choice.get("index", place))
                     self._take_choice(choice, event)
         elif "content" in content:  # llama.cpp's own /completion
             self._take_choice(content, event)
+
+    def _take_name(self, name: Any) -> None:
+        """Some servers name each event anew; a name that comes again behind another is of two answers in one stream."""
+        if not (name and isinstance(name, str)) or self._names[-1:] == [name]:
+            return
+        if name in self._names:
+            raise _AnswerError("malformed", f"parts of two answers, {_words(self._names[-1])} and {_words(name)}")
+        self._names.append(name)
+
+    @staticmethod
+    def _require_only(index: Any) -> None:
+        if index not in (0, None):
+            raise _AnswerError("malformed", f"a choice with the index {_words(index)}, where one choice was asked for")
 
     def _take_usage(self, content: Mapping[str, Any]) -> None:
         usage, own = content.get("usage"), content.get("timings")
@@ -200,6 +224,8 @@ class _Reading:
         said = next((one for one in map(choice.get, ("delta", "message")) if isinstance(one, dict)), choice)
         ids, text = self._ids_of(choice), choice.get("text")
         if ids or text or any(map(said.get, GENERATED)):
+            if self._is_done or self.finish is not None:
+                raise _AnswerError("malformed", "tokens came after the answer's end")
             generated = self._usage.get("completion_tokens")
             self._chunks.append(_Chunk(event.stamp_ns, ids, generated, event.shared))
             parts = text, *map(said.get, TEXTS)
@@ -218,7 +244,7 @@ class _Reading:
             if isinstance(logprobs, dict) and isinstance(logprobs.get("content"), list):
                 ids = [entry["id"] for entry in logprobs["content"] if isinstance(entry, dict) and "id" in entry]
             self._all_ids = self._all_ids and not ids
-        if ids is not None and not (isinstance(ids, list) and all(_count(token) is not None for token in ids)):
+        if ids is not None and not (isinstance(ids, list) and all(map(_is_count, ids))):
             raise _AnswerError("malformed", "ids of tokens that are none")
         return ids
 
@@ -236,6 +262,9 @@ class _Reading:
         told = self._usage.get("prompt_tokens")
         if prompt_tokens is not None and told is not None and told != prompt_tokens:
             raise _AnswerError("malformed", f"usage says {told} prompt tokens, but {prompt_tokens} ids were sent")
+        cached = self._usage.get("cached_tokens")
+        if told is not None and cached is not None and cached > told:
+            raise _AnswerError("malformed", f"usage says {cached} cached tokens of a prompt of {told}")
 
     def check_count(self, max_tokens: int) -> None:
         """Raise _AnswerError where no token came, or where ids and usage leave open how many there are."""
@@ -244,7 +273,9 @@ class _Reading:
             raise _AnswerError("malformed", "the answer ended without a token")
         if ids > max_tokens:
             raise _AnswerError("malformed", f"{ids} ids came where at most {max_tokens} were asked for")
-        if ids and self._all_ids and usage is not None and ids + self._untold < usage <= max_tokens:
+        # Some servers' usage is off by one.
+        told_apart = usage is not None and (ids + self._untold < usage <= max_tokens or usage < ids - 1)
+        if ids and self._all_ids and told_apart:
             raise _AnswerError("malformed", f"usage says {usage} tokens, but {ids} ids came")
         count = ids if ids and (self._all_ids or usage is None) else usage
         # Some servers' usage is off by one where the limit ends the answer.
@@ -298,6 +329,12 @@ def _tells_error(content: Mapping[str, Any]) -> bool:
     return bool(content.get("error")) or content.get("object") == "error"
 
 
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < COUNT_LIMIT
+
+
 def _count(value: Any) -> int | None:
-    """A number of tokens, or an id: of others no event may tell, and a broken answer breaks no launch."""
-    return value if type(value) is int and 0 <= value < COUNT_LIMIT else None
+    """A number of tokens: of others no event may tell, and a broken answer breaks no launch."""
+    if type(value) is float and value.is_integer():  # as what knows no whole numbers writes them
+        value = int(value)
+    return value if _is_count(value) else None

@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 import time
+from itertools import accumulate
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -122,7 +123,9 @@ class Exchange:
         stamps = [_stamp_ns(control) for _, control, _ in self._reads]
         if realtime_ns is not None and stamps and all(stamps):
             self.stamp = "kernel"
-            times = [stamp_ns - realtime_ns for stamp_ns in stamps]
+            # A clock that is set back by less than would be disbelieved takes no stamp behind the one before it.
+            told = (stamp_ns - realtime_ns for stamp_ns in stamps)
+            times = list(accumulate(told, max, initial=self.start_ns))[1:]
         else:
             times = [now_ns for _, _, now_ns in self._reads]
         self.pieces = [Piece(content, at) for (content, _, _), at in zip(self._reads, times, strict=True)]

@@ -109,13 +109,20 @@ class Response:
         return end + 4
 
     def _choose_framing(self) -> None:
-        length = self.headers.get("content-length")
-        if self.headers.get("content-encoding", "identity").lower() != "identity":
+        lengths = {value.strip() for value in self.headers.get("content-length", "").split(",")} - {""}
+        coding = self.headers.get("transfer-encoding", "identity").lower()
+        length = next(iter(lengths), None)
+        if (
+            coding not in {"identity", "chunked"}
+            or self.headers.get("content-encoding", "identity").lower() != "identity"
+        ):
             self.flaw = "a compressed body, which was not asked for"
         elif self.status in {101, 204, 304}:
             self.ended = True
-        elif self.headers.get("transfer-encoding", "").lower().endswith("chunked"):
+        elif coding == "chunked":
             self._step = self._size
+        elif len(lengths) > 1:
+            self.flaw = "two Content-Lengths that differ"
         elif length is None:
             self._step = self._until_close
         elif not re.fullmatch("[0-9]{1,15}", length):
@@ -253,7 +260,7 @@ class Received(NamedTuple):
     events: list[ServerEvent]
     """Events of a stream; empty for any other body."""
     body: bytes
-    """The body of an answer that is no stream."""
+    """The body of an answer that is no stream, or says so and holds no event."""
     ended: bool
     flaw: str | None
     last_ns: int | None
@@ -278,10 +285,12 @@ def read_response(pieces: Iterable[Piece], *, closed: bool) -> Received:
         response.close()
     body = b"".join(part.data for part in parts)
     streams = _is_stream(response.headers.get("content-type", ""), body)
+    events = _events(parts) if streams else []
+    is_none = not events and not body.lstrip().startswith(b":")  # what has neither an event nor a comment
     return Received(
         response.status,
-        _events(parts) if streams else [],
-        b"" if streams else body,
+        events,
+        b"" if streams and not is_none else body,
         response.ended,
         response.flaw,
         last.stamp_ns if last else None,
