@@ -105,13 +105,12 @@ def _check_status(received: Received) -> None:
 
 
 def trouble(received: Received) -> str | None:
-    """What is wrong with a page that is no answer to a request, in words; None where it is there, whole and of status
-    200."""
+    """What is wrong with a page that was fetched, in words; None where it is there, whole and of status 200."""
     try:
         _check_status(received)
     except _AnswerError as wrong:
         return str(wrong)
-    return None if received.ended else "the connection ended within it"
+    return None
 
 
 def _check_end(received: Received, finish: str | None) -> None:
