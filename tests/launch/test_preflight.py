@@ -12,11 +12,13 @@ from benchmark_runner.launch.preflight import (
     warnings_of_conduct,
     warnings_of_engine,
     warnings_of_quota,
+    warnings_of_shared_memory,
     warnings_of_standstill,
 )
 from benchmark_runner.processes.adapter import AdapterRun
 from benchmark_runner.processes.cgroup import Quota
 from benchmark_runner.processes.procfs import Process
+from benchmark_runner.processes.shared_memory import LeftBehind, Shared
 from benchmark_runner.protocol.events import EventReport
 
 QUIET = {
@@ -85,6 +87,15 @@ def test_what_the_engine_did_beside_its_work_is_a_warning():
     assert kinds(found) == ["stdout_not_empty", "lingering_process", "unkillable_process", "gpu_not_used"]
     quiet = run._replace(lingering=[], survivors=[], printed_bytes=0)
     assert list(warnings_of_engine(quiet, report, may_use_gpu=False, device="cpu")) == []
+
+
+def test_of_thousands_of_shared_files_the_largest_are_told_in_one_line():
+    files = [Shared(f"/dev/shm/a\n{size}", size, f"rm 'a\n{size}'") for size in range(1000)]
+    (found,) = warnings_of_shared_memory(LeftBehind([], files))
+    assert "499500 bytes" in found["message"] and "995 more" in found["message"]
+    assert "a\\n999 (999 bytes), " in found["message"] and "\n" not in found["message"]
+    assert len(found["message"]) < 600
+    assert list(warnings_of_shared_memory(LeftBehind([], []))) == []
 
 
 STEADY = {"interval_ms": 100, "stopped_ms": {}, "longest_gap_ms": 340.0}

@@ -8,9 +8,11 @@ from benchmark_runner.processes.procfs import (
     Process,
     carries,
     descendants,
+    open_files,
     parse_stat,
     read_process,
     scan,
+    works_in,
 )
 from launch_case import wait_for
 
@@ -59,3 +61,11 @@ def test_the_environment_of_the_start_is_seen():
             assert not carries(child.pid, "MARK=ye")
         finally:
             child.kill()
+
+
+def test_a_descriptor_that_is_closed_while_a_process_is_looked_at_hides_none_of_its_others(tmp_path):
+    # As that by which the descriptors of this process are listed.
+    with (tmp_path / "words").open("w") as file:
+        assert f"/proc/{os.getpid()}/fd/{file.fileno()}" in {str(path) for path, _ in open_files(os.getpid())}
+        assert works_in(os.getpid(), str(tmp_path))
+    assert not works_in(os.getpid(), str(tmp_path))

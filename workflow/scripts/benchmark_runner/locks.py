@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.processes.procfs import open_files, scan
 from benchmark_runner.terminal import printable
 
 # Chosen: long enough for a path and a name, one small read.
@@ -93,12 +94,11 @@ def removed(path: Path) -> Iterator[int]:
     /proc shows them to this user's processes; it takes some ten milliseconds, so ask where a lock is unsigned: new.
     """
     gone = f"{os.path.realpath(path.parent)}/{path.name} (deleted)"
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            links = list((process / "fd").iterdir()) if process.name != str(os.getpid()) else []
-            for link in links:
-                if str(link.readlink()) == gone:
-                    lock = os.open(link, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    for pid in scan().keys() - {os.getpid()}:
+        for descriptor, opened in open_files(pid):
+            if opened == gone:
+                with contextlib.suppress(OSError):  # closed, so let go
+                    lock = os.open(descriptor, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
                     try:
                         yield lock
                     finally:

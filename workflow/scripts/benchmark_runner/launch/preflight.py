@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.launch.device import CPU, Device
@@ -14,8 +14,10 @@ from benchmark_runner.monitor.probe import Sample
 from benchmark_runner.processes.adapter import AdapterRun
 from benchmark_runner.processes.cgroup import Quota
 from benchmark_runner.processes.procfs import Process, scan
+from benchmark_runner.processes.shared_memory import LeftBehind, Shared
 from benchmark_runner.protocol.events import EventReport
 from benchmark_runner.status import Status
+from benchmark_runner.terminal import printable
 
 # Chosen: a fifth of a core is more than an idle desktop uses in one process.
 BUSY_PERCENT: Final = 20.0
@@ -30,6 +32,9 @@ FOREIGN_PERCENT: Final = 10.0
 GAP_MS: Final = 250.0
 # Chosen: the two clocks are read some microseconds apart.
 SUSPENDED_MS: Final = 10.0
+
+# Chosen: as many as a line can be read with.
+TOLD: Final = 5
 
 REMEDIES: Final = {
     "busy_process": "End them and rerun",
@@ -54,6 +59,7 @@ REMEDIES: Final = {
     "sampling_gap": "End what else runs on this machine and rerun",
     "places_empty": "Let the adapter begin a request as another ends; where the client is late, lower the level",
     "load_sank": "Ask for fewer requests or less time, or for longer answers",
+    "shared_memory_left": "Let the adapter free what it shares, also when it is ended",
     "stage_cut": "Lower the level, or ask for fewer requests or less time",
     "stdout_not_empty": "Let the adapter write words to stderr",
     "stolen_time": "Measure on a machine of your own",
@@ -216,6 +222,25 @@ def warnings_of_threads(monitor: Mapping[str, Any], load: Mapping[str, Any] | No
     if busy > allowed:
         computed = f"{busy} threads of the engine computed at once where {allowed} are allowed"
         yield warning("threads_exceeded", f"{computed}; one that only spins counts too")
+
+
+def _told(left: Sequence[Shared], tell: Callable[[Shared], str], between: str) -> str:
+    """The largest of them; an engine may leave thousands."""
+    largest = sorted(left, key=lambda one: -one.size_bytes)
+    more = [f"{len(left) - TOLD} more"] if len(left) > TOLD else []
+    return between.join([*(printable(tell(one)) for one in largest[:TOLD]), *more])
+
+
+def warnings_of_shared_memory(left: LeftBehind) -> Warnings:
+    """What holds memory though no process uses it any more: the next launches have that much less."""
+    if left.removed:
+        told = _told(left.removed, str, ", ")
+        yield warning("shared_memory_left", f"the engine left shared memory behind, which was removed: {told}")
+    if left.unknown:
+        size = f"{sum(one.size_bytes for one in left.unknown)} bytes of shared memory"
+        words = f"{size} came while the engine ran and nothing uses them now: {_told(left.unknown, str, ', ')}"
+        free = _told(left.unknown, lambda one: one.remedy, "; ")
+        yield warning("shared_memory_left", f"{words}; unless another program of yours needs it, free it: {free}")
 
 
 def warnings_of_engine(run: AdapterRun, report: EventReport, *, may_use_gpu: bool, device: str) -> Warnings:

@@ -38,7 +38,7 @@ from benchmark_runner.launch.running import OwnProcess, changed, is_running, of_
 from benchmark_runner.launch.server import server_of
 from benchmark_runner.launch.sidecar import Sidecar, highest_values, monitor_command
 from benchmark_runner.launch.under_load import energy_of_levels, measured_tokens, record_of_load, warnings_of_load
-from benchmark_runner.launch.workplace import draw, events_of, pause_in_sight, prepared
+from benchmark_runner.launch.workplace import draw, events_of, noted, pause_in_sight, prepared
 from benchmark_runner.locks import this_process
 from benchmark_runner.model.manifest import HASHES
 from benchmark_runner.monitor.summary import Metrics, summarise, take_apart
@@ -49,6 +49,7 @@ from benchmark_runner.processes.engine import become_subreaper, engine_environme
 from benchmark_runner.processes.files import HeldFile, remove
 from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.procfs import ancestors
+from benchmark_runner.processes.shared_memory import left_behind, shared_objects
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.protocol.events import Window, read_events
 from benchmark_runner.protocol.requests import is_load
@@ -258,7 +259,7 @@ class RunningLaunch:
         return now[0] - self._spent_before[0], now[1]
 
     def _run_engine(self, monitor: Sidecar, before: Snapshot, environment: dict[str, str]) -> Outcome:
-        kills, quota = out_of_memory_kills(), read_quota()
+        kills, quota, shared = out_of_memory_kills(), read_quota(), shared_objects()
         throttled_before_seconds = quota.throttled_seconds()
         call = self._call(environment)
         try:
@@ -279,6 +280,8 @@ class RunningLaunch:
             monitor.stop()
             return ended(Status.UNAVAILABLE, *not_executed(self.inputs.engine["binary_path"], error))
         window = Window(run.start_ns, run.exit.time_ns)
+        members, _ = noted(self.workplace.members)
+        self._warn(preflight.warnings_of_shared_memory(left_behind(shared, {pid for pid, _ in members})))
         self._warn(preflight.warnings_of_quota(quota, quota.throttled_seconds() - throttled_before_seconds))
         self.stopwatch.parts["engine_ms"] = round(window.seconds * 1e3, 3)
         self.stopwatch.parts["cleanup_ms"] = round((time.monotonic_ns() - window.end_ns) / 1e6, 3)

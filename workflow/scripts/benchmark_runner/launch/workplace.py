@@ -182,9 +182,9 @@ def clear_left_behind(launch_folder: Path) -> None:
     workplace = left_behind(launch_folder)
     if workplace is None:
         return
-    noted, streams = _noted(workplace / MEMBERS)
-    if len(noted) > 1:
-        launch, guard, *seen = noted
+    pairs, streams = noted(workplace / MEMBERS)
+    if len(pairs) > 1:
+        launch, guard, *seen = pairs
         if _alive(launch) and _alive(guard):
             raise BenchmarkError(
                 f"{launch_folder} is being measured by process {launch[0]}; wait for its end, or end it and run again"
@@ -206,11 +206,12 @@ def _alive(member: tuple[int, int]) -> bool:
     return process is not None and process.start_ticks == member[1] and process.state != "Z"
 
 
-def _noted(path: Path) -> tuple[list[tuple[int, int]], list[str]]:
+def noted(path: Path) -> tuple[list[tuple[int, int]], list[str]]:
     """An attempt's command, the guard above it and all that were seen, and the engine's streams; of this boot alone."""
     if not path.is_file():
         return [], []
-    first, *lines = path.read_text(encoding="ascii").splitlines()
+    # An engine may write there too.
+    first, *lines = path.read_text(encoding="ascii", errors="replace").split("\n")
     pairs = [line.split() for line in lines]
-    members = [(int(pair[0]), int(pair[1])) for pair in pairs if len(pair) == 2]
+    members = [(int(pair[0]), int(pair[1])) for pair in pairs if len(pair) == 2 and all(map(str.isdecimal, pair))]
     return (members, [pair[0] for pair in pairs if len(pair) == 1]) if first.split(" ")[0] == boot_id() else ([], [])

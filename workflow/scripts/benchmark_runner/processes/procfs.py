@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Final, NamedTuple
 
 TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
@@ -117,21 +119,29 @@ def carries(pid: int, variable: str) -> bool:
         return False
 
 
+def open_files(pid: int) -> Iterator[tuple[Path, str]]:
+    """Each descriptor of a process, as a path that leads to the file itself, and the name under which it was opened,
+    followed by ` (deleted)` where it lies there no more; none of a process that may not be looked at."""
+    with contextlib.suppress(OSError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile, which tells nothing of the others
+                yield descriptor, os.readlink(descriptor)  # noqa: PTH115
+
+
 def works_in(pid: int, folder: str, files: Collection[str] = ()) -> bool:
     """Whether the process has its working folder or program below a folder, or may write something there or in files.
 
     False where that may not be read.
     """
     below = f"{folder}/"
-    try:
+    with contextlib.suppress(OSError):
         if any(os.readlink(f"/proc/{pid}/{name}").startswith(below) for name in ("cwd", "exe")):  # noqa: PTH115
             return True
-        for descriptor in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208
-            target = os.readlink(f"/proc/{pid}/fd/{descriptor}").removesuffix(" (deleted)")  # noqa: PTH115
-            if (target.startswith(below) or target in files) and _may_write(pid, descriptor):
+    for descriptor, opened in open_files(pid):
+        name = opened.removesuffix(" (deleted)")
+        with contextlib.suppress(OSError):
+            if (name.startswith(below) or name in files) and _may_write(pid, descriptor.name):
                 return True
-    except OSError:
-        return False
     return False
 
 
