@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 
@@ -64,8 +65,10 @@ def test_the_environment_of_the_start_is_seen():
 
 
 def test_a_descriptor_that_is_closed_while_a_process_is_looked_at_hides_none_of_its_others(tmp_path):
-    # As that by which the descriptors of this process are listed.
+    # As that by which the descriptors of this process are listed, which has a lower number.
     with (tmp_path / "words").open("w") as file:
-        assert f"/proc/{os.getpid()}/fd/{file.fileno()}" in {str(path) for path, _ in open_files(os.getpid())}
-        assert works_in(os.getpid(), str(tmp_path))
+        late = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 200)
+    assert f"/proc/{os.getpid()}/fd/{late}" in {str(path) for path, _ in open_files(os.getpid())}
+    assert works_in(os.getpid(), str(tmp_path))
+    os.close(late)
     assert not works_in(os.getpid(), str(tmp_path))

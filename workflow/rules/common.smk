@@ -93,20 +93,6 @@ HELD, FREEZES = [], [FROZEN]
 OWED = Path(OUT) / ".benchmark_runner" / "owed.json"
 
 
-def while_held(select):
-    """Snakemake's choice of jobs, for as long as it alone works in the folders that it holds."""
-
-    def chosen(jobs):
-        try:
-            for folder in HELD:
-                folder.require_in_place()
-        except BenchmarkError as error:
-            raise WorkflowError(str(error)) from None
-        return select(jobs)
-
-    return chosen
-
-
 onstart:
     try:
         # Before a lock is held: of two allocations the one that is refused would keep the other away.

@@ -4,7 +4,7 @@ REQUIRED INPUTS
     under --software-deployment-method apptainer: target/benchmark-runner.sif, made from envs/Containerfile
 OUTPUTS
     what stands before each job's shell command; CONTAINER, in which launches run (None where they run outside);
-    measures_here() and of_the_next()
+    measures_here(), of_the_next() and while_held()
 """
 
 import shlex
@@ -75,3 +75,17 @@ def of_the_next(select):
     # More than can run at once.
     most = 100 + workflow.cores
     return lambda jobs: select(nlargest(most, jobs, key=attrgetter("priority")))
+
+
+def while_held(select):
+    """Snakemake's choice of jobs, for as long as it alone works in the folders that it holds."""
+
+    def chosen(jobs):
+        try:
+            for folder in HELD:
+                folder.require_in_place()
+        except BenchmarkError as error:
+            raise WorkflowError(str(error)) from None
+        return select(jobs)
+
+    return chosen
