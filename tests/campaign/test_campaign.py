@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import errno
+import os
 import shutil
 
 import pytest
 
+from benchmark_runner.campaign import engines
 from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.engines import engine_is_back
 from benchmark_runner.campaign.from_plan import load_of_job, planned_for
@@ -114,6 +117,15 @@ def test_a_module_that_a_brought_script_imports_from_beside_it_is_part_of_its_id
     assert identities(load(config)) == identities(second)
     (planned,) = (entry for entry in second.plan()["engines"] if entry["name"] == "own")
     assert list(planned["beside"]) == ["part.py"]
+
+
+def test_a_program_that_may_be_run_and_not_read_is_refused_in_one_line(config, load, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(engines, "file_sha256", refuse)
+    with pytest.raises(BenchmarkError, match=r"mine cannot be read \(Permission denied\).*chmod \+r it"):
+        load(config)
 
 
 def test_a_prompt_changes_that_workload_alone(config, load):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmark_runner.campaign.paths import misplaced, path_problems, require_usable_root, unusable
 from benchmark_runner.errors import BenchmarkError
+from launch_case import SCRIPTS
 
 
 @pytest.mark.parametrize(
@@ -34,6 +37,20 @@ from benchmark_runner.errors import BenchmarkError
 )
 def test_a_path_that_cannot_work_is_refused_with_what_to_write(path, words):
     assert words in (unusable(path) or "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "this shell's encoding (ascii); set LC_ALL="),
+        ({"LC_ALL": "C"}, "None"),
+    ],
+)
+def test_a_name_that_the_shells_encoding_lacks_is_refused_with_what_to_set(settings, words):
+    ask = "from benchmark_runner.campaign.paths import unusable; print(unusable('gr\\u00f6\\u00dfe/\\u4e2d'))"
+    call = [sys.executable, "-c", ask]
+    done = subprocess.run(call, env={"PYTHONPATH": str(SCRIPTS)} | settings, capture_output=True, text=True, check=True)
+    assert words in done.stdout
 
 
 @pytest.mark.parametrize(

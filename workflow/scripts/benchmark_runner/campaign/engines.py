@@ -128,7 +128,12 @@ def may_serve_load(entry: Mapping[str, Any]) -> bool:
 
 
 def _hash_of(path: Path) -> str:
-    return file_sha256(path) if path.is_file() else ABSENT
+    try:
+        return file_sha256(path) if path.is_file() else ABSENT
+    except OSError as error:
+        raise BenchmarkError(
+            f"{path} cannot be read ({error.strerror}), so that nobody can tell which program is measured; chmod +r it"
+        ) from None
 
 
 def _brought(adapter: adapters.Adapter, options: Mapping[str, Any]) -> str | None:
@@ -206,7 +211,7 @@ def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engi
     else:
         name, build_device, brought = None, None, None
         source = _hash_of(binary)
-        imported = {name: file_sha256(path) for name, path in beside(binary).items()}
+        imported = {name: _hash_of(path) for name, path in beside(binary).items()}
     return Engine(
         name=entry["name"],
         control_of=None,

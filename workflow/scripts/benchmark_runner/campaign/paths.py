@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -53,9 +54,17 @@ def _faults_of_form(path: str) -> Iterator[str]:
         yield f"{path!r} holds {' and '.join(taken)}, which Snakemake takes for a wildcard; choose a path without"
     if os.path.normpath(path).startswith("-"):
         yield f"{path!r} begins with -, as an option does; choose another name"
-    if any(len(os.fsencode(part)) > LONGEST_PART_BYTES for part in parts):
+    try:
+        whole, *each = [len(os.fsencode(part)) for part in (path, *parts)]
+    except UnicodeEncodeError:
+        yield (
+            f"{path!a} cannot be named in this shell's encoding ({sys.getfilesystemencoding()}); set LC_ALL=C.UTF-8, "
+            "or choose another name"
+        )
+        return
+    if any(size > LONGEST_PART_BYTES for size in each):
         yield f"{path[:40]!r}... has a part of more than {LONGEST_PART_BYTES} bytes; choose a shorter name"
-    if len(os.fsencode(path)) > LONGEST_PATH_BYTES:
+    if whole > LONGEST_PATH_BYTES:
         yield f"{path[:40]!r}... is longer than {LONGEST_PATH_BYTES} bytes; choose a shorter path"
 
 

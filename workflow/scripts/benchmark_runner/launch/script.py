@@ -23,8 +23,12 @@ _PYTHON: Final = ".py"
 
 
 def _text(path: Path) -> str:
-    with path.open("rb") as file:
-        return file.read(MOST_BYTES).decode("utf-8", errors="replace")
+    """What a program says; nothing where it may not be read, which is told when it is hashed."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MOST_BYTES).decode("utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _imported(text: str) -> set[str]:
