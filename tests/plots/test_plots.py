@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 
+import pandas as pd
 import pytest
 from matplotlib.text import Text
 
 from benchmark_runner.display import STRUCK, TIMES, significant
 from benchmark_runner.plots import gpu, latency, memory, throughput
+from benchmark_runner.plots.rows import Row, draw_rows
 from benchmark_runner.plots.style import new_figure, save, style
 from benchmark_runner.statistics.results import Cell
 from finished import ENGINES, WEIGHTS_BYTES, draw_plots, finish, read
@@ -104,8 +106,37 @@ def test_flagged_iterations_are_shown_as_such(tmp_path):
     found = Campaign(finish(tmp_path, engines, workloads, plots=False, launches=3))
     row = rows_of(found, engine="base")
     assert [len(lane) for lane in row.lanes] == [10, 10, 10]
-    assert max(row.flagged[0]) == max(row.lanes[0])
-    assert max(row.flagged[0]) > 2 * min(row.lanes[0])
+    slow = row.lanes[0][3]
+    assert slow == max(row.lanes[0]) > 2 * min(row.lanes[0])
+    assert row.flagged[0][3]
+
+
+def test_what_is_flagged_in_one_launch_is_not_in_another_of_its_lane():
+    many = 2 * latency.MOST_LANES
+    here = pd.DataFrame(
+        [
+            {"engine": "candle_cuda", "block": block, "e2e_ms": 5.0, "outlier": block == 2 and again}
+            for block in range(many, 0, -1)
+            for again in (True, False)
+        ]
+    )
+    lanes = [
+        latency.shared_lanes([part[which].tolist() for part in latency.launches_of(here, "e2e_ms")]) for which in (0, 1)
+    ]
+    assert [len(lane) for lane in lanes[0]] == [4] * latency.MOST_LANES
+    assert lanes[1] == [[False, False, True, False], *([[False] * 4] * (latency.MOST_LANES - 1))]
+    with style():
+        axes = new_figure(3.0).add_subplot()
+        draw_rows(axes, [Row("candle_cuda", "", "#000000", "o", *lanes)], names=True)
+    drawn = {line.get_marker(): len(line.get_xdata()) for line in axes.lines if len(line.get_xdata())}
+    assert drawn == {"o": 4 * latency.MOST_LANES - 1, "x": 1}
+
+
+def test_the_marks_of_axes_are_one_image_of_a_drawing(campaign, tmp_path):
+    with style():
+        figure = latency.draw(campaign.statistics, campaign.latency, campaign.performance)
+        save(figure, tmp_path / "plot.svg", "svg")
+    assert (tmp_path / "plot.svg").read_text().count("<image") == len(figure.axes) == 6
 
 
 def test_throughput_has_a_panel_a_case_and_one_by_prompt_length(campaign):

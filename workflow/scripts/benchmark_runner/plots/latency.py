@@ -7,8 +7,9 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, starmap
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -29,8 +30,12 @@ from benchmark_runner.plots.style import (
     with_signs,
 )
 from benchmark_runner.records.table import read_measured
+from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell, Results, read_statistics
+from benchmark_runner.statistics.samples import BoolArray
+
+Value = TypeVar("Value")
 
 METRICS: Final = ("e2e_ms", "ttft_ms")
 COLUMNS: Final = ["engine", "workload", "case", "block", "warmup", "outlier", "e2e_ms", "ttft_ms"]
@@ -54,8 +59,8 @@ def latency_rows(
     rows = []
     for engine, colour, marker in with_signs(statistics["engines"]):
         name = engine["name"]
-        launches = [launch.dropna(subset=[metric]) for _, launch in here[here["engine"] == name].groupby("block")]
-        lanes = [list(launch[metric] * scale) for launch in launches]
+        launches = launches_of(here[here["engine"] == name], metric)
+        lanes = [(values * scale).tolist() for values, _ in launches]
         if not any(lanes):
             why = engine["reason"] or results.metric(name, place, metric)["reason"] or engine["status"]
             rows.append(Row(name, "", colour, marker, absent=f"no measurement: {why}"))
@@ -65,14 +70,22 @@ def latency_rows(
         noun = "request" if results.load(name, place) else "iteration"
         each = plural(counts[0], noun) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} {noun}s"
         note = STRUCK if is_struck(engine) else f"{plural(len(lanes), 'launch')} of {each}"
-        flagged = [list(launch.loc[launch["outlier"], metric] * scale) for launch in launches]
-        lanes, flagged = shared_lanes(lanes), shared_lanes(flagged)
+        flagged = [flags.tolist() for _, flags in launches]
         words = _words(estimate, unit_name)
-        rows.append(Row(name, note, colour, marker, lanes, flagged, estimate, words))
+        rows.append(Row(name, note, colour, marker, shared_lanes(lanes), shared_lanes(flagged), estimate, words))
     return rows
 
 
-def shared_lanes(launches: Sequence[list[float]]) -> list[list[float]]:
+def launches_of(own: pd.DataFrame, metric: str) -> list[tuple[FloatArray, BoolArray]]:
+    """An engine's values of a metric by launch, and which of them are flagged as outliers."""
+    ordered = own.sort_values("block", kind="stable")
+    begins = np.flatnonzero(np.diff(ordered["block"])) + 1
+    values, flags = (np.split(ordered[column].to_numpy(), begins) for column in (metric, "outlier"))
+    there = [~np.isnan(launch) for launch in values]
+    return [(launch[seen], flag[seen]) for launch, flag, seen in zip(values, flags, there, strict=True)]
+
+
+def shared_lanes(launches: Sequence[list[Value]]) -> list[list[Value]]:
     """A lane a launch; of more launches than MOST_LANES several that followed each other share one."""
     each = max(1, -(-len(launches) // MOST_LANES))
     return [list(chain.from_iterable(launches[at : at + each])) for at in range(0, len(launches), each)]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -31,6 +32,9 @@ AXES_LEFT: Final = (0.185, 0.62)
 WIDE_AXES: Final = 0.62
 NARROW_AXES: Final = 0.26
 MARK_EDGE: Final[dict[str, Any]] = {"markeredgecolor": "white", "markeredgewidth": 0.3}
+MARKS_ORDER: Final = (
+    1.9  # before all lines, at 2: pixels that follow each other are one image, each as large as the page
+)
 FLAGGED_EDGE: Final[dict[str, Any]] = {"markeredgewidth": 1.2}
 
 
@@ -45,15 +49,15 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Row:
-    """One engine: values by lane, those flagged as outliers among them, the estimate, two lines of words, or why there
-    is nothing."""
+    """One engine: values by lane and which of them are flagged as outliers, the estimate, two lines of words, or why
+    there is nothing."""
 
     name: str
     note: str
     colour: str
     marker: str
     lanes: Sequence[Sequence[float]] = ()
-    flagged: Sequence[Sequence[float]] = ()
+    flagged: Sequence[Sequence[bool]] = ()
     estimate: Estimate | None = None
     words: str = ""
     absent: str | None = None
@@ -118,18 +122,15 @@ def _draw_row(axes: Axes, row: Row, top: float) -> None:
 
 
 def _draw_lanes(axes: Axes, row: Row, lanes_top: float) -> None:
-    kept: list[tuple[list[float], float]] = []
-    struck: list[tuple[list[float], float]] = []
-    for lane, found in enumerate(row.lanes):
-        height, flagged = lanes_top + (lane + 0.5) * LANE_INCHES, set(row.flagged[lane]) if row.flagged else set()
-        kept.append(([value for value in found if value not in flagged], height))
-        struck.append((sorted(flagged), height))
-    for marks, marker, line in ((kept, row.marker, MARK_EDGE), (struck, "x", FLAGGED_EDGE)):
-        values = [value for lane_values, _ in marks for value in lane_values]
-        heights = [height for lane_values, height in marks for _ in lane_values]
+    values = np.array([value for lane in row.lanes for value in lane])
+    lanes = np.repeat(np.arange(len(row.lanes)), [len(lane) for lane in row.lanes])
+    heights = lanes_top + (lanes + 0.5) * LANE_INCHES
+    struck = np.array([flag for lane in row.flagged for flag in lane] or np.zeros(len(values)), dtype=np.bool_)
+    for marks, marker, line in ((~struck, row.marker, MARK_EDGE), (struck, "x", FLAGGED_EDGE)):
         sign: dict[str, Any] = {"marker": marker, "markersize": 4.0, "color": row.colour, "alpha": 0.85}
         # Pixels inside of the SVG: a hundred thousand marks would be megabytes of it.
-        axes.plot(values, heights, linestyle="none", rasterized=True, **sign, **line)
+        pixels: dict[str, Any] = {"rasterized": True, "zorder": MARKS_ORDER}
+        axes.plot(values[marks], heights[marks], linestyle="none", **pixels, **sign, **line)
 
 
 def _draw_estimate(axes: Axes, row: Row, height: float) -> None:
