@@ -1,7 +1,7 @@
 """Times what grows with the number of launches: planning, a call with nothing to do, the pause between two launches,
 the analysis, the plots and the report.
 
-python benchmarks/scale/measure.py [--sizes 5x2x10 10x5x20 20x5x100] [--gaps 12]
+python benchmarks/scale/measure.py [--sizes 5x2x10 10x5x20 20x5x100] [--gaps 12] [--table TABLE.md]
 
 A size is engines x workloads x launches of each. Records are made up (made_up.py); the stages that read them are the
 product's own commands. Seconds are of computing, since other programs do not lengthen that much.
@@ -14,6 +14,7 @@ import itertools
 import json
 import math
 import os
+import platform
 import signal
 import statistics
 import subprocess
@@ -34,6 +35,7 @@ sys.path[:0] = [str(REPOSITORY / "workflow" / "scripts"), str(REPOSITORY / "test
 from made_up import Size, planned, write_campaign, write_records  # noqa: E402
 from measure import Cost, run, stages, used  # noqa: E402  (of analysis_scale)
 
+from benchmark_runner.environment.machine import MachineFacts  # noqa: E402
 from benchmark_runner.launch.machine_lock import VARIABLE  # noqa: E402
 from finished import NOW, report_arguments  # noqa: E402
 from scripted_launch import ScriptedEngine  # noqa: E402
@@ -42,10 +44,11 @@ from tiny_campaign import Campaign  # noqa: E402
 SETTLING: Final = 2
 """Launches whose pauses are not counted: Snakemake is still busy with its beginning."""
 WITHIN_SECONDS: Final = 7200.0
+PAUSE: Final = "pause between launches"
 AIMS: Final = {
     "dry run": "25 s",
     "nothing to do": "3 s",
-    "pause between launches": "0.4 s on the clock",
+    PAUSE: "0.4 s on the clock",
     "analysis, all": "180 s and 2 GB",
     "plots and report, all": "60 s",
     "report.html": "5 MB",
@@ -129,7 +132,7 @@ def workflow_figures(folder: Path, size: Size, gaps: int) -> Iterator[Line]:
     plan = json.loads((campaign.out / "plan.json").read_text(encoding="utf-8"))
     order = [{**slot, "folder": str(folder / slot["folder"])} for slot in plan["order"]]
     records = [Path(slot["folder"]) / "record.json" for slot in order]
-    yield "pause between launches", pauses(campaign, records, min(gaps, len(records) - SETTLING - 1))
+    yield PAUSE, pauses(campaign, records, min(gaps, len(records) - SETTLING - 1))
     write_records(folder, size, order)
     yield "first call after, which reads each record", call(campaign.command("launches", "--quiet", "all"))
     yield "nothing to do", call(campaign.command("-n", "launches"), says="Nothing to be done")
@@ -184,35 +187,53 @@ def in_words(name: str, figure: tuple[float, float]) -> str:
     first, second = figure
     if name == "report.html":
         return f"{second / 1e6:.2f} MB"
-    if name == "pause between launches":
+    if name == PAUSE:
         return f"{first:.2f} s, {1000 * second:.0f} ms of computing"
     return f"{first:.1f} s, {second / 1e9:.2f} GB"
 
 
-def growth(launches: Sequence[int], figures: Sequence[tuple[float, float]]) -> tuple[str, str]:
-    """What a launch more costs, by least squares, and how a figure grew between the two largest sizes: n^1 is linear.
+def line_of(launches: Sequence[int], values: Sequence[float], factor: float, unit: str) -> str:
+    """What a launch more costs, by least squares, and the share of the spread that the line explains."""
+    slope, start = np.polyfit(launches, values, 1)
+    left = np.sum((np.array(values) - start - slope * np.array(launches)) ** 2)
+    spread = np.sum((np.array(values) - np.mean(values)) ** 2)
+    explained = f" (R² {1 - left / spread:.3f})" if len(values) > 2 and spread else ""
+    return f"{slope * factor:.2g} {unit}{explained}"
 
-    Of the first number, or of the second where the first is nothing.
+
+def growth(name: str, launches: Sequence[int], figures: Sequence[tuple[float, float]]) -> tuple[str, str]:
+    """Time and memory that a launch more costs, and how the figure grew between the two largest sizes: n^1 is linear.
+
+    A pause has no launch more; of the page the size alone is asked.
     """
-    values = [first or second for first, second in figures]
-    if len(values) < 2:
+    times, amounts = zip(*figures, strict=True)
+    if len(figures) < 2 or name == PAUSE:
         return "", ""
-    slope, _ = np.polyfit(launches, values, 1)
+    parts = [line_of(launches, times, 1e3, "ms")] if any(times) else []
+    values = times if any(times) else amounts
     power = math.log(values[-1] / values[-2]) / math.log(launches[-1] / launches[-2])
-    unit = (1e3, "ms") if figures[0][0] else (1e-3, "kB")
-    return f"{slope * unit[0]:.2g} {unit[1]}", f"n^{power:.2f}"
+    return "; ".join([*parts, line_of(launches, amounts, 1e-3, "kB")]), f"n^{power:.2f}"
 
 
 def table(found: Mapping[Size, Figures]) -> Iterator[str]:
-    """The figures of all sizes as a table in Markdown."""
+    """The figures of all sizes as a table in Markdown: those lines that each size has."""
     sizes = list(found)
     heads = [f"{one.all_launches:,} ({one.engines} engines, {one.workloads} workloads)" for one in sizes]
     rows: list[list[str]] = [["", *heads, "a launch more", "grows as", "aim at 10,000"], ["---"] * (len(heads) + 4)]
-    for name in next(iter(found.values())):
+    for name in found[sizes[0]]:
         figures = [found[size][name] for size in sizes]
         counts = [size.all_launches for size in sizes]
-        rows.append([name, *(in_words(name, one) for one in figures), *growth(counts, figures), AIMS.get(name, "")])
+        told = (in_words(name, one) for one in figures)
+        rows.append([name, *told, *growth(name, counts, figures), AIMS.get(name, "")])
     return (f"| {' | '.join(row)} |" for row in rows)
+
+
+def machine_words(loads: Sequence[float]) -> str:
+    """What a reader must know of the machine; loads are how many processes wanted to compute, size by size."""
+    model = MachineFacts(Path("/")).cpu()["model"]
+    seen = ", ".join(f"{load:.1f}" for load in loads)
+    cores = f"{len(os.sched_getaffinity(0))} cores of {model}, Python {platform.python_version()}"
+    return f"Seen on {cores}; before each size {seen} processes wanted to compute (the load of a minute)."
 
 
 def main(argv: Sequence[str]) -> int:
@@ -221,17 +242,22 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--sizes", type=size_of, nargs="+", default=[Size(5, 2, 10), Size(10, 5, 20), Size(20, 5, 100)])
     parser.add_argument("--gaps", type=count, default=12, help="pauses between launches that are measured at each size")
     parser.add_argument("--place", type=Path, help="folder for the files")
+    parser.add_argument("--table", type=Path, help="file for the table, written anew after each size")
     arguments = parser.parse_args(argv)
     found: dict[Size, Figures] = {}
+    loads: list[float] = []
     for size in arguments.sizes:
         print(f"{size.all_launches} launches", flush=True)
         found[size] = {}
+        loads.append(os.getloadavg()[0])
         for measured in (partial(workflow_figures, gaps=arguments.gaps), analysis_figures):
             with tempfile.TemporaryDirectory(dir=arguments.place) as name:
                 for line, figure in measured(Path(name), size):
                     found[size][line] = figure
                     print(f"  {line}: {in_words(line, figure)}", flush=True)
-    print(*table(found), sep="\n")
+        if arguments.table:
+            arguments.table.write_text("\n".join([machine_words(loads), "", *table(found), ""]), encoding="utf-8")
+    print(machine_words(loads), "", *table(found), sep="\n")
     return os.EX_OK
 
 

@@ -51,6 +51,22 @@ def test_a_size_of_which_no_pause_can_be_measured_is_refused(scale: ModuleType, 
         scale.size_of(words)
 
 
+def test_the_table_says_what_a_launch_more_costs_and_how_straight_the_line_is(scale: ModuleType):
+    sizes = [scale.Size(1, 1, launches) for launches in (100, 1000, 10_000)]
+    found = {
+        size: {
+            "dry run": (1.0 + 0.003 * size.launches, 1e8 + 3e4 * size.launches),
+            scale.PAUSE: (0.4, 0.01),
+            "report.html": (0.0, 1000.0 * size.launches**2),
+        }
+        for size in sizes
+    }
+    _, _, dry, pause, page = scale.table(found)
+    assert "| 3 ms (R² 1.000); 30 kB (R² 1.000) | n^0.89 | 25 s |" in dry
+    assert pause.endswith("|  |  | 0.4 s on the clock |")
+    assert "n^2.00" in page and " ms" not in page and "R² 0.9" in page
+
+
 PEER = """#!/bin/sh
 for last in "$@"; do [ "$before" = --result-dir ] && cd "$last"; before=$last; done
 echo '{"p50_ttft_ms": 60, "p99_ttft_ms": 70, "p99_itl_ms": 6}' > vllm.json
