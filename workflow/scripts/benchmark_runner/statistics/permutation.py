@@ -23,7 +23,7 @@ SEED: Final = 20_260_101
 
 STEPS_A_VALUE: Final = 128
 """Of the mean size of values, to which many are rounded before their signs are counted. Chosen: what rounding adds to
-the sum is then a five-hundredth of the sum's own deviation, and a hundred values take a millisecond."""
+the sum is then a five-hundredth of the sum's own deviation (what a test costs: docs/scale.md)."""
 
 SIZES_KEPT: Final = 4
 """Of drawn arrangements, by numbers of launches: a campaign has few, and 200 launches take 16 MB."""
