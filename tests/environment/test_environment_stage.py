@@ -45,6 +45,21 @@ def test_the_stage_tells_machine_software_engines_and_model(inputs, tmp_path, re
     assert (found["gpu"] is None) == ("gpu" in found["absent"])
 
 
+def test_a_call_that_measures_nothing_keeps_the_machine_that_measured(inputs, tmp_path, repository):
+    out, owed = tmp_path / "environment.json", tmp_path / "owed.json"
+    command = [*inputs, "--locks", str(repository / "envs" / "workflow.txt"), "--out", str(out), "--owed", str(owed)]
+    owed.write_text('{"owed": []}')
+    assert main(command) == 0  # there is nothing to keep
+    first = json.loads(out.read_text())
+    elsewhere = first | {"host": {"hostname": "another"}, "collected_at": "2026-01-01T00:00:00Z", "engines": []}
+    out.write_text(json.dumps(elsewhere) + "\n")
+    assert main(command) == 0
+    assert json.loads(out.read_text()) == elsewhere | {"engines": first["engines"]}
+    owed.write_text('{"owed": [3]}')
+    assert main(command) == 0
+    assert json.loads(out.read_text())["host"] == first["host"]
+
+
 def test_the_workflow_s_lock_is_needed(inputs, tmp_path, repository):
     with pytest.raises(BenchmarkError, match=r"workflow\.txt"):
         main([*inputs, "--locks", str(repository / "envs" / "test.txt"), "--out", str(tmp_path / "x.json")])

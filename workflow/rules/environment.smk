@@ -14,7 +14,10 @@ rule record_environment:
         manifest=f"{OUT}/model/manifest.json",
         builds=build_records,
     output:
-        in_report(f"{OUT}/environment.json", "environment", "How it was measured"),
+        # A call that measures nothing keeps what the document says of the machine that did.
+        in_report(
+            update(f"{OUT}/environment.json"), "environment", "How it was measured"
+        ),
     log:
         f"{OUT}/logs/stages/record_environment.log",
     priority: ABOVE_LAUNCHES
@@ -22,9 +25,12 @@ rule record_environment:
     threads: lambda wildcards: workflow.cores if elsewhere() else 1
     resources:
         gpu=lambda wildcards: GPUS if elsewhere() else 0,
+    params:
+        owed=str(OWED),
     shell:
         "python -m benchmark_runner.environment"
         " --plan {input.plan:q}"
+        " --owed {params.owed:q}"
         " --manifest {input.manifest:q}"
         ' --locks "$BENCHMARK_RUNNER_ROOT"/envs/*.txt'
         ' --repository "$BENCHMARK_RUNNER_ROOT"'

@@ -24,6 +24,7 @@ from benchmark_runner.environment.software import (
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.records.build import read_build
+from benchmark_runner.records.whole import is_cut
 
 SCHEMA_VERSION: Final = 1
 
@@ -79,11 +80,19 @@ def engine_documents(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
     return engines
 
 
+def _measured_on(out: Path, owed: Path | None) -> dict[str, Any]:
+    """What a document that is there says of the machine that measured, where this call measures nothing."""
+    if owed is None or read_json(owed)["owed"] or not out.is_file() or is_cut(out):
+        return {}
+    return {key: value for key, value in read_json(out).items() if key not in ("schema_version", "engines", "model")}
+
+
 def main(argv: Sequence[str]) -> int:
     """Write what the campaign runs on and with; to be run on the machine that measures."""
     parser = command("environment", main.__doc__, "plan", "manifest", out="environment.json")
     parser.add_argument("--locks", type=Path, nargs="+", required=True, help="lock files, envs/*.txt")
     parser.add_argument("--repository", type=Path, required=True, help="folder of the workflow")
+    parser.add_argument("--owed", type=Path, help="file with the positions of the launches that this call runs")
     options = parser.parse_args(argv)
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -95,6 +104,7 @@ def main(argv: Sequence[str]) -> int:
         "engines": engine_documents(read_json(options.plan)),
         "model": read_json(options.manifest),
     }
+    document |= _measured_on(options.out, options.owed)
     write_json(options.out, document)
     return 0
 
