@@ -87,6 +87,14 @@ def test_launches_of_another_block_on_another_machine_part_no_pair() -> None:
     assert paired_blocks([a], [b], [a, b, elsewhere]) == [1]
 
 
+def test_calls_in_two_folders_that_took_turns_on_one_machine_keep_their_pairs_where_they_are_joined() -> None:
+    a, b = [_launch("a", 0, 20, 1), _launch("a", 25, 45, 2)], [_launch("b", 50, 70, 1), _launch("b", 75, 95, 2)]
+    order = [{"block": block, "measured": {"in": block - 1, "block": 1}} for block in (1, 2)]
+    joined = Measurements({"campaign": {"joined": {}}, "order": order}, {}).folders
+    assert paired_blocks(a, b, [*a, *b], folders=joined) == [1, 2]
+    assert paired_blocks(a, b, [*a, *b]) == []
+
+
 def test_only_blocks_in_which_both_ended_ok_are_pairs() -> None:
     a = [_launch("a", 100 * block, 100 * block + 40, block) for block in (1, 2, 3, 4)]
     b = [_launch("b", 100 * block + 50, 100 * block + 90, block) for block in (1, 2, 4)]

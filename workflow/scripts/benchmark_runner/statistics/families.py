@@ -112,7 +112,7 @@ class CampaignPairs:
     def _shared_blocks(self, engine: str, reference: str, workload: str) -> tuple[int, ...]:
         engines = self._inputs.engines
         own, other = engines[engine].ok(workload), engines[reference].ok(workload)
-        return tuple(paired_blocks(own, other, self._inputs.launches, self._longest_idle_s))
+        return tuple(paired_blocks(own, other, self._inputs.launches, self._longest_idle_s, self._inputs.folders))
 
     def _engines_alike(self, engine: str, reference: str, workload: str) -> list[str]:
         """Two engines and those that may be compared with the first in a workload."""

@@ -202,16 +202,21 @@ class Measurements:
         return [launch for engine in self.engines.values() for launch in engine.launches]
 
     @cached_property
+    def folders(self) -> Mapping[int, int]:
+        """Number of the folder that each block of a joined campaign was measured in; empty where none was joined."""
+        joined = "joined" in self.plan["campaign"]
+        return {row["block"]: row["measured"]["in"] for row in self.plan["order"]} if joined else {}
+
+    @cached_property
     def machines(self) -> Mapping[tuple[str, str, int], str]:
         """Name of the machine of each launch, by engine, workload and block: one host name over restarts, or one boot
         over containers."""
         joined = self.plan["campaign"].get("joined")
-        folder_of = {row["block"]: row["measured"]["in"] for row in self.plan["order"]} if joined else {}
         found: dict[tuple[str, str, int], str] = {}
         by_boot: dict[str, str] = {}
         by_host: dict[str, str] = {}
         for one in sorted(self.launches, key=lambda launch: launch.started):
-            named = joined["folders"][folder_of[one.block]]["machines"] if joined else {}
+            named = joined["folders"][self.folders[one.block]]["machines"] if joined else {}
             host = named.get(one.hostname, one.hostname)
             name = by_boot.get(one.boot_id) or by_host.get(host) or host
             by_boot[one.boot_id] = by_host[host] = found[one.engine, one.workload, one.block] = name

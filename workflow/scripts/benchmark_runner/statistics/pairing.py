@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from benchmark_runner.statistics.inputs import MeasuredLaunch
@@ -44,15 +45,23 @@ def paired_blocks(
     b: Iterable[MeasuredLaunch],
     campaign: Iterable[MeasuredLaunch],
     longest_idle_s: float = LONGEST_IDLE_S,
+    folders: Mapping[int, int] = MappingProxyType({}),
 ) -> list[int]:
-    """Blocks in which a launch of each side ended ok on one occasion, in ascending order."""
-    ordered = sorted(campaign, key=lambda launch: launch.started)
-    starts = [launch.started for launch in ordered]
+    """Blocks in which a launch of each side ended ok on one occasion, in ascending order.
+
+    `folders` has the folder that each block of a joined campaign was measured in: calls in two folders take turns on
+    one machine, so a launch of the other folder in between tells nothing of when this block was measured.
+    """
+    by_folder: dict[int | None, list[MeasuredLaunch]] = {}
+    for launch in sorted(campaign, key=lambda launch: launch.started):
+        by_folder.setdefault(folders.get(launch.block), []).append(launch)
+    starts = {folder: [launch.started for launch in ordered] for folder, ordered in by_folder.items()}
     by_block = {launch.block: launch for launch in b if launch.ok}
 
     def together(one: MeasuredLaunch, other: MeasuredLaunch) -> bool:
+        folder = folders.get(one.block)
         begin, end = sorted((one.started, other.started))
-        between = ordered[bisect_left(starts, begin) : bisect_right(starts, end)]
+        between = by_folder[folder][bisect_left(starts[folder], begin) : bisect_right(starts[folder], end)]
         return one_occasion(one, other, between, longest_idle_s)
 
     return sorted(one.block for one in a if one.ok and one.block in by_block and together(one, by_block[one.block]))
