@@ -59,8 +59,9 @@ test: $(VENV)/test.stamp  ## set up and run every test
 test-quick: $(VENV)/test.stamp  ## the tests that need no engine, no workflow run and no browser
 	@$(BIN)/python -m pytest -m "not workflow and not real_engine and not browser and not lint" $(PYTEST_FLAGS)
 
+# Each file has a Slurm of its own: scenarios mostly wait, for Slurm's limits and Snakemake's looks at the queue.
 test-cluster: $(VENV)/test.stamp  ## campaigns on a Slurm of two nodes made up here (as root; Debian's slurm-wlm and munge)
-	@$(BIN)/python -m pytest tests/cluster $(PYTEST_FLAGS)
+	@printf '%s\n' tests/cluster/test_*.py | xargs -P 4 -n 1 $(BIN)/python -m pytest --durations=0 --durations-min=1 $(PYTEST_FLAGS)
 
 test-container: $(VENV)/test.stamp  ## campaigns in a container made here (as root; Debian's podman, runc, charliecloud, mmdebstrap)
 	@$(BIN)/python -m pytest tests/containers $(PYTEST_FLAGS)

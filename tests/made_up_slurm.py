@@ -2,35 +2,40 @@
 a /tmp of its own.
 
 Needs root, since each node is a mount namespace, and Debian's packages slurm-wlm and munge; no systemd. Slurm's parts
-look for their configuration in /etc/slurm alone, so it is linked there while the cluster is up.
+look for their configuration in /etc/slurm alone, so this process has one of its own there: several clusters may be up,
+each of another process, and a Slurm that the machine has is not disturbed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import random
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from launch_case import wait_for
 
-CONFIGURATION = Path("/etc/slurm/slurm.conf")
-GRES = CONFIGURATION.with_name("gres.conf")
+CONFIGURATION = Path("/etc/slurm")
+CLONE_NEWNS = 0x00020000
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "unshare")
-FIRST_PORT = 16901
+PORTS = range(20000, 32000)
+"""Below those that a system gives to outgoing connections."""
 BEGUN_AGAIN_AFTER_SECONDS = 15
 """How long Slurm holds a job back whose node has failed; its default is 120."""
 
 SLURM_CONF = """\
 ClusterName=made-up
 SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort=16900
+SlurmctldPort={port}
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket,cred_expire={again}
 CryptoType=crypto/munge
@@ -50,7 +55,7 @@ GresTypes=gpu
 SchedulerType=sched/backfill
 SlurmdTimeout=10
 SlurmctldTimeout=20
-KillWait=5
+KillWait=15
 MinJobAge=300
 ReturnToService=2
 AccountingStorageType=accounting_storage/none
@@ -74,8 +79,6 @@ def lacks() -> str | None:
     missing = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
     if missing:
         return f"{', '.join(missing)} missing; on Debian: apt-get install --no-install-recommends slurm-wlm munge"
-    if CONFIGURATION.exists():
-        return f"{CONFIGURATION} is there: this machine has a Slurm of its own, which a cluster for tests would disturb"
     if subprocess.run(["unshare", "--mount", "--uts", "true"], capture_output=True, check=False).returncode:
         return "unshare --mount is not permitted here"
     return None
@@ -96,25 +99,39 @@ class Cluster:
         return subprocess.run([*map(str, words)], check=True, capture_output=True, text=True).stdout
 
     def start(self) -> None:
+        """Start all of it; this process and what it starts ask this Slurm from then on."""
         (self.folder / "state").mkdir(parents=True)
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)
         self._configure()
+        _put_over(self.folder / "etc", CONFIGURATION)
         munge = ["--foreground", "--force", "--key-file", str(key), "--socket", str(self.folder / "munge.socket")]
         files = ["--pid-file", "munge.pid", "--log-file", "munge.log", "--seed-file", "munge.seed"]
         places = [word if word.startswith("--") else str(self.folder / word) for word in files]
         self._run("munged", ["munged", *munge, *places])
-        wait_for((self.folder / "munge.socket").exists, "munged")
+        wait_for(self._unless_one_ended((self.folder / "munge.socket").exists), "munged")
         self._run("slurmctld", ["slurmctld", "-D"])
         for node in self.nodes:
             self.start_node(node)
-        wait_for(lambda: self.idle() == set(self.nodes), f"the nodes (see {self.folder})")
+        all_idle = self._unless_one_ended(lambda: self.idle() == set(self.nodes))
+        wait_for(all_idle, f"the nodes (see {self.folder})")
+
+    def _unless_one_ended(self, condition: Callable[[], bool]) -> Callable[[], bool]:
+        """The condition, which fails with the words of a daemon that has ended."""
+
+        def asked() -> bool:
+            for name, daemon in self.daemons.items():
+                assert daemon.poll() is None, f"{name}: {(self.folder / f'{name}.out').read_text()}"
+            return condition()
+
+        return asked
 
     def _configure(self) -> None:
+        port = _free_ports(1 + len(self.nodes))
         lines = [
-            f"NodeName={node} NodeHostname={node} NodeAddr=127.0.0.1 Port={FIRST_PORT + index} CPUs=2 Boards=1 "
-            f"SocketsPerBoard=1 CoresPerSocket=2 ThreadsPerCore=1 RealMemory=20000 State=UNKNOWN"
+            f"NodeName={node} NodeHostname={node} NodeAddr=127.0.0.1 Port={port + 1 + index} CPUs=2 Boards=1 "
+            f"SocketsPerBoard=1 CoresPerSocket=2 ThreadsPerCore=1 RealMemory=8000 State=UNKNOWN"
             + (f" Gres=gpu:{len(gpus)}" if gpus else "")
             for index, (node, gpus) in enumerate(self.nodes.items())
         ]
@@ -122,16 +139,16 @@ class Cluster:
         text = SLURM_CONF.format(
             host=os.uname().nodename,
             folder=self.folder,
+            port=port,
             again=BEGUN_AGAIN_AFTER_SECONDS,
             nodes="\n".join(lines),
             plain=",".join(node for node in self.nodes if node not in with_gpus),
             with_gpus=",".join(with_gpus),
         )
         gres = [f"NodeName={node} Name=gpu File=/dev/{gpu}\n" for node, gpus in self.nodes.items() for gpu in gpus]
-        CONFIGURATION.parent.mkdir(exist_ok=True)
-        for link, content in ((CONFIGURATION, text), (GRES, "".join(gres))):
-            (self.folder / link.name).write_text(content, encoding="utf-8")
-            link.symlink_to(self.folder / link.name)
+        (self.folder / "etc").mkdir()
+        for name, content in (("slurm.conf", text), ("gres.conf", "".join(gres))):
+            (self.folder / "etc" / name).write_text(content, encoding="utf-8")
 
     def start_node(self, node: str) -> None:
         """Start a node as one that has just booted."""
@@ -158,27 +175,30 @@ class Cluster:
 
     def end_node(self, node: str) -> None:
         """The node dies, with all that runs on it."""
-        mine = self._namespace(self.daemons[node].pid)
+        daemon = self.daemons.pop(node)
+        if daemon.poll() is not None:
+            return
+        mine = self._namespace(daemon.pid)
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if self._namespace(int(folder.name)) == mine:
                     os.kill(int(folder.name), signal.SIGKILL)
-        self.daemons.pop(node).wait()
+        daemon.wait()
 
     @staticmethod
     def _namespace(pid: int) -> str:
         return os.readlink(f"/proc/{pid}/ns/mnt")  # noqa: PTH115  (no path)
 
-    def processes(self) -> list[str]:
-        """Command lines of what runs on the nodes beside Slurm's own."""
-        found = []
-        spaces = {self._namespace(self.daemons[node].pid) for node in self.nodes if node in self.daemons}
+    def processes(self, *nodes: str) -> dict[int, str]:
+        """Command lines of what runs on these nodes, or on all, beside Slurm's own."""
+        found = {}
+        spaces = {self._namespace(self.daemons[node].pid) for node in nodes or self.nodes if node in self.daemons}
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if self._namespace(int(folder.name)) in spaces:
                     words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                    found.append(words)
-        return [words for words in found if words and not words.startswith("slurm")]
+                    found[int(folder.name)] = words
+        return {pid: words for pid, words in found.items() if words and not words.startswith("slurm")}
 
     def idle(self) -> set[str]:
         """Nodes that wait for a job; none where nobody answers."""
@@ -194,6 +214,10 @@ class Cluster:
         """Numbers of the jobs that run."""
         return [number for number, state, _ in self.jobs() if state == "RUNNING"]
 
+    def node_of(self, number: str) -> str:
+        """Where a job runs."""
+        return self.command("squeue", "-h", "-j", number, "-o", "%N").strip()
+
     def _run(self, name: str, command: list[str]) -> None:
         with (self.folder / f"{name}.out").open("ab") as out:
             environment = {**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"}
@@ -206,9 +230,26 @@ class Cluster:
         for daemon in self.daemons.values():
             daemon.terminate()
             daemon.wait()
-        for link in (CONFIGURATION, GRES):
-            if link.is_symlink() and link.readlink().parent == self.folder:
-                link.unlink()
+
+
+def _put_over(folder: Path, place: Path) -> None:
+    """Let this process, and what it starts from now on, see the folder at that place; nobody else does."""
+    place.mkdir(exist_ok=True)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS):
+        raise OSError(ctypes.get_errno(), "unshare")
+    for words in (["--make-rprivate", "/"], ["--bind", str(folder), str(place)]):
+        subprocess.run(["mount", *words], check=True)
+
+
+def _free_ports(number: int) -> int:
+    """The first of so many ports in a row that nobody listens on."""
+    while True:
+        first = random.choice(PORTS)
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            for port in range(first, first + number):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
 
 
 def _own_dev(folder: Path, gpus: Sequence[str]) -> list[str]:

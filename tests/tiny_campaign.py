@@ -130,3 +130,16 @@ class Campaign:
         shutil.copytree(self.folder, folder, symlinks=True)
         project = folder if self.project == self.folder else self.project
         return Campaign(folder, copy.deepcopy(self.config), project)
+
+
+def join(folder: Path, *arguments: str) -> Finished:
+    """The command as the README writes it, in a folder that holds nothing but results."""
+    command = [SNAKEMAKE, "-s", REPOSITORY / "Snakefile", "--directory", folder, "--cores", "1", "join"]
+    result = subprocess.run(
+        [str(part) for part in [*command, "--config", *arguments]],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return Finished(result.returncode, result.stdout)

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.records.checksum import write_record
-from tiny_campaign import REPOSITORY, SNAKEMAKE, Finished
+from tiny_campaign import join
 
 pytestmark = pytest.mark.workflow
-
-
-def join(folder: Path, *arguments: str) -> Finished:
-    """The command as the README writes it, in a folder that holds nothing but results."""
-    command = [SNAKEMAKE, "-s", REPOSITORY / "Snakefile", "--directory", folder, "--cores", "1", "join"]
-    result = subprocess.run(
-        [str(part) for part in [*command, "--config", *arguments]],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return Finished(result.returncode, result.stdout)
 
 
 def as_of_another_machine(folder: Path) -> None:
