@@ -54,7 +54,11 @@ def make_plan(
         settings["slo"] = SLO
     return {
         "schema_version": 1,
-        "config": {"analysis": settings | dict(analysis or {}), "system": {"cool_down_seconds": 1}},
+        "config": {
+            "analysis": settings | dict(analysis or {}),
+            "system": {"cool_down_seconds": 1},
+            "workloads": [_asked_workload(workload) for workload in workloads],
+        },
         "campaign": {
             "name": "scripted",
             "quick": quick,
@@ -89,6 +93,17 @@ def _planned_engine(engine: ScriptedEngine) -> dict[str, Any]:
         "dtype": engine.dtype,
         "options": {},
     }
+
+
+def _asked_workload(workload: ScriptedWorkload) -> dict[str, Any]:
+    """A workload as the configuration has it; of a load what its levels have in common, and these."""
+    load: dict[str, Any] = {}
+    if workload.load is not None:
+        found = [level for _, level in workload.load.levels()]
+        key = "concurrency" if found[0]["mode"] == "closed" else "requests_per_second"
+        load = {"load": {"mode": found[0]["mode"], "requests": found[0]["requests"], key: [one[key] for one in found]}}
+    cases = [{"prompt_tokens": prompt, "max_tokens": tokens, **load} for prompt, tokens in workload.cases]
+    return {"name": workload.name, "description": None, "test_cases": cases}
 
 
 def _planned_workload(workload: ScriptedWorkload, launches: int) -> dict[str, Any]:

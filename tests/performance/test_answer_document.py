@@ -17,6 +17,8 @@ from records import ScriptedEngine, ScriptedWorkload, make_raw_data, run_analysi
 
 QUIET: dict[str, Any] = {"launch_spread": 0.01, "iteration_spread": 0.01}
 LOUD: dict[str, Any] = {"launch_spread": 0.06, "iteration_spread": 0.01}
+AUDIBLE: dict[str, Any] = {**QUIET, "launch_spread": 0.03}
+"""Less than a difference of 3 % takes an affordable number of launches."""
 SLOW = ScriptedEngine("slow", ttft_ms=40.0, itl_ms=20.0, **QUIET)
 QUICK = ScriptedEngine("quick", **QUIET)
 GONE = "unavailable"
@@ -48,8 +50,8 @@ def test_the_leading_group_holds_what_no_engine_is_confirmed_to_beat(tmp_path: P
 
 def test_what_is_sure_comes_first_and_one_command_for_what_is_not(tmp_path: Path) -> None:
     near = [
-        ScriptedEngine("one", ttft_ms=20.0, itl_ms=10.0, **LOUD),
-        ScriptedEngine("two", ttft_ms=20.6, itl_ms=10.3, **LOUD),
+        ScriptedEngine("one", ttft_ms=20.0, itl_ms=10.0, **AUDIBLE),
+        ScriptedEngine("two", ttft_ms=20.6, itl_ms=10.3, **AUDIBLE),
     ]
     found = told(tmp_path, [SLOW, *near])
     assert re.match(
@@ -65,8 +67,8 @@ def test_what_is_sure_comes_first_and_one_command_for_what_is_not(tmp_path: Path
 
 def test_launches_for_a_joined_campaign_are_measured_in_its_first_folder_and_joined_as_before(tmp_path: Path) -> None:
     near = [
-        ScriptedEngine("one", ttft_ms=20.0, itl_ms=10.0, **LOUD),
-        ScriptedEngine("two", ttft_ms=20.6, itl_ms=10.3, **LOUD),
+        ScriptedEngine("one", ttft_ms=20.0, itl_ms=10.0, **AUDIBLE),
+        ScriptedEngine("two", ttft_ms=20.6, itl_ms=10.3, **AUDIBLE),
     ]
     told(tmp_path, [SLOW, *near])
     summary, plan = read_json(tmp_path / "analysis" / "statistical_summary.json"), read_json(tmp_path / "plan.json")
@@ -111,8 +113,13 @@ def test_a_number_of_launches_that_tells_a_part_of_the_pairs_is_named_before_the
     for beyond in (None, 400):
         found = decide(14, beyond)
         assert found["launches"] == 14 and found["sentence"].startswith(begin)
-        assert found["sentence"].endswith(f" No affordable number would tell {first} from {far} in latency_test.")
-    assert decide(400, 400)["launches"] == 400  # nothing less would tell anything
+        assert found["sentence"].endswith(
+            f" No affordable number of launches would tell {first} from {far} in latency_test."
+        )
+    assert decide(400, 400) is None
+    assert answer(Results(summary), plan)["not_sure"].endswith(
+        f"No affordable number of launches would tell {first} from {near} and {far} in latency_test."
+    )
     assert decide(8, 8)["launches"] == 9
     assert decide(None, None) is None
 
@@ -138,7 +145,7 @@ def test_of_many_open_pairs_only_those_that_the_command_decides_are_named(tmp_pa
     assert re.fullmatch(
         r"About 9 launches each instead of 8 \(about 5 min more\) would tell \w+ from \w+ in short, with 80 % power if "
         r"they differ as seen\. To tell 3 further pairs takes about 30 to 61 \(up to 4\.4 h more\)\. "
-        r"No affordable number would tell \w+ from \w+ and \w+ in long\.",
+        r"No affordable number of launches would tell \w+ from \w+ and \w+ in long\.",
         decide["sentence"],
     )
 
@@ -212,6 +219,24 @@ def test_nothing_measured_is_the_first_sentence(tmp_path: Path) -> None:
     assert found["sentence"].startswith("Nothing was measured, so there is no answer. The baseline base was not")
     assert not found["measured"] and found["workloads"][0]["word"] == "none"
     assert [one["engine"] for one in found["failed"]] == ["base", "other"]
+
+
+def test_engines_that_are_missing_for_one_reason_are_told_in_one_sentence(tmp_path: Path) -> None:
+    wrong = [ScriptedEngine(name, fidelity="fail", **QUIET) for name in ("wrong", "off")]
+    sentence = told(tmp_path, [SLOW, QUICK, lost("gone"), lost("away"), *wrong])["sentence"]
+    assert sentence.startswith("gone and away were not measured (unavailable): ")
+    assert "wrong and off are left out: they do not compute the same as the reference" in sentence
+
+
+def test_engines_that_beat_the_baseline_in_parts_are_told_together_where_more_than_two_fared_apart(
+    tmp_path: Path,
+) -> None:
+    makes = {"early": (10.0, 20.77), "late": (40.0, 10.0), "middle": (10.0, 10.0), "slow": (40.0, 20.0)}
+    engines = [ScriptedEngine(name, *times, **QUIET) for name, times in makes.items()]
+    workloads = tuple(ScriptedWorkload(name, cases=((5, n),)) for name, n in (("a", 1), ("b", 2), ("c", 40)))
+    words = told(tmp_path, [engines.pop(), *engines], *workloads)["sentence"]
+    assert re.search(r"^middle answers [12]\.\d to 4\.0 times as fast as slow in all 3 test cases", words)
+    assert re.search(r"early and late answer 1\.\d+ to 4\.0 times as fast as slow in some of 3 test cases", words)
 
 
 def test_an_engine_of_another_computation_leads_nothing(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.text import Text
 
 from benchmark_runner.display import significant
+from benchmark_runner.performance.at_limits import at_limits
 from benchmark_runner.plots import levels, lines, load, throughput
 from benchmark_runner.plots.style import style
 from benchmark_runner.records.table import read_measured
@@ -97,12 +98,12 @@ def test_nobody_keeps_most_within_limits_that_nobody_keeps(statistics):
     for cell in told["cells"]:
         if goodput := cell["metrics"].get("goodput_requests_per_s"):
             goodput["mean_interval"] = {"point": 0.0, "low": None, "high": None}
-    panel = list(levels.panels(told, levels.grids_of(told)[0]))[-1]
+    panel = list(levels.panels(told, Results(told).grids[0]))[-1]
     assert panel.finding == "Goodput: 0 requests/s at every level"
 
 
 def test_the_frontier_is_the_whole_against_what_one_user_gets(statistics):
-    grid = levels.grids_of(statistics)[0]
+    grid = Results(statistics).grids[0]
     panel = next(one for one in levels.panels(statistics, grid) if one.name == "frontier")
     results, cell = Results(statistics), Cell("serving", "c2")
     each, whole, _, _ = panel.curves["batched"][1]
@@ -125,7 +126,7 @@ def test_engines_that_hold_the_same_are_all_named_in_the_headline(statistics):
 
 
 def test_tails_are_dashed_and_have_no_second_name(statistics):
-    grid = levels.grids_of(statistics)[0]
+    grid = Results(statistics).grids[0]
     point = [(1.0, 2.0, None, None)]
     panel = levels.Panel("ttft_ms", "found", "x", "ms", {"alone": point}, {"alone": point})
     assert [one.dashed for one in lines.panel_series(statistics, panel)] == [False, True]
@@ -145,10 +146,10 @@ def test_of_equal_levels_one_that_is_a_lower_bound_ranks_higher():
 def test_what_was_found_is_never_told_of(statistics, changed):
     engines = [one | changed if one["name"] == "batched" else one for one in statistics["engines"]]
     told = statistics | {"engines": engines}
-    grid = levels.grids_of(told)[0]
+    grid = Results(told).grids[0]
     found = [levels.throughput_panel(told, grid), *levels.panels(told, grid)]
     assert not any("batched" in panel.finding for panel in found)
-    assert all("batched" in panel.curves for panel in found) and list(levels.capacities(told, grid)) == ["alone"]
+    assert all("batched" in panel.curves for panel in found) and list(at_limits(Results(told), grid).held) == ["alone"]
 
 
 def test_a_level_at_which_an_engine_fails_requests_is_not_won_by_it_but_its_others_are(statistics):
@@ -159,7 +160,7 @@ def test_a_level_at_which_an_engine_fails_requests_is_not_won_by_it_but_its_othe
         for cell in statistics["cells"]
     ]
     told = statistics | {"cells": cells}
-    grid = levels.grids_of(told)[0]
+    grid = Results(told).grids[0]
     assert levels.throughput_panel(told, grid).finding.startswith("batched yields most output: ")
     assert "with 2 requests in flight" in levels.throughput_panel(told, grid).finding
     first = next(levels.panels(told, grid))
@@ -168,7 +169,7 @@ def test_a_level_at_which_an_engine_fails_requests_is_not_won_by_it_but_its_othe
 
 def test_the_tail_is_the_highest_percentile_that_every_level_has_enough_requests_for(statistics):
     # 12 requests in each of 4 launches: enough for p90, not for p95.
-    grid = levels.grids_of(statistics)[0]
+    grid = Results(statistics).grids[0]
     first = next(levels.panels(statistics, grid))
     assert first.y_label == "TTFT, ms; dashed: p90"
     tail = Results(statistics).metric("alone", Cell("serving", "c4"), "ttft_ms")["p90"]["value"]

@@ -117,6 +117,20 @@ def test_what_is_below_follows_the_filters_and_the_address_keeps_them(visit):
     assert found.problems == []
 
 
+def test_a_matrix_of_many_engines_has_no_intervals_and_fits_the_page(visit):
+    page = visit().page
+    assert page.locator("#matrix small").first.is_visible()
+    page.evaluate(
+        "(() => { for (let number = 0; number < 17; number += 1)"
+        " told.engines.push({ ...told.engines[0], name: `some_engine_of_many_${number}` });"
+        " drawers.forEach((draw) => draw()); })()"
+    )
+    assert page.locator("#matrix thead th").count() > 17
+    assert not page.locator("#matrix small").first.is_visible()
+    assert page.locator("#pair-sentence").inner_text() == "Press a cell for its interval and sentence."
+    assert page.evaluate("document.querySelector('#matrix').scrollWidth <= document.body.clientWidth")
+
+
 def test_the_matrix_shows_the_ratios_of_the_statistics_both_ways_round_and_tells_the_sentence(visit, campaign):
     page = visit().page
     results = Results(read(campaign, "analysis/statistical_summary.json"))

@@ -116,7 +116,7 @@ def test_hostile_text_is_shown_and_never_run(page):
     assert "<script>alert" not in page.text
     assert "<img src=x" not in page.text
     assert not any("alert('owned')" in script for script in page.scripts)
-    reason = next(row for row in page.table("Engines without a full result") if row[0] == "burn_cuda")[3]
+    reason = next(row for row in page.table("What each lacks, and what helps") if row[0] == "burn_cuda")[3]
     assert reason == HOSTILE
 
 
@@ -311,7 +311,7 @@ def test_a_campaign_without_any_measurement_still_has_a_report(tmp_path):
     folder = finish(tmp_path, engines, (ScriptedWorkload("latency_test"),))
     found = Page((folder / "report.html").read_text())
     assert "Nothing was measured, so there is no answer." in found.text
-    assert [row[3] for row in found.table("Engines without a full result")] == ["no compiler", "no driver"]
+    assert [row[3] for row in found.table("What each lacks, and what helps")] == ["no compiler", "no driver"]
 
 
 def test_one_engine_alone_has_nothing_to_be_compared_with(tmp_path):

@@ -9,7 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from benchmark_runner.display import significant
+from benchmark_runner.performance.at_limits import AtLimits
 from benchmark_runner.plots.levels import Panel
+from benchmark_runner.report import load
 from benchmark_runner.report.curves import chart
 from benchmark_runner.report.load import _error_range, load_cards
 from benchmark_runner.report.money import cost_labels
@@ -170,6 +172,8 @@ def test_the_capacity_of_each_engine_has_its_interval_and_its_verdict(told, fold
     assert rows["alone"][3] == "the baseline"
     (compared,) = [one for one in found["comparisons"] if one["quantity"] == "capacity"]
     assert rows["batched"][5] == compared["sentence"] + "."
+    verdict = {"batched": "more, confirmed", "alone": "less, confirmed", None: "not told apart"}
+    assert rows["batched"][3] == verdict[compared["higher"]]
 
 
 def test_a_card_and_the_first_line_name_the_load(told):
@@ -200,6 +204,33 @@ def test_what_is_confirmed_of_engines_that_answer_alike_stands_on_their_card_and
     assert "conversations of 3 turns, each with all before it and scripted answers" in load_cards(inputs)[0].heading
 
 
+@pytest.mark.parametrize(
+    ("held", "lines", "word"),
+    [
+        ({"a": 4, "b": 4, "c": 4}, ["a, b and c hold 4."], "not told apart"),
+        ({"a": 4, "b": 4, "c": 2}, ["a and b hold 4.", "c holds 2."], "tie of 2 at the limits"),
+        ({"a": 4, "b": 2, "c": 2}, ["a holds 4.", "b and c hold 2."], "most at the limits"),
+        ({"a": 0, "b": 0, "c": 0}, [], "nobody keeps the limits"),
+    ],
+)
+def test_a_card_names_engines_that_hold_the_same_once(monkeypatch, held, lines, word):
+    below = {name: "confirmed_faster" for name, value in held.items() if value < max(held.values())}
+    most = [name for name in held if name not in below]
+    rows = {
+        name: {"text": str(value), "point": {"value": value, "bound": None if value else "<"}}
+        for name, value in held.items()
+    }
+    monkeypatch.setattr(load, "at_limits", lambda *_: AtLimits(rows, most, below))
+    monkeypatch.setattr(load, "throughput_panel", lambda *_: SimpleNamespace(finding="a yields most"))
+    monkeypatch.setattr(load, "_answers", lambda *_: [])
+    monkeypatch.setattr(load, "_tokens", lambda *_: "under load")
+    grid = Grid("chat", None, "closed", {1.0: "c1", 4.0: "c4"}, "requests in flight")
+    inputs = SimpleNamespace(statistics={"load": {"slo": None}}, results=None, colours=dict.fromkeys(held, "red"))
+    card = load._card(inputs, grid)
+    assert list(card.lines) == ["Limits: no limit but an answer.", *lines, "a yields most."]
+    assert card.word == word
+
+
 def test_the_panel_of_sureness_tells_the_clients_own_error_and_the_levels_that_are_marked(told):
     panel = told.text.partition('id="sureness"')[2].partition("</ul>")[0]
     assert "The load client is off by up to" in panel and ">250 µs</data>" in panel
@@ -224,6 +255,16 @@ def test_names_beside_the_lines_never_overlap_and_stay_beside_the_drawing():
     assert min(after - before for before, after in pairwise(tops)) >= 100 / drawn.rows - 0.02
     assert tops[0] >= 0 and tops[-1] <= 100
     assert [label for _, label in drawn.x_ticks] == ["1", "2"] and drawn.y_ticks[0] == (100, "0")
+
+
+def test_names_of_many_lines_near_both_ends_stay_beside_the_drawing():
+    ends = [*(value / 10 for value in range(17)), 50.0, 80.0, 100.0]
+    curves = {f"engine_{number}": [(1.0, end, None, None)] for number, end in enumerate(ends)}
+    grid = Grid("chat", None, "closed", {1.0: "c1"}, "requests in flight")
+    drawn = chart(Panel("ttft_ms", "found", "x", "ms", curves, {}), grid, dict.fromkeys(curves, "#123456"))
+    tops = sorted(name.top for name in drawn.names)
+    assert min(after - before for before, after in pairwise(tops)) >= 100 / drawn.rows - 0.02
+    assert tops[0] >= 0 and tops[-1] <= 100
 
 
 def test_a_limit_far_above_all_values_does_not_flatten_the_lines():

@@ -76,7 +76,7 @@ def test_capacity_at_the_limits_and_calibration_stand_in_the_summary(summary: di
 
 def test_the_answer_says_for_which_load_it_holds(summary: dict[str, Any]) -> None:
     words = summary["answer"]["sentence"]
-    assert "times as fast as torch in serving with 2 requests in flight and serving with 4 requests in flight" in words
+    assert "times as fast as torch in serving with 2 and 4 requests in flight" in words
     held = "Within the limits in serving server holds the most, at least 4 requests in flight; torch holds 2 requests"
     assert words.startswith(f"{held} in flight. ")
     capacity, beyond, throughput = summary["answer"]["under_load"]

@@ -1,6 +1,9 @@
 // The pair matrix: row against column, with the sentence of the pair that is pressed.
 "use strict";
 
+// With more engines a cell shows its ratio alone, so that all columns fit beside each other.
+const MOST_WITH_INTERVALS = 10;
+
 // The comparison of two engines as the row's engine sees it; undefined where there is none.
 function compared(row, column) {
   const groups = told.groups.filter((one) => one.workload === place().workload && one.metric === shown.metric);
@@ -23,7 +26,7 @@ function pairCell(row, column) {
   const [first, second] = [told.engines[row].name, told.engines[column].name];
   const label = `${first} against ${second}: ${ratio}${interval && `, ${interval}`}, ${words.label}`;
   const sign = pair.ratio === null ? "" : `${pair.sign} `;
-  const button = made("button", { type: "button", "aria-pressed": "false", "aria-label": label },
+  const button = made("button", { type: "button", "aria-pressed": "false", "aria-label": label, title: label },
     made("b", {}, sign + ratio), " ", made("small", {}, interval));
   button.addEventListener("click", () => {
     for (const other of document.querySelectorAll("#matrix button")) other.setAttribute("aria-pressed", "false");
@@ -40,9 +43,11 @@ drawers.push(() => {
   const head = rows.map((engine) => made("th", { scope: "col" }, ...breakable(told.engines[engine].name)));
   const body = rows.map((row) => made("tr", {},
     made("th", { scope: "row" }, ...breakable(told.engines[row].name)), ...rows.map((column) => pairCell(row, column))));
+  const isLarge = rows.length > MOST_WITH_INTERVALS;
+  document.getElementById("matrix").classList.toggle("large", isLarge);
   document.getElementById("matrix").replaceChildren(
     made("caption", {}, `${metric.label}, ${place().label}: row against column, times as good`),
     made("thead", {}, made("tr", {}, made("td"), ...head)), made("tbody", {}, ...body));
   document.getElementById("pair-sentence").textContent =
-    rows.length > 1 ? "Press a cell for its sentence." : "Choose two engines or more above to compare them.";
+    rows.length > 1 ? `Press a cell for its ${isLarge ? "interval and " : ""}sentence.` : "Choose two engines or more above to compare them.";
 });

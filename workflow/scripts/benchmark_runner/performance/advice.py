@@ -12,6 +12,7 @@ from benchmark_runner.configuration.load import group_of
 from benchmark_runner.display import significant
 from benchmark_runner.performance.ranking import LATENCY, Standing, standing
 from benchmark_runner.statistics.control import chance_of_alarm
+from benchmark_runner.statistics.levels import level_text
 from benchmark_runner.statistics.results import Cell, Json, Results
 from benchmark_runner.statistics.wording import QUALIFIERS
 
@@ -33,6 +34,15 @@ class Advice(NamedTuple):
 
 MOST_NAMED: Final = 6
 """Names that a sentence lists; of more it gives three and the number of the others (chosen)."""
+
+
+AFFORDABLE: Final = 20
+"""Chosen: times as many launches as there are; who needs more has no difference that is worth the time."""
+
+
+def is_affordable(results: Results, launches: int | None) -> bool:
+    """Whether so many launches of each engine are worth their time; None: no number helps."""
+    return launches is not None and launches <= AFFORDABLE * int(results.summary["campaign"]["launches"])
 
 
 def listed(names: Sequence[str]) -> str:
@@ -65,6 +75,32 @@ def place_of(results: Results, cell: Cell) -> str:
         return f"{place} {words}"
     cases = {one["case"] for one in results.summary["cells"] if one["workload"] == cell.workload} - {None}
     return f"{cell.workload}, {cell.case}" if len(cases) > 1 else cell.workload
+
+
+def places(results: Results, cells: Sequence[Cell]) -> str:
+    """These test cases by name, or how many of all they are."""
+    all_cells = dict.fromkeys(
+        Cell(cell["workload"], cell["case"]) for cell in results.summary["cells"] if cell["case"] is not None
+    )
+    if len(cells) == len(all_cells) > 2:
+        return f"all {len(all_cells)} test cases"
+    names = list[str]()
+    for workload in dict.fromkeys(cell.workload for cell in cells):
+        here = [cell for cell in cells if cell.workload == workload]
+        whole = len(here) > 1 and set(here) == {cell for cell in all_cells if cell.workload == workload}
+        names += [workload] if whole else _level_places(results, here) or [place_of(results, cell) for cell in here]
+    return listed(names) if len(names) <= 2 else f"{len(cells)} of {len(all_cells)} test cases"
+
+
+def _level_places(results: Results, cells: Sequence[Cell]) -> list[str]:
+    """Several levels of one grid as one place, "serving with 2 and 4 requests in flight"; none of anything else."""
+    for grid in results.grids:
+        levels = [level for level, case in grid.cases.items() if Cell(grid.workload, case) in cells]
+        if len(levels) == len(cells) > 1 and not grid.turns:
+            *first, last = map(level_text, levels)
+            words = grid.words(levels[-1]).replace(last, listed([*first, last]), 1)
+            return [f"{grid.title} {words.replace('request a', 'requests a')}"]
+    return []
 
 
 def _told(one: Json) -> str:
@@ -150,7 +186,7 @@ def _what_it_takes(results: Results, pairs: Sequence[Json]) -> str:
         return f"{chance_of_alarm(results.summary['control']['alpha'])}."
     if any(is_excluded(one) for one in open_pairs):
         return "More launches would not change that."
-    if any(one["launches_needed"] is not None or is_given_up(results, one) for one in open_pairs):
+    if any(is_affordable(results, one["launches_needed"]) or is_given_up(results, one) for one in open_pairs):
         return ""  # the answer's `decide` says how many, once
     return "No affordable number of launches would separate a difference as small as the one seen."
 
@@ -170,9 +206,14 @@ def is_excluded(pair: Json) -> bool:
     return nothing_known or "not_restarted" in pair["qualifiers"]
 
 
+def any_of(names: Sequence[str]) -> str:
+    """Engines of which nothing tells which one is best: their names, or how many they are."""
+    return f"these {len(names)} engines" if len(names) > MOST_NAMED else listed(names)
+
+
 def undecided(names: Sequence[str], place: str) -> str:
     """That nothing tells which of the engines is fastest in a place."""
-    return f"The data do not say which of {listed(names)} answers fastest in {place}."
+    return f"The data do not say which of {any_of(names)} answers fastest in {place}."
 
 
 def _undecided(results: Results, now: Standing, cell: Cell) -> Advice:

@@ -8,10 +8,10 @@ from itertools import combinations
 from typing import Any, Final
 
 from benchmark_runner.display import estimate_text, significant
-from benchmark_runner.performance.advice import advise, listed, losers, named, only, oriented, place_of
+from benchmark_runner.performance.advice import advise, any_of, listed, losers, named, only, oriented, place_of, places
 from benchmark_runner.performance.deciding import what_would_decide
 from benchmark_runner.performance.ranking import LATENCY, Standing, standing
-from benchmark_runner.performance.under_load import capacities_differ, capacities_in_short, load_sentences
+from benchmark_runner.performance.under_load import InShort, capacities_differ, capacities_in_short, load_sentences
 from benchmark_runner.statistics.control import chance_of_alarm
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.inputs import not_restarted
@@ -28,6 +28,12 @@ SEPARATING: Final = ("peak_rss_bytes", "peak_vram_bytes", "load_ms", "ttft_ms", 
 PARTIAL: Final = "partial"
 """Status of an engine that was measured and ranks behind those that lost no launch."""
 
+MOST_GROUPS: Final = 2
+"""Of engines that fared differently against the baseline (chosen): more make a heading that nobody reads."""
+
+_Fared = tuple[tuple[Cell, ...], tuple[Cell, ...]]
+"""Test cases in which an engine is faster than the baseline, and slower."""
+
 _NUMBERS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -37,9 +43,10 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
     standings = {cell: standing(results, cell) for cell in cells}
     failed = [*_failed(results, cells), *_lossy(results, standings)]
     measured = any(entry["launches"].get("ok") for entry in results.engines.values())
-    gone = [one["sentence"] for one in failed if one["status"] != PARTIAL]
-    held, held_perhaps = capacities_in_short(results) if measured else ([], [])
-    sure = [*held, *_baseline_sentences(results, standings), *_leader_sentences(results, standings)]
+    gone = _gone(failed)
+    held = capacities_in_short(results) if measured else InShort([], [], [])
+    held_perhaps, known = held.not_sure, held.known
+    sure = [*held.sure, *_baseline_sentences(results, standings), *_leader_sentences(results, standings)]
     comparable = any(len(now.ranked) > 1 for now in standings.values())
     if not sure and comparable:
         label = BY_NAME[LATENCY].label
@@ -47,16 +54,19 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
         if held_perhaps and not capacities_differ(results):
             both = f"neither in {label} nor in how much they hold within the limits"
             sure, held_perhaps = [f"No difference between the engines was confirmed, {both}"], []
-    first = [*gone, *sure] if measured else [NOTHING, *gone]
+        sure, known = [*known, *sure], []  # what is known before what is not
+    first = [*gone, *sure, *known] if measured else [NOTHING, *gone]
     if measured and not comparable:
         first += _alone(results, standings)
     first += _passes(results, plan)
+    decide = what_would_decide(results, plan, standings)
     under_load = [f"{words}." for words in load_sentences(results)] if measured else []
     return {
         "sentence": " ".join(f"{words.rstrip('.')}." for words in first),
         **({"under_load": under_load} if under_load else {}),
-        "not_sure": " ".join([*held_perhaps, *_open_sentences(results, standings)]) or None,
-        "decide": what_would_decide(results, plan, standings),
+        "not_sure": " ".join([*held_perhaps, *_open_sentences(results, standings), *filter(None, [decide.without])])
+        or None,
+        "decide": decide.step,
         "baseline": results.baseline,
         "failed": failed,
         "measured": measured,
@@ -100,6 +110,22 @@ def _failed(results: Results, cells: Sequence[Cell]) -> Iterator[dict[str, str]]
             yield {"engine": name, "status": "unranked", "sentence": f"{who} is left out{place}: {reason}."}
 
 
+def _gone(failed: Sequence[Mapping[str, str]]) -> list[str]:
+    """Sentences on the engines that no ranking takes in, those with the same reason together; the baseline's own."""
+    found: dict[str, list[str]] = {}
+    for one in (one for one in failed if one["status"] != PARTIAL):
+        before, _, told = one["sentence"].partition(one["engine"])
+        found.setdefault(f"{before}{{}}{told}" if not before else one["sentence"], []).append(one["engine"])
+    many = (" was not measured", " were not measured"), (" is left out", " are left out"), (": it does", ": they do")
+    sentences = []
+    for told, names in found.items():
+        words = told
+        for single, several in many if len(names) > 1 else ():
+            words = words.replace(single, several, 1)
+        sentences.append(words.replace("{}", listed(names), 1))
+    return sentences
+
+
 def _lossy(results: Results, standings: Mapping[Cell, Standing]) -> list[dict[str, str]]:
     """Engines that lost some of their launches, each once."""
     told: dict[str, str] = {}
@@ -115,21 +141,12 @@ def _counted(names: Sequence[str], among: int) -> str:
     return listed(names)
 
 
-def places(results: Results, cells: Sequence[Cell]) -> str:
-    """These test cases by name, or how many of all they are."""
-    names = [place_of(results, cell) for cell in cells]
-    if len(names) <= 2:
-        return listed(names)
-    among = len({(cell["workload"], cell["case"]) for cell in results.summary["cells"] if cell["case"] is not None})
-    return f"all {among} test cases" if len(names) == among else f"{len(names)} of {among} test cases"
-
-
 def _baseline_sentences(results: Results, standings: Mapping[Cell, Standing]) -> Iterator[str]:
     """What is sure about engines against the baseline, engines that fared alike together."""
     cells = list(standings)
     others = [name for name in results.engines if any(name in now.ranked for now in standings.values())]
     others = [name for name in others if name != results.baseline]
-    groups: dict[tuple[tuple[Cell, ...], tuple[Cell, ...]], list[str]] = {}
+    groups: dict[_Fared, list[str]] = {}
     for name in others:
         faster, slower = (
             tuple(
@@ -139,15 +156,32 @@ def _baseline_sentences(results: Results, standings: Mapping[Cell, Standing]) ->
         )
         if faster or slower:
             groups.setdefault((faster, slower), []).append(name)
-    for (faster, slower), names in groups.items():
+    for (faster, slower), names, partly in _fewer(groups, cells):
         who, parts = _counted(names, len(others)), []
         ends = "s" if len(names) == 1 else ""
         for won, verb, word in ((faster, "answer", "fast"), (slower, "take", "long")):
             if won:
-                found = [oriented(results, name, results.baseline, cell) for name in names for cell in won]
+                found = [
+                    oriented(results, name, results.baseline, cell)
+                    for name in names
+                    for cell in won
+                    if results.separated(name, results.baseline, cell, LATENCY)
+                ]
                 span = _span([one["point"] if word == "fast" else 1.0 / one["point"] for one in found if one])
-                parts.append(f"{verb}{ends} {span} as {word} as {results.baseline} in {places(results, won)}")
+                where = f"some of {len(cells)} test cases" if partly else places(results, won)
+                parts.append(f"{verb}{ends} {span} as {word} as {results.baseline} in {where}")
         yield f"{who} {', and '.join(parts)}"
+
+
+def _fewer(groups: Mapping[_Fared, list[str]], cells: Sequence[Cell]) -> Iterator[tuple[_Fared, list[str], bool]]:
+    """The groups; of more than MOST_GROUPS those that are faster in a part of the test cases together and last, as true
+    says."""
+    partly = [key for key in groups if not key[1] and len(key[0]) < len(cells)]
+    together = len(groups) > MOST_GROUPS and len(partly) > 1
+    yield from ((key, names, False) for key, names in groups.items() if not together or key not in partly)
+    if together:
+        where = tuple(cell for cell in cells if any(cell in faster for faster, _ in partly))
+        yield (where, ()), [name for key in partly for name in groups[key]], True
 
 
 def _span(ratios: Sequence[float]) -> str:
@@ -180,6 +214,7 @@ def _open_sentences(results: Results, standings: Mapping[Cell, Standing]) -> Ite
     for cell, now in standings.items():
         if (found := _what_is_open(results, cell, now)) is not None:
             groups.setdefault((*found, frozenset(now.leading)), []).append(cell)
+    uncorrected = 0
     for (kind, reason, _), cells in groups.items():
         where, leading = places(results, cells), standings[cells[0]].leading
         because = f" ({reason})" if reason else ""
@@ -192,10 +227,13 @@ def _open_sentences(results: Results, standings: Mapping[Cell, Standing]) -> Ite
             verb = "answers" if len(leading) == 2 else "answer"
             span, alone = " to ".join(dict.fromkeys(number_pair(*spread))), not spread[0] <= 1.0 <= spread[1]
             told = f"{listed(leading[1:])} {verb} {span} times as fast as {leading[0]} in {where}"
-            told += " (by an interval that is not corrected for the number of comparisons)" if alone else ""
+            uncorrected += alone
             yield f"{told}: which of them is best is not confirmed{because}."
         else:
-            yield f"In {where} it is not sure which of {listed(leading)} answers fastest{because}."
+            yield f"In {where} it is not sure which of {any_of(leading)} answers fastest{because}."
+    if uncorrected:
+        which = "This range is" if uncorrected == 1 else "These ranges are"
+        yield f"{which} not corrected for the number of comparisons, which verdicts are."
     pairs = [one for cell, now in standings.items() for one in _pairs(results, cell, now.leading) if one is not None]
     if any("control_differs" in one["qualifiers"] for one in pairs):
         yield f"{chance_of_alarm(results.summary['control']['alpha'])}."

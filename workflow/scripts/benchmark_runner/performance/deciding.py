@@ -4,64 +4,120 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from benchmark_runner.configuration.shortcuts import to_join, to_type
 from benchmark_runner.display import S_PER_MIN, plural
 from benchmark_runner.launch.progress import in_words
-from benchmark_runner.performance.advice import is_excluded, is_given_up, listed, place_of
+from benchmark_runner.performance.advice import is_affordable, is_excluded, is_given_up, listed, place_of
+from benchmark_runner.performance.at_limits import AtLimits, at_limits, comparisons
+from benchmark_runner.performance.other_levels import OtherLevels, launches_of, other_levels, overrides, seconds_of
 from benchmark_runner.performance.ranking import LATENCY, Standing
-from benchmark_runner.statistics.results import Cell, Json, Results
+from benchmark_runner.statistics.levels import Grid
+from benchmark_runner.statistics.results import Cell, Results
 
 CONFIGURATION: Final = "campaign.yaml"
 """The whole configuration of a campaign, in its results folder."""
 
-AFFORDABLE: Final = 20
-"""Chosen: times as many launches as there are; who needs more has no difference that is worth the time."""
 
-_Pair = tuple[Cell, Json]
-"""A comparison with the cell that it is of."""
+class _Open(NamedTuple):
+    """Two engines that nothing tells apart yet, in which respect, and at how many launches that would be told."""
+
+    first: str
+    other: str
+    place: str
+    launches: int | None
 
 
-def what_would_decide(
-    results: Results, plan: Mapping[str, Any], standings: Mapping[Cell, Standing]
-) -> dict[str, Any] | None:
-    """{sentence, command, launches, minutes} for what leading groups leave open; None where no launches would help.
+class Deciding(NamedTuple):
+    """The next step {sentence, command, launches, minutes}, None where there is none; and in a sentence what no
+    affordable number of launches tells, where no step does."""
 
-    The command asks for the fewest that tell anything: what they show also tells how many more it takes. Minutes are
-    those of the launches to be added, from the times of the launches that were measured.
+    step: dict[str, Any] | None
+    without: str | None
+
+
+def what_would_decide(results: Results, plan: Mapping[str, Any], standings: Mapping[Cell, Standing]) -> Deciding:
+    """What tells apart the engines that leading groups and capacities leave open.
+
+    The command asks for the fewest launches that tell anything: what they show also tells how many more it takes. Where
+    engines hold the same level of load, no number of launches orders them: then it asks for other levels. Minutes are
+    those to be added, from the times of the launches that were measured.
     """
     if (results.summary.get("until") or {"ended": "at_most"})["ended"] != "at_most":
-        return None  # it goes on by itself, or there is nothing that further launches would decide
+        return Deciding(None, None)  # it goes on by itself, or there is nothing that further launches would decide
+    pairs, asked, unknown = list[_Open](), list[OtherLevels](), set[str]()
+    for grid in results.grids:
+        held = list(_open_capacities(results, grid, found := at_limits(results, grid)))
+        unknown |= {grid.workload for _ in held[:1]}  # whose capacity comes before its levels
+        ordered = [one for one in held if is_affordable(results, one.launches)]
+        other = other_levels(grid, found.held, [held[0].first, *(one.other for one in held)]) if held else None
+        asked += [other] if other is not None and not ordered else []
+        pairs += ordered or (held if other is None else [])
+    for cell in (cell for cell in standings if cell.workload not in unknown):
+        pairs += _open_pairs(results, cell, standings[cell])
     there = int(results.summary["campaign"]["launches"])
-    by_number: dict[int, list[_Pair]] = {}
-    never: list[_Pair] = []
-    for cell, now in standings.items():
-        for one in _open_pairs(results, cell, now):
-            needed = one["launches_needed"]
-            found = never if needed is None else by_number.setdefault(max(there + 1, needed), [])
-            found.append((cell, one))
-    if not by_number:
-        return None
-    launches, seconds = min(by_number), _seconds_a_block(results, plan)
+    by_number: dict[int, list[_Open]] = {}
+    for one in (one for one in pairs if is_affordable(results, one.launches)):
+        by_number.setdefault(max(there + 1, one.launches or 0), []).append(one)
+    never = [one for one in pairs if not is_affordable(results, one.launches)]
+    beyond = f"No affordable number of launches would tell {_named_or_counted(never)}." if never else None
+    if by_number:
+        return Deciding(_more_launches(results, plan, by_number, [*filter(None, [beyond]), *_also(asked)]), None)
+    if asked:
+        return Deciding(_measured_elsewhere(results, plan, asked[0], filter(None, [beyond])), None)
+    return Deciding(None, beyond)
+
+
+def _more_launches(
+    results: Results, plan: Mapping[str, Any], by_number: dict[int, list[_Open]], rest: Sequence[str]
+) -> dict[str, Any]:
+    """The step to the fewest launches that tell anything, with what further ones would."""
+    there, seconds = int(results.summary["campaign"]["launches"]), _seconds_a_block(results, plan)
+    launches, *further = sorted(by_number)
     begin = f"About {plural(launches, 'launch')} each instead of {there}{_takes(seconds, launches - there)}"
-    told = "; ".join(_told_apart(results, standings, by_number.pop(launches)))
-    affordable = sorted(number for number in by_number if number <= AFFORDABLE * there)
-    further = [pair for number in affordable for pair in by_number.pop(number)]
-    never += [pair for pairs in by_number.values() for pair in pairs]
-    rest = []
+    told = "; ".join(_told_apart(by_number[launches]))
+    words = [f"{begin} would tell {told}, with 80 % power if they differ as seen."]
     if further:
-        span = " to ".join(map(str, dict.fromkeys((affordable[0], affordable[-1]))))
-        most = _takes(seconds, affordable[-1] - there, "up to" if len(affordable) > 1 else "about")
-        rest.append(f"To tell {_named_or_counted(results, standings, further)} takes about {span}{most}.")
-    if never:
-        rest.append(f"No affordable number would tell {_named_or_counted(results, standings, never)}.")
+        span = " to ".join(map(str, dict.fromkeys((further[0], further[-1]))))
+        most = _takes(seconds, further[-1] - there, "up to" if len(further) > 1 else "about")
+        pairs = [pair for number in further for pair in by_number[number]]
+        words.append(f"To tell {_named_or_counted(pairs)} takes about {span}{most}.")
     return {
-        "sentence": " ".join([f"{begin} would tell {told}, with 80 % power if they differ as seen.", *rest]),
+        "sentence": " ".join([*words, *rest]),
         "command": _command(plan, results, launches),
         "launches": launches,
         "minutes": None if seconds is None else seconds * (launches - there) / S_PER_MIN,
     }
+
+
+def _measured_elsewhere(
+    results: Results, plan: Mapping[str, Any], asked: OtherLevels, rest: Iterator[str]
+) -> dict[str, Any]:
+    """The step to other levels of a load, in a folder of their own."""
+    launches, folder = launches_of(results, len(results.engines)), _folder(plan)
+    seconds = seconds_of(results, plan, asked, launches)
+    takes = "" if seconds is None else f", about {in_words(seconds)}"
+    words = (
+        f"{asked.kind.capitalize()} levels, {asked.words} ({plural(launches, 'launch')} each{takes}), may tell "
+        f"{asked.engines[0]} from {listed(asked.engines[1:])}: at the levels measured they hold as much."
+    )
+    config = overrides(plan, asked, launches, f"{folder}-{asked.grid.title.replace(', ', '-')}-{asked.kind}")
+    return {
+        "sentence": " ".join([words, *rest]),
+        "command": f"{_measure(folder)} {config}",
+        "launches": launches,
+        "minutes": None if seconds is None else seconds / S_PER_MIN,
+    }
+
+
+def _also(asked: Sequence[OtherLevels]) -> list[str]:
+    """That some capacities need other levels, beside a step that adds launches."""
+    return [
+        f"To tell {one.engines[0]} from {listed(one.engines[1:])} in how much they hold takes {one.kind} levels: "
+        f"{one.words}."
+        for one in asked
+    ]
 
 
 def _takes(seconds: float | None, launches: int, about: str = "about") -> str:
@@ -69,28 +125,26 @@ def _takes(seconds: float | None, launches: int, about: str = "about") -> str:
     return "" if seconds is None else f" ({about} {in_words(seconds * launches)} more)"
 
 
-def _named_or_counted(results: Results, standings: Mapping[Cell, Standing], pairs: Sequence[_Pair]) -> str:
+def _named_or_counted(pairs: Sequence[_Open]) -> str:
     """Who is told from whom of at most two pairs that one clause tells, else how many they are."""
-    clauses = _told_apart(results, standings, pairs) if len(pairs) <= 2 else []
+    clauses = _told_apart(pairs) if len(pairs) <= 2 else []
     return clauses[0] if len(clauses) == 1 else f"{len(pairs)} further pairs"
 
 
-def _told_apart(results: Results, standings: Mapping[Cell, Standing], pairs: Sequence[_Pair]) -> list[str]:
-    """Who would be told from whom, cells with the same clause together."""
-    names: dict[Cell, list[str]] = {}
-    for cell, one in pairs:
-        other = one["reference"] if one["engine"] == standings[cell].leading[0] else one["engine"]
-        names.setdefault(cell, []).append(other)
+def _told_apart(pairs: Sequence[_Open]) -> list[str]:
+    """Who would be told from whom, places with the same clause together."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for one in pairs:
+        names.setdefault((one.place, one.first), []).append(one.other)
     clauses: dict[frozenset[str] | str, tuple[str, list[str]]] = {}
-    for cell, others in names.items():
-        first = standings[cell].leading[0]
+    for (place, first), others in names.items():
         who = f"{first} from {listed(others)}"
         same = frozenset((first, *others)) if len(others) == 1 else who  # of two it does not matter who is first
-        clauses.setdefault(same, (who, []))[1].append(place_of(results, cell))
+        clauses.setdefault(same, (who, []))[1].append(place)
     return [f"{who} in {listed(places)}" for who, places in clauses.values()]
 
 
-def _open_pairs(results: Results, cell: Cell, now: Standing) -> Iterator[Json]:
+def _open_pairs(results: Results, cell: Cell, now: Standing) -> Iterator[_Open]:
     """Comparisons of a leading group's first with the others that launches may decide."""
     for other in now.leading[1:]:
         one = results.between(now.leading[0], other, cell, LATENCY)
@@ -100,7 +154,16 @@ def _open_pairs(results: Results, cell: Cell, now: Standing) -> Iterator[Json]:
             and not is_excluded(one)
             and not is_given_up(results, one)
         ):
-            yield one
+            yield _Open(now.leading[0], other, place_of(results, cell), one["launches_needed"])
+
+
+def _open_capacities(results: Results, grid: Grid, found: AtLimits) -> Iterator[_Open]:
+    """Of the engines that hold most and are not told apart, the first with each of the others."""
+    for one in comparisons(results, grid, found.not_told_apart):
+        first, pair = found.not_told_apart[0], {one["engine"], one["reference"]}
+        if first in pair and one["p"] is not None:  # what has none cannot be compared
+            (other,) = pair - {first}
+            yield _Open(first, other, f"how much they hold in {grid.title}", one["launches_needed"])
 
 
 def _seconds_a_block(results: Results, plan: Mapping[str, Any]) -> float | None:
@@ -116,14 +179,20 @@ def _seconds_a_block(results: Results, plan: Mapping[str, Any]) -> float | None:
 
 def _command(plan: Mapping[str, Any], results: Results, launches: int) -> str:
     """The command that adds the launches: the campaign's own configuration with another number of them."""
-    folder = str(plan["order"][0]["folder"]).partition("/launches/")[0]
+    folder = _folder(plan)
     if joined := plan["campaign"].get("joined"):
         return _command_of_joined(joined, folder, launches - int(plan["campaign"]["launches"]))
     value = f"{{at_most: {launches}}}" if results.summary["campaign"].get("until") else str(launches)
-    return (
-        f"snakemake --cores 1 --resources gpu=1 --configfile {shlex.quote(f'{folder}/{CONFIGURATION}')} "
-        f"{to_type(('benchmark', 'launches'), value)}"
-    )
+    return f"{_measure(folder)} {to_type(('benchmark', 'launches'), value)}"
+
+
+def _folder(plan: Mapping[str, Any]) -> str:
+    return str(plan["order"][0]["folder"]).partition("/launches/")[0]
+
+
+def _measure(folder: str) -> str:
+    """The command of a campaign with the configuration of a results folder."""
+    return f"snakemake --cores 1 --resources gpu=1 --configfile {shlex.quote(f'{folder}/{CONFIGURATION}')}"
 
 
 def _command_of_joined(joined: Mapping[str, Any], out: str, more: int) -> str:

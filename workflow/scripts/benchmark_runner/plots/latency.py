@@ -17,8 +17,7 @@ from benchmark_runner.commands import command
 from benchmark_runner.display import STRUCK, plural, significant, time_unit
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_valid
-from benchmark_runner.performance.advice import listed
-from benchmark_runner.performance.answer import places
+from benchmark_runner.performance.advice import listed, places
 from benchmark_runner.plots.rows import Estimate, Row, draw_rows, rows_inches
 from benchmark_runner.plots.style import (
     PICTURES,

@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from benchmark_runner.display import plural, significant
 from benchmark_runner.plots.style import in_order, span
-from benchmark_runner.statistics.levels import UNITS, Grid, capacity_order
+from benchmark_runner.statistics.levels import UNITS, Grid
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell, Results
-from benchmark_runner.statistics.verdicts import CERTAIN
 
 TAILS: Final = ("p99", "p95", "p90")
 
@@ -37,52 +36,9 @@ class Panel:
     over_levels: bool = True
 
 
-def grids_of(statistics: Mapping[str, Any]) -> list[Grid]:
-    """The grids of levels of a campaign, each once; none without load."""
-    rows = statistics["capacity"]["engines"] if "capacity" in statistics else []
-    found = {(row["workload"], row["group"], row["mode"]): row for row in rows}
-    return [
-        Grid(*key, {one["level"]: one["case"] for one in row["levels"]}, row["unit"], row.get("turns"))
-        for key, row in found.items()
-    ]
-
-
 def x_label_of(grid: Grid) -> str:
     """What the levels of a grid are."""
     return "requests/s asked" if grid.unit == UNITS["open"] else grid.unit
-
-
-def capacities(statistics: Mapping[str, Any], grid: Grid) -> dict[str, Mapping[str, Any]]:
-    """Capacity of each engine that has one in a grid and can be ranked there, the highest first."""
-    results = Results(statistics)
-    unranked = results.unranked_at_limits(Cell(grid.workload, grid.cases[grid.levels[0]]))
-    found = {
-        row["engine"]: row["capacity"]
-        for row in statistics["capacity"]["engines"]
-        if (row["workload"], row["group"], row["mode"]) == (grid.workload, grid.group, grid.mode)
-        and row["engine"] in results.engines.keys() - unranked
-        and row["capacity"]["point"] is not None
-    }
-    return dict(sorted(found.items(), key=lambda one: capacity_order(one[1]["point"]), reverse=True))
-
-
-def most_at_limits(statistics: Mapping[str, Any], grid: Grid) -> tuple[list[str], dict[str, str | None]]:
-    """(the engines with the highest capacity in a grid, by each of the others the verdict that puts it below them; None
-    where none does)."""
-    known = capacities(statistics, grid)
-    best = [capacity_order(found["point"]) for found in known.values()][:1]
-    most = [engine for engine, found in known.items() if [capacity_order(found["point"])] == best]
-    below: dict[str, str | None] = {}
-    for one in statistics["capacity"]["comparisons"]:
-        pair = {one["engine"], one["reference"]}
-        here = (one["quantity"], one["workload"], one["group"]) == ("capacity", grid.workload, grid.group)
-        if here and pair <= known.keys() and len(other := pair.difference(most)) == 1:
-            verdict = one["verdict"] if one["higher"] in most else None
-            (name,) = other
-            before = below.get(name, verdict)
-            weaker = verdict if verdict not in CERTAIN else before
-            below[name] = None if None in (before, verdict) else weaker
-    return most, below
 
 
 def _ranked(statistics: Mapping[str, Any], grid: Grid, level: float) -> list[str]:

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.performance.advice import listed
-from benchmark_runner.plots.levels import capacities, grids_of, most_at_limits, panels
+from benchmark_runner.performance.at_limits import AtLimits, at_limits
+from benchmark_runner.plots.levels import panels
 from benchmark_runner.plots.lines import LABEL_INCHES, draw_panel
 from benchmark_runner.plots.style import PICTURES, draw_and_save, headline, new_figure
 from benchmark_runner.plots.throughput import (
@@ -24,7 +25,7 @@ from benchmark_runner.plots.throughput import (
     sizes,
 )
 from benchmark_runner.statistics.levels import Grid, slo_words
-from benchmark_runner.statistics.results import read_statistics
+from benchmark_runner.statistics.results import Results, read_statistics
 from benchmark_runner.statistics.verdicts import CERTAIN
 
 GRID_HEAD_INCHES: Final = 0.3
@@ -35,7 +36,7 @@ def draw(statistics: Mapping[str, Any]) -> Figure:
     """The whole figure: of each grid of levels two panels a row."""
     rows = [
         (grid, pair, place == 0)
-        for grid in grids_of(statistics)
+        for grid in Results(statistics).grids
         for found in [list(panels(statistics, grid))]
         for place, pair in enumerate([found[:2], found[2:]])
     ]
@@ -58,7 +59,9 @@ def draw(statistics: Mapping[str, Any]) -> Figure:
 
 def _headline(statistics: Mapping[str, Any]) -> tuple[str, str]:
     """(title, words): the capacity of each engine, and how the panels are to be read."""
-    held = [_highest(statistics, grid) for grid in grids_of(statistics) if capacities(statistics, grid)]
+    results = Results(statistics)
+    found = [(grid, at_limits(results, grid)) for grid in results.grids]
+    held = [_highest(grid, one) for grid, one in found if one.held]
     title = f"Within the limits: {'; '.join(held)}" if held else "Under load: no launch tells a capacity"
     level = statistics["settings"]["confidence_level"]
     words = (
@@ -69,12 +72,12 @@ def _headline(statistics: Mapping[str, Any]) -> tuple[str, str]:
     return title, words
 
 
-def _highest(statistics: Mapping[str, Any], grid: Grid) -> str:
+def _highest(grid: Grid, found: AtLimits) -> str:
     """Who holds how much most, all of them where several hold the same: none of these is the first; and whether it is
     sure that no other does."""
-    (most, below), known = most_at_limits(statistics, grid), capacities(statistics, grid)
-    held = f"{listed(most)} {'holds' if len(most) == 1 else 'hold'} {known[most[0]]['text'].partition(' (')[0]}"
-    doubt = ", not confirmed to be the most" if set(below.values()).difference(CERTAIN) else ""
+    most = found.most
+    held = f"{listed(most)} {'holds' if len(most) == 1 else 'hold'} {found.held[most[0]]['text'].partition(' (')[0]}"
+    doubt = ", not confirmed to be the most" if set(found.below.values()).difference(CERTAIN) else ""
     return f"{held} in {grid.title}{doubt}"
 
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_valid
-from benchmark_runner.plots.levels import grids_of, throughput_panel
+from benchmark_runner.plots.levels import throughput_panel
 from benchmark_runner.plots.lines import LABEL_INCHES, Series, draw_lines, draw_panel
 from benchmark_runner.plots.style import (
     PICTURES,
@@ -90,7 +90,7 @@ def _bounds(interval: Mapping[str, Any]) -> tuple[float, float | None, float | N
 def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any], iterations: pd.DataFrame) -> Figure:
     """The whole figure: a panel over the levels of each load, one for each further test case, one for each workload
     with several prompt lengths."""
-    grids = grids_of(statistics)
+    grids = Results(statistics).grids
     under_load = {(grid.workload, case) for grid in grids for case in grid.cases.values()}
     cells = [place for place in by_workload_and_case(statistics["cells"]) if place not in under_load]
     lengths = {place: tokens for place, tokens in prompt_lengths(iterations).items() if place not in under_load}
@@ -130,7 +130,7 @@ def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any], iteratio
 
 def _headline(statistics: Mapping[str, Any], performance: Mapping[str, Any], *, alone: bool) -> tuple[str, str]:
     """(title, words); alone: whether any test case sends one request at a time."""
-    found = [f"{grid.title}: {throughput_panel(statistics, grid).finding}" for grid in grids_of(statistics)]
+    found = [f"{grid.title}: {throughput_panel(statistics, grid).finding}" for grid in Results(statistics).grids]
     if len(found) > 1:  # each panel has its own
         found = ["Throughput over the levels of load"]
     title = "; ".join([*found, *([_finding(performance)] if alone or not found else [])])

@@ -48,7 +48,7 @@ def without_result(inputs: ReportInputs) -> Table:
     for engine in inputs.engines:
         refused = engine.get("refused_loads", {}).items()
         rows += [_not_started(inputs, engine["name"], workload, reason) for workload, reason in refused]
-    return Table("Engines without a full result", columns, rows, empty="Every launch of every engine ended well.")
+    return Table("What each lacks, and what helps", columns, rows, empty="Every launch of every engine ended well.")
 
 
 def _not_started(inputs: ReportInputs, engine: str, workload: str, reason: str) -> list[TableCell]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 from benchmark_runner.display import significant
@@ -115,9 +116,10 @@ def _interval(low: float | None, high: float | None) -> str:
 
 
 def _names(panel: Panel, colours: Mapping[str, str], y: Axis, rows: int) -> Iterator[Name]:
-    """Names at the ends of their lines, moved apart where they would overlap."""
-    ends = sorted((found[-1][1], engine) for engine, found in panel.curves.items())
-    places = spread([y.place(value) for value, _ in ends], 100 / rows)
-    below, above = max(0.0, -places[0]), max(0.0, places[-1] - 100)
-    for (value, engine), place in zip(ends, places, strict=True):
-        yield Name(engine, colours[engine], round(100 - place - below + above, 2), significant(value))
+    """Names at the ends of their lines, moved apart where they would overlap, all beside the drawing."""
+    ends, line = sorted((found[-1][1], engine) for engine, found in panel.curves.items()), 100 / rows
+    places = spread([y.place(value) for value, _ in ends], line)
+    lowest = accumulate(places, lambda below, place: max(place, below + line), initial=-line)
+    for number, ((value, engine), place) in enumerate(zip(ends, list(lowest)[1:], strict=True)):
+        highest = 100 - (len(ends) - 1 - number) * line
+        yield Name(engine, colours[engine], round(100 - min(place, highest), 2), significant(value))

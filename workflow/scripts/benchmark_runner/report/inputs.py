@@ -11,7 +11,6 @@ from typing import Any, Final
 import pandas as pd
 import yaml
 
-from benchmark_runner.plots.levels import grids_of
 from benchmark_runner.plots.style import engine_colours, in_order
 from benchmark_runner.statistics.results import Results
 
@@ -70,7 +69,7 @@ class ReportInputs:
     @cached_property
     def loaded_workloads(self) -> frozenset[str]:
         """Names of the workloads that have levels of load."""
-        return frozenset(grid.workload for grid in grids_of(self.statistics))
+        return frozenset(grid.workload for grid in self.results.grids)
 
     @property
     def level(self) -> str:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, estimate_parts, significant
+from benchmark_runner.performance.advice import listed
 from benchmark_runner.performance.answer import sure_beside
-from benchmark_runner.plots.levels import capacities, grids_of, most_at_limits, panels, throughput_panel
+from benchmark_runner.performance.at_limits import AtLimits, at_limits
+from benchmark_runner.plots.levels import panels, throughput_panel
 from benchmark_runner.report.card import NAMES_SHOWN, Card
 from benchmark_runner.report.curves import Chart, chart
 from benchmark_runner.report.forest import tokens_in_words
@@ -19,6 +21,7 @@ from benchmark_runner.statistics.client import GATES
 from benchmark_runner.statistics.levels import Grid, failed_words, level_text, slo_words
 from benchmark_runner.statistics.metrics import BY_NAME, LEVEL_ENERGY
 from benchmark_runner.statistics.results import Cell
+from benchmark_runner.statistics.sentences import CLAUSES, shared_clauses, without_clauses
 
 LEVEL_METRICS: Final = ("output_tokens_per_s", "requests_per_s", "ttft_ms", "tpot_ms", "goodput_requests_per_s")
 BESIDE_SHOWN: Final = 2  # in a card, of what else is confirmed; the table to paste has all
@@ -44,7 +47,7 @@ class GridOfPage:
 
 def under_load(inputs: ReportInputs) -> dict[str, Any] | None:
     """{sentences, grids}; None without load. sentences are those of the answer."""
-    grids = [_grid(inputs, grid) for grid in grids_of(inputs.statistics)]
+    grids = [_grid(inputs, grid) for grid in inputs.results.grids]
     return {"sentences": inputs.summary["answer"].get("under_load", []), "grids": grids} if grids else None
 
 
@@ -61,22 +64,19 @@ def _grid(inputs: ReportInputs, grid: Grid) -> GridOfPage:
     )
 
 
-def rows_of(inputs: ReportInputs, grid: Grid) -> Iterator[Document]:
-    """Capacity and knee of each engine in a grid."""
-    for row in inputs.statistics["capacity"]["engines"]:
-        if (row["workload"], row["group"], row["mode"]) == (grid.workload, grid.group, grid.mode):
-            yield row
-
-
 def _capacity(inputs: ReportInputs, grid: Grid) -> Table:
     columns = heads("Engine", Column("Capacity", hint="highest level that keeps the limits"), "Launches")
     columns += [*heads("Against the baseline", Column("Knee", hint="throughput flattens")), prose("In words")]
-    rows = []
-    for row in rows_of(inputs, grid):
+    rows, by_engine = [], inputs.results.of_grid(grid)
+    told = [one["sentence"] for name in by_engine if (one := _against_baseline(inputs, grid, name)) is not None]
+    shared = shared_clauses(told)
+    for row in by_engine.values():
         compared = _against_baseline(inputs, grid, row["engine"])
         is_baseline = row["engine"] == inputs.plan["campaign"]["baseline"]
         alone = ("the baseline" if is_baseline else ABSENT, None)
         label, tone = alone if compared is None else CAPACITY_TONES[compared["verdict"]]
+        if compared is not None and compared["higher"]:
+            label = f"{'more' if compared['higher'] == row['engine'] else 'less'}, {label}"
         rows.append(
             [
                 engine_cell(inputs, row["engine"]),
@@ -84,10 +84,15 @@ def _capacity(inputs: ReportInputs, grid: Grid) -> Table:
                 TableCell(str(row["capacity"]["n"]), value=float(row["capacity"]["n"])),
                 TableCell(label, tone=tone),
                 _level_cell(row["knee"]),
-                TableCell(ABSENT if compared is None else as_sentence(compared["sentence"], inputs)),
+                TableCell(
+                    ABSENT if compared is None else as_sentence(without_clauses(compared["sentence"], shared), inputs)
+                ),
             ]
         )
-    return Table(f"Capacity at the limits, {grid.title}", columns, rows, chosen_by=_engines_alone(rows))
+    of_all = [f"Of all comparisons: {CLAUSES.join(shared)}"] if shared else []
+    return Table(
+        ". ".join([f"Capacity at the limits, {grid.title}", *of_all]), columns, rows, chosen_by=_engines_alone(rows)
+    )
 
 
 def _against_baseline(inputs: ReportInputs, grid: Grid, engine: str) -> Document | None:
@@ -264,26 +269,39 @@ def _tail(inputs: ReportInputs, engine: str, cell: Cell, metric: str) -> TableCe
 def load_cards(inputs: ReportInputs) -> list[Card]:
     """A card a grid: the engines with the highest capacity, and what is sure of that; then the throughput, and what is
     confirmed of engines that answer alike."""
-    return [_card(inputs, grid) for grid in grids_of(inputs.statistics)]
+    return [_card(inputs, grid) for grid in inputs.results.grids]
 
 
 def _card(inputs: ReportInputs, grid: Grid) -> Card:
-    known, (most, below) = capacities(inputs.statistics, grid), most_at_limits(inputs.statistics, grid)
-    lines = [f"Limits: {slo_words(inputs.statistics['load']['slo'])}."]
-    lines += [f"{engine} holds {found['text']}." for engine, found in known.items()][:NAMES_SHOWN]
+    found, limits = at_limits(inputs.results, grid), slo_words(inputs.statistics["load"]["slo"])
+    lines = [f"Limits: {limits}."]
+    lines += [] if found.nobody else _held(found)
     lines.append(f"{throughput_panel(inputs.statistics, grid).finding}.")
     lines += sure_beside(_answers(inputs, grid))[:BESIDE_SHOWN]
-    verdicts = set(below.values())
+    verdicts = set(found.below.values())
     word, tone = ("most at the limits", "sure") if verdicts else ("not told apart", "open")
+    if verdicts and len(found.most) > 1:
+        word, tone = f"tie of {len(found.most)} at the limits", "open"
     if verdicts - {"confirmed_faster"}:
         word, tone = ("not told apart", "open") if None in verdicts else ("most, not confirmed", "perhaps")
-    best = [*most, *(engine for engine, verdict in below.items() if verdict is None)]
+    best = found.not_told_apart or list(found.most)
     shown = [(engine, inputs.colours[engine]) for engine in best[:NAMES_SHOWN]]
     heading = f"{grid.title} · {_tokens(inputs, grid)} · {levels_in_words(grid)}"
-    if not known:
-        return Card(heading, [], word="no answer", tone="bad", lines=lines, is_workload=True)
+    if not found.held or found.nobody:
+        word = "nobody keeps the limits" if found.held else "no answer"
+        return Card(heading, [], word=word, tone="bad", lines=lines, is_workload=True)
     more = max(0, len(best) - NAMES_SHOWN)
-    return Card(heading, shown, None, more, word if len(known) > 1 else None, tone, lines, is_workload=True)
+    return Card(heading, shown, None, more, word if len(found.held) > 1 else None, tone, lines, is_workload=True)
+
+
+def _held(found: AtLimits) -> list[str]:
+    """What engines hold, those that hold the same in one line; of many lines the first."""
+    groups: dict[str, list[str]] = {}
+    for engine, one in found.held.items():
+        groups.setdefault(one["text"], []).append(engine)
+    lines = [f"{listed(names)} {'holds' if len(names) == 1 else 'hold'} {text}." for text, names in groups.items()]
+    left = sum(len(names) for names in list(groups.values())[NAMES_SHOWN:])
+    return [*lines[:NAMES_SHOWN], *([f"The section Under load has the other {left}."] if left else [])]
 
 
 def _answers(inputs: ReportInputs, grid: Grid) -> list[Document]:
@@ -310,5 +328,5 @@ def load_in_words(inputs: ReportInputs) -> str:
     """Which levels the campaign has, shortly: "1 to 8 requests in flight"; "one request at a time" without load."""
     unloaded = any(one["name"] not in inputs.loaded_workloads for one in inputs.plan["workloads"])
     parts = ["one request at a time"] if unloaded else []
-    parts += [levels_in_words(grid) for grid in grids_of(inputs.statistics)]
+    parts += [levels_in_words(grid) for grid in inputs.results.grids]
     return ", ".join(dict.fromkeys(parts))

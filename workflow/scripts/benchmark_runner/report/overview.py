@@ -158,7 +158,8 @@ def _workload_lines(inputs: ReportInputs, number: int, cell: Document) -> Iterat
     leading = [place for place, one in enumerate(cell["engines"]) if one["leading"]]
     values = _sorted(inputs, [(*path, "engines", place, "value") for place in leading], in_unit(cell["unit"]))
     yield Markup("{}{}").format(span(values[0], values[-1]), _against_baseline(inputs, number, leading))
-    if (behind := cell["next_behind"]) is not None:
+    behind, alone = cell["next_behind"], len(leading) == 1
+    if behind is not None and not (alone and behind["engine"] == inputs.plan["campaign"]["baseline"]):
         by = figure(inputs, "summary", *path, "next_behind", "behind", show=times)
         ends = [figure(inputs, "summary", *path, "next_behind", "interval", end) for end in (0, 1)]
         interval = Markup(" ({})").format(span(*ends)) if all(ends) else ""

@@ -19,12 +19,12 @@ from benchmark_runner.statistics import families
 from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.families import CampaignPairs
-from benchmark_runner.statistics.hypotheses import bonferroni, mann_whitney
+from benchmark_runner.statistics.hypotheses import bonferroni, mann_whitney, pairs_won
 from benchmark_runner.statistics.inputs import Measurements
 from benchmark_runner.statistics.levels import CONVERSATIONS, Grid, grids, level_text
 from benchmark_runner.statistics.losses import loss_words
 from benchmark_runner.statistics.metrics import Metric
-from benchmark_runner.statistics.power import MANN_WHITNEY, can_reach
+from benchmark_runner.statistics.power import MANN_WHITNEY, can_reach, launches_to_order
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.stages import Stage, Stages
 from benchmark_runner.statistics.verdicts import Verdict
@@ -262,9 +262,28 @@ class Capacities:
             "alpha": alpha,
             "verdict": verdict,
             "higher": higher,
+            "launches_needed": self._needed(pair, tests) if quantity == "capacity" and not doubts else None,
             "sentence": _sentence(quantity, grid, pair, texts, _ending(verdict, reason, doubts, self._inputs.level)),
             "reason": reason,
         }
+
+    def _needed(self, pair: Pair, tests: int) -> int | None:
+        """Launches of each at which what the pair shows would be told at the next look; ties count against it, as in
+        the test. None where no number would."""
+        if pair.excluded or not pair.counts:
+            return None
+        reaches = can_reach(
+            len(pair.values),
+            len(pair.reference_values),
+            tests,
+            self._inputs.alpha * pair.share,
+            MANN_WHITNEY,
+            paired=False,
+        )
+        below, not_above = pairs_won(pair.values, pair.reference_values)
+        pairs = len(pair.values) * len(pair.reference_values)
+        share = pair.next_share if reaches else pair.share
+        return launches_to_order(max(below, pairs - not_above) / pairs, tests, self._inputs.alpha * share)
 
     def _doubts(self, grid: Grid, pair: Pair) -> list[str]:
         """Why no difference of a pair is confirmed, each a clause: what may have made it, and servers whose starts

@@ -200,6 +200,26 @@ def launches_to_detect_ratio(
     return fewest_that(least, enough)
 
 
+def launches_to_order(
+    wins: float, tests: int = 1, alpha: float = DEFAULT_ALPHA, power: float = DEFAULT_POWER
+) -> int | None:
+    """Fewest launches of each at which Mann-Whitney tells two engines apart with this power, where a launch of one
+    exceeds one of the other with the chance `wins` (Noether 1987, J. Am. Stat. Assoc. 82, 645-647).
+
+    None where more than MOST_LAUNCHES_SEARCHED are needed, and where it wins no more often than not.
+    """
+    from scipy.special import ndtr, ndtri
+
+    if wins <= 0.5:
+        return None
+    critical = float(ndtri(1.0 - alpha / max(tests, 1) / 2.0))
+
+    def enough(launches: int) -> bool:
+        return float(ndtr(math.sqrt(6.0 * launches) * (wins - 0.5) - critical)) >= power
+
+    return fewest_that(fewest_launches(max(tests, 1), alpha), enough)
+
+
 def fewest_that(least: int, enough: Callable[[int], bool]) -> int | None:
     """Fewest launches, from `least` on, that are enough, where more always are too; None beyond
     MOST_LAUNCHES_SEARCHED."""

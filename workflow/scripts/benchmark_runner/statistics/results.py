@@ -10,7 +10,7 @@ from typing import Any, Final
 from benchmark_runner.checked import FAIL
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.schemas import require_valid
-from benchmark_runner.statistics.levels import errors_words
+from benchmark_runner.statistics.levels import Grid, errors_words
 from benchmark_runner.statistics.verdicts import CERTAIN
 from benchmark_runner.statistics.work import Work, apart, odd_ones
 
@@ -93,6 +93,22 @@ class Results:
     def load(self, engine: str, cell: Cell) -> Json | None:
         """The cell's level of load and how its requests ended; None where one request is sent at a time."""
         return self._loads.get((engine, cell.workload, cell.case))
+
+    @property
+    def grids(self) -> list[Grid]:
+        """The grids of levels of a campaign, each once; none without load."""
+        rows = self.summary.get("capacity", {"engines": []})["engines"]
+        found = {(row["workload"], row["group"], row["mode"]): row for row in rows}
+        return [
+            Grid(*key, {one["level"]: one["case"] for one in row["levels"]}, row["unit"], row.get("turns"))
+            for key, row in found.items()
+        ]
+
+    def of_grid(self, grid: Grid) -> dict[str, Json]:
+        """Rows of `capacity` in a grid, by engine, the controls among them."""
+        key = (grid.workload, grid.group, grid.mode)
+        rows = self.summary["capacity"]["engines"]
+        return {row["engine"]: row for row in rows if (row["workload"], row["group"], row["mode"]) == key}
 
     def levels_beside(self, cell: Cell) -> list[Cell]:
         """All levels of the grid that a test case is of; none where one request is sent at a time."""

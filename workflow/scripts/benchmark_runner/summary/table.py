@@ -20,7 +20,7 @@ from benchmark_runner.display import (
 from benchmark_runner.performance.advice import place_of, undecided
 from benchmark_runner.performance.answer import sure_beside
 from benchmark_runner.performance.ranking import LATENCY
-from benchmark_runner.performance.under_load import OUTPUT, grids_of, rows_of
+from benchmark_runner.performance.under_load import OUTPUT
 from benchmark_runner.statistics.cautions import median_is_mean
 from benchmark_runner.statistics.levels import failed_words, level_text, load_words, slo_words
 from benchmark_runner.statistics.planned import each_in_words, words_of
@@ -175,18 +175,18 @@ def _request(case: Mapping[str, Any], workload: Mapping[str, Any], campaign: Map
 def _under_load(results: Results) -> list[str]:
     """For each grid of levels a row an engine and level, and the capacity of each engine."""
     lines = []
-    for grid in grids_of(results):
-        held = {engine: row["capacity"]["text"] or ABSENT for engine, row in rows_of(results, grid).items()}
+    for grid in results.grids:
+        rows_of_grid = results.of_grid(grid)
+        held = {engine: rows_of_grid[engine]["capacity"]["text"] or ABSENT for engine in results.engines}
         rows = [
-            {"engine": engine, grid["unit"]: level_text(level["level"])}
-            | (_came(results, engine, Cell(grid["workload"], level["case"])) if grid["mode"] == "open" else {})
-            | _level_values(results, engine, Cell(grid["workload"], level["case"]))
+            {"engine": engine, grid.unit: level_text(level)}
+            | (_came(results, engine, Cell(grid.workload, case)) if grid.mode == "open" else {})
+            | _level_values(results, engine, Cell(grid.workload, case))
             for engine in held
-            for level in grid["levels"]
+            for level, case in grid.cases.items()
         ]
         head = [column for column in rows[0] if column != TAIL or any(row[column] != ABSENT for row in rows)]
-        name = ", ".join(filter(None, (grid["workload"], grid["group"])))
-        lines += [f"## {markdown(name)} under load", ""]
+        lines += [f"## {markdown(grid.title)} under load", ""]
         lines += [*markdown_table(head, [[row[column] for column in head] for row in rows]), ""]
         lines += [markdown(f"Highest level within the limits ({slo_words(results.summary['load']['slo'])}):"), ""]
         lines += [*(f"- {markdown(f'{engine}: {text}')}" for engine, text in held.items()), ""]
