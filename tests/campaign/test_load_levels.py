@@ -170,11 +170,6 @@ def test_an_adapter_that_serves_no_conversations_is_named_before_anything_runs(c
     config["workloads"][0]["test_cases"][0]["load"]["turns"] = 3
     (notice,) = [line for line in load_campaign(config, [], engines).notices() if "serving" in line]
     assert notice == "note: llama: llama-cpp-bench serves no conversations; its launches on serving will be unavailable"
-    config["workloads"][0]["test_cases"].append(
-        {**config["workloads"][0]["test_cases"][0], "load": {"mode": "closed", "concurrency": 2}}
-    )
-    (notice,) = [line for line in load_campaign(config, [], engines).notices() if "serving" in line]
-    assert "; in serving: move the test cases with turns into a workload of their own, so that" in notice
 
 
 def test_levels_join_the_family_of_tests(config, load):

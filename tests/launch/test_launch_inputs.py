@@ -248,3 +248,46 @@ def test_a_launch_without_load_asks_as_it_always_did(tmp_path):
             "launch": {"workload": "quick", "block": 1},
         }
     )
+
+
+def test_an_engine_that_is_not_asked_for_a_level_is_asked_for_the_others_as_all_are(tmp_path):
+    case = with_levels(LaunchCase(tmp_path))
+    whole = build_spec(read(case), device="cpu", threads=2)
+    case.plan["workloads"][0]["cases"][0]["max_new_tokens"] = 9
+    for left_out, kept in (("case_1", 1), ("case_2", 0)):
+        reason = "it serves no conversations"
+        row = {"engine": "fake", "workload": "quick", "case": left_out, "reason": reason}
+        (case.folder / "plan.json").write_text(json.dumps(case.plan | {"not_asked": [row]}))
+        inputs = read(case)
+        spec = build_spec(inputs, device="cpu", threads=2)
+        require_valid("spec", spec, "spec")
+        assert spec["stages"] == [0]
+        assert spec["max_seq_len"] == 12 + 9  # the same room as for engines that are asked for all
+        (asked,) = spec["cases"]
+        assert asked["prompts"] == whole["cases"][kept]["prompts"]
+        assert asked["load"] == whole["cases"][kept]["load"]
+        record = new_record(inputs, 1, Stopwatch())
+        assert record["not_asked"] == {left_out: reason}
+    (case.folder / "plan.json").write_text(json.dumps(case.plan))
+    assert "not_asked" not in new_record(read(case), 1, Stopwatch())
+
+
+def test_the_levels_that_are_left_follow_each_other_as_they_do_for_all(tmp_path):
+    case = with_levels(LaunchCase(tmp_path))
+    cases = case.plan["workloads"][0]["cases"]
+    cases += [{**cases[0], "name": f"case_{number}"} for number in (3, 4, 5)]
+    prompts = json.loads((tmp_path / "prompts.json").read_text())
+    prompts["workloads"]["quick"] += [
+        {"case": f"case_{number}", "prompt_ids": list(range(number, number + 12))} for number in (3, 4, 5)
+    ]
+    (tmp_path / "prompts.json").write_text(json.dumps(prompts))
+    rows = [
+        {"engine": "fake", "workload": "quick", "case": f"case_{number}", "reason": "too many"} for number in (2, 4)
+    ]
+    kept = [0, 2, 4]
+    for block in (1, 2):
+        (case.folder / "plan.json").write_text(json.dumps(case.plan))
+        whole = build_spec(read(case, block=block), device="cpu", threads=2)["stages"]
+        (case.folder / "plan.json").write_text(json.dumps(case.plan | {"not_asked": rows}))
+        spec = build_spec(read(case, block=block), device="cpu", threads=2)
+        assert [kept[number] for number in spec["stages"]] == [number for number in whole if number in kept]

@@ -227,3 +227,15 @@ def test_a_load_that_cannot_be_kept_is_left_out_whole() -> None:
     record["requests"].pop()
     make_readable(record)
     assert (record["status"], record["requests"], record["stages"]) == ("failed", [], [])
+
+
+def test_a_launch_measures_the_levels_that_its_engine_is_asked_for_and_names_the_others(tmp_path: Path) -> None:
+    case = loaded_case(tmp_path)
+    row = {"engine": "fake", "workload": "quick", "case": "case_1", "reason": "fake serves no conversations"}
+    (tmp_path / "plan.json").write_text(json.dumps(case.plan | {"not_asked": [row]}))
+    assert case.run().returncode == 0
+    record = case.record()
+    assert (record["status"], record["not_asked"]) == ("ok", {"case_1": "fake serves no conversations"})
+    assert [one["load"]["concurrency"] for one in record["spec"]["cases"]] == [2]
+    assert [stage["case"] for stage in record["stages"]] == [0]
+    assert len(record["requests"]) == 2 + 6

@@ -89,6 +89,7 @@ def test_launches_that_refuse_a_load_take_no_time(out):
         {"name": "alone", "adapter": "alone-bench"},
         {"name": "brought", "adapter": None},
     ]
-    workloads = [{"name": "serving", "cases": [{"load": {"mode": "closed"}}]}, {"name": "w", "cases": [{}]}]
+    loaded = {"name": "c1", "load": {"mode": "closed"}}
+    workloads = [{"name": "serving", "cases": [loaded]}, {"name": "w", "cases": [{"name": "case_1"}]}]
     found = rows_that_take_time({"engines": engines, "workloads": workloads, "order": order})
     assert [row for row in order if row not in found] == [order[2]]

@@ -89,6 +89,8 @@ class Adapter:
     brought: BroughtFile | None
     load_modes: tuple[str, ...] = ()
     """How requests under load may come to it: closed, open; none where it takes one at a time."""
+    most_at_once: int | None = None
+    """Requests that it serves at once; None where nothing bounds them."""
     weights_format: str = SAFETENSORS
     """Format of the weights that its program opens."""
     server: Mapping[str, Any] | None = None
@@ -136,6 +138,7 @@ def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
         else None,
         brought=BroughtFile(**{**brought, "help_words": tuple(brought.get("help_words", ()))}) if brought else None,
         load_modes=("closed", "open", "conversations") if "server" in content else tuple(content.get("load", ())),
+        most_at_once=content.get("most_at_once"),
         weights_format=content.get("weights", {}).get("format", SAFETENSORS),
         server=content.get("server"),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmark_runner.business.facts import named_facts, project_of
 from benchmark_runner.business.inputs import BusinessInputs
+from benchmark_runner.configuration.not_asked import not_asked_words
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell, Results
 
@@ -77,6 +78,8 @@ class MeasuredEngine:
                 for key in ("point", "low", "high")
             }
             where = f"{origin}; the largest of its test cases, in {here.workload}, {here.case}"
+            if left_out := results.engines[self.name].get("not_asked", {}).get(here.workload):
+                where += f"; {not_asked_words(self.name, here.workload, left_out)}"
             found.append(figure(sums["point"], unit, where, None) | {"low": sums["low"], "high": sums["high"]})
         missing = figure(None, unit, origin, reason or "it was not measured")
         return max(found, key=lambda one: float(one["value"]), default=missing)

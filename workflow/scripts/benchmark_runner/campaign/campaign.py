@@ -10,15 +10,15 @@ from typing import Any
 
 from benchmark_runner.build import adapter as adapters
 from benchmark_runner.build.source import cuda_request
+from benchmark_runner.campaign.asking import left_out, untested
 from benchmark_runner.campaign.attempts import attempts_made, is_owed, set_aside
-from benchmark_runner.campaign.checks import campaign_problems, short_prompts, underpowered
+from benchmark_runner.campaign.checks import examine_whole
 from benchmark_runner.campaign.continued import iterations_per_launch
 from benchmark_runner.campaign.control import cheapest_control
 from benchmark_runner.campaign.engines import (
     Engine,
     campaign_engines,
     engine_is_back,
-    untested,
     with_control,
 )
 from benchmark_runner.campaign.groups import Cell, Groups
@@ -33,7 +33,8 @@ from benchmark_runner.campaign.workloads import hottest_sampling, planned_worklo
 from benchmark_runner.configuration.files import Positions
 from benchmark_runner.configuration.load import has_load
 from benchmark_runner.configuration.names import CHEAPEST
-from benchmark_runner.configuration.resolve import Examined, examine, require_sound
+from benchmark_runner.configuration.not_asked import as_asked
+from benchmark_runner.configuration.resolve import Examined, require_sound
 from benchmark_runner.configuration.search import is_pilot
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import fingerprint
@@ -71,8 +72,10 @@ class Campaign:
         self.output_dir = os.path.normpath(config["benchmark"]["output_dir"])
 
     def identity(self, engine: Engine, workload: Mapping[str, Any]) -> str:
-        """Short hash of all that determines a launch of engine on workload."""
+        """Short hash of all that determines a launch of engine on workload, with the test cases that it is asked
+        for."""
         measured = ("cases", "iterations_per_launch", "warmup_iterations")
+        workload = as_asked({"not_asked": left_out([engine], [workload])}, engine.name, workload)
         return fingerprint(
             {
                 "measure_version": MEASURE_VERSION,
@@ -93,6 +96,20 @@ class Campaign:
         )
         return sum(1 for folder in folders for _ in folder.glob("*/record.json"))
 
+    @cached_property
+    def not_asked(self) -> list[dict[str, str]]:
+        """Test cases that engines are not asked for, with the reason, as the plan has them."""
+        return left_out(self.engines.values(), self.workloads.values())
+
+    @cached_property
+    def asked(self) -> dict[str, Any]:
+        """What the plan says of who is asked for what: its engines, workloads and not_asked, where there are any."""
+        return {
+            "engines": [engine.describe() for engine in self.engines.values()],
+            "workloads": list(self.workloads.values()),
+            **({"not_asked": self.not_asked} if self.not_asked else {}),
+        }
+
     @property
     def _cells(self) -> list[Cell]:
         return [
@@ -106,8 +123,8 @@ class Campaign:
         """The groups of a campaign until decided; None where the number of launches is fixed."""
         engines = sum(engine.control_of is None for engine in self.engines.values())
         cases = sum(len(workload["cases"]) for workload in self.workloads.values())
-        missing = untested((engine.describe() for engine in self.engines.values()), self.workloads.values())
-        looks = design_of(engines, cases, self.config["benchmark"]["launches"], self.config["analysis"], missing).looks
+        benchmark, analysis = self.config["benchmark"], self.config["analysis"]
+        looks = design_of(engines, cases, benchmark["launches"], analysis, untested(self.asked)).looks
         return Groups(looks, self._cells, self.config["analysis"], self.output_dir) if looks else None
 
     @property
@@ -182,10 +199,11 @@ class Campaign:
     def _runnable(self) -> set[tuple[str, str]]:
         """Engines and workloads of launches that could be run now."""
         return {
-            (engine.name, name)
-            for engine in self.engines.values()
-            for name, workload in self.workloads.items()
-            if self._is_back[engine.name] and cannot_load(engine.describe(), workload) is None
+            (engine["name"], workload["name"])
+            for engine in self.asked["engines"]
+            for workload in self.asked["workloads"]
+            if self._is_back[engine["name"]]
+            and cannot_load(engine, as_asked(self.asked, engine["name"], workload)) is None
         }
 
     def _can_run(self, launch: PlannedLaunch) -> bool:
@@ -247,8 +265,8 @@ class Campaign:
         """A line for each thing that the launches ahead, which run here or on other machines, ask for and lack."""
         if not self.owed_launches:
             return []
-        system, engines, workloads = self.config["system"], self.engines.values(), self.workloads.values()
-        return list(notices_of(system, engines, workloads, self.engines_folder, here=here))
+        engines = self.engines.values()
+        return list(notices_of(self.config["system"], engines, self.asked, self.engines_folder, here=here))
 
     @property
     def reference(self) -> str:
@@ -295,7 +313,7 @@ class Campaign:
                 **({"pilot": True} if is_pilot(self.config) else {}),
             },
             "model": self.model.describe(),
-            "engines": [engine.describe() for engine in self.engines.values()],
+            **self.asked,
             "licences": {engine.name: engine.licence for engine in self.engines.values() if engine.licence},
             "workloads": [
                 {**workload, "iterations_total": workload["iterations_per_launch"] * blocks}
@@ -320,20 +338,6 @@ class Campaign:
                 **requests_at_once(self.workloads.values()),
             },
         }
-
-
-def examine_whole(
-    raw: Mapping[str, Any], engines_folder: Path, overrides: Mapping[str, Any] | None = None, *, here: bool = True
-) -> Examined:
-    """A merged configuration with every problem that can be found without building anything.
-
-    here says whether launches run on this machine, which must then have what system.strict insists on.
-    """
-    examined = examine(raw, overrides)
-    problems = [*examined.problems, *campaign_problems(examined, engines_folder, here=here)]
-    if not problems:
-        problems = [*short_prompts(examined.config), *underpowered(examined, engines_folder)]
-    return examined._replace(problems=problems)
 
 
 def campaign_of(examined: Examined, engines_folder: Path) -> Campaign:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.campaign.asking import left_out, untested
 from benchmark_runner.campaign.context import Context, prompt_problems, window_problems
-from benchmark_runner.campaign.engines import campaign_engines, untested
+from benchmark_runner.campaign.engines import campaign_engines
 from benchmark_runner.campaign.machine import refused, this_machine
 from benchmark_runner.campaign.paths import OUTPUT_DIR, path_problems
 from benchmark_runner.campaign.workloads import planned_workload
@@ -16,7 +17,7 @@ from benchmark_runner.configuration.files import Problem
 from benchmark_runner.configuration.load import cell_count, has_load
 from benchmark_runner.configuration.messages import closest
 from benchmark_runner.configuration.names import entries
-from benchmark_runner.configuration.resolve import Examined
+from benchmark_runner.configuration.resolve import Examined, examine
 from benchmark_runner.configuration.search import is_searched_workload
 from benchmark_runner.display import plural
 from benchmark_runner.errors import BenchmarkError
@@ -148,7 +149,8 @@ def _untested(examined: Examined, engines_folder: Path) -> int:
     workloads = [workload for workload in examined.config["workloads"] if has_load(workload)]
     planned = [planned_workload(workload, 1, 1) for workload in workloads]
     engines = campaign_engines(examined.chosen(), engines_folder) if planned else []
-    return untested((engine.describe() for engine in engines), planned)
+    described = [engine.describe() for engine in engines]
+    return untested({"engines": described, "workloads": planned, "not_asked": left_out(engines, planned)})
 
 
 def short_prompts(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -196,3 +198,17 @@ def underpowered(examined: Examined, engines_folder: Path) -> Iterator[Problem]:
             "verdict), leave engines out (--config only_engines=…), or set benchmark.allow_underpowered: true to run "
             "it for its estimates, with every verdict untestable",
         )
+
+
+def examine_whole(
+    raw: Mapping[str, Any], engines_folder: Path, overrides: Mapping[str, Any] | None = None, *, here: bool = True
+) -> Examined:
+    """A merged configuration with every problem that can be found without building anything.
+
+    here says whether launches run on this machine, which must then have what system.strict insists on.
+    """
+    examined = examine(raw, overrides)
+    problems = [*examined.problems, *campaign_problems(examined, engines_folder, here=here)]
+    if not problems:
+        problems = [*short_prompts(examined.config), *underpowered(examined, engines_folder)]
+    return examined._replace(problems=problems)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,11 +13,9 @@ from benchmark_runner.build import adapter as adapters
 from benchmark_runner.build.environment import is_complete
 from benchmark_runner.build.source import source_hash
 from benchmark_runner.campaign.kept import measured_devices
-from benchmark_runner.configuration.load import has_load
 from benchmark_runner.configuration.names import CONTROL_SUFFIX
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import ABSENT, file_sha256, fingerprint
-from benchmark_runner.launch.program import SPLIT, cannot_load
 from benchmark_runner.launch.script import beside
 from benchmark_runner.load.connection import without_key
 from benchmark_runner.model.formats import DERIVED, SAFETENSORS
@@ -51,6 +48,8 @@ class Engine:
     """Hash of the file that the adapter drives and the user brought, or ABSENT; None where it drives none."""
     load_modes: tuple[str, ...] = ()
     """Loads that its adapter says it takes: closed, open; a brought file is asked as it runs."""
+    most_at_once: int | None = None
+    """Requests that its adapter says it serves at once. Not in `describe`: what it excludes is planned by test case."""
     weights_format: str = SAFETENSORS
     """Format of the weights that its program opens; another one is derived from the model."""
     licence: str | None = None
@@ -201,10 +200,11 @@ def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engi
     weights_format, licence, server = SAFETENSORS, None, None
     load_modes: tuple[str, ...] = ()
     imported: dict[str, str] = {}
+    most_at_once = None
     if (folder / "adapter.yaml").is_file():
         adapter = adapters.load_adapter(folder)
         weights_format, licence, load_modes = adapter.weights_format, adapter.licence, adapter.load_modes
-        server = adapter.server
+        server, most_at_once = adapter.server, adapter.most_at_once
         name, source = folder.name, source_hash(adapter)
         build_device = adapters.build_device(adapter, device)
         brought = _brought(adapter, entry["options"])
@@ -223,6 +223,7 @@ def _engine(entry: Mapping[str, Any], engines_folder: Path, device: str) -> Engi
         source=source,
         brought=brought,
         load_modes=load_modes,
+        most_at_once=most_at_once,
         weights_format=weights_format,
         licence=licence,
         server=server,
@@ -281,30 +282,6 @@ def kept_devices(engines: Iterable[Engine], engines_folder: Path) -> Iterator[st
 
 def _found_here(engine: Engine, engines_folder: Path) -> str:
     return adapters.build_device(adapters.load_adapter(engines_folder / str(engine.adapter)), "auto")
-
-
-def without_load(engines: Iterable[Engine], workloads: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """A sentence for each engine that cannot do some of the workloads under load."""
-    planned = list(workloads)
-    for engine in engines:
-        missing = {one["name"]: cannot_load(engine.describe(), one) for one in planned}
-        refused = {name: why for name, why in missing.items() if why is not None}
-        if refused and engine.control_of is None:
-            reasons = ", ".join(dict.fromkeys(why.reason.partition(",")[0] for why in refused.values()))
-            split = ", ".join(name for name, why in refused.items() if why.remedy == SPLIT)
-            helps = f"; in {split}: {SPLIT[0].lower()}{SPLIT[1:]}" if split else ""
-            yield f"{engine.name}: {reasons}; its launches on {', '.join(refused)} will be unavailable{helps}"
-
-
-def untested(engines: Iterable[Mapping[str, Any]], workloads: Iterable[Mapping[str, Any]]) -> int:
-    """Comparisons of engines that are not made since one of them cannot do a workload under load; both as plan.json
-    has them."""
-    own = [engine for engine in engines if engine["control_of"] is None]
-    missing = 0
-    for workload in filter(has_load, workloads):
-        able = sum(cannot_load(engine, workload) is None for engine in own)
-        missing += (math.comb(len(own), 2) - math.comb(able, 2)) * len(workload["cases"])
-    return missing
 
 
 def _is_there(environment: Mapping[str, Any], beside: Path, container: str | None) -> bool:

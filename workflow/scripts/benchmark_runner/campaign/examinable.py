@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from benchmark_runner.campaign.campaign import Campaign, campaign_of, examine_whole
+from benchmark_runner.campaign.campaign import Campaign, campaign_of
+from benchmark_runner.campaign.checks import examine_whole
 from benchmark_runner.configuration.files import Positions
 from benchmark_runner.configuration.resolve import Examined, examine
 from benchmark_runner.errors import BenchmarkError

@@ -91,7 +91,7 @@ def require_configuration(config: Mapping[str, Any], path: Path) -> None:
 
 
 def require_consistent(plan: Mapping[str, Any], path: Path) -> None:
-    """Raise BenchmarkError where the plan has an engine, workload or launch twice, or a launch of none of them."""
+    """Raise BenchmarkError where the plan has an engine, workload or launch twice, or names what it has not."""
     names = {key: [entry["name"] for entry in plan[key]] for key in ("engines", "workloads")}
     engines, workloads = (set(found) for found in names.values())
     for row in plan["order"]:
@@ -99,8 +99,14 @@ def require_consistent(plan: Mapping[str, Any], path: Path) -> None:
             raise BenchmarkError(f"{path}: order: {printable(row):.300} is no launch of this plan; {_REMEDY}")
     if (joined := plan["campaign"].get("joined")) is not None:
         require_places(plan["order"], len(joined["folders"]), path)
+    cases = {
+        (engine, one["name"], case["name"]) for engine in engines for one in plan["workloads"] for case in one["cases"]
+    }
+    left_out = [(row["engine"], row["workload"], row["case"]) for row in plan.get("not_asked", ())]
+    if not cases.issuperset(left_out):
+        raise BenchmarkError(f"{path}: not_asked: it names a test case that is not there; {_REMEDY}")
     places = [(row["engine"], row["workload"], row["block"]) for row in plan["order"]]
-    for key, found in (*names.items(), ("order", places)):
+    for key, found in (*names.items(), ("order", places), ("not_asked", left_out)):
         if len(set(found)) < len(found):
             raise BenchmarkError(f"{path}: {key}: something stands there twice; {_REMEDY}")
     if not {plan["campaign"]["control"], *(entry["control_of"] for entry in plan["engines"])} <= {None, *engines}:

@@ -46,6 +46,11 @@ class CampaignOfPlan(Campaign):
         return found
 
     @cached_property
+    def not_asked(self) -> list[dict[str, str]]:
+        """What was planned; nothing in a plan of before."""
+        return list(self._plan.get("not_asked", ()))
+
+    @cached_property
     def groups(self) -> None:
         """None: no group is measured here."""
 

@@ -51,6 +51,7 @@ def measured_part(plan: Mapping[str, Any]) -> dict[str, Any]:
             }
             for workload in plan["workloads"]
         },
+        "not_asked": plan.get("not_asked", []),
         "fidelity": plan["fidelity"],
         "benchmark": {key: plan["campaign"][key] for key in ("baseline", "control", "seed")},
     }

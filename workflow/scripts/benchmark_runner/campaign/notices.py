@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark_runner.campaign.engines import Engine, brought_notices, kept_devices, without_load
+from benchmark_runner.campaign.asking import not_served
+from benchmark_runner.campaign.engines import Engine, brought_notices, kept_devices
 from benchmark_runner.campaign.machine import container_here, notice, this_machine
 from benchmark_runner.campaign.trace import notes_of
 
@@ -14,19 +15,20 @@ from benchmark_runner.campaign.trace import notes_of
 def notices_of(
     system: Mapping[str, Any],
     engines: Collection[Engine],
-    workloads: Collection[Mapping[str, Any]],
+    asked: Mapping[str, Any],
     engines_folder: Path,
     *,
     here: bool,
 ) -> Iterator[str]:
-    """A line for each; here: whether the launches run on this machine."""
+    """A line for each; asked is what the plan says of who is asked for what, here whether the launches run on this
+    machine."""
     if here:
         yield from filter(None, (notice(system, this_machine(system)), container_here()))
     yield from brought_notices(engines, engines_folder)
     own = [engine for engine in engines if engine.control_of is None]
     notes = [
         *(kept_devices(own, engines_folder) if system["device"] == "auto" else ()),
-        *without_load(engines, workloads),
-        *notes_of(workloads),
+        *not_served(asked),
+        *notes_of(asked["workloads"]),
     ]
     yield from (f"note: {words}" for words in notes)

@@ -28,7 +28,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "workloads": ("model", "workloads", "fidelity"),
     "fidelity_prompts": ("model", "workloads", "fidelity"),
     "fidelity": ("model", "engines", "fidelity"),
-    "analysis": ("campaign", "model", "engines", "licences", "workloads", "order"),
+    "analysis": ("campaign", "model", "engines", "licences", "workloads", "not_asked", "order"),
     "business": ("campaign", "engines"),
 }
 """Keys of the plan that each part keeps."""
@@ -46,7 +46,7 @@ def plan_part(plan: Mapping[str, Any], name: str) -> dict[str, Any]:
     if name == WHOLE:
         return dict(plan)
     stage, _, engine = name.partition(".")
-    kept = {key: plan[key] for key in _KEYS[stage]}
+    kept = {key: plan[key] for key in _KEYS[stage] if key in plan}
     kept["config"] = {section: plan["config"][section] for section in _SECTIONS.get(stage, ())}
     if "system" in kept["config"]:
         given = kept["config"]["system"].items()

@@ -36,6 +36,8 @@ def _absent(side: Side, engine: str, workload: str, case: str | None) -> str | N
         return f"{workload} is not part of the campaign {side.word}"
     if case is not None and case not in side.workloads[workload]:
         return f"{case} is not part of {workload} in the campaign {side.word}"
+    if case in side.left_out(engine, workload):
+        return f"{side.inputs.why_unmeasured(engine, workload, case)} ({side.word})"
     return None
 
 
@@ -73,6 +75,9 @@ def obstacle(before: Side, after: Side, engine: str, workload: str, case: str | 
             return reason, False
     if reason := _measured_otherwise(before, after, workload, case):
         return reason, False
+    if case is None and before.left_out(engine, workload) != after.left_out(engine, workload):
+        told = (side.inputs.why_other_work(engine, workload) for side in (before, after))
+        return next(filter(None, told)), False
     for one in (own, other):
         if one.fidelity_failed:
             detail = one.fidelity.get("reason") or "see its fidelity check"

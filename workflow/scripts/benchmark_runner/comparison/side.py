@@ -13,13 +13,12 @@ import numpy as np
 
 from benchmark_runner.jsonio import read_valid
 from benchmark_runner.protocol.requests import asked_alike
-from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.records.table import tokens_an_iteration
 from benchmark_runner.statistics.client import Client, has_client
 from benchmark_runner.statistics.clock import STAMPED, resolution, step_ns
 from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.families import CampaignPairs
-from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, read_inputs
+from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, asked_cases, read_inputs
 from benchmark_runner.statistics.levels import errors_words
 from benchmark_runner.statistics.metrics import STAGE_METRICS
 from benchmark_runner.statistics.results import Cell, read_statistics
@@ -86,13 +85,19 @@ class Side:
         """Names of test cases by workload."""
         return {entry["name"]: [case["name"] for case in entry["cases"]] for entry in self.inputs.plan["workloads"]}
 
+    def left_out(self, engine: str, workload: str) -> frozenset[str]:
+        """Test cases of a workload that an engine was not asked for."""
+        return frozenset(self.inputs.not_asked[engine].get(workload, ()))
+
     def requests(self, workload: str) -> dict[str, Any]:
-        """What each test case asked an engine for, as the first launch with a spec tells it; {} where none has one."""
+        """What each test case asked engines for, as the first launch with a spec that has it tells; {} where none has
+        one."""
+        found: dict[str, Any] = {}
         for launch in self.inputs.launches:
-            cases = value_at(launch.record, "spec.cases")
-            if launch.workload == workload and cases:
-                return dict(zip(self.workloads[workload], map(asked_alike, cases), strict=True))
-        return {}
+            if launch.workload == workload and len(found) < len(self.workloads[workload]):
+                asked = asked_cases(launch, self.inputs.plan)
+                found = {case: asked_alike(one) for case, one in asked.items()} | found
+        return {case: found[case] for case in self.workloads[workload] if case in found}
 
     @cached_property
     def pairs(self) -> CampaignPairs:

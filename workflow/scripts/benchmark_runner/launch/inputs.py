@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmark_runner.configuration.not_asked import as_asked, not_asked
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.load.schedule import with_arrivals
@@ -26,7 +27,7 @@ class LaunchInputs(NamedTuple):
     engine: dict[str, Any]
     workload: dict[str, Any]
     prompt_ids: list[list[int]]
-    """One prompt a case of the workload."""
+    """One prompt a case of the workload, of those too that this engine is not asked for."""
     pools: dict[str, list[dict[str, Any]]]
     """Prompts of the user's files, by the hash of the file; each level of load is given some of them."""
     eos_ids: list[int]
@@ -40,6 +41,16 @@ class LaunchInputs(NamedTuple):
     """The build record; None for a binary that the user brought."""
     reserved_bytes: int | None = None
     """Memory that a batch system gives the engine; None where none is told."""
+
+    @property
+    def not_asked(self) -> dict[str, str]:
+        """Why this engine is not asked for a test case of the workload, by test case."""
+        return not_asked(self.plan, self.engine["name"], self.workload["name"])
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The workload with the test cases that this engine is asked for."""
+        return as_asked(self.plan, self.engine["name"], self.workload)
 
     @property
     def system(self) -> dict[str, Any]:
@@ -138,9 +149,13 @@ def read_inputs(
 
 
 def build_spec(inputs: LaunchInputs, *, device: str, threads: int) -> dict[str, Any]:
-    """Spec of one launch: all cases of the workload, as many rounds as the plan gives each launch; of one under load
-    all levels, with what is drawn for this block."""
+    """Spec of one launch: the cases that the engine is asked for, as many rounds as the plan gives each launch; of one
+    under load all their levels, with what is drawn for this block.
+
+    Whatever the engine is not asked for, the others are drawn, follow each other and have room as for all engines.
+    """
     planned, block = inputs.workload["cases"], inputs.place["block"]
+    kept = [number for number, case in enumerate(planned) if case["name"] not in inputs.not_asked]
     cases: list[dict[str, Any]] = [
         {
             "prompt_ids": prompt_ids,
@@ -152,7 +167,7 @@ def build_spec(inputs: LaunchInputs, *, device: str, threads: int) -> dict[str, 
         for case, prompt_ids in zip(planned, inputs.prompt_ids, strict=True)
     ]
     spec = make_spec(
-        cases,
+        [cases[number] for number in kept],
         model_dir=inputs.model_dir,
         weights=inputs.weights,
         dtype=inputs.engine["dtype"],
@@ -165,10 +180,11 @@ def build_spec(inputs: LaunchInputs, *, device: str, threads: int) -> dict[str, 
     )
     if "load" in planned[0]:
         draw = BlockDraw(inputs.plan["campaign"]["seed"], block)
+        drawn = draw.cases(cases, planned, inputs.pools)
         spec["cases"] = [
             {**case, "load": with_arrivals(case["load"], len(case["prompts"]))}
-            for case in draw.cases(cases, planned, inputs.pools)
+            for case in (drawn[number] for number in kept)
         ]
-        spec = under_load(spec, draw.stages(len(cases)))
+        spec = under_load(spec, [kept.index(number) for number in draw.stages(len(cases)) if number in kept])
     # Not the engine's name: a spec is to be of one length for all engines that are asked for the same.
     return {**spec, "launch": {"workload": inputs.workload["name"], "block": block}}

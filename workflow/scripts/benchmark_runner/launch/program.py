@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from benchmark_runner.configuration.load import slots_of
+from benchmark_runner.display import plural
 from benchmark_runner.launch.running import is_running, unreachable
 from benchmark_runner.model.formats import DerivedWeights
 from benchmark_runner.processes.adapter import CannotExecuteError
@@ -15,8 +17,7 @@ WITHOUT_LOAD: Final = "Measure it on a workload without load, or leave the engin
 """What to do about an engine that takes one request at a time."""
 
 WITHOUT_TURNS: Final = "Measure it on test cases without turns, or leave the engine out"
-SPLIT: Final = "Move the test cases with turns into a workload of their own, so that it is measured on the others"
-"""The same about one that serves no conversations, alone in a workload or beside other levels."""
+"""The same about one that serves no conversations."""
 
 CONVERSATIONS: Final = "conversations"
 """What an adapter may serve beside the modes of load: closed loops whose requests are turns."""
@@ -53,25 +54,53 @@ def missing_program(path: str, record: str | None, build: Mapping[str, Any] | No
     return None
 
 
+def _lacking(engine: Mapping[str, Any], cases: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Loads of the cases that an engine of the plan serves not; none of a program that the user brought: its launch
+    tells."""
+    loads = [case["load"] for case in cases if "load" in case]
+    asked = {load["mode"] for load in loads} | {CONVERSATIONS for load in loads if "turns" in load}
+    lacking = asked - set(engine.get("load", ())) if engine["adapter"] is not None else set()
+    return sorted(lacking, key=lambda one: (one == CONVERSATIONS, one))
+
+
+def _serves_no(engine: Mapping[str, Any], lacking: Sequence[str]) -> str:
+    served = CONVERSATIONS if lacking[0] == CONVERSATIONS else f"{lacking[0]} loop"
+    return f"{engine['adapter']} {f'serves no {served}' if engine.get('load') else 'takes one request at a time'}"
+
+
+def _chooses_no(server: Mapping[str, Any], case: Mapping[str, Any]) -> str | None:
+    """In which way a server cannot choose the tokens that a case asks for."""
+    can, drawn = server["capabilities"], case["temperature"] > 0
+    if drawn and "temperature" not in can["sampling"]:
+        return "draws no tokens (temperature)"
+    if drawn and case["top_p"] < 1 and "top_p" not in can["sampling"]:
+        return "cuts no draws (top_p)"
+    return "stops at the end of an answer (ignore_eos)" if case["ignore_eos"] and can["past_eos"] == "stops" else None
+
+
+def why_not_asked(engine: Mapping[str, Any], case: Mapping[str, Any], most_at_once: int | None) -> str | None:
+    """Why an engine of the plan, which serves so many requests at once, cannot serve a test case; None where it can, or
+    where only its launch tells."""
+    if lacking := _lacking(engine, [case]):
+        return _serves_no(engine, lacking)
+    if most_at_once is not None and "load" in case and slots_of(case["load"]) > most_at_once:
+        return f"{engine['adapter']} serves at most {plural(most_at_once, 'request')} at once"
+    server = engine.get("server")
+    chosen = _chooses_no(server, case) if server is not None else None
+    return None if server is None or chosen is None else f"{server['engine']} {chosen}"
+
+
 def cannot_load(engine: Mapping[str, Any], workload: Mapping[str, Any]) -> Missing | None:
-    """Why an engine of the plan cannot do a workload of several requests at once, or None where it can.
+    """Why an engine of the plan cannot do a workload of several requests at once, or None where it can; workload has
+    the test cases that it is asked for, which are all where it can serve none of them.
 
     A program that the user brought is not known: its launch tells.
     """
-    able = engine.get("load", ())
-    loads = [case["load"] for case in workload["cases"] if "load" in case]
-    asked = {load["mode"] for load in loads} | {CONVERSATIONS for load in loads if "turns" in load}
-    lacking = sorted(asked - set(able), key=lambda one: (one == CONVERSATIONS, one))
-    if engine["adapter"] is None or not lacking:
+    if not (lacking := _lacking(engine, workload["cases"])):
         return None
-    served = CONVERSATIONS if lacking[0] == CONVERSATIONS else f"{lacking[0]} loop"
-    takes = f"serves no {served}" if able else "takes one request at a time"
     wanted = " and ".join(one if one == CONVERSATIONS else f"load of mode {one}" for one in lacking)
-    remedy = WITHOUT_LOAD
-    if lacking == [CONVERSATIONS]:
-        is_mixed = any("turns" not in load for load in loads)
-        remedy = SPLIT if is_mixed else WITHOUT_TURNS
-    return Missing(f"{engine['adapter']} {takes}, and {workload['name']} asks for {wanted}", remedy)
+    remedy = WITHOUT_TURNS if lacking == [CONVERSATIONS] else WITHOUT_LOAD
+    return Missing(f"{_serves_no(engine, lacking)}, and {workload['name']} asks for {wanted}", remedy)
 
 
 def why_missing(

@@ -106,6 +106,7 @@ def new_record(inputs: LaunchInputs, attempt: int, stopwatch: Stopwatch) -> Reco
         "engine": inputs.engine["name"],
         "control_of": inputs.engine["control_of"],
         "workload": inputs.workload["name"],
+        **({"not_asked": inputs.not_asked} if inputs.not_asked else {}),
         "block": inputs.place["block"],
         "position": inputs.place["position"],
         **({"pilot": True} if inputs.plan.get("campaign", {}).get("pilot") else {}),

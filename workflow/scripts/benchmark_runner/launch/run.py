@@ -149,7 +149,7 @@ class RunningLaunch:
             self._begun = held.enter_context(prepared(self.workplace, self.folder))
             if (missing := why_missing(self.inputs.engine, self.inputs.build, self.inputs.derived)) is not None:
                 return ended(Status.UNAVAILABLE, *missing)
-            if (unable := cannot_load(self.inputs.engine, self.inputs.workload)) is not None:
+            if (unable := cannot_load(self.inputs.engine, self.inputs.asked)) is not None:
                 return ended(Status.UNAVAILABLE, *unable)
             if (altered := altered_file(self.inputs, HASHES)) is not None:
                 return ended(Status.UNAVAILABLE, altered, ALTERED_REMEDY)

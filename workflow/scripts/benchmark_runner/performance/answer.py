@@ -102,8 +102,7 @@ def _failed(results: Results, cells: Sequence[Cell]) -> Iterator[dict[str, str]]
             reason = str(entry["reason"] or "no launch ended well").rstrip(".")
             yield {"engine": name, "status": status, "sentence": f"{who} was not measured ({status}): {reason}{tail}."}
             continue
-        refused = entry.get("refused_loads", {})
-        out = [cell for cell in cells if name in unranked[cell] and cell.workload not in refused]
+        out = [cell for cell in cells if name in unranked[cell] and not results.why_not_served(name, cell)]
         for reason in dict.fromkeys(unranked[cell][name] for cell in out):
             where = [cell for cell in out if unranked[cell][name] == reason]
             place = "" if len(where) == len(cells) else f" in {places(results, where)}"

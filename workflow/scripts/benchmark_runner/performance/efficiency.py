@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from benchmark_runner.configuration.not_asked import not_asked_words
 from benchmark_runner.display import BYTES_PER_GB
 from benchmark_runner.performance.ranking import LATENCY
 from benchmark_runner.statistics.results import Cell, Results
@@ -40,6 +41,10 @@ def efficiency(results: Results) -> list[dict[str, Any]]:
         energy = results.metric(engine, launch, "energy_joules_per_token")
         joules = results.estimate(engine, launch, "energy_joules_per_token")
         memory = results.metric(engine, launch, "peak_rss_bytes")
+        # The memory of its launches is that of the test cases that it was asked for.
+        left_out = results.engines[engine].get("not_asked", {}).get(cell.workload)
+        unlike = not_asked_words(engine, cell.workload, left_out) if left_out else None
+        peak = None if unlike else memory["max"]
         threads = results.engines[engine]["threads"]
         found.append(
             {
@@ -47,8 +52,8 @@ def efficiency(results: Results) -> list[dict[str, Any]]:
                 **asdict(cell),
                 "tokens_per_joule": _inverse(joules),
                 "tokens_per_joule_reason": None if joules else energy["reason"] or "no energy was measured",
-                "tokens_per_s_per_gb": _over(rate, memory["max"] / BYTES_PER_GB if memory["max"] else None),
-                "tokens_per_s_per_gb_reason": None if memory["max"] else memory["reason"] or "no memory was measured",
+                "tokens_per_s_per_gb": _over(rate, peak / BYTES_PER_GB if peak else None),
+                "tokens_per_s_per_gb_reason": None if peak else unlike or memory["reason"] or "no memory was measured",
                 "tokens_per_s_per_thread": _over(rate, threads),
                 "threads": threads,
             }

@@ -147,8 +147,10 @@ def most_consistent(results: Results, names: list[str], cell: Cell) -> dict[str,
 
 def best_by_throughput(results: Results, names: Sequence[str], throughput: Cell) -> dict[str, Any] | None:
     """The engine among these with the highest throughput and that figure, under load with the level at which it is
-    highest; says nothing about certainty."""
-    cells = results.levels_beside(throughput) or [throughput]
+    highest of those that all of them were asked for; says nothing about certainty."""
+    levels = results.levels_beside(throughput) or [throughput]
+    of_all = [cell for cell in levels if not any(results.why_not_served(name, cell) for name in names)]
+    cells = of_all or levels
     known = {
         (name, cell): rate
         for name in names

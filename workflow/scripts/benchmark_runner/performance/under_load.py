@@ -3,7 +3,7 @@ figures of each level."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
@@ -13,7 +13,7 @@ from benchmark_runner.performance.at_limits import ENDS, AtLimits, at_limits, co
 from benchmark_runner.statistics.levels import Grid, level_text, slo_words
 from benchmark_runner.statistics.metrics import BY_NAME, STAGE_METRICS
 from benchmark_runner.statistics.percentiles import PERCENTILES
-from benchmark_runner.statistics.results import Cell, Results
+from benchmark_runner.statistics.results import Cell, Json, Results
 from benchmark_runner.statistics.verdicts import CERTAIN
 
 OUTPUT: Final = "output_tokens_per_s"
@@ -58,11 +58,12 @@ def capacities_differ(results: Results) -> bool:
 
 
 def load_sentences(results: Results) -> Iterator[str]:
-    """For each grid the capacity at the limits, and the throughput at its highest level; then who was not asked."""
+    """For each grid the capacity at the limits, and the throughput at its highest level; then who was not asked for
+    what."""
     for grid in results.grids:
         if (found := at_limits(results, grid)).held:
             yield _capacities(results, grid, found)
-        yield from _beyond_the_grid(grid, found)
+        yield from _beyond_the_grid(grid, found, results.of_grid(grid))
         cell = Cell(grid.workload, grid.cases[grid.levels[-1]])
         unranked = results.unranked(cell, OUTPUT)
         rates = {
@@ -79,6 +80,7 @@ def load_sentences(results: Results) -> Iterator[str]:
     for name, entry in results.engines.items():
         for workload, reason in entry.get("refused_loads", {}).items():
             yield f"{name} was not measured in {workload}: {reason}"
+    yield from results.not_asked_sentences(results.engines)
 
 
 def _throughput(results: Results, cell: Cell, where: str, names: Sequence[str]) -> str:
@@ -108,18 +110,19 @@ def _capacities(results: Results, grid: Grid, found: AtLimits) -> str:
     return f"Within the limits ({limits}) in {_name(grid)} {listed(told)}{_most_of(found)}"
 
 
-def _beyond_the_grid(grid: Grid, found: AtLimits) -> Iterator[str]:
+def _beyond_the_grid(grid: Grid, found: AtLimits, rows: Mapping[str, Json]) -> Iterator[str]:
     """What the ends of a grid hide, each with what helps: engines whose launches lie everywhere between its ends, and
-    those that keep the limits at its highest level."""
+    those that keep the limits at its highest level. Not those that were not asked for all of it."""
+    held = {name: one for name, one in found.held.items() if "not_asked" not in rows[name]}
     low, high = (level_text(grid.levels[end]) for end in (0, -1))
     if wide := [
-        name for name, one in found.held.items() if one["low"] and (one["low"]["bound"], one["high"]["bound"]) == ENDS
+        name for name, one in held.items() if one["low"] and (one["low"]["bound"], one["high"]["bound"]) == ENDS
     ]:
         yield (
             f"Launches of {listed(wide)} hold anything from less than {low} to at least {high} {grid.unit} in "
             f"{grid.title}: measure more launches, or on a quieter machine"
         )
-    if most := [name for name, one in found.held.items() if one["point"]["bound"] == ENDS[1]]:
+    if most := [name for name, one in held.items() if one["point"]["bound"] == ENDS[1]]:
         yield (
             f"Nothing above {high} {grid.unit} was tried in {grid.title}: higher levels would show how much "
             f"{listed(most)} can hold"

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.campaign.asking import not_served
 from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.continued import equal_share
 from benchmark_runner.campaign.control import seconds_a_block
-from benchmark_runner.campaign.engines import without_load
 from benchmark_runner.commands import command
 from benchmark_runner.configuration import load
 from benchmark_runner.configuration.shortcuts import WANTED_DIFFERENCE, share
@@ -164,7 +164,7 @@ def main(argv: Sequence[str]) -> int:
     seconds = seconds_a_block([row for row in plan["order"] if row["engine"] in own], output_dir)
     forecast = expected(rows_that_take_time(plan), owed, output_dir)
     lines = [*group_lines(plan, output_dir)]
-    lines += [("load", words) for words in without_load(campaign.engines.values(), campaign.workloads.values())]
+    lines += [("not asked", words) for words in not_served(plan)]
     if wanted is not None:
         lines.append(("to find", _wanted(plan, wanted, output_dir)))
     print(in_words(plan, owed, forecast, seconds, lines))

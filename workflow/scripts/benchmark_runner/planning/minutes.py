@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from benchmark_runner.configuration.load import has_load
+from benchmark_runner.configuration.not_asked import as_asked
 from benchmark_runner.launch.program import cannot_load
 from benchmark_runner.launch.progress import Row, finished_launches, finished_rows, seconds_left
 
@@ -47,12 +47,13 @@ def expected(order: Sequence[Row], owed: Iterable[int], output_dir: Path) -> Exp
 def rows_that_take_time(plan: Mapping[str, Any]) -> list[Row]:
     """Launches of a plan without those that refuse their workload's load before anything is started."""
     engines = {engine["name"]: engine for engine in plan["engines"]}
-    loaded = {workload["name"]: workload for workload in plan["workloads"] if has_load(workload)}
-    return [
-        row
-        for row in plan["order"]
-        if row["workload"] not in loaded or cannot_load(engines[row["engine"]], loaded[row["workload"]]) is None
-    ]
+    refused = {
+        (name, workload["name"])
+        for name, engine in engines.items()
+        for workload in plan["workloads"]
+        if cannot_load(engine, as_asked(plan, name, workload)) is not None
+    }
+    return [row for row in plan["order"] if (row["engine"], row["workload"]) not in refused]
 
 
 def minutes_of_blocks(order: Sequence[Row], blocks: int, output_dir: Path) -> float | None:

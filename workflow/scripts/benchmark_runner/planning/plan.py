@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.campaign.asking import untested
 from benchmark_runner.campaign.campaign import load_campaign
-from benchmark_runner.campaign.engines import untested
 from benchmark_runner.campaign.machine import this_machine
 from benchmark_runner.commands import command
 from benchmark_runner.display import plural
@@ -35,7 +35,7 @@ def plan_design(plan: Mapping[str, Any]) -> Design:
     """The primary family of a plan and what it takes."""
     engines = sum(engine["control_of"] is None for engine in plan["engines"])
     cells = sum(len(workload["cases"]) for workload in plan["workloads"])
-    missing = untested(plan["engines"], plan["workloads"])
+    missing = untested(plan)
     return design_of(engines, cells, wanted_launches(plan["campaign"]), plan["config"]["analysis"], missing)
 
 

@@ -12,6 +12,7 @@ import simdjson
 
 from benchmark_runner.commands import command
 from benchmark_runner.configuration.load import level_case, levels
+from benchmark_runner.configuration.not_asked import as_asked, not_asked
 from benchmark_runner.configuration.search import LEVELS_OF, PILOT, levels_around
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, write_json
@@ -37,7 +38,7 @@ def met(record: Path, names: Sequence[str], slo: Mapping[str, Any]) -> dict[str,
 
 def _edge(tried: Sequence[float], kept: Sequence[bool]) -> tuple[float | None, float | None]:
     rank = capacity_rank(kept)
-    return (tried[rank - 1] if rank else None), (tried[rank] if rank < len(tried) else None)
+    return (tried[rank - 1] if rank else None), (tried[rank] if rank < len(kept) else None)
 
 
 def edge_words(engine: str, load: Load, kept: float | None, missed: float | None) -> str:
@@ -57,7 +58,8 @@ def edge_words(engine: str, load: Load, kept: float | None, missed: float | None
 def grid_of(load: Mapping[str, Any], found: Mapping[str, Sequence[bool] | str], limits: str) -> dict[str, Any]:
     """The levels to measure of one test case, and what each engine's pilot launch said.
 
-    found: by engine whether it kept the limits, from the lowest level on, or why it tells nothing.
+    found: by engine whether it kept the limits, from the lowest level on as far as it was asked, or why it tells
+    nothing.
     """
     mode, tried = load["mode"], load[LEVELS_OF[load["mode"]]]
     edges = {engine: _edge(tried, kept) for engine, kept in found.items() if not isinstance(kept, str)}
@@ -91,14 +93,25 @@ def _searched(plan: Mapping[str, Any], workload: str) -> Iterator[tuple[str, Map
             yield str(number), load, [level_case(name, number, count) for name, _ in levels(load)]
 
 
+def _kept(
+    found: Mapping[str, bool] | str, levels_of_case: Sequence[str], left_out: Mapping[str, str]
+) -> list[bool] | str:
+    """Whether an engine kept the limits at each level of a test case that it was asked for, or why it tells nothing."""
+    if isinstance(found, str):
+        return found
+    return [found[one] for one in levels_of_case if one in found] or left_out[levels_of_case[0]]
+
+
 def document(plan: Mapping[str, Any], workload: str, launches: Path) -> dict[str, Any]:
     """What the pilot has found for a workload; raises BenchmarkError where no launch tells."""
     slo = plan["config"]["analysis"]["slo"]
-    names = next([case["name"] for case in one["cases"]] for one in plan["workloads"] if one["name"] == workload)
+    planned = next(one for one in plan["workloads"] if one["name"] == workload)
     rows = [row for row in plan["order"] if row["workload"] == workload]
     found = {
         row["engine"]: met(
-            launches / row["engine"] / f"{workload}.{row['identity']}" / str(row["block"]) / "record.json", names, slo
+            launches / row["engine"] / f"{workload}.{row['identity']}" / str(row["block"]) / "record.json",
+            [case["name"] for case in as_asked(plan, row["engine"], planned)["cases"]],
+            slo,
         )
         for engine in plan["engines"]
         for row in rows
@@ -111,7 +124,7 @@ def document(plan: Mapping[str, Any], workload: str, launches: Path) -> dict[str
         "cases": {
             number: grid_of(
                 load,
-                {name: kept if isinstance(kept, str) else [kept[one] for one in own] for name, kept in found.items()},
+                {name: _kept(kept, own, not_asked(plan, name, workload)) for name, kept in found.items()},
                 slo_words(slo),
             )
             for number, load, own in _searched(plan, workload)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import simdjson
 
 from benchmark_runner.commands import command
+from benchmark_runner.configuration.not_asked import as_asked
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.protocol.requests import asked_alike
@@ -159,7 +160,7 @@ def describe(
         "control_of": _planned_engine(plan, engine)["control_of"],
         "baseline": plan["campaign"]["baseline"] == engine,
         "campaign": plan["campaign"],
-        "workloads": plan["workloads"],
+        "workloads": [as_asked(plan, engine, workload) for workload in plan["workloads"]],
         "fidelity": fidelity,
         "unlike": unlike_launches(heads),
         "without_checksum": sum(CHECKSUM not in head for head in heads),

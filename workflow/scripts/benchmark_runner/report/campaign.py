@@ -48,6 +48,17 @@ def without_result(inputs: ReportInputs) -> Table:
     for engine in inputs.engines:
         refused = engine.get("refused_loads", {}).items()
         rows += [_not_started(inputs, engine["name"], workload, reason) for workload, reason in refused]
+        rows += [
+            [
+                engine_cell(inputs, engine["name"]),
+                TableCell(f"without {case} of {workload}", tone="open"),
+                TableCell("not asked"),
+                TableCell(reason),
+                text_or_absent(None),
+            ]
+            for workload, cases in engine.get("not_asked", {}).items()
+            for case, reason in cases.items()
+        ]
     return Table("What each lacks, and what helps", columns, rows, empty="Every launch of every engine ended well.")
 
 

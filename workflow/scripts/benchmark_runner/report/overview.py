@@ -206,16 +206,21 @@ def _memory(inputs: ReportInputs) -> Iterator[Card]:
             lines.insert(0, Markup("The others need {}.").format(span(rest[0], rest[-1])))
         if place is not None:
             lines.append(f"In {place}, which all of them serve.")
+        else:
+            lines += [f"{words}." for words in inputs.results.not_asked_sentences(ranked)]
         word, tone = _least_is_sure(inputs, names, kind, shared) if len(least) == 1 else (None, "open")
         shown = [(name, inputs.colours[name]) for name in least[:NAMES_SHOWN]]
         yield Card(label, shown, sizes[0], max(0, len(least) - NAMES_SHOWN), word, tone, lines)
 
 
 def served_by_all(inputs: ReportInputs, names: Container[str]) -> list[str]:
-    """Workloads that none of these engines refuses: memory is compared where all had the same to hold. All where no
-    workload is left."""
+    """Workloads that these engines serve, or the same test cases of them: memory is compared where all had the same to
+    hold. All where no workload is left."""
     engines = [entry for entry in inputs.statistics["engines"] if entry["name"] in names]
     refused = {workload for entry in engines for workload in entry.get("refused_loads", {})}
+    left_out = [entry.get("not_asked", {}) for entry in engines]
+    partly = {workload for one in left_out for workload in one}
+    refused |= {name for name in partly if len({frozenset(one.get(name, ())) for one in left_out}) > 1}
     all_of_them = [workload["name"] for workload in inputs.plan["workloads"]]
     return [name for name in all_of_them if name not in refused] or all_of_them
 

@@ -144,10 +144,17 @@ def _path(inputs: ReportInputs, path: Document) -> dict[str, Any]:
 
 
 def losses(inputs: ReportInputs, path: Document) -> list[str]:
-    """What the baseline has and the engine lacks: features, and loads that it does not serve."""
-    before, after = (inputs.results.engines[path[name]].get("refused_loads", {}) for name in ("baseline", "engine"))
+    """What the baseline has and the engine lacks: features, and loads and test cases that it does not serve."""
+    before, after = (_unserved(inputs.results.engines[path[name]]) for name in ("baseline", "engine"))
     features = [f"{one['kind']}: {', '.join(one['items'])}" for one in path["features_lost"]]
     return [*features, *(f"{load} ({why})" for load, why in after.items() if load not in before)]
+
+
+def _unserved(engine: Document) -> dict[str, str]:
+    """Workloads and test cases that an engine cannot serve, with the reason."""
+    cases = engine.get("not_asked", {}).items()
+    told = {f"{workload}, {case}": why for workload, reasons in cases for case, why in reasons.items()}
+    return {**engine.get("refused_loads", {}), **told}
 
 
 def leads(inputs: ReportInputs, engine: str) -> list[str]:

@@ -8,7 +8,7 @@ and compared by ranks: neither needs a distance between levels, or a number wher
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -173,20 +173,29 @@ class Capacities:
         self._pairing = pairing
         self._alarm = alarm
         self._grids = grids(inputs.loads)
+        self._asked = {
+            (name, number): grid.without(inputs.not_asked[name].get(grid.workload, {}))
+            for name in inputs.engines
+            for number, grid in enumerate(self._grids)
+        }
+        """The levels of each grid that an engine was asked for; capacities are those of engines with the same ones."""
         self._ranks = {
             (name, number): _ranks(
-                _by_launch(stages, name, grid, {launch.block for launch in engine.ok(grid.workload)}), grid
+                _by_launch(stages, name, grid, {launch.block for launch in inputs.engines[name].ok(grid.workload)}),
+                grid,
             )
-            for name, engine in inputs.engines.items()
-            for number, grid in enumerate(self._grids)
+            for (name, number), grid in self._asked.items()
         }
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """A row an engine and grid."""
         for (name, number), ranks in self._ranks.items():
-            grid = self._grids[number]
-            ended, starts = self._inputs.why_unmeasured(name, grid.workload), name not in self._inputs.not_restarted
-            capacity, knee = (_Scale(grid.levels, bounded) for bounded in (True, False))
+            grid, asked = self._grids[number], self._asked[name, number]
+            left_out = [case for case in grid.cases.values() if case not in asked.cases.values()]
+            unasked = left_out[0] if left_out and not asked.cases else None
+            ended = self._inputs.why_unmeasured(name, grid.workload, unasked)
+            starts = name not in self._inputs.not_restarted
+            capacity, knee = (_Scale(asked.levels, bounded) for bounded in (True, False))
             level = self._inputs.level
             yield {
                 "engine": name,
@@ -197,8 +206,9 @@ class Capacities:
                 **({"turns": grid.turns} if grid.turns else {}),
                 **({"slots": self._slots(grid)} if grid.mode == "open" and starts else {}),
                 "levels": [{"level": at, "case": case} for at, case in grid.cases.items()],
+                **({"not_asked": left_out} if left_out else {}),
                 "capacity": _estimate(capacity, ranks["capacity"], grid, level, ended),
-                "knee": _estimate(knee, ranks["knee"], grid, level, _no_knee(grid) if ranks["capacity"] else ended),
+                "knee": _estimate(knee, ranks["knee"], grid, level, _no_knee(asked) if ranks["capacity"] else ended),
             }
 
     def _slots(self, grid: Grid) -> int:
@@ -213,7 +223,17 @@ class Capacities:
             }
             for name in self._inputs.engines
         }
-        return self._pairing.pair(_COMPARED, Cell(grid.workload, grid.group), *names, values)
+        pair = self._pairing.pair(_COMPARED, Cell(grid.workload, grid.group), *names, values)
+        own, other = (self._asked[name, number].cases for name in names)
+        if pair.excluded is not None or own == other:
+            return pair
+        name, case = next(
+            (name, case) for case in grid.cases.values() for name in names if case not in self._cases(name, number)
+        )
+        return replace(pair, excluded=self._inputs.why_unmeasured(name, grid.workload, case))
+
+    def _cases(self, name: str, number: int) -> list[str]:
+        return list(self._asked[name, number].cases.values())
 
     def comparisons(self) -> list[dict[str, Any]]:
         """Every pair of engines in every grid: capacity, then the knee; each quantity is a family of its own."""
@@ -294,7 +314,7 @@ class Capacities:
         return ["the control differed", *told] if self._alarm else told
 
     def _text(self, name: str, number: int, quantity: Quantity) -> str | None:
-        ranks, grid = self._ranks[name, number][quantity], self._grids[number]
+        ranks, grid = self._ranks[name, number][quantity], self._asked[name, number]
         found = over_launches(list(ranks.values()), self._inputs.level)
         scale = _Scale(grid.levels, quantity == "capacity")
         return None if found is None else scale.words(found, grid.unit)

@@ -101,17 +101,7 @@ def launch_cautions(inputs: Measurements, engine: EngineData) -> Iterator[dict[s
             "Run the campaign again: launches that are there are kept",
             engine=engine.name,
         )
-    refused = inputs.refused[engine.name]
-    for workload in refused:
-        yield caution(
-            "load_refused",
-            "note",
-            inputs.why_unmeasured(engine.name, workload),
-            str(engine.of(workload)[0].record["remedy"] or "Leave it out of this workload"),
-            engine=engine.name,
-            workload=workload,
-        )
-    bad = [launch for launch in engine.without(refused).launches if not launch.ok]
+    bad = [launch for launch in engine.without(inputs.refused[engine.name]).launches if not launch.ok]
     groups: dict[tuple[str, str], list[MeasuredLaunch]] = {}
     for launch in bad:
         groups.setdefault((launch.status, launch.record["reason"] or "no reason recorded"), []).append(launch)

@@ -81,6 +81,18 @@ def exclusion(inputs: Measurements, engine: str, reference: str, workload: str) 
     return None
 
 
+def not_of_the_same(inputs: Measurements, metric: Metric, place: Cell, names: Sequence[str]) -> str | None:
+    """Why two engines must not be compared by a metric, since one was not asked for what it is of; None where both
+    were."""
+    if place.case is not None:
+        unasked = (name for name in names if place.case in inputs.not_asked[name].get(place.workload, {}))
+        return next((inputs.why_unmeasured(name, place.workload, place.case) for name in unasked), None)
+    left_out = [inputs.not_asked[name].get(place.workload, {}).keys() for name in names]
+    if not metric.over_cases or left_out[0] == left_out[1]:
+        return None
+    return next(filter(None, (inputs.why_other_work(name, place.workload) for name in names)), None)
+
+
 def qualifiers(a: EngineData, b: EngineData) -> list[str]:
     """What a reader must know about the two engines beside their times and settings."""
     found = []
@@ -160,8 +172,9 @@ class CampaignPairs:
         def of(name: str) -> Mapping[int, float]:
             return values.get(((name, place.workload, place.case), metric.name), {})
 
-        own, other = of(engine), of(reference)
-        excluded = self._excluded(engine, reference, place.workload)
+        unlike = not_of_the_same(self._inputs, metric, place, (engine, reference))
+        own, other = ({}, {}) if unlike else (of(engine), of(reference))
+        excluded = self._excluded(engine, reference, place.workload) or unlike
         shared = self.shared_blocks(engine, reference, place.workload)
         blocks = [block for block in shared if block in own and block in other]
         fewest = min(len(own), len(other))

@@ -12,6 +12,7 @@ from statistics import fmean, median
 from typing import Any
 
 from benchmark_runner.checked import FAIL, NOT_CHECKABLE
+from benchmark_runner.configuration.not_asked import as_asked, not_asked, not_asked_words
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.records.raw_data import read_heads, value_at
@@ -180,11 +181,28 @@ class Measurements:
                     found[name][workload] = str(told[0].record["reason"] or "refused")
         return found
 
-    def why_unmeasured(self, engine: str, workload: str) -> str:
-        """Why nothing is known of an engine on a workload of which no launch ended ok."""
+    @cached_property
+    def not_asked(self) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
+        """By engine and workload the test cases that it was not asked for, with the reason."""
+        found: dict[str, dict[str, Mapping[str, str]]] = {name: {} for name in self.engines}
+        for name, workloads in found.items():
+            left_out = ((one, not_asked(self.plan, name, one)) for one in self.workloads)
+            workloads |= {workload: cases for workload, cases in left_out if cases}
+        return found
+
+    def why_unmeasured(self, engine: str, workload: str, case: str | None = None) -> str:
+        """Why nothing is known of an engine in a test case, or on a workload of which no launch ended ok."""
+        if reason := self.not_asked[engine].get(workload, {}).get(case or ""):
+            return not_asked_words(engine, workload, {str(case): reason})
         if reason := self.refused[engine].get(workload):
             return f"{engine} was not measured in {workload}: {reason}"
         return f"no launch of {engine} on {workload} ended ok"
+
+    def why_other_work(self, engine: str, workload: str) -> str | None:
+        """Why figures of an engine's whole launches are not of all test cases of a workload; None where they are."""
+        if not (cases := self.not_asked[engine].get(workload)):
+            return None
+        return f"{not_asked_words(engine, workload, cases)}; so its launches did other work"
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -266,7 +284,7 @@ def launch_head(record: Mapping[str, Any]) -> MeasuredLaunch:
     )
 
 
-def require_poolable(launches: Iterable[MeasuredLaunch]) -> None:
+def require_poolable(launches: Iterable[MeasuredLaunch], plan: Mapping[str, Any]) -> None:
     """Raise BenchmarkError naming the first key on which launches of the campaign differ although they must not."""
     launches = list(launches)
     for key in POOLED_KEYS:
@@ -278,15 +296,24 @@ def require_poolable(launches: Iterable[MeasuredLaunch]) -> None:
         if len(holders) > 1:
             names = "; ".join(f"{value!r} in {one.engine} {one.workload} {one.block}" for value, one in holders.items())
             raise BenchmarkError(f"launches differ in {key} ({names}) and cannot be compared; analyse them apart")
-    prompts: dict[str, tuple[Any, MeasuredLaunch]] = {}
+    prompts: dict[tuple[str, str], tuple[Any, MeasuredLaunch]] = {}
     for launch in launches:
-        cases = [case["prompt_ids"] for case in value_at(launch.record, "spec.cases") or []]
-        first = prompts.setdefault(launch.workload, (cases, launch)) if cases else (cases, launch)
-        if cases != first[0]:
-            raise BenchmarkError(
-                f"{launch.engine} and {first[1].engine} were given different prompts for {launch.workload} and cannot "
-                "be compared; run the launches of both again"
-            )
+        for case, asked in asked_cases(launch, plan).items():
+            prompt_ids = asked["prompt_ids"]
+            first = prompts.setdefault((launch.workload, case), (prompt_ids, launch))
+            if prompt_ids != first[0]:
+                raise BenchmarkError(
+                    f"{launch.engine} and {first[1].engine} were given different prompts for {launch.workload} and "
+                    "cannot be compared; run the launches of both again"
+                )
+
+
+def asked_cases(launch: MeasuredLaunch, plan: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What the spec of a launch asked for, by test case; nothing where it has none."""
+    cases = value_at(launch.record, "spec.cases") or []
+    workload = next((one for one in plan["workloads"] if one["name"] == launch.workload), {"name": "", "cases": []})
+    names = [case["name"] for case in as_asked(plan, launch.engine, workload)["cases"]]
+    return dict(zip(names, cases, strict=False))
 
 
 def engine_data(raw: Mapping[str, Any], fidelity: Mapping[str, Any] | None) -> EngineData:
@@ -318,5 +345,5 @@ def read_inputs(plan_file: Path, raw_files: Sequence[Path], fidelity_files: Sequ
     if missing:
         raise BenchmarkError(f"no raw data of {', '.join(missing)}; give --raw one file for each engine of the plan")
     inputs = Measurements(plan, {name: found[name] for name in names})
-    require_poolable(inputs.launches)
+    require_poolable(inputs.launches, plan)
     return inputs

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from benchmark_runner.configuration.load import TRACE, group_of, rate_name
@@ -110,6 +110,10 @@ class Grid:
         if self.turns:
             return load_words({"concurrency": int(level), "turns": self.turns})
         return level_words(self.unit, level)
+
+    def without(self, left_out: Container[str]) -> Grid:
+        """The same without these test cases."""
+        return replace(self, cases={level: case for level, case in self.cases.items() if case not in left_out})
 
     @property
     def levels(self) -> list[float]:

@@ -20,8 +20,9 @@ class Metric:
     of load within a launch), or a whole launch. phrase is the sentence
     about two engines with {ratio} for the interval; inverse says that its ratio is value over value and not "times as
     good" (memory: "needs 0.8 times the memory of"). work names the parts of an iteration's work that a value is the
-    time of, so that only equal amounts of them are compared. under_load is the phrase where others are in flight
-    beside the request that a value belongs to.
+    time of, so that only equal amounts of them are compared. over_cases says what of its test cases a
+    launch's value is, so that only launches of the same ones are compared. under_load is the phrase where others are in
+    flight beside the request that a value belongs to.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Metric:
     inverse: bool = False
     short: str = ""
     work: tuple[Part, ...] = ()
+    over_cases: Literal["", "highest", "mean"] = ""
     under_load: str = ""
 
     def of_request(self) -> Metric:
@@ -161,6 +163,7 @@ METRICS: Final = (
         "needs {ratio} times the memory of",
         inverse=True,
         short="Memory",
+        over_cases="highest",
     ),
     Metric(
         "peak_vram_bytes",
@@ -172,6 +175,7 @@ METRICS: Final = (
         "needs {ratio} times the GPU memory of",
         inverse=True,
         short="GPU memory",
+        over_cases="highest",
     ),
     Metric(
         "energy_joules_per_token",
@@ -184,6 +188,7 @@ METRICS: Final = (
         "needs {ratio} times the energy of",
         inverse=True,
         short="Energy",
+        over_cases="mean",
     ),
     Metric(
         "cpu_percent",
@@ -195,6 +200,7 @@ METRICS: Final = (
         "needs {ratio} times the processor time of",
         inverse=True,
         short="Processor",
+        over_cases="mean",
     ),
     Metric(
         "gpu_utilization_percent",
@@ -206,6 +212,7 @@ METRICS: Final = (
         "keeps the GPU {ratio} times as busy as",
         inverse=True,
         short="GPU",
+        over_cases="mean",
     ),
 )
 

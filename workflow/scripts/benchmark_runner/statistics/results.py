@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from benchmark_runner.checked import FAIL
+from benchmark_runner.configuration.not_asked import not_asked_words
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.schemas import require_valid
 from benchmark_runner.statistics.levels import Grid, errors_words
@@ -160,6 +161,19 @@ class Results:
             return None
         return base / own
 
+    def why_not_served(self, engine: str, cell: Cell) -> str | None:
+        """Why an engine was not measured in a cell since it cannot serve its workload, or its test case; else None."""
+        entry = next(one for one in self.summary["engines"] if one["name"] == engine)
+        unasked: str | None = entry.get("not_asked", {}).get(cell.workload, {}).get(cell.case)
+        refused: str | None = entry.get("refused_loads", {}).get(cell.workload)
+        return unasked or refused
+
+    def not_asked_sentences(self, names: Container[str]) -> Iterator[str]:
+        """Which of these engines were not asked for test cases, each with the reason."""
+        for entry in self.summary["engines"]:
+            for workload, reasons in entry.get("not_asked", {}).items() if entry["name"] in names else ():
+                yield not_asked_words(entry["name"], workload, reasons)
+
     def comparisons(self, cell: Cell, metric: str) -> Iterator[Json]:
         """Comparisons of engines (not of the control) in one cell."""
         for one in self.summary["comparisons"]:
@@ -192,9 +206,7 @@ class Results:
                 found[name] = (
                     f"it does not compute the same as the reference ({entry['fidelity']['detail'] or 'no detail'})"
                 )
-            elif (words := entry.get("refused_loads", {}).get(cell.workload)) or (
-                words := errors_words(self.load(name, cell))
-            ):
+            elif words := self.why_not_served(name, cell) or errors_words(self.load(name, cell)):
                 found[name] = words
             elif name in odd:
                 found[name] = f"it {odd[name]}"

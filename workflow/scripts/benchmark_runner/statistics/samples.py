@@ -254,10 +254,14 @@ def each_sample(inputs: Measurements, iterations: Path) -> Iterator[tuple[CellKe
             loaded = {case["name"] for case in workload["cases"] if case.get("load")}
             absent = None if engine.ok(name) else empty_sample(inputs.why_unmeasured(engine.name, name))
             by_case = {} if absent else case_samples(iterations, engine, name, cases)
+            left_out = inputs.not_asked[engine.name].get(name, {})
             for case in cases:
+                unasked = empty_sample(inputs.why_unmeasured(engine.name, name, case)) if case in left_out else None
                 for metric in CASE_METRICS:
-                    sample = absent or by_case.pop((case, metric.name))
+                    sample = unasked or absent or by_case.pop((case, metric.name))
                     yield (engine.name, name, case), metric, under_load(sample) if case in loaded else sample
             by_metric = {} if absent else launch_samples(engine, name, tokens.get((engine.name, name), {}))
+            other = inputs.why_other_work(engine.name, name)
             for metric in LAUNCH_METRICS:
-                yield (engine.name, name, None), metric, absent or by_metric[metric.name]
+                of_others = empty_sample(other) if other and metric.over_cases == "mean" else None
+                yield (engine.name, name, None), metric, absent or of_others or by_metric[metric.name]

@@ -60,7 +60,7 @@ def stage_samples(stages: Stages, inputs: Measurements, key: CellKey) -> dict[st
                 if metric.name == LEVEL_ENERGY
                 else "no request was measured"
             )
-            samples[metric.name] = empty_sample(lack if rows else inputs.why_unmeasured(key[0], key[1]))
+            samples[metric.name] = empty_sample(lack if rows else inputs.why_unmeasured(*key))
             continue
         blocks = tuple(block for block, _ in known)
         samples[metric.name] = Sample(

@@ -30,6 +30,7 @@ from benchmark_runner.statistics.machine_cautions import machine_cautions
 from benchmark_runner.statistics.machines import by_machine, levelled
 from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY, Metric
 from benchmark_runner.statistics.modes import mode_cautions
+from benchmark_runner.statistics.refusal_cautions import refusal_cautions
 from benchmark_runner.statistics.samples import CellKey, Sample, each_sample
 from benchmark_runner.statistics.settings import joined, settings_by_workload
 from benchmark_runner.statistics.stages import Stages, stage_samples
@@ -104,6 +105,7 @@ def engine_json(inputs: Measurements, engine: EngineData) -> dict[str, Any]:
         "launches": dict(Counter(launch.status for launch in engine.launches)),
         "lost_launches": loss_words(engine.launches),
         **({"refused_loads": refused} if refused else {}),
+        **({"not_asked": left_out} if (left_out := inputs.not_asked[engine.name]) else {}),
         **({"process_here": _process_here(good)} if engine.name in inputs.not_restarted else {}),
         "launch_seconds": {name: inputs.launch_seconds(engine.name, name) for name in inputs.workloads},
         "status": status,
@@ -226,7 +228,7 @@ def summarise(
         *carry_over_cautions(carried),
         *machine_cautions(inputs),
     ]
-    of_launches += [*client_cautions(cells, client.calibration), *passes_cautions(inputs)]
+    of_launches += [*client_cautions(cells, client.calibration), *passes_cautions(inputs), *refusal_cautions(inputs)]
     writer = Writer(inputs, measured, compared, carried=bool(carried["carried"]))
     comparisons = list(writer.comparisons())
     alarm = compared.heeded[PRIMARY].alarm

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from benchmark_runner.configuration.load import has_load
+from benchmark_runner.configuration.not_asked import not_asked_words
 from benchmark_runner.display import (
     ABSENT,
     Markdown,
@@ -79,14 +80,22 @@ def _marked(label: str, note: str, notes: dict[str, int]) -> Markdown:
     return Markdown(f"{label} [{notes.setdefault(note, len(notes) + 1)}]")
 
 
+def _peak_memory(results: Results, entry: Mapping[str, Any], cell: Cell, notes: dict[str, int]) -> str:
+    """The peak of whole launches, with a note where these were not of all test cases of the workload."""
+    peak = _case_value(results, entry["name"], Cell(cell.workload, None), "peak_rss_bytes")
+    if (left_out := entry.get("not_asked", {}).get(cell.workload)) is None:
+        return peak
+    words = not_asked_words(entry["name"], cell.workload, left_out)
+    return _marked(markdown(peak), f"{words}; its peak memory is that of the other test cases", notes)
+
+
 def _row(
     results: Results, entry: Mapping[str, Any], cell: Cell, notes: dict[str, int], of_all: Sequence[str]
 ) -> list[str]:
     name = entry["name"]
     label = f"{name} (control)" if entry["control_of"] else name
     if results.point(name, cell, LATENCY) is None:
-        reason = entry["reason"] or entry.get("refused_loads", {}).get(cell.workload)
-        reason = reason or results.metric(name, cell, LATENCY)["reason"]
+        reason = results.why_not_served(name, cell) or entry["reason"] or results.metric(name, cell, LATENCY)["reason"]
         note = f"{name}: no measurement, since {reason}"
         return [_marked(markdown(label), note, notes), *[ABSENT] * (len(COLUMNS) - 1)]
     if name in results.unranked(cell, LATENCY):
@@ -102,7 +111,7 @@ def _row(
         label,
         *(_case_value(results, name, cell, metric) for metric in (LATENCY, "ttft_ms", "tpot_ms")),
         _case_value(results, name, cell, results.throughput(cell)),
-        _case_value(results, name, Cell(cell.workload, None), "peak_rss_bytes"),
+        _peak_memory(results, entry, cell, notes),
         ratio,
         verdict,
     ]
