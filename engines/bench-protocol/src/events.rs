@@ -51,6 +51,8 @@ pub enum Event<'a> {
     Request {
         case: usize,
         number: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        prompt: Option<usize>,
         phase: Phase,
         scheduled_ns: u64,
         start_ns: u64,

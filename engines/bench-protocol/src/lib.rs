@@ -42,6 +42,7 @@ mod stage;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod timings;
+mod turns;
 mod words;
 
 pub use batch::Batch;

@@ -75,6 +75,15 @@ impl CaseLoad {
         if self.requests.is_some() == self.duration_seconds.is_some() || self.requests == Some(0) {
             return Err("either requests or duration_seconds is needed, above 0".to_owned());
         }
+        if self.turns.is_some_and(|turns| turns < 2) {
+            return Err("turns is below 2".to_owned());
+        }
+        if !self
+            .think_seconds
+            .is_none_or(|seconds| seconds == 0.0 || is_positive(seconds))
+        {
+            return Err("think_seconds is no pause".to_owned());
+        }
         match (self.mode, self.concurrency) {
             (Mode::Closed, None | Some(0)) => Err("concurrency is missing or 0".to_owned()),
             (Mode::Closed, _) if self.slots.is_some() => {

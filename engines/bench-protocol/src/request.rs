@@ -7,6 +7,8 @@ use crate::schedule::Phase;
 
 /// One request: what became of it.
 pub struct Request {
+    /// Which of the case's prompts it has.
+    pub prompt: usize,
     pub phase: Phase,
     pub scheduled_ns: u64,
     /// When the engine took it up; none before.
@@ -35,11 +37,12 @@ pub enum Status {
 }
 
 impl Request {
-    /// As the protocol writes it; `ones` is as long as the longest answer at least.
+    /// As the protocol writes it; `turn` is its prompt where the level has conversations, `ones` is as long as the longest answer at least.
     pub fn event<'a>(
         &'a self,
         case: usize,
         number: usize,
+        turn: Option<usize>,
         prompt_tokens: usize,
         ones: &'a [u32],
     ) -> Event<'a> {
@@ -47,6 +50,7 @@ impl Request {
         Event::Request {
             case,
             number,
+            prompt: turn,
             phase: self.phase,
             scheduled_ns: self.scheduled_ns,
             start_ns: self.scheduled_ns,

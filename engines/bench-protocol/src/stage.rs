@@ -15,6 +15,7 @@ use crate::request::{Request, Status};
 use crate::sampler::Sampler;
 use crate::schedule::{Phase, Schedule, nanoseconds};
 use crate::spec::Case;
+use crate::turns::{Freed, Turns};
 
 /// One level, from its first request to the last.
 struct Stage<'a, C> {
@@ -26,8 +27,9 @@ struct Stage<'a, C> {
     start_ns: u64,
     /// Of an open loop.
     schedule: Option<Schedule>,
-    /// Of a closed loop: since when its places are free.
-    freed: VecDeque<u64>,
+    /// Of a closed loop: its free places, in the order in which their next requests are due.
+    freed: VecDeque<Freed>,
+    turns: Turns,
     requests: Vec<Request>,
     /// Numbers of those that have no place yet.
     waiting: VecDeque<usize>,
@@ -71,12 +73,17 @@ pub fn run(
 impl<'a, C: Clock> Stage<'a, C> {
     fn new(engine: &'a mut dyn Batch, clock: &'a C, case: &'a Case, load: &'a CaseLoad) -> Self {
         let start_ns = clock.now_ns();
+        let first = Freed {
+            at_ns: start_ns,
+            behind: None,
+        };
         Self {
             engine,
             clock,
             case,
             load,
-            freed: vec![start_ns; places(load)].into(),
+            freed: vec![first; places(load)].into(),
+            turns: Turns::of(load, places(load)),
             sampler: Sampler::default(),
             schedule: (load.mode == Mode::Open).then(|| Schedule::of(load, case.prompts.len())),
             requests: Vec::with_capacity(case.prompts.len()),
@@ -148,8 +155,8 @@ impl<'a, C: Clock> Stage<'a, C> {
             let due = schedule.due.get(self.requests.len());
             return due.map(|&(offset_ns, phase)| (self.start_ns + offset_ns, phase));
         }
-        let freed_ns = self.freed.front().copied();
-        freed_ns.map(|freed_ns| (freed_ns, self.phase(freed_ns)))
+        let freed = self.freed.front();
+        freed.map(|freed| (freed.at_ns, self.phase(freed.at_ns)))
     }
 
     /// When the window of an open loop ends, which waits for nothing; 0 for a closed one.
@@ -178,13 +185,15 @@ impl<'a, C: Clock> Stage<'a, C> {
         let now_ns = self.clock.now_ns();
         while let Some((due_ns, phase)) = self.next().filter(|&(due_ns, _)| due_ns <= now_ns) {
             let number = self.requests.len();
-            if number == self.case.prompts.len() {
+            let behind = self.freed.front().and_then(|freed| freed.behind);
+            let Some(prompt) = self.turns.next(number, behind, self.case.prompts.len()) else {
                 self.lacking = Some(phase);
                 return;
-            }
+            };
             self.freed.pop_front();
-            let limit = self.case.limit(number);
+            let limit = self.case.limit(prompt);
             self.requests.push(Request {
+                prompt,
                 phase,
                 scheduled_ns: due_ns,
                 written_ns: None,
@@ -212,6 +221,10 @@ impl<'a, C: Clock> Stage<'a, C> {
         }
     }
 
+    fn prompt(&self, number: usize) -> &[u32] {
+        &self.case.prompts[self.requests[number].prompt]
+    }
+
     /// Numbers of those that wait and can begin now. A static batch takes the first and whoever waits
     /// with a prompt as long.
     fn admissible(&self) -> Vec<usize> {
@@ -219,7 +232,7 @@ impl<'a, C: Clock> Stage<'a, C> {
         if !self.engine.is_static() {
             return self.waiting.iter().copied().take(places).collect();
         }
-        let length = |number: usize| self.case.prompts[number].len();
+        let length = |number: usize| self.prompt(number).len();
         let first = self.waiting.front().filter(|_| self.active.is_empty());
         let wanted = first.map(|&number| length(number));
         let alike = |number: &usize| Some(length(*number)) == wanted;
@@ -245,7 +258,9 @@ impl<'a, C: Clock> Stage<'a, C> {
         for &(number, _) in &begun {
             self.requests[number].written_ns = Some(now_ns);
         }
-        let prompt = |&(number, _): &(usize, usize)| self.case.prompts[number].as_slice();
+        let (case, requests) = (self.case, &self.requests);
+        let prompt =
+            |&(number, _): &(usize, usize)| case.prompts[requests[number].prompt].as_slice();
         let prompts: Vec<&[u32]> = begun.iter().map(prompt).collect();
         let logits = self.engine.prefill(&places, &prompts)?;
         self.active.extend_from_slice(&begun);
@@ -302,6 +317,7 @@ impl<'a, C: Clock> Stage<'a, C> {
     fn leave(&mut self) {
         let now_ns = self.clock.now_ns();
         let timeout_ns = nanoseconds(self.load.timeout_seconds);
+        let pause_ns = nanoseconds(self.load.think_seconds.unwrap_or(0.0));
         let requests = &mut self.requests;
         let mut stays = |number: usize| {
             let request = &mut requests[number];
@@ -310,7 +326,10 @@ impl<'a, C: Clock> Stage<'a, C> {
             }
             let is_kept = request.status == Status::Cancelled;
             if !is_kept {
-                self.freed.push_back(request.end_ns);
+                self.freed.push_back(Freed {
+                    at_ns: request.end_ns + pause_ns,
+                    behind: Some(request.prompt),
+                });
             }
             is_kept
         };
@@ -343,8 +362,9 @@ impl<'a, C: Clock> Stage<'a, C> {
         let longest = self.requests.iter().map(|one| one.token_ids.len()).max();
         let ones = vec![1; longest.unwrap_or(0)];
         for (number, request) in self.requests.iter().enumerate() {
-            let prompt_tokens = self.case.prompts[number].len();
-            events.write(&request.event(case, number, prompt_tokens, &ones))?;
+            let turn = self.load.turns.map(|_| request.prompt);
+            let prompt_tokens = self.prompt(number).len();
+            events.write(&request.event(case, number, turn, prompt_tokens, &ones))?;
         }
         events.write(&Event::Stage {
             case,
@@ -374,3 +394,7 @@ impl<'a, C: Clock> Stage<'a, C> {
 #[cfg(test)]
 #[path = "stage_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "turns_tests.rs"]
+mod turns_tests;

@@ -68,7 +68,7 @@ impl Batch for Counter<'_> {
     }
 }
 
-fn level(load: &Value) -> Case {
+pub(super) fn level(load: &Value) -> Case {
     let mut case = json!({
         "prompt_ids": [1, 2], "max_new_tokens": 3, "ignore_eos": true, "eos_ids": [],
         "sampling": {"temperature": 0, "top_p": 1, "seed": 0},
@@ -81,7 +81,7 @@ fn level(load: &Value) -> Case {
     serde_json::from_value(case).unwrap()
 }
 
-fn closed(change: fn(&mut Case)) -> Case {
+pub(super) fn closed(change: fn(&mut Case)) -> Case {
     let mut case = level(&json!({"mode": "closed", "concurrency": 2, "requests": 4}));
     change(&mut case);
     case
@@ -96,7 +96,7 @@ fn open(arrivals_ns: &[u64], requests: usize) -> Case {
 }
 
 /// Requests and stage of a level, and the engine's calls.
-fn ran(case: &Case, is_static: bool) -> (Vec<Value>, Value, Vec<String>) {
+pub(super) fn ran(case: &Case, is_static: bool) -> (Vec<Value>, Value, Vec<String>) {
     thread_local!(static COUNT: Cell<u32> = const { Cell::new(0) });
     COUNT.set(COUNT.get() + 1);
     let thread = std::thread::current();
@@ -128,7 +128,7 @@ fn ran(case: &Case, is_static: bool) -> (Vec<Value>, Value, Vec<String>) {
     (events, stage, engine.calls.into_inner())
 }
 
-fn times(request: &Value) -> (u64, u64, Vec<u64>) {
+pub(super) fn times(request: &Value) -> (u64, u64, Vec<u64>) {
     let number = |key: &str| request[key].as_u64().unwrap();
     let chunks = request["chunk_ns"].as_array().unwrap();
     let chunks = chunks.iter().map(|time| time.as_u64().unwrap());
