@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
-import shlex
 
 import pytest
 
-from benchmark_runner.campaign.planned import PlannedLaunch, launch_pattern
+from benchmark_runner.campaign.planned import launch_pattern
 
 CELLS = ["a/chat.0f", "a/long.1e", "b.x/chat.2d"]
 ALL = [f"{cell}/{block}" for cell, block in itertools.product(CELLS, range(1, 13))]
@@ -29,17 +28,3 @@ def test_a_campaign_of_which_a_block_is_half_done_has_a_pattern_as_long_as_its_c
     cells = [f"engine{number}/chat.{number:08x}" for number in range(100)]
     owed = [f"{cell}/{block}" for block in range(7, 101) for cell in (cells[40:] if block == 7 else cells)]
     assert len(launch_pattern(owed)) < 2 * sum(map(len, cells))
-
-
-def test_a_launch_tells_its_command_all_that_is_its_own_whatever_its_folder_is_called():
-    launch = PlannedLaunch(9, 4, "a", "chat", "0f", "my $results; {x}")
-    words = iter(shlex.split(launch.arguments(2, 512)))
-    assert dict(zip(words, words, strict=True)) == {
-        "--engine": "a",
-        "--workload": "chat",
-        "--identity": "0f",
-        "--block": "4",
-        "--attempt": "2",
-        "--memory-mb": "512",
-        "--out-dir": "my $results; {x}/launches/a/chat.0f/4",
-    }

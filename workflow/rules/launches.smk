@@ -11,17 +11,8 @@ OUTPUTS
     of the pilot of a campaign under `search: capacity` besides <output_dir>/grids/<workload>.<what it is for>.json
 """
 
-import shlex
-
 from benchmark_runner.campaign.cluster import engine_memory_mb, launch_minutes
 from benchmark_runner.campaign.planned import launch_pattern
-
-LAUNCHED_WITH = shlex.join(
-    [
-        *("--plan", f"{OUT}/plan.json", "--prompts", f"{OUT}/prompts.json"),
-        *("--model-manifest", f"{OUT}/model/manifest.json", "--owed", str(OWED)),
-    ]
-)
 
 
 rule launches:
@@ -57,20 +48,31 @@ rule run_launch:
         runtime=launch_minutes(CAMPAIGN.config["system"]),
         mem_mb=MEMORY_MB,
     params:
-        # One for all: Snakemake looks at each function's signature twice for each launch.
-        arguments=lambda wildcards, resources: LAUNCHES[wildcards.launch].arguments(
-            CAMPAIGN.attempt(wildcards.launch),
-            (
-                engine_memory_mb(
-                    CAMPAIGN.config["system"], resources.mem_mb, memory_mb(has_model())
-                )
-                if elsewhere()
-                else 0
-            ),
+        # One for all that the plan says: Snakemake looks at each function's signature twice for each launch.
+        planned=lambda wildcards: LAUNCHES[wildcards.launch],
+        attempt=lambda wildcards: CAMPAIGN.attempt(wildcards.launch),
+        owed=str(OWED),
+        memory_mb=lambda wildcards, resources: (
+            engine_memory_mb(
+                CAMPAIGN.config["system"], resources.mem_mb, memory_mb(has_model())
+            )
+            if elsewhere()
+            else 0
         ),
     shell:
-        # Few words in braces: Snakemake puts each in three times for each launch.
-        "exec python -m benchmark_runner.launch {LAUNCHED_WITH} {params.arguments} --log {log:q}"
+        "exec python -m benchmark_runner.launch"
+        " --plan {input.plan:q}"
+        " --prompts {input.prompts:q}"
+        " --model-manifest {input.manifest:q}"
+        " --engine {params.planned.engine:q}"
+        " --workload {params.planned.workload:q}"
+        " --identity {params.planned.identity:q}"
+        " --block {params.planned.block:q}"
+        " --attempt {params.attempt:q}"
+        " --owed {params.owed:q}"
+        " --memory-mb {params.memory_mb:q}"
+        " --out-dir {params.planned.folder:q}"
+        " --log {log:q}"
 
 
 if CAMPAIGN.owed_grids:

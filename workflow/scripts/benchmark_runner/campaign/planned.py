@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -37,19 +36,6 @@ class PlannedLaunch:
     def record(self) -> str:
         """Path of the file that says the launch is over."""
         return f"{self.folder}/record.json"
-
-    def arguments(self, attempt: int, memory_mb: int) -> str:
-        """What the launch command is told of this launch, in a shell's words."""
-        told = {
-            "--engine": self.engine,
-            "--workload": self.workload,
-            "--identity": self.identity,
-            "--block": self.block,
-            "--attempt": attempt,
-            "--memory-mb": memory_mb,
-            "--out-dir": self.folder,
-        }
-        return shlex.join(str(word) for option in told.items() for word in option)
 
 
 def launch_pattern(keys: Iterable[str]) -> str:
