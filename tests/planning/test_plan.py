@@ -62,8 +62,11 @@ def test_a_design_that_finds_nothing_or_compares_nothing_says_so():
 
 def test_one_engine_has_no_pair_and_still_a_plan():
     plan = {
-        "engines": [{"name": "a", "control_of": None}, {"name": "a_control", "control_of": "a"}],
-        "workloads": [{"cases": [1]}],
+        "engines": [
+            {"name": "a", "control_of": None, "adapter": None},
+            {"name": "a_control", "control_of": "a", "adapter": None},
+        ],
+        "workloads": [{"name": "chat", "cases": [{"name": "only"}]}],
         "campaign": {"launches": 3},
         "config": {"analysis": {"confidence_level": 0.95, "significance_test": "mann_whitney_u"}},
     }
