@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmark_runner.campaign.parts import plan_part
 from benchmark_runner.configuration.shortcuts import with_typed_overrides
 from benchmark_runner.performance.answer import answer
 from benchmark_runner.performance.other_levels import other_levels
@@ -31,7 +32,8 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], 
     engines = [ScriptedEngine(name, 20.0, 10.0, slots=4, launch_spread=0.005) for name in ("torch", "server")]
     serving = ScriptedWorkload("serving", ((8, 5),), load=ScriptedLoad(concurrency=(1, 2, 4, 8), requests=8))
     slo = {"ttft_ms": 500, "tpot_ms": None, "itl_p99_ms": None, "e2e_ms": None, "share": 0.9}
-    plan = write_results(folder, engines, [serving], launches=LAUNCHES, analysis={"slo": slo})
+    written = write_results(folder, engines, [serving], launches=LAUNCHES, analysis={"slo": slo})
+    plan = plan_part(written, "analysis")  # all that the analysis is given
     return json.loads((folder / "analysis" / "statistical_summary.json").read_text()), plan, folder
 
 

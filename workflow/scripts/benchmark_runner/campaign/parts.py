@@ -16,6 +16,7 @@ from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.engines import may_serve_load
 from benchmark_runner.campaign.machine import BESIDE_ENGINES
 from benchmark_runner.commands import command
+from benchmark_runner.configuration.load import has_load
 from benchmark_runner.errors import exit_status
 from benchmark_runner.hashes import fingerprint
 from benchmark_runner.jsonio import read_json, write_json
@@ -51,6 +52,8 @@ def plan_part(plan: Mapping[str, Any], name: str) -> dict[str, Any]:
     if "system" in kept["config"]:
         given = kept["config"]["system"].items()
         kept["config"]["system"] = {key: value for key, value in given if key not in BESIDE_ENGINES}
+    if stage == "analysis" and (loaded := [one for one in plan["config"].get("workloads", ()) if has_load(one)]):
+        kept["config"]["workloads"] = loaded  # which a campaign of other levels asks for again
     if stage == "workloads":
         kept["fidelity"] = {**_one_by_one(plan), "prompts": []}
     elif stage == "fidelity_prompts":
