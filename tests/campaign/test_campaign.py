@@ -181,6 +181,11 @@ def test_the_part_of_a_fidelity_check_holds_the_engine_and_the_reference(config,
     assert [engine["name"] for engine in plan_part(plan, "fidelity.brought")["engines"]] == ["brought", "torch"]
 
 
+def test_the_analysis_gets_the_pause_between_launches_by_which_it_pairs_them(config, load):
+    plan = load({**config, "system": {"cool_down_seconds": 900}}).plan()
+    assert plan_part(plan, "analysis")["config"]["system"] == {"cool_down_seconds": 900}
+
+
 def test_the_analysis_gets_the_licences_of_adapters_and_no_check_of_fidelity_depends_on_them(config, load):
     plan = load(config).plan()
     assert plan["licences"] == {"torch": "BSD-3-Clause AND Apache-2.0"}  # of what a user brings none is known

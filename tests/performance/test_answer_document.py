@@ -225,7 +225,7 @@ def test_engines_that_are_missing_for_one_reason_are_told_in_one_sentence(tmp_pa
     wrong = [ScriptedEngine(name, fidelity="fail", **QUIET) for name in ("wrong", "off")]
     sentence = told(tmp_path, [SLOW, QUICK, lost("gone"), lost("away"), *wrong])["sentence"]
     assert sentence.startswith("gone and away were not measured (unavailable): ")
-    assert "wrong and off are left out: they do not compute the same as the reference" in sentence
+    assert "wrong and off are left out: each does not compute the same as the reference" in sentence
 
 
 def test_engines_that_beat_the_baseline_in_parts_are_told_together_where_more_than_two_fared_apart(

@@ -7,45 +7,32 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 from benchmark_runner.jsonio import read_json
+from own_project import PROJECT, copy_project, write_adapter
 from rerun_stages import ANALYSIS, jobs_by_stage, launches
 from tiny_campaign import CONFIG, REPOSITORY, Campaign, fake
 from tiny_model import make_tiny_model
 
 pytestmark = pytest.mark.workflow
 
-ADAPTER = {
-    "description": "The scripted engine as an adapter of the project",
-    "licence": "Apache-2.0",
-    "language": "python",
-    "devices": ["cpu"],
-    "shared": ["../bench-protocol-py"],
-    "first_build": "about a second",
-}
 BLOCKS = (1, 2)
-PROJECT = ("Snakefile", "workflow", "profiles", "config", "envs", "engines/bench-protocol-py")
+SHARED = "engines/bench-protocol-py"
 
 
-def write_adapter(project: Path, name: str) -> None:
+def write_fake(project: Path, name: str) -> None:
     folder = project / "engines" / name
     shutil.copytree(REPOSITORY / "tests" / "fake_engine", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    lock = project / "envs" / f"{name}.txt"
-    lock.write_text("# nothing is needed\n", encoding="utf-8")
-    environment = {"lock": f"../../envs/{name}.txt", "main": "fake-engine"}
-    (folder / "adapter.yaml").write_text(yaml.safe_dump({**ADAPTER, "environment": environment}), encoding="utf-8")
+    write_adapter(project, name, "fake-engine", shared=["../bench-protocol-py"])
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Campaign:
     """A finished campaign in a copy of the project, its engines slow and fast built from engines/."""
     project = tmp_path_factory.mktemp("project")
-    for name in PROJECT:
-        source = REPOSITORY / name
-        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, project / name)
+    copy_project(project, SHARED)
     for name in ("slow", "fast"):
-        write_adapter(project, f"{name}-bench")
+        write_fake(project, f"{name}-bench")
     make_tiny_model(project / "models" / "tiny")
     config = copy.deepcopy(CONFIG)
     config["benchmark"] |= {"launches": len(BLOCKS)}
@@ -108,7 +95,7 @@ def test_a_template_makes_the_report_owed_alone(built, tmp_path, rerun_effects):
 
 def test_a_fresh_checkout_makes_nothing_owed(built, tmp_path, rerun_effects):
     campaign = built.copy_to(tmp_path / "copy")
-    for name in PROJECT:
+    for name in (*PROJECT, SHARED):
         for path in (campaign.folder / name, *(campaign.folder / name).rglob("*")):
             path.touch()
     jobs = campaign.owed()

@@ -5,68 +5,31 @@ from __future__ import annotations
 import copy
 import shutil
 import subprocess
-from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from benchmark_runner.jsonio import read_json
-from tiny_campaign import CONFIG, REPOSITORY, SNAKEMAKE, Campaign
+from own_project import copy_project, write_stub
+from tiny_campaign import CONFIG, SNAKEMAKE, Campaign
 from tiny_model import make_tiny_model
 
 pytestmark = pytest.mark.workflow
 
-PROJECT = ("Snakefile", "workflow", "profiles", "config", "envs")
 BLOCKS = 2
-MAIN = """
-import os, sys
-sys.path.insert(0, {scripts!r})
-from benchmark_runner.load.stub import main
-sys.exit(main(sys.argv[1:]))
-"""
 LOAD = {"mode": "closed", "requests": 6, "warmup_requests": 2, "timeout_seconds": 60}
 CASE = {"prompt_tokens": 16, "max_tokens": 4}
 DRAWN = "case_2_c2"
 WORDS = f"greedy was not asked for {DRAWN} of mixed: stub draws no tokens (temperature)"
 
 
-def write_adapter(project: Path, name: str, sampling: list[str]) -> None:
-    folder = project / "engines" / name
-    folder.mkdir(parents=True)
-    (project / "envs" / f"{name}.txt").write_text("# nothing is needed\n", encoding="utf-8")
-    (folder / "main.py").write_text(MAIN.format(scripts=str(project / "workflow" / "scripts")), encoding="utf-8")
-    server = {
-        "arguments": ["--port={port}", "--ttft-ms=10", "--gap-ms=2", "--servers=2"],
-        "engine": "stub",
-        "path": "/v1/completions",
-        "model": "stub",
-        "body": {},
-        "ids": {"in": True, "stream": "token_ids", "whole": None},
-        "dtypes": {"f32": "f32"},
-        "capabilities": {"sampling": sampling, "seed": True, "past_eos": "goes_on"},
-    }
-    adapter = {
-        "description": "The stub as an engine",
-        "licence": "Apache-2.0",
-        "language": "python",
-        "devices": ["cpu"],
-        "shared": [],
-        "first_build": "about a second",
-        "environment": {"lock": f"../../envs/{name}.txt", "main": "main.py"},
-        "server": server,
-    }
-    (folder / "adapter.yaml").write_text(yaml.safe_dump(adapter), encoding="utf-8")
-
-
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory) -> Campaign:
     project = tmp_path_factory.mktemp("project")
-    for name in PROJECT:
-        source = REPOSITORY / name
-        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, project / name)
-    write_adapter(project, "whole-stub", ["greedy", "temperature", "top_p"])
-    write_adapter(project, "greedy-stub", ["greedy"])
+    copy_project(project)
+    delays = ("--ttft-ms=10", "--gap-ms=2", "--servers=2")
+    write_stub(project, "whole-stub", *delays, sampling=("greedy", "temperature", "top_p"))
+    write_stub(project, "greedy-stub", *delays)
     make_tiny_model(project / "models" / "tiny")
     config = copy.deepcopy(CONFIG)
     config["benchmark"] |= {"launches": BLOCKS, "control": False}

@@ -3,71 +3,33 @@
 from __future__ import annotations
 
 import copy
-import shutil
-from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from benchmark_runner.jsonio import read_json
+from own_project import copy_project, write_stub
 from stub_server import stub
-from tiny_campaign import CONFIG, REPOSITORY, Campaign
+from tiny_campaign import CONFIG, Campaign
 from tiny_model import make_tiny_model
 
 pytestmark = pytest.mark.workflow
 
-PROJECT = ("Snakefile", "workflow", "profiles", "config", "envs")
 TTFT_MS, GAP_MS, TOKENS, SERVERS = 20.0, 4.0, 6, 2
 SERVICE_MS = TTFT_MS + (TOKENS - 1) * GAP_MS
 FAILS_EVERY = 4
-MAIN = """
-import os, sys
-sys.path.insert(0, {scripts!r})
-from benchmark_runner.load.stub import main
-sys.exit(main(sys.argv[1:]))
-"""
-SERVER = {
-    "engine": "stub",
-    "path": "/v1/completions",
-    "model": "stub",
-    "body": {},
-    "ids": {"in": True, "stream": "token_ids", "whole": None},
-    "dtypes": {"f32": "f32"},
-    "capabilities": {"sampling": ["greedy"], "seed": True, "past_eos": "goes_on"},
-}
 LEVELS = {"mode": "closed", "concurrency": [1, 2, 4], "requests": 12, "warmup_requests": 4, "timeout_seconds": 60}
 SEARCH = {"mode": "closed", "search": "capacity", "search_up_to": 3, "search_seconds": 6, "requests": 12}
 ARRIVALS = {"mode": "open", "requests_per_second": 20, "requests": 24, "seed": 0, "timeout_seconds": 60}
 
 
-def write_adapter(project: Path, name: str, *faults: str) -> None:
-    folder = project / "engines" / name
-    folder.mkdir(parents=True)
-    (project / "envs" / f"{name}.txt").write_text("# nothing is needed\n", encoding="utf-8")
-    (folder / "main.py").write_text(MAIN.format(scripts=str(project / "workflow" / "scripts")), encoding="utf-8")
-    delays = [f"--ttft-ms={TTFT_MS}", f"--gap-ms={GAP_MS}", f"--servers={SERVERS}"]
-    adapter = {
-        "description": "The stub as an engine",
-        "licence": "Apache-2.0",
-        "language": "python",
-        "devices": ["cpu"],
-        "shared": [],
-        "first_build": "about a second",
-        "environment": {"lock": f"../../envs/{name}.txt", "main": "main.py"},
-        "server": {"arguments": ["--port={port}", *delays, *faults], **SERVER},
-    }
-    (folder / "adapter.yaml").write_text(yaml.safe_dump(adapter), encoding="utf-8")
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory) -> Campaign:
     project = tmp_path_factory.mktemp("project")
-    for name in PROJECT:
-        source = REPOSITORY / name
-        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, project / name)
-    write_adapter(project, "stub-server")
-    write_adapter(project, "failing-stub", "--mode=error", f"--every={FAILS_EVERY}")
+    copy_project(project)
+    delays = (f"--ttft-ms={TTFT_MS}", f"--gap-ms={GAP_MS}", f"--servers={SERVERS}")
+    write_stub(project, "stub-server", *delays)
+    write_stub(project, "failing-stub", *delays, "--mode=error", f"--every={FAILS_EVERY}")
     make_tiny_model(project / "models" / "tiny")
     config = copy.deepcopy(CONFIG)
     config["benchmark"] |= {"launches": 2, "control": False}

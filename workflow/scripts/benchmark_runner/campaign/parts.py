@@ -35,11 +35,10 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
 """Keys of the plan that each part keeps."""
 
 _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "fidelity": ("system",),
     "analysis": ("analysis",),
     "business": ("business",),
 }
-"""Sections of the configuration that each part keeps."""
+"""Sections of the configuration that each part keeps whole."""
 
 
 def plan_part(plan: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -48,12 +47,7 @@ def plan_part(plan: Mapping[str, Any], name: str) -> dict[str, Any]:
         return dict(plan)
     stage, _, engine = name.partition(".")
     kept = {key: plan[key] for key in _KEYS[stage] if key in plan}
-    kept["config"] = {section: plan["config"][section] for section in _SECTIONS.get(stage, ())}
-    if "system" in kept["config"]:
-        given = kept["config"]["system"].items()
-        kept["config"]["system"] = {key: value for key, value in given if key not in BESIDE_ENGINES}
-    if stage == "analysis" and (loaded := [one for one in plan["config"].get("workloads", ()) if has_load(one)]):
-        kept["config"]["workloads"] = loaded  # which a campaign of other levels asks for again
+    kept["config"] = _of_configuration(plan["config"], stage)
     if stage == "workloads":
         kept["fidelity"] = {**_one_by_one(plan), "prompts": []}
     elif stage == "fidelity_prompts":
@@ -65,6 +59,19 @@ def plan_part(plan: Mapping[str, Any], name: str) -> dict[str, Any]:
         ]
         if not any(entry["name"] == engine and may_serve_load(entry) for entry in kept["engines"]):
             kept["fidelity"] = _one_by_one(plan)
+    return kept
+
+
+def _of_configuration(config: Mapping[str, Any], stage: str) -> dict[str, Any]:
+    """What a stage's part keeps of the configuration."""
+    kept = {section: config[section] for section in _SECTIONS.get(stage, ())}
+    if stage == "fidelity":
+        kept["system"] = {key: value for key, value in config["system"].items() if key not in BESIDE_ENGINES}
+    elif stage == "analysis":
+        if pause := config.get("system", {}).get("cool_down_seconds"):
+            kept["system"] = {"cool_down_seconds": pause}  # how long a block may stand still
+        if loaded := [one for one in config.get("workloads", ()) if has_load(one)]:
+            kept["workloads"] = loaded  # which a campaign of other levels asks for again
     return kept
 
 

@@ -4,7 +4,7 @@ A launch holds the lock while it measures; another one waits. The kernel lets go
 file that was removed meanwhile is still found and waited for; a launch that finds another one in its place is not
 measured. The lock's modification time says when the last measurement ended, of whichever campaign it was: an engine
 starts no sooner than system.cool_down_seconds after that, so that one launch does not heat the next; the first launch
-of all does not wait. Then no engine starts while a temperature is above the thermal limit, which is waited for so long.
+of all does not wait. Then no engine starts while a temperature is above the thermal limit; that wait is bounded.
 """
 
 from __future__ import annotations

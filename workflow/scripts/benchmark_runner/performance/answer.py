@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from benchmark_runner.display import estimate_text, significant
 from benchmark_runner.performance.advice import advise, any_of, listed, losers, named, only, oriented, place_of, places
@@ -28,6 +28,9 @@ SEPARATING: Final = ("peak_rss_bytes", "peak_vram_bytes", "load_ms", "ttft_ms", 
 PARTIAL: Final = "partial"
 """Status of an engine that was measured and ranks behind those that lost no launch."""
 
+UNRANKED: Final = "unranked"
+"""Status of an engine that was measured and that no ranking takes in."""
+
 MOST_GROUPS: Final = 2
 """Of engines that fared differently against the baseline (chosen): more make a heading that nobody reads."""
 
@@ -37,13 +40,35 @@ _Fared = tuple[tuple[Cell, ...], tuple[Cell, ...]]
 _NUMBERS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
+class _Gone(NamedTuple):
+    """An engine that no ranking takes in: in which test cases, where not in all, and why, as a clause."""
+
+    engine: str
+    status: str
+    place: str
+    reason: str
+    is_baseline: bool
+
+    def sentence(self, names: Sequence[str]) -> str:
+        """The same of all engines of these names."""
+        several, reason = len(names) > 1, self.reason
+        if several and reason.startswith("it "):
+            reason = f"each {reason.removeprefix('it ')}"
+        who = f"The baseline {listed(names)}" if self.is_baseline else listed(names)
+        if self.status == UNRANKED:
+            return f"{who} {'are' if several else 'is'} left out{self.place}: {reason}."
+        tail = ", so no engine has a ratio to it" if self.is_baseline else ""
+        return f"{who} {'were' if several else 'was'} not measured ({self.status}): {reason}{tail}."
+
+
 def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
     """Section `answer` of performance_analysis.json and summary.json."""
     cells = [Cell(workload["name"], case["name"]) for workload in plan["workloads"] for case in workload["cases"]]
     standings = {cell: standing(results, cell) for cell in cells}
-    failed = [*_failed(results, cells), *_lossy(results, standings)]
+    out = list(_gone(results, cells))
+    failed = [{"engine": one.engine, "status": one.status, "sentence": one.sentence([one.engine])} for one in out]
     measured = any(entry["launches"].get("ok") for entry in results.engines.values())
-    gone = _gone(failed)
+    gone = _together(out)
     held = capacities_in_short(results) if measured else InShort([], [], [])
     held_perhaps, known = held.not_sure, held.known
     sure = [*held.sure, *_baseline_sentences(results, standings), *_leader_sentences(results, standings)]
@@ -68,7 +93,7 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
         or None,
         "decide": decide.step,
         "baseline": results.baseline,
-        "failed": failed,
+        "failed": [*failed, *_lossy(results, standings)],
         "measured": measured,
         "workloads": [_workload(results, plan, cell, now) for cell, now in standings.items()],
     }
@@ -90,39 +115,29 @@ def _alone(results: Results, standings: Mapping[Cell, Standing]) -> list[str]:
     return [f"{only(results, names)}, so there is nothing to compare"]
 
 
-def _failed(results: Results, cells: Sequence[Cell]) -> Iterator[dict[str, str]]:
+def _gone(results: Results, cells: Sequence[Cell]) -> Iterator[_Gone]:
     """Engines without a launch that ended well, and those that no ranking takes in; the baseline first."""
     engines = sorted(results.engines.values(), key=lambda entry: bool(entry["name"] != results.baseline))
     unranked = {cell: results.unranked(cell, LATENCY) for cell in cells}
     for entry in engines:
-        name, status = entry["name"], entry["status"]
-        who = f"The baseline {name}" if name == results.baseline else name
+        name, is_baseline = entry["name"], entry["name"] == results.baseline
         if not entry["launches"].get("ok"):
-            tail = ", so no engine has a ratio to it" if name == results.baseline else ""
             reason = str(entry["reason"] or "no launch ended well").rstrip(".")
-            yield {"engine": name, "status": status, "sentence": f"{who} was not measured ({status}): {reason}{tail}."}
+            yield _Gone(name, entry["status"], "", reason, is_baseline=is_baseline)
             continue
         out = [cell for cell in cells if name in unranked[cell] and not results.why_not_served(name, cell)]
         for reason in dict.fromkeys(unranked[cell][name] for cell in out):
             where = [cell for cell in out if unranked[cell][name] == reason]
             place = "" if len(where) == len(cells) else f" in {places(results, where)}"
-            yield {"engine": name, "status": "unranked", "sentence": f"{who} is left out{place}: {reason}."}
+            yield _Gone(name, UNRANKED, place, reason, is_baseline=is_baseline)
 
 
-def _gone(failed: Sequence[Mapping[str, str]]) -> list[str]:
-    """Sentences on the engines that no ranking takes in, those with the same reason together; the baseline's own."""
-    found: dict[str, list[str]] = {}
-    for one in (one for one in failed if one["status"] != PARTIAL):
-        before, _, told = one["sentence"].partition(one["engine"])
-        found.setdefault(f"{before}{{}}{told}" if not before else one["sentence"], []).append(one["engine"])
-    many = (" was not measured", " were not measured"), (" is left out", " are left out"), (": it does", ": they do")
-    sentences = []
-    for told, names in found.items():
-        words = told
-        for single, several in many if len(names) > 1 else ():
-            words = words.replace(single, several, 1)
-        sentences.append(words.replace("{}", listed(names), 1))
-    return sentences
+def _together(gone: Sequence[_Gone]) -> list[str]:
+    """Sentences on them, of those that are missing for one reason together."""
+    alike: dict[_Gone, list[str]] = {}
+    for one in gone:
+        alike.setdefault(one if one.is_baseline else one._replace(engine=""), []).append(one.engine)
+    return [one.sentence(names) for one, names in alike.items()]
 
 
 def _lossy(results: Results, standings: Mapping[Cell, Standing]) -> list[dict[str, str]]:
