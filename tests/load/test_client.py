@@ -21,7 +21,7 @@ from urllib.request import urlopen
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.load import client, connection, wire
+from benchmark_runner.load import client, wire
 from benchmark_runner.load.asking import read
 from benchmark_runner.load.client import GATHER_NS, MANY, Client, Ran
 from benchmark_runner.load.connection import Exchange, request_bytes, target_of
@@ -153,9 +153,8 @@ def test_fillers_are_cancelled_at_the_end_of_a_stage(port):
 
 
 def test_an_answer_that_grows_without_end_is_let_go_of(monkeypatch):
-    """No end of a chunk is looked for while it comes, so nothing but its size tells."""
-    for module in (wire, connection):
-        monkeypatch.setattr(module, "MOST_BYTES", 1 << 20)
+    """Its one chunk has no end, so nothing but its size tells."""
+    monkeypatch.setattr(wire, "MOST_BYTES", 1 << 20)
 
     def pour(server: socket.socket) -> None:
         line, _ = server.accept()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import accumulate
 
 import pytest
 
@@ -76,6 +77,42 @@ def test_events_are_the_same_however_the_bytes_were_cut(response):
         for event, exact in zip(read.events, by_byte.events, strict=True):
             # the stamp is that of the piece that held the byte which completed the event
             assert event.stamp_ns == next(piece.stamp_ns for piece in parts if piece.stamp_ns >= exact.stamp_ns)
+
+
+FRAGMENTS = [
+    *[b'data: {"a": 1}\n\n'] * 4,
+    b"data: x\n",
+    b"data: x\n\ndata: y\n\n",
+    b"data: [DONE]\n\n",
+    b"data: y\r",
+    b"data: \r\n\r\n",
+    b"data: \n\n",
+    b"data:",
+    b" q\n\n",
+    b"\n",
+    b"\n\n",
+    b"event: note\n",
+    b": nothing\n\n",
+    b"\xef\xbb\xbfdata: z\n\n",
+]
+FRAMES = [*[b"%x\r\n%b\r\n"] * 6, b"%X ;note=1\r\n%b\r\n", b"0%x\r\n%b\r\n"]
+LAST = [b"0\r\n\r\n", b"0\r\nTrailer: x\r\n\r\n", b"1\r\nab\r\n", b"-1\r\n\r\n", b"\r\n\r\n", b"4\r\nab\r\n"]
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_a_chunk_that_comes_whole_says_what_it_says_byte_by_byte(seed):
+    draw = random.Random(seed)
+    head = f"HTTP/1.1 200 OK\r\n{SSE}Transfer-Encoding: chunked\r\n\r\n".encode()
+    said = [draw.choice(FRAGMENTS) for _ in range(8)]
+    parts = [head, *(draw.choice(FRAMES) % (len(text), text) for text in said), draw.choice(LAST)]
+    ends = list(accumulate(map(len, parts)))
+    whole = read_response(map(Piece, parts, ends), closed=True)
+    joined = b"".join(parts)
+    by_byte = read_response([Piece(joined[at : at + 1], at + 1) for at in range(len(joined))], closed=True)
+    assert [event[:2] for event in whole.events] == [event[:2] for event in by_byte.events]
+    assert (whole.ended, whole.flaw, whole.status) == (by_byte.ended, by_byte.flaw, by_byte.status)
+    for event, exact in zip(whole.events, by_byte.events, strict=True):
+        assert event.stamp_ns == next(end for end in ends if end >= exact.stamp_ns)
 
 
 @pytest.mark.parametrize("piece_bytes", [512, 1 << 20])

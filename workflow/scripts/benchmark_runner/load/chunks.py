@@ -26,6 +26,7 @@ GENERATED: Final = ("content", "reasoning_content", "reasoning", "refusal", "too
 TEXTS: Final = GENERATED[:3]
 """Those that are text."""
 TELLS_COUNTS: Final = frozenset({"usage", "tokens_evaluated", "timings"})
+RAW_DECODE: Final = json.JSONDecoder().raw_decode
 FINISHES: Final[Mapping[str, str]] = {"length": "length", "limit": "length", "eos": "eos", "word": "stop"}
 
 
@@ -165,18 +166,16 @@ class _Reading:
             self._take_event(ServerEvent("", received.body, received.last_ns, received.shared))
 
     def _take_event(self, event: ServerEvent) -> None:
-        if event.payload.strip() == DONE:
+        content = _parsed(event.payload)
+        if content is None and event.payload.strip() == DONE:
             self._is_done = True
             return
-        try:
-            content = json.loads(event.payload)
-        except (ValueError, RecursionError):
-            content = None
         if event.name == "error" or (isinstance(content, dict) and _tells_error(content)):
             raise _AnswerError("error", _said(event.payload))
         if not isinstance(content, dict):
             raise _AnswerError("malformed", f"no JSON object: {_words(event.payload.decode('utf-8', 'replace'))}")
-        self._take_name(content.get("id"))
+        if (name := content.get("id")) and isinstance(name, str) and self._names[-1:] != [name]:
+            self._take_name(name)
         if TELLS_COUNTS & content.keys():
             self._take_usage(content)
         choices = content.get("choices")
@@ -188,10 +187,8 @@ class _Reading:
         elif "content" in content:  # llama.cpp's own /completion
             self._take_choice(content, event)
 
-    def _take_name(self, name: Any) -> None:
+    def _take_name(self, name: str) -> None:
         """Some servers name each event anew; a name that comes again behind another is of two answers in one stream."""
-        if not (name and isinstance(name, str)) or self._names[-1:] == [name]:
-            return
         if name in self._names:
             raise _AnswerError("malformed", f"parts of two answers, {_words(self._names[-1])} and {_words(name)}")
         self._names.append(name)
@@ -220,15 +217,18 @@ class _Reading:
         self._usage.update((name, count) for name, count in counts.items() if count is not None)
 
     def _take_choice(self, choice: Mapping[str, Any], event: ServerEvent) -> None:
-        said = next((one for one in map(choice.get, ("delta", "message")) if isinstance(one, dict)), choice)
+        said = choice
+        if "delta" in choice or "message" in choice:
+            said = next((one for one in map(choice.get, ("delta", "message")) if isinstance(one, dict)), choice)
         ids, text = self._ids_of(choice), choice.get("text")
         if ids or text or any(map(said.get, GENERATED)):
             if self._is_done or self.finish is not None:
                 raise _AnswerError("malformed", "tokens came after the answer's end")
             generated = self._usage.get("completion_tokens")
             self._chunks.append(_Chunk(event.stamp_ns, ids, generated, event.shared))
-            parts = text, *map(said.get, TEXTS)
-            self._texts += [part for part in parts if isinstance(part, str)][:1]
+            if not isinstance(text, str):
+                text = next((part for part in map(said.get, TEXTS) if isinstance(part, str)), "")
+            self._texts.append(text)
         reason = choice.get("finish_reason") or choice.get("stop_type")
         if isinstance(reason, str) and reason not in {"", "none"}:
             if reason in {"error", "abort"}:
@@ -322,6 +322,19 @@ def _tokens(chunks: list[_Chunk], usage: int | None) -> list[int]:
     totals = [0, *(chunk.generated or 0 for chunk in chunks)]
     steps = [after - before for before, after in pairwise(totals)]
     return steps if all(step > 0 for step in steps) else [1] * len(chunks)
+
+
+def _parsed(payload: bytes) -> Any:
+    """What JSON a payload is; None where it is none. An object in UTF-8 goes to the parser without json.loads, which
+    takes longer to find the encoding than to read it."""
+    try:
+        if payload.startswith(b"{"):
+            text = payload.decode("utf-8", "surrogatepass").rstrip(" \t\r\n")
+            content, end = RAW_DECODE(text)
+            return content if end == len(text) else None
+        return json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _tells_error(content: Mapping[str, Any]) -> bool:

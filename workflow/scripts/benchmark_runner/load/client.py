@@ -189,9 +189,9 @@ class Client:
             wanted = flight.act(mask)
         except OSError as error:
             exchange.outcome = "closed" if exchange.written_ns else "refused"
-            wanted, problem = 0, error
-        self._heard_ns, self._stamped = clock(), flight.stamped
-        if exchange.written_ns is not None:
+            wanted, problem, self._heard_ns = 0, error, clock()
+        self._heard_ns, self._stamped = max(flight.read_ns, self._heard_ns), flight.stamped
+        if self._unsent and exchange.written_ns is not None:
             self._unsent.discard(flight.socket.fileno())
         if not wanted:
             self._drop(flight, exchange.outcome, problem)

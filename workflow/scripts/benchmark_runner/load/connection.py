@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.load.stages import Planned
-from benchmark_runner.load.wire import MOST_BYTES, Piece, Response
+from benchmark_runner.load.wire import Piece, Response
 
 SO_TIMESTAMPING: Final = 37
 """Number of the option and of its control data (Linux, asm-generic/socket.h); Python's socket module lacks the name."""
@@ -25,9 +25,8 @@ SOFTWARE: Final = 1 << 4
 STAMP: Final = struct.Struct("qq")
 """Seconds and nanoseconds of CLOCK_REALTIME, the first of three in the control data."""
 CONTROL_BYTES: Final = socket.CMSG_SPACE(3 * STAMP.size)
-READ_BYTES: Final = 1 << 16
-CHUNKS_END: Final = b"\r\n\r\n"
-"""A body in chunks ends with these bytes; what ends otherwise need not be looked at while others wait."""
+READ_BYTES: Final = 1 << 13
+"""Most that one read takes (chosen): more than the events that come together, since each read sets so much aside."""
 
 clock: Final = time.monotonic_ns
 
@@ -161,11 +160,10 @@ class Flight:
         self.deadline_ns = deadline_ns
         self._left = memoryview(content)
         self._response = Response()
-        self._unfed: list[bytes] = []
-        self._bytes = 0
-        self._chunked = False
+        self.read_ns = 0
+        """When something was read last."""
         self.stamped = False
-        """Whether what was read last came with the kernel's stamp."""
+        """Whether that came with the kernel's stamp."""
         self.socket = self._open(target)
         self.waits_for = 0
 
@@ -203,23 +201,15 @@ class Flight:
         return self._take(content, control)
 
     def _take(self, content: bytes, control: list[tuple[int, int, bytes]]) -> int:
+        self.read_ns = clock()
         if not content:
             self.exchange.outcome = "closed"
             return 0
-        self.exchange.keep(content, control, clock())
+        self.exchange.keep(content, control, self.read_ns)
         self.stamped = bool(control)
-        self._unfed.append(content)
-        self._bytes += len(content)
-        if self._bytes > MOST_BYTES:  # what is wrong with it is told when it is read
-            self.exchange.outcome = "ended"
-            return 0
-        if self._chunked and len(content) >= len(CHUNKS_END) and not content.endswith(CHUNKS_END):
-            return select.EPOLLIN
         response = self._response
-        response.feed(b"".join(self._unfed))
-        self._unfed.clear()
-        self._chunked = response.headers.get("transfer-encoding", "").lower().endswith("chunked")
-        if response.ended or response.flaw is not None:
+        response.feed(content)
+        if response.ended or response.flaw is not None:  # what is wrong with it is told when it is read
             self.exchange.outcome = "ended"
             return 0
         return select.EPOLLIN

@@ -12,6 +12,9 @@ CHUNK_SIZE: Final = re.compile(rb"\s*([0-9a-fA-F]{1,15})\s*(?:;.*)?", re.DOTALL)
 HEAD_BYTES: Final = 65536
 """Most bytes of a head, of the line before a chunk, or of what follows the last chunk (chosen)."""
 
+CHUNK_LINE_BYTES: Final = 64
+"""More than the line before a chunk usually has (chosen)."""
+
 MOST_BYTES: Final = 1 << 30
 """Most bytes of an answer, several times what a million tokens take; a server that never ends would fill the memory
 (chosen)."""
@@ -55,6 +58,8 @@ class Response:
         self._unread = b""
         self._fed = 0
         self._left = 0
+        self._between = False
+        """Whether the next byte is the first of a chunk's size."""
         self._step: Callable[[bytes, int, list[bytes]], int] = self._head
 
     def feed(self, data: bytes) -> bytes:
@@ -62,6 +67,8 @@ class Response:
         self._fed += len(data)
         if self._fed > MOST_BYTES:
             self.flaw = self.flaw or f"an answer of more than {MOST_BYTES} bytes"
+        if self._between and self.flaw is None and (whole := _one_chunk(data)):
+            return whole
         if self._unread:
             data, self._unread = self._unread + data, b""
         body: list[bytes] = []
@@ -120,7 +127,7 @@ class Response:
         elif self.status in {101, 204, 304}:
             self.ended = True
         elif coding == "chunked":
-            self._step = self._size
+            self._step, self._between = self._size, True
         elif len(lengths) > 1:
             self.flaw = "two Content-Lengths that differ"
         elif length is None:
@@ -144,6 +151,7 @@ class Response:
         return end
 
     def _size(self, data: bytes, at: int, _body: list[bytes]) -> int:
+        self._between = False
         end = self._line(data, at)
         if end < 0:
             return len(data)
@@ -169,7 +177,7 @@ class Response:
             return len(data)
         if data[at : at + 2] != b"\r\n":
             self.flaw = "a chunk of another size than it says"
-        self._step = self._size
+        self._step, self._between = self._size, True
         return at + 2
 
     def _trailer(self, data: bytes, at: int, _body: list[bytes]) -> int:
@@ -178,6 +186,15 @@ class Response:
             return len(data)
         self.ended = end == at
         return end + 2
+
+
+def _one_chunk(data: bytes) -> bytes | None:
+    """What a chunk holds that is whole and alone in these bytes, as servers send each event; None for all others."""
+    end = data.find(b"\r\n", 0, CHUNK_LINE_BYTES)
+    size = CHUNK_SIZE.fullmatch(data, 0, end) if end > 0 else None
+    if size is None or end + 4 + int(size[1], 16) != len(data) or not data.endswith(b"\r\n"):
+        return None
+    return data[end + 2 : -2]
 
 
 class EventStream:
@@ -192,6 +209,8 @@ class EventStream:
         """Parts of a line whose end has not come, which may be many and long."""
         self._after_cr = False
         self._at_start = True
+        self._is_between = True
+        """Whether the next byte is the first of an event."""
         self._name = ""
         self._data: list[tuple[bytes, int, bool]] = []
 
@@ -199,6 +218,9 @@ class EventStream:
         """Events that these bytes complete."""
         if not data:
             return []
+        if self._is_between and data.startswith(b"data: ") and _is_one_event(data):
+            self._at_start = False
+            return [ServerEvent("", data[6:-2], stamp_ns, shared)]
         begins_with_lf, self._after_cr = self._after_cr and data.startswith(b"\n"), data.endswith(b"\r")
         text = data[begins_with_lf:]
         *lines, rest = LINE_END.split(text) if b"\r" in text else text.split(b"\n")
@@ -211,6 +233,7 @@ class EventStream:
                 self._field(line, stamp_ns, shared)
             else:
                 events += self._dispatch(stamp_ns, shared)
+        self._is_between = not (rest or self._after_cr or self._data or self._name)
         return events
 
     def close(self, stamp_ns: int, shared: bool = False) -> list[ServerEvent]:
@@ -240,6 +263,11 @@ class EventStream:
         if len(lines) == 1 and stamp_ns is not None:
             return [ServerEvent(name, lines[0][0], stamp_ns, shared)]
         return [ServerEvent(name, value, stamp, joined) for value, stamp, joined in lines]
+
+
+def _is_one_event(data: bytes) -> bool:
+    """Whether one line and the empty one that ends an event are all of it, as servers send each."""
+    return data.endswith(b"\n\n") and data.find(b"\n") == len(data) - 2 and b"\r" not in data
 
 
 def _stands_alone(value: bytes) -> bool:
