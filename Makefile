@@ -95,15 +95,20 @@ $(VENV)/bin/uv: envs/bootstrap.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/bootstrap.txt
 	@touch $@
 
+# Each stage and each launch starts a Python: without compiled modules, as where PYTHONDONTWRITEBYTECODE is set, each compiles them all.
+COMPILE := $(BIN)/python -m compileall -q -j 0 workflow/scripts
+
 $(VENV)/workflow.stamp: envs/workflow.txt $(VENV)/bin/uv
 	@if [ ! -e $(VENV)/test.stamp ] || [ $(VENV)/test.stamp -ot envs/test.txt ]; then \
 		rm -f $(VENV)/test.stamp; \
 		UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $<; \
 	fi
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/test.stamp: envs/test.txt $(VENV)/bin/uv
 	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $<
+	@$(COMPILE)
 	@touch $@ $(VENV)/workflow.stamp
 
 UV_COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"

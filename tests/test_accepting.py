@@ -13,7 +13,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from benchmark_runner.accepting import Accepting, UnknownKeywordError
-from benchmark_runner.schemas import SCHEMA_FOLDER, _accepts, violations
+from benchmark_runner.schemas import SCHEMA_FOLDER, _accepts, _rules, schema
+from benchmark_runner.violations import violations_of
 from finished import make_environment
 from records import ScriptedEngine, ScriptedWorkload, make_fidelity, make_raw_data, write_results
 from scripted_load import ScriptedLoad
@@ -24,9 +25,14 @@ WRONG: list[Any] = [None, True, 1, 1.0, -1, 2.5, "", "text", [], [[]], {}, {"a":
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_each_schema_is_one(name: str) -> None:
+    Draft202012Validator.check_schema(schema(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_each_schema_is_known_whole(name: str) -> None:
     for content in WRONG:
-        assert _accepts(name)(content) == (not violations(name, content)), content
+        assert _accepts(name)(content) == (not violations_of(_rules(name), content)), content
 
 
 def documents(folder: Path) -> Iterator[tuple[str, Any]]:
@@ -50,7 +56,7 @@ def _places(content: Any) -> Iterator[tuple[Any, Any]]:
 def test_a_document_that_was_changed_anywhere_is_judged_as_by_jsonschema(tmp_path: Path) -> None:
     dice, seen = random.Random(7), {True: 0, False: 0}
     for name, content in documents(tmp_path):
-        assert _accepts(name)(content) and not violations(name, content), name
+        assert _accepts(name)(content) and not violations_of(_rules(name), content), name
         for _ in range(60):
             changed = copy.deepcopy(content)
             holder, key = dice.choice(list(_places(changed)))
@@ -61,7 +67,7 @@ def test_a_document_that_was_changed_anywhere_is_judged_as_by_jsonschema(tmp_pat
                 holder[f"{key}_"] = dice.choice(WRONG)
             else:
                 holder[key] = dice.choice(WRONG)
-            told = not violations(name, changed)
+            told = not violations_of(_rules(name), changed)
             assert _accepts(name)(changed) == told, (name, key, how)
             seen[told] += 1
     assert min(seen.values()) > 20

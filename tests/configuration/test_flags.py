@@ -27,7 +27,7 @@ from benchmark_runner.imported.__main__ import main as imported
         ("--confidence-level", "analysis.confidence_level", "99", "; 99 % is 0.99"),
         ("--confidence-level", "analysis.confidence_level", "1", "less than 1"),
         ("--confidence-level", "analysis.confidence_level", "0.1", "at least 0.5"),
-        ("--threads", "system.threads", "0", "--threads: 0.0 is not allowed; write a whole number or null, at least 1"),
+        ("--threads", "system.threads", "0", "--threads: 0 is not allowed; write a whole number or null, at least 1"),
         ("--threads", "system.threads", "1.5", "--threads: 1.5 is not allowed; write a whole number"),
     ],
 )

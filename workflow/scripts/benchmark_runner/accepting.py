@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import reduce
 from operator import getitem
 from typing import Any, Final
@@ -28,6 +29,14 @@ _KINDS: Final[Mapping[str, Check]] = {
     "object": lambda value: isinstance(value, dict),
 }
 _number, _string, _array, _object = (_KINDS[kind] for kind in ("number", "string", "array", "object"))
+
+
+def is_time(value: Any) -> bool:
+    """Whether a text names a moment, with its zone; what is no text is another rule's."""
+    try:
+        return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
 
 
 class UnknownKeywordError(Exception):

@@ -7,16 +7,17 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-
+from benchmark_runner.accepting import Accepting
 from benchmark_runner.configuration.files import KeyPath, Problem
 from benchmark_runner.configuration.secret_forms import secrets
 from benchmark_runner.configuration.shortcuts import COMMAND_LINE_KEYS, meant_key, to_type
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.schemas import schema
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 _TYPE_WORDS: Final = {
     "string": "text",
@@ -224,6 +225,7 @@ def bounded_number(flag: str, key: str) -> Callable[[str], Any]:
     rules: Mapping[str, Any] = schema("config")
     for part in key.split("."):
         rules = rules["properties"][part]
+    accepts = Accepting(rules, {}).check(rules)
 
     def parse(text: str) -> Any:
         try:
@@ -232,8 +234,12 @@ def bounded_number(flag: str, key: str) -> Callable[[str], Any]:
             raise BenchmarkError(f"{flag}: {text!r} is no number") from None
         if not math.isfinite(value):
             raise BenchmarkError(f"{flag}: {text} is not finite; write a finite number")
-        for _, message in problems_of(list(Draft202012Validator(rules).iter_errors(value))):
-            raise BenchmarkError(f"{flag}: {message}")
-        return int(value) if "integer" in rules["type"] else value
+        value = int(value) if "integer" in rules["type"] and value.is_integer() else value
+        if not accepts(value):
+            from benchmark_runner.violations import violations_of  # jsonschema takes long to import
+
+            for _, message in problems_of(violations_of(rules, value)):
+                raise BenchmarkError(f"{flag}: {message}")
+        return value
 
     return parse
