@@ -228,12 +228,25 @@ def table(found: Mapping[Size, Figures]) -> Iterator[str]:
     return (f"| {' | '.join(row)} |" for row in rows)
 
 
-def machine_words(loads: Sequence[float]) -> str:
+def yardstick_s() -> float:
+    """What ten million additions in Python take, the least of three tries: machines of one name differ by half, and one
+    from day to day."""
+    tries = []
+    for _ in range(3):
+        begin, total = time.process_time(), 0
+        for number in range(10_000_000):
+            total += number
+        tries.append(time.process_time() - begin)
+    return min(tries)
+
+
+def machine_words(loads: Sequence[float], additions_s: float) -> str:
     """What a reader must know of the machine; loads are how many processes wanted to compute, size by size."""
     model = MachineFacts(Path("/")).cpu()["model"]
     seen = ", ".join(f"{load:.1f}" for load in loads)
     cores = f"{len(os.sched_getaffinity(0))} cores of {model}, Python {platform.python_version()}"
-    return f"Seen on {cores}; before each size {seen} processes wanted to compute (the load of a minute)."
+    busy = f"before each size {seen} processes wanted to compute (the load of a minute)"
+    return f"Seen on {cores}, which take {additions_s:.2f} s for ten million additions in Python; {busy}."
 
 
 def main(argv: Sequence[str]) -> int:
@@ -246,6 +259,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     found: dict[Size, Figures] = {}
     loads: list[float] = []
+    additions_s = yardstick_s()
     for size in arguments.sizes:
         print(f"{size.all_launches} launches", flush=True)
         found[size] = {}
@@ -256,8 +270,9 @@ def main(argv: Sequence[str]) -> int:
                     found[size][line] = figure
                     print(f"  {line}: {in_words(line, figure)}", flush=True)
         if arguments.table:
-            arguments.table.write_text("\n".join([machine_words(loads), "", *table(found), ""]), encoding="utf-8")
-    print(machine_words(loads), "", *table(found), sep="\n")
+            lines = [machine_words(loads, additions_s), "", *table(found), ""]
+            arguments.table.write_text("\n".join(lines), encoding="utf-8")
+    print(machine_words(loads, additions_s), "", *table(found), sep="\n")
     return os.EX_OK
 
 
