@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 
 import pytest
 
@@ -50,6 +52,16 @@ def test_the_doctor_answers_each_time_and_owes_no_other_job(campaign):
         assert violations("doctor", read_json(campaign.out / "doctor.json")) == []
         (campaign.out / "doctor.json").unlink()
     assert not (campaign.out / "plan.json").exists()
+
+
+@pytest.mark.parametrize("redirection", [">&-", "> /dev/full", "| true"])
+def test_a_stage_that_shows_its_words_does_its_work_where_nobody_takes_them(campaign, redirection):
+    command = campaign.command("plan", "doctor")
+    line = f'cd "$0"; ("$@" 2> err; echo $? > status) {redirection}'
+    subprocess.run(["bash", "-c", line, campaign.folder, *command], env=os.environ | {"TERM": "dumb"}, check=False)
+    assert (campaign.folder / "status").read_text() == "0\n", (campaign.folder / "err").read_text()
+    assert read_json(campaign.out / "plan.json")["order"]
+    assert "What this machine lets us measure" in (campaign.out / "logs" / "stages" / "doctor.log").read_text()
 
 
 def test_the_doctor_examines_the_machine_whatever_is_wrong_with_the_configuration(campaign):

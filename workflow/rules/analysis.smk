@@ -126,7 +126,7 @@ rule decide:
         "python -m benchmark_runner.statistics.decide"
         " --statistics {input:q}"
         " --out {output:q}"
-        " 2>&1 | tee {log:q}"
+        " 2>&1 | told {log:q}"
 
 
 rule analyse_performance:

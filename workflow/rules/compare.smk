@@ -66,7 +66,7 @@ if GIVEN.engines != (None, None):
             " --looks {params.looks:q}"
             " --out {output.comparison:q}"
             " --table {output.table:q}"
-            " 2>&1 | tee {log:q}"
+            " 2>&1 | told {log:q}"
 
 elif GIVEN.against is None:
 
@@ -205,7 +205,7 @@ else:
             " --looks {params.looks:q}"
             " --out {output.comparison:q}"
             " --table {output.table:q}"
-            " 2>&1 | tee {log:q}"
+            " 2>&1 | told {log:q}"
 
 
 if TERMS is not None:

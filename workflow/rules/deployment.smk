@@ -48,8 +48,12 @@ JOB_ENVIRONMENT = {
     "BENCHMARK_RUNNER_BIN": IMAGE_BIN if CONTAINER else Path(sys.executable).parent,
 }
 EXPORTS = " ".join(f"{k}={shlex.quote(str(v))}" for k, v in JOB_ENVIRONMENT.items())
-# strict as Snakemake's own prefix, which this one replaces: a stage whose words go through tee must fail.
-PREFIX = f'set -euo pipefail; export {EXPORTS}; PATH="$BENCHMARK_RUNNER_BIN:$PATH"; '
+# What a stage says is shown and logged; a terminal or pipe that takes nothing must not fail it.
+TOLD = 'told() { tee --output-error=warn "$1" 2> /dev/null || true; }'
+# strict as Snakemake's own prefix, which this one replaces: a stage that fails must fail although its words go on.
+PREFIX = (
+    f'set -euo pipefail; {TOLD}; export {EXPORTS}; PATH="$BENCHMARK_RUNNER_BIN:$PATH"; '
+)
 shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))
 
 # Without a limit on gpu, launches would overlap; the default profile sets it, this guards those who bypass it.

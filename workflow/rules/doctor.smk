@@ -20,4 +20,4 @@ rule doctor:
         " --config {params.config:q}"
         ' --engines-folder "$BENCHMARK_RUNNER_ROOT"/engines'
         " --out {params.file:q}"
-        " 2>&1 | tee {log:q}"
+        " 2>&1 | told {log:q}"

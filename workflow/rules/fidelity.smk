@@ -18,7 +18,7 @@ rule fidelity:
         f"{OUT}/logs/stages/fidelity.log",
     localrule: True
     shell:
-        "python -m benchmark_runner.fidelity {input:q} 2>&1 | tee {log:q}"
+        "python -m benchmark_runner.fidelity {input:q} 2>&1 | told {log:q}"
 
 
 rule compute_reference:

@@ -40,4 +40,4 @@ rule join_folders:
         "python -m benchmark_runner.campaign.join"
         " --joined {params.joined:q}"
         " --out {output:q}"
-        " 2>&1 | tee {log:q}"
+        " 2>&1 | told {log:q}"

@@ -101,4 +101,4 @@ if CAMPAIGN.owed_grids:
             " --workload {wildcards.workload:q}"
             " --launches {params.launches:q}"
             " --out {output:q}"
-            " 2>&1 | tee {log:q}"
+            " 2>&1 | told {log:q}"

@@ -29,7 +29,7 @@ if MODEL.maker == "embedded":
             "python -m benchmark_runner.model.embedded"
             ' --lock "$BENCHMARK_RUNNER_ROOT"/envs/embedded-model.txt'
             " --out {params.folder:q}"
-            " 2>&1 | tee {log:q}"
+            " 2>&1 | told {log:q}"
 
 
 if MODEL.maker == "synthetic":
@@ -50,7 +50,7 @@ if MODEL.maker == "synthetic":
             "python -m benchmark_runner.model.synthetic"
             " --name {params.name:q}"
             " --out {params.folder:q}"
-            " 2>&1 | tee {log:q}"
+            " 2>&1 | told {log:q}"
 
 
 if MODEL.maker == "hugging_face":
@@ -71,7 +71,7 @@ if MODEL.maker == "hugging_face":
             " --id {params.id:q}"
             " --revision {params.revision:q}"
             " --out {params.folder:q}"
-            " 2>&1 | tee {log:q}"
+            " 2>&1 | told {log:q}"
 
 
 rule derive_weights:
@@ -101,7 +101,7 @@ rule derive_weights:
         " --format {params.format:q}"
         " --dtype {params.dtype:q}"
         " --out {wildcards.derived:q}"
-        " 2>&1 | tee {log:q}"
+        " 2>&1 | told {log:q}"
 
 
 rule describe_model:

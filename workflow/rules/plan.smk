@@ -24,7 +24,7 @@ rule plan:
         " --config {params.config:q}"
         " --wanted-difference={params.wanted:q}"
         ' --engines-folder "$BENCHMARK_RUNNER_ROOT"/engines'
-        " 2>&1 | tee {log:q}"
+        " 2>&1 | told {log:q}"
 
 
 rule write_plan:
@@ -44,7 +44,7 @@ rule write_plan:
         " --config {params.config:q}"
         ' --engines-folder "$BENCHMARK_RUNNER_ROOT"/engines'
         " --out {output:q}"
-        " 2>&1 | tee {log:q}"
+        " 2>&1 | told {log:q}"
 
 
 rule write_part:
