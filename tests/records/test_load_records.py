@@ -13,9 +13,9 @@ import simdjson
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.records.checksum import sealed_text
-from benchmark_runner.records.collect import refuse_unlike
 from benchmark_runner.records.parsed_requests import Requests
 from benchmark_runner.records.raw_data import RawRecord, each_launch, read_heads, read_record, write_raw
+from benchmark_runner.records.unlike import refuse_unlike
 from scripted_launch import ScriptedEngine, ScriptedWorkload, make_record
 from scripted_load import ScriptedLoad
 

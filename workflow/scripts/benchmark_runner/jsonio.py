@@ -6,7 +6,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +41,16 @@ def read_json(path: Path) -> Any:
         return parse_strict(read_bytes(path).decode("utf-8"))
     except (ValueError, RecursionError) as error:  # RecursionError: lists within lists without end
         raise BenchmarkError(f"{path} is not valid JSON ({error}); move it away and run again") from error
+
+
+def value_at(record: Mapping[str, Any], dotted: str) -> Any:
+    """Value behind a dotted key; None where a step on the way is absent or null."""
+    value: Any = record
+    for key in dotted.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value
 
 
 def read_valid(name: str, path: Path) -> Any:

@@ -12,7 +12,7 @@ from benchmark_runner.configuration.resolve import with_defaults
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import parse_strict
 from benchmark_runner.namedfile import read_named_bytes
-from benchmark_runner.records.collect import MEASURED
+from benchmark_runner.records.unlike import MEASURED
 from benchmark_runner.schemas import first_violation, schema
 from benchmark_runner.terminal import printable
 

@@ -36,8 +36,7 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.record import WRITTEN
 from benchmark_runner.locks import held_by
-from benchmark_runner.records.collect import MEASURED
-from benchmark_runner.statistics.looks import NO_HISTORY, read_history
+from benchmark_runner.records.unlike import MEASURED
 
 _NAME_THEM: Final = "name folders of campaigns: --config folders=results/a,results/b output_dir=results/both"
 _BESIDE: Final = frozenset({JOINED, ".benchmark_runner", "logs"})
@@ -247,6 +246,8 @@ def _environment(parts: Sequence[Part], machines: Sequence[Mapping[str, str]]) -
 
 def _looks(parts: Sequence[Part], out: Path) -> dict[str, Any]:
     """Looks so far at the whole: those at the folder that was looked at most often, which may be the joined one."""
+    from benchmark_runner.statistics.looks import NO_HISTORY, read_history  # slow to import, and only here
+
     kept: dict[str, Any] = {}
     for folder in (out, *(part.folder for part in parts)):
         for cell, seen in read_history(folder / LOOKS)["looks"].items():

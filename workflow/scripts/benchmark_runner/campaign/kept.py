@@ -11,8 +11,7 @@ from typing import Any
 
 from benchmark_runner.campaign.planned import PlannedLaunch
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.jsonio import read_json
-from benchmark_runner.records.raw_data import value_at
+from benchmark_runner.jsonio import read_json, value_at
 from benchmark_runner.records.whole import record_head
 from benchmark_runner.status import Status
 

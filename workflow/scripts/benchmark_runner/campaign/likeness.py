@@ -14,9 +14,9 @@ from benchmark_runner.campaign.machine import settings_of_launches
 from benchmark_runner.campaign.recorded import RecordedCampaign
 from benchmark_runner.configuration.shortcuts import FOLDERS
 from benchmark_runner.errors import BenchmarkError, shown
+from benchmark_runner.jsonio import value_at
 from benchmark_runner.protocol.requests import asked_alike
-from benchmark_runner.records.collect import CASES, MUST_MATCH
-from benchmark_runner.records.raw_data import Head, read_record, value_at
+from benchmark_runner.records.unlike import CASES, MUST_MATCH
 
 _OF_ITS_MACHINE: Final = ("binary_path", "build_record")
 """Of an engine: where it lies; what it is, its source and hash tell."""
@@ -96,9 +96,11 @@ def require_one_campaign(first: Part, other: Part) -> None:
             raise unlike(f"{key} of {cell[0]} on {cell[1]}", list(zip(values, (first, other), strict=True)))
 
 
-def _heads(part: Part) -> Iterator[Head]:
+def _heads(part: Part) -> Iterator[Mapping[str, Any]]:
     """Heads of the records that are there to their end; raises BenchmarkError for one that is broken or none of the
     plan's."""
+    from benchmark_runner.records.raw_data import read_record  # slow to import, and only here
+
     parser = simdjson.Parser()
     for launch in part.campaign.launches:
         if launch.record not in part.campaign.whole:
@@ -117,7 +119,7 @@ def _version(part: Part) -> Any:
     return next((head["measure_version"] for head in _heads(part)), _ABSENT)
 
 
-def _value(head: Head, key: str) -> str | None:
+def _value(head: Mapping[str, Any], key: str) -> str | None:
     value = value_at(head, key)
     if key == CASES and value is not None:
         value = [asked_alike(case) for case in value]

@@ -23,13 +23,9 @@ from benchmark_runner.configuration.shortcuts import with_typed_overrides
 from benchmark_runner.errors import MADE_AGAIN, BenchmarkError, exit_status
 from benchmark_runner.hashes import fingerprint
 from benchmark_runner.jsonio import read_json, write_json
-from benchmark_runner.records.collect import MEASURED
-from benchmark_runner.records.raw_data import require_raw_data
-from benchmark_runner.records.stages import read_stages
-from benchmark_runner.records.table import require_table
+from benchmark_runner.records.unlike import MEASURED
 from benchmark_runner.records.whole import is_cut, record_head
 from benchmark_runner.schemas import schema, violations
-from benchmark_runner.statistics.looks import read_history
 
 REQUIRED: Final = {"plan.json": "plan", "environment.json": "environment", "model/manifest.json": "manifest"}
 """What only the machine that measured could tell, with its schema; written before its first launch."""
@@ -187,6 +183,12 @@ def changed_files(campaign: RecordedCampaign) -> dict[str, str]:
     An older version may have written them, or somebody else. Those that are cut are made again as everywhere. Raises
     BenchmarkError for the looks, which nothing can make again.
     """
+    # Slow to import, and only here: each call of Snakemake reads this module.
+    from benchmark_runner.records.raw_data import require_raw_data
+    from benchmark_runner.records.stages import read_stages
+    from benchmark_runner.records.table import require_table
+    from benchmark_runner.statistics.looks import read_history
+
     folder, plan = campaign.output_dir, campaign.plan()
     read_history(Path(folder, LOOKS))
 

@@ -16,8 +16,7 @@ from benchmark_runner.configuration.load import longest
 from benchmark_runner.configuration.search import LEVELS_OF, is_searched, is_searched_workload, pilot_load
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import fingerprint
-from benchmark_runner.jsonio import read_json
-from benchmark_runner.records.raw_data import value_at
+from benchmark_runner.jsonio import read_json, value_at
 
 FOLDER: Final = "pilot"
 

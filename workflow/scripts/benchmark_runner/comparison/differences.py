@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from benchmark_runner.comparison.side import Side
 from benchmark_runner.hashes import fingerprint
-from benchmark_runner.records.raw_data import value_at
+from benchmark_runner.jsonio import value_at
 from benchmark_runner.statistics.inputs import EngineData
 from benchmark_runner.statistics.settings import compared_settings, joined
 

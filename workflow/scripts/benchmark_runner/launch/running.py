@@ -11,14 +11,13 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.jsonio import read_json
+from benchmark_runner.jsonio import read_json, value_at
 from benchmark_runner.load.asking import Asking, fetched
 from benchmark_runner.load.client import Client
 from benchmark_runner.load.connection import key_problem, target_of, without_key
 from benchmark_runner.load.texts import GREETING
 from benchmark_runner.processes.procfs import descendants, scan
 from benchmark_runner.protocol.lines import INT_LIMIT
-from benchmark_runner.records.raw_data import value_at
 from benchmark_runner.units import NS_PER_S
 
 ANSWER_SECONDS: Final = 60

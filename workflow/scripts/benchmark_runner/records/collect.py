@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,86 +14,15 @@ from benchmark_runner.commands import command
 from benchmark_runner.configuration.not_asked import as_asked
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.protocol.requests import asked_alike
 from benchmark_runner.records.checksum import KEY as CHECKSUM
-from benchmark_runner.records.raw_data import RawRecord, read_record, value_at, write_raw
+from benchmark_runner.records.raw_data import RawRecord, read_record, write_raw
+from benchmark_runner.records.unlike import MEASURED, by_workload, refuse_unlike, unlike_launches
 from benchmark_runner.records.whole import record_head
 
 SCHEMA_VERSION: Final = 1
 
-CASES: Final = "spec.cases"
-MUST_MATCH: Final = ("measure_version", "model.identity", "model.weights_sha256", CASES)
-"""Keys on which two launches of one cell may never differ: they would be measurements of different things. What is
-drawn for the block of a launch under load differs on purpose."""
-
-SHOULD_MATCH: Final = (
-    "load.device",
-    "load.weights_dtype",
-    "load.compute_dtype",
-    "load.kv_cache_dtype",
-    "load.threads",
-    "load.batch_size",
-    "load.simd",
-    "load.compiled_graph",
-    "hello.version",
-    "build.binary_sha256",
-    "host.hostname",
-)
-"""Keys whose difference makes launches suspicious without making them useless; stated as `unlike`, judged later."""
-
 PLACE: Final = ("workload", "identity", "block")
 """Keys that tell one launch of an engine from another."""
-
-MEASURED: Final = "measured"
-"""Key of a launch of a joined campaign in the plan: under which block it was measured, and in which of the folders. Its
-record says the same block, since it is as the launch wrote it."""
-
-
-def _spread_of(records: Sequence[Mapping[str, Any]], key: str) -> dict[str, list[int]]:
-    """Blocks by value (as JSON text) of the key, launches that never got so far (null) left out."""
-    blocks: dict[str, list[int]] = {}
-    for record in records:
-        value = value_at(record, key)
-        if key == CASES and value is not None:
-            value = [asked_alike(case) for case in value]
-        if value is not None:
-            blocks.setdefault(json.dumps(value, sort_keys=True), []).append(record["block"])
-    return blocks
-
-
-def refuse_unlike(records: Sequence[Mapping[str, Any]], where: str) -> None:
-    """Raise BenchmarkError naming the first MUST_MATCH key on which launches of one workload differ."""
-    for key in MUST_MATCH:
-        blocks = _spread_of(records, key)
-        if len(blocks) > 1:
-            values = "; ".join(f"{_short(value)} in blocks {held}" for value, held in blocks.items())
-            raise BenchmarkError(
-                f"{where}: launches differ in {key} ({values}) and cannot be pooled; move the folders of the launches "
-                "that do not belong out of the results folder and run again"
-            )
-
-
-def _short(value: str, limit: int = 40) -> str:
-    return value if len(value) <= limit else f"{value[:limit]}…"
-
-
-def unlike_launches(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """SHOULD_MATCH keys on which launches of one workload differ, each with its values and their blocks."""
-    found: list[dict[str, Any]] = []
-    for workload, launches in _by_workload(records).items():
-        for key in SHOULD_MATCH:
-            blocks = _spread_of(launches, key)
-            if len(blocks) > 1:
-                values = [{"value": json.loads(value), "blocks": held} for value, held in blocks.items()]
-                found.append({"key": key, "workload": workload, "values": values})
-    return found
-
-
-def _by_workload(records: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    groups: dict[str, list[Mapping[str, Any]]] = {}
-    for record in records:
-        groups.setdefault(record["workload"], []).append(record)
-    return groups
 
 
 def planned_places(plan: Mapping[str, Any], engine: str) -> set[tuple[Any, ...]]:
@@ -152,7 +80,7 @@ def describe(
     Raises BenchmarkError where they differ in a MUST_MATCH key. Launches that are planned but have no record are left
     to the statistics, which count them.
     """
-    for workload, group in _by_workload(heads).items():
+    for workload, group in by_workload(heads).items():
         refuse_unlike(group, f"{engine} {workload}")
     return {
         "schema_version": SCHEMA_VERSION,

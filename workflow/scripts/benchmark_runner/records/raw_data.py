@@ -47,16 +47,6 @@ ITERATIONS_END: Final = b"}]"
 Head = Mapping[str, Any]
 
 
-def value_at(record: Mapping[str, Any], dotted: str) -> Any:
-    """Value behind a dotted key; None where a step on the way is absent or null."""
-    value: Any = record
-    for key in dotted.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(key)
-    return value
-
-
 @dataclass(frozen=True)
 class RawRecord:
     """What one launch measured: its record without iterations and requests, and these as one line of JSON."""

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from benchmark_runner.checked import FAIL, NOT_CHECKABLE
 from benchmark_runner.display import plural
-from benchmark_runner.records.raw_data import value_at
+from benchmark_runner.jsonio import value_at
 from benchmark_runner.statistics.control import chance_of_alarm
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
 from benchmark_runner.statistics.metrics import PRIMARY

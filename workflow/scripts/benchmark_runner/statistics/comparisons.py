@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from benchmark_runner.records.raw_data import value_at
+from benchmark_runner.jsonio import value_at
 from benchmark_runner.statistics import absences, families
 from benchmark_runner.statistics.client import Client, has_client
 from benchmark_runner.statistics.clock import STAMPED, resolution

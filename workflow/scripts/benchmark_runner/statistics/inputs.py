@@ -14,8 +14,8 @@ from typing import Any
 from benchmark_runner.checked import FAIL, NOT_CHECKABLE
 from benchmark_runner.configuration.not_asked import as_asked, not_asked, not_asked_words
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.jsonio import read_json
-from benchmark_runner.records.raw_data import read_heads, value_at
+from benchmark_runner.jsonio import read_json, value_at
+from benchmark_runner.records.raw_data import read_heads
 from benchmark_runner.statistics.metrics import METRICS, STAGE_METRICS, Metric
 from benchmark_runner.status import Status
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmark_runner.records.raw_data import value_at
+from benchmark_runner.jsonio import value_at
 from benchmark_runner.records.table import launch_tables, rows_where, tokens_made
 from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.inputs import (

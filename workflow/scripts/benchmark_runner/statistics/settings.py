@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmark_runner.display import ABSENT
-from benchmark_runner.records.raw_data import value_at
+from benchmark_runner.jsonio import value_at
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, own_load
 from benchmark_runner.statistics.work import PARTS, WorkDone, tokens_text
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from benchmark_runner.checked import NOT_CHECKABLE
 from benchmark_runner.configuration.load import case_name, group_of
-from benchmark_runner.records.raw_data import value_at
+from benchmark_runner.jsonio import value_at
 from benchmark_runner.records.table import tokens_an_iteration
 from benchmark_runner.statistics import absences
 from benchmark_runner.statistics.capacity import Capacities

@@ -1,0 +1,34 @@
+"""What each call of Snakemake and each launch imports: packages that take long are left to the stages that use them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SLOW = ("jsonschema", "pandas", "pyarrow", "scipy")
+
+
+def of_rules(repository: Path) -> list[str]:
+    """Modules of the library that the rules import."""
+    texts = [path.read_text(encoding="utf-8") for path in (repository / "workflow" / "rules").glob("*.smk")]
+    return sorted({name for text in texts for name in re.findall(r"^from (benchmark_runner[\w.]*) import", text, re.M)})
+
+
+@pytest.mark.parametrize("who", ["snakemake", "launch"])
+def test_what_starts_often_imports_nothing_slow(repository: Path, who: str) -> None:
+    modules = of_rules(repository) if who == "snakemake" else ["benchmark_runner.launch.__main__"]
+    assert modules
+    unwanted = {*SLOW, *(["numpy"] if who == "snakemake" else [])}
+    told = f"import sys, {', '.join(modules)}; print(*({unwanted!r} & sys.modules.keys()))"
+    done = subprocess.run(
+        [sys.executable, "-c", told],
+        env={"PYTHONPATH": str(repository / "workflow" / "scripts")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == []
