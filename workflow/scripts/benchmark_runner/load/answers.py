@@ -7,6 +7,7 @@ import random
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
@@ -33,6 +34,7 @@ MODES: Final[Mapping[str, str]] = {
     "eos": "the sequence ends after half the tokens; the id of its end is not told, and usage counts its step",
     "error": "an event that tells an error after half the tokens, in an answer of status 200",
     "fewer": "half the tokens are sent; usage says all",
+    "hang": "nothing comes behind the head, and the connection stays",
     "held": "the middle half of the tokens is withheld, then the last of them is sent alone (half a character waits)",
     "mixed": "beside another request the ids are the answer to that one",
     "joined": "=N: N events are sent at once, at the time of the last",
@@ -156,6 +158,9 @@ def answer(request: Request, delays: Delays, cached: int, *, stamps: bool) -> It
     if not request.stream:
         sent = ids[: (tokens + 1) // 2] if "fewer" in modes else ids
         yield Send(delays.service_ns(tokens), whole(200, _whole_answer(request, sent, usage)), len(sent))
+        return
+    if "hang" in modes:
+        yield from islice(_framed(modes, iter(())), 1)
         return
     whole_events = stamps and "split" not in modes  # a stamp could not be put into fragments
     yield from _framed(modes, _events(request, delays, ids, usage, whole_events))
