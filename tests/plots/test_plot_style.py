@@ -11,9 +11,9 @@ import pytest
 from benchmark_runner.plots.lines import spread
 from benchmark_runner.plots.style import (
     CONTROL_TINT,
+    MARKS,
     PALETTE,
-    engine_colours,
-    engine_markers,
+    engine_signs,
     headline,
     in_order,
     new_figure,
@@ -57,6 +57,50 @@ def test_any_two_engines_can_be_told_apart(sight):
     assert {pair: distance for pair, distance in distances.items() if distance < LEAST_DISTANCE} == {}
 
 
+# Björn Ottosson's OKLab, whose distances are even among blues too, where those of L*a*b* are far too large
+CONES = (
+    (0.4122214708, 0.5363325363, 0.0514459929),
+    (0.2119034982, 0.6806995451, 0.1073969566),
+    (0.0883024619, 0.2817188376, 0.6299787005),
+)
+OPPONENTS = (
+    (0.2104542553, 0.7936177850, -0.0040720468),
+    (1.9779984951, -2.4285922050, 0.4505937099),
+    (0.0259040371, 0.7827717662, -0.8086757660),
+)
+LEAST = {"normal": 0.1, "protanopia": 0.04, "deuteranopia": 0.04}
+LEAST_WITH_ONE_MARK = {"normal": 0.19, "protanopia": 0.08, "deuteranopia": 0.08}
+
+
+def times(matrix, vector):
+    return [sum(m * v for m, v in zip(row, vector, strict=True)) for row in matrix]
+
+
+def oklab(colour, sight):
+    seen = [min(1.0, max(0.0, value)) for value in times(SIGHT[sight], linear(colour))]
+    return times(OPPONENTS, [value ** (1 / 3) for value in times(CONES, seen)])
+
+
+@pytest.mark.parametrize("sight", sorted(SIGHT))
+def test_twenty_colours_are_evenly_unlike_and_those_that_share_a_mark_the_most(sight):
+    for (here, one), (there, other) in itertools.combinations(enumerate(PALETTE), 2):
+        least = LEAST if (here - there) % len(MARKS) else LEAST_WITH_ONE_MARK
+        assert math.dist(oklab(one, sight), oklab(other, sight)) >= least[sight], (one, other)
+
+
+def contrast(one, other):
+    luminances = [
+        sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear(colour), strict=True)) for colour in (one, other)
+    ]
+    return (max(luminances) + 0.05) / (min(luminances) + 0.05)
+
+
+@pytest.mark.parametrize("colour", PALETTE)
+def test_a_mark_is_seen_on_paper_and_lightened_in_the_dark(colour):
+    assert contrast(colour, "#ffffff") >= 2.2
+    assert contrast(tint(colour, 0.38), "#15171b") >= 3
+
+
 ENGINES = [
     {"name": "base", "control_of": None},
     {"name": "other", "control_of": None},
@@ -65,9 +109,9 @@ ENGINES = [
 
 
 def test_the_control_is_a_lighter_twin_of_the_baseline_with_its_marker():
-    colours, markers = engine_colours(ENGINES), engine_markers(ENGINES)
-    assert colours["base_control"] == tint(colours["base"], CONTROL_TINT)
-    assert markers["base_control"] == markers["base"] != markers["other"]
+    signs = engine_signs(ENGINES)
+    assert signs["base_control"].colour == tint(signs["base"].colour, CONTROL_TINT)
+    assert signs["base_control"].mark == signs["base"].mark != signs["other"].mark
 
 
 def test_the_control_stands_beside_its_twin():
@@ -76,8 +120,9 @@ def test_the_control_stands_beside_its_twin():
 
 def test_twenty_engines_have_a_colour_each_and_more_still_have_one():
     engines = [{"name": f"e{number}", "control_of": None} for number in range(24)]
-    colours = engine_colours(engines)
-    assert set(colours) == {engine["name"] for engine in engines} and len(set(colours.values())) >= 20
+    signs = engine_signs(engines)
+    assert set(signs) == {engine["name"] for engine in engines}
+    assert len({sign.colour for sign in signs.values()}) == 20 and len(set(signs.values())) == 24
 
 
 def test_long_names_are_broken_at_underscores_and_cut_at_last():

@@ -24,7 +24,7 @@ def test_each_prompt_whose_tokens_part_is_told_with_its_first_token():
         fidelity_of("same", ("One", 8, 8, None, None)),
         fidelity_of("other", ("One", 8, 8, None, None), ("Two " * 40, 3, 8, 3, 0.00125)),
     )
-    table = partings(SimpleNamespace(fidelity=checked, colours={}))
+    table = partings(SimpleNamespace(fidelity=checked, signs={}))
     ((engine, prompt, agreed, first, margin),) = table.rows
     assert (engine.text, agreed.text, first.text, margin.text) == ("other", "3 of 8", "4", "0.00125")
     assert len(prompt.text) < 100
@@ -32,9 +32,9 @@ def test_each_prompt_whose_tokens_part_is_told_with_its_first_token():
 
 def test_what_requests_at_once_got_has_a_column_where_they_were_asked():
     checked = tuple({**fidelity_of(name), "result": "pass"} for name in ("alone", "serving"))
-    without = fidelity(SimpleNamespace(fidelity=checked, colours={}))
+    without = fidelity(SimpleNamespace(fidelity=checked, signs={}))
     checked[1]["at_once"] = {"result": "rounding", "reason": "1 of 8 requests part"}
-    table = fidelity(SimpleNamespace(fidelity=checked, colours={}))
+    table = fidelity(SimpleNamespace(fidelity=checked, signs={}))
     assert len(table.columns) == len(without.columns) + 1
     place = [column.label for column in table.columns].index("Requests at once")
     assert [row[place].text for row in table.rows] == ["—", "rounding"]
@@ -80,7 +80,7 @@ def test_of_very_many_pairs_only_the_primary_ones_keep_their_sentences(monkeypat
         one | words | {"kind": "exploratory", "metric": "ttft_ms"},
     ]
     inputs = SimpleNamespace(
-        engines=[{"name": "a"}, {"name": "b"}], statistics={"comparisons": compared}, colours={"a": "", "b": ""}
+        engines=[{"name": "a"}, {"name": "b"}], statistics={"comparisons": compared}, signs={"a": "", "b": ""}
     )
     first, second = pairs.pair_groups(inputs)
     assert first["pairs"] == [[1, 0, 2.0, 1.5, 2.5, "confirmed_faster", 1, "b is faster."]]
@@ -148,11 +148,11 @@ def test_a_load_that_an_engine_does_not_serve_stands_among_what_has_no_full_resu
     library = {"name": "library", "status": "ok", "refused_loads": {"arrivals": "serves no open loop"}}
     whole = {"name": "server", "status": "ok"}
     launch = {"engine": "library", "workload": "arrivals", "remedy": "Leave it out"}
-    seen = SimpleNamespace(engines=[library, whole], colours={}, records=[launch])
+    seen = SimpleNamespace(engines=[library, whole], signs={}, records=[launch])
     (row,) = campaign.without_result(seen).rows
     assert row[4].text == "Leave it out"
     assert [cell.text for cell in row[:4]] == ["library", "without arrivals", "none started", "serves no open loop"]
-    assert campaign.without_result(SimpleNamespace(engines=[whole], colours={})).rows == []
+    assert campaign.without_result(SimpleNamespace(engines=[whole], signs={})).rows == []
 
 
 def test_the_control_names_the_level_at_which_it_differed_most():

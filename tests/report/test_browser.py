@@ -82,6 +82,44 @@ def test_a_heading_sorts_up_then_down_and_leaves_the_unmeasured_last(visit):
     assert found.problems == []
 
 
+def test_the_charts_say_what_they_found_as_long_as_all_engines_are_shown(visit):
+    page = visit().page
+    latency, decode = page.locator(".chart svg").all_text_contents()
+    assert re.search(r"Typically from \d+ ms \(candle_cuda\) to \S+ m?s \(pytorch_baseline\)", latency)
+    assert "No decode rate changes by 0.5 % or more" in decode
+    page.get_by_role("button", name="burn_cuda").first.click()
+    page.wait_for_function("!document.querySelector('.chart svg').textContent.includes('Typically')")
+
+
+def test_every_engine_has_its_mark_beside_its_colour(visit):
+    page = visit().page
+    of_each = "found => found.map((one) => one.getAttribute('href'))"
+    assert page.locator("#filter-engines use").evaluate_all(of_each) == [
+        "#mark-circle",
+        "#mark-circle",
+        "#mark-square",
+        "#mark-triangle",
+    ]
+    assert page.evaluate(
+        "[...document.querySelectorAll('use')].every((one) => document.querySelector(one.getAttribute('href')))"
+    )
+    assert set(
+        page.locator(".forest tr", has_text="candle_cuda")
+        .locator("use")
+        .evaluate_all("found => found.map(one => one.getAttribute('href'))")
+    ) == {"#mark-square"}
+
+
+def test_the_comparison_is_not_cut_on_a_desktop(visit):
+    page = visit(viewport={"width": 1440, "height": 900}).page
+    assert page.evaluate(
+        """(() => {
+            const room = document.querySelector("table.sortable").parentElement;
+            return room.scrollWidth <= room.clientWidth;
+        })()"""
+    )
+
+
 def test_sorting_works_from_the_keyboard_and_is_announced(visit):
     found = visit()
     button = found.page.get_by_role("button", name="Engine").first
@@ -240,13 +278,13 @@ def test_the_plot_keeps_its_marks_within_their_tracks_on_a_telephone(visit):
     outside = page.evaluate(
         """[...document.querySelectorAll('.forest .track svg')].filter((track) => {
             const room = track.getBoundingClientRect();
-            return [...track.querySelectorAll('circle, .interval')].some((mark) => {
+            return [...track.querySelectorAll('.mark, .interval')].some((mark) => {
                 const box = mark.getBoundingClientRect();
                 return box.left < room.left - 1 || box.right > room.right + 1;
             });
         }).length"""
     )
-    assert page.locator(".forest circle").count() > 0 and outside == 0
+    assert page.locator(".forest .mark").count() > 0 and outside == 0
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

@@ -234,7 +234,7 @@ def test_what_could_be_wrong_is_grouped_by_kind_and_keeps_every_sentence(page, c
 
 def test_a_remedy_of_many_remarks_is_told_once():
     warnings = [caution("fidelity_unchecked", "warning", f"{name} is not known", "Run it") for name in "abc"]
-    (kind,) = events(SimpleNamespace(statistics={"warnings": warnings}, colours={}))
+    (kind,) = events(SimpleNamespace(statistics={"warnings": warnings}, signs={}))
     assert (len(kind.sentences), kind.remedies) == (3, ["Run it."])
 
 
@@ -364,3 +364,10 @@ def test_what_a_browser_would_hide_or_turn_round_is_shown_as_an_escape():
     words = page_environment().from_string("{{ words }}|{{ words | tojson }}|{{ html | safe }}")
     shown = words.render(words="a\x1b[31m\u202e\u2028<", html="<b>\n\u00a0</b>")
     assert shown == 'a\\x1b[31m\\u202e\\u2028&lt;|"a\\u001b[31m\\u202e\\u2028\\u003c"|<b>\n\u00a0</b>'
+
+
+def test_a_baseline_that_was_not_measured_is_nowhere_once_as_fast_as_itself(tmp_path):
+    engines = [ScriptedEngine("base", unavailable="no compiler"), ScriptedEngine("one"), ScriptedEngine("two", 40.0)]
+    folder = finish(tmp_path, engines, (ScriptedWorkload("latency_test"),), plots=False)
+    (row,) = (one for one in Page((folder / "report.html").read_text()).table("Typical values") if "base" in one[0])
+    assert row[6] == "—"

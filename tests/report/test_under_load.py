@@ -11,6 +11,7 @@ import pytest
 from benchmark_runner.display import significant
 from benchmark_runner.performance.at_limits import AtLimits
 from benchmark_runner.plots.levels import Panel
+from benchmark_runner.plots.style import Sign
 from benchmark_runner.report import load
 from benchmark_runner.report.curves import chart
 from benchmark_runner.report.load import _error_range, load_cards
@@ -109,7 +110,7 @@ def test_the_cost_card_names_the_load_at_which_a_token_costs_that(told):
 )
 def test_each_engines_cost_names_the_load_at_which_it_holds(labels, told):
     rows = [{"engine": engine, "label": label} for engine, label in labels.items()]
-    assert cost_labels(SimpleNamespace(business={"infrastructure_costs": rows}, colours={})) == told
+    assert cost_labels(SimpleNamespace(business={"infrastructure_costs": rows}, signs={})) == told
 
 
 def test_each_tier_names_the_highest_load_up_to_which_an_engine_keeps_it(told, folder):
@@ -189,7 +190,7 @@ def test_what_is_confirmed_of_engines_that_answer_alike_stands_on_their_card_and
     summary, statistics = read(tmp_path, "summary.json"), read(tmp_path, "analysis/statistical_summary.json")
     plan, colours = read(tmp_path, "plan.json"), {"writer": "red", "reader": "blue"}
     inputs = SimpleNamespace(
-        statistics=statistics, summary=summary, colours=colours, plan=plan, results=Results(statistics)
+        statistics=statistics, summary=summary, signs=colours, plan=plan, results=Results(statistics)
     )
     (card,) = load_cards(inputs)
     assert card.heading == "serving · 8 → 9 tokens · 1 to 4 requests in flight"
@@ -225,7 +226,7 @@ def test_a_card_names_engines_that_hold_the_same_once(monkeypatch, held, lines, 
     monkeypatch.setattr(load, "_answers", lambda *_: [])
     monkeypatch.setattr(load, "_tokens", lambda *_: "under load")
     grid = Grid("chat", None, "closed", {1.0: "c1", 4.0: "c4"}, "requests in flight")
-    inputs = SimpleNamespace(statistics={"load": {"slo": None}}, results=None, colours=dict.fromkeys(held, "red"))
+    inputs = SimpleNamespace(statistics={"load": {"slo": None}}, results=None, signs=dict.fromkeys(held, "red"))
     card = load._card(inputs, grid)
     assert list(card.lines) == ["Limits: no limit but an answer.", *lines, "a yields most."]
     assert card.word == word
@@ -249,7 +250,7 @@ def test_names_beside_the_lines_never_overlap_and_stay_beside_the_drawing():
     drawn = chart(
         panel,
         Grid("chat", None, "closed", {1.0: "c1", 2.0: "c2"}, "requests in flight"),
-        dict.fromkeys(curves, "#123456"),
+        dict.fromkeys(curves, Sign("#123456", "o")),
     )
     tops = sorted(name.top for name in drawn.names)
     assert min(after - before for before, after in pairwise(tops)) >= 100 / drawn.rows - 0.02
@@ -261,7 +262,7 @@ def test_names_of_many_lines_near_both_ends_stay_beside_the_drawing():
     ends = [*(value / 10 for value in range(17)), 50.0, 80.0, 100.0]
     curves = {f"engine_{number}": [(1.0, end, None, None)] for number, end in enumerate(ends)}
     grid = Grid("chat", None, "closed", {1.0: "c1"}, "requests in flight")
-    drawn = chart(Panel("ttft_ms", "found", "x", "ms", curves, {}), grid, dict.fromkeys(curves, "#123456"))
+    drawn = chart(Panel("ttft_ms", "found", "x", "ms", curves, {}), grid, dict.fromkeys(curves, Sign("#123456", "o")))
     tops = sorted(name.top for name in drawn.names)
     assert min(after - before for before, after in pairwise(tops)) >= 100 / drawn.rows - 0.02
     assert tops[0] >= 0 and tops[-1] <= 100
@@ -270,9 +271,9 @@ def test_names_of_many_lines_near_both_ends_stay_beside_the_drawing():
 def test_a_limit_far_above_all_values_does_not_flatten_the_lines():
     panel = Panel("ttft_ms", "found", "x", "ms", {"a": [(1.0, 5.0, None, None)]}, {}, limit=[(1.0, 5000.0)])
     grid = Grid("chat", None, "closed", {1.0: "c1"}, "requests in flight")
-    assert chart(panel, grid, {"a": "#123456"}).limit == ""
+    assert chart(panel, grid, {"a": Sign("#123456", "o")}).limit == ""
     near = Panel("ttft_ms", "found", "x", "ms", {"a": [(1.0, 5.0, None, None)]}, {}, limit=[(1.0, 8.0)])
-    assert chart(near, grid, {"a": "#123456"}).limit != ""
+    assert chart(near, grid, {"a": Sign("#123456", "o")}).limit != ""
     assert chart(Panel("ttft_ms", "found", "x", "ms", {}, {}), grid, {}) is None
 
 

@@ -109,12 +109,12 @@ function numberCell(figures, bold = false, shown = significant) {
 }
 
 function engineRow({ engine, row, reason, rate, perMillion, machines, month, limits, basis, tier }) {
-  const { name, colour } = told.engines[engine];
+  const { name } = told.engines[engine];
   const remark = [row?.unranked && `not ranked: ${row.unranked}`, reason, basis].filter(Boolean).join("; ");
   const word = limits && !row.unranked ? made("span", { class: `badge ${TONES[limits]}` }, limits) : "—";
   return made("tr", {},
     made("th", { scope: "row", class: "name" },
-      made("span", { class: "swatch", style: `--own:${colour}`, "aria-hidden": "true" }),
+      swatch(told.engines[engine]),
       ...breakable(name), " ", made("span", { class: "range" }, remark)),
     numberCell(rate), numberCell(perMillion, true), numberCell(machines, false, (count) => count.toLocaleString("en")),
     numberCell(month, true), made("td", {}, word), ...(tier === undefined ? [] : [made("td", {}, tier)]));

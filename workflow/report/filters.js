@@ -10,11 +10,17 @@ const three = new Intl.NumberFormat("en", { minimumSignificantDigits: 3, maximum
 
 // An element with attributes, text and children; of SVG where a drawing asks for it.
 function made(name, attributes = {}, ...children) {
-  const svg = ["svg", "g", "rect", "line", "polyline", "text", "title"].includes(name);
+  const svg = ["svg", "g", "rect", "line", "polyline", "text", "title", "use"].includes(name);
   const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.append(...children);
   return element;
+}
+
+// An engine's colour and mark.
+function swatch({ colour, mark }) {
+  return made("svg", { class: "swatch", viewBox: "-1 -1 2 2", style: `--own:${colour}`, "aria-hidden": "true" },
+    made("use", { href: `#mark-${mark}` }));
 }
 
 // A name that may break after an underscore and nowhere else.

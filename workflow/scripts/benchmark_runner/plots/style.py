@@ -6,6 +6,7 @@ import io
 import os
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -19,14 +20,24 @@ from benchmark_runner.display import STRUCK
 from benchmark_runner.jsonio import written_whole
 from benchmark_runner.terminal import visible
 
-# Told apart under normal sight, deuteranopia and protanopia (tests/plots simulate both): Okabe & Ito's set without the
-# yellow that white swallows and the sky blue that the control's tint takes, followed by wine, olive and green of Tol's;
-# then those of a grid that lie farthest from all before them under each sight, on paper and lightened for the dark.
+# Told apart under normal sight, deuteranopia and protanopia (tests/plots simulate all): six of Okabe & Ito's and Tol's,
+# then those of a grid that lie farthest from all others in OKLab under each sight, on paper and lightened for the dark.
+# Engines that share a mark, eight places apart, have colours that lie farther from each other still.
 PALETTE: Final = (
-    *("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#882255", "#999933", "#117733", "#1122AA", "#22CC77"),
-    *("#AA0000", "#88AAFF", "#660066", "#AABBAA", "#4477FF", "#661122", "#0000FF", "#0055FF", "#0055BB", "#0011CC"),
+    *("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#882255", "#0000BB", "#BB00FF", "#004400", "#FF44EE"),
+    *("#DD0022", "#2299FF", "#550077", "#888844", "#8844DD", "#995555", "#66BB55", "#5500EE", "#444499", "#CC0088"),
 )
-MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
+MARKS: Final[Mapping[str, tuple[str, str]]] = {
+    "o": ("circle", "M-.8 0A.8 .8 0 1 1 .8 0A.8 .8 0 1 1-.8 0Z"),
+    "s": ("square", "M-.75-.75H.75V.75H-.75Z"),
+    "^": ("triangle", "M0-.95L.95 .8H-.95Z"),
+    "D": ("diamond", "M0-1L1 0L0 1L-1 0Z"),
+    "v": ("nabla", "M0 .95L.95-.8H-.95Z"),
+    "P": ("plus", "M-.35-1H.35V-.35H1V.35H.35V1H-.35V.35H-1V-.35H-.35Z"),
+    "X": ("cross", "M-.5-1L0-.5L.5-1L1-.5L.5 0L1 .5L.5 1L0 .5L-.5 1L-1 .5L-.5 0L-1-.5Z"),
+    "*": ("star", "M0-1L.26-.35L.95-.31L.42 .14L.59 .81L0 .44L-.59 .81L-.42 .14L-.95-.31L-.26-.35Z"),
+}
+"""By matplotlib's marker: the same mark's name and path, two units wide around 0, for pages."""
 CONTROL_TINT: Final = 0.55  # share of white in the control's colour: clearly the twin, still 2:1 against paper (chosen)
 INK: Final = "#1a1a1a"
 MUTED: Final = "#5f6368"
@@ -69,28 +80,41 @@ def tint(colour: str, share: float) -> str:
     return "#" + "".join(f"{round(channel + (255 - channel) * share):02x}" for channel in channels)
 
 
-def _by_place(engines: Sequence[Mapping[str, Any]], signs: Sequence[str], twin: Callable[[str], str]) -> dict[str, str]:
-    """A sign for each engine by its place among those that are no control; a control has the twin of its own's."""
+@dataclass(frozen=True)
+class Sign:
+    """What stands for an engine: a colour, and a mark for whoever cannot tell colours apart."""
+
+    colour: str
+    marker: str
+
+    @property
+    def mark(self) -> str:
+        """Name of the mark on a page."""
+        return MARKS[self.marker][0]
+
+    @property
+    def path(self) -> str:
+        """The mark as a path, two units wide around 0."""
+        return MARKS[self.marker][1]
+
+
+def engine_signs(engines: Sequence[Mapping[str, Any]]) -> dict[str, Sign]:
+    """Sign of each engine of the campaign, by its place among those that are no control; a control has the mark of what
+    it controls, and a lighter twin of its colour."""
     own = [engine["name"] for engine in engines if engine["control_of"] is None]
-    found = {name: signs[place % len(signs)] for place, name in enumerate(own)}
-    controls = {engine["name"]: engine["control_of"] for engine in engines if engine["control_of"] is not None}
-    return found | {name: twin(found.get(of, signs[0])) for name, of in controls.items()}
-
-
-def engine_colours(engines: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Colour of each engine of the campaign, by its place in it; a control is a lighter twin of what it controls."""
-    return _by_place(engines, PALETTE, lambda colour: tint(colour, CONTROL_TINT))
-
-
-def engine_markers(engines: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Marker of each engine, so that colour is never the only sign; a control has its twin's."""
-    return _by_place(engines, MARKERS, lambda marker: marker)
+    markers = list(MARKS)
+    found = {name: Sign(PALETTE[place % len(PALETTE)], markers[place % len(markers)]) for place, name in enumerate(own)}
+    for engine in engines:
+        if engine["control_of"] is not None:
+            twin = found.get(engine["control_of"], Sign(PALETTE[0], markers[0]))
+            found[engine["name"]] = Sign(tint(twin.colour, CONTROL_TINT), twin.marker)
+    return found
 
 
 def with_signs(engines: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str, str]]:
     """(engine, colour, marker) of each engine in order."""
-    colours, markers = engine_colours(engines), engine_markers(engines)
-    return [(engine, colours[engine["name"]], markers[engine["name"]]) for engine in in_order(engines)]
+    signs = engine_signs(engines)
+    return [(engine, signs[engine["name"]].colour, signs[engine["name"]].marker) for engine in in_order(engines)]
 
 
 def is_struck(engine: Mapping[str, Any]) -> bool:

@@ -26,7 +26,12 @@ def page_data(inputs: ReportInputs) -> dict[str, Any] | None:
     }
     return {
         "engines": [
-            {"name": engine["name"], "colour": inputs.colours[engine["name"]], "control": engine["control_of"]}
+            {
+                "name": engine["name"],
+                "colour": inputs.signs[engine["name"]].colour,
+                "mark": inputs.signs[engine["name"]].mark,
+                "control": engine["control_of"],
+            }
             for engine in inputs.engines
         ],
         "places": [

@@ -8,6 +8,7 @@ from typing import Final
 
 from markupsafe import Markup
 
+from benchmark_runner.plots.style import Sign
 from benchmark_runner.report.figures import Figure
 
 NAMES_SHOWN: Final = 3  # of a group of engines in its card; the plots have all
@@ -15,10 +16,10 @@ NAMES_SHOWN: Final = 3  # of a group of engines in its card; the plots have all
 
 @dataclass(frozen=True)
 class Card:
-    """Engines with their colours, a figure beside them, a word with its tone, lines."""
+    """Engines with their signs, a figure beside them, a word with its tone, lines."""
 
     heading: str
-    engines: Sequence[tuple[str, str]]
+    engines: Sequence[tuple[str, Sign]]
     value: Figure | None = None
     more: int = 0
     word: str | None = None

@@ -6,7 +6,8 @@ The page's filters set their parameters where, metric and without.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 import altair as alt
@@ -14,6 +15,8 @@ import pandas as pd
 
 from benchmark_runner.display import BYTES_PER_MB
 from benchmark_runner.plots.rows import LOG_FROM_RATIO
+from benchmark_runner.plots.style import span
+from benchmark_runner.report.figures import in_unit
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY
 from benchmark_runner.statistics.results import Cell
@@ -41,6 +44,7 @@ MOST_LAUNCHES: Final = 1_250
 BYTES_UNIT: Final = (1 / BYTES_PER_MB, "MB")
 ENGINE_HEIGHT_PIXELS: Final = 64
 LINES_HEIGHT_PIXELS: Final = 300
+LEAST_CHANGE: Final = 0.005
 RANGE_KEYS: Final = ("point", "low", "high")
 RANGE: Final = tuple(alt.Tooltip(f"{name}:Q", format=",.4~r") for name in RANGE_KEYS)
 VALUE: Final = alt.Tooltip("value:Q", format=",.4~r")
@@ -92,7 +96,7 @@ def distribution_chart(inputs: ReportInputs) -> tuple[dict[str, Any], bool]:
     diamond = estimates.mark_point(shape="diamond", size=110, filled=True, stroke=INK, strokeWidth=1, opacity=1)
     layers.append(diamond.encode(x=alt.X("point:Q"), y=y, color=colour, tooltip=["engine:N", *RANGE]))
     labels = {name: _unit(name)[1] for name in inputs.statistics["metrics"]}
-    title = alt.Title(text=alt.ExprRef(f"[{json.dumps(labels)}[metric], where]"))
+    title = _titled(f"{json.dumps(_spans(inputs))}[metric]", f"{json.dumps(labels)}[metric]")
     chart = alt.layer(*layers).add_params(*_params(inputs), alt.param(name="metric", value=PRIMARY))
     return _finished(chart, title, ENGINE_HEIGHT_PIXELS * len(order)), each_iteration
 
@@ -173,20 +177,63 @@ def decode_chart(inputs: ReportInputs) -> dict[str, Any] | None:
     table = pd.DataFrame(rows)
     order = [engine["name"] for engine in inputs.engines if engine["name"] in set(table["engine"])]
     legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=260, symbolOpacity=1)
+    marks = alt.Scale(domain=order, range=[inputs.signs[name].path for name in order])
     colour = alt.Color("engine:N", scale=_colours(inputs, order), legend=legend)
     x = alt.X("place:Q", title="place of the token in the answer", axis=alt.Axis(tickMinStep=1, grid=False))
     base = _chosen(table)
     y_title = "decode rate, tokens/s"
     bands = base.mark_area(opacity=0.18).encode(x=x, y=alt.Y("low:Q", title=y_title), y2="high:Q", color=colour)
-    lines = base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=22)).encode(
+    lines = base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=36)).encode(
         x=x,
         y=alt.Y("point:Q", title=y_title),
         color=colour,
+        shape=alt.Shape("engine:N", scale=marks, legend=legend),
         tooltip=["engine:N", "place:Q", *RANGE],
     )
-    title = alt.Title(text=alt.ExprRef("['Decode rate by place of the token', where]"))
+    title = _titled(json.dumps(_decode_changes(rows)), "'Decode rate by place of the token, tokens/s'")
     chart = alt.layer(bands, lines).add_params(*_params(inputs))
     return _finished(chart, title, LINES_HEIGHT_PIXELS)
+
+
+def _titled(findings: str, what: str) -> Any:
+    """Two lines: the place's finding where it speaks of all engines that are shown; what is drawn, and where."""
+    found = f"length(without) ? 'Engines chosen above' : {findings}[where] || 'No measurement'"
+    return alt.Title(text=alt.ExprRef(f"[{found}, {what} + '; ' + where]"))
+
+
+def _spans(inputs: ReportInputs) -> dict[str, dict[str, str]]:
+    """By metric and place: which engines, but for controls, have the smallest and the largest typical value."""
+    typical: dict[str, dict[str, dict[str, float]]] = {}
+    controls = {engine["name"] for engine in inputs.engines if engine["control_of"] is not None}
+    for where, cell in _cells(inputs):
+        for metric in cell["metrics"]:
+            estimate = inputs.results.estimate(cell["engine"], Cell(cell["workload"], cell["case"]), metric)
+            if estimate is not None and cell["engine"] not in controls:
+                typical.setdefault(metric, {}).setdefault(where, {})[cell["engine"]] = estimate["point"]
+    return {
+        metric: {where: f"Typically {span(values, in_unit(BY_NAME[metric].unit))}" for where, values in found.items()}
+        for metric, found in typical.items()
+    }
+
+
+def _decode_changes(rows: Sequence[Document]) -> dict[str, str]:
+    """By place: by how much the decode rate changes from the first drawn token to the last."""
+    changes: dict[str, dict[str, float]] = {}
+    lines: dict[tuple[str, str], list[Document]] = {}
+    for row in rows:
+        lines.setdefault((row["where"], row["engine"]), []).append(row)
+    for (where, engine), points in lines.items():
+        first, last = (pick(points, key=itemgetter("place"))["point"] for pick in (min, max))
+        if first:
+            changes.setdefault(where, {})[engine] = last / first - 1.0
+    return {where: _change_words(found) for where, found in changes.items()}
+
+
+def _change_words(changes: Mapping[str, float]) -> str:
+    """What becomes of the decode rate in the course of an answer; nothing is told of less than half a percent."""
+    if all(abs(change) < LEAST_CHANGE for change in changes.values()):
+        return "No decode rate changes by 0.5 % or more from the first token drawn to the last"
+    return f"Decode rate at the last token against the first: {span(changes, '{:+.1%}'.format)}"
 
 
 def _chosen(table: pd.DataFrame) -> Any:
@@ -207,7 +254,7 @@ def _params(inputs: ReportInputs) -> list[Any]:
 
 
 def _colours(inputs: ReportInputs, order: list[str]) -> Any:
-    return alt.Scale(domain=order, range=[inputs.colours[name] for name in order])
+    return alt.Scale(domain=order, range=[inputs.signs[name].colour for name in order])
 
 
 def _finished(chart: Any, title: Any, height: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Final
 from benchmark_runner.display import significant
 from benchmark_runner.plots.levels import Panel, Point
 from benchmark_runner.plots.lines import HEADROOM, LIMIT_IN_SIGHT, spread
+from benchmark_runner.plots.style import Sign
 from benchmark_runner.report.forest import Axis
 from benchmark_runner.statistics.levels import Grid, level_text
 
@@ -35,7 +36,7 @@ class Name:
     """An engine's name beside the end of its line, at a height in percent from the top."""
 
     engine: str
-    colour: str
+    sign: Sign
     top: float
     value: str
 
@@ -56,7 +57,7 @@ class Chart:
     rows: int
 
 
-def chart(panel: Panel, grid: Grid, colours: Mapping[str, str]) -> Chart | None:
+def chart(panel: Panel, grid: Grid, signs: Mapping[str, Sign]) -> Chart | None:
     """The panel as the template draws it; None where no engine has a point."""
     points = [point for curves in (panel.curves, panel.tails) for found in curves.values() for point in found]
     if not points:
@@ -70,7 +71,7 @@ def chart(panel: Panel, grid: Grid, colours: Mapping[str, str]) -> Chart | None:
     rows = max(LEAST_ROWS, len(panel.curves))
     drawing = _Drawing(x, y)
     curves = [
-        drawing.curve(engine, colours[engine], found, dashed=found is panel.tails.get(engine))
+        drawing.curve(engine, signs[engine].colour, found, dashed=found is panel.tails.get(engine))
         for engine in panel.curves
         for found in (panel.curves[engine], panel.tails.get(engine, ()))
         if found
@@ -83,7 +84,7 @@ def chart(panel: Panel, grid: Grid, colours: Mapping[str, str]) -> Chart | None:
         [(x.place(level), level_text(level)) for level in grid.levels] if panel.over_levels else x.ticks,
         [(100 - place, label) for place, label in y.ticks],
         curves,
-        list(_names(panel, colours, y, rows)),
+        list(_names(panel, signs, y, rows)),
         drawing.line(panel.limit) if panel.limit and in_sight else "",
         rows,
     )
@@ -115,11 +116,11 @@ def _interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f" ({significant(low)} to {significant(high)})"
 
 
-def _names(panel: Panel, colours: Mapping[str, str], y: Axis, rows: int) -> Iterator[Name]:
+def _names(panel: Panel, signs: Mapping[str, Sign], y: Axis, rows: int) -> Iterator[Name]:
     """Names at the ends of their lines, moved apart where they would overlap, all beside the drawing."""
     ends, line = sorted((found[-1][1], engine) for engine, found in panel.curves.items()), 100 / rows
     places = spread([y.place(value) for value, _ in ends], line)
     lowest = accumulate(places, lambda below, place: max(place, below + line), initial=-line)
     for number, ((value, engine), place) in enumerate(zip(ends, list(lowest)[1:], strict=True)):
         highest = 100 - (len(ends) - 1 - number) * line
-        yield Name(engine, colours[engine], round(100 - min(place, highest), 2), significant(value))
+        yield Name(engine, signs[engine], round(100 - min(place, highest), 2), significant(value))

@@ -13,6 +13,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from benchmark_runner.display import TIMES, plural, significant
 from benchmark_runner.performance.advice import place_of
 from benchmark_runner.plots.rows import LOG_FROM_RATIO
+from benchmark_runner.plots.style import Sign
 from benchmark_runner.report.figures import Figure, figure, in_unit, span
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.statistics.results import Cell
@@ -65,7 +66,7 @@ class Row:
     """One engine in one facet: standing as the function has it; places are percent, None without a ratio."""
 
     engine: str
-    colour: str
+    sign: Sign
     standing: str
     ratio: Figure | None
     beside: Markup
@@ -177,7 +178,7 @@ def _row(inputs: ReportInputs, number: int, place: int, axis: Axis | None) -> Ro
     low, high = (axis.place(end) for end in ends) if axis and ends else (None, None)
     return Row(
         engine["engine"],
-        inputs.colours[engine["engine"]],
+        inputs.signs[engine["engine"]],
         standing(inputs, cell, engine),
         ratio,
         beside,

@@ -14,7 +14,7 @@ from benchmark_runner.report.tables import Table, TableCell, heads, number
 
 def hardware(inputs: ReportInputs) -> dict[str, Any]:
     """{table, words}: a row an engine, machines for requests of the longest context; words say where it is from."""
-    found = [row for row in inputs.business["hardware_requirements"] if row["engine"] in inputs.colours]
+    found = [row for row in inputs.business["hardware_requirements"] if row["engine"] in inputs.signs]
     asked = dict.fromkeys(
         (machine["context_tokens"], machine["requests_in_flight"]) for row in found for machine in row["machines"]
     )

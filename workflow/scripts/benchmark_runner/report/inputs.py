@@ -11,7 +11,7 @@ from typing import Any, Final
 import pandas as pd
 import yaml
 
-from benchmark_runner.plots.style import engine_colours, in_order
+from benchmark_runner.plots.style import Sign, engine_signs, in_order
 from benchmark_runner.statistics.results import Results
 
 Document = Mapping[str, Any]
@@ -46,9 +46,9 @@ class ReportInputs:
     comprehensive: Document | None
 
     @cached_property
-    def colours(self) -> dict[str, str]:
-        """Colour of each engine, the same as in the plots."""
-        return engine_colours(self.statistics["engines"])
+    def signs(self) -> dict[str, Sign]:
+        """Colour and mark of each engine, the same as in the plots."""
+        return engine_signs(self.statistics["engines"])
 
     @cached_property
     def engines(self) -> list[Document]:

@@ -53,7 +53,7 @@ def under_load(inputs: ReportInputs) -> dict[str, Any] | None:
 
 def _grid(inputs: ReportInputs, grid: Grid) -> GridOfPage:
     drawn = [throughput_panel(inputs.statistics, grid), *panels(inputs.statistics, grid)]
-    charts = [found for panel in drawn if (found := chart(panel, grid, inputs.colours))]
+    charts = [found for panel in drawn if (found := chart(panel, grid, inputs.signs))]
     return GridOfPage(
         grid.title,
         charts,
@@ -285,7 +285,7 @@ def _card(inputs: ReportInputs, grid: Grid) -> Card:
     if verdicts - {"confirmed_faster"}:
         word, tone = ("not told apart", "open") if None in verdicts else ("most, not confirmed", "perhaps")
     best = found.not_told_apart or list(found.most)
-    shown = [(engine, inputs.colours[engine]) for engine in best[:NAMES_SHOWN]]
+    shown = [(engine, inputs.signs[engine]) for engine in best[:NAMES_SHOWN]]
     heading = f"{grid.title} · {_tokens(inputs, grid)} · {levels_in_words(grid)}"
     if not found.held or found.nobody:
         word = "nobody keeps the limits" if found.held else "no answer"

@@ -72,7 +72,7 @@ def _gpus(gpu: Document | None) -> str | None:
 
 def times_by_machine(inputs: ReportInputs) -> Table:
     """A row an engine and test case, a column a machine: its typical latency there, and the ratio to the baseline."""
-    cells = [cell for cell in inputs.statistics["cells"] if cell.get("by_machine") and cell["engine"] in inputs.colours]
+    cells = [cell for cell in inputs.statistics["cells"] if cell.get("by_machine") and cell["engine"] in inputs.signs]
     names = list(dict.fromkeys(one["machine"] for cell in cells for one in cell["by_machine"]))
     there = {
         (cell["engine"], cell["workload"], cell["case"], one["machine"]): one

@@ -145,9 +145,9 @@ def _workload(inputs: ReportInputs, number: int) -> Card:
     if not group and len(ranked) == 1:  # nothing to compare, but measured
         path, name = ("answer", "workloads", number, "engines", ranked[0]), cell["engines"][ranked[0]]["engine"]
         value = figure(inputs, "summary", *path, "value", show=in_unit(cell["unit"]))
-        alone = [(name, inputs.colours[name])]
+        alone = [(name, inputs.signs[name])]
         return Card(heading(inputs, cell), alone, value, lines=[cell["sentence"]], is_workload=True)
-    named = [(engine, inputs.colours[engine]) for engine in cell["leading"][:NAMES_SHOWN]]
+    named = [(engine, inputs.signs[engine]) for engine in cell["leading"][:NAMES_SHOWN]]
     lines = list(_workload_lines(inputs, number, cell)) if named else [cell["sentence"]]
     return Card(heading(inputs, cell), named, None, max(0, group - NAMES_SHOWN), word, tone, lines, is_workload=True)
 
@@ -209,7 +209,7 @@ def _memory(inputs: ReportInputs) -> Iterator[Card]:
         else:
             lines += [f"{words}." for words in inputs.results.not_asked_sentences(ranked)]
         word, tone = _least_is_sure(inputs, names, kind, shared) if len(least) == 1 else (None, "open")
-        shown = [(name, inputs.colours[name]) for name in least[:NAMES_SHOWN]]
+        shown = [(name, inputs.signs[name]) for name in least[:NAMES_SHOWN]]
         yield Card(label, shown, sizes[0], max(0, len(least) - NAMES_SHOWN), word, tone, lines)
 
 
@@ -269,7 +269,7 @@ def _cost(inputs: ReportInputs) -> Iterator[Card]:
     where = Markup("A million output tokens in {}, always busy, {}, at {} an hour.").format(
         row["workload"], words, price
     )
-    yield Card("Cost", [(row["engine"], inputs.colours[row["engine"]])], value, lines=[where])
+    yield Card("Cost", [(row["engine"], inputs.signs[row["engine"]])], value, lines=[where])
 
 
 def _no_cost(inputs: ReportInputs, *, is_ranked: bool) -> Card:

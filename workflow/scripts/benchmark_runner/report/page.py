@@ -13,6 +13,7 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
+from benchmark_runner.plots.style import MARKS
 from benchmark_runner.report import campaign, charts, explorer, machines, money, overview, results, sureness
 from benchmark_runner.report.below import page_data
 from benchmark_runner.report.events import events
@@ -100,6 +101,7 @@ def context(inputs: ReportInputs) -> dict[str, Any]:
         "page_data": page_data(inputs),
         "load": under_load(inputs),
         **_charts(inputs),
+        "marks": MARKS.values(),
         "scripts": scripts,
         "script_sources": " ".join(map(_source, scripts)),
         "fidelity": results.fidelity(inputs),

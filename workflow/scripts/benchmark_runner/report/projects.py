@@ -68,7 +68,7 @@ def _row(inputs: ReportInputs, one: _Project, told: Sequence[str]) -> list[Table
         effort = TableCell(found["class"] or ABSENT, "; ".join(found["because"]) or found["reason"])
     name = one.risk["engine"]
     return [
-        TableCell(name, one.risk["measured_version"], colour=inputs.colours.get(name)),
+        TableCell(name, one.risk["measured_version"], sign=inputs.signs.get(name)),
         TableCell(one.facts["licence"]["value"] or "unknown"),
         effort,
         *(_figure_cell(one.measured[figure]) for figure in told),

@@ -36,8 +36,8 @@ CONTROL_CELLS: Final = {
 
 
 def engine_cell(inputs: ReportInputs, name: str) -> TableCell:
-    """Name of an engine with its colour."""
-    return TableCell(name, colour=inputs.colours.get(name))
+    """Name of an engine with its sign."""
+    return TableCell(name, sign=inputs.signs.get(name))
 
 
 def comparison(inputs: ReportInputs) -> Table:
@@ -72,12 +72,12 @@ def _comparison_row(inputs: ReportInputs, engine: Document, workload: Document, 
     numbers = inputs.results.metric(name, place, PRIMARY_METRIC)
     spread = numbers["cv_between"]
     return [
-        TableCell(name, _standing(engine), colour=inputs.colours[name]),
+        TableCell(name, _standing(engine), sign=inputs.signs[name]),
         TableCell(workload["name"] if len(workload["cases"]) == 1 else f"{workload['name']}, {case}"),
         *(_estimate_cell(inputs, name, place, metric.name) for metric in TABLE_METRICS),
         _estimate_cell(inputs, name, place, inputs.results.throughput(place)),
         TableCell(f"1{TIMES}", "the baseline", 1.0)
-        if name == baseline
+        if name == baseline and inputs.results.point(name, place, PRIMARY_METRIC) is not None
         else _ratio_cell(against and against["ratio"], to_twin),
         TableCell(ABSENT) if against is None else verdict_cell(against, against["footnote"]),
         _estimate_cell(inputs, name, whole_launch, "peak_rss_bytes"),
@@ -201,7 +201,7 @@ def _verdict_words(answer: Document) -> str:
 def as_sentence(text: str, inputs: ReportInputs) -> str:
     """Words of the statistics with a capital letter and a full stop; an engine's name keeps its small letter."""
     first = text.partition(" ")[0].rstrip(",:;")
-    if first not in inputs.colours:
+    if first not in inputs.signs:
         text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark_runner.display import ABSENT
+from benchmark_runner.plots.style import Sign
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,13 @@ def heads(*labels: str | Column) -> list[Column]:
 
 @dataclass(frozen=True)
 class TableCell:
-    """One cell: text, a softer second line, the value to sort by, the tone of a badge, a swatch's colour."""
+    """One cell: text, a softer second line, the value to sort by, the tone of a badge, an engine's sign."""
 
     text: str
     below: str | None = None
     value: float | None = None
     tone: str | None = None
-    colour: str | None = None
+    sign: Sign | None = None
 
 
 @dataclass(frozen=True)
