@@ -85,7 +85,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return summary_of(tmp_path_factory.mktemp("load"))
 
 
-def compared(summary: dict[str, Any], metric: str, engine: str, case: str = "c4") -> dict[str, Any]:
+def compared(summary: dict[str, Any], metric: str, engine: str, case: str | None = "c4") -> dict[str, Any]:
     (found,) = (
         one
         for one in summary["comparisons"]
@@ -144,6 +144,9 @@ def test_an_engine_that_fails_more_than_one_request_in_a_hundred_cannot_win(tmp_
     one = compared(found, "e2e_ms", "server")
     assert one["verdict"] == "untestable" and "8 of its 80 requests failed" in one["reason"]
     assert compared(found, "e2e_ms", "server", "c1")["verdict"] == "meaningfully_faster"
+    whole = compared(found, "peak_rss_bytes", "server", None)  # a launch that answered less needed less
+    assert whole["verdict"] == "untestable" and "8 of its 80 requests failed" in whole["reason"]
+    assert "failed_requests" in whole["qualifiers"]
     assert Results(found).unranked(Cell("serving", "c4"), "e2e_ms") == {
         "server": "8 of its 80 requests failed with 4 requests in flight"
     }

@@ -153,7 +153,7 @@ def test_raw_data_names_the_cases_that_were_asked_for(folder):
 def test_the_report_lists_it_and_compares_memory_elsewhere(statistics):
     burn = {"name": "burn", "status": "ok", "not_asked": {"serving": {"c4": WHY}}}
     whole = {"name": "server", "status": "ok"}
-    (row,) = campaign.without_result(SimpleNamespace(engines=[burn, whole], colours={}, records=[])).rows
+    (row,) = campaign.without_result(SimpleNamespace(engines=[burn, whole], signs={}, records=[])).rows
     assert [cell.text for cell in row[:4]] == ["burn", "without c4 of serving", "not asked", WHY]
     plan = {"workloads": [{"name": "serving"}, {"name": "chat"}]}
     seen = SimpleNamespace(statistics={"engines": [burn, whole]}, plan=plan)

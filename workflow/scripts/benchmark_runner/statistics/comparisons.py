@@ -18,7 +18,7 @@ from benchmark_runner.statistics.control import Control, heed
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.families import CampaignPairs, LaunchValues
 from benchmark_runner.statistics.inputs import MeasuredLaunch, Measurements
-from benchmark_runner.statistics.levels import errors_words
+from benchmark_runner.statistics.levels import errors_words, loads_at
 from benchmark_runner.statistics.losses import loss_allowance, lost_share
 from benchmark_runner.statistics.machines import within_machines
 from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY, Metric
@@ -94,9 +94,10 @@ class Measured:
         return self.client.allowance(metric, [{time: self.described[cell, time] for time in STAMPED} for cell in cells])
 
     def gates(self, place: Cell, names: Sequence[str]) -> set[str]:
-        """What the load client could not keep up with in either cell of a pair."""
-        loads = [self.loads.get((name, place.workload, place.case)) for name in names]
-        return {gate for load in loads if load for gate in load["gates"]}
+        """What the load client could not keep up with in either cell of a pair; failed requests alone of a launch."""
+        loads = [load for name in names for load in loads_at(self.loads, name, place.workload, place.case)]
+        found = {gate for load in loads for gate in load["gates"]}
+        return found if place.case is not None else found & {"failed_requests"}
 
     def work_of(self, place: Cell, names: Sequence[str]) -> list[Work] | None:
         """The work that two engines did in a place; None for metrics of a whole launch, and where one measured
@@ -252,7 +253,8 @@ class Judge:
     def _of_served(self, pair: Pair, place: Cell) -> Pair:
         """The pair, without its values where a side failed so many requests that it cannot win."""
         for name in (pair.engine, pair.reference):
-            words = errors_words(self._measured.loads.get((name, place.workload, place.case)))
+            loads = loads_at(self._measured.loads, name, place.workload, place.case)
+            words = next(filter(None, map(errors_words, loads)), None)
             if pair.excluded is None and words:
                 return replace(pair, values=NOTHING, reference_values=NOTHING, excluded=f"{name}: {words}")
         return pair

@@ -64,6 +64,14 @@ def level_text(level: float) -> str:
     return rate_name(level) if level >= 0.001 else f"{level:.2g}"
 
 
+def loads_at(
+    loads: Mapping[tuple[str, str, str | None], Mapping[str, Any]], engine: str, workload: str, case: str | None
+) -> list[Mapping[str, Any]]:
+    """`load` of an engine's test case; where that is None, for metrics of a whole launch, those of all its levels."""
+    of_all = {cell[2]: load for cell, load in loads.items() if cell[:2] == (engine, workload)}
+    return [load for name, load in of_all.items() if case in (None, name)]
+
+
 def errors_words(load: Mapping[str, Any] | None) -> str | None:
     """Why a cell cannot win: it failed too many of its requests; None where it did not. load is the cell's."""
     rate = load["error_rate"] if load else None
