@@ -179,6 +179,42 @@ def test_what_is_no_response_is_said_however_it_was_cut(response):
     assert whole.flaw == parts.flaw
 
 
+@pytest.mark.parametrize(
+    ("head", "events", "flaw"),
+    [
+        (b"HTTP/1.1 200 OK\nContent-Type: text/event-stream\nContent-Length: 11\n\n", 1, None),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\nContent-Length: 11\r\n\n", 1, None),
+        (b"HTTP/1.1 200\r\ncontent-TYPE:text/event-stream\r\nCONTENT-length : 11\r\n\r\n", 1, None),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Type:\r\n  text/event-stream\r\n\t; charset=x\r\nContent-Length: 11\r\n\r\n",
+            1,
+            None,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
+            0,
+            "the transfer coding chunked, chunked, ",
+        ),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", 0, "the transfer coding gzip, "),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\n", 0, "a body packed as br, "),
+    ],
+)
+def test_a_head_is_taken_as_it_may_be_written_and_what_was_not_asked_for_is_named(head, events, flaw):
+    response = head + b"data: {}\n\n\n"
+    for size in (1, 3, len(response)):
+        read = read_response([Piece(response[i : i + size], i) for i in range(0, len(response), size)], closed=False)
+        assert len(read.events) == events
+        assert read.ended == (flaw is None)
+        assert (read.flaw or "").startswith(flaw or "") and (read.flaw is None) == (flaw is None)
+
+
+def test_lines_behind_the_last_chunk_do_not_go_on_for_ever():
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+    few, many = (read_response([Piece(head + b"X: y\r\n" * count + b"\r\n", 1)], closed=False) for count in (9, 20000))
+    assert (few.ended, few.flaw) == (True, None)
+    assert many.flaw is not None and "behind the last chunk" in many.flaw
+
+
 def test_a_last_event_that_lacks_its_empty_line_counts_and_half_an_object_does_not():
     stream = EventStream()
     assert stream.feed(b'data: {"a": 1}\n', 5) == []

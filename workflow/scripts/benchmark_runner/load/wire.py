@@ -9,6 +9,10 @@ from typing import Final, NamedTuple
 
 LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 CHUNK_SIZE: Final = re.compile(rb"\s*([0-9a-fA-F]{1,15})\s*(?:;.*)?", re.DOTALL)
+HEAD_END: Final = re.compile(rb"\n\r?\n")
+"""Of lines that end by CRLF, or by LF alone, as RFC 9112 (section 2.2) lets who reads them take them."""
+FOLD: Final = re.compile(rb"\r?\n[ \t]+")
+"""What parts a header's value that goes on on the next line (RFC 9112, section 5.2)."""
 HEAD_BYTES: Final = 65536
 """Most bytes of a head, of the line before a chunk, or of what follows the last chunk (chosen)."""
 
@@ -83,9 +87,11 @@ class Response:
             self.ended = True
         return self.ended
 
-    def _line(self, data: bytes, at: int, end: bytes = b"\r\n") -> int:
+    def _line(self, data: bytes, at: int) -> int:
         """Where the bytes that end a line stand; -1 where they have not come, and what is there is kept."""
-        found = data.find(end, at)
+        return self._bounded(data, at, data.find(b"\r\n", at))
+
+    def _bounded(self, data: bytes, at: int, found: int) -> int:
         if (len(data) if found < 0 else found) - at > HEAD_BYTES:
             self.flaw = f"a head or line of more than {HEAD_BYTES} bytes"
             return -1
@@ -97,10 +103,11 @@ class Response:
         if not b"HTTP/1.".startswith(data[at : at + 7]):
             self.flaw = "no answer in HTTP/1.1"
             return len(data)
-        end = self._line(data, at, b"\r\n\r\n")
-        if end < 0:
+        ended = HEAD_END.search(data, at)
+        end = self._bounded(data, at, ended.start() if ended else -1)
+        if ended is None or end < 0:
             return len(data)
-        first, *lines = data[at:end].decode("latin-1").split("\r\n")
+        first, *lines = re.split("\r?\n", FOLD.sub(b" ", data[at:end]).decode("latin-1"))
         words = first.split(" ", 2)
         if len(words) < 2 or not re.fullmatch("[1-9][0-9]{2}", words[1]):
             self.flaw = "a status line without a status"
@@ -113,17 +120,16 @@ class Response:
                 key, value = name.strip().lower(), value.strip()
                 self.headers[key] = f"{self.headers[key]}, {value}" if key in self.headers else value
             self._choose_framing()
-        return end + 4
+        return ended.end()
 
     def _choose_framing(self) -> None:
         lengths = {value.strip() for value in self.headers.get("content-length", "").split(",")} - {""}
         coding = self.headers.get("transfer-encoding", "identity").lower()
         length = next(iter(lengths), None)
-        if (
-            coding not in {"identity", "chunked"}
-            or self.headers.get("content-encoding", "identity").lower() != "identity"
-        ):
-            self.flaw = "a compressed body, which was not asked for"
+        if (packed := self.headers.get("content-encoding", "identity").lower()) != "identity":
+            self.flaw = f"a body packed as {packed:.40}, which was not asked for"
+        elif coding not in {"identity", "chunked"}:
+            self.flaw = f"the transfer coding {coding:.40}, which was not asked for"
         elif self.status in {101, 204, 304}:
             self.ended = True
         elif coding == "chunked":
@@ -185,6 +191,9 @@ class Response:
         if end < 0:
             return len(data)
         self.ended = end == at
+        self._left += end - at
+        if self._left > HEAD_BYTES:
+            self.flaw = f"more than {HEAD_BYTES} bytes behind the last chunk"
         return end + 2
 
 
