@@ -49,10 +49,13 @@ join: $(VENV)/workflow.stamp  ## make one campaign of several results folders: m
 # is counted with them (tests/beside.py). Both runs should end at about the same time: the closing words tell how long each took.
 COMPUTING := business comparison configuration environment imported model performance planning plots protocol records \
 	report statistics summary
-BESIDE := tests/house/test_linters.py tests/house/test_crates.py $(COMPUTING:%=tests/%)
+# Calls of Snakemake that start no engine, or one that only sleeps; under a machine's lock of their own they wait for no launch there.
+CALLING := analyze_only compare config_messages deployment dry_run join model_sources plan_and_doctor snakemake_report
+BESIDE := tests/house/test_linters.py tests/house/test_crates.py $(COMPUTING:%=tests/%) $(CALLING:%=tests/workflow/test_%.py)
 
 test: $(VENV)/test.stamp  ## set up and run every test
-	@rm -f $(VENV)/beside.*; trap 'kill $$beside 2> /dev/null' EXIT; trap 'exit 130' INT; \
+	@rm -rf $(VENV)/beside.* $(VENV)/beside; mkdir -m 700 $(VENV)/beside; trap 'kill $$beside 2> /dev/null' EXIT; trap 'exit 130' INT; \
+	BENCHMARK_RUNNER_LOCK="$(CURDIR)/$(VENV)/beside/lock" \
 	nice -n 5 $(BIN)/python -m pytest $(BESIDE) $(PYTEST_FLAGS) --tell $(VENV)/beside.jsonl > $(VENV)/beside.log 2>&1 & beside=$$!; \
 	$(BIN)/python -m pytest $(BESIDE:%=--ignore=%) $(PYTEST_FLAGS) --beside $$beside $(VENV)/beside.jsonl
 
