@@ -55,7 +55,7 @@ BESIDE := tests/house/test_linters.py tests/house/test_crates.py $(COMPUTING:%=t
 
 test: $(VENV)/test.stamp  ## set up and run every test
 	@rm -rf $(VENV)/beside.* $(VENV)/beside; mkdir -m 700 $(VENV)/beside; trap 'kill $$beside 2> /dev/null' EXIT; trap 'exit 130' INT; \
-	BENCHMARK_RUNNER_LOCK="$(CURDIR)/$(VENV)/beside/lock" \
+	BENCHMARK_RUNNER_LOCK="$$(realpath $(VENV))/beside/lock" \
 	nice -n 5 $(BIN)/python -m pytest $(BESIDE) $(PYTEST_FLAGS) --tell $(VENV)/beside.jsonl > $(VENV)/beside.log 2>&1 & beside=$$!; \
 	$(BIN)/python -m pytest $(BESIDE:%=--ignore=%) $(PYTEST_FLAGS) --beside $$beside $(VENV)/beside.jsonl
 

@@ -35,7 +35,8 @@ def make_test(repository, folder, *, beside: str, rest: str) -> tuple[bool, list
     python = folder / "bin" / "python"
     python.parent.mkdir()
     python.write_text(
-        f'#!/bin/sh\necho "$*" >> "{folder}/calls"\ncase "$*" in *--ignore*) {rest} ;; *) {beside} ;; esac\n',
+        f'#!/bin/sh\necho "$*" >> "{folder}/calls"\necho "$BENCHMARK_RUNNER_LOCK" >> "{folder}/locks"\n'
+        f'case "$*" in *--ignore*) {rest} ;; *) {beside} ;; esac\n',
         encoding="utf-8",
     )
     python.chmod(0o755)
@@ -55,8 +56,13 @@ def test_what_runs_beside_the_tests_is_left_out_of_the_rest_and_nothing_else_is(
     assert set(repository.glob("tests/*/test_simul*.py")) < set(files)
     texts = {str(file.relative_to(repository)): file.read_text(encoding="utf-8") for file in files if file.is_file()}
     del texts["tests/house/test_crates.py"]  # asks cargo alone, which waits for itself
-    # Two Snakemakes in one folder refuse each other, and launches wait for one another.
-    assert [name for name, text in texts.items() if "mark.workflow" in text or "mark.real_engine" in text] == []
+    # Engines would take each other's cores, and two Snakemakes in one folder refuse each other.
+    assert [name for name, text in texts.items() if "mark.real_engine" in text] == []
+    calling = [text for text in texts.values() if "mark.workflow" in text]
+    assert calling and not any("cwd=repository" in text for text in calling)
+    # Launches that wait for nobody: those beside have a lock of the machine that is not the rest's.
+    locks = (tmp_path / "locks").read_text(encoding="utf-8").splitlines()
+    assert len({*locks}) == 2 and f"{tmp_path / 'beside' / 'lock'}" in locks
     assert beside[-2] == "--tell" and rest[-3] == "--beside" and beside[-1] == rest[-1]
 
 
