@@ -113,7 +113,8 @@ def test_each_request_that_went_wrong_has_its_status_and_words(ended):
         )
         assert {len(one["token_ids"]) for one in measured if one["status"] == "ok"} == {TOKENS}
         (late,) = [one for one in measured if one["chunk_tokens"] == [1, TOKENS - 1]]
-        assert late["chunk_ns"][1] - late["chunk_ns"][0] >= (TOKENS - 1) * GAP_NS
+        # The first chunk may have been received a little later than it was sent.
+        assert late["chunk_ns"][1] - late["chunk_ns"][0] > (TOKENS - 2) * GAP_NS
         assert "requests_failed" in {one["kind"] for one in record["warnings"]}
 
 
