@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
-import gzip
 import json
-import os
 
 import pytest
 
@@ -13,38 +10,7 @@ from benchmark_runner.comparison.gate import main as gate
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.imported.__main__ import COPIED, main
 from benchmark_runner.imported.files import read_file, read_files
-
-PYPERF = {
-    "version": "1.0",
-    "metadata": {"unit": "second", "hostname": "one"},
-    "benchmarks": [
-        {
-            "metadata": {"name": "sum", "timeit_stmt": "sum(x)"},
-            "runs": [{"warmups": [[1, 0.5]]}, {"values": [0.001, 0.003, 0.002]}, {"values": [0.004]}],
-        }
-    ],
-}
-GO = """\
-goos: linux
-cpu: Some 9000
-pkg: example.org/a
-BenchmarkSum-8   100   2000 ns/op   16 B/op   1 allocs/op   3.5 MB/s   7 hits
-BenchmarkSum-8   100   1000 ns/op   16 B/op   1 allocs/op   3.5 MB/s   9 hits
-Unit hits better=higher
-pkg: example.org/b
-BenchmarkSum-8   100   5000 ns/op
-PASS
-"""
-
-
-def written(tmp_path, content, name: str = "file"):
-    path = tmp_path / name
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return path
-
-
-def read(tmp_path, content, **options):
-    return read_file(written(tmp_path, content), **{"repetitions_are_launches": False, **options})
+from imported_case import GO, PYPERF, go, read, whys, written
 
 
 def launches(file, *key):
@@ -76,6 +42,7 @@ def test_bytes_of_pyperf_are_memory(tmp_path):
         ("no benchmarks here\n", "of no known format"),
         ("", "it is empty"),
         (" \n", "it is empty"),
+        ("\ufeff \n", "it is empty"),
         ({"results": []}, "it holds no results"),
         ({**PYPERF, "benchmarks": [{"runs": 3, "metadata": {"name": "a"}}]}, "is not as its tool writes it"),
         ({"results": [{"command": "a", "times": [0.1], "exit_codes": 3}]}, "is not as its tool writes it"),
@@ -192,38 +159,22 @@ def test_a_unit_without_a_direction_or_a_benchmark_without_a_name_costs_itself_a
     assert "no name" in file.samples["benchmark 3", None, "time_ms"].unusable
 
 
-ENCODED = {
-    "gzip": lambda text: gzip.compress(text.encode()),
-    "UTF-8 with a mark": lambda text: text.encode("utf-8-sig"),
-    "UTF-16": lambda text: text.encode("utf-16"),
-    "UTF-16, the other end first": lambda text: codecs.BOM_UTF16_BE + text.encode("utf-16-be"),
-    "UTF-32": lambda text: text.encode("utf-32"),
-    "lines of Windows": lambda text: text.replace("\n", "\r\n").encode(),
-}
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ({"results": [{"command": " ", "times": [0.5]}]}, "result 1"),
+        ({"results": [{"command": None, "times": [0.5]}]}, "result 1"),
+        ({**PYPERF, "benchmarks": [{"metadata": {"name": ""}, "runs": [{"values": [1]}]}]}, "benchmark 1"),
+    ],
+)
+def test_a_result_without_a_name_is_told_and_not_judged(tmp_path, content, name):
+    assert "it has no name" in whys(read(tmp_path, content))[name]
 
 
-@pytest.mark.parametrize("encode", ENCODED.values(), ids=ENCODED)
-@pytest.mark.parametrize("content", [json.dumps(PYPERF), GO], ids=["JSON", "text"])
-def test_a_file_is_read_in_each_form_that_tools_and_shells_give_it(tmp_path, content, encode):
-    (tmp_path / "encoded").write_bytes(encode(content))
-    plain = read(tmp_path, content)
-    file = read_file(tmp_path / "encoded", repetitions_are_launches=False)
-    assert [(key, sample.medians.tolist()) for key, sample in file.samples.items()] == [
-        (key, sample.medians.tolist()) for key, sample in plain.samples.items()
-    ]
-    assert file.contents == plain.contents
-
-
-def test_what_is_no_file_or_cut_short_is_refused_and_not_waited_for(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "cut.gz").write_bytes(gzip.compress(GO.encode())[:-12])
-    for name, words in (("pipe", "it is a pipe"), (".", "it is a folder"), ("cut.gz", "no whole"), ("none", "cannot")):
-        with pytest.raises(BenchmarkError, match=words):
-            read_file(tmp_path / name, repetitions_are_launches=False)
-
-
-def whys(file):
-    return {key[0]: sample.unusable for key, sample in file.samples.items() if key[2] == "time_ms"}
+@pytest.mark.parametrize("number", ["1_000", "\u0661\u0662", "0x1p4", "-1"])
+def test_numbers_that_go_does_not_print_are_none(tmp_path, number):
+    file = read(tmp_path, f"BenchmarkA-4 10 {number} ns/op\n")
+    assert f"{number!r} is no measured number" in whys(file)["A-4"]
 
 
 def test_a_failed_benchmark_of_go_costs_itself_and_tells_the_package(tmp_path):
@@ -292,13 +243,6 @@ def test_a_value_of_go_that_is_no_number_costs_its_unit_alone(tmp_path):
     assert "'x' is no measured number" in file.samples["A-4", None, "B/op"].unusable
 
 
-def test_a_copy_is_no_further_run_in_whatever_form(tmp_path):
-    first, copy = written(tmp_path, PYPERF, "a"), tmp_path / "b.json.gz"
-    copy.write_bytes(gzip.compress(json.dumps(PYPERF, indent=4).encode()))
-    with pytest.raises(BenchmarkError, match="holds the same results as"):
-        read_files([first, copy], repetitions_are_launches=False)
-
-
 def outcome(tmp_path, before, after, *options):
     """(status of the gate, reasons) of two texts."""
     paths = [str(written(tmp_path, text, name)) for text, name in ((before, "old"), (after, "new"))]
@@ -309,10 +253,6 @@ def outcome(tmp_path, before, after, *options):
 
 
 LINES = ["--repetitions-are-launches"]
-
-
-def go(name, first, number=8, unit="ns/op"):
-    return "".join(f"Benchmark{name}-4 \t 10 \t {first + 0.01 * step} {unit}\n" for step in range(number))
 
 
 def test_a_copied_file_on_both_sides_passes_no_gate_but_two_names_of_it_may_be_compared(tmp_path):
@@ -338,19 +278,6 @@ def test_no_gate_is_passed_where_something_failed_or_vanished(tmp_path, before, 
     status, reasons = outcome(tmp_path, before, after, *LINES)
     assert status == 2
     assert reasons["A-4"] is None and reasons[name]
-
-
-def test_a_benchmark_that_only_some_files_of_a_side_hold_is_not_judged(tmp_path):
-    texts = [go("A", time) + (go("B", time) if time < 3 else "") for time in (1, 2, 3)]
-    files = [written(tmp_path, text, f"{number}.txt") for number, text in enumerate(texts)]
-    together = read_files(files, repetitions_are_launches=False)
-    assert whys(together) == {"A-4": None, "B-4": "it is in 2 of 3 files alone"}
-
-
-def test_files_of_two_tools_are_not_one_side(tmp_path):
-    files = [written(tmp_path, PYPERF, "a"), written(tmp_path, GO, "b")]
-    with pytest.raises(BenchmarkError, match="come from pyperf and Go benchmark; give files of one tool"):
-        read_files(files, repetitions_are_launches=False)
 
 
 def test_what_was_run_must_be_the_same(tmp_path):

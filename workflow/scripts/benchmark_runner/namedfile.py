@@ -62,14 +62,18 @@ def read_named_bytes(path: Path, most_bytes: int = LARGEST_BYTES) -> bytes:
     return content
 
 
-def _text(path: Path) -> str:
-    content = read_named_bytes(path)
+def decoded(content: bytes) -> str:
+    """Text in UTF-8; raises BenchmarkError that names the first byte and line that is none."""
     try:
-        text = content.decode("utf-8")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         wrong = f"byte 0x{content[error.start]:02x} in line {line} is not UTF-8"
         raise BenchmarkError(f"{wrong}; save the file in that encoding") from None
+
+
+def _text(path: Path) -> str:
+    text = decoded(read_named_bytes(path))
     if not text:
         raise BenchmarkError("the file is empty; put a text into it")
     return text

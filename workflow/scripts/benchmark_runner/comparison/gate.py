@@ -16,6 +16,7 @@ from benchmark_runner.comparison.decision import Outcome, outcome
 from benchmark_runner.comparison.words import outcome_words
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_valid
+from benchmark_runner.terminal import printable
 
 STATUS: Final[Mapping[Outcome, int]] = {"no_regression": 0, "regression": 1, "cannot_tell": 2}
 
@@ -26,8 +27,10 @@ def gating(document: Mapping[str, Any], engines: Sequence[str] | None) -> list[M
     names = list(dict.fromkeys(one["engine"] for one in found))
     unknown = [name for name in engines or () if name not in names]
     if unknown:
-        compared = ", ".join(names) or "none"
-        raise BenchmarkError(f"--engine {', '.join(unknown)} was not compared; name one that was: {compared}")
+        compared = ", ".join(map(printable, names)) or "none"
+        raise BenchmarkError(
+            f"--engine {', '.join(map(printable, unknown))} was not compared; name one that was: {compared}"
+        )
     return [one for one in found if not engines or one["engine"] in engines]
 
 
@@ -53,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001  whatever it is: an uncaught one would end with the status of a regression
         print(f"cannot tell: {error if isinstance(error, BenchmarkError) else repr(error)}", file=sys.stderr)
         return STATUS["cannot_tell"]
-    print(words)
+    print(printable(words))
     return STATUS[found]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,4 +23,4 @@ def write_comparison(document: Mapping[str, Any], json_file: Path, table: Path) 
     differing = len(document["differences"])
     print(f"Differing facts: {differing}, listed first in {table}" if differing else "Nothing recorded differs")
     print(document["outcome"]["words"])
-    print(f"For an exit status: python -m benchmark_runner.comparison.gate {json_file}")
+    print(f"For an exit status: python -m benchmark_runner.comparison.gate {shlex.quote(str(json_file))}")

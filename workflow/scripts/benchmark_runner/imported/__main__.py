@@ -28,6 +28,7 @@ from benchmark_runner.imported.sample import TIME, ImportedFile, ImportedSample
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.power import fewest_launches
+from benchmark_runner.terminal import printable
 
 
 def differences(before: ImportedFile, after: ImportedFile) -> list[Difference]:
@@ -55,6 +56,8 @@ def _obstacle(before: ImportedSample | None, after: ImportedSample | None) -> st
                 f"{fewest_launches(1)} are needed: give a file of each process, or --repetitions-are-launches where "
                 "each line is a process"
             )
+    if before.origins & after.origins:
+        return COPIED
     return "what was run differs" if before.statement != after.statement else None
 
 
@@ -87,7 +90,7 @@ def candidates(before: ImportedFile, after: ImportedFile, pairs: Sequence[tuple[
     for first, second in pairs:
         for word, name, side in (("before", first, before), ("after", second, after)):
             if name not in side.benchmarks:
-                raise BenchmarkError(f"--pair: {name!r} is not in the file {word}; it has {', '.join(side.benchmarks)}")
+                raise BenchmarkError(f"--pair: {name!r} is not in the file {word}; it has {_listed(side.benchmarks)}")
         for key in (key for key in before.samples if key[0] == first):
             other = after.samples.get((second, *key[1:]))
             own = replace(before.samples[key], statement=None)
@@ -111,6 +114,10 @@ def losses(before: ImportedFile, after: ImportedFile, gating: Collection[str], m
     lost.update(dict.fromkeys(gone, "it is not in the file after"))
     none = np.empty(0)
     return [Candidate(name, group, None, metric, none, none, excluded=why) for (name, group), why in lost.items()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(printable, names))
 
 
 def _side_json(paths: Sequence[Path], side: ImportedFile) -> dict[str, Any]:
@@ -158,7 +165,7 @@ def main(argv: Sequence[str]) -> int:
     there = list(known)
     metrics = arguments.metrics or ([TIME.name] if TIME.name in there else there)
     if unknown := [name for name in metrics if name not in there]:
-        raise BenchmarkError(f"--metrics {', '.join(unknown)}: the files have {', '.join(there)}")
+        raise BenchmarkError(f"--metrics {_listed(unknown)}: the files have {_listed(there)}")
     terms = Terms(arguments.confidence_level, arguments.margin, tuple(metrics))
     compared += losses(before, after, metrics, known[metrics[0]])
     findings = judge_all(compared, terms.metrics, margin=terms.margin, level=terms.level)

@@ -24,6 +24,8 @@ TOOL: Final = "Go benchmark"
 PACKAGE: Final = "pkg"
 
 _VALUES: Final = r"\s+\d+\s+(?P<values>\S+\s+\S+(?:\s+\S+\s+\S+)*)\s*"
+NUMBER: Final = re.compile(r"\+?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+"""As Go prints it; Python's float takes 1_000 and digits of other scripts too."""
 RESULT: Final = re.compile(rf"Benchmark(?P<name>\S+){_VALUES}")
 # Go prints the name before a benchmark runs and the values after it, so that other output may stand between the two.
 ORPHAN: Final = re.compile(rf"(?=\s*\d+\s+[\d.]+\s+\S+/op)\s*{_VALUES.removeprefix(chr(92) + 's+')}")
@@ -163,10 +165,7 @@ class _Reading:
         self.count[key] += 1
         words = values.split()
         for text, unit in zip(words[::2], words[1::2], strict=True):
-            try:
-                value = float(text)
-            except ValueError:
-                value = math.nan
+            value = float(text) if NUMBER.fullmatch(text) else math.nan
             if not 0 <= value <= LARGEST:
                 self.wrong.setdefault((*key, unit), f"{text!r} is no measured number in the line {line.strip()!r}")
             self.values.setdefault((*key, unit), []).append(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from benchmark_runner.imported.sample import MEMORY, TIME, ImportedFile, ImportedSample, by_key, measured
+from benchmark_runner.imported.sample import MEMORY, TIME, ImportedFile, ImportedSample, by_key, measured, told_name
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.units import MS_PER_S
 
@@ -18,13 +18,16 @@ def recognises(content: Any) -> bool:
     return isinstance(results, list) and all(isinstance(one, dict) and "command" in one for one in results)
 
 
-def _name(result: Mapping[str, Any]) -> str:
+def _name(result: Mapping[str, Any], number: int) -> str:
     """The command with its parameters: those of one scan share the name that --command-name gives."""
     parameters = ", ".join(f"{key}={value}" for key, value in (result.get("parameters") or {}).items())
-    return f"{result['command']} ({parameters})" if parameters else str(result["command"])
+    name = told_name(result["command"]) or f"result {number}"
+    return f"{name} ({parameters})" if parameters else name
 
 
 def _unusable(result: Mapping[str, Any], name: str) -> str | None:
+    if not told_name(result["command"]):
+        return "it has no name; give it one by hyperfine's --command-name"
     codes = result.get("exit_codes") or []
     failed = sum(code != 0 for code in codes)
     if failed:
@@ -34,8 +37,9 @@ def _unusable(result: Mapping[str, Any], name: str) -> str | None:
     return None
 
 
-def _sample(result: Mapping[str, Any], metric: Metric, values: Sequence[Any], factor: float) -> ImportedSample:
-    name = _name(result)
+def _sample(
+    result: Mapping[str, Any], name: str, metric: Metric, values: Sequence[Any], factor: float
+) -> ImportedSample:
     found, wrong = measured(values, factor)
     return ImportedSample(name, None, metric, tuple(found[:, None]), unusable=_unusable(result, name) or wrong)
 
@@ -43,8 +47,9 @@ def _sample(result: Mapping[str, Any], metric: Metric, values: Sequence[Any], fa
 def read_hyperfine(content: Mapping[str, Any]) -> ImportedFile:
     """Samples of a hyperfine file, a launch a time; it tells nothing of the machine."""
     samples = []
-    for result in content["results"]:
-        samples.append(_sample(result, TIME, result.get("times") or [], MS_PER_S))
+    for number, result in enumerate(content["results"], start=1):
+        name = _name(result, number)
+        samples.append(_sample(result, name, TIME, result.get("times") or [], MS_PER_S))
         if result.get("memory_usage_byte"):
-            samples.append(_sample(result, MEMORY, result["memory_usage_byte"], 1.0))
+            samples.append(_sample(result, name, MEMORY, result["memory_usage_byte"], 1.0))
     return ImportedFile(TOOL, {}, by_key(samples))

@@ -9,7 +9,16 @@ from typing import Any, Final
 
 from benchmark_runner.comparison.differences import Consequence
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.imported.sample import MEMORY, TIME, Fact, ImportedFile, ImportedSample, by_key, measured
+from benchmark_runner.imported.sample import (
+    MEMORY,
+    TIME,
+    Fact,
+    ImportedFile,
+    ImportedSample,
+    by_key,
+    measured,
+    told_name,
+)
 from benchmark_runner.statistics.metrics import Metric
 
 TOOL: Final = "pyperf"
@@ -46,8 +55,8 @@ def recognises(content: Any) -> bool:
 
 def _sample(benchmark: Mapping[str, Any], metadata: Mapping[str, Any], number: int) -> ImportedSample:
     """The benchmark's sample; one that cannot be judged says why."""
-    unusable = None if "name" in metadata else "it has no name in its metadata; write the file with pyperf 1.0 or newer"
-    name, unit = str(metadata.get("name", f"benchmark {number}")), str(metadata.get("unit", "second"))
+    name, unit = told_name(metadata.get("name")), told_name(metadata.get("unit", "second")) or "no unit"
+    unusable = None if name else "it has no name in its metadata; write the file with pyperf 1.0 or newer"
     metric, factor = UNITS.get(unit) or (replace(MEMORY, name=unit, unit=unit, label=unit), 1.0)
     if unit not in UNITS:
         unusable = f"it is counted in {unit!r}, of which neither direction is known to be better"
@@ -56,7 +65,12 @@ def _sample(benchmark: Mapping[str, Any], metadata: Mapping[str, Any], number: i
     wrong = next((reason for _, reason in runs if reason), None) or (None if runs else "it has no run with values")
     launches = () if wrong else tuple(values for values, _ in runs)
     return ImportedSample(
-        name, None, metric, launches, unusable=unusable or wrong, statement=metadata.get("timeit_stmt")
+        name or f"benchmark {number}",
+        None,
+        metric,
+        launches,
+        unusable=unusable or wrong,
+        statement=metadata.get("timeit_stmt"),
     )
 
 

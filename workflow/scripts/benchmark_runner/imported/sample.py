@@ -15,6 +15,9 @@ from benchmark_runner.statistics.metrics import Metric
 LARGEST: Final = 1e300
 """Chosen: above any measured value, and no sum or product of some overflows."""
 
+UNLIKE_VALUES: Final = 5
+"""Chosen: so many different times, and the same ones again, no clock gives to two runs by chance."""
+
 TIME: Final = Metric(
     "time_ms",
     "ms",
@@ -51,7 +54,8 @@ class ImportedSample:
     """One metric of one benchmark.
 
     launches holds the values of each process. one_process says how many repetitions of a single process they are, where
-    the format has no processes; unusable why they must not be judged; statement what was run, where the file tells.
+    the format has no processes; unusable why they must not be judged; statement what was run, where the file tells;
+    origins are hashes of its times, one a file.
     """
 
     benchmark: str
@@ -61,6 +65,7 @@ class ImportedSample:
     one_process: int | None = None
     unusable: str | None = None
     statement: str | None = None
+    origins: frozenset[str] = frozenset()
 
     @property
     def medians(self) -> FloatArray:
@@ -94,6 +99,11 @@ class ImportedFile:
     def value(self, fact: str) -> Any:
         """Value of a fact; None where the file does not tell it."""
         return self.facts[fact].value if fact in self.facts else None
+
+
+def told_name(told: Any) -> str:
+    """A name as a file tells it; "" where that is none that could be read."""
+    return "" if told is None or not str(told).strip() else str(told)
 
 
 def measured(values: Iterable[Any], factor: float = 1.0) -> tuple[FloatArray, str | None]:
