@@ -68,6 +68,13 @@ def test_what_is_asked_for_beyond_a_control_groups_limits_is_told(monkeypatch):
     assert this_machine({**SYSTEM, "device": "cpu"}).quota is limited.quota
 
 
+def test_a_quota_below_one_cpu_is_to_be_raised_since_no_number_of_threads_fits():
+    below = MachineHere([0, 1], None, Quota(0.5))
+    (problem,) = refused({**SYSTEM, "threads": 1}, below)
+    assert problem[1].startswith("1 thread is more than the CPU quota of 0.5 CPUs")
+    assert problem[1].endswith("raise the quota to a CPU or more")
+
+
 def test_a_lock_that_nobody_outside_of_the_container_sees_is_told_with_the_remedy():
     inside = Path("/nowhere-mounted/measuring")
     assert container_notice(None, inside) is None

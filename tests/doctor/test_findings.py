@@ -145,6 +145,7 @@ def test_quota_and_kinds_of_cores_are_told():
     topology = {core: (0, core) for core in range(3)}
     half, split = Quota(0.5), {"quota": Quota(0.5), "kinds": kinds}
     finding = processor.division(divide_cores(topology, threads=None, affinity=None, **split), half, kinds)
+    assert finding.lacks[0].remedy.endswith("a quota below one CPU holds any thread back: raise it")
     assert finding.found.endswith("1 thread, CPU quota 0.5; performance: core 0; efficiency: cores 1, 2")
     assert (finding.values["cpu_quota"], finding.values["core_kinds"]) == (0.5, kinds)
     assert "CPU quota of 0.5" in finding.lacks[0].reason

@@ -13,6 +13,7 @@ import pytest
 from benchmark_runner.launch import sidecar
 from benchmark_runner.launch.sidecar import Silence
 from benchmark_runner.monitor.probe import Limits
+from benchmark_runner.processes.cgroup import MemoryGroup, Quota
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from launch_case import killed_at_last, wait_for
 
@@ -71,3 +72,25 @@ def test_a_monitor_that_ends_badly_when_told_to_stop_interrupts_the_launch():
             monitor.stop()
         monitor._commands.close()
         monitor._reports.close()
+
+
+@pytest.mark.parametrize(
+    ("memory_gb", "group_bytes", "reserved_bytes", "limit_bytes"),
+    [
+        (None, None, None, None),
+        (1, None, None, 10**9),
+        (1, 4096, None, 4096),
+        (1, 0, None, 0),
+        (1, 0, 10**9, 0),
+        (2, None, 10**9, 10**9),
+        (None, 4096, None, None),
+        (None, None, 0, 0),
+    ],
+)
+def test_the_smallest_limit_ends_an_engine_be_it_none_at_all(
+    monkeypatch, memory_gb, group_bytes, reserved_bytes, limit_bytes
+):
+    groups = () if group_bytes is None else (MemoryGroup(group_bytes, Path(), Path()),)
+    monkeypatch.setattr(sidecar, "read_quota", lambda: Quota(memory=groups))
+    system = {"max_memory_gb": memory_gb, "thermal_limit_celsius": None}
+    assert sidecar.highest_values(system, reserved_bytes).engine_rss_bytes == limit_bytes

@@ -91,6 +91,16 @@ def test_threads_are_at_most_the_quota_rounded_down(cpus, cores, threads):
     assert Quota(cpus).most_threads(cores) == threads
 
 
-@pytest.mark.parametrize("text", ["", "x y", "100", "100000 0", "max"])
+LONG = "9" * 5000
+
+
+@pytest.mark.parametrize("text", ["", "x y", "100", "100000 0", "max", f"{LONG} 100000", f"100000 {LONG}", "1e3 1"])
 def test_what_the_kernel_would_not_write_limits_nothing(tmp_path, text):
     assert read_quota(machine(tmp_path, "0::/\nbroken\n", **{"cpu.max": text})).cpus is None
+
+
+def test_numbers_longer_than_any_of_the_kernel_are_none(tmp_path):
+    files = {"memory.max": LONG, "memory.high": "4096", "memory.stat": f"inactive_file {LONG}", "memory.current": LONG}
+    files |= {"cpu.max": "50000 100000", "cpu.stat": f"throttled_usec {LONG}"}
+    quota = read_quota(machine(tmp_path, "0::/\n", **files))
+    assert (quota.memory_bytes, quota.available_bytes, quota.throttled_seconds()) == (4096, 4096, 0)

@@ -89,11 +89,13 @@ def _beyond_quota(system: Mapping[str, Any], quota: Quota) -> Iterator[Lack]:
     """What the configuration asks for beyond the limits of the control groups."""
     threads, memory_gb = system["threads"], system.get("max_memory_gb")
     if threads is not None and quota.cpus is not None and threads > quota.cpus:
+        more = "thread is" if threads == 1 else "threads are"
+        lower = f"set it to {quota.most_threads(threads)} or null, or raise the quota"
         yield Lack(
             "threads",
-            f"{threads} threads are more than the CPU quota of {quota.cpus:g} CPUs",
-            "the control group holds them back again and again",
-            f"set it to {quota.most_threads(threads)} or null, or raise the quota",
+            f"{threads} {more} more than the CPU quota of {quota.cpus:g} CPUs",
+            "the control group holds the engine back again and again",
+            "raise the quota to a CPU or more" if quota.cpus < 1 else lower,
         )
     if memory_gb is not None and quota.memory_bytes is not None and memory_gb * BYTES_PER_GB > quota.memory_bytes:
         allowed = bytes_text(quota.memory_bytes)

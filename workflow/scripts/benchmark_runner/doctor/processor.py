@@ -77,7 +77,7 @@ def division(cores: Cores, quota: Quota = NO_QUOTA, kinds: Mapping[str, list[int
     cost = "the monitor's samples, threads in turn, slow cores or pauses take time from the engine: all engines alike"
     remedy = (
         "set system.threads and system.cpu_affinity so that the engine's cores are alike and within the quota, and a "
-        "physical core is left"
+        "physical core is left; a quota below one CPU holds any thread back: raise it"
     )
     lacks = [Lack(note, cost, remedy) for note in cores.notes]
     told = {name: reason for name, reason in absent.items() if values[name] is None}

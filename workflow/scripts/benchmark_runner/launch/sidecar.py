@@ -46,12 +46,9 @@ def highest_values(system: Mapping[str, Any], reserved_bytes: int | None = None)
     """What the engine may not exceed, by the configuration's section `system`, the control group and the memory that a
     batch system gives it, which would end the whole launch."""
     memory_gb, group_bytes = system["max_memory_gb"], read_quota().memory_bytes
-    limit_bytes = round(memory_gb * 1e9) if memory_gb is not None else None
-    if limit_bytes is not None and group_bytes is not None:
-        limit_bytes = min(limit_bytes, group_bytes)
-    if reserved_bytes is not None:
-        limit_bytes = min(limit_bytes or reserved_bytes, reserved_bytes)
-    return Limits(limit_bytes, system["thermal_limit_celsius"])
+    asked_bytes = [] if memory_gb is None else [round(memory_gb * 1e9), group_bytes]
+    limits_bytes = [limit for limit in (*asked_bytes, reserved_bytes) if limit is not None]
+    return Limits(min(limits_bytes, default=None), system["thermal_limit_celsius"])
 
 
 class Silence:

@@ -14,6 +14,9 @@ from typing import Final, NamedTuple
 MOUNT: Final = "sys/fs/cgroup"
 # Version 1 writes "no limit" as the largest number of pages; no machine has so much memory.
 UNLIMITED_BYTES: Final = 2**60
+DIGITS: Final = r"[0-9]{1,20}"
+"""Of a number of the kernel's, which has 64 bits."""
+WHOLE: Final = re.compile(DIGITS)
 PER_SECOND: Final = {"throttled_usec": 1e6, "throttled_time": 1e9}
 
 
@@ -28,7 +31,7 @@ class MemoryGroup(NamedTuple):
         """What the group may still use; pages of files that the kernel would give up at once count as free."""
         used_bytes = _number(self.usage) or 0
         # Version 1 counts those of the groups below too under the prefix total_.
-        counted: dict[str, str] = dict(re.findall(r"^(\w+) (\d+)$", _text(self.statistics) or "", re.M))
+        counted: dict[str, str] = dict(re.findall(rf"^(\w+) ({DIGITS})$", _text(self.statistics) or "", re.M))
         cached_bytes = int(counted.get("total_inactive_file", counted.get("inactive_file", "0")))
         return max(0, self.limit_bytes - used_bytes + cached_bytes)
 
@@ -59,7 +62,7 @@ class Quota(NamedTuple):
     def throttled_seconds(self) -> float:
         """How long groups with a quota were held back until now."""
         text = "\n".join(_text(file) or "" for file in self.throttles)
-        counted = re.findall(r"^(throttled_usec|throttled_time) (\d+)$", text, re.M)
+        counted = re.findall(rf"^(throttled_usec|throttled_time) ({DIGITS})$", text, re.M)
         return sum(int(count) / PER_SECOND[name] for name, count in counted)
 
 
@@ -71,8 +74,11 @@ def _text(path: Path) -> str | None:
 
 
 def _number(path: Path) -> int | None:
-    text = _text(path)
-    return int(text) if text and text.isdecimal() else None
+    return _whole(_text(path) or "")
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if WHOLE.fullmatch(text) else None
 
 
 def _folders(root: Path, controller: str) -> Iterator[Path]:
@@ -102,7 +108,8 @@ def _cpus(folder: Path) -> float | None:
     quota, _, period = (_text(folder / "cpu.max") or "").partition(" ")
     if not quota:
         quota, period = (_text(folder / f"cpu.cfs_{name}_us") or "" for name in ("quota", "period"))
-    return int(quota) / int(period) if quota.isdecimal() and period.isdecimal() and int(period) else None
+    used_us, period_us = _whole(quota), _whole(period)
+    return used_us / period_us if used_us is not None and period_us else None
 
 
 def _memory(folder: Path) -> MemoryGroup | None:
