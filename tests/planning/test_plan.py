@@ -132,6 +132,12 @@ def test_a_finished_campaign_owes_nothing(plan):
     assert "for those owed" not in words
 
 
+def test_a_name_of_several_lines_stays_one_on_a_terminal(plan):
+    plan["campaign"]["name"] = "one\nfastest: mine"
+    for words in (in_words(plan), forecast.in_words(plan, set(), Expected(6.0, 0.0, None, 30), {})):
+        assert words.startswith("one\\nfastest: mine")
+
+
 def test_the_two_lines_of_a_run_name_campaign_and_reach(plan):
     first, second = in_words(plan).splitlines()
     assert first.startswith("Tiny campaign: 30 launches")

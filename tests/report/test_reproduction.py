@@ -38,6 +38,11 @@ def test_the_commands_clone_check_out_and_run(campaign):
     assert "differed" not in text
 
 
+def test_an_address_of_several_lines_stays_one_command(campaign):
+    text = page(campaign, **with_git(remote="https://example.org/a\nrm -r ~"))
+    assert "git clone 'https://example.org/a\\nrm -r ~' benchmark-runner\n" in text
+
+
 def test_a_changed_working_tree_is_owned_up_to(campaign):
     text = page(campaign, **with_git(dirty=True, changed_files=[f"file_{number}.py" for number in range(14)]))
     assert "differed from that commit" in text

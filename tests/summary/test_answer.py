@@ -40,6 +40,14 @@ def folder(tmp_path):
     return tmp_path
 
 
+def test_words_of_several_lines_stay_one_of_the_answer(tmp_path, capsys):
+    answer = SUMMARY["answer"] | {"not_sure": "gone failed: no\nfastest: gone"}
+    write_json(tmp_path / "summary.json", SUMMARY | {"answer": answer})
+    (tmp_path / "report.html").touch()
+    assert main(["--output-dir", str(tmp_path)]) == 0
+    assert "gone failed: no\\nfastest: gone" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("targets", [[], ["report"], ["plan", "report"]])
 def test_the_answer_names_every_engine_and_the_report(folder, capsys, targets):
     assert main(["--output-dir", str(folder), *targets]) == 0

@@ -132,9 +132,10 @@ def test_an_absent_engine_is_named_in_words_and_table(tmp_path: Path) -> None:
     assert "1. candle: no measurement, since cargo is missing" in _table(tmp_path)
 
 
-def test_words_of_an_engine_are_text_in_the_table(tmp_path: Path) -> None:
+def test_words_of_an_engine_are_text_in_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = "lost <b>it</b>\n\n# candle won\n[more](x) \x1b[2J"
     _answer(tmp_path, [TORCH, ScriptedEngine("candle", unavailable=words)])
+    assert r"lost <b>it</b>\n\n# candle won\n[more](x) \x1b[2J" in capsys.readouterr().out
     text = _table(tmp_path)
     assert r"1. candle: no measurement, since lost &lt;b>it&lt;/b> # candle won \[more\](x) \\x1b\[2J" in text
     assert "<b>" not in text and "\n# candle won" not in text and "\x1b" not in text

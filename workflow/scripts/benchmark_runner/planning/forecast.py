@@ -27,6 +27,7 @@ from benchmark_runner.planning.promise import launches_for
 from benchmark_runner.planning.spread import measured_spread
 from benchmark_runner.statistics.planned import at_most, wanted_launches
 from benchmark_runner.statistics.power import MOST_LAUNCHES_SEARCHED, sd_of_log_ratios
+from benchmark_runner.terminal import printable
 
 LABEL_WIDTH: Final = 14
 WIDTH: Final = 100
@@ -130,7 +131,7 @@ def in_words(
     launches = plural(power["fewest_launches"], "launch")
     spare = "; none is to spare, so a lost one costs verdicts" if power["launches"] == power["fewest_launches"] else ""
     lines = [
-        campaign["name"],
+        printable(campaign["name"]),
         _line("launches", f"{launches_in_words(plan)}; {len(owed) or 'none'} owed"),
         _line("iterations", f"a launch, {'; '.join(_iterations(plan))}"),
         _line(

@@ -23,6 +23,7 @@ from benchmark_runner.statistics import power
 from benchmark_runner.statistics.design import SPARE, Design, design_of
 from benchmark_runner.statistics.inputs import not_restarted
 from benchmark_runner.statistics.planned import wanted_launches
+from benchmark_runner.terminal import printable
 
 ASSUMED_CV: Final = 0.04
 """Spread of an engine's launch medians, blocks apart, where nothing was measured on this machine before (reference
@@ -147,7 +148,7 @@ def launches_in_words(plan: Mapping[str, Any]) -> str:
 
 def in_words(plan: Mapping[str, Any]) -> str:
     """The plan in two lines for the terminal and the log."""
-    return f"{plan['campaign']['name']}: {launches_in_words(plan)}\n{purpose(plan)}"
+    return f"{printable(plan['campaign']['name'])}: {launches_in_words(plan)}\n{purpose(plan)}"
 
 
 def main(argv: Sequence[str]) -> int:

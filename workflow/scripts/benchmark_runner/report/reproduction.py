@@ -17,7 +17,7 @@ from benchmark_runner.environment.machine import gpu_name
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, read_valid, write_text_atomic
 from benchmark_runner.statistics.results import Cell, Results, read_statistics
-from benchmark_runner.terminal import visible
+from benchmark_runner.terminal import printable, visible
 
 EXPECTED_METRICS: Final = ("e2e_ms", "ttft_ms", "decode_tokens_per_s")
 # Chance that the mean of an equal second sample lies within the first one's 95 % interval (Cumming & Maillardet 2006,
@@ -68,7 +68,7 @@ def _commands(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterat
     git = environment["workflow"]["git"]
     remote = None if git is None else git["remote"]
     yield "## Commands\n"
-    address = "<address of this repository>" if remote is None else shlex.quote(visible(remote))
+    address = "<address of this repository>" if remote is None else shlex.quote(printable(remote))
     commands = [
         f"git clone {address} benchmark-runner",
         "cd benchmark-runner",
@@ -92,7 +92,7 @@ def _commands(plan: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterat
             f"This campaign was joined from {names}: each was measured with the configuration below and an "
             "`output_dir` of its own. To join them again:\n"
         )
-        yield fenced(visible(to_join(joined, plan["config"]["benchmark"]["output_dir"])), "sh") + "\n"
+        yield fenced(printable(to_join(joined, plan["config"]["benchmark"]["output_dir"])), "sh") + "\n"
     if remote is None:
         yield "The clone had no address that others can reach: use that of your copy of this repository.\n"
     model = plan["model"]

@@ -11,6 +11,7 @@ from benchmark_runner.jsonio import read_json, read_valid, write_json, write_tex
 from benchmark_runner.statistics.results import Results, read_statistics
 from benchmark_runner.summary.document import summary_document
 from benchmark_runner.summary.table import comparison_table
+from benchmark_runner.terminal import printable
 
 
 def main(argv: Sequence[str]) -> int:
@@ -22,7 +23,7 @@ def main(argv: Sequence[str]) -> int:
     document = summary_document(plan, results, read_valid("performance_analysis", args.performance))
     write_json(args.out, document)
     write_text_atomic(args.table, comparison_table(plan, results, document["answer"]))
-    print(document["summary"]["recommendation"])
+    print(printable(document["summary"]["recommendation"]))
     return 0
 
 

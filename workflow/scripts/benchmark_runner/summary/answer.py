@@ -13,6 +13,7 @@ from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_valid
 from benchmark_runner.statistics.planned import words_of
 from benchmark_runner.summary.document import limits
+from benchmark_runner.terminal import printable
 
 ASIDE: Final = frozenset({"plan", "doctor", "fidelity", "compare"})
 """Targets whose own output is what was asked for."""
@@ -57,7 +58,8 @@ def in_words(summary: Mapping[str, Any], report: Path) -> str:
     said = [answer["sentence"], *answer.get("under_load", ()), *([answer["not_sure"]] if answer["not_sure"] else [])]
     said += limits(summary["campaign"], summary["model"])
     table = [f"Latency and ratio in {place}:", *rows]
-    return "\n".join(["", *said, *table, *stood, *further, f"The report: {report}", ""])
+    lines = [*said, *table, *stood, *further, f"The report: {report}"]
+    return "\n".join(["", *map(printable, lines), ""])
 
 
 def main(argv: Sequence[str]) -> int:
