@@ -164,8 +164,8 @@ class Response:
         if (size := CHUNK_SIZE.fullmatch(data, at, end)) is None:
             self.flaw = "a chunk without its size"
             return len(data)
-        self._left = int(size[1], 16)
-        self._step = self._chunk if self._left else self._trailer
+        chunk_bytes = int(size[1], 16)
+        self._left, self._step = (chunk_bytes, self._chunk) if chunk_bytes else (HEAD_BYTES, self._trailer)
         return end + 2
 
     def _chunk(self, data: bytes, at: int, body: list[bytes]) -> int:
@@ -191,8 +191,8 @@ class Response:
         if end < 0:
             return len(data)
         self.ended = end == at
-        self._left += end - at
-        if self._left > HEAD_BYTES:
+        self._left -= end - at
+        if self._left < 0:
             self.flaw = f"more than {HEAD_BYTES} bytes behind the last chunk"
         return end + 2
 

@@ -18,7 +18,7 @@ from benchmark_runner.statistics.control import Control, heed
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.families import CampaignPairs, LaunchValues
 from benchmark_runner.statistics.inputs import MeasuredLaunch, Measurements
-from benchmark_runner.statistics.levels import errors_words, loads_at
+from benchmark_runner.statistics.levels import errors_at, loads_at
 from benchmark_runner.statistics.losses import loss_allowance, lost_share
 from benchmark_runner.statistics.machines import within_machines
 from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY, Metric
@@ -253,8 +253,7 @@ class Judge:
     def _of_served(self, pair: Pair, place: Cell) -> Pair:
         """The pair, without its values where a side failed so many requests that it cannot win."""
         for name in (pair.engine, pair.reference):
-            loads = loads_at(self._measured.loads, name, place.workload, place.case)
-            words = next(filter(None, map(errors_words, loads)), None)
+            words = errors_at(self._measured.loads, name, place.workload, place.case)
             if pair.excluded is None and words:
                 return replace(pair, values=NOTHING, reference_values=NOTHING, excluded=f"{name}: {words}")
         return pair

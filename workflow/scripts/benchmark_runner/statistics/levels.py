@@ -80,6 +80,13 @@ def errors_words(load: Mapping[str, Any] | None) -> str | None:
     return f"{load['failed']} of its {load['measured']} requests failed {load['words']}"
 
 
+def errors_at(
+    loads: Mapping[tuple[str, str, str | None], Mapping[str, Any]], engine: str, workload: str, case: str | None
+) -> str | None:
+    """errors_words of an engine in a place: of a test case, or where that is None, of any level of a whole launch."""
+    return next(filter(None, map(errors_words, loads_at(loads, engine, workload, case))), None)
+
+
 def failed_words(load: Mapping[str, Any] | None) -> str:
     """ "2 of 48" of a cell's requests; the sign of absence where none was sent."""
     return f"{load['failed']} of {load['measured']}" if load and load["measured"] else ABSENT

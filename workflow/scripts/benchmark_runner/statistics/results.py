@@ -11,7 +11,7 @@ from benchmark_runner.checked import FAIL
 from benchmark_runner.configuration.not_asked import not_asked_words
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.schemas import require_valid
-from benchmark_runner.statistics.levels import Grid, errors_words, loads_at
+from benchmark_runner.statistics.levels import Grid, errors_at
 from benchmark_runner.statistics.verdicts import CERTAIN
 from benchmark_runner.statistics.work import Work, apart, odd_ones
 
@@ -206,17 +206,13 @@ class Results:
                 found[name] = (
                     f"it does not compute the same as the reference ({entry['fidelity']['detail'] or 'no detail'})"
                 )
-            elif words := self.why_not_served(name, cell) or self._errors(name, cell):
+            elif words := self.why_not_served(name, cell) or errors_at(self._loads, name, cell.workload, cell.case):
                 found[name] = words
             elif name in odd:
                 found[name] = f"it {odd[name]}"
             elif self.point(name, cell, metric) is None:
                 found[name] = entry["reason"] or self.metric(name, cell, metric)["reason"] or "no measurement"
         return found
-
-    def _errors(self, name: str, cell: Cell) -> str | None:
-        words = map(errors_words, loads_at(self._loads, name, cell.workload, cell.case))
-        return next(filter(None, words), None)
 
     def unranked_at_limits(self, cell: Cell) -> list[str]:
         """Engines that take no part in a ranking at the highest level of a test case's grid that they hold, or at the
