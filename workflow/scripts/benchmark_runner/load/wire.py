@@ -64,6 +64,8 @@ class Response:
         self._left = 0
         self._between = False
         """Whether the next byte is the first of a chunk's size."""
+        self._size_line, self._whole_bytes = b"", -1
+        """The line before the last chunk that came whole and alone, and the length of both."""
         self._step: Callable[[bytes, int, list[bytes]], int] = self._head
 
     def feed(self, data: bytes) -> bytes:
@@ -71,8 +73,8 @@ class Response:
         self._fed += len(data)
         if self._fed > MOST_BYTES:
             self.flaw = self.flaw or f"an answer of more than {MOST_BYTES} bytes"
-        if self._between and self.flaw is None and (whole := _one_chunk(data)):
-            return whole
+        if self._between and self.flaw is None and self._is_one_chunk(data):
+            return data[len(self._size_line) : -2]
         if self._unread:
             data, self._unread = self._unread + data, b""
         body: list[bytes] = []
@@ -144,6 +146,19 @@ class Response:
             self._left, self._step = int(length), self._counted
             self.ended = self._left == 0
 
+    def _is_one_chunk(self, data: bytes) -> bool:
+        """Whether a chunk that holds something is whole and alone in these bytes, as servers send each event."""
+        if len(data) == self._whole_bytes and data.startswith(self._size_line):
+            return data.endswith(b"\r\n")
+        end = data.find(b"\r\n", 0, CHUNK_LINE_BYTES)
+        size = CHUNK_SIZE.fullmatch(data, 0, end) if end > 0 else None
+        if size is None or end + 4 + int(size[1], 16) != len(data) or not data.endswith(b"\r\n"):
+            return False
+        if len(data) == end + 4:
+            return False
+        self._size_line, self._whole_bytes = data[: end + 2], len(data)
+        return True
+
     def _until_close(self, data: bytes, at: int, body: list[bytes]) -> int:
         body.append(data[at:])
         return len(data)
@@ -195,15 +210,6 @@ class Response:
         if self._left < 0:
             self.flaw = f"more than {HEAD_BYTES} bytes behind the last chunk"
         return end + 2
-
-
-def _one_chunk(data: bytes) -> bytes | None:
-    """What a chunk holds that is whole and alone in these bytes, as servers send each event; None for all others."""
-    end = data.find(b"\r\n", 0, CHUNK_LINE_BYTES)
-    size = CHUNK_SIZE.fullmatch(data, 0, end) if end > 0 else None
-    if size is None or end + 4 + int(size[1], 16) != len(data) or not data.endswith(b"\r\n"):
-        return None
-    return data[end + 2 : -2]
 
 
 class EventStream:
@@ -310,17 +316,17 @@ class Received(NamedTuple):
 
 def read_response(pieces: Iterable[Piece], *, closed: bool) -> Received:
     """What the pieces of one response say; closed: the server closed the connection after them."""
-    response, parts = Response(), []
-    last: Piece | None = None
+    response, last = Response(), None
+    parts: list[tuple[bytes, int, bool]] = []
     for piece in pieces:
         if response.ended:
             break
         last = piece
         if body := response.feed(piece.data):
-            parts.append(Piece(body, piece.stamp_ns, piece.shared))
+            parts.append((body, piece.stamp_ns, piece.shared))
     if closed:
         response.close()
-    body = b"".join(part.data for part in parts)
+    body = b"".join([part for part, _, _ in parts])
     streams = _is_stream(response.headers.get("content-type", ""), body)
     events = _events(parts) if streams else []
     is_none = not events and not body.lstrip().startswith(b":")  # what has neither an event nor a comment
@@ -340,10 +346,7 @@ def _is_stream(content_type: str, body: bytes) -> bool:
     return "event-stream" in content_type.lower() or body.startswith((b"data:", b"event:", b":"))
 
 
-def _events(parts: Sequence[Piece]) -> list[ServerEvent]:
-    stream, events = EventStream(), []
-    for part in parts:
-        events += stream.feed(part.data, part.stamp_ns, part.shared)
-    if parts:
-        events += stream.close(parts[-1].stamp_ns, parts[-1].shared)
-    return events
+def _events(parts: Sequence[tuple[bytes, int, bool]]) -> list[ServerEvent]:
+    stream = EventStream()
+    events = [event for part in parts for event in stream.feed(*part)]
+    return [*events, *stream.close(*parts[-1][1:])] if parts else events
