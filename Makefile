@@ -63,7 +63,7 @@ test-quick: $(VENV)/test.stamp  ## the tests that need no engine, no workflow ru
 	@$(BIN)/python -m pytest -m "not workflow and not real_engine and not browser and not lint" $(PYTEST_FLAGS)
 
 # Each file has a Slurm of its own: scenarios mostly wait, for Slurm's limits and Snakemake's looks at the queue.
-test-cluster: $(VENV)/test.stamp  ## campaigns on a Slurm of two nodes made up here (as root; Debian's slurm-wlm and munge)
+test-cluster: $(VENV)/test.stamp $(VENV)/slurm.stamp  ## campaigns on a Slurm of two nodes made up here (as root; Debian's slurm-wlm and munge)
 	@printf '%s\n' tests/cluster/test_*.py | xargs -P 4 -n 1 $(BIN)/python -m pytest --durations=0 --durations-min=1 $(PYTEST_FLAGS)
 
 test-container: $(VENV)/test.stamp  ## campaigns in a container made here (as root; Debian's podman, runc, charliecloud, mmdebstrap)
@@ -114,8 +114,13 @@ $(VENV)/test.stamp: envs/test.txt $(VENV)/bin/uv
 	@$(COMPILE)
 	@touch $@ $(VENV)/workflow.stamp
 
+# What comes beside an environment that is there.
+$(VENV)/slurm.stamp: envs/slurm.txt $(VENV)/workflow.stamp
+	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r $<
+	@touch $@
+
 UV_COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
-LOCKS := bootstrap workflow test pytorch-baseline llama-cpp-bench mistral-rs-bench ctranslate2-bench lm-rs-bench cuda-toolkit \
+LOCKS := bootstrap workflow slurm test pytorch-baseline llama-cpp-bench mistral-rs-bench ctranslate2-bench lm-rs-bench cuda-toolkit \
 	embedded-model vllm-server transformers-serve
 lock: $(VENV)/bin/uv  ## renew the locks in envs/ from the .in files (LOCKS=NAME for one)
 	@cd envs && for name in $(LOCKS); do \

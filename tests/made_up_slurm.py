@@ -20,6 +20,7 @@ import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from launch_case import wait_for
@@ -79,6 +80,8 @@ def lacks() -> str | None:
     missing = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
     if missing:
         return f"{', '.join(missing)} missing; on Debian: apt-get install --no-install-recommends slurm-wlm munge"
+    if find_spec("snakemake_executor_plugin_slurm") is None:
+        return "snakemake-executor-plugin-slurm missing; make .venv/slurm.stamp"
     if subprocess.run(["unshare", "--mount", "--uts", "true"], capture_output=True, check=False).returncode:
         return "unshare --mount is not permitted here"
     return None

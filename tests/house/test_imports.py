@@ -31,3 +31,11 @@ def test_what_starts_often_imports_nothing_slow(repository: Path, who: str) -> N
         check=True,
     )
     assert done.stdout.split() == []
+
+
+def test_no_plugin_that_few_need_comes_with_the_workflow(repository: Path) -> None:
+    # Snakemake imports each that is installed in each of its calls, the one for Slurm with pandas.
+    lock = (repository / "envs" / "workflow.txt").read_text(encoding="utf-8")
+    assert "\nsnakemake==" in lock
+    assert "\nsnakemake-executor-plugin" not in lock
+    assert "\nsnakemake-executor-plugin-slurm==" in (repository / "envs" / "slurm.txt").read_text(encoding="utf-8")
