@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmark_runner.configuration.files import UnreadableFileError, read_document, require_readable, shown_path
+from benchmark_runner.terminal import LONGEST_LINE_CHARACTERS
 
 
 def written(folder: Path, content: bytes) -> Path:
@@ -23,7 +24,8 @@ def written(folder: Path, content: bytes) -> Path:
         (b"benchmark:\n\tname: x\n", "mine.yaml:2: this is not YAML: found character '\\t'"),
         (b"benchmark:\n\tname: x\n", "indent with spaces, not tabs"),
         (b'benchmark:\n  name: "x\n', "check brackets, quotes, colons"),
-        (b"a: 1\nb: 2\x00\n", "this is not YAML"),
+        (b"a: 1\nb: 2\x00\n", "mine.yaml:2: character U+0000 is none that YAML allows; leave it out"),
+        (b"a: *" + b"n" * 5000 + b"\n", "n'; check brackets, quotes, colons"),
         (b"benchmark:\n  name: caf\xe9\n", "mine.yaml:2: byte 0xe9 is not UTF-8; save the file in the encoding UTF-8"),
         ("benchmark: 1".encode("utf-16"), "mine.yaml:1: byte 0xff is not UTF-8"),
         (b"- a\n- b\n", "mine.yaml:1: the file holds a list; a map of keys belongs here"),
@@ -52,6 +54,7 @@ def test_a_file_that_is_no_configuration_is_named_with_line_and_remedy(tmp_path,
     with pytest.raises(UnreadableFileError) as caught:
         read_document(written(tmp_path, content))
     assert expected in str(caught.value)
+    assert str(caught.value).isprintable() and len(str(caught.value)) <= LONGEST_LINE_CHARACTERS + len("...")
 
 
 def doubling(levels: int, merged: bool = False) -> bytes:

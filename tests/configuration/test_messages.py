@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import math
 from pathlib import Path
 
 import pytest
 import yaml
 
 from benchmark_runner.configuration.files import Positions
-from benchmark_runner.configuration.resolve import examine
+from benchmark_runner.configuration.resolve import examine, require_sound
+from benchmark_runner.errors import BenchmarkError
 
 SOUND = {
     "benchmark": {"output_dir": "results/x", "model_path": "models/m"},
@@ -87,6 +89,7 @@ def hub(text: str) -> str:
         (case("{prompt: Hi}"), "key 'max_tokens' is missing; add it: Tokens to generate"),
         (case("{prompt_tokens: 0, max_tokens: 1}"), "at least 1, at most 1000000 tokens"),
         ("benchmark: {model_path: y}", "key 'output_dir' is missing; add it"),
+        ('benchmark: {name: " \\t\\u200b", output_dir: x, model_path: y}', "is not allowed; write text, not blank"),
         (
             hub("id: a/b, revision: main"),
             '"main" is not allowed; write a commit of 40 hexadecimal digits, since',
@@ -104,6 +107,34 @@ def test_each_mistake_has_one_message_with_the_remedy(text, expected):
 def test_a_long_value_is_cut():
     (message,) = messages(f"engines: [{{name: a, binary_path: x, dtype: {'y' * 500}}}]")
     assert len(message) < 300
+
+
+@pytest.mark.parametrize(
+    "word", ["a\nerror: b\r\n", "a\x1b[2Jb", "a\0b", "a\u202eb\u2028c", "y" * 10_000, "z\n" * 3_000]
+)
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda word: {word: 1},
+        lambda word: {"benchmark": {**SOUND["benchmark"], word: 1}},
+        lambda word: {"benchmark": {**SOUND["benchmark"], "baseline": word}},
+        lambda word: {"engines": [{**SOUND["engines"][0], "name": word}]},
+        lambda word: {"engines": [{**SOUND["engines"][0], "options": {word: math.inf}}]},
+    ],
+)
+def test_a_problem_is_one_line_whatever_keys_and_values_hold(place, word):
+    with pytest.raises(BenchmarkError) as told:
+        require_sound(messages(yaml.safe_dump(place(word), allow_unicode=True)))
+    _, line = str(told.value).split("\n")
+    assert line.isprintable() and len(line) < 1100
+    assert ";" in line[-500:]  # the remedy is not cut off
+
+
+@pytest.mark.parametrize("typed", ["9" * 5_000, "2020-13-45", "[" * 5_000])
+def test_text_that_yaml_takes_for_no_value_is_refused_as_text(typed):
+    given = {"system": {"threads": typed}}
+    (message,) = Positions([], given).lines(examine({**SOUND, **given}, given).problems)
+    assert message.startswith("--config: system.threads: ") and "write a whole number" in message
 
 
 def test_a_whole_number_may_be_written_with_a_point():

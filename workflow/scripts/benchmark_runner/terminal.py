@@ -15,6 +15,9 @@ from typing import Final, TextIO
 
 _STANDARD_DESCRIPTORS: Final = 3
 
+LONGEST_LINE_CHARACTERS: Final = 1000
+"""Of a message: above the longest that all of its words need (chosen)."""
+
 
 def visible(text: object) -> str:
     """The text with what a terminal would obey or a page would hide as escapes: control characters, bidi marks,
@@ -33,6 +36,13 @@ def visible(text: object) -> str:
 def printable(text: object) -> str:
     """The text in one line: as visible, newlines and tabs too."""
     return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def in_line(text: object, most_characters: int = LONGEST_LINE_CHARACTERS) -> str:
+    """The text as printable, without its middle where it is longer: place and remedy stand at its ends."""
+    line = printable(text)
+    half = most_characters // 2
+    return line if len(line) <= most_characters else f"{line[:half]}...{line[-half:]}"
 
 
 class _Descriptor(io.FileIO):

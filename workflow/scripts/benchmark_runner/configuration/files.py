@@ -21,13 +21,16 @@ from benchmark_runner.configuration.plain import DEEPEST, require_bounded
 from benchmark_runner.configuration.shortcuts import SHORTCUTS, entry_problem
 from benchmark_runner.errors import BenchmarkError, shown
 from benchmark_runner.namedfile import read_named_bytes
-from benchmark_runner.terminal import visible
+from benchmark_runner.terminal import in_line
 
 _LOADER: Final = yaml.FullLoader("")
 """As Snakemake's, which reads the files of --configfile."""
 
 _OTHER_BASE: Final = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
 """Numbers that YAML 1.1 reads as nobody means them today: 010 and 1:30."""
+
+LONGEST_KEY_CHARACTERS: Final = 100
+"""Of a key in a message: above any that there is (chosen)."""
 
 _COLLECTIONS: Final = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:set")
 _MERGE: Final = "tag:yaml.org,2002:merge"
@@ -60,7 +63,7 @@ class UnreadableFileError(BenchmarkError):
     """A file that is no configuration at all."""
 
     def __init__(self, path: Path, line: int | None, message: str) -> None:
-        super().__init__(f"{shown_path(path)}{f':{line}' if line else ''}: {message}")
+        super().__init__(in_line(f"{shown_path(path)}{f':{line}' if line else ''}: {message}"))
 
 
 def _text(path: Path) -> str:
@@ -84,7 +87,11 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _not_yaml(path: Path, error: yaml.YAMLError) -> UnreadableFileError:
+def _not_yaml(path: Path, text: str, error: yaml.YAMLError) -> UnreadableFileError:
+    if isinstance(error, yaml.reader.ReaderError):
+        wrong = f"character U+{error.character:04X} is none that YAML allows"
+        remedy = "leave it out, or write it as an escape (\\x1b) in double quotes"
+        return UnreadableFileError(path, text.count("\n", 0, error.position) + 1, f"{wrong}; {remedy}")
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return UnreadableFileError(path, None, f"this is not YAML: {error}; config/config.yaml is one to start from")
     line = error.problem_mark.line + 1
@@ -97,6 +104,11 @@ def _not_yaml(path: Path, error: yaml.YAMLError) -> UnreadableFileError:
     return UnreadableFileError(path, line, f"this is not YAML: {error.problem}{begun}; {remedy}")
 
 
+def _part(key: object) -> str:
+    """A key in the place that a message names."""
+    return in_line(key, LONGEST_KEY_CHARACTERS)
+
+
 def repeated_keys(node: yaml.Node | None, above: str = "") -> Iterator[FileProblem]:
     """Keys below a node, bounded by require_bounded, that stand twice in one map: the loader takes the last."""
     if isinstance(node, yaml.SequenceNode):
@@ -107,7 +119,7 @@ def repeated_keys(node: yaml.Node | None, above: str = "") -> Iterator[FileProbl
     first: dict[str, int] = {}
     for key, value in node.value:
         name, line = str(key.value), key.start_mark.line + 1
-        dotted = f"{above}.{name}".removeprefix(".")
+        dotted = f"{above}.{_part(name)}".removeprefix(".")
         if name in first and name != "<<":
             message = f"{dotted}: the key stands twice, first in line {first[name]}; remove one of the two"
             yield FileProblem(line, message)
@@ -172,7 +184,7 @@ def _composed(path: Path, text: str) -> yaml.Node | None:
         return yaml.compose(text)
     except yaml.YAMLError as error:
         if not _is_json(text):
-            raise _not_yaml(path, error) from None
+            raise _not_yaml(path, text, error) from None
     return yaml.compose(text.replace("\t", " "))  # JSON may be indented so, and has none within its texts
 
 
@@ -233,7 +245,7 @@ def require_readable(argv: Sequence[str]) -> None:
         for entry in words.entries or ():
             _require_entry(entry)
     except BenchmarkError as error:
-        sys.exit(f"error: {visible(error)}")
+        sys.exit(f"error: {in_line(error)}")
 
 
 KeyPath = Sequence[str | int]
@@ -247,7 +259,7 @@ def dotted(key_path: KeyPath) -> str:
     """Key path as a user would say it: engines[1].name."""
     text = ""
     for part in key_path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+        text += f"[{part}]" if isinstance(part, int) else f".{_part(part)}"
     return text.removeprefix(".")
 
 

@@ -14,6 +14,7 @@ from benchmark_runner.configuration.files import KeyPath, Problem
 from benchmark_runner.configuration.secret_forms import secrets
 from benchmark_runner.configuration.shortcuts import COMMAND_LINE_KEYS, meant_key, to_type
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.errors import shown as quoted
 from benchmark_runner.schemas import schema
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _unknown_keys(error: ValidationError) -> Iterator[Problem]:
             is_near = "." not in str(key) and closest(str(key), known)
             meant = None if error.absolute_path or is_near else meant_key(str(key))
             remedy = f"{'.'.join(meant)} is one ({to_type(meant)})" if meant else nearest(str(key), known)
-            yield [*error.absolute_path, key], f"unknown key {str(key)!r}; {remedy}"
+            yield [*error.absolute_path, key], f"unknown key {quoted(str(key))}; {remedy}"
 
 
 def _missing_keys(error: ValidationError, meant: Set[KeyPath]) -> Iterator[Problem]:

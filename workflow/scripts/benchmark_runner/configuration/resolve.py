@@ -16,6 +16,7 @@ from benchmark_runner.configuration.plain import plain_copy, require_bounded
 from benchmark_runner.configuration.shortcuts import ONLY_ENGINES, SHORTCUTS, named, with_typed_overrides
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.schemas import schema, violations
+from benchmark_runner.terminal import in_line
 
 
 class ConfigurationError(BenchmarkError):
@@ -23,7 +24,9 @@ class ConfigurationError(BenchmarkError):
 
     def __init__(self, problems: list[str]) -> None:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        super().__init__(f"the configuration has {count}:\n" + "\n".join(f"  {problem}" for problem in problems))
+        super().__init__(
+            f"the configuration has {count}:\n" + "\n".join(f"  {in_line(problem)}" for problem in problems)
+        )
 
 
 def require_sound(problems: list[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
+from benchmark_runner.configuration.plain import require_bounded
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.schemas import schema
 
@@ -186,9 +187,11 @@ def _typed(content: Any, rules: Mapping[str, Any]) -> Any:
     if not isinstance(content, str) or (wants_text and content != "null"):
         return content
     try:
-        return yaml.safe_load(content)
-    except yaml.YAMLError:
+        value = yaml.safe_load(content)
+        require_bounded(value)
+    except (yaml.YAMLError, ValueError, RecursionError, BenchmarkError):  # no date, digits or aliases without end
         return content
+    return value
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
