@@ -149,6 +149,16 @@ def test_a_cache_that_is_meant_to_be_on_is_no_warning(tmp_path, options, is_told
     assert ("prefix_cached" in {one["kind"] for one in record["warnings"]}) is is_told
 
 
+def test_a_server_that_answers_as_another_model_than_was_asked_is_told(tmp_path):
+    with stub("--ttft-ms", "5", "--gap-ms", "1", "--mode", "model") as port:
+        case = PassCase(tmp_path, f"http://127.0.0.1:{port}", ids={"in": True, "stream": "token_ids"})
+        assert case.run().returncode == 0
+    record = case.record()
+    require_valid("record", record, "record.json")
+    (told,) = (one["message"] for one in record["warnings"] if one["kind"] == "other_model")
+    assert "asked for the model stub, and its answers are of made/Another-1B (" in told
+
+
 def test_ids_go_in_and_come_out_where_the_configuration_says_so(tmp_path):
     with stub("--ttft-ms", "5", "--gap-ms", "1") as port:
         case = PassCase(tmp_path, f"http://127.0.0.1:{port}", ids={"in": True, "stream": "token_ids"})

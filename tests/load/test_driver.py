@@ -224,6 +224,19 @@ def test_what_a_server_does_to_look_better_stands_in_each_request(mode, told, po
             assert all(at - request["start_ns"] >= 5_000_000 for at in request["chunk_ns"])
 
 
+@pytest.mark.parametrize("spec", [_spec(), _under_load(CLOSED)])
+def test_answers_of_another_model_than_was_asked_name_it(spec, port, tmp_path):
+    asked = {"stub": "made/Another-1B", "/models/another-1b/": None, "Another-1B@main": None}
+    for name, told in asked.items():
+        (tmp_path / "events.jsonl").unlink(missing_ok=True)
+        driven = _drive(port, tmp_path, spec, body=SERVER["body"] | {"stub_mode": "model"}, model=name)
+        assert (driven.report.problem, driven.report.done) == (None, True)
+        answers = [
+            one for one in (*driven.report.iterations, *driven.report.requests) if one.get("status") != "cancelled"
+        ]
+        assert {one.get("model") for one in answers} == {told}
+
+
 def test_the_servers_own_clock_stands_beside_the_clients_in_each_stage(tmp_path):
     seconds = {"ttft_ms": "stub:first_token_seconds", "queue_ms": "stub:queue_seconds"}
     counts = {"output_tokens": "stub:generation_tokens_total", "cached_tokens": "stub:prefix_cache_hits_total"}

@@ -52,6 +52,7 @@ REMEDIES: Final = {
     "lingering_process": "Let the adapter wait for all that it starts",
     "low_memory": "End other programs or measure a smaller model",
     "server_changed": "Measure all passes of one server; after a change begin in another output_dir",
+    "other_model": "Name the model as the answers do (openai_server.model), or start the server with the right one",
     "clock_ahead": "Prove the engine: snakemake conformance; until then take its time to first token with care",
     "prefix_cached": "Switch the engine's prefix cache off",
     "priority_raised": "Let the adapter leave its priority as it is",

@@ -37,7 +37,13 @@ from benchmark_runner.launch.record import (
 from benchmark_runner.launch.running import OwnProcess, changed, is_running, of_pass, own_process, says
 from benchmark_runner.launch.server import server_of
 from benchmark_runner.launch.sidecar import Sidecar, highest_values, monitor_command
-from benchmark_runner.launch.under_load import energy_of_levels, measured_tokens, record_of_load, warnings_of_load
+from benchmark_runner.launch.under_load import (
+    energy_of_levels,
+    measured_tokens,
+    record_of_load,
+    warnings_of_load,
+    warnings_of_model,
+)
 from benchmark_runner.launch.workplace import draw, events_of, noted, pause_in_sight, prepared
 from benchmark_runner.locks import this_process
 from benchmark_runner.model.manifest import HASHES
@@ -338,6 +344,7 @@ class RunningLaunch:
         self._warn(preflight.warnings_of_standstill(summary, suspended_ms))
         self._warn(preflight.warnings_of_conduct(summary))
         self._warn(warnings_of_load(report, record["spec"]))
+        self._warn(warnings_of_model(report, record.get("server")))
         may_use_gpu = self._place.gpu is not None and self.inputs.system["device"] == "auto"
         self._warn(preflight.warnings_of_engine(run, report, may_use_gpu=may_use_gpu, device=record["device"]))
         ending = Ending(run.cause, run.message, run.exit.code, run.exit.signal, kills, run.last_words)

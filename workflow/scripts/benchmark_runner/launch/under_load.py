@@ -26,6 +26,9 @@ begin at other moments (chosen)."""
 LEAST_FULL: Final = 0.95
 """Share of a closed level's requests that have to be in flight, on average over its window (chosen)."""
 
+MOST_NAMED: Final = 5
+"""Models that a warning names (chosen)."""
+
 Requests = Sequence[Mapping[str, Any]]
 
 
@@ -85,6 +88,15 @@ def _cached(stage: Mapping[str, Any], requests: Requests) -> str | None:
         return f"{sum(cached)} tokens in {len(cached)} of {len(requests)}"
     counted = _own(stage, "cached_tokens").get("theirs", 0)
     return f"{counted:.0f} tokens by its counter" if counted > 0 else None
+
+
+def warnings_of_model(report: EventReport, told: Mapping[str, Any] | None) -> Warnings:
+    """Answers of another model than the server was asked for; told: what its client was told, None without one."""
+    answers = [*report.requests, *report.iterations]
+    if others := Counter(one["model"] for one in answers if "model" in one):
+        named = ", ".join(f"{name} ({number} of {len(answers)})" for name, number in others.most_common(MOST_NAMED))
+        asked = told["model"] if told is not None else "another"
+        yield warning("other_model", f"the server was asked for the model {asked}, and its answers are of {named}")
 
 
 def _ahead(stage: Mapping[str, Any]) -> str | None:

@@ -36,6 +36,7 @@ MODES: Final[Mapping[str, str]] = {
     "fewer": "half the tokens are sent; usage says all",
     "hang": "nothing comes behind the head, and the connection stays",
     "held": "the middle half of the tokens is withheld, then the last of them is sent alone (half a character waits)",
+    "model": "each event says that another model was asked, whatever was",
     "mixed": "beside another request the ids are the answer to that one",
     "joined": "=N: N events are sent at once, at the time of the last",
     "no_blank": "events without the empty line after them",
@@ -246,6 +247,7 @@ def _token_event(request: Request, ids: Sequence[int], early: bool, finish: str 
     ended = f'"{finish}"' if finish else "null"
     sent = f',"sent_ns":{SENT_NS.decode()}' if stamps else ""
     kind = "chat.completion.chunk" if request.chat else "text_completion"
+    kind += '","model":"made/Another-1B' if "model" in request.modes else ""
     return f'{{"object":"{kind}","choices":[{{"index":0,{said},{given}"finish_reason":{ended}}}]{sent}}}'.encode()
 
 

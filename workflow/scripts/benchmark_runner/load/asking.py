@@ -120,6 +120,14 @@ class Asking:
         """Ids that are sent of a prompt; None where that is text, of which a server makes its own."""
         return len(prompt) if self.texts is None else None
 
+    def other_model(self, answer: Answer) -> dict[str, str]:
+        """Key `model` of an event, where the answer is of another model than was asked; empty where it is not, or the
+        server names none."""
+        is_other = answer.model is not None and _short_name(answer.model) != _short_name(self._server["model"])
+        told = answer.model
+        is_other = told is not None and _short_name(told) != _short_name(self._server["model"])
+        return {"model": told} if told is not None and is_other else {}
+
     def one_token(self, case: Mapping[str, Any], timeout_ns: int) -> Asked:
         """Ask for one token, behind the first of a case's prompt or a word."""
         one = {**case, "max_new_tokens": 1, "ignore_eos": False}
@@ -161,6 +169,11 @@ class Asking:
             more = self.timed(self.ask(rest, rest["prompt_ids"], number), rest, number)
             return Timed([*ids, *more.token_ids], [*times, *more.token_ns], more.finish)
         return ended(Timed(ids, times, answer.finish or ""), case, asked.exchange.end_ns)
+
+
+def _short_name(model: str) -> str:
+    """What tells a model from others: servers add or leave out the folders, a revision (@main) and capitals."""
+    return model.rstrip("/").rpartition("/")[2].partition("@")[0].casefold()
 
 
 def with_tokens(keys: Any, tokens: int) -> Any:

@@ -47,6 +47,8 @@ class Answer(NamedTuple):
     """Of the server's own clock, as llama.cpp tells them in its last event."""
     text: str = ""
     """All that was generated."""
+    model: str | None = None
+    """Which model the server says to have answered."""
 
 
 class _AnswerError(Exception):
@@ -155,6 +157,7 @@ class _Reading:
         self._all_ids = True
         """Whether the server tells each id: llama.cpp's tells them with their text, and loses those of held text."""
         self._is_done = False
+        self._model: str | None = None
         self._names: list[str] = []
         """Names of the answer in its events, each as often as another came between."""
 
@@ -176,6 +179,8 @@ class _Reading:
             raise _AnswerError("malformed", f"no JSON object: {_words(event.payload.decode('utf-8', 'replace'))}")
         if (name := content.get("id")) and isinstance(name, str) and self._names[-1:] != [name]:
             self._take_name(name)
+        if self._model is None and isinstance(model := content.get("model"), str):
+            self._model = _words(model)
         if TELLS_COUNTS & content.keys():
             self._take_usage(content)
         choices = content.get("choices")
@@ -307,6 +312,7 @@ class _Reading:
             error,
             self._timings,
             _whole("".join(self._texts)),
+            self._model,
         )
 
 

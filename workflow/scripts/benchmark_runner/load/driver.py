@@ -57,7 +57,7 @@ class EventLog:
 
     def _words_of(self, event: Mapping[str, Any]) -> dict[str, str]:
         """What of an event may be in the server's words."""
-        return {name: without_key(event[name], self._key) for name in ("error", "message") if event.get(name)}
+        return {name: without_key(event[name], self._key) for name in ("error", "message", "model") if event.get(name)}
 
 
 def check_spec(path: Path) -> dict[str, Any]:
@@ -131,6 +131,7 @@ def run_rounds(spec: Mapping[str, Any], asking: Asking, events: EventLog) -> Non
             told = f"{len(timed.token_ids)} tokens, {sum(asked.answer.chunk_tokens)} with times of their own"
             print(f"case {number}, iteration {index}: {told}", file=sys.stderr)
         event: dict[str, Any] = {"event": "iteration", "index": index, "warmup": warmup, "case": number}
+        event |= asking.other_model(asked.answer)
         if asking.texts is not None:
             used = asking.texts.ids_of(asking.texts.of_prompt(case["prompt_ids"]))
             event |= {"used_prompt_ids": used} if used != case["prompt_ids"] else {}
@@ -203,7 +204,7 @@ def run_stages(spec: Mapping[str, Any], asking: Asking, client: Client, clocks: 
             place = exchange.planned.prompt
             answer = read(exchange, asked[place], asking.sent_tokens(case["prompts"][place]))
             came.append(Asked(exchange, with_its_end(answer, asked[place], exchange.end_ns)))
-        told = [request_event(number, load, one) for one in came]
+        told = [request_event(number, load, one) | asking.other_model(one.answer) for one in came]
         own = clocks.told(before, after, came)
         events.write([*told, {**stage_event(number, stage, ran), **({"own_clock": own} if own else {})}])
         settle(asking, case, load["timeout_seconds"])

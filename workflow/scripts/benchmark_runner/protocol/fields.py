@@ -74,8 +74,8 @@ FIELDS: Final[Mapping[str, Mapping[str, type | tuple[type, ...]]]] = {
 }
 OPTIONAL: Final[Mapping[str, Mapping[str, type | tuple[type, ...]]]] = {
     "load_end": {"batch_size": int, "simd": str, "compiled_graph": bool, "batching": str},
-    "iteration": {"margins": list, "used_prompt_ids": list, "tokenized_ns": int},
-    "request": {"prompt": int},
+    "iteration": {"margins": list, "used_prompt_ids": list, "tokenized_ns": int, "model": str},
+    "request": {"prompt": int, "model": str},
     "stage": {"own_clock": list},
 }
 
