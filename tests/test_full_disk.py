@@ -86,6 +86,12 @@ def test_a_folder_in_place_of_a_file_is_named(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["result"]
 
 
+def test_a_file_in_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / "made").write_text("no folder")
+    with pytest.raises(BenchmarkError, match=r"result cannot be written: .*; see to it that it can be written"):
+        write_json(tmp_path / "made" / "result", {})
+
+
 def test_errors_of_other_files_stay_what_they_are(tmp_path):
     with pytest.raises(FileNotFoundError), written_whole(tmp_path / "result"):
         (tmp_path / "input").read_text()

@@ -136,3 +136,18 @@ def test_a_folder_whose_name_is_no_text_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
     with pytest.raises(BenchmarkError, match="rename that folder"):
         require_usable_root(Path("/srv/clone"))
+
+
+def test_a_folder_that_the_shells_encoding_cannot_name_is_not_called_broken(tmp_path):
+    folder = tmp_path / "größe"
+    folder.mkdir()
+    program = (
+        "from pathlib import Path; from benchmark_runner.campaign.paths import require_usable_root; "
+        "require_usable_root(Path('/srv/x'))"
+    )
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(SCRIPTS)}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, env=os.environ | plain, capture_output=True, check=False
+    )
+    told = ended.stderr.splitlines()[-1]
+    assert b"gr\\xf6\\xdfe' cannot be named in this shell's encoding (ascii); set LC_ALL=C.UTF-8" in told

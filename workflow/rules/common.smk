@@ -102,13 +102,13 @@ onstart:
         if measures_here():
             require_this_machine(CAMPAIGN, CONTAINER)
         CAMPAIGN.require_owed()
+        for content in *FREEZES, *CAMPAIGN.options():
+            freeze(content)
+        freeze(CAMPAIGN.owed(), OWED)
+        if workflow.non_local_exec:
+            freeze(PLAN, planned_for(GIVEN.config))
     except BenchmarkError as error:
         raise WorkflowError(str(error)) from None
-    for content in *FREEZES, *CAMPAIGN.options():
-        freeze(content)
-    freeze(CAMPAIGN.owed(), OWED)
-    if workflow.non_local_exec:
-        freeze(PLAN, planned_for(GIVEN.config))
     # Else Snakemake 9.27 looks at all open jobs once a second for each that has ended, beside the engine measured.
     workflow.scheduler.job_rate_limiter = None
     workflow.scheduler.job_selector = while_held(

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -135,7 +135,8 @@ def written_whole(path: Path) -> Iterator[Path]:
             raise
         raise BenchmarkError(unwritable(error, path)) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # no folder is there, or none that can be changed: that was told
+            partial.unlink(missing_ok=True)
 
 
 def write_text_atomic(path: Path, text: str) -> None:

@@ -36,6 +36,13 @@ _SOURCES: Final = frozenset(
 """Folders of the workflow itself, which its results must not be mixed with."""
 
 
+def _unnamed() -> str:
+    return (
+        f"cannot be named in this shell's encoding ({sys.getfilesystemencoding()}); set LC_ALL=C.UTF-8, or choose "
+        "another name"
+    )
+
+
 def _faults_of_form(path: str) -> Iterator[str]:
     parts = Path(path).parts
     if not path.strip():
@@ -57,10 +64,7 @@ def _faults_of_form(path: str) -> Iterator[str]:
     try:
         whole, *each = [len(os.fsencode(part)) for part in (path, *parts)]
     except UnicodeEncodeError:
-        yield (
-            f"{path!a} cannot be named in this shell's encoding ({sys.getfilesystemencoding()}); set LC_ALL=C.UTF-8, "
-            "or choose another name"
-        )
+        yield f"{path!a} {_unnamed()}"
         return
     if any(size > LONGEST_PART_BYTES for size in each):
         yield f"{path[:40]!r}... has a part of more than {LONGEST_PART_BYTES} bytes; choose a shorter name"
@@ -78,7 +82,13 @@ def require_usable_root(root: Path) -> None:
     the working folder has a name that no text can hold."""
     for place in (root, Path.cwd()):
         if unreadable_text(str(place)) is not None:
-            raise BenchmarkError(f"{str(place)!a} has bytes in its name that are no UTF-8; rename that folder")
+            try:
+                named = os.fsencode(place).decode()
+            except UnicodeDecodeError:
+                raise BenchmarkError(
+                    f"{str(place)!a} has bytes in its name that are no UTF-8; rename that folder"
+                ) from None
+            raise BenchmarkError(f"{named!r} {_unnamed()}")
     if any(character in str(root) for character in _TAKEN_CHARACTERS):
         raise BenchmarkError(
             f"the workflow lies in {str(root)!r}, and Snakemake takes what stands in {{}} or <> for a wildcard; "
