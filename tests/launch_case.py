@@ -162,12 +162,12 @@ def killed_at_last(process: subprocess.Popen[Any]) -> Iterator[subprocess.Popen[
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
-    """Value of condition as soon as it is true."""
+    """Value of condition as soon as it is true; what takes long to ask is asked seldom."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while (asked := time.monotonic()) < deadline:
         if value := condition():
             return value
-        time.sleep(0.01)
+        time.sleep(min(0.5, max(0.01, 9 * (time.monotonic() - asked))))
     raise AssertionError(f"{what}: not within {seconds} s")
 
 

@@ -21,7 +21,8 @@ from tiny_campaign import REPOSITORY, Campaign
 
 
 @pytest.fixture(scope="session")
-def made_up(lacking: Callable[[str], None]) -> Iterator[Cluster]:
+def made_up(lacking: Callable[[str], None], request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """It leaves its logs, and those of its jobs, where a test has failed."""
     if (missing := lacks()) is not None:
         lacking(missing)
     folder = Path(tempfile.mkdtemp(prefix="benchmark-runner-cluster-", dir="/var/tmp"))
@@ -29,7 +30,8 @@ def made_up(lacking: Callable[[str], None]) -> Iterator[Cluster]:
     links = [path.resolve() for path in names if path.is_symlink()]
     with cluster(folder / "slurm", [REPOSITORY, *links], {"n1": (), "n2": (), "g1": ("nvidia0",)}) as up:
         yield up
-    shutil.rmtree(folder)
+    if request.session.testsfailed == 0:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

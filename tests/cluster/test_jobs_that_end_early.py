@@ -38,6 +38,7 @@ def snakemakes(made_up: Cluster, *nodes: str) -> set[int]:
     return {pid for pid, words in made_up.processes(*nodes).items() if "--mode remote" in words}
 
 
+@slowly
 def test_jobs_of_a_killed_snakemake_go_on_and_no_call_begins_beside_them(made_up, campaign):
     made_up.command("scontrol", "update", "nodename=n2", "state=drain", "reason=test")  # so one block waits
     with killed_at_last(subprocess.Popen(campaign.command("launches", *BLOCKS))) as snakemake:
@@ -62,7 +63,7 @@ def test_a_block_that_runs_into_its_time_limit_or_loses_its_snakemake_is_interru
     with killed_at_last(subprocess.Popen(campaign.command("launches", *BLOCKS))) as snakemake:
         wait_for(lambda: len(begun(campaign)) == 2, "a launch of both blocks", seconds=LONG)
         limited, robbed = made_up.running()
-        made_up.command("scontrol", "update", f"jobid={limited}", "timelimit=1")
+        made_up.command("scontrol", "update", f"jobid={limited}", "endtime=now+1")
         at_its_limit, without = made_up.node_of(limited), made_up.node_of(robbed)
         for number in (signal.SIGTERM, signal.SIGKILL):
             for pid in snakemakes(made_up, without):

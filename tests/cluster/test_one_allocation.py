@@ -9,6 +9,7 @@ from slurm_case import ALL, LONG, assert_whole, end_of, ended, first_record, hos
 from tiny_campaign import join
 
 
+@slowly
 def test_of_two_calls_at_once_in_allocations_one_measures_all_with_the_cores_of_its_node(made_up, campaign):
     numbers = [submit(made_up, campaign, f"--output={campaign.folder / f'{n}.out'}") for n in (1, 2)]
     states = [end_of(made_up, number) for number in numbers]
@@ -58,6 +59,7 @@ def test_a_node_that_dies_has_its_campaign_go_on_on_another(made_up, campaign):
     assert node not in {record["host"]["hostname"] for key, record in after.items() if key not in before}
 
 
+@slowly
 def test_what_two_nodes_measured_apart_is_joined_as_one_campaign(made_up, campaign):
     apart = {node: campaign.copy_to(made_up.folder.parent / f"measured-on-{node}") for node in ("n1", "n2")}
     for one in apart.values():
