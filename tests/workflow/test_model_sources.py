@@ -42,6 +42,7 @@ def test_a_synthetic_model_is_made_once_and_measured(one_engine):
     assert refused.status != 0
     log = (one_engine.out / "logs/stages/describe_model.log").read_text()
     assert "is not what was written: the folder was changed; delete" in log
+    assert log.splitlines()[-1] in refused.words.splitlines()  # why, and not the log's name alone
 
 
 def test_a_model_in_shards_is_fetched_from_the_hub_and_measured(one_engine, tmp_path, monkeypatch):

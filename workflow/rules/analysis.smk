@@ -41,7 +41,7 @@ rule collect_records:
         " --fidelity {input.fidelity:q}"
         " --launches {params.launches:q}"
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
 
 
 rule tabulate_iterations:
@@ -59,7 +59,7 @@ rule tabulate_iterations:
         " --raw {input.raw:q}"
         " --outlier-threshold {params.threshold:q}"
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
 
 
 rule tabulate_stages:
@@ -77,7 +77,7 @@ rule tabulate_stages:
         " --raw {input.raw:q}"
         " --slo {params.slo:q}"
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
 
 
 rule summarise_statistics:
@@ -109,7 +109,7 @@ rule summarise_statistics:
         " --load-calibration {input.load_calibration:q}"
         " --looks {params.looks:q}"
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
 
 
 rule decide:
@@ -153,7 +153,7 @@ rule analyse_performance:
         " --manifest {input.manifest:q}"
         " --calibration {input.calibration:q}"
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
 
 
 rule advise_costs:
@@ -185,7 +185,7 @@ rule advise_costs:
         " --facts {input.facts:q}"
         ' --now "$(date -u +%Y-%m-%dT%H:%M:%SZ)"'
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
 
 
 rule conclude:
@@ -206,4 +206,4 @@ rule conclude:
         " --performance {input.performance:q}"
         " --out {output.summary:q}"
         " --table {output.table:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"

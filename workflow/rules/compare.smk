@@ -122,7 +122,7 @@ else:
             " --fidelity {input.fidelity:q}"
             " --launches {params.launches:q}"
             " --out {output:q}"
-            " > {log:q} 2>&1"
+            " 2>&1 | logged {log:q}"
 
     rule tabulate_before:
         input:
@@ -139,7 +139,7 @@ else:
             " --raw {input.raw:q}"
             " --outlier-threshold {params.threshold:q}"
             " --out {output:q}"
-            " > {log:q} 2>&1"
+            " 2>&1 | logged {log:q}"
 
     rule summarise_before:
         input:
@@ -162,7 +162,7 @@ else:
             " --fidelity {input.fidelity:q}"
             " --looks {params.looks:q}"
             " --out {output:q}"
-            " > {log:q} 2>&1"
+            " 2>&1 | logged {log:q}"
 
     rule compare_campaigns:
         input:
@@ -224,4 +224,4 @@ if TERMS is not None:
             "python -m benchmark_runner.comparison.terms"
             " --content {params.content:q}"
             " --out {output:q}"
-            " > {log:q} 2>&1"
+            " 2>&1 | logged {log:q}"

@@ -52,10 +52,10 @@ JOB_ENVIRONMENT = {
 EXPORTS = " ".join(f"{k}={shlex.quote(str(v))}" for k, v in JOB_ENVIRONMENT.items())
 # What a stage says is shown and logged; a terminal or pipe that takes nothing must not fail it.
 TOLD = 'told() { tee --output-error=warn "$1" 2> /dev/null || true; }'
+# What others say is logged, and why one failed is shown too: Snakemake names the log alone, in a block of twenty lines.
+LOGGED = 'logged() { told "$1" | grep -a --line-buffered "^error: " >&2 || true; }'
 # strict as Snakemake's own prefix, which this one replaces: a stage that fails must fail although its words go on.
-PREFIX = (
-    f'set -euo pipefail; {TOLD}; export {EXPORTS}; PATH="$BENCHMARK_RUNNER_BIN:$PATH"; '
-)
+PREFIX = f'set -euo pipefail; {TOLD}; {LOGGED}; export {EXPORTS}; PATH="$BENCHMARK_RUNNER_BIN:$PATH"; '
 shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))
 
 # Without a limit on gpu, launches would overlap; the default profile sets it, this guards those who bypass it.

@@ -35,7 +35,7 @@ rule record_environment:
         ' --locks "$BENCHMARK_RUNNER_ROOT"/envs/*.txt'
         ' --repository "$BENCHMARK_RUNNER_ROOT"'
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
 
 
 rule record_node:
@@ -60,7 +60,7 @@ rule record_node:
         " --plan {input.plan:q}"
         " --environment {input.environment:q}"
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
 
 
 rule calibrate:
@@ -84,7 +84,7 @@ rule calibrate:
         "exec python -m benchmark_runner.performance.calibrate"
         " --config {params.config:q}"
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
 
 
 rule calibrate_load:
@@ -111,4 +111,4 @@ rule calibrate_load:
         " --config {params.config:q}"
         " --streams={params.streams:q}"
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"

@@ -126,7 +126,7 @@ rule describe_model:
         " --identity {params.identity:q}"
         " --maker {params.maker:q}"
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
 
 
 rule tokenize_prompts:
@@ -146,7 +146,7 @@ rule tokenize_prompts:
         " --manifest {input.manifest:q}"
         " --model-dir {params.folder:q}"
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
 
 
 rule tokenize_fidelity_prompts:
@@ -166,4 +166,4 @@ rule tokenize_fidelity_prompts:
         " --manifest {input.manifest:q}"
         " --model-dir {params.folder:q}"
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"

@@ -66,4 +66,4 @@ rule write_part:
         ' --engines-folder "$BENCHMARK_RUNNER_ROOT"/engines'
         " --part {wildcards.part:q}"
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"

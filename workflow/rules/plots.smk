@@ -49,7 +49,7 @@ rule plot_latency:
         " --iterations {input.iterations:q}"
         " --out {output.png:q}"
         " --svg {output.svg:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
 
 
 rule plot_throughput:
@@ -72,7 +72,7 @@ rule plot_throughput:
         " --iterations {input.iterations:q}"
         " --out {output.png:q}"
         " --svg {output.svg:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
 
 
 rule plot_memory:
@@ -91,7 +91,7 @@ rule plot_memory:
         " --performance {input.performance:q}"
         " --out {output.png:q}"
         " --svg {output.svg:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
 
 
 rule plot_gpu:
@@ -110,7 +110,7 @@ rule plot_gpu:
         " --raw {input.raw:q}"
         " --out {output.png:q}"
         " --svg {output.svg:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
 
 
 rule plot_load:
@@ -127,4 +127,4 @@ rule plot_load:
         " --statistics {input.statistics:q}"
         " --out {output.png:q}"
         " --svg {output.svg:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"

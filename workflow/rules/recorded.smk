@@ -28,4 +28,4 @@ rule write_recorded_part:
         " --overrides {params.overrides:q}"
         " --part {wildcards.part:q}"
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"

@@ -72,7 +72,7 @@ rule write_report:
         " --raw {input.raw:q}"
         " --comprehensive {input.comprehensive:q}"
         " --out {output:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
 
 
 rule write_reproduction:
@@ -93,7 +93,7 @@ rule write_reproduction:
         " --statistics {input.statistics:q}"
         " --out {output.page:q}"
         " --configuration {output.configuration:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
 
 
 rule write_logs:
@@ -115,4 +115,4 @@ rule write_logs:
         " --benchmark-log {output.benchmark:q}"
         " --system-metrics-log {output.metrics:q}"
         " --samples {output.samples:q}"
-        " > {log:q} 2>&1"
+        " 2>&1 | logged {log:q}"
