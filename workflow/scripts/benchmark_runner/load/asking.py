@@ -123,10 +123,9 @@ class Asking:
     def other_model(self, answer: Answer) -> dict[str, str]:
         """Key `model` of an event, where the answer is of another model than was asked; empty where it is not, or the
         server names none."""
-        is_other = answer.model is not None and _short_name(answer.model) != _short_name(self._server["model"])
-        told = answer.model
-        is_other = told is not None and _short_name(told) != _short_name(self._server["model"])
-        return {"model": told} if told is not None and is_other else {}
+        if answer.model is None or _short_name(answer.model) == _short_name(self._server["model"]):
+            return {}
+        return {"model": answer.model}
 
     def one_token(self, case: Mapping[str, Any], timeout_ns: int) -> Asked:
         """Ask for one token, behind the first of a case's prompt or a word."""
