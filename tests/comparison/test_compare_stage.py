@@ -72,7 +72,7 @@ def test_differences_stand_first_in_both_files_and_in_the_sentences(compared, tm
     assert "the machine is another one" in primary(document)["sentence"]
     page = (tmp_path / "comparison.md").read_text()
     assert page.index("| machine | all | scripted-host | other-host |") < page.index("| kernel | all | 6.1 | 6.2 |")
-    assert page.index("| kernel |") < page.index("| candle | latency_test, case_1 | e2e_ms |")
+    assert page.index("| kernel |") < page.index("| candle | latency_test, case_1 | end-to-end latency |")
 
 
 def test_the_table_names_each_verdict_and_its_sentence(compared, tmp_path):

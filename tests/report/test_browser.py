@@ -155,6 +155,19 @@ def test_what_is_below_follows_the_filters_and_the_address_keeps_them(visit):
     assert found.problems == []
 
 
+def test_the_caption_of_a_matrix_of_two_engines_is_one_line(visit):
+    page = visit(viewport={"width": 1440, "height": 900}).page
+    page.locator("#filter-engines").get_by_role("button", name="burn_cuda").click()
+    assert page.locator("#matrix thead th").count() == 2
+    height, line = page.evaluate(
+        "(() => { const words = document.querySelector('#matrix caption span');"
+        " return [words.getBoundingClientRect().height, parseFloat(getComputedStyle(words).lineHeight)]; })()"
+    )
+    assert height < 1.5 * line
+    widths = "[...document.querySelectorAll('#matrix tbody td')].map((one) => one.getBoundingClientRect().width)"
+    assert max(page.evaluate(widths)) < 250  # no column is stretched to the caption
+
+
 def test_a_matrix_of_many_engines_has_no_intervals_and_fits_the_page(visit):
     page = visit().page
     assert page.locator("#matrix small").first.is_visible()
@@ -324,7 +337,8 @@ def test_twenty_engines_in_three_test_cases_are_printed_on_at_most_six_pages(chr
     folder = finish(tmp_path, engines, workloads, plots=False, launches=2)
     found = Visit(chromium, (folder / "report.html").as_uri(), viewport=WIDE)
     found.page.emulate_media(media="print")
-    assert len(re.findall(rb"/Type\s*/Page[^s]", found.page.pdf(format="A4"))) <= 6
+    margins = dict.fromkeys(("top", "bottom", "left", "right"), "1cm")  # as chromium --print-to-pdf has them
+    assert len(re.findall(rb"/Type\s*/Page[^s]", found.page.pdf(format="Letter", margin=margins))) <= 6
     found.page.evaluate("document.querySelector('main').style.width = '700px'")
     widths = "[...document.querySelectorAll('.chart svg')].map((drawn) => drawn.getBoundingClientRect().width)"
     assert max(found.page.evaluate(widths)) <= 700
@@ -332,8 +346,8 @@ def test_twenty_engines_in_three_test_cases_are_printed_on_at_most_six_pages(chr
 
 
 def test_a_campaign_without_any_measurement_needs_no_scrolling_on_a_desktop(chromium, tmp_path):
-    engines = [ScriptedEngine(name, unavailable="no compiler") for name in ("base", "other")]
-    folder = finish(tmp_path, engines, (ScriptedWorkload("chat"),), plots=False)
+    engines = [ScriptedEngine(f"engine_{number}", unavailable=f"no compiler {number}: " * 4) for number in range(6)]
+    folder = finish(tmp_path, engines, (ScriptedWorkload("chat"),), plots=False, quick=True)
     found = Visit(chromium, (folder / "report.html").as_uri(), viewport={"width": 1440, "height": 900})
     assert found.page.evaluate("document.documentElement.scrollHeight <= innerHeight")
     assert barriers(found.page) == {}

@@ -234,3 +234,24 @@ def test_a_baseline_that_was_measured_is_not_said_to_have_no_measurement(tmp_pat
     screen = words(first_screen(folder))
     assert "has no measurement" not in screen
     assert "There are too few launches or engines to compare with pytorch_baseline, so there is no ratio." in screen
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.95, 2.82), (1.0, 6.04), (1.0, 30.0), (0.002, 900.0), (0.62, 1.0), (0.975, 1.022)]
+)
+def test_no_ratio_lies_beyond_the_last_tick(low, high):
+    axis = Axis(low, high).to_a_tick()
+    assert axis.low == low and axis.ticks[-1][0] >= axis.place(high)
+
+
+def test_many_engines_of_equal_memory_are_counted_and_not_listed(tmp_path):
+    engines = [ScriptedEngine(name) for name in ("base", "alpha", "beta", "gamma")]
+    folder = finish(tmp_path, engines, ONE_WORKLOAD, plots=False)
+    assert card_of(folder, "Memory").startswith("Memory, peak 4 engines within 2 % · 1.00 GB")
+
+
+def test_a_tie_with_the_baseline_has_no_ratio_to_it(tmp_path):
+    noisy = {"launch_spread": 0.05, "iteration_spread": 0.05}
+    engines = [ScriptedEngine("base", **noisy), ScriptedEngine("near", ttft_ms=20.1, **noisy)]
+    folder = finish(tmp_path, engines, ONE_WORKLOAD, plots=False)
+    assert "not told apart" in card_of(folder, "reading") and "as fast as" not in card_of(folder, "reading")

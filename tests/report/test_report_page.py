@@ -46,9 +46,9 @@ def row_of(page, engine, workload):
 def test_a_quick_look_says_so_and_what_the_comprehensive_campaign_adds(page):
     quick = re.search(r'id="quick-look">(.*?)</p>', page.text, re.DOTALL)[1]
     assert "This is a quick look." in quick
-    assert "6 launches of each engine and 24 and 18 measurements a test case" in quick
+    assert "6 launches of each engine, which answers each test case 18 to 24 times in all:" in quick
     assert "10 launches instead of 6" in quick
-    assert "100 and 50 measurements a test case; several requests at once;" in quick
+    assert "50 to 100 answers to each test case; several requests at once;" in quick
     assert "the engines lm_rs, mistral_rs" in quick
     assert "llama-3.2-1b-instruct" in quick
 
@@ -70,7 +70,7 @@ def test_a_quick_look_under_load_counts_requests():
     plan = {"campaign": {"quick": True, "launches": 3}, "engines": [{"name": "a"}]}
     plan["workloads"] = [{"iterations_total": 3, "cases": [case, case]}]
     text = overview.quick_look(SimpleNamespace(plan=plan, comprehensive=None))
-    assert "3 launches of each engine and 72 measurements a test case" in (text or "")
+    assert "3 launches of each engine, which answers each test case 72 times in all" in (text or "")
     case["load"]["requests"] = None
     text = overview.quick_look(SimpleNamespace(plan=plan, comprehensive=None))
     assert "3 launches of each engine: enough to see large differences" in (text or "")
@@ -234,7 +234,7 @@ def test_what_could_be_wrong_is_grouped_by_kind_and_keeps_every_sentence(page, c
 
 def test_a_remedy_of_many_remarks_is_told_once():
     warnings = [caution("fidelity_unchecked", "warning", f"{name} is not known", "Run it") for name in "abc"]
-    (kind,) = events(SimpleNamespace(statistics={"warnings": warnings}, signs={}))
+    (kind,) = events(SimpleNamespace(statistics={"warnings": warnings}, signs={}, plan={"workloads": []}))
     assert (len(kind.sentences), kind.remedies) == (3, ["Run it."])
 
 
@@ -371,3 +371,13 @@ def test_a_baseline_that_was_not_measured_is_nowhere_once_as_fast_as_itself(tmp_
     folder = finish(tmp_path, engines, (ScriptedWorkload("latency_test"),), plots=False)
     (row,) = (one for one in Page((folder / "report.html").read_text()).table("Typical values") if "base" in one[0])
     assert row[6] == "—"
+
+
+def test_a_reader_sees_labels_and_names_as_they_are(campaign, page):
+    told = {row[0]: row[3] for row in page.table("remarks of")}
+    assert "quick look" in told and "quick campaign" not in told
+    assert told["few measurements"].startswith("latency_test: each engine answers each test case 24 times")
+    assert "highest CPU temperature: " in told["not measured"] and "package energy: " in told["not measured"]
+    assert "_celsius" not in told["not measured"] and "_joules" not in told["not measured"]
+    table = (campaign / "comparison_table.md").read_text(encoding="utf-8")
+    assert "in 3 test cases by end-to-end latency: " in table and "e2e_ms" not in table

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmark_runner.statistics.losses import hidden
+from benchmark_runner.statistics.losses import hidden, reason_words
 from benchmark_runner.summary.answer import in_words
 from records import ScriptedEngine, ScriptedWorkload, write_results
 
@@ -130,3 +131,30 @@ def test_an_engine_without_a_launch_to_show_says_why_there_is_no_verdict(tmp_pat
     comparisons, _, summary = _results(tmp_path, [TORCH, BURN, _lossy(lost)])
     assert "candle failed in 8 of 8 launches" in _primary(comparisons, "candle", "torch")["sentence"]
     assert summary["fastest_engine"] == "burn" and "candle was not measured (failed)" in summary["recommendation"]
+
+
+def test_reasons_of_lost_launches_stand_once_each_with_their_number_by_workload(tmp_path: Path) -> None:
+    lost = dict.fromkeys([("latency_test", block) for block in range(1, 9)], "failed")
+    lost |= {("latency_test", 8): "timeout", ("throughput_test", 2): "failed"}
+    _, performance, _ = _results(tmp_path, [TORCH, BURN, _lossy(lost)], LATENCY, THROUGHPUT)
+    here = (
+        "8 of 8 launches did not end ok: scripted to end as failed (7 launches), scripted to end as timeout (1 launch)"
+    )
+    there = "1 of 8 launches did not end ok: scripted to end as failed"
+    entry = json.loads((tmp_path / "analysis/statistical_summary.json").read_text())["engines"][2]
+    assert entry["reason"] == f"in latency_test: {here}; in throughput_test: {there}"
+    assert entry["lost_in"] == {"latency_test": here, "throughput_test": there}
+    assert f"candle is left out in latency_test: {here}." in performance["answer"]["sentence"]
+    assert f"candle: no measurement, since {here}" in (tmp_path / "comparison_table.md").read_text()
+
+
+def test_of_many_reasons_the_most_frequent_are_told_and_the_others_counted() -> None:
+    reasons = ["a"] * 3 + ["b"] * 2 + ["c", "d", "e"]
+    launches = [SimpleNamespace(record={"reason": reason}, status="failed") for reason in reasons]
+    assert reason_words(launches) == "a (3 launches), b (2 launches), c (1 launch), 2 further reasons (2 launches)"
+
+
+def test_what_is_not_sure_names_an_engine_that_lost_launches(tmp_path: Path) -> None:
+    _, performance, _ = _results(tmp_path, [TORCH, BURN, _lossy({("latency_test", 2): "failed"})])
+    told = "candle failed in 1 of 8 launches, so it ranks behind engines that lost none"
+    assert told in performance["answer"]["not_sure"]

@@ -332,7 +332,7 @@ def test_every_warning_has_a_remedy_and_the_serious_ones_come_first(tmp_path: Pa
     assert all(one["remedy"] and one["message"] for one in warnings)
     severities = [one["severity"] for one in warnings]
     assert severities == sorted(severities, key=["serious", "warning", "note"].index)
-    assert {"quick_campaign", "no_control", "few_measurements", "not_measured"} <= {one["kind"] for one in warnings}
+    assert {"quick_look", "no_control", "few_measurements", "not_measured"} <= {one["kind"] for one in warnings}
 
 
 def test_noisy_engines_are_marked(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_the_answer_names_every_engine_and_the_report(folder, capsys, targets):
         "This is a quick look",
         "  snakemake --more",
         "28.0 ms",
-        "2.00 x the baseline",
+        "2.00 times as fast",
         "no measurement",
         str(folder / "report.html"),
     ):
@@ -94,7 +94,7 @@ def test_a_run_that_measured_nothing_ends_with_its_own_status(folder, capsys):
 def test_the_baseline_is_no_multiple_of_itself(folder, capsys):
     write_json(folder / "summary.json", {**SUMMARY, "comparison_matrix": {"slow": {**ROW, "speedup": 1.0}}})
     assert main(["--output-dir", str(folder)]) == 0
-    assert "the baseline" in (shown := capsys.readouterr().out) and "1.00 x" not in shown
+    assert "the baseline" in (shown := capsys.readouterr().out) and "1.00 times" not in shown
 
 
 def test_a_throughput_of_another_workload_than_the_latency_is_told_with_it(folder, capsys):
@@ -102,3 +102,9 @@ def test_a_throughput_of_another_workload_than_the_latency_is_told_with_it(folde
     write_json(folder / "summary.json", {**SUMMARY, "headline": headline})
     assert main(["--output-dir", str(folder)]) == 0
     assert "Latency and ratio in chat; throughput in essay:" in capsys.readouterr().out
+
+
+def test_an_engine_that_is_not_ranked_is_told_beside_its_figures(folder, capsys):
+    write_json(folder / "summary.json", {**SUMMARY, "comparison_matrix": {"fast": {**ROW, "ranked": False}}})
+    assert main(["--output-dir", str(folder)]) == 0
+    assert "2.00 times as fast  not ranked" in capsys.readouterr().out

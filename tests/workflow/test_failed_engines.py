@@ -38,5 +38,5 @@ def test_a_baseline_that_crashed_is_told_first_and_nothing_is_held_against_it(ca
     assert ended.status == 0, ended.words
     answer = read_json(campaign.out / "summary.json")["answer"]
     assert answer["sentence"].startswith("The baseline slow was not measured")
-    assert "x the baseline" not in ended.words
+    assert "times as fast" not in ended.words
     assert f"1.00{TIMES}" not in (campaign.out / "comparison_table.md").read_text(encoding="utf-8")

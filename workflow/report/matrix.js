@@ -38,6 +38,7 @@ function pairCell(row, column) {
 }
 
 drawers.push(() => {
+  if (document.getElementById("matrix") === null) return; // one engine has no pair
   const rows = [...told.engines.keys()].filter((engine) => isShown(engine) && told.engines[engine].control === null);
   const metric = told.metrics.find((one) => one.name === shown.metric);
   const head = rows.map((engine) => made("th", { scope: "col" }, ...breakable(told.engines[engine].name)));
@@ -46,7 +47,7 @@ drawers.push(() => {
   const isLarge = rows.length > MOST_WITH_INTERVALS;
   document.getElementById("matrix").classList.toggle("large", isLarge);
   document.getElementById("matrix").replaceChildren(
-    made("caption", {}, `${metric.label}, ${place().label}: row against column, times as good`),
+    made("caption", {}, made("span", {}, `${metric.label}, ${place().label}: row against column, times as good`)),
     made("thead", {}, made("tr", {}, made("td"), ...head)), made("tbody", {}, ...body));
   document.getElementById("pair-sentence").textContent =
     rows.length > 1 ? `Press a cell for its ${isLarge ? "interval and " : ""}sentence.` : "Choose two engines or more above to compare them.";

@@ -173,10 +173,11 @@ def cost_rows(inputs: BusinessInputs, engine: dict[str, Any], ages: dict[str, Ag
         where = {"engine": engine["name"], "workload": cell["workload"], "case": cell["case"]}
         place = Cell(cell["workload"], cell["case"])
         numbers = cell["metrics"][results.throughput(place)]
+        numbers = cell["metrics"][results.throughput(place)]
         estimate = results.estimate(engine["name"], place, results.throughput(place))
         rate = rate_of(estimate, numbers["launches"], inputs.statistics["settings"]["confidence_level"])
         if rate is None:
-            reason = engine["reason"] or numbers["reason"] or "no throughput was measured"
+            reason = results.why_unmeasured(engine["name"], place, results.throughput(place))
             rows.append(where | _unknown_cost(None, reason, engine["remedy"]))
             continue
         offers = offers_for(inputs, ages, engine)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from benchmark_runner.comparison.words import APART, VERDICT_WORDS
 from benchmark_runner.display import ABSENT, estimate_text, markdown, markdown_table, plural, ratio_text
+from benchmark_runner.statistics.samples import label_of
 from benchmark_runner.statistics.settings import shown
 
 COLUMNS: Final = ("engine", "where", "metric", "before", "after", "times as good", "verdict")
@@ -46,7 +47,7 @@ def _row(one: Mapping[str, Any], mark: str = "") -> list[str]:
     where = ", ".join(part for part in (one["workload"], one["case"]) if part) or ABSENT
     sides = [_value(one[side], one["unit"]) for side in ("before", "after")]
     verdict = f"{VERDICT_WORDS[one['verdict']]}{mark}"
-    return [one["engine"], where, one["metric"], *sides, ratio_text(one["ratio"]), verdict]
+    return [one["engine"], where, label_of(one["metric"]), *sides, ratio_text(one["ratio"]), verdict]
 
 
 def comparison_page(document: Mapping[str, Any]) -> str:
@@ -55,7 +56,8 @@ def comparison_page(document: Mapping[str, Any]) -> str:
     others = [one for one in document["comparisons"] if not one["gates"]]
     told = [one for one in others if one["ratio"]]
     level, margin = f"{100 * settings['confidence_level']:g} %", f"{100 * settings['margin']:g} %"
-    tests, metrics = plural(settings["tests_in_family"], "test"), markdown(", ".join(settings["metrics"]))
+    tests = plural(settings["tests_in_family"], "test")
+    metrics = markdown(", ".join(map(label_of, settings["metrics"])))
     where, both = APART, "Welch t on log launch medians and exact Mann-Whitney"
     if document["kind"] == "engines":
         where, both = "two engines in the blocks of one campaign", "paired t on log launch medians and sign flips"

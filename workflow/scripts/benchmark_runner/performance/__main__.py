@@ -11,6 +11,7 @@ from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.performance.analysis import analyse
 from benchmark_runner.statistics.results import read_statistics
+from benchmark_runner.terminal import printable
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,7 +25,8 @@ def main(argv: Sequence[str]) -> int:
     )
     analysis = analyse(read_json(args.plan), read_statistics(args.statistics), args.iterations, manifest, calibration)
     write_json(args.out, analysis)
-    print(f"fastest engine: {analysis['fastest_engine'] or 'not separated by the data'}")
+    fastest, found = analysis["fastest_engine"], analysis["answer"]["sentence"]
+    print(printable(f"fastest engine: {fastest}" if fastest else f"no engine is called the fastest: {found}"))
     return 0
 
 

@@ -68,7 +68,7 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
     out = list(_gone(results, cells))
     failed = [{"engine": one.engine, "status": one.status, "sentence": one.sentence([one.engine])} for one in out]
     measured = any(entry["launches"].get("ok") for entry in results.engines.values())
-    gone = _together(out)
+    gone, lossy = _together(out), _lossy(results, standings)
     held = capacities_in_short(results) if measured else InShort([], [], [])
     held_perhaps, known = held.not_sure, held.known
     sure = [*held.sure, *_baseline_sentences(results, standings), *_leader_sentences(results, standings)]
@@ -89,11 +89,13 @@ def answer(results: Results, plan: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "sentence": " ".join(f"{words.rstrip('.')}." for words in first),
         **({"under_load": under_load} if under_load else {}),
-        "not_sure": " ".join([*held_perhaps, *_open_sentences(results, standings), *filter(None, [decide.without])])
+        "not_sure": " ".join(
+            [*held_perhaps, *_open_sentences(results, standings), *filter(None, [decide.without]), *lossy.values()]
+        )
         or None,
         "decide": decide.step,
         "baseline": results.baseline,
-        "failed": [*failed, *_lossy(results, standings)],
+        "failed": [*failed, *({"engine": name, "status": PARTIAL, "sentence": lossy[name]} for name in lossy)],
         "measured": measured,
         "workloads": [_workload(results, plan, cell, now) for cell, now in standings.items()],
     }
@@ -140,12 +142,12 @@ def _together(gone: Sequence[_Gone]) -> list[str]:
     return [one.sentence(names) for one, names in alike.items()]
 
 
-def _lossy(results: Results, standings: Mapping[Cell, Standing]) -> list[dict[str, str]]:
-    """Engines that lost some of their launches, each once."""
+def _lossy(results: Results, standings: Mapping[Cell, Standing]) -> dict[str, str]:
+    """Sentences on the engines that lost some of their launches, each once."""
     told: dict[str, str] = {}
     for cell, now in standings.items():
         told = losers(results, now, cell) | told
-    return [{"engine": name, "status": PARTIAL, "sentence": words} for name, words in told.items()]
+    return told
 
 
 def _counted(names: Sequence[str], among: int) -> str:

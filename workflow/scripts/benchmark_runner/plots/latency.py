@@ -61,7 +61,7 @@ def latency_rows(
         launches = launches_of(here[here["engine"] == name], metric)
         lanes = [(values * scale).tolist() for values, _ in launches]
         if not any(lanes):
-            why = engine["reason"] or results.metric(name, place, metric)["reason"] or engine["status"]
+            why = results.why_unmeasured(name, place, metric)
             rows.append(Row(name, "", colour, marker, absent=f"no measurement: {why}"))
             continue
         estimate = scaled_estimate(results.estimate(name, place, metric), scale)

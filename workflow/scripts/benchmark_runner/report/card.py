@@ -16,7 +16,7 @@ NAMES_SHOWN: Final = 3  # of a group of engines in its card; the plots have all
 
 @dataclass(frozen=True)
 class Card:
-    """Engines with their signs, a figure beside them, a word with its tone, lines."""
+    """Engines with their signs or, of many, what they have together; a figure beside them, a word and tone, lines."""
 
     heading: str
     engines: Sequence[tuple[str, Sign]]
@@ -26,3 +26,4 @@ class Card:
     tone: str = "open"
     lines: Sequence[Markup | str] = ()
     is_workload: bool = False
+    together: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from markupsafe import Markup
@@ -44,15 +44,25 @@ class Axis:
         )
         return round(100 * (self.margin + (1 - 2 * self.margin) * (here - low) / (high - low)), 2)
 
-    @property
-    def ticks(self) -> list[tuple[float, str]]:
-        """(percent from the left, label)."""
+    def _values(self) -> list[float]:
+        """Round values from below the axis to beyond it."""
         locator = (
             LogLocator(subs=(1.0, 2.0, 5.0)) if self.logarithmic else MaxNLocator(nbins=self.steps, steps=[1, 2, 5, 10])
         )
-        values = [float(value) for value in locator.tick_values(self.low, self.high)]
+        beyond = 10 * self.high if self.logarithmic else self.high  # LogLocator ends within its range
+        return [float(value) for value in locator.tick_values(self.low, beyond)]
+
+    def to_a_tick(self) -> Axis:
+        """The same up to the next tick, so that nothing lies beyond the last one."""
+        return replace(self, high=min((value for value in self._values() if value >= self.high), default=self.high))
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """(percent from the left, label)."""
         return [
-            (self.place(value), f"{value:,.10g}{self.suffix}") for value in values if self.low <= value <= self.high
+            (self.place(value), f"{value:,.10g}{self.suffix}")
+            for value in self._values()
+            if self.low <= value <= self.high
         ]
 
     @property
@@ -150,7 +160,7 @@ def _axis(cells: Sequence[Document]) -> Axis | None:
     if not ends:
         return None
     low, high = min(1.0, *ends), max(1.0, *ends)
-    return Axis(low, high) if high > low else Axis(low * 0.9, high * 1.1)
+    return Axis(low, high).to_a_tick() if high > low else Axis(low * 0.9, high * 1.1)
 
 
 def _facet(inputs: ReportInputs, number: int, cell: Document, axis: Axis | None) -> Facet:

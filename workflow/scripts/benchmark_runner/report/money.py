@@ -39,7 +39,7 @@ def cost_words(inputs: ReportInputs) -> list[str]:
         if row["reason"] is not None:
             reasons.setdefault((row["reason"], row["remedy"] or ""), []).append(row["engine"])
     words = [
-        f"No cost of {listed(list(dict.fromkeys(engines)))}: {as_sentence(reason, inputs)} "
+        f"No cost of {listed(list(dict.fromkeys(engines)))}: {reason.rstrip('.')}. "
         + (as_sentence(remedy, inputs) if remedy else "")
         for (reason, remedy), engines in reasons.items()
     ]

@@ -21,6 +21,7 @@ from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.levels import NO_LEVEL
 from benchmark_runner.statistics.planned import each_in_words
 from benchmark_runner.statistics.results import Cell
+from benchmark_runner.statistics.wording import MARGIN
 from benchmark_runner.summary.document import SYNTHETIC, joined_words
 
 COMMIT_DIGITS: Final = 7
@@ -67,7 +68,7 @@ def quick_look(inputs: ReportInputs) -> str | None:
     if not campaign["quick"]:
         return None
     totals = _counts(number for workload in inputs.plan["workloads"] for number in _measurements(workload, campaign))
-    measured = f" and {totals} measurements a test case" if totals else ""
+    measured = f", which answers each test case {totals} times in all" if totals else ""
     text = (
         f"{each_in_words(campaign)} of each engine{measured}: enough to see "
         "large differences, not small ones or rare slow answers."
@@ -104,7 +105,7 @@ def _what_more(plan: Document, comprehensive: Document) -> str:
     more = [engine["name"] for engine in comprehensive["engines"] if engine["name"] not in here]
     parts = [f"{comprehensive['benchmark']['launches']} launches instead of {plan['campaign']['launches']}"]
     counts = _counts(one["iterations"] for one in comprehensive["workloads"] if not has_load(one))
-    parts.append(f"{counts} measurements a test case")
+    parts.append(f"{counts} answers to each test case")
     if any(map(has_load, comprehensive["workloads"])):
         parts.append("several requests at once")
     if more:
@@ -114,8 +115,9 @@ def _what_more(plan: Document, comprehensive: Document) -> str:
 
 
 def _counts(values: Iterable[int]) -> str:
-    """Each of the numbers once, as 100 and 50."""
-    return " and ".join(str(value) for value in dict.fromkeys(values))
+    """The numbers as one span, "50 to 100"."""
+    known = list(values)
+    return " to ".join(map(str, dict.fromkeys((min(known), max(known))))) if known else ""
 
 
 def cards(inputs: ReportInputs) -> list[Card]:
@@ -175,11 +177,13 @@ def _sorted(inputs: ReportInputs, paths: Iterable[tuple[str | int, ...]], show: 
 
 
 def _against_baseline(inputs: ReportInputs, number: int, leading: Sequence[int]) -> Markup:
-    """Ratios of the leading group to the baseline; of an engine that leads alone the interval too."""
+    """Ratios of the leading group to the baseline, unless it is one of them; of an engine that leads alone the interval
+    too."""
     path = ("answer", "workloads", number, "engines")
     baseline = inputs.plan["campaign"]["baseline"]
     ratios = _sorted(inputs, [(*path, place, "ratio_to_baseline") for place in leading], times)
-    if {one.text for one in ratios} <= {times(1.0)}:  # of the baseline itself there is nothing to say
+    engines = inputs.summary["answer"]["workloads"][number]["engines"]
+    if not ratios or baseline in [engines[place]["engine"] for place in leading]:
         return Markup("")
     ends = [figure(inputs, "summary", *path, leading[0], "ratio_interval", end) for end in (0, 1)]
     interval = Markup(" ({})").format(span(*ends)) if len(leading) == 1 and all(ends) else ""
@@ -209,8 +213,10 @@ def _memory(inputs: ReportInputs) -> Iterator[Card]:
         else:
             lines += [f"{words}." for words in inputs.results.not_asked_sentences(ranked)]
         word, tone = _least_is_sure(inputs, names, kind, shared) if len(least) == 1 else (None, "open")
-        shown = [(name, inputs.signs[name]) for name in least[:NAMES_SHOWN]]
-        yield Card(label, shown, sizes[0], max(0, len(least) - NAMES_SHOWN), word, tone, lines)
+        is_many = len(least) > NAMES_SHOWN
+        shown = [] if is_many else [(name, inputs.signs[name]) for name in least]
+        together = f"{len(least)} engines within {MARGIN}" if is_many else ""
+        yield Card(label, shown, sizes[0], 0, word, tone, lines, together=together)
 
 
 def served_by_all(inputs: ReportInputs, names: Container[str]) -> list[str]:

@@ -13,6 +13,7 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
+from benchmark_runner.performance.answer import NOTHING
 from benchmark_runner.plots.style import MARKS
 from benchmark_runner.report import campaign, charts, explorer, machines, money, overview, results, sureness
 from benchmark_runner.report.below import page_data
@@ -149,6 +150,7 @@ def _first_screen(inputs: ReportInputs) -> dict[str, Any]:
     answer = inputs.summary["answer"]
     first = {
         "answer": answer,
+        "nothing": NOTHING,
         "masthead": overview.masthead(inputs),
         "quick_look": overview.quick_look(inputs),
         "synthetic": overview.synthetic(inputs),

@@ -199,9 +199,10 @@ def _verdict_words(answer: Document) -> str:
 
 
 def as_sentence(text: str, inputs: ReportInputs) -> str:
-    """Words of the statistics with a capital letter and a full stop; an engine's name keeps its small letter."""
-    first = text.partition(" ")[0].rstrip(",:;")
-    if first not in inputs.signs:
+    """Words of the statistics with a capital letter and a full stop; the name of an engine or workload keeps its small
+    letter."""
+    first = text.partition(" ")[0].rstrip(",:;.")
+    if first not in inputs.signs and all(first != workload["name"] for workload in inputs.plan["workloads"]):
         text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."
 

@@ -12,6 +12,7 @@ from benchmark_runner.jsonio import value_at
 from benchmark_runner.statistics.control import chance_of_alarm
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
 from benchmark_runner.statistics.metrics import PRIMARY
+from benchmark_runner.statistics.samples import label_of
 from benchmark_runner.statistics.settings import DEVICE, KEYS, WORK_SETTINGS, alike_workloads, shown
 from benchmark_runner.statistics.wording import VERDICTS
 
@@ -59,7 +60,7 @@ def campaign_cautions(inputs: Measurements) -> Iterator[dict[str, Any]]:
     campaign = inputs.plan["campaign"]
     if campaign["quick"]:
         yield caution(
-            "quick_campaign",
+            "quick_look",
             "note",
             f"a quick look: {plural(campaign['launches'], 'launch')} an engine and workload, so small differences and "
             "tail percentiles stay unseen",
@@ -81,7 +82,7 @@ def campaign_cautions(inputs: Measurements) -> Iterator[dict[str, Any]]:
             remedy = f"Raise iterations of the workload to {FEWEST_FOR_MEDIAN} or more a launch"
             few.setdefault(("few_iterations", told, remedy), []).append(workload["name"])
         if workload["iterations_total"] < FEWEST_MEASUREMENTS:
-            told = f"{workload['iterations_total']} measurements of each test case in all launches together"
+            told = f"each engine answers each test case {workload['iterations_total']} times in all launches together"
             remedy = f"Raise iterations of the workload to {FEWEST_MEASUREMENTS} or more"
             few.setdefault(("few_measurements", told, remedy), []).append(workload["name"])
     for (kind, told, remedy), names in few.items():
@@ -203,9 +204,9 @@ def absence_cautions(inputs: Measurements) -> Iterator[dict[str, Any]]:
     absent: dict[str, dict[str, None]] = {}
     for launch in inputs.launches:
         for field, reason in sorted((value_at(launch.record, "monitor.absent") or {}).items()):
-            absent.setdefault(reason, {})[field] = None
+            absent.setdefault(reason, {})[label_of(field)] = None
     if absent:
-        what = "; ".join(f"{', '.join(fields)}: {reason}" for reason, fields in absent.items())
+        what = "; ".join(f"{', '.join(labels)}: {reason}" for reason, labels in absent.items())
         yield caution(
             "not_measured",
             "note",

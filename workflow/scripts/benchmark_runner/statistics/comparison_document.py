@@ -17,7 +17,7 @@ from benchmark_runner.statistics.inputs import Measurements
 from benchmark_runner.statistics.levels import load_words
 from benchmark_runner.statistics.looks import Looks
 from benchmark_runner.statistics.losses import loss_words
-from benchmark_runner.statistics.metrics import PRIMARY, Metric
+from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY, Metric
 from benchmark_runner.statistics.power import (
     detectable_ratio,
     launches_to_detect_ratio,
@@ -341,8 +341,8 @@ def families_json(inputs: Measurements, primary: Family, looks: Looks) -> dict[s
             "look": look,
             "alpha_of_look": round(inputs.alpha * share, 12),
             "description": (
-                f"{what} in {plural(cells, 'test case')} on {PRIMARY}: {plural(planned, 'comparison')} planned, "
-                f"{tests} measured and comparable; these are what corrections count"
+                f"{what} in {plural(cells, 'test case')} by {BY_NAME[PRIMARY].label}: {plural(planned, 'comparison')} "
+                f"planned, {tests} measured and comparable, which are what corrections count"
             ),
         }
     return found

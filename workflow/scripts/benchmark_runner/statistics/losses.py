@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from scipy.special import chdtri, ndtri
@@ -20,6 +20,9 @@ from benchmark_runner.status import Status
 
 SPREAD_CHANCE: Final = 0.1
 """Chosen: chance that the true spread is larger than the one allowed for; few survivors show little of it."""
+
+MOST_REASONS: Final = 3
+"""Chosen: different reasons that are told of a workload's lost launches, the most frequent first."""
 
 
 def loss_words(launches: Iterable[MeasuredLaunch]) -> str | None:
@@ -32,6 +35,30 @@ def loss_words(launches: Iterable[MeasuredLaunch]) -> str | None:
     if set(lost) == {Status.FAILED}:
         return f"failed in {share}"
     return f"lost {share} ({', '.join(f'{count} {Status(status).words}' for status, count in lost.most_common())})"
+
+
+def reason_words(lost: Sequence[MeasuredLaunch]) -> str:
+    """Why launches did not end ok: each reason once, with its number of launches where there are several."""
+    told = Counter(str(one.record["reason"] or Status(one.status).words).rstrip(".") for one in lost).most_common()
+    if len(told) == 1:
+        return told[0][0]
+    parts = [f"{reason} ({plural(count, 'launch')})" for reason, count in told[:MOST_REASONS]]
+    if rest := told[MOST_REASONS:]:
+        parts.append(f"{plural(len(rest), 'further reason')} ({plural(sum(n for _, n in rest), 'launch')})")
+    return ", ".join(parts)
+
+
+def lost_in(launches: Iterable[MeasuredLaunch]) -> dict[str, str]:
+    """By workload in which launches were lost: "2 of 4 launches did not end ok: ..." with the reasons."""
+    by_workload: dict[str, list[MeasuredLaunch]] = {}
+    for launch in launches:
+        by_workload.setdefault(launch.workload, []).append(launch)
+    lost = {name: [one for one in there if not one.ok] for name, there in by_workload.items()}
+    return {
+        name: f"{len(bad)} of {plural(len(by_workload[name]), 'launch')} did not end ok: {reason_words(bad)}"
+        for name, bad in lost.items()
+        if bad
+    }
 
 
 def lost_share(launches: Iterable[MeasuredLaunch]) -> float:

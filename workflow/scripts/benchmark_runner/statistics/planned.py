@@ -69,8 +69,11 @@ def looks_of_plan(campaign: Mapping[str, Any]) -> tuple[PlannedLook, ...]:
 
 
 def words_of(until: Mapping[str, Any]) -> list[str]:
-    """What the section `until` of statistical_summary.json tells people, a sentence each."""
-    return [until["sentence"], *(one["words"] for one in until["open"] if one["given_up"])]
+    """What the section `until` of statistical_summary.json tells people, a sentence each; one on a pair begins with the
+    name of an engine, which keeps its letters."""
+    first = str(until["sentence"])
+    told = [f"{first[0].upper()}{first[1:]}", *(one["words"] for one in until["open"] if one["given_up"])]
+    return [f"{words.rstrip('.')}." for words in told]
 
 
 def wanted_launches(campaign: Mapping[str, Any]) -> int | Mapping[str, Any]:

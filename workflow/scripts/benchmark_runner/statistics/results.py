@@ -211,8 +211,15 @@ class Results:
             elif name in odd:
                 found[name] = f"it {odd[name]}"
             elif self.point(name, cell, metric) is None:
-                found[name] = entry["reason"] or self.metric(name, cell, metric)["reason"] or "no measurement"
+                found[name] = self.why_unmeasured(name, cell, metric)
         return found
+
+    def why_unmeasured(self, engine: str, cell: Cell, metric: str) -> str:
+        """Why an engine has no value of a metric in a cell."""
+        entry = next(one for one in self.summary["engines"] if one["name"] == engine)
+        lost = entry.get("lost_in", {}).get(cell.workload) or entry["reason"]
+        why = self.why_not_served(engine, cell) or lost or self.metric(engine, cell, metric)["reason"]
+        return str(why or "no measurement")
 
     def unranked_at_limits(self, cell: Cell) -> list[str]:
         """Engines that take no part in a ranking at the highest level of a test case's grid that they hold, or at the

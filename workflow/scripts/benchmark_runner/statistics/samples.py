@@ -152,7 +152,7 @@ def case_samples(
 def _sample(groups: Sequence[tuple[int, FloatArray, BoolArray]], starts: Mapping[int, float], metric: str) -> Sample:
     """Sample of launches in the order of their blocks."""
     if not groups:
-        return empty_sample(f"{metric} is undefined: {BY_NAME[metric].definition}")
+        return empty_sample(f"{BY_NAME[metric].label} is undefined: {BY_NAME[metric].definition}")
     blocks, values, kept = zip(*groups, strict=True)
     return Sample(blocks, np.array([starts[block] for block in blocks]), values, kept)
 
@@ -194,6 +194,21 @@ _MONITOR_FIELDS: Final = {
     "gpu_utilization_percent": ("gpu", "gpu.utilization_percent_mean"),
 }
 """Fields under which the monitor states why a value is absent."""
+
+_ENDS: Final = {"max": "highest", "min": "lowest", "mean": "mean"}
+_SPELT: Final = {"cpu": "CPU", "gpu": "GPU", "rss": "memory"}
+_UNITS: Final = frozenset({"bytes", "celsius", "joules", "mhz", "ms", "percent", "watts"})
+
+
+def label_of(field: str) -> str:
+    """Name for people of a metric or of what the monitor records: the metric's label, else the field's own words."""
+    for name in (field, *(one for one, fields in _MONITOR_FIELDS.items() if field != "gpu" and field in fields)):
+        if name in BY_NAME:
+            return BY_NAME[name].label
+    words = [word for word in field.replace(".", "_").split("_") if word not in _UNITS]
+    ends = [_ENDS[word] for word in words if word in _ENDS]
+    return " ".join([*ends, *(_SPELT.get(word, word) for word in words if word not in _ENDS)])
+
 
 _ENERGY_METRICS: Final = ("energy_joules_per_token", LEVEL_ENERGY)
 _ENERGY_FIELDS: Final = {"package": ("package_energy_joules",), "gpu": ("gpu.energy_joules", "gpu")}

@@ -25,7 +25,7 @@ from benchmark_runner.statistics.families import CampaignPairs
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, own_load
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
-from benchmark_runner.statistics.losses import loss_words
+from benchmark_runner.statistics.losses import loss_words, lost_in, reason_words
 from benchmark_runner.statistics.machine_cautions import machine_cautions
 from benchmark_runner.statistics.machines import by_machine, levelled
 from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY, Metric
@@ -77,12 +77,15 @@ def engine_status(engine: EngineData, planned: int) -> tuple[str, str | None, st
         return "missing", "none of its launches is in the results folder", "Run the campaign"
     if not bad:
         return "partial", f"{planned - good} of {planned} launches are not in the results folder", "Run the campaign"
-    first = bad[0].record
-    reason, remedy = first.get("reason") or f"a launch ended as {bad[0].status}", first.get("remedy")
+    remedies = dict.fromkeys(str(launch.record["remedy"]).rstrip(".") for launch in bad if launch.record["remedy"])
+    remedy = ". ".join(remedies) or None
     if good:
-        return "partial", f"{len(bad)} of {planned} launches did not end ok: {reason}", remedy
+        alike: dict[str, list[str]] = {}
+        for workload, words in lost_in(engine.launches).items():
+            alike.setdefault(words, []).append(workload)
+        return "partial", "; ".join(f"in {', '.join(names)}: {words}" for words, names in alike.items()), remedy
     statuses = {launch.status for launch in bad}
-    return (statuses.pop() if len(statuses) == 1 else "failed"), reason, remedy
+    return (statuses.pop() if len(statuses) == 1 else "failed"), reason_words(bad), remedy
 
 
 def engine_json(inputs: Measurements, engine: EngineData) -> dict[str, Any]:
@@ -104,6 +107,7 @@ def engine_json(inputs: Measurements, engine: EngineData) -> dict[str, Any]:
         "planned_launches": planned,
         "launches": dict(Counter(launch.status for launch in engine.launches)),
         "lost_launches": loss_words(engine.launches),
+        **({"lost_in": lost_in(engine.launches)} if good and loss_words(engine.launches) else {}),
         **({"refused_loads": refused} if refused else {}),
         **({"not_asked": left_out} if (left_out := inputs.not_asked[engine.name]) else {}),
         **({"process_here": _process_here(good)} if engine.name in inputs.not_restarted else {}),

@@ -25,11 +25,12 @@ NOTHING_MEASURED: Final = 1
 def _row(engine: str, figures: Mapping[str, Any], width: int, *, baseline: bool) -> str:
     if figures["latency_ms"] is None:
         return f"  {engine:<{width}}  no measurement"
-    times = "" if figures["speedup"] is None else f"  {figures['speedup']:5.2f} x the baseline"
+    times = "" if figures["speedup"] is None else f"  {figures['speedup']:5.2f} times as fast"
     speedup = "  the baseline" if baseline else times
     throughput = "     —" if figures["throughput"] is None else f"{figures['throughput']:6.1f}"
-    lost = f"  {words}" if (words := figures.get("lost_launches")) else ""
-    return f"  {engine:<{width}}  {figures['latency_ms']:8.1f} ms  {throughput} tokens/s{speedup}{lost}"
+    beside = [figures.get("lost_launches"), None if figures.get("ranked", True) else "not ranked"]
+    remarks = "".join(f"  {words}" for words in beside if words)
+    return f"  {engine:<{width}}  {figures['latency_ms']:8.1f} ms  {throughput} tokens/s{speedup}{remarks}"
 
 
 def _place(summary: Mapping[str, Any]) -> str:
@@ -54,10 +55,10 @@ def in_words(summary: Mapping[str, Any], report: Path) -> str:
     place = _place(summary)
     decide = answer["decide"]
     further = [decide["sentence"], f"  {decide['command']}"] if decide else []
-    stood = [f"{words[0].upper()}{words[1:]}." for words in words_of(until)] if until else []
+    stood = words_of(until) if until else []
     said = [answer["sentence"], *answer.get("under_load", ()), *([answer["not_sure"]] if answer["not_sure"] else [])]
     said += limits(summary["campaign"], summary["model"])
-    table = [f"Latency and ratio in {place}:", *rows]
+    table = [f"Latency and ratio in {place}:", *rows] if answer["measured"] else []
     lines = [*said, *table, *stood, *further, f"The report: {report}"]
     return "\n".join(["", *map(printable, lines), ""])
 

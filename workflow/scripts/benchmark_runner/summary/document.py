@@ -12,6 +12,7 @@ from benchmark_runner.statistics.results import Results
 
 SCHEMA_VERSION: Final = 1
 NO_SPREAD: Final = "fewer than two ranked engines with a measured spread"
+NOTHING: Final = "no engine was measured"
 NO_FASTEST: Final = "the data do not separate the engines, or fewer than two finished all their launches"
 QUICK: Final = (
     "This is a quick look; the comprehensive campaign (--configfile config/comprehensive.yaml) adds launches, "
@@ -79,7 +80,7 @@ def recommend(results: Results, performance: Mapping[str, Any], model: Mapping[s
     if (until := results.summary["until"]) is not None:
         parts += words_of(until)
     parts += limits(results.summary["campaign"], model)
-    return " ".join(part if part.endswith(".") else f"{part[0].upper()}{part[1:]}." for part in parts if part)
+    return " ".join(filter(None, parts))
 
 
 def summary_document(plan: Mapping[str, Any], results: Results, performance: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +90,8 @@ def summary_document(plan: Mapping[str, Any], results: Results, performance: Map
     throughput, gpu = performance["best_throughput"], performance["best_gpu_utilization"]
     consistent = performance["most_consistent"]
     fastest = performance["fastest_engine"]
-    no_figure = None if candidate else "no engine was measured"
+    nothing = "no engine that was measured can be ranked" if performance["answer"]["measured"] else NOTHING
+    no_figure = None if candidate else nothing
     return {
         "schema_version": SCHEMA_VERSION,
         "campaign": plan["campaign"],
@@ -98,7 +100,7 @@ def summary_document(plan: Mapping[str, Any], results: Results, performance: Map
         "answer": performance["answer"],
         "summary": {
             "fastest_engine": fastest,
-            "fastest_engine_reason": None if fastest else NO_FASTEST,
+            "fastest_engine_reason": None if fastest else no_figure or NO_FASTEST,
             "best_throughput": throughput["tokens_per_s"] if throughput else None,
             "best_throughput_engine": throughput["engine"] if throughput else None,
             **({"best_throughput_load": throughput["load"]} if throughput and "load" in throughput else {}),

@@ -95,8 +95,7 @@ def _row(
     name = entry["name"]
     label = f"{name} (control)" if entry["control_of"] else name
     if results.point(name, cell, LATENCY) is None:
-        reason = results.why_not_served(name, cell) or entry["reason"] or results.metric(name, cell, LATENCY)["reason"]
-        note = f"{name}: no measurement, since {reason}"
+        note = f"{name}: no measurement, since {results.why_unmeasured(name, cell, LATENCY)}"
         return [_marked(markdown(label), note, notes), *[ABSENT] * (len(COLUMNS) - 1)]
     if name in results.unranked(cell, LATENCY):
         note = f"{name} is not ranked: {results.unranked(cell, LATENCY)[name]}"
@@ -147,7 +146,7 @@ def _leading_lines(answer: Mapping[str, Any], results: Results) -> list[str]:
     decide, lines = answer["decide"], [markdown(answer["sentence"]), ""]
     lines += [markdown(answer["not_sure"]), ""] if answer["not_sure"] else []
     lines += [f"- {markdown(words)}" for words in answer.get("under_load", ())]
-    cells = {Cell(one["workload"], one["case"]): one for one in answer["workloads"]}
+    cells = {Cell(one["workload"], one["case"]): one for one in answer["workloads"] if answer["measured"]}
     told = [one["sentence"] for cell, one in cells.items() if not (answer["not_sure"] and _is_open(results, cell, one))]
     told += sure_beside([one for cell, one in cells.items() if results.load_words(cell)])
     lines += [f"- {markdown(words)}" for words in dict.fromkeys(told)]
@@ -269,7 +268,9 @@ def comparison_table(plan: Mapping[str, Any], results: Results, answer: Mapping[
     lines = [f"# {markdown(plan['campaign']['name'])}", "", *_leading_lines(answer, results), ""]
     stood = words_of(summary["until"]) if summary["until"] else []
     for words in (*stood, *limits(plan["campaign"], plan["model"])):
-        lines += [markdown(f"{words[0].upper()}{words[1:].rstrip('.')}."), ""]
+        lines += [markdown(words), ""]
+    if not answer["measured"]:  # the answer has said why
+        return "\n".join(lines)
     lines += _under_load(results)
     notes: dict[str, int] = {}
     for workload in plan["workloads"]:
@@ -291,7 +292,7 @@ def comparison_table(plan: Mapping[str, Any], results: Results, answer: Mapping[
         f"Of pairs: {SIGNS_IN_WORDS}.",
         "",
         f"Ratios above 1 mean faster than {results.baseline}; they and the verdicts come from all iterations, compared "
-        f"launch by launch within blocks. {summary['families']['all_pairs']['description'].capitalize()}.",
+        f"launch by launch within blocks. Compared are {summary['families']['all_pairs']['description']}.",
         "",
     ]
     return "\n".join(lines)
