@@ -173,7 +173,6 @@ def cost_rows(inputs: BusinessInputs, engine: dict[str, Any], ages: dict[str, Ag
         where = {"engine": engine["name"], "workload": cell["workload"], "case": cell["case"]}
         place = Cell(cell["workload"], cell["case"])
         numbers = cell["metrics"][results.throughput(place)]
-        numbers = cell["metrics"][results.throughput(place)]
         estimate = results.estimate(engine["name"], place, results.throughput(place))
         rate = rate_of(estimate, numbers["launches"], inputs.statistics["settings"]["confidence_level"])
         if rate is None:
