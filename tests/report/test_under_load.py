@@ -110,7 +110,9 @@ def test_the_cost_card_names_the_load_at_which_a_token_costs_that(told):
 )
 def test_each_engines_cost_names_the_load_at_which_it_holds(labels, told):
     rows = [{"engine": engine, "label": label} for engine, label in labels.items()]
-    assert cost_labels(SimpleNamespace(business={"infrastructure_costs": rows}, signs={})) == told
+    assert (
+        cost_labels(SimpleNamespace(business={"infrastructure_costs": rows}, signs={}, plan={"workloads": []})) == told
+    )
 
 
 def test_each_tier_names_the_highest_load_up_to_which_an_engine_keeps_it(told, folder):
