@@ -105,3 +105,12 @@ def test_a_text_that_is_the_number_of_tokens_alone_is_sent_as_a_number_at_any_de
 
 def test_it_is_not_asked_so_where_the_client_asks_again_behind_each_end():
     assert "ends" not in Elsewhere(past_eos="asked_again", ignoring_eos={"ends": 0}).body()
+
+
+def test_all_that_a_case_says_is_sent_since_what_is_left_out_servers_choose_themselves():
+    drawn = {**CASE, "sampling": {"temperature": 0.7, "top_p": 0.9, "seed": 40}}
+    request = Elsewhere().request(drawn, CASE["prompt_ids"], 3)
+    sent = json.loads(request.partition(b"\r\n\r\n")[2])
+    assert sent.items() >= {"max_tokens": 5, "temperature": 0.7, "top_p": 0.9, "seed": 43, "ignore_eos": True}.items()
+    neutral = Elsewhere().body(ignore_eos=False)
+    assert (neutral["temperature"], neutral["top_p"], neutral["seed"], neutral["ignore_eos"]) == (0, 1, 0, False)

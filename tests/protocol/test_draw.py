@@ -41,6 +41,12 @@ def test_no_prompt_comes_twice_in_a_launch_and_each_has_the_tokens_of_the_case()
     assert all(prompt[0] == IDS[0] and sorted(prompt) == IDS for prompt in found)
 
 
+def test_two_levels_of_one_case_share_no_prompt_where_few_orders_are_left():
+    few = {"prompt_ids": IDS[:6], "max_new_tokens": 8}  # 120 orders behind the first
+    found = prompts(BlockDraw(1, 1).cases([few] * 2, [level(CLOSED)] * 2, {}))
+    assert len(set(found)) == len(found) == 2 * requests_at_most(level(CLOSED))
+
+
 def test_all_engines_of_a_block_are_given_the_same_and_each_block_and_seed_its_own():
     assert drawn() == drawn()
     for other in (drawn(block=2), drawn(seed=2)):
