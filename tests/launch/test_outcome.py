@@ -23,7 +23,9 @@ def test_a_limit_comes_before_all_else():
 
 def test_unsupported_is_unavailable_in_the_engines_words():
     report = SOUND._replace(done=False, error={"kind": "unsupported", "message": "bf16 is not"})
-    assert decide(EXITED._replace(code=3), report)[:2] == ("unavailable", "bf16 is not")
+    found = decide(EXITED._replace(code=3), report)
+    assert found[:2] == ("unavailable", "bf16 is not")
+    assert "a workload of its own" in str(found.remedy)  # one case that is refused costs those beside it
 
 
 def test_a_program_that_cannot_read_a_spec_of_load_takes_one_request_at_a_time():

@@ -75,8 +75,8 @@ def _of_exit(ending: Ending, report: EventReport) -> Outcome:
 def _of_error(error: Mapping[str, Any], *, under_load: bool) -> Outcome:
     said = error["message"]
     if error["kind"] == "unsupported":
-        remedy = "Change the setting that the engine names, or leave the engine out"
-        return ended(Status.UNAVAILABLE, said, remedy)
+        ways = "Change the setting that the engine names, give its test case a workload of its own"
+        return ended(Status.UNAVAILABLE, said, f"{ways}, or leave the engine out")
     if under_load and error["kind"] == "bad_spec":
         return ended(Status.UNAVAILABLE, f"it takes one request at a time: {said}", WITHOUT_LOAD)
     if error["kind"] == "out_of_memory":
