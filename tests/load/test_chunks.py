@@ -263,6 +263,7 @@ def test_numbers_that_no_event_may_tell_are_left_out(number):
 
 def test_why_an_answer_ended_is_told():
     assert streamed(text("a", "stop", stop_reason=None), usage(1)).finish == "eos"
+    assert streamed(text("a", "eos_token"), usage(1)).finish == "eos"  # TGI's word in a stream
     assert streamed(text("a", "stop", stop_reason="###"), usage(1)).finish == "stop"
     assert streamed(text("a", "content_filter"), usage(1)).finish == "stop"
 

@@ -27,7 +27,7 @@ TEXTS: Final = GENERATED[:3]
 """Those that are text."""
 TELLS_COUNTS: Final = frozenset({"usage", "tokens_evaluated", "timings"})
 RAW_DECODE: Final = json.JSONDecoder().raw_decode
-FINISHES: Final[Mapping[str, str]] = {"length": "length", "limit": "length", "eos": "eos", "word": "stop"}
+FINISHES: Final[Mapping[str, str]] = {"length": "length", "limit": "length", "eos": "eos", "eos_token": "eos"}
 
 
 class Answer(NamedTuple):
