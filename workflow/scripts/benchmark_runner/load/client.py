@@ -97,7 +97,6 @@ def _undisturbed() -> Iterator[str]:
         yield take_real_time()
     finally:
         os.sched_setscheduler(0, before, parameters)
-        gc.freeze()  # what was kept holds no cycles, and would be looked at again and again while it is read
         gc.enable()
 
 
