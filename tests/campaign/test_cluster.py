@@ -218,10 +218,10 @@ def test_a_job_that_fails_on_a_cluster_takes_no_record_away(repository, tmp_path
     named = "none"
     if profile:  # without what only Snakemake's plugin for Slurm knows
         content = yaml.safe_load((repository / "profiles" / profile / "config.yaml").read_text())
-        named = str(tmp_path / profile)
-        Path(named).mkdir()
         kept = {key: value for key, value in content.items() if not key.startswith("slurm-")}
-        (tmp_path / profile / "config.yaml").write_text(yaml.safe_dump(kept))
+        (folder := tmp_path / profile).mkdir()
+        (folder / "config.yaml").write_text(yaml.safe_dump(kept))
+        named = str(folder)
     command = [str(SNAKEMAKE), "--profile", named, "--executor", "local", "--cores", "1"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 1 and "returned non-zero exit status 1" in result.stderr

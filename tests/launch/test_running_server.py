@@ -156,7 +156,7 @@ def test_a_server_that_answers_as_another_model_than_was_asked_is_told(tmp_path)
     record = case.record()
     require_valid("record", record, "record.json")
     (told,) = (one["message"] for one in record["warnings"] if one["kind"] == "other_model")
-    assert "asked for the model stub, and its answers are of made/Another-1B (" in told
+    assert "another model than was asked for (stub): made/Another-1B (" in told
 
 
 def test_ids_go_in_and_come_out_where_the_configuration_says_so(tmp_path):

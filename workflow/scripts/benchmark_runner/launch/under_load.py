@@ -95,8 +95,8 @@ def warnings_of_model(report: EventReport, told: Mapping[str, Any] | None) -> Wa
     answers = [*report.requests, *report.iterations]
     if others := Counter(one["model"] for one in answers if "model" in one):
         named = ", ".join(f"{name} ({number} of {len(answers)})" for name, number in others.most_common(MOST_NAMED))
-        asked = told["model"] if told is not None else "another"
-        yield warning("other_model", f"the server was asked for the model {asked}, and its answers are of {named}")
+        asked = f" ({told['model']})" if told is not None else ""
+        yield warning("other_model", f"answers are of another model than was asked for{asked}: {named}")
 
 
 def _ahead(stage: Mapping[str, Any]) -> str | None:
