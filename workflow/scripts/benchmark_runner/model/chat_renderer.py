@@ -6,6 +6,7 @@ It imports nothing of this library, so that it starts fast and may be killed at 
 from __future__ import annotations
 
 import json
+import math
 import resource
 import sys
 from datetime import datetime
@@ -18,8 +19,9 @@ from jinja2.runtime import Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 SECONDS: Final = 2
-"""Of the processor, beyond those of the start; templates take milliseconds (chosen)."""
-MEMORY_BYTES: Final = 1 << 30
+"""Of the processor at least, beyond those of the start; templates take milliseconds (chosen)."""
+MEMORY_BYTES: Final = 1 << 29
+"""Room for the longest text twice at four bytes a character, and filled well within the seconds (chosen)."""
 TEXT_CHARACTERS: Final = 1 << 25
 """More than any context holds (chosen)."""
 ERROR_CHARACTERS: Final = 300
@@ -60,7 +62,7 @@ def _to_json(
 
 def _limit() -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = int(used.ru_utime + used.ru_stime) + SECONDS
+    seconds = math.ceil(used.ru_utime + used.ru_stime) + SECONDS
     for kind, limit in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
         hard = resource.getrlimit(kind)[1]
         resource.setrlimit(kind, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
