@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.comparison.campaigns import candidates, held
 from benchmark_runner.comparison.decision import judge_all
 from benchmark_runner.comparison.differences import all_differences
@@ -32,7 +32,7 @@ EFFECTS: Final = np.array([-1.1, -0.8, -0.5, -0.2, -0.1, 0.1, 0.2, 0.5, 0.8, 1.1
 """Launch effects in units of their standard deviation, symmetric about 0."""
 
 
-def launch_values(typical: float, sd: float = 0.002, n: int = 10, turn: float = 0.0) -> npt.NDArray[np.float64]:
+def launch_values(typical: float, sd: float = 0.002, n: int = 10, turn: float = 0.0) -> FloatArray:
     """Values of n launches about a typical one; turn moves them by a part of sd, so that two samples share no value."""
     return typical * np.exp(sd * (EFFECTS[:n] + turn))
 

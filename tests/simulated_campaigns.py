@@ -11,15 +11,14 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
+
+from benchmark_runner.arrays import FloatArray, IntArray
 
 CAMPAIGNS = int(os.environ.get("BENCHMARK_RUNNER_CAMPAIGNS", "300"))
 ALPHA = 0.05
 MOST_FALSE_POSITIVES = int(stats.binom.ppf(0.99, CAMPAIGNS, ALPHA))
 """Upper bound of a 5 % rate at 99 % confidence: 24 of 300, 123 of 2,000."""
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def told(what: str, found: int) -> None:
@@ -108,7 +107,7 @@ def slow_tail(rng: np.random.Generator, shape: Shape) -> FloatArray:
     return logs
 
 
-def places(rng: np.random.Generator, shape: Shape) -> npt.NDArray[np.int64]:
+def places(rng: np.random.Generator, shape: Shape) -> IntArray:
     """When each launch ran, counted from 0: blocks in a random order each."""
     runs, engines, launches = shape
     in_block = np.argsort(rng.random((runs, launches, engines)), axis=2)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics.dependence import (
     CORRELATIONS,
     correlation_weights,
@@ -18,7 +19,7 @@ from benchmark_runner.statistics.dependence import (
     widen,
     widening,
 )
-from benchmark_runner.statistics.estimates import FloatArray, t_quantile, typical_estimate
+from benchmark_runner.statistics.estimates import t_quantile, typical_estimate
 from benchmark_runner.statistics.percentiles import percentile
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
-from benchmark_runner.statistics.estimates import FloatArray
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.hypotheses import LogRatio, paired_log_ratio
 from benchmark_runner.statistics.moderated import MOST_DF, Prior, moderate, prior_of, trigamma_inverse

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.performance.ranking import standing
 from benchmark_runner.statistics.evidence import Evidence, Pair
 from benchmark_runner.statistics.hypotheses import paired_log_ratio
@@ -22,7 +23,7 @@ from benchmark_runner.statistics.power import FIRST_SHARE
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.schemes import DEFAULT_SCHEME, PAIRED_T
 from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, judge_evidence
-from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, FloatArray, blocks, told
+from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, blocks, told
 
 LAUNCHES = 10
 FAMILIES = {

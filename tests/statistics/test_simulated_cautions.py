@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.campaign.order import balanced_blocks
 from benchmark_runner.statistics.carry_over import carry_over
 from benchmark_runner.statistics.dependence import widen
@@ -20,7 +21,7 @@ from benchmark_runner.statistics.estimates import typical_estimate
 from benchmark_runner.statistics.inputs import MeasuredLaunch
 from benchmark_runner.statistics.percentiles import percentile
 from benchmark_runner.statistics.samples import CellKey
-from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, FloatArray, quiet, told
+from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, quiet, told
 
 LEVEL = 1.0 - ALPHA
 FEWEST_COVERED = int(stats.binom.ppf(0.005, CAMPAIGNS, LEVEL))

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics.control import Control, heed
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.moderated import prior_from
@@ -22,7 +23,7 @@ from benchmark_runner.statistics.power import FIRST_SHARE
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.schemes import SCHEMES
 from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, judge_evidence
-from simulated_campaigns import ALPHA, CAMPAIGNS, FloatArray, campaign
+from simulated_campaigns import ALPHA, CAMPAIGNS, campaign
 
 RUNS = CAMPAIGNS if CAMPAIGNS >= 2000 else 100
 RECIPES = ("moderated_t", "mann_whitney_u")

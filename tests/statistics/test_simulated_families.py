@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics.estimates import negligible_spread
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.hypotheses import paired_log_ratio
@@ -30,7 +31,6 @@ from simulated_campaigns import (
     ALPHA,
     CAMPAIGNS,
     Family,
-    FloatArray,
     bimodal,
     blocks,
     drift,

@@ -11,11 +11,12 @@ from functools import cache
 import numpy as np
 import pytest
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.power import share_of_alpha
 from benchmark_runner.statistics.schemes import SCHEMES
 from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, judge_evidence
-from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, FloatArray, campaign
+from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, campaign
 
 LOOKS = (5, 8, 12, 18, 26)
 """Launches at each look: whoever sees nothing adds half as many again."""

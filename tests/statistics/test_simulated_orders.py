@@ -13,11 +13,12 @@ from functools import cache
 import numpy as np
 import pytest
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.campaign.order import balanced_blocks
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.schemes import SCHEMES
 from benchmark_runner.statistics.verdicts import CERTAIN, judge_family
-from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, FloatArray, told
+from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, told
 
 ENGINES = ("hot", "mild", "cool")
 CARRIED = 0.03

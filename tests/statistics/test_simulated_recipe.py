@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics.evidence import Pair, weigh
 from benchmark_runner.statistics.hypotheses import mann_whitney
 from benchmark_runner.statistics.moderated import Prior
 from benchmark_runner.statistics.power import FIRST_SHARE
 from benchmark_runner.statistics.schemes import SCHEMES
 from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, judge_evidence, judge_family
-from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, FloatArray, quiet, told
+from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, quiet, told
 
 LEVEL = 1.0 - ALPHA
 FEWEST_FOUND = float(stats.binom.ppf(0.01, CAMPAIGNS, 0.8)) / CAMPAIGNS

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.records.tabulate import outlier_flags
 from benchmark_runner.statistics import diagnostics, effects, hypotheses
-from benchmark_runner.statistics.estimates import Estimate, FloatArray, mean_estimate, typical_estimate
+from benchmark_runner.statistics.estimates import Estimate, mean_estimate, typical_estimate
 from benchmark_runner.statistics.percentiles import percentile
 from benchmark_runner.statistics.permutation import label_exchange, sign_flip
 from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, told

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics.evidence import Evidence, Pair
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN, paired_log_ratio
 from benchmark_runner.statistics.moderated import prior_from
@@ -20,7 +21,7 @@ from benchmark_runner.statistics.planned import GIVE_UP_BELOW, PlannedLook, plan
 from benchmark_runner.statistics.schemes import PAIRED_T, SCHEMES
 from benchmark_runner.statistics.until import chance_to_decide
 from benchmark_runner.statistics.verdicts import CERTAIN, SHOWN, Judgement, judge_evidence
-from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, FloatArray, told
+from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, told
 
 SCHEME = SCHEMES["moderated_t"]
 AT_MOST = 20

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.hypotheses import bonferroni, paired_log_ratio
 from benchmark_runner.statistics.power import DEFAULT_POWER, detectable_ratio, sd_of_log_ratios
 from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, judge_family
-from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, FloatArray, campaign, told
+from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, campaign, told
 
 
 def judge(times: FloatArray) -> list[Judgement]:

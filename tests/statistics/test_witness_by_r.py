@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.records.tabulate import outlier_flags
 from benchmark_runner.statistics import diagnostics, effects, hypotheses, power
-from benchmark_runner.statistics.estimates import Estimate, FloatArray, mean_estimate, typical_estimate
+from benchmark_runner.statistics.estimates import Estimate, mean_estimate, typical_estimate
 from benchmark_runner.statistics.percentiles import (
     PERCENTILES,
     fewest_values,

@@ -16,8 +16,8 @@ from typing import Final, Literal
 
 import numpy as np
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.comparison.references import Relative
-from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.power import MANN_WHITNEY, launches_to_detect_ratio, share_of_alpha

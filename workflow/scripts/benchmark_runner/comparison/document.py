@@ -8,12 +8,13 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.comparison.decision import Decision, beyond, outcome
 from benchmark_runner.comparison.differences import Difference
 from benchmark_runner.comparison.references import Relative
 from benchmark_runner.comparison.terms import Terms
 from benchmark_runner.comparison.words import outcome_words, sentence
-from benchmark_runner.statistics.estimates import FloatArray, typical_estimate
+from benchmark_runner.statistics.estimates import typical_estimate
 from benchmark_runner.statistics.hypotheses import TestResult
 from benchmark_runner.statistics.power import MANN_WHITNEY
 from benchmark_runner.statistics.verdicts import Judgement

@@ -16,10 +16,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.comparison.differences import LAUNCH_FACTS, surrounding_differences, told
 from benchmark_runner.comparison.side import Side
 from benchmark_runner.hashes import fingerprint
-from benchmark_runner.statistics.estimates import Estimate, FloatArray, negligible_spread
+from benchmark_runner.statistics.estimates import Estimate, negligible_spread
 from benchmark_runner.statistics.families import places
 from benchmark_runner.statistics.hypotheses import welch_log_ratio
 from benchmark_runner.statistics.inputs import EngineData

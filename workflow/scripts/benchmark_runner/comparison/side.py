@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.jsonio import read_valid
 from benchmark_runner.protocol.requests import asked_alike
 from benchmark_runner.records.table import tokens_an_iteration
 from benchmark_runner.statistics.client import Client, has_client
 from benchmark_runner.statistics.clock import STAMPED, resolution, step_ns
-from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.families import CampaignPairs
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, asked_cases, read_inputs
 from benchmark_runner.statistics.levels import errors_words

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.comparison.differences import Consequence
-from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.metrics import Metric
 
 LARGEST: Final = 1e300

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmark_runner.arrays import FloatArray, IntArray
 from benchmark_runner.records.table import launch_tables, rows_where
-from benchmark_runner.statistics.estimates import FloatArray, typical_estimate
+from benchmark_runner.statistics.estimates import typical_estimate
 from benchmark_runner.units import MS_PER_S
 
 MOST_POINTS: Final = 64
@@ -34,12 +34,12 @@ def gap_matrix(itl_ms: pa.ChunkedArray, places: int) -> FloatArray:
     return matrix
 
 
-def bins(places: int, most: int = MOST_POINTS) -> npt.NDArray[np.int64]:
+def bins(places: int, most: int = MOST_POINTS) -> IntArray:
     """First index of each group of neighbouring places, groups being of equal width."""
     return np.arange(0, places, max(1, -(-places // most)), dtype=np.int64)
 
 
-def launch_rates(matrix: FloatArray, starts: npt.NDArray[np.int64]) -> FloatArray:
+def launch_rates(matrix: FloatArray, starts: IntArray) -> FloatArray:
     """Tokens a second of one launch by group of places: from the median over iterations of the mean gap in the
     group."""
     known = ~np.isnan(matrix)

@@ -15,8 +15,9 @@ from typing import Final
 import numpy as np
 from scipy.special import stdtrit
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics.design import Design
-from benchmark_runner.statistics.estimates import FloatArray, t_quantile
+from benchmark_runner.statistics.estimates import t_quantile
 from benchmark_runner.statistics.hypotheses import chance_of_u_at_most
 from benchmark_runner.statistics.moderated import prior_of_variances
 from benchmark_runner.statistics.power import MANN_WHITNEY, fewest_that

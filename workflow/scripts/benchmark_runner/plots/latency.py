@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from benchmark_runner.arrays import BoolArray, FloatArray
 from benchmark_runner.commands import command
 from benchmark_runner.display import STRUCK, plural, significant, time_unit
 from benchmark_runner.errors import exit_status
@@ -29,10 +30,8 @@ from benchmark_runner.plots.style import (
     with_signs,
 )
 from benchmark_runner.records.table import read_measured
-from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell, Results, read_statistics
-from benchmark_runner.statistics.samples import BoolArray
 
 Value = TypeVar("Value")
 

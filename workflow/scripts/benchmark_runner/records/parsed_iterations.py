@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import simdjson
+
+from benchmark_runner.arrays import BoolArray, IntArray
 
 _FIELDS: Final = ["index", "warmup", "case", "start_ns", "token_ids", "token_ns", "end_ns", "finish"]
 """What every iteration has, in the order in which it is written."""
@@ -23,15 +24,13 @@ _LISTS: Final = ("token_ids", "token_ns")
 _FINISHES: Final = frozenset({"length", "eos"})
 _BYTES_EACH: Final = 8
 
-IntArray = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class Iterations:
     """What the table of iterations is made of, a value an iteration; token_ns holds those of one after the other."""
 
     index: IntArray
-    warmup: npt.NDArray[np.bool_]
+    warmup: BoolArray
     case: IntArray
     start_ns: IntArray
     end_ns: IntArray

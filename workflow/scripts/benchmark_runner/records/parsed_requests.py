@@ -8,9 +8,8 @@ from itertools import chain
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmark_runner.records.parsed_iterations import IntArray
+from benchmark_runner.arrays import BoolArray, FloatArray, IntArray
 
 _NUMBERS: Final = {
     "index": "number",
@@ -39,8 +38,8 @@ class Requests:
     """When an engine in its own process took it up, or a client had handed it to the kernel; -1 where neither did."""
     end_ns: IntArray
     shared_chunks: IntArray
-    warmup: npt.NDArray[np.bool_]
-    ok: npt.NDArray[np.bool_]
+    warmup: BoolArray
+    ok: BoolArray
     status: Sequence[str]
     finish: Sequence[str | None]
     tokens: IntArray
@@ -56,7 +55,7 @@ class Requests:
     def __len__(self) -> int:
         return len(self.index)
 
-    def those(self, which: npt.NDArray[np.bool_]) -> Requests:
+    def those(self, which: BoolArray) -> Requests:
         """The requests for which it holds."""
         chunks, places = np.repeat(which, self.chunk_counts), np.flatnonzero(which).tolist()
         kept: dict[str, Any] = {}
@@ -97,7 +96,7 @@ def read_requests(requests: Sequence[Mapping[str, Any]]) -> Requests:
     )
 
 
-def _tokens_of_chunks(requests: Requests) -> npt.NDArray[np.float64]:
+def _tokens_of_chunks(requests: Requests) -> FloatArray:
     """Tokens of each chunk: a request's tokens spread as its chunks tell."""
     told = np.zeros(len(requests))
     of = np.repeat(np.arange(len(requests)), requests.chunk_counts)

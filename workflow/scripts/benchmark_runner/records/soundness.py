@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmark_runner.arrays import IntArray
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.protocol.fields import check_fields
 from benchmark_runner.protocol.lines import INT_LIMIT, BrokenEventsError
 from benchmark_runner.protocol.requests import LoadReader, by_stage, is_load
-from benchmark_runner.records.parsed_iterations import IntArray, Iterations
+from benchmark_runner.records.parsed_iterations import Iterations
 from benchmark_runner.schemas import first_violation
 
 REMEDY: Final = "it was changed or made by hand: put the original back, or move its folder away and run again"

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmark_runner.arrays import BoolArray
 from benchmark_runner.commands import command
 from benchmark_runner.errors import MADE_AGAIN, BenchmarkError, exit_status
 from benchmark_runner.jsonio import written_whole
@@ -25,7 +26,7 @@ from benchmark_runner.protocol.requests import WHOLE_ENDINGS
 from benchmark_runner.records.parsed_requests import Requests, mean_in_flight
 from benchmark_runner.records.raw_data import Head, each_launch, read_heads
 from benchmark_runner.records.table import column
-from benchmark_runner.records.tabulate import BoolArray, launch_table
+from benchmark_runner.records.tabulate import launch_table
 from benchmark_runner.terminal import printable
 from benchmark_runner.units import NS_PER_MS, NS_PER_S
 

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmark_runner.arrays import BoolArray, FloatArray, IntArray
 from benchmark_runner.commands import command
 from benchmark_runner.configuration.messages import bounded_number
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import written_whole
-from benchmark_runner.records.parsed_iterations import IntArray, Iterations
+from benchmark_runner.records.parsed_iterations import Iterations
 from benchmark_runner.records.parsed_requests import Requests
 from benchmark_runner.records.raw_data import Head, each_launch, read_heads
 from benchmark_runner.records.read_ahead import read_ahead
@@ -42,9 +42,6 @@ would make an end of the file that takes longer to read than all of it."""
 SPLIT_COLUMN: Final = "itl_ms.list.element"
 """Column, by its name inside the file, that is kept a byte of each value after the other: 12 % smaller and a quarter
 faster to read back than the values themselves."""
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 def outlier_flags(values: FloatArray, threshold: float) -> BoolArray:

@@ -14,9 +14,9 @@ from typing import Any, Final, Literal
 import numpy as np
 from scipy.special import bdtr
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.configuration.load import slots_of
 from benchmark_runner.statistics import families
-from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.families import CampaignPairs
 from benchmark_runner.statistics.hypotheses import bonferroni, mann_whitney, pairs_won

@@ -14,8 +14,9 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import fdtrc
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics.cautions import caution
-from benchmark_runner.statistics.estimates import FloatArray, negligible_spread
+from benchmark_runner.statistics.estimates import negligible_spread
 from benchmark_runner.statistics.inputs import MeasuredLaunch
 from benchmark_runner.statistics.metrics import PRIMARY
 from benchmark_runner.statistics.pairing import LONGEST_IDLE_S

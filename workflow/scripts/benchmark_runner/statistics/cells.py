@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics import diagnostics
-from benchmark_runner.statistics.estimates import FloatArray, mean_estimate, typical_estimate
+from benchmark_runner.statistics.estimates import mean_estimate, typical_estimate
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.percentiles import PERCENTILES, median_deviation, ordered_quantile, percentile
 from benchmark_runner.statistics.samples import Centre, Sample

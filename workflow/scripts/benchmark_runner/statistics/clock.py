@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmark_runner.statistics.estimates import FloatArray
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.units import NS_PER_MS
 

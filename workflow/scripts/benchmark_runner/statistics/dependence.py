@@ -12,9 +12,10 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import stdtr
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.display import significant
 from benchmark_runner.statistics.diagnostics import lag_one
-from benchmark_runner.statistics.estimates import Estimate, FloatArray, t_quantile
+from benchmark_runner.statistics.estimates import Estimate, t_quantile
 
 CORRELATIONS: Final = np.sin(np.linspace(0.0, math.asin(0.99), 20))
 """Correlations of a launch with the one before to weigh, as dense as Jeffreys' prior of a first-order series."""

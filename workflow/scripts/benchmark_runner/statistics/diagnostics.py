@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 from scipy import stats
 
-from benchmark_runner.statistics.estimates import FloatArray, negligible_spread
+from benchmark_runner.arrays import FloatArray
+from benchmark_runner.statistics.estimates import negligible_spread
 from benchmark_runner.units import ROUNDING
 
 CV_GATE: Final = 0.10

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from benchmark_runner.statistics.estimates import FloatArray, negligible_spread
+from benchmark_runner.arrays import FloatArray
+from benchmark_runner.statistics.estimates import negligible_spread
 
 
 def cliffs_delta(u: float, n_a: int, n_b: int) -> float:

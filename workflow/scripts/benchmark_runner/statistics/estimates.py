@@ -8,12 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import stdtrit
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.units import ROUNDING
-
-FloatArray = npt.NDArray[np.float64]
 
 LARGEST_LOG: Final = 600.0
 """Chosen: e^600 = 10^260 leaves room for a value's unit in a double, and no ratio is as large."""

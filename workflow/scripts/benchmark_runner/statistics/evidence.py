@@ -10,8 +10,9 @@ from typing import Final
 
 import numpy as np
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics import effects
-from benchmark_runner.statistics.estimates import Estimate, FloatArray, negligible_spread
+from benchmark_runner.statistics.estimates import Estimate, negligible_spread
 from benchmark_runner.statistics.hypotheses import (
     LogRatio,
     TestResult,

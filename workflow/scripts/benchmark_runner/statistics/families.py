@@ -9,8 +9,8 @@ from functools import cache, partial
 
 import numpy as np
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.checked import NOT_CHECKABLE
-from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks

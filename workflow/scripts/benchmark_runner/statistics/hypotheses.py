@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 from scipy.special import ndtr, stdtr
 
-from benchmark_runner.statistics.estimates import Estimate, FloatArray, from_log, t_quantile
+from benchmark_runner.arrays import FloatArray
+from benchmark_runner.statistics.estimates import Estimate, from_log, t_quantile
 
 EQUIVALENCE_MARGIN: Final = 0.02
 """Engines within 2 % of each other are the same to a user (reference recipe); log scale: from 1/1.02 to 1.02."""

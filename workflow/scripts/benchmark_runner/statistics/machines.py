@@ -15,8 +15,9 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import fdtrc
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.display import significant
-from benchmark_runner.statistics.estimates import FloatArray, less_machines, negligible_spread
+from benchmark_runner.statistics.estimates import less_machines, negligible_spread
 from benchmark_runner.statistics.inputs import Measurements
 
 MACHINES_ALPHA: Final = 0.05

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from scipy.special import digamma, zeta
 
-from benchmark_runner.statistics.estimates import FloatArray
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics.evidence import Evidence
 from benchmark_runner.statistics.hypotheses import LogRatio
 from benchmark_runner.statistics.schemes import MODERATED_T, PAIRED_T

@@ -15,9 +15,10 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import fdtrc
 
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.display import plural, significant
 from benchmark_runner.statistics.cautions import caution
-from benchmark_runner.statistics.estimates import FloatArray, negligible_spread
+from benchmark_runner.statistics.estimates import negligible_spread
 from benchmark_runner.statistics.levels import Load, load_words
 from benchmark_runner.statistics.results import Cell
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmark_runner.statistics.estimates import FloatArray, t_quantile
+from benchmark_runner.arrays import FloatArray
+from benchmark_runner.statistics.estimates import t_quantile
 
 PERCENTILES: Final = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmark_runner.statistics.estimates import FloatArray
+from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics.hypotheses import TestResult
 from benchmark_runner.statistics.power import ARRANGEMENTS_DRAWN, MOST_VALUES_COUNTED
 from benchmark_runner.units import ROUNDING

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmark_runner.arrays import BoolArray, FloatArray
 from benchmark_runner.jsonio import value_at
 from benchmark_runner.records.table import launch_tables, rows_where, tokens_made
-from benchmark_runner.statistics.estimates import FloatArray
 from benchmark_runner.statistics.inputs import (
     EngineData,
     MeasuredLaunch,
@@ -29,7 +28,6 @@ from benchmark_runner.statistics.metrics import BY_NAME, CASE_METRICS, LAUNCH_ME
 from benchmark_runner.statistics.percentiles import median, median_in_place
 from benchmark_runner.units import NS_PER_MS
 
-BoolArray = npt.NDArray[np.bool_]
 CellKey = tuple[str, str, str | None]
 """(engine, workload, case); the case is None for metrics of a whole launch."""
 
