@@ -148,12 +148,14 @@ def test_a_workload_and_a_case_of_one_side_alone_cannot_be_told(compared):
 
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_a_crashed_side_is_no_verdict_and_says_why(compared, side):
-    crashed = engine(statuses={("latency_test", block): "failed" for block in range(1, 11)})
+    ends = {("latency_test", block): "failed" for block in range(1, 11)}
+    crashed = engine(statuses=ends | {("latency_test", 1): "timeout"})
     sides = {"before": {"engines": [engine()]}, "after": {"engines": [engine()]}}
     sides[side] = {"engines": [crashed]}
     found = primary(compared(sides["before"], sides["after"]))
     assert found["verdict"] == "cannot_tell"
-    assert found["reason"] == f"no launch of candle {side} on latency_test ended ok (failed: scripted to end as failed)"
+    reasons = "scripted to end as failed (9 launches), scripted to end as timeout (1 launch)"
+    assert found["reason"] == f"no launch of candle {side} on latency_test ended ok: {reasons}"
     assert found["ratio"] is None
 
 

@@ -134,8 +134,8 @@ def test_an_engine_that_lost_launches_is_never_advised_and_leaves_advice_on_the_
     found = advice([A, B, broken], pair("a", "b", "confirmed_faster", "a"), *pairs)
     assert (found.engine, found.strength) == ("a", "firm")
     assert found.words.endswith(
-        " quick failed in 5 of 10 launches, so it ranks behind engines that lost none, although quick against a in "
-        "those that ended well."
+        " quick failed in 5 of 10 launches, so it ranks behind engines that lost none, although in chat, in launches "
+        "that ended well, quick against a."
     )
 
 

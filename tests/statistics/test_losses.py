@@ -94,7 +94,7 @@ def test_the_fastest_is_found_among_those_that_lost_nothing(tmp_path: Path) -> N
     assert [entry["engine"] for entry in performance["ranking"]] == ["burn", "torch", "candle"]
     assert "lost_launches" not in _primary(comparisons, "burn", "torch")["qualifiers"]
     assert "candle failed in 1 of 8 launches, so it ranks behind" in summary["recommendation"]
-    assert "although candle answers" in summary["recommendation"]
+    assert "although in latency_test, in launches that ended well, candle answers" in summary["recommendation"]
 
 
 def test_losses_in_one_workload_qualify_its_verdicts_and_cost_the_first_place_everywhere(tmp_path: Path) -> None:
@@ -106,7 +106,21 @@ def test_losses_in_one_workload_qualify_its_verdicts_and_cost_the_first_place_ev
     }
     assert "lost_launches" not in qualified["latency_test"] and "lost_launches" in qualified["throughput_test"]
     assert summary["fastest_engine"] == "burn"
-    assert "candle failed in 2 of 16 launches" in summary["recommendation"]
+    assert "candle failed in 2 of 8 launches in throughput_test, so it ranks behind" in summary["recommendation"]
+
+
+def test_a_ranking_counts_the_launches_of_its_workload_and_what_is_not_sure_those_of_each(tmp_path: Path) -> None:
+    lossy = _lossy({("latency_test", 3): "timeout", ("throughput_test", 1): "failed", ("throughput_test", 2): "failed"})
+    _, performance, _ = _results(tmp_path, [TORCH, lossy, BURN], LATENCY, THROUGHPUT)
+    here, there = "lost 1 of 8 launches (1 timed out)", "failed in 2 of 8 launches"
+    rows = [
+        next(row for row in one["engines"] if row["engine"] == "candle") for one in performance["answer"]["workloads"]
+    ]
+    assert [row["reason"] for row in rows] == [here, there]
+    assert performance["ranking"][-1]["lost_launches"] == here
+    assert performance["comparison_matrix"]["candle"]["lost_launches"] == here
+    told = f"candle {here} in latency_test and {there} in throughput_test, so it ranks behind"
+    assert told in performance["answer"]["not_sure"]
 
 
 def test_a_baseline_that_lost_launches_is_no_measure_that_goes_unsaid(tmp_path: Path) -> None:
@@ -156,5 +170,5 @@ def test_of_many_reasons_the_most_frequent_are_told_and_the_others_counted() -> 
 
 def test_what_is_not_sure_names_an_engine_that_lost_launches(tmp_path: Path) -> None:
     _, performance, _ = _results(tmp_path, [TORCH, BURN, _lossy({("latency_test", 2): "failed"})])
-    told = "candle failed in 1 of 8 launches, so it ranks behind engines that lost none"
+    told = "candle failed in 1 of 8 launches in latency_test, so it ranks behind engines that lost none"
     assert told in performance["answer"]["not_sure"]

@@ -14,7 +14,7 @@ from benchmark_runner.comparison.references import References, Relative
 from benchmark_runner.comparison.side import Side
 from benchmark_runner.statistics.estimates import from_log
 from benchmark_runner.statistics.inputs import EngineData
-from benchmark_runner.statistics.losses import loss_words
+from benchmark_runner.statistics.losses import loss_words, reason_words
 from benchmark_runner.statistics.metrics import CASE_METRICS, LAUNCH_METRICS, STAGE_METRICS, Metric
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import CellKey
@@ -43,11 +43,11 @@ def _absent(side: Side, engine: str, workload: str, case: str | None) -> str | N
 
 def _unmeasured(engine: EngineData, workload: str) -> str | None:
     """Why an engine has no launch that counts, or launches on several devices."""
-    own = [launch for launch in engine.launches if launch.workload == workload]
     good = engine.ok(workload)
     if not good:
-        why = next((f" ({launch.status}: {launch.record.get('reason') or 'no reason given'})" for launch in own), "")
-        return f"no launch of {engine.name} on {workload} ended ok{why or ' (none is in the results folder)'}"
+        own = engine.of(workload)
+        why = reason_words(own) if own else "none is in the results folder"
+        return f"no launch of {engine.name} on {workload} ended ok: {why}"
     devices = sorted({launch.device for launch in good if launch.device is not None})
     return f"launches of {engine.name} ran on different devices ({', '.join(devices)})" if len(devices) > 1 else None
 

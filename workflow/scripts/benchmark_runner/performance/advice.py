@@ -149,7 +149,8 @@ def losers(results: Results, now: Standing, cell: Cell) -> dict[str, str]:
         best = now.ranked[0]
         one = results.between(name, best, cell, LATENCY) if name != best else None
         ahead = one is not None and results.is_faster(name, best, cell, LATENCY)
-        seen = f", although {one['sentence'].partition(';')[0]} in those that ended well" if one and ahead else ""
+        where = f", although in {place_of(results, cell)}, in launches that ended well, "
+        seen = f"{where}{one['sentence'].partition(';')[0]}" if one and ahead else ""
         words[name] = f"{name} {lost}, so it ranks behind engines that lost none{seen}."
     return words
 

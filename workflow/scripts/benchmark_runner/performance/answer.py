@@ -146,7 +146,8 @@ def _lossy(results: Results, standings: Mapping[Cell, Standing]) -> dict[str, st
     """Sentences on the engines that lost some of their launches, each once."""
     told: dict[str, str] = {}
     for cell, now in standings.items():
-        told = losers(results, now, cell) | told
+        of_all = {name: results.lost(name) or words for name, words in now.lost.items()}
+        told = losers(results, now._replace(lost=of_all), cell) | told
     return told
 
 

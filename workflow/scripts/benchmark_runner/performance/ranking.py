@@ -73,7 +73,7 @@ def comparison_matrix(results: Results, latency: Cell, throughput: Cell) -> dict
             "latency_interval": own,
             "throughput_interval": rate,
             "ranked": name not in unranked,
-            "lost_launches": results.engines[name]["lost_launches"],
+            "lost_launches": results.lost(name, latency.workload),
             "reason": unranked.get(name),
         }
     return matrix
@@ -104,7 +104,7 @@ def standing(results: Results, cell: Cell) -> Standing:
     """
     unranked = results.unranked(cell, LATENCY)
     latencies = {name: results.point(name, cell, LATENCY) for name in results.engines if name not in unranked}
-    lost = {name: words for name in latencies if (words := results.engines[name]["lost_launches"])}
+    lost = {name: words for name in latencies if (words := results.lost(name, cell.workload))}
     known = {name: value for name, value in latencies.items() if value is not None}
     ranked = sorted(known, key=lambda name: (name in lost, known[name]))
     reliable = [name for name in ranked if name not in lost]

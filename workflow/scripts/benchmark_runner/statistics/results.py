@@ -174,6 +174,14 @@ class Results:
             for workload, reasons in entry.get("not_asked", {}).items() if entry["name"] in names else ():
                 yield not_asked_words(entry["name"], workload, reasons)
 
+    def lost(self, engine: str, workload: str | None = None) -> str | None:
+        """What launches an engine lost in a workload, or where it lost none there in the others, by name; None where it
+        lost none."""
+        entry = self.engines[engine]
+        told = entry.get("lost_by_workload", {})
+        elsewhere = " and ".join(f"{words} in {name}" for name, words in told.items())
+        return told.get(workload) or elsewhere or entry["lost_launches"]
+
     def comparisons(self, cell: Cell, metric: str) -> Iterator[Json]:
         """Comparisons of engines (not of the control) in one cell."""
         for one in self.summary["comparisons"]:

@@ -107,7 +107,8 @@ def engine_json(inputs: Measurements, engine: EngineData) -> dict[str, Any]:
         "planned_launches": planned,
         "launches": dict(Counter(launch.status for launch in engine.launches)),
         "lost_launches": loss_words(engine.launches),
-        **({"lost_in": lost_in(engine.launches)} if good and loss_words(engine.launches) else {}),
+        **({"lost_by_workload": told} if (told := _lost_by_workload(engine)) else {}),
+        **({"lost_in": lost_in(engine.launches)} if good and told else {}),
         **({"refused_loads": refused} if refused else {}),
         **({"not_asked": left_out} if (left_out := inputs.not_asked[engine.name]) else {}),
         **({"process_here": _process_here(good)} if engine.name in inputs.not_restarted else {}),
@@ -121,6 +122,11 @@ def engine_json(inputs: Measurements, engine: EngineData) -> dict[str, Any]:
             **({"at_once": engine.fidelity["at_once"]["result"]} if "at_once" in engine.fidelity else {}),
         },
     }
+
+
+def _lost_by_workload(engine: EngineData) -> dict[str, str]:
+    names = dict.fromkeys(launch.workload for launch in engine.launches)
+    return {name: words for name in names if (words := loss_words(engine.of(name)))}
 
 
 def _process_here(launches: list[MeasuredLaunch]) -> bool:
