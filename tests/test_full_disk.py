@@ -53,7 +53,7 @@ def test_the_file_is_named_and_nothing_half_written_stays(tmp_path, writer):
     out = tmp_path / "made" / "result"
     with (
         no_room(),
-        pytest.raises(BenchmarkError, match=r"result cannot be written: .*; free space on that disk") as told,
+        pytest.raises(BenchmarkError, match=r"result cannot be written: .*; raise the limit \(ulimit -f\) and") as told,
     ):
         WRITERS[writer](out)
     assert "\n" not in str(told.value)
@@ -76,7 +76,7 @@ def test_a_stage_that_meets_a_full_disk_says_so_in_one_line(tmp_path, capsys):
         assert exit_status(stage, []) == 1
     shown = capsys.readouterr().err
     assert shown.startswith("error: ") and shown.count("\n") == 1
-    assert "free space" in shown
+    assert "ulimit -f" in shown
 
 
 def test_a_folder_in_place_of_a_file_is_named(tmp_path):

@@ -19,6 +19,7 @@ from benchmark_runner.campaign.deployment import (
     container_arguments,
     require_deployment,
 )
+from benchmark_runner.processes.files import require_room
 
 IMAGE = FROM_HERE / "target" / "benchmark-runner.sif"
 METHODS = {
@@ -84,12 +85,15 @@ def of_the_next(select):
 
 
 def while_held(select):
-    """Snakemake's choice of jobs, for as long as it alone works in the folders that it holds."""
+    """Snakemake's choice of jobs, for as long as it alone works in the folders that it holds and their disk has room."""
 
     def chosen(jobs):
         try:
             for folder in HELD:
                 folder.require_in_place()
+            # Jobs elsewhere go on, and each says for itself.
+            if not workflow.non_local_exec:
+                require_room(Path(OUT))
         except BenchmarkError as error:
             raise WorkflowError(str(error)) from None
         return select(jobs)

@@ -50,5 +50,7 @@ def exit_status(stage: Callable[[Sequence[str]], int], argv: Sequence[str]) -> i
 
 def unwritable(error: OSError, name: object) -> str:
     """What to say of a file or folder that could not be written, and what would help."""
-    remedy = "free space on that disk" if error.errno in DISK_IS_FULL else "see to it that it can be written"
+    remedy = "see to it that it can be written"
+    if error.errno in DISK_IS_FULL:
+        remedy = "raise the limit (ulimit -f)" if error.errno == errno.EFBIG else "free space on that disk"
     return f"{name} cannot be written: {os.strerror(error.errno or 0)}; {remedy} and run the same command again"

@@ -52,11 +52,11 @@ from benchmark_runner.processes.adapter import REPLACED, AdapterRun, CannotExecu
 from benchmark_runner.processes.cgroup import read_quota
 from benchmark_runner.processes.client import Call, called
 from benchmark_runner.processes.engine import become_subreaper, engine_environment, recorded_environment
-from benchmark_runner.processes.files import HeldFile, remove
+from benchmark_runner.processes.files import HeldFile, remove, require_room
 from benchmark_runner.processes.orphans import below_process, end_all
 from benchmark_runner.processes.procfs import ancestors
 from benchmark_runner.processes.shared_memory import left_behind, shared_objects
-from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
+from benchmark_runner.processes.watch import EXIT_MONITOR_DIED, InterruptedLaunchError, Watch
 from benchmark_runner.protocol.events import Window, read_events
 from benchmark_runner.protocol.requests import is_load
 from benchmark_runner.records.checksum import write_record
@@ -171,7 +171,19 @@ class RunningLaunch:
             self._suspended_ns = preflight.suspended_ns()
             self.record["drawn"] = self.workplace.describe()
             self._events = held.enter_context(events_of(self.workplace))
-            return self._unless_altered(self._beside_monitor(begin))
+            return self._unless_full(begin)
+
+    def _unless_full(self, begin: Snapshot) -> Outcome:
+        """The outcome; raises BenchmarkError where a full disk may have made the engine fail or the monitor die."""
+        try:
+            outcome = self._unless_altered(self._beside_monitor(begin))
+        except InterruptedLaunchError as interruption:
+            if interruption.exit_status == EXIT_MONITOR_DIED:
+                require_room(self.workplace.folder.parent)
+            raise
+        if outcome.status == Status.FAILED:
+            require_room(self.workplace.folder.parent)
+        return outcome
 
     def _unless_altered(self, outcome: Outcome) -> Outcome:
         """The outcome, unless something that the launch ran was changed while it ran."""

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch.placing import INTERRUPTED, RECORD, SHOWN, Identity, show
 from benchmark_runner.launch.record import boot_id
-from benchmark_runner.processes.files import HeldFile, own_folder, remove
+from benchmark_runner.processes.files import HeldFile, own_folder, remove, require_room
 from benchmark_runner.processes.orphans import end_launch, of_launch
 from benchmark_runner.processes.procfs import Process, read_process, works_in
 
@@ -82,11 +82,12 @@ def prepared(workplace: Workplace, launch_folder: Path) -> Iterator[Identity]:
     """Inside, the workplace is there and the launch's folder, which is given for take_place, shows it; then of the
     workplace is left what becomes that folder, and who works on it.
 
-    Raises MeasuredAlreadyError where the launch has a record.
+    Raises MeasuredAlreadyError where the launch has a record, and BenchmarkError where the disk is full.
     """
     shown = [workplace.kept / name for name in SHOWN if name != workplace.events.name]
     # First: by it the next attempt finds what a killed one leaves.
     begun = show(launch_folder, [workplace.events, *shown])
+    require_room(workplace.folder.parent)
     try:
         workplace.scratch.mkdir(parents=True)
         workplace.kept.mkdir()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
+
+from benchmark_runner.errors import DISK_IS_FULL, BenchmarkError, unwritable
 
 OWN_FOLDER: Final = 0o700
 CHUNK_BYTES: Final = 1 << 20
@@ -15,6 +18,9 @@ MOST_EVENTS_BYTES: Final = 1 << 32
 """Most that the events of one run may take: several times those of any that could be kept in memory (chosen)."""
 KEPT_BYTES: Final = 1 << 26
 """Of a file that is longer than that, its beginning is kept (chosen)."""
+
+ROOM_BYTES: Final = 1 << 20
+"""Without room for that, what fails may fail for want of room (chosen: above the files of a short launch)."""
 
 
 def flooded(size_bytes: int) -> str:
@@ -62,6 +68,16 @@ def _remove_folder(top: Path) -> None:
         for folder in reversed(folders[1:]):
             folder.rmdir()
     top.rmdir()
+
+
+def require_room(folder: Path) -> None:
+    """Raise BenchmarkError that names the folder where its disk, or a limit on files, takes no ROOM_BYTES more."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            os.posix_fallocate(probe.fileno(), 0, ROOM_BYTES)
+    except OSError as error:
+        if error.errno in DISK_IS_FULL:
+            raise BenchmarkError(unwritable(error, folder)) from error
 
 
 def own_folder(path: Path) -> None:

@@ -1,0 +1,59 @@
+"""A disk that is full is no property of the engine: such a launch leaves no record, and is told in one line."""
+
+from __future__ import annotations
+
+import re
+import resource
+import sys
+from pathlib import Path
+
+import pytest
+
+from launch_case import LaunchCase, killed_at_last, processes_of
+
+FULL_BYTES = 1 << 16
+ENGINE = """#!PYTHON
+import os, resource, sys, time
+from pathlib import Path
+launch = os.getppid()
+for process in map(int, Path(f"/proc/{launch}/task/{launch}/children").read_text().split() if MONITOR_TOO else []):
+    if process != os.getpid():
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (1, -1))
+resource.prlimit(launch, resource.RLIMIT_FSIZE, (FULL_BYTES, -1))
+time.sleep(60 if MONITOR_TOO else 0)
+sys.exit("No space left on device")
+"""
+"""Lets the disk be full for the launch, or for its monitor too, and then fails."""
+
+
+def told(process) -> str:
+    with killed_at_last(process):
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    return err
+
+
+@pytest.mark.parametrize("monitor_too", [False, True], ids=["engine", "monitor"])
+def test_who_fails_beside_a_full_disk_leaves_the_launch_owed(tmp_path, monitor_too):
+    binary = tmp_path / "engine"
+    words = {"PYTHON": sys.executable, "MONITOR_TOO": str(monitor_too), "FULL_BYTES": str(FULL_BYTES)}
+    binary.write_text(re.sub("|".join(words), lambda found: words[found[0]], ENGINE))
+    binary.chmod(0o755)
+    case = LaunchCase(tmp_path, binary=binary)
+    shown = told(case.start())
+    launches = case.out_dir.parents[2]
+    assert shown.startswith(f"error: {launches} cannot be written: ") and shown.count("\n") == 1
+    assert "run the same command again" in shown
+    assert not list(Path(launches).rglob("record.json"))
+    assert processes_of(tmp_path) == {}
+
+
+def test_no_engine_is_started_where_the_disk_is_full(tmp_path):
+    case = LaunchCase(tmp_path)
+    limit = (FULL_BYTES, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+    shown = told(case.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)))
+    assert f"error: {case.out_dir.parents[2]} cannot be written: " in shown and "ulimit -f" in shown
+    assert shown.count("\n") == 1
+    assert not (case.out_dir / "events.jsonl").is_file()
+    assert case.run().returncode == 0
+    assert case.record()["status"] == "ok"
