@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmark_runner.performance.advice import Advice, advise, statements
+from benchmark_runner.performance.advice import Advice, advise, places, places_listed, statements
 from benchmark_runner.statistics.results import Cell, Results
 
 CELL = Cell("chat", "case_1")
@@ -170,6 +170,25 @@ def test_a_case_is_named_where_a_workload_has_several() -> None:
     results = results_of([A, B], [pair("a", "b", "confirmed_faster", "a")])
     results.summary["cells"].append({**results.summary["cells"][0], "case": "case_2"})
     assert "in chat, case_1" in advise(results, CELL).words
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ([("summary", "case_1")], "summary, case_1"),
+        ([("chat", None), ("summary", "case_1"), ("summary", "case_2")], "chat and summary (case_1 and case_2)"),
+        ([("a", "case_2"), ("b", None), ("c", "case_1")], "a (case_2), b and c (case_1)"),
+    ],
+)
+def test_of_several_places_one_sees_where_each_ends(parts: list[tuple[str, str | None]], words: str) -> None:
+    assert places_listed(parts) == words
+
+
+def test_test_cases_of_one_workload_are_told_together() -> None:
+    results = results_of([A, B], [])
+    first = results.summary["cells"][0]
+    results.summary["cells"] += [{**first, "case": "case_2"}, {**first, "case": "case_3"}]
+    assert places(results, [CELL, Cell("chat", "case_3")]) == "chat (case_1 and case_3)"
 
 
 def test_engines_that_took_exactly_the_same_time_have_none_ahead() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import pytest
 
 from benchmark_runner.report.projects import leads, losses
+from benchmark_runner.statistics.metrics import BY_NAME
 from finished import finish, read
 from records import ScriptedEngine, ScriptedWorkload
 
@@ -44,6 +46,14 @@ def test_each_engine_has_a_row_and_a_column_stands_for_what_some_engine_has(told
     assert rows["llama_cpp"][2].startswith("medium the weights have to be converted")
     assert rows["pytorch_baseline"][2] == "the baseline" and rows["home_made"][1] == "unknown"
     assert "Load and first token" in told.text and "lines of code" not in told.text
+
+
+def test_facts_and_metrics_are_named_by_their_labels_and_never_by_their_keys(told, business):
+    facts = {name for part in ("risk_assessment", "development_effort") for name in business[part][0]["facts"]}
+    keys = {key for key in facts | BY_NAME.keys() if "_" in key}
+    shown = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", told.text, flags=re.DOTALL)
+    assert keys & set(re.findall(r"\w+", shown)) == set()
+    assert "not known: languages, formats, model code" in shown
 
 
 def test_every_fact_and_figure_is_told_with_its_source_or_the_reason(told, business):
@@ -97,7 +107,7 @@ def test_an_engine_that_is_not_told_from_others_is_no_leader():
     seen = answered(("2", ["own"]), ("4", ["base", "own"]), ("8", ["base", "own"]), ("16", ["base"]))
     assert leads(seen, "own") == [
         "Leads in serving with 2 requests in flight",
-        "In the leading group with base in serving with 4 requests in flight; serving with 8 requests in flight",
+        "In the leading group with base in serving with 4 requests in flight and serving with 8 requests in flight",
     ]
     assert leads(seen, "other") == []
 

@@ -90,7 +90,7 @@ def _effort_points(baseline: MeasuredEngine, facts: Mapping[str, Mapping[str, An
         for name, (words, item, counts_if_there) in asked.items()
         if (items := found[name]) is not None and (item in items) == counts_if_there
     ]
-    return points, [name for name, items in found.items() if items is None]
+    return points, [name.replace("_", " ") for name, items in found.items() if items is None]
 
 
 def _lost(baseline: MeasuredEngine, engine: MeasuredEngine) -> tuple[list[dict[str, Any]], list[str]]:

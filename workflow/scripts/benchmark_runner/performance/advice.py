@@ -32,6 +32,9 @@ class Advice(NamedTuple):
     because: Sequence[Json]
 
 
+PlaceParts = tuple[str, str | None]
+"""A workload, and what of it is meant; None: all of it."""
+
 MOST_NAMED: Final = 6
 """Names that a sentence lists; of more it gives three and the number of the others (chosen)."""
 
@@ -70,11 +73,26 @@ def only(results: Results, names: Sequence[str], place: str = "") -> str:
 
 def place_of(results: Results, cell: Cell) -> str:
     """The workload, and the test case where it has several; the level of load where it has one."""
+    return ", ".join(filter(None, place_parts(results, cell)))
+
+
+def place_parts(results: Results, cell: Cell) -> PlaceParts:
+    """The same in two parts."""
     if words := results.load_words(cell):
-        place = ", ".join(filter(None, (cell.workload, group_of(cell.case or ""))))
-        return f"{place} {words}"
+        group = group_of(cell.case or "")
+        return (cell.workload, f"{group} {words}") if group else (f"{cell.workload} {words}", None)
     cases = {one["case"] for one in results.summary["cells"] if one["workload"] == cell.workload} - {None}
-    return f"{cell.workload}, {cell.case}" if len(cases) > 1 else cell.workload
+    return cell.workload, cell.case if len(cases) > 1 else None
+
+
+def places_listed(parts: Sequence[PlaceParts]) -> str:
+    """Several places in a sentence, those of one workload together: "chat and summary (case_1 and case_2)"."""
+    if len(parts) == 1:
+        return ", ".join(filter(None, parts[0]))
+    by_workload: dict[str, list[str]] = {}
+    for workload, part in parts:
+        by_workload.setdefault(workload, []).extend([part] if part else [])
+    return listed([f"{name} ({listed(found)})" if found else name for name, found in by_workload.items()])
 
 
 def places(results: Results, cells: Sequence[Cell]) -> str:
@@ -84,22 +102,24 @@ def places(results: Results, cells: Sequence[Cell]) -> str:
     )
     if len(cells) == len(all_cells) > 2:
         return f"all {len(all_cells)} test cases"
-    names = list[str]()
+    parts = list[PlaceParts]()
     for workload in dict.fromkeys(cell.workload for cell in cells):
         here = [cell for cell in cells if cell.workload == workload]
         whole = len(here) > 1 and set(here) == {cell for cell in all_cells if cell.workload == workload}
-        names += [workload] if whole else _level_places(results, here) or [place_of(results, cell) for cell in here]
-    return listed(names) if len(names) <= 2 else f"{len(cells)} of {len(all_cells)} test cases"
+        together = [(workload, None)] if whole else _level_places(results, here)
+        parts += together or [place_parts(results, cell) for cell in here]
+    return places_listed(parts) if len(parts) <= 2 else f"{len(cells)} of {len(all_cells)} test cases"
 
 
-def _level_places(results: Results, cells: Sequence[Cell]) -> list[str]:
+def _level_places(results: Results, cells: Sequence[Cell]) -> list[PlaceParts]:
     """Several levels of one grid as one place, "serving with 2 and 4 requests in flight"; none of anything else."""
     for grid in results.grids:
         levels = [level for level, case in grid.cases.items() if Cell(grid.workload, case) in cells]
         if len(levels) == len(cells) > 1 and not grid.turns:
             *first, last = map(level_text, levels)
             words = grid.words(levels[-1]).replace(last, listed([*first, last]), 1)
-            return [f"{grid.title} {words.replace('request a', 'requests a')}"]
+            words = words.replace("request a", "requests a")
+            return [(grid.workload, f"{grid.group} {words}") if grid.group else (f"{grid.workload} {words}", None)]
     return []
 
 

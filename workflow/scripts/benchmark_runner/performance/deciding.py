@@ -9,7 +9,15 @@ from typing import Any, Final, NamedTuple
 from benchmark_runner.configuration.shortcuts import to_join, to_type
 from benchmark_runner.display import S_PER_MIN, plural
 from benchmark_runner.launch.progress import in_words
-from benchmark_runner.performance.advice import is_affordable, is_excluded, is_given_up, listed, place_of
+from benchmark_runner.performance.advice import (
+    PlaceParts,
+    is_affordable,
+    is_excluded,
+    is_given_up,
+    listed,
+    place_parts,
+    places_listed,
+)
 from benchmark_runner.performance.at_limits import AtLimits, at_limits, comparisons
 from benchmark_runner.performance.other_levels import OtherLevels, launches_of, other_levels, overrides, seconds_of
 from benchmark_runner.performance.ranking import LATENCY, Standing
@@ -25,7 +33,7 @@ class _Open(NamedTuple):
 
     first: str
     other: str
-    place: str
+    place: PlaceParts
     launches: int | None
 
 
@@ -133,15 +141,15 @@ def _named_or_counted(pairs: Sequence[_Open]) -> str:
 
 def _told_apart(pairs: Sequence[_Open]) -> list[str]:
     """Who would be told from whom, places with the same clause together."""
-    names: dict[tuple[str, str], list[str]] = {}
+    names: dict[tuple[PlaceParts, str], list[str]] = {}
     for one in pairs:
         names.setdefault((one.place, one.first), []).append(one.other)
-    clauses: dict[frozenset[str] | str, tuple[str, list[str]]] = {}
+    clauses: dict[frozenset[str] | str, tuple[str, list[PlaceParts]]] = {}
     for (place, first), others in names.items():
         who = f"{first} from {listed(others)}"
         same = frozenset((first, *others)) if len(others) == 1 else who  # of two it does not matter who is first
         clauses.setdefault(same, (who, []))[1].append(place)
-    return [f"{who} in {listed(places)}" for who, places in clauses.values()]
+    return [f"{who} in {places_listed(places)}" for who, places in clauses.values()]
 
 
 def _open_pairs(results: Results, cell: Cell, now: Standing) -> Iterator[_Open]:
@@ -154,7 +162,7 @@ def _open_pairs(results: Results, cell: Cell, now: Standing) -> Iterator[_Open]:
             and not is_excluded(one)
             and not is_given_up(results, one)
         ):
-            yield _Open(now.leading[0], other, place_of(results, cell), one["launches_needed"])
+            yield _Open(now.leading[0], other, place_parts(results, cell), one["launches_needed"])
 
 
 def _open_capacities(results: Results, grid: Grid, found: AtLimits) -> Iterator[_Open]:
@@ -163,7 +171,7 @@ def _open_capacities(results: Results, grid: Grid, found: AtLimits) -> Iterator[
         first, pair = found.not_told_apart[0], {one["engine"], one["reference"]}
         if first in pair and one["p"] is not None:  # what has none cannot be compared
             (other,) = pair - {first}
-            yield _Open(first, other, f"how much they hold in {grid.title}", one["launches_needed"])
+            yield _Open(first, other, (f"how much they hold in {grid.workload}", grid.group), one["launches_needed"])
 
 
 def _seconds_a_block(results: Results, plan: Mapping[str, Any]) -> float | None:

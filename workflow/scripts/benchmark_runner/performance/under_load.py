@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.display import estimate_text, plural
-from benchmark_runner.performance.advice import listed
+from benchmark_runner.performance.advice import PlaceParts, listed, places_listed
 from benchmark_runner.performance.at_limits import ENDS, AtLimits, at_limits, comparisons
 from benchmark_runner.statistics.levels import Grid, level_text, slo_words
 from benchmark_runner.statistics.metrics import BY_NAME, STAGE_METRICS
@@ -31,7 +31,7 @@ class InShort(NamedTuple):
 
 def capacities_in_short(results: Results) -> InShort:
     """What the first lines say of the capacities."""
-    sure, known, unsure = [], [], []
+    sure, known, unsure = [], [], list[PlaceParts]()
     for grid in results.grids:
         if not (found := at_limits(results, grid)).held:
             continue
@@ -46,8 +46,8 @@ def capacities_in_short(results: Results) -> InShort:
         elif not others:
             known.append(f"{where} {best} holds {held[best]}")
         else:
-            unsure.append(grid.title)
-    told = [f"Which engine holds most within the limits is not confirmed in {listed(unsure)}."] if unsure else []
+            unsure.append((grid.workload, grid.group))
+    told = [f"Which engine holds most within the limits is not confirmed in {places_listed(unsure)}."] if unsure else []
     return InShort(sure, known, told)
 
 

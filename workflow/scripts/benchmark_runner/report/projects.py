@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, estimate_parts, ratio_text
-from benchmark_runner.performance.advice import listed, place_of
+from benchmark_runner.performance.advice import PlaceParts, listed, place_of, place_parts, places_listed
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence
 from benchmark_runner.report.tables import Column, Table, TableCell, heads, number, prose, text_or_absent
@@ -159,13 +159,13 @@ def _unserved(engine: Document) -> dict[str, str]:
 
 def leads(inputs: ReportInputs, engine: str) -> list[str]:
     """Where an engine leads, those test cases together in which it does so alone or beside the same others."""
-    places: dict[tuple[str, ...], list[str]] = {}
+    places: dict[tuple[str, ...], list[PlaceParts]] = {}
     for cell in inputs.summary["answer"]["workloads"]:
         if engine in cell["leading"]:
             others = tuple(name for name in cell["leading"] if name != engine)
-            places.setdefault(others, []).append(place_of(inputs.results, Cell(cell["workload"], cell["case"])))
+            places.setdefault(others, []).append(place_parts(inputs.results, Cell(cell["workload"], cell["case"])))
     return [
-        f"{f'In the leading group with {listed(others)}' if others else 'Leads'} in {'; '.join(where)}"
+        f"{f'In the leading group with {listed(others)}' if others else 'Leads'} in {places_listed(where)}"
         for others, where in places.items()
     ]
 

@@ -16,6 +16,7 @@ from benchmark_runner.display import Markdown, estimate_text, fenced, markdown, 
 from benchmark_runner.environment.machine import gpu_name
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, read_valid, write_text_atomic
+from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell, Results, read_statistics
 from benchmark_runner.terminal import printable, visible
 
@@ -174,7 +175,7 @@ def _what_to_expect(statistics: Mapping[str, Any]) -> Iterator[str]:
             estimate = results.estimate(cell["engine"], Cell(cell["workload"], cell["case"]), name)
             unknown = f"not known: {markdown(numbers['reason'])}"
             shown = Markdown(unknown if estimate is None else estimate_text(estimate, numbers["unit"]))
-            rows.append((cell["engine"], cell["workload"], cell["case"], name, shown))
+            rows.append((cell["engine"], cell["workload"], cell["case"], BY_NAME[name].label, shown))
     yield from markdown_table(("engine", "workload", "case", "metric", "here"), rows)
     yield ""
 

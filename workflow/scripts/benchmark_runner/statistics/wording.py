@@ -38,8 +38,8 @@ VERDICTS: Final[Mapping[Verdict, VerdictWords]] = {
         "{faster} is faster: confirmed",
         "sure",
         ("▲", "▼", ""),
-        "What significance_test names calls the same engine faster, corrected for the number of comparisons: by "
-        "default the moderated t test, together with the pair's own t test.",
+        "Two tests call the same engine faster, corrected for the number of comparisons: the moderated t test and the "
+        "pair's own t test, or those that analysis.significance_test names.",
     ),
     "meaningfully_faster": VerdictWords(
         "meaningfully faster",
