@@ -10,11 +10,8 @@ CORES = $(shell PYTHONPATH=workflow/scripts $(BIN)/python -m benchmark_runner.pr
 SETTINGS = --quiet rules progress host reason --cores $(CORES) --resources gpu=1 --configfile $(CONFIG)
 PYTEST_FLAGS ?=
 
-# Snakemake's words without two lines that repeat for every launch; Ctrl-C goes to Snakemake, which then ends the rest.
-SCHEDULER_LINES := ^(Select jobs to execute|Execute [0-9]+ jobs)\.\.\.$$
-define snakemake
-{ $(BIN)/snakemake $(1) $(SETTINGS) 2>&1 1>&3 | (trap '' INT; grep --line-buffered -vE '$(SCHEDULER_LINES)' >&2); exit $${PIPESTATUS[0]}; } 3>&1
-endef
+# In make's place of a shell, so that whoever ends make ends Snakemake.
+snakemake = exec $(BIN)/snakemake $(1) $(SETTINGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help run check plan doctor report analyze join test test-quick test-cluster test-container test-statistics format lint check-cuda lock docs clean

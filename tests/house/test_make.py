@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from benchmark_runner.processes.cgroup import usable_cores
 from beside import wait_for_end
+from launch_case import WAIT_SECONDS, killed_at_last, wait_for
 
 
 def commands(repository, target: str) -> str:
@@ -28,6 +30,32 @@ def test_run_makes_everything_with_one_launch_at_a_time(repository):
     assert "--resources gpu=1" in text
     assert "--configfile config/config.yaml" in text
     assert f"--cores {usable_cores()} " in text
+
+
+def made_up_snakemake(folder, script: str) -> list[str]:
+    """A call of make whose Snakemake is that script."""
+    snakemake = folder / "bin" / "snakemake"
+    snakemake.parent.mkdir()
+    snakemake.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    snakemake.chmod(0o755)
+    return ["make", "-o", f"{folder}/workflow.stamp", f"VENV={folder}"]
+
+
+def test_who_ends_make_ends_snakemake(repository, tmp_path):
+    pid = tmp_path / "pid"
+    call = made_up_snakemake(tmp_path, f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 60")
+    with killed_at_last(subprocess.Popen([*call, "run"], cwd=repository, stderr=subprocess.DEVNULL)) as make:
+        wait_for(pid.is_file, "Snakemake")
+        make.terminate()
+        make.wait(timeout=WAIT_SECONDS)
+    assert not Path(f"/proc/{pid.read_text().strip()}").exists()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_a_closed_stream_costs_no_work(repository, tmp_path, closed):
+    call = made_up_snakemake(tmp_path, f"touch {tmp_path}/$1")
+    subprocess.run(["bash", "-c", f'"$@" {closed}', "bash", *call, "plan"], cwd=repository, check=False)
+    assert (tmp_path / "plan").is_file()
 
 
 def make_test(repository, folder, *, beside: str, rest: str) -> tuple[bool, list[list[str]]]:

@@ -26,6 +26,7 @@ def test_the_plan_is_told_before_anything_is_measured_and_again_when_it_is_up_to
     assert second.jobs() == {"plan": 1}
     for result in (first, second):
         words = " ".join(result.words.split())
+        assert "Select jobs" not in words and "Execute" not in words
         assert "30 owed" in words
         assert "no launch of this campaign has finished yet" in words
         assert "block 1 of 5" in words

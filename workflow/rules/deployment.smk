@@ -7,11 +7,13 @@ OUTPUTS
     measures_here(), of_the_next() and while_held(); times of files that a clock set back cannot spoil
 """
 
+import re
 import shlex
 from heapq import nlargest
 from operator import attrgetter
 
 from snakemake.dag import DAG
+from snakemake.logging import logger
 
 from benchmark_runner.campaign.deployment import (
     APPTAINER,
@@ -62,6 +64,11 @@ shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))
 # Without a limit on gpu, launches would overlap; the default profile sets it, this guards those who bypass it.
 if "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", 1)
+
+
+# Two lines of the scheduler would repeat for each launch.
+SCHEDULER_LINES = re.compile(r"Select jobs to execute\.\.\.|Execute \d+ jobs\.\.\.")
+logger.addFilter(lambda told: not SCHEDULER_LINES.fullmatch(str(told.msg)))
 
 
 def measures_here():
