@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -77,6 +78,16 @@ def test_a_stage_that_meets_a_full_disk_says_so_in_one_line(tmp_path, capsys):
     shown = capsys.readouterr().err
     assert shown.startswith("error: ") and shown.count("\n") == 1
     assert "ulimit -f" in shown
+
+
+def test_a_file_that_this_user_may_not_use_is_told_in_one_line(capsys):
+    def stage(_argv: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", "results/made_as_root")
+
+    assert exit_status(stage, []) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: results/made_as_root cannot be used: Permission denied; let this user")
+    assert shown.count("\n") == 1
 
 
 def test_a_folder_in_place_of_a_file_is_named(tmp_path):

@@ -1,7 +1,10 @@
-"""A disk that is full is no property of the engine: such a launch leaves no record, and is told in one line."""
+"""A disk that is full is no property of the engine: such a launch leaves no record, and is told in one line.
+
+So is a folder that cannot be changed."""
 
 from __future__ import annotations
 
+import ctypes
 import re
 import resource
 import sys
@@ -24,6 +27,15 @@ time.sleep(60 if MONITOR_TOO else 0)
 sys.exit("No space left on device")
 """
 """Lets the disk be full for the launch, or for its monitor too, and then fails."""
+
+
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+
+
+def obey_modes() -> None:
+    """Let root, after the next exec, be bound by the modes of files as every user is."""
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 def told(process) -> str:
@@ -55,5 +67,17 @@ def test_no_engine_is_started_where_the_disk_is_full(tmp_path):
     assert f"error: {case.out_dir.parents[2]} cannot be written: " in shown and "ulimit -f" in shown
     assert shown.count("\n") == 1
     assert not (case.out_dir / "events.jsonl").is_file()
+    assert case.run().returncode == 0
+    assert case.record()["status"] == "ok"
+
+
+def test_a_folder_that_this_user_may_not_change_is_told_in_one_line(tmp_path):
+    case = LaunchCase(tmp_path)
+    case.out_dir.mkdir(parents=True)
+    launches = case.out_dir.parents[2]
+    launches.chmod(0o555)
+    shown = told(case.start(preexec_fn=obey_modes))
+    launches.chmod(0o755)
+    assert shown.startswith(f"error: {launches} cannot be written: Permission denied; ") and shown.count("\n") == 1
     assert case.run().returncode == 0
     assert case.record()["status"] == "ok"

@@ -20,7 +20,11 @@ def elsewhere():
 GPUS = 0 if CAMPAIGN.config["system"]["device"] == "cpu" else 1
 
 # A job on a node of a cluster reads this anew, when others have ended: to it every launch of the plan is one.
-LAUNCHES = CAMPAIGN.owed_launches if workflow.is_main_process else CAMPAIGN.planned
+LAUNCHES = (
+    or_refuse(getattr, CAMPAIGN, "owed_launches")
+    if workflow.is_main_process
+    else CAMPAIGN.planned
+)
 
 
 def block_group(block):

@@ -14,6 +14,9 @@ from benchmark_runner.terminal import secure_output
 DISK_IS_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Numbers of the errors of a disk, of a user's share of it, or of a limit on files (ulimit -f), that takes no more."""
 
+NOT_ALLOWED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+"""Numbers of the errors of files that this user may not use, as those that another one, or one as root, made."""
+
 MADE_AGAIN: Final = "move it away and run again, which makes it again"
 """What helps where a file that a stage makes from others is another than the stage wrote."""
 
@@ -31,7 +34,8 @@ class BenchmarkError(Exception):
 
 
 def exit_status(stage: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
-    """Run one stage's main; a BenchmarkError or a full disk becomes one message on stderr and exit status 1.
+    """Run one stage's main; a BenchmarkError, a full disk or a file that this user may not use becomes one message on
+    stderr and exit status 1.
 
     Whatever becomes of stdout and stderr, what the stage prints cannot fail it.
     """
@@ -42,9 +46,15 @@ def exit_status(stage: Callable[[Sequence[str]], int], argv: Sequence[str]) -> i
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        if error.errno not in DISK_IS_FULL:
+        name = error.filename or "a file of this stage"
+        if error.errno in DISK_IS_FULL:
+            words = unwritable(error, name)
+        elif error.errno in NOT_ALLOWED:
+            remedy = "let this user read and write it and run the same command again"
+            words = f"{name} cannot be used: {error.strerror}; {remedy}"
+        else:
             raise
-        print(f"error: {unwritable(error, error.filename or 'a file of this stage')}", file=sys.stderr)
+        print(f"error: {words}", file=sys.stderr)
         return 1
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from benchmark_runner.errors import DISK_IS_FULL, BenchmarkError, unwritable
+from benchmark_runner.errors import DISK_IS_FULL, NOT_ALLOWED, BenchmarkError, unwritable
 
 OWN_FOLDER: Final = 0o700
 CHUNK_BYTES: Final = 1 << 20
@@ -71,12 +71,13 @@ def _remove_folder(top: Path) -> None:
 
 
 def require_room(folder: Path) -> None:
-    """Raise BenchmarkError that names the folder where its disk, or a limit on files, takes no ROOM_BYTES more."""
+    """Raise BenchmarkError that names the folder where nothing can be made in it, or its disk, or a limit on files,
+    takes no ROOM_BYTES more."""
     try:
         with tempfile.TemporaryFile(dir=folder) as probe:
             os.posix_fallocate(probe.fileno(), 0, ROOM_BYTES)
     except OSError as error:
-        if error.errno in DISK_IS_FULL:
+        if error.errno in DISK_IS_FULL | NOT_ALLOWED:
             raise BenchmarkError(unwritable(error, folder)) from error
 
 
