@@ -331,11 +331,28 @@ def test_long_names_break_within_the_page(chromium, tmp_path, size):
     found.context.close()
 
 
-def test_twenty_engines_in_three_test_cases_are_printed_on_at_most_six_pages(chromium, tmp_path):
-    workloads = ScriptedWorkload("chat"), ScriptedWorkload("summary", cases=((64, 21), (128, 21)))
+@pytest.fixture(scope="module")
+def twenty(tmp_path_factory):
+    """A report of twenty engines in seven test cases."""
     engines = [ScriptedEngine(f"project_{number}_cuda", 20.0 + number, launch_spread=0.01) for number in range(20)]
-    folder = finish(tmp_path, engines, workloads, plots=False, launches=2)
-    found = Visit(chromium, (folder / "report.html").as_uri(), viewport=WIDE)
+    texts = tuple((tokens, 21) for tokens in range(16, 80, 16))
+    workloads = ScriptedWorkload("chat"), ScriptedWorkload("summary", cases=texts[:2]), ScriptedWorkload("text", texts)
+    return finish(tmp_path_factory.mktemp("twenty"), engines, workloads, plots=False, launches=2) / "report.html"
+
+
+def test_the_answer_on_twenty_engines_in_seven_test_cases_ends_on_the_first_screen_of_a_desktop(chromium, twenty):
+    found = Visit(chromium, twenty.as_uri(), viewport={"width": 1440, "height": 900})
+    bottoms = [panel.bounding_box() for panel in found.page.locator(".card, .panel").all()]
+    assert max(box["y"] + box["height"] for box in bottoms) <= 900
+    rows = found.page.locator(".forest tbody tr")
+    assert sum(row.is_visible() for row in rows.all()) < 20
+    found.page.get_by_text("All 20 engines").click()
+    assert sum(row.is_visible() for row in rows.all()) >= 20
+    found.context.close()
+
+
+def test_twenty_engines_in_seven_test_cases_are_printed_on_at_most_six_pages(chromium, twenty):
+    found = Visit(chromium, twenty.as_uri(), viewport=WIDE)
     found.page.emulate_media(media="print")
     margins = dict.fromkeys(("top", "bottom", "left", "right"), "1cm")  # as chromium --print-to-pdf has them
     assert len(re.findall(rb"/Type\s*/Page[^s]", found.page.pdf(format="Letter", margin=margins))) <= 6
@@ -346,7 +363,7 @@ def test_twenty_engines_in_three_test_cases_are_printed_on_at_most_six_pages(chr
 
 
 def test_a_campaign_without_any_measurement_needs_no_scrolling_on_a_desktop(chromium, tmp_path):
-    engines = [ScriptedEngine(f"engine_{number}", unavailable=f"no compiler {number}: " * 4) for number in range(6)]
+    engines = [ScriptedEngine(f"engine_{number}", unavailable=f"no compiler {number}: " * 20) for number in range(6)]
     folder = finish(tmp_path, engines, (ScriptedWorkload("chat"),), plots=False, quick=True)
     found = Visit(chromium, (folder / "report.html").as_uri(), viewport={"width": 1440, "height": 900})
     assert found.page.evaluate("document.documentElement.scrollHeight <= innerHeight")
@@ -362,5 +379,6 @@ def test_an_engine_that_nothing_is_compared_with_has_its_charts(chromium, tmp_pa
     found = Visit(chromium, (finish(tmp_path, engines) / "report.html").as_uri(), viewport=WIDE)
     assert found.problems == []
     assert found.page.locator(".chart svg").count() == 2
-    assert "could not be drawn" not in found.page.inner_text("body")
+    told = found.page.inner_text("body")
+    assert "There is no pair to compare." in told and "could not be drawn" not in told
     found.context.close()

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmark_runner.report.projects import leads, losses
+from benchmark_runner.display import TIMES, significant
+from benchmark_runner.report.projects import gain_words, leads, losses
 from benchmark_runner.statistics.metrics import BY_NAME
 from finished import finish, read
 from records import ScriptedEngine, ScriptedWorkload
@@ -110,6 +111,14 @@ def test_an_engine_that_is_not_told_from_others_is_no_leader():
         "In the leading group with base in serving with 4 requests in flight and serving with 8 requests in flight",
     ]
     assert leads(seen, "other") == []
+
+
+@pytest.mark.parametrize(("ratio", "words"), [(0.74, "meaningfully slower"), (1.35, "meaningfully faster")])
+def test_an_engine_that_is_slower_than_the_baseline_is_not_called_faster(ratio, words):
+    seen = SimpleNamespace(results=SimpleNamespace(load_words=lambda cell: f"with {cell.case} requests in flight"))
+    gain = {"workload": "serving", "case": "2", "ratio_to_baseline": ratio, "ratio_interval": None}
+    told = gain_words(seen, {**gain, "verdict": "meaningfully_faster", "reason": None})
+    assert told == f"{significant(ratio)}{TIMES} the baseline's speed in serving with 2 requests in flight, {words}"
 
 
 def test_a_load_that_only_the_baseline_serves_is_lost():

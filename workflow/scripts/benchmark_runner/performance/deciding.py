@@ -27,6 +27,9 @@ from benchmark_runner.statistics.results import Cell, Results
 CONFIGURATION: Final = "campaign.yaml"
 """The whole configuration of a campaign, in its results folder."""
 
+MOST_CLAUSES: Final = 2
+"""Chosen: who is told from whom in so many places; more make a sentence that nobody reads."""
+
 
 class _Open(NamedTuple):
     """Two engines that nothing tells apart yet, in which respect, and at how many launches that would be told."""
@@ -84,7 +87,9 @@ def _more_launches(
     there, seconds = int(results.summary["campaign"]["launches"]), _seconds_a_block(results, plan)
     launches, *further = sorted(by_number)
     begin = f"About {plural(launches, 'launch')} each instead of {there}{_takes(seconds, launches - there)}"
-    told = "; ".join(_told_apart(by_number[launches]))
+    clauses = _told_apart(by_number[launches])
+    many = f"{len(by_number[launches])} pairs of engines apart"
+    told = "; ".join(clauses) if len(clauses) <= MOST_CLAUSES else many
     words = [f"{begin} would tell {told}, with 80 % power if they differ as seen."]
     if further:
         span = " to ".join(map(str, dict.fromkeys((further[0], further[-1]))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Final
 
 from markupsafe import Markup
@@ -18,7 +19,7 @@ from benchmark_runner.report.figures import Figure, figure, in_unit, span
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.statistics.results import Cell
 
-MOST_ROWS: Final = 14  # more would push the panel off a screen of 900 pixels; the other facets are folded
+MOST_ROWS: Final = 14  # more would push the panel off a screen of 900 pixels; the others are folded
 MARGIN: Final = 0.04  # of the axis, on each side
 
 
@@ -100,17 +101,14 @@ class Facet:
 
 @dataclass(frozen=True)
 class Forest:
-    """Facets over one axis, which is None without ratios; folded are those for which the first screen has no room."""
+    """Facets over one axis, which is None without ratios; folded are those for which the first screen has no room, more
+    says what they are."""
 
     shown: Sequence[Facet]
     folded: Sequence[Facet]
+    more: str
     axis: Axis | None
     without_ratio: str = ""
-
-    @property
-    def more(self) -> str:
-        """How many facets are folded."""
-        return plural(len(self.folded), "further test case")
 
 
 def heading(inputs: ReportInputs, cell: Document) -> str:
@@ -139,11 +137,16 @@ def forest(inputs: ReportInputs) -> Forest:
     cells = inputs.summary["answer"]["workloads"]
     axis = _axis(cells)
     facets = [_facet(inputs, number, cell, axis) for number, cell in enumerate(cells)]
-    fitting, rows = 0, 0
-    for facet in facets:
-        rows += len(facet.rows)
-        fitting += not fitting or rows <= MOST_ROWS
-    return Forest(facets[:fitting], facets[fitting:], axis, "" if axis else _without_ratio(inputs, cells))
+    rows = accumulate(len(facet.rows) for facet in facets)
+    fitting = sum(number <= MOST_ROWS for number in rows)
+    shown, folded = facets[:fitting], facets[fitting:]
+    more = plural(len(folded), "further test case")
+    if not fitting and folded:  # its first rows stand above, and all of them below
+        shown, others = [replace(folded[0], rows=folded[0].rows[:MOST_ROWS])], folded[1:]
+        more = f"All {len(folded[0].rows)} engines" + (
+            f", {plural(len(others), 'further test case')}" if others else ""
+        )
+    return Forest(shown, folded, more, axis, "" if axis else _without_ratio(inputs, cells))
 
 
 def _without_ratio(inputs: ReportInputs, cells: Sequence[Document]) -> str:

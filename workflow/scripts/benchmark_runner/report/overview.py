@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from benchmark_runner.configuration.load import has_load
 from benchmark_runner.display import bytes_text, plural, significant
+from benchmark_runner.performance.advice import MOST_NAMED
 from benchmark_runner.report.card import NAMES_SHOWN, Card
 from benchmark_runner.report.figures import Figure, figure, in_unit, span
 from benchmark_runner.report.forest import heading, times
@@ -149,8 +150,12 @@ def _workload(inputs: ReportInputs, number: int) -> Card:
         value = figure(inputs, "summary", *path, "value", show=in_unit(cell["unit"]))
         alone = [(name, inputs.signs[name])]
         return Card(heading(inputs, cell), alone, value, lines=[cell["sentence"]], is_workload=True)
+    lines = list(_workload_lines(inputs, number, cell)) if group else [cell["sentence"]]
+    if group > MOST_NAMED:  # any three of them would seem chosen
+        return Card(
+            heading(inputs, cell), [], None, 0, word, tone, lines, is_workload=True, together=f"{group} engines"
+        )
     named = [(engine, inputs.signs[engine]) for engine in cell["leading"][:NAMES_SHOWN]]
-    lines = list(_workload_lines(inputs, number, cell)) if named else [cell["sentence"]]
     return Card(heading(inputs, cell), named, None, max(0, group - NAMES_SHOWN), word, tone, lines, is_workload=True)
 
 

@@ -123,7 +123,7 @@ def _fold(inputs: ReportInputs, one: _Project) -> dict[str, Any]:
 
 def _path(inputs: ReportInputs, path: Document) -> dict[str, Any]:
     """The way to an engine: {heading, words, steps}."""
-    gains = [_gain(inputs, gain) for gain in path["gain"]]
+    gains = [gain_words(inputs, gain) for gain in path["gain"]]
     lost = losses(inputs, path)
     unsure = [name.replace("_", " ") for name in path["features_not_compared"]]
     checked = path["validation"]
@@ -170,12 +170,14 @@ def leads(inputs: ReportInputs, engine: str) -> list[str]:
     ]
 
 
-def _gain(inputs: ReportInputs, gain: Document) -> str:
+def gain_words(inputs: ReportInputs, gain: Document) -> str:
     """How many times as fast as the baseline in one test case, with its verdict, or why that is not known."""
     where = place_of(inputs.results, Cell(gain["workload"], gain["case"]))
     if gain["ratio_to_baseline"] is None:
         return f"not known in {where}: {gain['reason']}"
     low, high = gain["ratio_interval"] or (None, None)
     ratio = ratio_text({"point": gain["ratio_to_baseline"], "low": low, "high": high})
-    verdict = f", {gain['verdict'].replace('_', ' ')}" if gain["verdict"] else ""
-    return f"{ratio} the baseline's speed in {where}{verdict}"
+    verdict = (gain["verdict"] or "").replace("_", " ")
+    if gain["ratio_to_baseline"] < 1.0:  # the verdict is about the pair, the sentence about this engine
+        verdict = verdict.replace("faster", "slower")
+    return ", ".join(filter(None, (f"{ratio} the baseline's speed in {where}", verdict)))

@@ -204,7 +204,11 @@ class Writer:
         lost = [f"{one.name} {words}" for one in started if (words := loss_words(one.of(place.workload)))]
         seen_modes, loads = self._compared.modes[family.metric.name], self._inputs.loads
         both = (pair.engine, pair.reference)
-        modes = [one.words(name, loads) for name in both if (one := seen_modes.at(name, place)) is not None]
+        modes = [
+            one.words(name, loads) + ("" if one.place.workload == place.workload else ", which may happen here too")
+            for name in both
+            if (one := seen_modes.at(name, place)) is not None
+        ]
         done = self._measured.work_of(place, (pair.engine, pair.reference))
         parts = unequal(*done) if done else []
         gates = self._measured.gates(place, (pair.engine, pair.reference))
