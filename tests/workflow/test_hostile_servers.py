@@ -37,7 +37,7 @@ class Hostile(stub.Stub):
 stub.Stub = Hostile
 sys.exit(stub.main(sys.argv[1:]))
 """
-LOAD = {"mode": "closed", "concurrency": 2, "requests": 20, "warmup_requests": 2, "timeout_seconds": 1}
+LOAD = {"mode": "closed", "concurrency": 2, "requests": 20, "warmup_requests": 2, "timeout_seconds": 3}
 MUTE_SECONDS = 6
 TOKENS, GAP_MS = 6, 1
 GAP_NS = GAP_MS * 1_000_000
