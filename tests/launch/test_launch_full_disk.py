@@ -1,18 +1,19 @@
 """A disk that is full is no property of the engine: such a launch leaves no record, and is told in one line.
 
-So is a folder that cannot be changed."""
+So is a folder that cannot be changed, or is taken away."""
 
 from __future__ import annotations
 
 import ctypes
 import re
 import resource
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from launch_case import LaunchCase, killed_at_last, processes_of
+from launch_case import LaunchCase, killed_at_last, processes_of, wait_for
 
 FULL_BYTES = 1 << 16
 ENGINE = """#!PYTHON
@@ -79,5 +80,19 @@ def test_a_folder_that_this_user_may_not_change_is_told_in_one_line(tmp_path):
     shown = told(case.start(preexec_fn=obey_modes))
     launches.chmod(0o755)
     assert shown.startswith(f"error: {launches} cannot be written: Permission denied; ") and shown.count("\n") == 1
+    assert case.run().returncode == 0
+    assert case.record()["status"] == "ok"
+
+
+@pytest.mark.parametrize("taken_away", [shutil.rmtree, lambda folder: folder.rename(folder.with_name("moved"))])
+def test_a_results_folder_that_is_taken_away_is_not_laid_to_the_engine(tmp_path, taken_away):
+    case = LaunchCase(tmp_path, options={"token_ms": 100})
+    launches = case.out_dir.parents[2]
+    process = case.start()
+    events = case.out_dir / "events.jsonl"
+    wait_for(lambda: events.exists() and "load_end" in events.read_text(), "the engine's load")
+    taken_away(launches.parent)
+    assert told(process) == f"error: {launches} was removed or moved while the launch ran; run the same command again\n"
+    assert not list(launches.rglob("record.json"))
     assert case.run().returncode == 0
     assert case.record()["status"] == "ok"

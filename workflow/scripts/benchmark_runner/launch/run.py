@@ -80,6 +80,12 @@ def read_metrics(path: Path) -> tuple[Metrics, str | None]:
     return take_apart([]), "metrics.jsonl, the monitor's file, was cut or changed while the engine ran"
 
 
+def _require_kept(launches: Path, begun: os.stat_result) -> None:
+    if not launches.is_dir() or not os.path.samestat(launches.stat(), begun):
+        raise BenchmarkError(f"{launches} was removed or moved while the launch ran; run the same command again")
+    require_room(launches)
+
+
 class RunningLaunch:
     """One launch; run() gives back its record, which then stands in its folder, or raises InterruptedLaunchError.
 
@@ -174,15 +180,17 @@ class RunningLaunch:
             return self._unless_full(begin)
 
     def _unless_full(self, begin: Snapshot) -> Outcome:
-        """The outcome; raises BenchmarkError where a full disk may have made the engine fail or the monitor die."""
+        """The outcome; raises BenchmarkError where a full disk may have made the engine fail or the monitor die, or who
+        took away the results folder."""
+        launches, begun = self.workplace.folder.parent, self.workplace.folder.parent.stat()
         try:
             outcome = self._unless_altered(self._beside_monitor(begin))
         except InterruptedLaunchError as interruption:
             if interruption.exit_status == EXIT_MONITOR_DIED:
-                require_room(self.workplace.folder.parent)
+                _require_kept(launches, begun)
             raise
         if outcome.status == Status.FAILED:
-            require_room(self.workplace.folder.parent)
+            _require_kept(launches, begun)
         return outcome
 
     def _unless_altered(self, outcome: Outcome) -> Outcome:
