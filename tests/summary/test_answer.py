@@ -48,7 +48,9 @@ def test_words_of_several_lines_stay_one_of_the_answer(tmp_path, capsys):
     assert "gone failed: no\\nfastest: gone" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("targets", [[], ["report"], ["plan", "report"]])
+@pytest.mark.parametrize(
+    "targets", [[], ["all"], ["report"], ["plan", "report"], ["join"], ["results/quick/report.html"]]
+)
 def test_the_answer_names_every_engine_and_the_report(folder, capsys, targets):
     assert main(["--output-dir", str(folder), *targets]) == 0
     shown = capsys.readouterr().out
@@ -66,8 +68,10 @@ def test_the_answer_names_every_engine_and_the_report(folder, capsys, targets):
         assert part in shown
 
 
-@pytest.mark.parametrize("targets", [["plan"], ["doctor"], ["doctor", "plan"], ["compare"]])
-def test_targets_that_print_an_answer_of_their_own_end_without_another(folder, capsys, targets):
+@pytest.mark.parametrize(
+    "targets", [["plan"], ["doctor", "plan"], ["compare"], ["launches"], ["engines"], ["conformance"], ["analysis"]]
+)
+def test_targets_that_print_an_answer_of_their_own_or_leave_it_as_it_was_end_without_one(folder, capsys, targets):
     assert main(["--output-dir", str(folder), *targets]) == 0
     assert capsys.readouterr().out == ""
 
