@@ -144,6 +144,26 @@ def test_ctrl_c_leaves_nothing_running_and_loses_nothing(slow_campaign):
     finish(slow_campaign, kept, "launches")
 
 
+def test_sigterm_at_any_moment_lets_what_runs_end_and_begins_nothing_else(slow_campaign):
+    log, command = slow_campaign.folder / "snakemake.log", slow_campaign.command("launches")
+    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT) as snakemake:
+        # Behind this job Snakemake imports pandas and holds the lock that its own handler would take.
+        wait_for("the plan's job", lambda: part_of(slow_campaign, "benchmark_runner.planning.plan"))
+
+        def shuts_down() -> bool:
+            snakemake.send_signal(signal.SIGTERM)
+            return b"Shutting down" in log.read_bytes()
+
+        try:
+            wait_for("Snakemake to shut down", shuts_down)
+            assert snakemake.wait(timeout=WAIT_SECONDS) != 0
+        finally:
+            snakemake.kill()
+    wait_for("the end of all processes", lambda: not belonging(slow_campaign))
+    assert not records(slow_campaign)
+    finish(slow_campaign, {}, "launches")
+
+
 def test_a_second_snakemake_in_the_folder_is_refused(slow_campaign):
     with running(slow_campaign, "launches"):
         second = slow_campaign.snakemake()

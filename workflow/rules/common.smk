@@ -109,11 +109,7 @@ onstart:
             freeze(PLAN, planned_for(GIVEN.config))
     except BenchmarkError as error:
         raise WorkflowError(str(error)) from None
-    # Else Snakemake 9.27 looks at all open jobs once a second for each that has ended, beside the engine measured.
-    workflow.scheduler.job_rate_limiter = None
-    workflow.scheduler.job_selector = while_held(
-        of_the_next(workflow.scheduler.job_selector)
-    )
+    schedule_as_wanted(workflow.scheduler)
     for line in [
         *CAMPAIGN.set_aside(),
         *CAMPAIGN.notices(here=not workflow.non_local_exec),

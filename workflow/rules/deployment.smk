@@ -4,11 +4,13 @@ REQUIRED INPUTS
     under --software-deployment-method apptainer: target/benchmark-runner.sif, made from envs/Containerfile
 OUTPUTS
     what stands before each job's shell command; CONTAINER, in which launches run (None where they run outside);
-    measures_here(), of_the_next() and while_held(); times of files that a clock set back cannot spoil
+    measures_here() and schedule_as_wanted(); times of files that a clock set back cannot spoil
 """
 
 import re
 import shlex
+import signal
+from _thread import start_new_thread
 from heapq import nlargest
 from operator import attrgetter
 
@@ -120,3 +122,15 @@ async def as_new_as_inputs(dag, job, outputs):
 
 
 DAG.check_output_mtime = as_new_as_inputs
+
+
+def schedule_as_wanted(scheduler):
+    """Choices of jobs that cost an engine nothing, and an answer to SIGTERM that comes."""
+    # Else Snakemake 9.27 looks at all open jobs once a second for each that has ended, beside the engine measured.
+    scheduler.job_rate_limiter = None
+    scheduler.job_selector = while_held(of_the_next(scheduler.job_selector))
+    # In a thread: its answer takes a lock that the interrupted one holds where a job has just ended, and then waits for ever.
+    signal.signal(
+        signal.SIGTERM,
+        lambda *told: start_new_thread(scheduler.exit_gracefully, ()),
+    )
