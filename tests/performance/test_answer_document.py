@@ -122,6 +122,12 @@ def test_a_number_of_launches_that_tells_a_part_of_the_pairs_is_named_before_the
     )
     assert decide(8, 8)["launches"] == 9
     assert decide(None, None) is None
+    quieter = "Other programs disturbed so many launches that fewer may do without them."
+    summary["warnings"].append({"kind": "few_undisturbed"})
+    assert decide(60, 60)["sentence"].endswith(f" if they differ as seen. {quieter}")
+    assert decide(400, 400) is None and answer(Results(summary), plan)["not_sure"].endswith(
+        f" in latency_test. {quieter}"
+    )
 
 
 def test_of_many_open_pairs_only_those_that_the_command_decides_are_named(tmp_path: Path) -> None:

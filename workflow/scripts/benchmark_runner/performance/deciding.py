@@ -27,6 +27,8 @@ from benchmark_runner.statistics.results import Cell, Results
 CONFIGURATION: Final = "campaign.yaml"
 """The whole configuration of a campaign, in its results folder."""
 
+QUIETER: Final = "Other programs disturbed so many launches that fewer may do without them."
+
 MOST_CLAUSES: Final = 2
 """Chosen: who is told from whom in so many places; more make a sentence that nobody reads."""
 
@@ -73,11 +75,13 @@ def what_would_decide(results: Results, plan: Mapping[str, Any], standings: Mapp
         by_number.setdefault(max(there + 1, one.launches or 0), []).append(one)
     never = [one for one in pairs if not is_affordable(results, one.launches)]
     beyond = f"No affordable number of launches would tell {_named_or_counted(never)}." if never else None
+    disturbed = any(one["kind"] == "few_undisturbed" for one in results.summary["warnings"])
+    rest = [*filter(None, [beyond]), *([QUIETER] if pairs and disturbed else [])]
     if by_number:
-        return Deciding(_more_launches(results, plan, by_number, [*filter(None, [beyond]), *_also(asked)]), None)
+        return Deciding(_more_launches(results, plan, by_number, [*rest, *_also(asked)]), None)
     if asked:
-        return Deciding(_measured_elsewhere(results, plan, asked[0], filter(None, [beyond])), None)
-    return Deciding(None, beyond)
+        return Deciding(_measured_elsewhere(results, plan, asked[0], rest), None)
+    return Deciding(None, " ".join(rest) or None)
 
 
 def _more_launches(
@@ -105,7 +109,7 @@ def _more_launches(
 
 
 def _measured_elsewhere(
-    results: Results, plan: Mapping[str, Any], asked: OtherLevels, rest: Iterator[str]
+    results: Results, plan: Mapping[str, Any], asked: OtherLevels, rest: Sequence[str]
 ) -> dict[str, Any]:
     """The step to other levels of a load, in a folder of their own."""
     launches, folder = launches_of(results, len(results.engines)), _folder(plan)
