@@ -79,8 +79,7 @@ def place_of(results: Results, cell: Cell) -> str:
 def place_parts(results: Results, cell: Cell) -> PlaceParts:
     """The same in two parts."""
     if words := results.load_words(cell):
-        group = group_of(cell.case or "")
-        return (cell.workload, f"{group} {words}") if group else (f"{cell.workload} {words}", None)
+        return _under_load(cell.workload, group_of(cell.case or ""), words)
     cases = {one["case"] for one in results.summary["cells"] if one["workload"] == cell.workload} - {None}
     return cell.workload, cell.case if len(cases) > 1 else None
 
@@ -119,8 +118,12 @@ def _level_places(results: Results, cells: Sequence[Cell]) -> list[PlaceParts]:
             *first, last = map(level_text, levels)
             words = grid.words(levels[-1]).replace(last, listed([*first, last]), 1)
             words = words.replace("request a", "requests a")
-            return [(grid.workload, f"{grid.group} {words}") if grid.group else (f"{grid.workload} {words}", None)]
+            return [_under_load(grid.workload, grid.group, words)]
     return []
+
+
+def _under_load(workload: str, group: str | None, words: str) -> PlaceParts:
+    return (workload, f"{group} {words}") if group else (f"{workload} {words}", None)
 
 
 def _told(one: Json) -> str:

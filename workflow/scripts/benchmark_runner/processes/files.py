@@ -77,6 +77,7 @@ def require_room(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder) as probe:
             os.posix_fallocate(probe.fileno(), 0, ROOM_BYTES)
     except OSError as error:
+        # Others, as of a file system that cannot set room aside, say nothing of room.
         if error.errno in DISK_IS_FULL | NOT_ALLOWED:
             raise BenchmarkError(unwritable(error, folder)) from error
 
