@@ -32,7 +32,8 @@ _OTHER_BASE: Final = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[
 LONGEST_KEY_CHARACTERS: Final = 100
 """Of a key in a message: above any that there is (chosen)."""
 
-_COLLECTIONS: Final = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:set")
+_MAP: Final = "tag:yaml.org,2002:map"
+_SEQUENCE: Final = "tag:yaml.org,2002:seq"
 _MERGE: Final = "tag:yaml.org,2002:merge"
 
 
@@ -136,11 +137,11 @@ def _unloadable(node: yaml.Node, seen: set[int]) -> Iterator[FileProblem]:
     if id(node) in seen:
         return
     seen.add(id(node))
-    line = node.start_mark.line + 1
     if isinstance(node, yaml.ScalarNode):
         yield from _unloadable_value(node)
-    elif node.tag not in _COLLECTIONS:
-        yield FileProblem(line, f"{node.tag!r} is a tag that has no meaning here; leave it out")
+    elif node.tag != (_MAP if isinstance(node, yaml.MappingNode) else _SEQUENCE):
+        line = node.start_mark.line + 1
+        yield FileProblem(line, f"{shown(node.tag)} is a tag that has no meaning here; leave it out")
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -158,8 +159,8 @@ def _unloadable(node: yaml.Node, seen: set[int]) -> Iterator[FileProblem]:
 def _unloadable_value(node: yaml.ScalarNode) -> Iterator[FileProblem]:
     line = node.start_mark.line + 1
     try:
-        value = _LOADER.construct_object(node)
-    except (yaml.YAMLError, ValueError, OverflowError):
+        value = _LOADER.construct_object(node, deep=True)  # a collection's is made late otherwise
+    except (yaml.YAMLError, ValueError, ArithmeticError, LookupError, AttributeError):  # as its own code raises them
         kind = node.tag.removeprefix("tag:yaml.org,2002:")
         yield FileProblem(line, f"{shown(node.value)} is no value of YAML's type {kind}; write it in quotes")
         return
