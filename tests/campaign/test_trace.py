@@ -61,6 +61,9 @@ def test_columns_are_known_by_name_and_times_are_seconds_or_dates(tmp_path, text
         ("when,prompt_tokens,output_tokens\n1,2,3\n", "line 1: the header is 'when,prompt_tokens,output_tokens', not"),
         ("timestamp,prompt_tokens\n1,2\n", "line 1: the header is 'timestamp,prompt_tokens', not"),
         ("timestamp\n4\n4\n", "no two different times"),
+        ("time,timestamp\n1,1\n2,2\n", "line 1: the header 'time,timestamp' has two columns for one thing"),
+        ("timestamp,prompt_tokens,output_tokens\n1,2_0,3\n", "line 2: '2_0' is no number"),
+        ("1\n\u0662\n", "line 2: '\u0662' is no number"),
     ],
 )
 def test_a_file_that_cannot_be_replayed_is_refused_by_name_and_line(tmp_path, text, expected):

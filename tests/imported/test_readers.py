@@ -29,6 +29,16 @@ def test_metadata_of_any_kind_are_shown_as_text(tmp_path):
     assert read_files([file], repetitions_are_launches=False).value("hostname") == '["a", "b"]'
 
 
+@pytest.mark.parametrize("statement", [["sum(x)"], {"a": 1}, 5])
+def test_a_statement_of_any_kind_is_compared_as_text(tmp_path, statement):
+    content = json.loads(json.dumps(PYPERF))
+    content["benchmarks"][0]["metadata"]["timeit_stmt"] = statement
+    file = tmp_path / "before.json"
+    file.write_text(json.dumps(content))
+    read = read_files([file], repetitions_are_launches=False)
+    assert {one.statement for one in read.samples.values()} == {str(statement)}
+
+
 def test_bytes_of_pyperf_are_memory(tmp_path):
     file = read(tmp_path, {**PYPERF, "metadata": {"unit": "byte"}})
     assert ("sum", None, "memory_bytes") in file.samples
@@ -213,7 +223,8 @@ def test_other_output_between_name_and_values_of_go_loses_nothing(tmp_path):
     [
         (3, "BenchmarkB-4  10  5", "it began and its values are not in the file"),
         (3, "BenchmarkB-4", "it began and its values are not in the file"),
-        (3, "BenchmarkB-4  10  5 ns/o", "only 3 of its 4 lines tell it"),
+        (3, "BenchmarkB-4  10  5 ns/o", "its 4 lines tell 3 values of it"),
+        (3, "BenchmarkB-4  10  5 ns/op  7 ns/op", "its 4 lines tell 5 values of it"),
         (2, "", "the file ends in the midst of it: 2 of 3 lines"),
     ],
 )

@@ -63,7 +63,10 @@ def _tokens(text: str) -> int:
 def _places(header: Sequence[str]) -> dict[str, int]:
     """Column of each field; raises ValueError where the header names no time, or one of the lengths alone."""
     names = [name.strip().lower() for name in header]
-    found = {field: names.index(name) for field, known in COLUMNS.items() for name in known if name in names}
+    told = [(field, place) for place, name in enumerate(names) for field, known in COLUMNS.items() if name in known]
+    found = dict(told)
+    if len(found) < len(told):
+        raise ValueError(f"the header {','.join(header)!r:.80} has two columns for one thing")
     if "timestamp" not in found or len(found) == 2:
         raise ValueError(f"the header is {','.join(header)!r:.80}, not timestamp,prompt_tokens,output_tokens")
     return found
@@ -82,6 +85,9 @@ def _rows(text: str) -> Iterator[Row]:
             if len(cells) <= max(places.values()):
                 raise ValueError(f"it has {len(cells)} columns, fewer than the header")
             values = {field: cells[place].strip() for field, place in places.items()}
+            for value in values.values():  # Python's numbers may have them
+                if "_" in value or not value.isascii():
+                    raise ValueError(f"{value!r:.80} is no number")
             tokens = {field: _tokens(value) for field, value in values.items() if field != "timestamp"}
             yield Row(reader.line_num, _time_s(values["timestamp"]), **tokens)
     except (ValueError, csv.Error) as error:

@@ -205,8 +205,8 @@ def read_go(text: str, where: str, *, repetitions_are_launches: bool) -> Importe
     for (name, group, unit_name), found in reading.values.items():
         metric, divisor, unusable = _metric(unit_name, stated)
         wrong = reading.wrong.get((name, group, None)) or reading.wrong.get((name, group, unit_name))
-        if wrong is None and len(found) < reading.count[name, group]:
-            wrong = f"only {len(found)} of its {reading.count[name, group]} lines tell it"
+        if wrong is None and len(found) != reading.count[name, group]:
+            wrong = f"its {reading.count[name, group]} lines tell {len(found)} values of it"
         together = np.array([] if wrong else found, dtype=np.float64) / divisor
         launches = tuple(together[:, None]) if repetitions_are_launches or wrong else (together,)
         one_process = None if repetitions_are_launches else len(found)

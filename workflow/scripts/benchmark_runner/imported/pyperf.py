@@ -70,7 +70,7 @@ def _sample(benchmark: Mapping[str, Any], metadata: Mapping[str, Any], number: i
         metric,
         launches,
         unusable=unusable or wrong,
-        statement=metadata.get("timeit_stmt"),
+        statement=told_name(metadata.get("timeit_stmt")) or None,
     )
 
 
