@@ -151,6 +151,10 @@ def linked(folder: Path) -> None:
         ),
         (lambda folder: shard_of(folder, EMBEDDING, "/etc/passwd"), "'/etc/passwd', which is no shard's name"),
         (lambda folder: shard_of(folder, EMBEDDING, ".."), "which is no shard's name"),
+        (
+            lambda folder: shard_of(folder, EMBEDDING, "a\nb.safetensors"),
+            "'a\\nb.safetensors', which is no shard's name",
+        ),
         (lambda folder: shard_of(folder, EMBEDDING, ""), "which is no shard's name"),
         (lambda folder: shard_of(folder, "more", "model-00001.safetensors"), "has 'more' in model-00001.safetensors"),
         (lambda folder: shard_of(folder, EMBEDDING, "model-00002.safetensors"), f"has '{EMBEDDING}' in model-00002"),
@@ -232,6 +236,13 @@ def tensor(offsets: object = (0, 8), shape: object = (4,), dtype: object = "F16"
 def test_a_header_that_cannot_be_true_is_refused(model_dir: Path, header: str) -> None:
     (model_dir / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header.encode() + bytes(8))
     assert "safetensors file (" in refusal(model_dir)
+
+
+@pytest.mark.parametrize("name", ["generation_config.json", "chat_template.jinja"])
+def test_a_link_to_nowhere_is_no_file_that_the_model_has_not(model_dir: Path, name: str) -> None:
+    (model_dir / name).unlink(missing_ok=True)
+    (model_dir / name).symlink_to("nowhere")
+    assert f"{name} is no file, or a link to none" in refusal(model_dir)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "generation_config.json"])

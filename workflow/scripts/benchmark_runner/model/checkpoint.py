@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +125,8 @@ def _weight_map(path: Path) -> dict[str, str]:
     if not isinstance(weight_map, dict) or not weight_map:
         raise BenchmarkError(f"{path} has no weight_map; get an unaltered copy")
     for tensor, shard in weight_map.items():
-        if not isinstance(shard, str) or Path(shard).name != shard or not shard.endswith(".safetensors"):
+        named = isinstance(shard, str) and shard.isprintable() and Path(shard).name == shard
+        if not named or not shard.endswith(".safetensors"):
             raise BenchmarkError(
                 f"{path} puts {shown(tensor)} into {shown(shard)}, which is no shard's name; shards lie beside it"
             )
@@ -170,7 +172,10 @@ def files_that_matter(folder: Path) -> list[str]:
     weights = {*weight_files(folder), weights_name(folder)}
     if not (folder / "tokenizer.json").is_file():
         raise BenchmarkError(f"{folder} is no checkpoint to measure: {without_tokenizer(folder)}")
-    names = {*REQUIRED_FILES, *weights} | {name for name in OPTIONAL_FILES if (folder / name).is_file()}
+    there = {name for name in OPTIONAL_FILES if os.path.lexists(folder / name)}
+    if wrong := sorted(name for name in there if not (folder / name).is_file()):
+        raise BenchmarkError(f"{folder / wrong[0]} is no file, or a link to none; put the model's there, or remove it")
+    names = {*REQUIRED_FILES, *weights} | there
     names |= {str(path.relative_to(folder)) for path in folder.glob(f"{NAMED_TEMPLATES}/*.jinja") if path.is_file()}
     for name in names:
         refuse_pointer(folder / name)
