@@ -169,6 +169,7 @@ BROKEN: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "chunk_ns must be whole numbers from 0 on": changed(4, chunk_ns=[1240.0, 1280]),
     "chunk_tokens must be whole numbers from 1 on": changed(4, chunk_tokens=[2, 0]),
     "1 chunk_ns but 2 chunk_tokens": changed(4, chunk_ns=[1240]),
+    "the sum of chunk_tokens is 2147483648, no count of tokens": changed(4, chunk_tokens=[2**31 - 1, 1]),
     "3 shared_chunks of 2 chunks": changed(4, shared_chunks=3),
     "cached_tokens is -1, no count of tokens": changed(4, cached_tokens=-1),
     "token_ids holds 50, which is no id of the vocabulary's 50": changed(4, token_ids=[5, 50]),

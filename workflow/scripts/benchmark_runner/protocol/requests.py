@@ -88,9 +88,9 @@ def check_request(request: Mapping[str, Any], case: Mapping[str, Any], vocabular
         raise BrokenEventsError(f"{len(chunks)} chunk_ns but {len(counts)} chunk_tokens")
     if not 0 <= request["shared_chunks"] <= len(chunks):
         raise BrokenEventsError(f"{request['shared_chunks']} shared_chunks of {len(chunks)} chunks")
-    for name in _COUNTS:
-        if request[name] is not None and not 0 <= request[name] < COUNT_LIMIT:
-            raise BrokenEventsError(f"{name} is {shown(request[name])}, no count of tokens")
+    for name, count in (("the sum of chunk_tokens", sum(counts)), *((name, request[name]) for name in _COUNTS)):
+        if count is not None and not 0 <= count < COUNT_LIMIT:
+            raise BrokenEventsError(f"{name} is {shown(count)}, no count of tokens")
     if request["token_ids"] is not None:
         check_ids(request, "token_ids", vocabulary)
         if len(request["token_ids"]) != sum(counts):
