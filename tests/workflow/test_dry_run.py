@@ -75,6 +75,14 @@ def test_bad_input_is_one_message_without_a_traceback(campaign):
     assert "Traceback" not in finished.words
 
 
+def test_a_call_without_hooks_and_so_without_locks_is_refused(campaign):
+    finished = campaign.snakemake("--no-hooks", "results/tiny/plan.json")
+    assert finished.status != 0
+    assert "error: --no-hooks leaves out the locks" in finished.words
+    assert "Traceback" not in finished.words
+    assert not (campaign.out / "plan").exists()
+
+
 def test_a_binary_that_is_nowhere_is_named_before_anything_runs(campaign):
     campaign.config["engines"][1]["binary_path"] = "bin/nowhere"
     finished = campaign.snakemake()

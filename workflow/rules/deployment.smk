@@ -124,6 +124,26 @@ async def as_new_as_inputs(dag, job, outputs):
 DAG.check_output_mtime = as_new_as_inputs
 
 
+def with_hooks(plan_jobs):
+    """Snakemake's planning of jobs, refused under --no-hooks, which is known only then: `onstart` holds the locks and
+    writes what jobs read.
+    """
+
+    async def planned(dag):
+        settings = workflow.execution_settings
+        if workflow.is_main_process and settings and settings.no_hooks:
+            sys.exit(
+                "error: --no-hooks leaves out the locks, without which two campaigns measure at once, and files that jobs "
+                "read; leave it out"
+            )
+        await plan_jobs(dag)
+
+    return planned
+
+
+DAG.init = with_hooks(DAG.init)
+
+
 def schedule_as_wanted(scheduler):
     """Choices of jobs that cost an engine nothing, and an answer to SIGTERM that comes."""
     # Else Snakemake 9.27 looks at all open jobs once a second for each that has ended, beside the engine measured.
