@@ -63,11 +63,29 @@ def test_a_date_written_bare_is_a_date(repository):
 def test_a_key_that_stands_twice_is_told_with_its_line(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("entries:\n  - id: x\n    price: 1\n    price: 2\n")
-    with pytest.raises(BenchmarkError, match=r"mine\.yaml: line 4: entries\[0\]\.price: the key stands twice"):
+    with pytest.raises(BenchmarkError, match=r"mine\.yaml:4: entries\[0\]\.price: the key stands twice"):
         read_catalogue(path)
-    path.write_text(f"entries: {'[' * 5000}{']' * 5000}\n")
-    with pytest.raises(BenchmarkError, match=r"mine\.yaml is not valid YAML"):
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (f"entries: {'[' * 5000}{']' * 5000}\n", "mine.yaml: it is nested more than 64 levels deep"),
+        ("entries:\n  - {id: x\n", "mine.yaml:3: this is not YAML"),
+        ("entries: !!seq {id: x}\n", "is a tag that has no meaning here"),
+        ("entries: !!bool perhaps\n", "mine.yaml:1: 'perhaps' is no value of YAML's type bool"),
+        ("entries: [{price: .nan}]\n", "mine.yaml: entries[0].price: nan is not finite"),
+        (f"entries: [{{price: 0x{'f' * 5000}}}]\n", "mine.yaml: entries[0].price: a whole number of 20000 bits"),
+    ],
+)
+def test_a_catalogue_that_is_none_is_told_in_one_line_with_its_place(tmp_path, content, words):
+    path = tmp_path / "mine.yaml"
+    path.write_text(content)
+    with pytest.raises(BenchmarkError) as error:
         read_catalogue(path)
+    assert words in str(error.value)
+    assert str(error.value).endswith("; set business.prices to the price catalogue")
+    assert "\n" not in str(error.value)
 
 
 def test_a_price_of_zero_is_set_aside(catalogue):

@@ -27,6 +27,7 @@ OPTIONS = ["engines", 0, "options"]
         ("{a: .inf}", ["a"], "inf is not finite; write a finite number"),
         ("{a: [-.INF]}", ["a", 0], "-inf is not finite"),
         ("{a: 0x10000000000000000}", ["a"], "a whole number of 65 bits is larger than 64 bits can hold"),
+        (f"{{a: 0x{'f' * 5000}}}", ["a"], "a whole number of 20000 bits is larger than 64 bits can hold"),
         (r'{a: "x\ud800"}', ["a"], r"character 2 is \ud800, half of a UTF-16 pair and no character"),
         (r'{"k\udfff": 1}', [r"k\udfff"], r"character 2 is \udfff, half of a UTF-16 pair"),
     ],

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from benchmark_runner.configuration.bodies import section_problems
+from benchmark_runner.configuration.data_files import read_data_file
 from benchmark_runner.configuration.files import dotted
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.launch.server import require_known_places
 from benchmark_runner.model.formats import FORMATS, SAFETENSORS
-from benchmark_runner.schemas import require_valid
 
 CAPABILITY_VARIABLE: Final = "CUDA_COMPUTE_CAP"
 """Compute capability that a user asks kernels to be compiled for; the name that candle's build gives it."""
@@ -147,13 +145,7 @@ def _adapter(folder: Path, content: Mapping[str, Any]) -> Adapter:
 def load_adapter(folder: Path) -> Adapter:
     """Adapter in a folder; raises BenchmarkError that names the file and the key where adapter.yaml is not in order."""
     path = folder / "adapter.yaml"
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BenchmarkError(f"{path} is missing; it says how the adapter is built") from error
-    except yaml.YAMLError as error:
-        raise BenchmarkError(f"{path} is not valid YAML: {error}") from error
-    require_valid("adapter", content, str(path))
+    content = read_data_file(path, "adapter", "it says how the adapter is built")
     adapter = _adapter(folder, content)
     if adapter.weights_format not in FORMATS:
         raise BenchmarkError(

@@ -8,13 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
-from benchmark_runner.configuration.files import repeated_keys
-from benchmark_runner.configuration.plain import require_bounded
+from benchmark_runner.configuration.data_files import read_data_file
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.namedfile import read_named_data
-from benchmark_runner.schemas import require_valid
 
 UNKNOWN: Final[dict[str, str | None]] = {
     "value": None,
@@ -23,33 +18,6 @@ UNKNOWN: Final[dict[str, str | None]] = {
     "source": None,
     "note": None,
 }
-
-
-class _DatesAsText(yaml.SafeLoader):
-    """YAML whose dates stay text, so that the schema judges them and the document can hold them."""
-
-
-_DatesAsText.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def read_data_file(path: Path, schema_name: str, remedy: str) -> Any:
-    """Content of a YAML file that keeps its schema; raises BenchmarkError where it is missing or broken."""
-    try:
-        text = read_named_data(path)
-        root = yaml.compose(text)
-        require_bounded(root)
-        for problem in repeated_keys(root):
-            raise BenchmarkError(f"line {problem.line}: {problem.message}")
-        content = yaml.load(text, Loader=_DatesAsText)
-    except BenchmarkError as error:
-        raise BenchmarkError(f"{path}: {error}; {remedy}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BenchmarkError(f"{path} is not valid YAML: {error}") from error
-    require_valid(schema_name, content, str(path))
-    return content
 
 
 def parse_date(text: str, where: str) -> datetime.date:

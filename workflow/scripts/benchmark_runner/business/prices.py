@@ -12,7 +12,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from benchmark_runner.business.facts import parse_date, read_data_file
+from benchmark_runner.business.facts import parse_date
+from benchmark_runner.configuration.data_files import read_data_file
 from benchmark_runner.errors import BenchmarkError
 
 

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import yaml
 
-from benchmark_runner.business.facts import parse_date, read_data_file
+from benchmark_runner.business.facts import parse_date
 from benchmark_runner.business.prices import read_catalogue
+from benchmark_runner.configuration.data_files import read_data_file
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import write_text_atomic
 from benchmark_runner.namedfile import read_named_data

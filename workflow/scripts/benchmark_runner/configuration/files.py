@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from benchmark_runner.configuration.plain import DEEPEST, require_bounded
+from benchmark_runner.configuration.plain import DEEPEST, NOT_WHAT_THE_TAG_SAYS, require_bounded
 from benchmark_runner.configuration.shortcuts import SHORTCUTS, entry_problem
 from benchmark_runner.errors import BenchmarkError, shown
 from benchmark_runner.namedfile import read_named_bytes
@@ -160,7 +160,7 @@ def _unloadable_value(node: yaml.ScalarNode) -> Iterator[FileProblem]:
     line = node.start_mark.line + 1
     try:
         value = _LOADER.construct_object(node, deep=True)  # a collection's is made late otherwise
-    except (yaml.YAMLError, ValueError, ArithmeticError, LookupError, AttributeError):  # as its own code raises them
+    except NOT_WHAT_THE_TAG_SAYS:
         kind = node.tag.removeprefix("tag:yaml.org,2002:")
         yield FileProblem(line, f"{shown(node.value)} is no value of YAML's type {kind}; write it in quotes")
         return
@@ -202,7 +202,7 @@ def read_document(path: Path) -> Document:
         ) from None
     if not isinstance(root, yaml.MappingNode):
         found = "nothing" if root is None else "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
-        wanted = "a map of keys belongs here (benchmark:, engines:, workloads:, ...)"
+        wanted = "a map of keys belongs here"
         raise UnreadableFileError(path, 1, f"the file holds {found}; {wanted}")
     _require_bounded(path, root)
     for problem in _unloadable(root, set()):

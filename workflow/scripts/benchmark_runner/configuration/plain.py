@@ -23,6 +23,9 @@ DEEPEST: Final = 64
 LARGEST_INTEGER: Final = 2**63 - 1
 """What each engine's language and each reader of JSON can hold."""
 
+NOT_WHAT_THE_TAG_SAYS: Final = (yaml.YAMLError, ValueError, ArithmeticError, LookupError, AttributeError)
+"""What PyYAML's loaders raise for a value that is none of its type."""
+
 _IN_QUOTES: Final = "write it in quotes"
 
 
@@ -99,13 +102,19 @@ def _complaint(value: Any) -> str | None:
     return f"{_named(value)}; {_IN_QUOTES}, or leave it out"
 
 
+def _as_text(value: Any) -> str:
+    """A value that JSON cannot hold; of a whole number with thousands of digits Python writes no decimals."""
+    is_large = isinstance(value, int) and abs(value) > LARGEST_INTEGER
+    return ascii(hex(value) if is_large else str(value)).strip("'")
+
+
 def plain_copy(content: Any, above: Sequence[str | int] = ()) -> tuple[Any, list[tuple[Sequence[str | int], str]]]:
     """A copy of bounded content in which text stands for what JSON cannot hold, and a problem for each such place."""
     problems: list[tuple[Sequence[str | int], str]] = []
     if isinstance(content, Mapping):
         copied: dict[str, Any] = {}
         for key, value in content.items():
-            name = key if isinstance(key, str) and unreadable_text(key) is None else ascii(key).strip("'")
+            name = key if isinstance(key, str) and unreadable_text(key) is None else _as_text(key)
             if name != key:
                 what = unreadable_text(key) if isinstance(key, str) else f"it is no text to YAML; {_IN_QUOTES}"
                 problems.append(([*above, name], f"key {name}: {what}"))
@@ -116,6 +125,5 @@ def plain_copy(content: Any, above: Sequence[str | int] = ()) -> tuple[Any, list
         items = [plain_copy(item, [*above, index]) for index, item in enumerate(content)]
         return [item for item, _ in items], [problem for _, inside in items for problem in inside]
     if complaint := _complaint(content):
-        kept = content if isinstance(content, float) else ascii(str(content)).strip("'")
-        return kept, [(list(above), complaint)]
+        return content if isinstance(content, float) else _as_text(content), [(list(above), complaint)]
     return content, []

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from benchmark_runner.configuration.plain import require_bounded
+from benchmark_runner.configuration.plain import NOT_WHAT_THE_TAG_SAYS, require_bounded
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.schemas import schema
 
@@ -189,7 +189,7 @@ def _typed(content: Any, rules: Mapping[str, Any]) -> Any:
     try:
         value = yaml.safe_load(content)
         require_bounded(value)
-    except (yaml.YAMLError, ValueError, RecursionError, BenchmarkError):  # no date, digits or aliases without end
+    except (*NOT_WHAT_THE_TAG_SAYS, RecursionError, BenchmarkError):  # no date, digits or aliases without end
         return content
     return value
 
