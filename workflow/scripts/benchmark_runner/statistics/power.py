@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable
+from functools import cache
 from typing import Final, Literal
 
 SecondTest = Literal["mann_whitney_u", "permutation"]
@@ -124,9 +125,15 @@ def log_sd(cv: float) -> float:
 def paired_t_power(
     log_ratio: float, sd_of_differences: float, launches: int, alpha: float, further_df: float = 0.0
 ) -> float:
-    """Power of a two-sided paired t test on log ratios, by quadrature over the normal numerator.
+    """Power of a two-sided paired t test on log ratios.
 
     further_df are degrees of freedom of its variance beside those of the launches, as other pairs give them.
+    """
+    return t_power(log_ratio / sd_of_differences * math.sqrt(launches), launches - 1 + further_df, alpha)
+
+
+def t_power(noncentrality: float, df: float, alpha: float) -> float:
+    """Power of a two-sided t test, by quadrature over the normal numerator.
 
     P(|Z + d| > t s) with s^2 chi-square over its degrees of freedom, so it is the mean over Z of the
     chi-square distribution function at df (Z + d)^2 / t^2. The same quantity as statsmodels' TTestPower (a
@@ -135,13 +142,31 @@ def paired_t_power(
     import numpy as np
     from scipy.special import chdtr, stdtrit
 
-    df = launches - 1 + further_df
     critical = float(stdtrit(df, 1.0 - alpha / 2.0))
-    noncentrality = log_ratio / sd_of_differences * math.sqrt(launches)
     steps = (QUADRATURE_POINTS - 1) // (10 if SMOOTH_DF[0] <= df <= SMOOTH_DF[-1] else 1)
     z = np.linspace(-NORMAL_REACH, NORMAL_REACH, steps + 1)
     density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
     return float(np.trapezoid(density * chdtr(df, df * ((z + noncentrality) / critical) ** 2), z))
+
+
+@cache
+def noncentrality_for(power: float, df: float, alpha: float) -> float:
+    """Noncentrality at which a two-sided t test with these degrees of freedom has this power.
+
+    A difference of log ratios enters by its noncentrality alone, difference / deviation * sqrt(launches), so that all
+    pairs of a family ask for the same few of these.
+    """
+    from scipy.optimize import brentq
+    from scipy.special import chdtri, stdtrit
+
+    critical = float(stdtrit(df, 1.0 - alpha / 2.0))
+    # There the denominator is small enough more often than asked, however far down the numerator is.
+    most = NORMAL_REACH + critical * math.sqrt(float(chdtri(df, (1.0 - power) / 2.0)) / df)
+
+    def shortfall(noncentrality: float) -> float:
+        return t_power(noncentrality, df, alpha) - power
+
+    return float(brentq(shortfall, 0.0, most, xtol=1e-9))
 
 
 def detectable_ratio(
@@ -157,20 +182,13 @@ def detectable_ratio(
     alpha is divided by `tests`, which is Holm's first and strictest step. 1.0 where nothing varies; None where no ratio
     up to 100 can be found (one launch, or hardly more at a strict alpha).
     """
-    from scipy.optimize import brentq
-
     if launches < 2:
         return None
     if sd_of_log_ratios == 0.0:
         return 1.0
-    level = alpha / max(tests, 1)
-
-    def shortfall(log_ratio: float) -> float:
-        return paired_t_power(log_ratio, sd_of_log_ratios, launches, level, further_df) - power
-
-    if not shortfall(LARGEST_LOG_RATIO) > 0.0:
-        return None
-    return math.exp(float(brentq(shortfall, 0.0, LARGEST_LOG_RATIO, xtol=1e-9)))
+    needed = noncentrality_for(power, launches - 1 + further_df, alpha / max(tests, 1))
+    log_ratio = needed * sd_of_log_ratios / math.sqrt(launches)
+    return math.exp(log_ratio) if log_ratio < LARGEST_LOG_RATIO else None
 
 
 def launches_to_detect_ratio(
@@ -195,7 +213,8 @@ def launches_to_detect_ratio(
     level = alpha / max(tests, 1)
 
     def enough(launches: int) -> bool:
-        return paired_t_power(effect, sd_of_log_ratios, launches, level, further_df) >= power
+        reached = effect / sd_of_log_ratios * math.sqrt(launches)
+        return reached >= noncentrality_for(power, launches - 1 + further_df, level)
 
     return fewest_that(least, enough)
 
