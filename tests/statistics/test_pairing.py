@@ -9,7 +9,7 @@ import pytest
 
 from benchmark_runner.campaign.order import balanced_blocks
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, device_of
-from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, one_occasion, paired_blocks
+from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, Occasions, paired_blocks
 
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 
@@ -32,33 +32,33 @@ def _launch(engine: str, start_s: float, end_s: float, block: int = 1, **changes
 
 def test_launches_one_after_the_other_are_a_pair_in_either_order() -> None:
     a, b = _launch("a", 0, 60), _launch("b", 61, 120)
-    assert one_occasion(a, b, [a, b])
-    assert one_occasion(b, a, [a, b])
+    assert Occasions([a, b]).together(a, b)
+    assert Occasions([a, b]).together(b, a)
 
 
 @pytest.mark.parametrize(("idle_s", "expected"), [(LONGEST_IDLE_S, True), (LONGEST_IDLE_S + 1, False)])
 def test_a_long_pause_ends_the_occasion(idle_s: float, expected: bool) -> None:
     a, b = _launch("a", 0, 60), _launch("b", 60 + idle_s, 200 + idle_s)
-    assert one_occasion(a, b, [a, b]) is expected
+    assert Occasions([a, b]).together(a, b) is expected
 
 
 def test_other_launches_of_the_block_keep_the_occasion_alive() -> None:
     a, b = _launch("a", 0, 60), _launch("b", 3600, 3660)
     between = [_launch("c", 60 + 600 * step, 650 + 600 * step) for step in range(6)]
-    assert one_occasion(a, b, [a, *between, b])
-    assert not one_occasion(a, b, [a, *between[:3], b])
+    assert Occasions([a, *between, b]).together(a, b)
+    assert not Occasions([a, *between[:3], b]).together(a, b)
 
 
 @pytest.mark.parametrize("change", [{"hostname": "there"}, {"boot_id": "another"}])
 def test_another_host_or_boot_is_another_occasion(change: dict[str, str]) -> None:
     a, b = _launch("a", 0, 60), _launch("b", 61, 120, **change)
-    assert not one_occasion(a, b, [a, b])
+    assert not Occasions([a, b]).together(a, b)
 
 
 def test_launches_of_another_boot_do_not_bridge_a_pause() -> None:
     a, b = _launch("a", 0, 60), _launch("b", 2000, 2060)
     other = _launch("c", 70, 1990, boot_id="another")
-    assert not one_occasion(a, b, [a, other, b])
+    assert not Occasions([a, other, b]).together(a, b)
 
 
 def test_a_break_between_the_rows_of_a_block_parts_no_pair() -> None:
@@ -69,7 +69,7 @@ def test_a_break_between_the_rows_of_a_block_parts_no_pair() -> None:
         clock, before = clock + 60, workload
     for workload in "vw":
         a, b, c = ([one for one in launches if (one.engine, one.workload) == (name, workload)] for name in "abc")
-        assert paired_blocks(a, b, launches) == paired_blocks(c, a, launches) == [1, 2, 3, 4]
+        assert paired_blocks(a, b, Occasions(launches)) == paired_blocks(c, a, Occasions(launches)) == [1, 2, 3, 4]
 
 
 def test_an_engine_that_joins_at_once_has_no_pairs_although_the_machine_was_never_idle() -> None:
@@ -77,35 +77,35 @@ def test_an_engine_that_joins_at_once_has_no_pairs_although_the_machine_was_neve
     b = [_launch("b", 100 * block + 50, 100 * block + 90, block) for block in (1, 2, 3)]
     joined = [_launch("c", 400 + 50 * block, 440 + 50 * block, block) for block in (1, 2, 3)]
     campaign = [*a, *b, *joined]
-    assert paired_blocks(a, b, campaign) == [1, 2, 3]
-    assert paired_blocks(a, joined, campaign) == []
+    assert paired_blocks(a, b, Occasions(campaign)) == [1, 2, 3]
+    assert paired_blocks(a, joined, Occasions(campaign)) == []
 
 
 def test_launches_of_another_block_on_another_machine_part_no_pair() -> None:
     a, b = _launch("a", 0, 60), _launch("b", 61, 120)
     elsewhere = _launch("a", 30, 90, block=2, hostname="there", boot_id="other")
-    assert paired_blocks([a], [b], [a, b, elsewhere]) == [1]
+    assert paired_blocks([a], [b], Occasions([a, b, elsewhere])) == [1]
 
 
 def test_calls_in_two_folders_that_took_turns_on_one_machine_keep_their_pairs_where_they_are_joined() -> None:
     a, b = [_launch("a", 0, 20, 1), _launch("a", 25, 45, 2)], [_launch("b", 50, 70, 1), _launch("b", 75, 95, 2)]
     order = [{"block": block, "measured": {"in": block - 1, "block": 1}} for block in (1, 2)]
     joined = Measurements({"campaign": {"joined": {}}, "order": order}, {}).folders
-    assert paired_blocks(a, b, [*a, *b], folders=joined) == [1, 2]
-    assert paired_blocks(a, b, [*a, *b]) == []
+    assert paired_blocks(a, b, Occasions([*a, *b], folders=joined)) == [1, 2]
+    assert paired_blocks(a, b, Occasions([*a, *b])) == []
 
 
 def test_only_blocks_in_which_both_ended_ok_are_pairs() -> None:
     a = [_launch("a", 100 * block, 100 * block + 40, block) for block in (1, 2, 3, 4)]
     b = [_launch("b", 100 * block + 50, 100 * block + 90, block) for block in (1, 2, 4)]
     b[1] = _launch("b", 250, 290, 2, status="failed")
-    assert paired_blocks(a, b, [*a, *b]) == [1, 4]
+    assert paired_blocks(a, b, Occasions([*a, *b])) == [1, 4]
 
 
 def test_an_engine_that_was_measured_the_next_day_has_no_pairs() -> None:
     a = [_launch("a", 100 * block, 100 * block + 40, block) for block in (1, 2, 3)]
     b = [_launch("b", 86_400 + 100 * block, 86_440 + 100 * block, block) for block in (1, 2, 3)]
-    assert paired_blocks(a, b, [*a, *b]) == []
+    assert paired_blocks(a, b, Occasions([*a, *b])) == []
 
 
 def test_one_machine_is_one_host_name_or_one_boot() -> None:

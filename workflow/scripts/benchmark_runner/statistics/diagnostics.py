@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 from scipy import stats
 
-from benchmark_runner.arrays import FloatArray
+from benchmark_runner.arrays import FloatArray, IntArray
 from benchmark_runner.statistics.estimates import negligible_spread
 from benchmark_runner.units import ROUNDING
 
@@ -29,17 +29,30 @@ independent series, 2 % of length 10 have one, 0.3 % of length 20 and none in 4,
 FEWEST_FOR_STEADY: Final = 10
 """Chosen: in shorter series a step cannot be told from a slow iteration."""
 
+STACKED_VALUES: Final = 1 << 20
+"""Chosen: 8 MB, where a million iterations of one cell are not to be held twice."""
+
 MAD_TO_SD: Final = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 
 
+def _stacked(launches: Sequence[FloatArray]) -> Iterator[FloatArray]:
+    """Launches of equal length as the rows of an array, so many at a time as memory may hold twice."""
+    by_length: dict[int, list[FloatArray]] = {}
+    for values in launches:
+        by_length.setdefault(len(values), []).append(values)
+    for length, alike in by_length.items():
+        rows = max(1, STACKED_VALUES // max(length, 1))
+        yield from (np.stack(alike[first : first + rows]) for first in range(0, len(alike), rows))
+
+
 def cv_within(launches: Sequence[FloatArray]) -> float | None:
     """Root mean square of the launches' coefficients of variation; None where no launch has two values."""
-    squares = [
-        (float(np.std(values, ddof=1)) / float(np.mean(values))) ** 2
-        for values in launches
-        if len(values) > 1 and float(np.mean(values)) > 0.0
-    ]
+    squares: list[float] = []
+    for rows in _stacked([values for values in launches if len(values) > 1]):
+        means = np.mean(rows, axis=1)
+        usable = means > 0.0
+        squares += ((np.std(rows[usable], axis=1, ddof=1) / means[usable]) ** 2).tolist()
     return math.sqrt(sum(squares) / len(squares)) if squares else None
 
 
@@ -74,19 +87,23 @@ def normality(launch_medians: FloatArray) -> dict[str, Any]:
 
 def lag_one(values: FloatArray) -> float | None:
     """Autocorrelation at lag 1; None where the values are equal, or would be but for rounding."""
-    mean = float(np.mean(values))
-    centred = values - mean
-    squares = float(np.sum(centred**2))
-    if squares <= len(values) * (ROUNDING * mean) ** 2:
-        return None
-    return float(np.sum(centred[1:] * centred[:-1])) / squares
+    return next(_lag_one_each(values[np.newaxis]), None)
+
+
+def _lag_one_each(rows: FloatArray) -> Iterator[float]:
+    """That of each row whose values differ."""
+    means = np.mean(rows, axis=1)
+    centred = rows - means[:, np.newaxis]
+    squares = np.sum(centred**2, axis=1)
+    differ = squares > rows.shape[1] * (ROUNDING * means) ** 2
+    yield from (np.sum(centred[differ, 1:] * centred[differ, :-1], axis=1) / squares[differ]).tolist()
 
 
 def ljung_box(launches: Sequence[FloatArray]) -> dict[str, Any]:
     """Ljung-Box at lag 1 over launches: each launch's n (n + 2) r^2 / (n - 1) is chi-square with 1 degree of freedom,
     and independent launches add up (Ljung & Box 1978, Biometrika 65, 297-303)."""
-    pairs = [(len(values), lag_one(values)) for values in launches if len(values) >= FEWEST_FOR_STEADY]
-    usable = [(n, r) for n, r in pairs if r is not None]
+    long = [values for values in launches if len(values) >= FEWEST_FOR_STEADY]
+    usable = [(rows.shape[1], r) for rows in _stacked(long) for r in _lag_one_each(rows)]
     blank = {"method": "Ljung-Box at lag 1, summed over launches", "n": len(usable), "lag1": None, "p": None}
     if not usable:
         return blank | {"reason": f"no launch with {FEWEST_FOR_STEADY} differing iterations"}
@@ -107,10 +124,13 @@ def intraclass_correlation(launches: Sequence[FloatArray]) -> dict[str, Any]:
     blank = {"method": "one-way analysis of variance", "n": int(total), "icc": None, "effective_n": None}
     if k < 2 or total <= k:
         return blank | {"reason": "needs two launches and more iterations than launches"}
-    means = np.array([float(np.mean(values)) for values in groups])
-    grand = float(np.sum(means * counts)) / total
-    between = float(np.sum(counts * (means - grand) ** 2)) / (k - 1)
-    within = sum(float(np.sum((values - mean) ** 2)) for values, mean in zip(groups, means, strict=True)) / (total - k)
+    grand = sum(float(np.sum(rows)) for rows in _stacked(groups)) / total
+    squares, about = 0.0, 0.0
+    for rows in _stacked(groups):
+        means = np.mean(rows, axis=1)
+        about += rows.shape[1] * float(np.sum((means - grand) ** 2))
+        squares += float(np.sum((rows - means[:, np.newaxis]) ** 2))
+    between, within = about / (k - 1), squares / (total - k)
     size = (total - float(np.sum(counts**2)) / total) / (k - 1)
     scale = between + (size - 1.0) * within
     if scale <= (ROUNDING * grand) ** 2:
@@ -137,21 +157,25 @@ def drift(launch_medians: FloatArray, started: FloatArray) -> dict[str, Any]:
 
 
 def step_at(values: FloatArray) -> int | None:
-    """Index of the first value after the one most convincing step, None where no step beats the penalty.
+    """Index of the first value after the one most convincing step, None where no step beats the penalty."""
+    return int(_steps(values[np.newaxis])[0]) or None
+
+
+def _steps(rows: FloatArray) -> IntArray:
+    """That of each row, 0 where there is none.
 
     All splits at once by cumulative sums. The variance comes from the differences of neighbours (MAD), so that the step
     itself does not inflate it.
     """
-    n = len(values)
-    changes = np.diff(values)
-    spread = MAD_TO_SD * float(np.median(np.abs(changes - np.median(changes)))) / math.sqrt(2.0)
-    if spread == 0.0:
-        return None
+    n = rows.shape[1]
+    changes = np.diff(rows, axis=1)
+    deviations = np.abs(changes - np.median(changes, axis=1, keepdims=True))
+    spreads = MAD_TO_SD * np.median(deviations, axis=1) / math.sqrt(2.0)
     left = np.arange(1, n)
-    sums = np.cumsum(values - np.mean(values))[:-1]
-    gain = sums**2 * (1.0 / left + 1.0 / (n - left))
-    best = int(np.argmax(gain))
-    return best + 1 if float(gain[best]) > STEP_PENALTY * math.log(n) * spread**2 else None
+    sums = np.cumsum(rows - np.mean(rows, axis=1, keepdims=True), axis=1)[:, :-1]
+    gains = sums**2 * (1.0 / left + 1.0 / (n - left))
+    convincing = (spreads > 0.0) & (np.max(gains, axis=1) > STEP_PENALTY * math.log(n) * spreads**2)
+    return np.where(convincing, np.argmax(gains, axis=1) + 1, 0)
 
 
 def steady_state(launches: Sequence[FloatArray]) -> dict[str, Any]:
@@ -164,5 +188,5 @@ def steady_state(launches: Sequence[FloatArray]) -> dict[str, Any]:
     if not long:
         reason = f"fewer than {FEWEST_FOR_STEADY} iterations a launch"
         return blank | {"launches_with_step": None, "reason": reason}
-    steps = sum(step_at(values) is not None for values in long)
+    steps = sum(int(np.count_nonzero(_steps(rows))) for rows in _stacked(long))
     return blank | {"steady": steps <= len(long) / 2, "launches_with_step": steps, "reason": None}

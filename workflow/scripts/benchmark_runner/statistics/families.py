@@ -16,7 +16,7 @@ from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measu
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
 from benchmark_runner.statistics.machines import ratios_apart
 from benchmark_runner.statistics.metrics import Metric
-from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, paired_blocks
+from benchmark_runner.statistics.pairing import LONGEST_IDLE_S, Occasions, paired_blocks
 from benchmark_runner.statistics.power import FEWEST_LAUNCHES, share_of_alpha
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import CellKey
@@ -110,7 +110,7 @@ class CampaignPairs:
         self._inputs = inputs
         self._looks = looks
         cool_down_s = float(inputs.plan["config"].get("system", {}).get("cool_down_seconds") or 0.0)
-        self._longest_idle_s = LONGEST_IDLE_S + cool_down_s
+        self._occasions = Occasions(inputs.launches, LONGEST_IDLE_S + cool_down_s, inputs.folders)
         self._excluded = cache(partial(exclusion, inputs))
         self.shared_blocks = cache(self._shared_blocks)
         self._alike = cache(self._engines_alike)
@@ -124,7 +124,7 @@ class CampaignPairs:
     def _shared_blocks(self, engine: str, reference: str, workload: str) -> tuple[int, ...]:
         engines = self._inputs.engines
         own, other = engines[engine].ok(workload), engines[reference].ok(workload)
-        return tuple(paired_blocks(own, other, self._inputs.launches, self._longest_idle_s, self._inputs.folders))
+        return tuple(paired_blocks(own, other, self._occasions))
 
     def _engines_alike(self, engine: str, reference: str, workload: str) -> list[str]:
         """Two engines and those that may be compared with the first in a workload."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -14,54 +13,43 @@ LONGEST_IDLE_S: Final = 900.0
 laptop); Snakemake's own work between jobs takes seconds. The configured cool-down comes on top."""
 
 
-def one_occasion(
-    a: MeasuredLaunch, b: MeasuredLaunch, launches: Sequence[MeasuredLaunch], longest_idle_s: float = LONGEST_IDLE_S
-) -> bool:
-    """Whether two launches of a block ran on one occasion: same host, same boot, nothing but their block between them.
+class Occasions:
+    """On which occasion each launch of a campaign ran: same host, same boot, launches of no other block in between.
 
-    `launches` holds at least those of any engine, workload and block that began between the two. While one of their
-    block runs, the machine is not idle; one of another block means that one of the two was measured later, as an engine
-    is that joins a campaign. Times are wall-clock, since CLOCK_MONOTONIC stands still while a laptop sleeps.
+    While one of their block runs, the machine is not idle; one of another block means that one of two was measured
+    later, as an engine is that joins a campaign. Times are wall-clock, since CLOCK_MONOTONIC stands still while a
+    laptop sleeps.
     """
-    if a.hostname != b.hostname or a.boot_id != b.boot_id:
-        return False
-    first, last = sorted((a, b), key=lambda launch: launch.started)
-    between = sorted(
-        (one for one in launches if one.boot_id == a.boot_id and first.started <= one.started <= last.started),
-        key=lambda launch: launch.started,
-    )
-    if any(one.block != a.block for one in between):
-        return False
-    busy_until = first.ended
-    for launch in [*between, last]:
-        if (launch.started - busy_until).total_seconds() > longest_idle_s:
-            return False
-        busy_until = max(busy_until, launch.ended)
-    return True
+
+    def __init__(
+        self,
+        campaign: Iterable[MeasuredLaunch],
+        longest_idle_s: float = LONGEST_IDLE_S,
+        folders: Mapping[int, int] = MappingProxyType({}),
+    ) -> None:
+        """folders has the folder that each block of a joined campaign was measured in: calls in two folders take turns
+        on one machine, so a launch of the other folder in between tells nothing of when this block was measured."""
+        self._of: dict[tuple[str, str, int], tuple[str, int]] = {}
+        apart: dict[tuple[int | None, str | None], list[MeasuredLaunch]] = {}
+        for launch in sorted(campaign, key=lambda launch: launch.started):
+            apart.setdefault((folders.get(launch.block), launch.boot_id), []).append(launch)
+        occasion = 0
+        for launches in apart.values():
+            occasion, before, busy_until = occasion + 1, launches[0], launches[0].ended
+            for launch in launches:
+                if launch.block != before.block or (launch.started - busy_until).total_seconds() > longest_idle_s:
+                    occasion, busy_until = occasion + 1, launch.ended
+                before, busy_until = launch, max(busy_until, launch.ended)
+                self._of[launch.engine, launch.workload, launch.block] = (launch.hostname, occasion)
+
+    def together(self, a: MeasuredLaunch, b: MeasuredLaunch) -> bool:
+        """Whether two launches of a block ran on one occasion."""
+        one, other = (self._of[launch.engine, launch.workload, launch.block] for launch in (a, b))
+        return one == other
 
 
-def paired_blocks(
-    a: Iterable[MeasuredLaunch],
-    b: Iterable[MeasuredLaunch],
-    campaign: Iterable[MeasuredLaunch],
-    longest_idle_s: float = LONGEST_IDLE_S,
-    folders: Mapping[int, int] = MappingProxyType({}),
-) -> list[int]:
-    """Blocks in which a launch of each side ended ok on one occasion, in ascending order.
-
-    `folders` has the folder that each block of a joined campaign was measured in: calls in two folders take turns on
-    one machine, so a launch of the other folder in between tells nothing of when this block was measured.
-    """
-    by_folder: dict[int | None, list[MeasuredLaunch]] = {}
-    for launch in sorted(campaign, key=lambda launch: launch.started):
-        by_folder.setdefault(folders.get(launch.block), []).append(launch)
-    starts = {folder: [launch.started for launch in ordered] for folder, ordered in by_folder.items()}
+def paired_blocks(a: Iterable[MeasuredLaunch], b: Iterable[MeasuredLaunch], occasions: Occasions) -> list[int]:
+    """Blocks in which a launch of each side ended ok on one occasion, in ascending order."""
     by_block = {launch.block: launch for launch in b if launch.ok}
-
-    def together(one: MeasuredLaunch, other: MeasuredLaunch) -> bool:
-        folder = folders.get(one.block)
-        begin, end = sorted((one.started, other.started))
-        between = by_folder[folder][bisect_left(starts[folder], begin) : bisect_right(starts[folder], end)]
-        return one_occasion(one, other, between, longest_idle_s)
-
-    return sorted(one.block for one in a if one.ok and one.block in by_block and together(one, by_block[one.block]))
+    both = (one for one in a if one.ok and one.block in by_block)
+    return sorted(one.block for one in both if occasions.together(one, by_block[one.block]))
