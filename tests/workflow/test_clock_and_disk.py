@@ -33,3 +33,11 @@ def test_a_file_that_cannot_be_written_before_the_first_job_is_told_without_a_tr
     assert told.status != 0
     assert "configuration" in told.words and "cannot be written" in told.words
     assert "Traceback" not in told.words and "jsonio.py" not in told.words
+
+
+def test_notes_that_snakemake_cannot_keep_are_told_without_a_traceback(campaign):
+    (campaign.folder / ".snakemake").write_text("no folder")
+    told = campaign.snakemake("plan")
+    assert told.status != 0
+    assert "error: .snakemake cannot be written: File exists; see to it that it can be written" in told.words
+    assert "Traceback" not in told.words and "snakemake/persistence" not in told.words

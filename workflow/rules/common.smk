@@ -31,6 +31,7 @@ from benchmark_runner.configuration.files import read_document
 from benchmark_runner.configuration.shortcuts import as_given
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.locks import HeldFolder
+from benchmark_runner.processes.files import require_notes
 from benchmark_runner.terminal import visible, say
 
 
@@ -47,6 +48,8 @@ def given():
 
 
 or_refuse(require_usable_root, ROOT)
+if workflow.is_main_process:
+    or_refuse(require_notes, Path(".snakemake"))  # it would end in a traceback
 QUICK_LOOK = ROOT / "config" / "config.yaml"
 ANALYZE_ONLY = given().analyze_only
 

@@ -82,6 +82,15 @@ def require_room(folder: Path) -> None:
             raise BenchmarkError(unwritable(error, folder)) from error
 
 
+def require_notes(folder: Path) -> None:
+    """Raise BenchmarkError as require_room where Snakemake cannot keep its notes in folder, which it makes."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise BenchmarkError(unwritable(error, folder)) from error
+    require_room(folder)
+
+
 def own_folder(path: Path) -> None:
     """Let a folder be there and be no link, whatever lies in its place."""
     if path.is_symlink() or not path.is_dir():
