@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,9 @@ from benchmark_runner.launch.workplace import (
     wait_for_others,
 )
 from launch_case import SCRIPTS, WAIT_SECONDS, LaunchCase, killed_at_last, processes_of
+
+SHARED_MEMORY = Path("/dev/shm")
+"""A file system of its own on Linux."""
 
 TELLING = """#!/bin/sh
 { tr '\\0' '\\n' < /proc/self/environ; echo "cwd=$PWD"; echo "argv=$*"; echo "files=$(ls -A)"; cat "$2"; } >&2
@@ -177,3 +181,17 @@ def test_a_launch_beside_the_attempt_of_another_machine_waits_and_leaves_its_rec
     assert (process.returncode, err) == (0, "")
     assert "another campaign has measured this launch" in out
     assert (case.out_dir / "record.json").read_text() == record
+
+
+def test_an_engine_s_folder_on_another_file_system_is_refused_before_anything_is_measured(tmp_path):
+    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as elsewhere:
+        if Path(elsewhere).stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip(f"the tests' folder is on the file system of {SHARED_MEMORY} itself")
+        case = LaunchCase(tmp_path)
+        case.out_dir.parents[2].mkdir(parents=True)
+        case.out_dir.parents[1].symlink_to(elsewhere)
+        ended = case.run()
+    assert ended.returncode == 1
+    assert "is on another file system than" in ended.stderr and "no link and no mount, and run again" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert list(case.out_dir.parents[2].glob(".*")) == []

@@ -82,12 +82,18 @@ def prepared(workplace: Workplace, launch_folder: Path) -> Iterator[Identity]:
     """Inside, the workplace is there and the launch's folder, which is given for take_place, shows it; then of the
     workplace is left what becomes that folder, and who works on it.
 
-    Raises MeasuredAlreadyError where the launch has a record, and BenchmarkError where the disk is full.
+    Raises MeasuredAlreadyError where the launch has a record, and BenchmarkError where the disk is full or another one.
     """
     shown = [workplace.kept / name for name in SHOWN if name != workplace.events.name]
     # First: by it the next attempt finds what a killed one leaves.
     begun = show(launch_folder, [workplace.events, *shown])
-    require_room(workplace.folder.parent)
+    launches = workplace.folder.parent
+    if launches.stat().st_dev != begun[0]:
+        raise BenchmarkError(
+            f"{launch_folder} is on another file system than {launches}, from which what is measured takes its place "
+            "by one rename; let it be a folder there, no link and no mount, and run again"
+        )
+    require_room(launches)
     try:
         workplace.scratch.mkdir(parents=True)
         workplace.kept.mkdir()
