@@ -21,7 +21,7 @@ from benchmark_runner.comparison.output import write_comparison
 from benchmark_runner.comparison.side import Side, SideFiles, read_side
 from benchmark_runner.comparison.terms import Terms, read_terms
 from benchmark_runner.errors import exit_status
-from benchmark_runner.statistics.families import LaunchValues, places
+from benchmark_runner.statistics.families import ByBlock, places
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.power import PERMUTATION
 from benchmark_runner.statistics.results import Cell
@@ -42,8 +42,8 @@ def _excluded(campaign: Side, place: Cell, metric: Metric, names: tuple[str, str
 def _candidate(campaign: Side, place: Cell, metric: Metric, names: tuple[str, str]) -> Candidate:
     """One metric in one place of the engine after against the engine before."""
     before, after = names
-    values: LaunchValues = {key: one.values for key, one in campaign.values.items()}
-    kept: LaunchValues = {key: one.kept for key, one in campaign.values.items()}
+    values = ByBlock({key: one.values for key, one in campaign.values.items()})
+    kept = ByBlock({key: one.kept for key, one in campaign.values.items()})
     pair, without = (campaign.pairs.pair(metric, place, after, before, one) for one in (values, kept))
     cells = [(name, place.workload, place.case) for name in names]
     marks = [mark for cell in cells for mark in campaign.qualifiers(cell, metric.name)]

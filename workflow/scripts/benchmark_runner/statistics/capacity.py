@@ -18,7 +18,7 @@ from benchmark_runner.arrays import FloatArray
 from benchmark_runner.configuration.load import slots_of
 from benchmark_runner.statistics import families
 from benchmark_runner.statistics.evidence import Pair
-from benchmark_runner.statistics.families import CampaignPairs
+from benchmark_runner.statistics.families import ByBlock, CampaignPairs
 from benchmark_runner.statistics.hypotheses import bonferroni, mann_whitney, pairs_won
 from benchmark_runner.statistics.inputs import Measurements
 from benchmark_runner.statistics.levels import CONVERSATIONS, Grid, grids, level_text
@@ -223,7 +223,7 @@ class Capacities:
             }
             for name in self._inputs.engines
         }
-        pair = self._pairing.pair(_COMPARED, Cell(grid.workload, grid.group), *names, values)
+        pair = self._pairing.pair(_COMPARED, Cell(grid.workload, grid.group), *names, ByBlock(values))
         own, other = (self._asked[name, number].cases for name in names)
         if pair.excluded is not None or own == other:
             return pair

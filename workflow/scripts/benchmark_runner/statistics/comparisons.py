@@ -16,7 +16,7 @@ from benchmark_runner.statistics.client import Client, has_client
 from benchmark_runner.statistics.clock import STAMPED, resolution
 from benchmark_runner.statistics.control import Control, heed
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
-from benchmark_runner.statistics.families import CampaignPairs, LaunchValues
+from benchmark_runner.statistics.families import ByBlock, CampaignPairs, LaunchValues
 from benchmark_runner.statistics.inputs import MeasuredLaunch, Measurements
 from benchmark_runner.statistics.levels import errors_at, loads_at
 from benchmark_runner.statistics.losses import loss_allowance, lost_share
@@ -199,19 +199,20 @@ class Judge:
         self._measured = measured
         self._pairing = pairing
         self._scheme = SCHEMES[inputs.settings["significance_test"]]
-        self._values = {"all": measured.values, "kept": measured.kept, "undisturbed": measured.undisturbed}
+        values = {"all": measured.values, "kept": measured.kept, "undisturbed": measured.undisturbed}
+        self._values = {name: ByBlock(one) for name, one in values.items()}
         self._engines, self._controls = families.engine_pairs(inputs), families.control_pairs(inputs)
+        self._lost = cache(lambda name, workload: lost_share(inputs.engines[name].of(workload)))
         self._weighed, self._prior, self.modes = cache(self._weigh), cache(self._prior_of), cache(self._find_modes)
 
     def _find_modes(self, metric: Metric, values: str) -> SeenModes:
         """The two groups into which these values of the launches of engines fall."""
         return SeenModes(tuple(self._modes_in(metric, self._values[values])), self._inputs.loads)
 
-    def _modes_in(self, metric: Metric, values: LaunchValues) -> Iterator[tuple[Cell, str, Modes]]:
+    def _modes_in(self, metric: Metric, values: ByBlock) -> Iterator[tuple[Cell, str, Modes]]:
         """Modes in each place that no rounding of the clock makes."""
         for place in families.places(self._inputs, metric):
-            cells = {name: (name, place.workload, place.case) for name in self._inputs.engines}
-            launches = {name: values.get((cell, metric.name), {}) for name, cell in cells.items()}
+            launches = {name: values.of(metric.name, place, name) for name in self._inputs.engines}
             for name, modes in find_modes(within_machines(self._inputs, place.workload, launches)).items():
                 if modes.apart > STEPS_APART * self._measured.resolution(place, (name,), metric.name):
                     yield place, name, modes
@@ -225,7 +226,7 @@ class Judge:
         allowing = []
         for pair, (place, both), found in zip(pairs, where, evidence, strict=True):
             modes = seen.apart(both, place)
-            lost = max(lost_share(self._inputs.engines[name].of(place.workload)) for name in both)
+            lost = max(self._lost(name, place.workload) for name in both)
             losses = loss_allowance(lost, found.sd_of_log_ratios or 0.0, pair.fewest)
             client = 0.0
             if (place.workload, place.case) in self._inputs.loads:
@@ -238,7 +239,7 @@ class Judge:
         both = [self._weighed(metric, values, control=control) for control in (False, True)]
         return prior_from([one for weighed in both for one in weighed.evidence])
 
-    def _pairs(self, metric: Metric, where: Where, values: LaunchValues) -> list[Pair]:
+    def _pairs(self, metric: Metric, where: Where, values: ByBlock) -> list[Pair]:
         """Pairs of launch values, each with the reason where a side has no values."""
         pairs = []
         for place, names in where:
@@ -313,7 +314,8 @@ class Judge:
             if one.judgement.verdict in CERTAIN and _stands(one.judgement, doubt[row])
         }
         judged = self._judged([replace(pair, settled=row in told) for row, pair in enumerate(pairs)], evidence, prior)
-        others = {name: self._judged(pairs, evidence, prior, scheme) for name, scheme in SCHEMES.items()}
+        beside = [one for one in SCHEMES.values() if one != self._scheme]
+        others = {one.name: self._judged(pairs, evidence, prior, one) for one in beside}
         without_outliers: Sequence[Judgement | None] = (
             self._judged_by(metric, "kept", doubts, control=control) if metric.several else [None] * len(pairs)
         )
@@ -329,7 +331,7 @@ class Judge:
             Member(
                 place,
                 judged[row],
-                {name: found[row] for name, found in others.items() if name != self._scheme.name},
+                {name: found[row] for name, found in others.items()},
                 without_outliers[row],
                 calm[row] if any(disturbed[row]) else None,
                 (disturbed[row][0], disturbed[row][1]),

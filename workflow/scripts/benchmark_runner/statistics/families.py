@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 
@@ -12,7 +12,7 @@ import numpy as np
 from benchmark_runner.arrays import FloatArray
 from benchmark_runner.checked import NOT_CHECKABLE
 from benchmark_runner.statistics.evidence import Pair
-from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
+from benchmark_runner.statistics.inputs import EngineData, Measurements
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
 from benchmark_runner.statistics.machines import ratios_apart
 from benchmark_runner.statistics.metrics import Metric
@@ -58,10 +58,6 @@ def places(inputs: Measurements, metric: Metric) -> list[Cell]:
     return [Cell(*cell) for cell in inputs.cells if metric.level != "stage" or cell in inputs.loads]
 
 
-def _devices(launches: Sequence[MeasuredLaunch]) -> list[str]:
-    return sorted({launch.device for launch in launches if launch.device is not None})
-
-
 def exclusion(inputs: Measurements, engine: str, reference: str, workload: str) -> str | None:
     """Why two engines must not be compared in a workload, from facts that no time depends on; None where they may."""
     a, b = inputs.engines[engine], inputs.engines[reference]
@@ -72,7 +68,7 @@ def exclusion(inputs: Measurements, engine: str, reference: str, workload: str) 
         if one.fidelity_failed:
             detail = one.fidelity.get("reason") or "see its fidelity check"
             return f"{one.name} does not compute the same as the reference ({detail})"
-    own, other = _devices(a.ok(workload)), _devices(b.ok(workload))
+    own, other = a.devices(workload), b.devices(workload)
     for one, devices in ((a, own), (b, other)):
         if len(devices) > 1:
             return f"launches of {one.name} ran on different devices ({', '.join(devices)})"
@@ -103,6 +99,25 @@ def qualifiers(a: EngineData, b: EngineData) -> list[str]:
     return found
 
 
+class ByBlock:
+    """Launch values of a campaign, and what those of a block have in common, which is made once for all pairs."""
+
+    def __init__(self, values: LaunchValues) -> None:
+        self._values = values
+        self.levels = cache(self._levels)
+
+    def of(self, metric: str, place: Cell, engine: str) -> Mapping[int, float]:
+        """Those of one engine by block; empty where it has none."""
+        return self._values.get(((engine, place.workload, place.case), metric), {})
+
+    def _levels(self, metric: str, place: Cell, engines: tuple[str, ...], blocks: tuple[int, ...]) -> FloatArray | None:
+        """Logarithm of what engines have in common in each block: their mean, of those with a value in all of these
+        blocks. None where a value has no logarithm."""
+        found = (self.of(metric, place, name) for name in engines)
+        table = np.array([[one[block] for block in blocks] for one in found if one.keys() >= set(blocks)])
+        return np.mean(np.log(table), axis=0) if bool(np.all(table > 0.0)) else None
+
+
 class CampaignPairs:
     """Makes the pairs of a campaign; the blocks that two engines share are looked up once for all metrics."""
 
@@ -113,7 +128,7 @@ class CampaignPairs:
         self._occasions = Occasions(inputs.launches, LONGEST_IDLE_S + cool_down_s, inputs.folders)
         self._excluded = cache(partial(exclusion, inputs))
         self.shared_blocks = cache(self._shared_blocks)
-        self._alike = cache(self._engines_alike)
+        self._beside = cache(self._engines_beside)
 
     @property
     def last_block(self) -> int:
@@ -123,30 +138,15 @@ class CampaignPairs:
 
     def _shared_blocks(self, engine: str, reference: str, workload: str) -> tuple[int, ...]:
         engines = self._inputs.engines
-        own, other = engines[engine].ok(workload), engines[reference].ok(workload)
-        return tuple(paired_blocks(own, other, self._occasions))
+        return tuple(paired_blocks(engines[engine].ok(workload), engines[reference].ok(workload), self._occasions))
 
-    def _engines_alike(self, engine: str, reference: str, workload: str) -> list[str]:
-        """Two engines and those that may be compared with the first in a workload."""
+    def _engines_beside(self, engine: str, reference: str, workload: str, blocks: tuple[int, ...]) -> tuple[str, ...]:
+        """Two engines and those that may be compared with the first in a workload and ran on the occasions of these
+        blocks, in the plan's order."""
         others = (name for name in self._inputs.engines if name not in (engine, reference))
-        alike = (name for name in others if self._excluded(engine, name, workload) is None)
-        return [engine, reference, *alike]
-
-    def _block_levels(
-        self, place: Cell, names: tuple[str, str], blocks: Sequence[int], of: Callable[[str], Mapping[int, float]]
-    ) -> FloatArray | None:
-        """Logarithm of what the engines in each block have in common: the mean over those with a value in all of these
-        blocks, on the occasion of the first. None where a value has no logarithm."""
-        engine, wanted = names[0], set(blocks)
-        beside = (
-            name
-            for name in self._alike(*names, place.workload)
-            if name in names or wanted <= set(self.shared_blocks(engine, name, place.workload))
-        )
-        table = np.array(
-            [[found[block] for block in blocks] for name in beside if wanted <= (found := of(name)).keys()]
-        )
-        return np.mean(np.log(table), axis=0) if bool(np.all(table > 0.0)) else None
+        alike = {name for name in others if self._excluded(engine, name, workload) is None}
+        beside = {name for name in alike if set(self.shared_blocks(engine, name, workload)) >= set(blocks)}
+        return tuple(name for name in self._inputs.engines if name in (engine, reference) or name in beside)
 
     def _ran_apart(self, engine: str, reference: str, workload: str) -> bool:
         """Whether launches of two engines in a workload ran on several machines."""
@@ -162,24 +162,21 @@ class CampaignPairs:
         logs = pair.sign * np.log(pair.values / pair.reference_values)
         return replace(pair, machines=ratios_apart(logs, [machines[block] for block in blocks]))
 
-    def pair(self, metric: Metric, place: Cell, engine: str, reference: str, values: LaunchValues) -> Pair:
+    def pair(self, metric: Metric, place: Cell, engine: str, reference: str, values: ByBlock) -> Pair:
         """The launch values of two engines in one cell.
 
         Blocks are used as pairs where at least three, and at least half of the launches of the side with fewer, have
         their partner; else all launches are compared unpaired, which needs them to come from one machine.
         """
-
-        def of(name: str) -> Mapping[int, float]:
-            return values.get(((name, place.workload, place.case), metric.name), {})
-
         unlike = not_of_the_same(self._inputs, metric, place, (engine, reference))
-        own, other = ({}, {}) if unlike else (of(engine), of(reference))
+        own, other = ({}, {}) if unlike else (values.of(metric.name, place, name) for name in (engine, reference))
         excluded = self._excluded(engine, reference, place.workload) or unlike
         shared = self.shared_blocks(engine, reference, place.workload)
-        blocks = [block for block in shared if block in own and block in other]
+        blocks = tuple(block for block in shared if block in own and block in other)
         fewest = min(len(own), len(other))
         paired = len(blocks) >= fewest / 2 and (len(blocks) >= FEWEST_LAUNCHES or fewest < FEWEST_LAUNCHES)
-        own_blocks, other_blocks = (blocks, blocks) if paired else (sorted(own), sorted(other))
+        own_blocks, other_blocks = (blocks, blocks) if paired else (tuple(sorted(own)), tuple(sorted(other)))
+        beside = self._beside(engine, reference, place.workload, blocks) if paired and blocks else ()
         if not paired and excluded is None and self._ran_apart(engine, reference, place.workload):
             excluded = "their launches ran on different machines"
         look = self._looks.at(engine, reference, place.workload)
@@ -196,6 +193,6 @@ class CampaignPairs:
             share=share,
             next_share=share if self._looks.planned else share_of_alpha(look + 1),
             passes=tuple(name for name in (engine, reference) if name in self._inputs.not_restarted),
-            block_levels=self._block_levels(place, (engine, reference), blocks, of) if paired and blocks else None,
+            block_levels=values.levels(metric.name, place, beside, blocks) if beside else None,
         )
         return self._by_machine(place, (engine, reference), pair, blocks) if paired else pair

@@ -97,6 +97,17 @@ class EngineData:
             found[name] = [launch for launch in launches if launch.ok]
         return found
 
+    @cached_property
+    def _devices(self) -> Mapping[str | None, list[str]]:
+        return {
+            name: sorted({device for launch in good if (device := launch.device) is not None})
+            for name, good in self._good.items()
+        }
+
+    def devices(self, workload: str) -> list[str]:
+        """Devices that computed in the launches of a workload that ended well."""
+        return self._devices.get(workload, [])
+
     def ok(self, workload: str | None = None) -> list[MeasuredLaunch]:
         """Launches that ended well, of one workload or of all."""
         return self._good.get(workload, [])
