@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +43,7 @@ _LAUNCH: Final = ("engine", "workload", "block")
 Metrics = Iterable[tuple[Mapping[str, Any], Path]]
 
 
+@cache
 def unit_of(name: str) -> str:
     """Unit of a reading by its name; empty where it has none."""
     return next((unit for ending, unit in UNITS.items() if name.partition(".")[0].endswith(ending)), "")

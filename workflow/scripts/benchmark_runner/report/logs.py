@@ -9,6 +9,7 @@ import statistics
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from benchmark_runner.commands import command
@@ -145,16 +146,17 @@ def system_metrics_log(metrics: Metrics) -> Iterator[str]:
     yield "# time_utc launch name=value unit ...; lists are per core, in the order of the cores"
     for record, path in metrics:
         launch = f"{record['engine']}/{record['workload']}/{record['block']}"
+        moment = partial(_moment, _utc(record["started_at"]), record["started_ns"])
         for entry in read_json_lines(path):
             absent = entry.get("absent") or {}
             if not isinstance(absent, dict) or not isinstance(entry.get("time_ns", 0), int):
                 raise BenchmarkError(f"{path}: holds a line that is no reading of the monitor; move it away")
             if absent:
-                when = _moment(record, entry.get("time_ns"))
+                when = moment(entry.get("time_ns"))
                 told = "; ".join(f"{name}: {_one_line(str(reason))}" for name, reason in absent.items())
                 yield f"{when} {launch} absent {told}"
             if entry.get("event") == "sample":
-                yield f"{_moment(record, entry.get('time_ns'))} {launch} {_values(entry)}"
+                yield f"{moment(entry.get('time_ns'))} {launch} {_values(entry)}"
 
 
 def _values(sample: Mapping[str, Any]) -> str:
@@ -170,12 +172,11 @@ def _value(value: Any) -> str:
     return str(value).replace(" ", "_")
 
 
-def _moment(record: Mapping[str, Any], time_ns: int | None) -> str:
+def _moment(started: datetime.datetime, started_ns: int, time_ns: int | None) -> str:
     """UTC time of a reading of the monotonic clock, from the launch's start on both clocks."""
     if time_ns is None:
         return NO_TIME
-    since_start = datetime.timedelta(microseconds=(time_ns - record["started_ns"]) / NS_PER_US)
-    return _stamp(_utc(record["started_at"]) + since_start)
+    return _stamp(started + datetime.timedelta(microseconds=(time_ns - started_ns) / NS_PER_US))
 
 
 def _utc(time: str) -> datetime.datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -49,7 +49,10 @@ class Results:
         self._metrics: dict[tuple[str, str, str | None], Json] = {
             (cell["engine"], cell["workload"], cell["case"]): cell["metrics"] for cell in summary["cells"]
         }
-
+        self._comparisons: dict[tuple[str, str | None, str], list[Json]] = {}
+        for one in summary["comparisons"]:
+            if one["kind"] != "control":
+                self._comparisons.setdefault((one["workload"], one["case"], one["metric"]), []).append(one)
         self._loads: dict[tuple[str, str, str | None], Json] = {
             (cell["engine"], cell["workload"], cell["case"]): cell["load"]
             for cell in summary["cells"]
@@ -182,19 +185,14 @@ class Results:
         elsewhere = " and ".join(f"{words} in {name}" for name, words in told.items())
         return told.get(workload) or elsewhere or entry["lost_launches"]
 
-    def comparisons(self, cell: Cell, metric: str) -> Iterator[Json]:
+    def comparisons(self, cell: Cell, metric: str) -> Sequence[Json]:
         """Comparisons of engines (not of the control) in one cell."""
-        for one in self.summary["comparisons"]:
-            same = (one["workload"], one["case"], one["metric"]) == (cell.workload, cell.case, metric)
-            if same and one["kind"] != "control":
-                yield one
+        return self._comparisons.get((cell.workload, cell.case, metric), [])
 
     def between(self, a: str, b: str, cell: Cell, metric: str) -> Json | None:
         """The comparison of two engines in either direction; None where there is none."""
-        for one in self.comparisons(cell, metric):
-            if {one["engine"], one["reference"]} == {a, b}:
-                return one
-        return None
+        both = ((a, b), (b, a))
+        return next((one for one in self.comparisons(cell, metric) if (one["engine"], one["reference"]) in both), None)
 
     def is_faster(self, a: str, b: str, cell: Cell, metric: str) -> bool:
         """Whether a verdict says with certainty that a is better than b."""
