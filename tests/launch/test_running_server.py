@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from benchmark_runner.campaign.engines import campaign_engines
-from benchmark_runner.launch.running import own_process, says, unreachable
+from benchmark_runner.launch.running import HELD_BEFORE, of_pass, own_process, says, unreachable
 from benchmark_runner.schemas import require_valid
 from launch_case import LaunchCase
 from stub_server import stub
@@ -135,6 +135,21 @@ def test_a_pass_over_a_server_of_text_is_recorded_without_a_start(tmp_path):
     assert record["engine_usage"] is None
     assert record["client"]["exit"] == {"code": 0, "signal": None}
     assert "stdout_not_empty" not in {one["kind"] for one in record["warnings"]}
+
+
+def test_gpu_memory_that_a_server_held_before_the_pass_is_not_told_as_none():
+    summary = {
+        "absent": {},
+        "duration_ms": 1000.0,
+        "measured": {"gpu_energy_joules": 250.0},
+        "gpu": {"memory_peak_bytes": 0, "energy_joules": 280.0},
+    }
+    told = of_pass(summary, (0.5, 1_000_000))
+    assert told["gpu"] == {"memory_peak_bytes": None, "energy_joules": 280.0}
+    assert told["absent"]["gpu.memory_peak_bytes"] == HELD_BEFORE
+    assert told["measured"] == {"gpu_energy_joules": 250.0}
+    assert summary["gpu"]["memory_peak_bytes"] == 0
+    assert of_pass(summary, None)["gpu"] is None
 
 
 @pytest.mark.parametrize(("options", "is_told"), [({}, True), ({"prefix_cache": True}, False)])

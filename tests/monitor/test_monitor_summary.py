@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmark_runner.monitor.summary import Metrics, increase, summarise, take_apart, value_at
+from benchmark_runner.monitor.summary import STANDS, Metrics, increase, summarise, take_apart, value_at
 from benchmark_runner.processes.engine import EngineUsage
 from benchmark_runner.protocol.events import Window
 
@@ -85,6 +85,21 @@ def test_energy_is_that_of_the_window_and_of_the_measured_part():
     assert result["measured"] == {"duration_ms": 2000, "package_energy_joules": 20.0, "gpu_energy_joules": None}
 
 
+def test_an_energy_counter_that_repeats_its_value_used_energy_all_the_same():
+    # 100 W, in a counter that its driver renews each second and that is sampled every half.
+    samples = [sample(second / 2, gpu_energy_joules=100.0 * (second // 2)) for second in range(8, 41)]
+    part = summary(metrics(*samples), measured=Window(round(11.4 * S), round(12.9 * S)))["measured"]
+    assert part["gpu_energy_joules"] == pytest.approx(150.0)
+
+
+def test_an_energy_counter_that_stands_still_is_no_energy_of_0():
+    samples = [sample(second, gpu_utilization_percent=90, gpu_energy_joules=7.0) for second in (9, 11, 13, 15)]
+    result = summary(metrics(*samples), measured=Window(11 * S, 13 * S))
+    assert result["measured"]["gpu_energy_joules"] is None
+    assert result["gpu"]["energy_joules"] is None
+    assert result["absent"]["gpu.energy_joules"] == STANDS
+
+
 def test_counters_are_the_last_counts():
     content = metrics(sample(11, instructions=10, cycles=20), sample(14.1, instructions=30, cycles=50))
     assert summary(content)["counters"] == {"instructions": 30, "cycles": 50}
@@ -118,6 +133,16 @@ def test_a_gpu_value_that_is_missing_has_its_reason():
     assert result["gpu"]["energy_joules"] is None
     assert result["absent"]["gpu.energy_joules"] == "too old"
     assert "no sample" in result["absent"]["gpu.power_watts_mean"]
+
+
+def test_a_gpu_that_does_not_tell_its_utilisation_keeps_its_other_values():
+    # A part of a GPU (MIG) tells its memory alone.
+    samples = [sample(second, gpu_memory_used_bytes=used) for second, used in ((9, 400), (12, 900))]
+    result = summary(metrics(*samples, absent={"gpu_utilization_percent": "NVML: Not Supported"}))
+    assert result["gpu"]["memory_peak_bytes"] == 500
+    assert result["gpu"]["utilization_percent_mean"] is None
+    assert result["absent"]["gpu.utilization_percent_mean"] == "NVML: Not Supported"
+    assert "gpu" not in result["absent"]
 
 
 def test_without_samples_everything_is_null_with_a_reason():

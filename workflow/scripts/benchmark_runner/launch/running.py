@@ -40,6 +40,7 @@ WORD_CHARACTERS: Final = 200
 FORWARDERS: Final = frozenset({"docker-proxy", "rootlessport", "slirp4netns", "pasta", "ssh", "haproxy", "nginx"})
 """Names of programs that pass on what they are asked, whose memory is not the server's."""
 UNTOLD: Final = "the server already ran, elsewhere or as a process that cannot be found"
+HELD_BEFORE: Final = "the server already ran: what it holds of the GPU's memory it held before the launch"
 BESIDE_MEMORY: Final = "the server already ran: the launch knows of its memory and computing time alone"
 
 _REMEDIES: Final = {
@@ -243,6 +244,9 @@ def of_pass(summary: dict[str, Any], spent: tuple[float, int] | None) -> dict[st
         reason = UNTOLD
         summary["measured"] = summary["measured"] and _without_energy(summary["measured"])
         summary |= {name: list(map(_without_energy, summary[name])) for name in ("levels",) if name in summary}
+    elif summary["gpu"] is not None:
+        summary["gpu"] = {**summary["gpu"], "memory_peak_bytes": None}
+        summary["absent"]["gpu.memory_peak_bytes"] = HELD_BEFORE
     seconds, peak_bytes = spent or (0.0, None)
     percent = None if spent is None else round(100 * seconds * 1e3 / summary["duration_ms"], 2)
     summary |= {"engine_peak_rss_bytes": peak_bytes, "engine_cpu_percent_mean": percent}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from benchmark_runner.monitor.probe import Sample
 from benchmark_runner.processes.engine import EngineUsage
 from benchmark_runner.protocol.events import Window
+
+STANDS: Final = "the energy counter told the same in every sample"
 
 
 class Metrics(NamedTuple):
@@ -74,8 +76,15 @@ def _percent(seconds: float | None, of_seconds: float) -> float | None:
     return None if seconds is None or of_seconds <= 0 else round(max(0.0, 100 * seconds / of_seconds), 2)
 
 
+def _renewed(samples: Sequence[Sample], name: str) -> list[Sample]:
+    """The first sample with each value of an energy counter: its driver renews it at times of its own, so that samples
+    which repeat a value are no time in which nothing was used."""
+    known = [sample for sample in samples if name in sample]
+    return [one for at, one in enumerate(known) if not at or one[name] != known[at - 1][name]]
+
+
 def _joules(samples: Sequence[Sample], name: str, window: Window) -> float | None:
-    joules = increase(samples, name, window)
+    joules = increase(_renewed(samples, name), name, window)
     return None if joules is None else round(joules, 6)
 
 
@@ -113,7 +122,8 @@ def _told(fields: Fields, metrics: Metrics, absent: dict[str, str], prefix: str 
     between = f"no sample fell into the time in which the engine ran (one every {metrics.interval_ms} ms)"
     for name, (value, source) in fields.items():
         if value is None and source is not None:
-            absent[f"{prefix}{name}"] = metrics.absent.get(source, between)
+            stands = source.endswith("_joules") and bool(_values(metrics.samples, source))
+            absent[f"{prefix}{name}"] = metrics.absent.get(source, STANDS if stands else between)
     return {name: value for name, (value, _) in fields.items()}
 
 
@@ -125,7 +135,7 @@ def _gpu(metrics: Metrics, inside: Sequence[Sample], window: Window, absent: dic
         "gpu_energy_joules",
         "gpu_throttle_reasons",
     )
-    if not _values(metrics.samples, use):
+    if not any(name.startswith("gpu_") for sample in metrics.samples for name in sample):
         return None
     memory = _values(metrics.samples, used)
     fields: Fields = {
