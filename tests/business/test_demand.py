@@ -54,7 +54,7 @@ def test_the_quicker_engine_needs_half_the_machines(advised):
     found = advised({"demand": {"spare": 0.25, "pools": [POOL]}})["cost_optimization"]
     (machine,) = found["fleet"]["machines"]
     assert (machine["engine"], machine["count"]) == ("candle_cuda", 2)
-    assert machine["basis"] == "measured throughput_test, case_1 (4 + 10 tokens)"
+    assert machine["basis"] == "measured throughput_test (4 + 10 tokens)"
     assert found["fleet"]["usd_per_month"]["point"] == pytest.approx(2 * 0.36 * 730.5)
     (other,) = found["next_best"]["machines"]
     assert (other["engine"], other["count"]) == ("pytorch_baseline", 4)

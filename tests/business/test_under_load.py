@@ -113,7 +113,7 @@ def test_a_start_is_measured_by_a_request_that_waits_for_no_other(business: dict
     for row in business["operational_overhead"]:
         start, load = (row["measured"][name] for name in ("load_to_first_token_ms", "load_ms"))
         assert start["value"] - load["value"] == pytest.approx(100.0, rel=1e-3)
-        assert start["origin"].endswith("in serving, c1")
+        assert start["origin"].endswith("in serving with 1 request in flight")
 
 
 def test_tiers_are_judged_at_each_level_by_the_tokens_of_all_requests(business: dict[str, Any]) -> None:

@@ -59,6 +59,21 @@ def test_throughput_is_drawn_over_the_levels_in_place_of_the_answers_places(stat
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["1", "2", "4"]
 
 
+def test_the_title_is_one_finding_where_one_request_at_a_time_was_measured_too(tmp_path):
+    names = ["an_engine_with_a_name_of_forty_letters___", "another_engine_of_a_name_that_long_______"]
+    engines = [ScriptedEngine(name, ttft_ms=60.0, itl_ms=30.0, slots=1) for name in names]
+    loaded = ScriptedWorkload("serving", ((8, 9),), load=ScriptedLoad(concurrency=(1, 2)))
+    write_results(tmp_path, engines, (loaded, ScriptedWorkload("latency_test")), launches=3)
+    performance = read(tmp_path, "analysis/performance_analysis.json")
+    iterations = read_measured(tmp_path / "analysis/iterations.parquet", throughput.COLUMNS)
+    with style():
+        figure = throughput.draw(read(tmp_path, "analysis/statistical_summary.json"), performance, iterations)
+    title, words = (text.get_text().replace("\n", " ") for text in figure.texts[:2])
+    assert title.startswith("serving: ") and "…" not in title and "To the end" not in title
+    kept = "To the end of an answer engines keep 100% (all) of their first decode rate, with one request in flight. "
+    assert kept in words
+
+
 def test_latency_frontier_and_goodput_have_a_panel_each_in_every_grid(statistics):
     with style():
         figure = load.draw(statistics)

@@ -18,6 +18,7 @@ from benchmark_runner.plots.style import (
     in_order,
     new_figure,
     save,
+    span,
     style,
     tint,
     wrapped,
@@ -132,6 +133,18 @@ def test_long_names_are_broken_at_underscores_and_cut_at_last():
     assert "".join(lines).startswith("llama_cpp_with_a_very_")
     assert wrapped("x" * 200).endswith("…")
     assert wrapped("x" * 200).count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("shares", "words"),
+    [
+        ({"a": 0.5}, "50% (a)"),
+        ({"a": 0.5, "b": 0.75, "c": 0.6}, "from 50% (a) to 75% (b)"),
+        ({"a": 0.999, "b": 1.001}, "100% (all)"),
+    ],
+)
+def test_engines_that_the_words_do_not_tell_apart_are_told_together(shares, words):
+    assert span(shares, "{:.0%}".format) == words
 
 
 def test_labels_stay_where_they_are_when_there_is_room():

@@ -143,7 +143,7 @@ def test_throughput_has_a_panel_a_case_and_one_by_prompt_length(campaign):
     figure = throughput.draw(campaign.statistics, campaign.performance, campaign.throughput)
     titles = [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes]
     assert titles == [
-        "latency_test, case_1 (prompt of 8 tokens)",
+        "latency_test (prompt of 8 tokens)",
         "throughput_test, case_1 (prompt of 8 tokens)",
         "throughput_test, case_2 (prompt of 64 tokens)",
         "throughput_test: decode by prompt length",
@@ -187,7 +187,9 @@ def test_with_a_gpu_its_utilisation_is_shown(tmp_path):
     rows = gpu.utilisation_rows(found.statistics, gpu.GPU, {})
     assert {row.name: row.words for row in rows} == {"base": "80.0 %", "other": "95.5 %"}
     assert "GPU utilisation: from 80.0 % (base) to 95.5 % (other)" in words(gpu.draw(found.statistics, found.raw))
-    assert "Peak GPU memory, GB" in words(memory.draw(found.statistics, found.performance))
+    assert "loading included" in words(gpu.draw(found.statistics, found.raw))
+    told = words(memory.draw(found.statistics, found.performance))
+    assert "Peak GPU memory, GB" in told and "Peak GPU memory, lower is better: " in told
 
 
 def test_the_same_data_give_the_same_bytes(campaign, tmp_path):
@@ -254,7 +256,16 @@ def test_an_axis_that_does_not_begin_at_0_says_so(campaign):
             or "logarithmic" in words(axes)
         )
     assert all(axes.get_xlim()[0] == 0 for axes in peaks.axes)
+    ticks = [tick for axes in rates.axes if axes.lines for tick in axes.get_xticks()]
+    assert ticks and all(float(tick).is_integer() for tick in ticks)
     assert all(axes.get_ylim()[0] == 0 for axes in rates.axes if axes.lines)
+
+
+def test_marks_that_lie_close_together_lie_within_an_axis_that_begins_at_0():
+    with style():
+        axes = new_figure(3.0).add_subplot()
+        draw_rows(axes, [Row("engine", "", "#000000", "o", [[23.2, 23.3]])], names=True, from_zero=True)
+    assert axes.get_xlim() == (0, pytest.approx(23.3 * 1.06))
 
 
 def test_the_same_data_make_the_same_svg(campaign, tmp_path):

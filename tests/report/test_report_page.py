@@ -109,7 +109,7 @@ def test_an_engine_that_is_slower_is_called_slower(tmp_path):
     folder = finish(tmp_path, engines, (ScriptedWorkload("latency_test"),), plots=False)
     found = Page((folder / "report.html").read_text())
     assert row_of(found, "slow", "latency_test")[7] in ("meaningfully slower", "confirmed slower")
-    assert found.table("latency_test, case_1: end-to-end latency")[0][1].startswith(("meaningfully", "confirmed"))
+    assert found.table("latency_test: end-to-end latency")[0][1].startswith(("meaningfully", "confirmed"))
 
 
 def test_hostile_text_is_shown_and_never_run(page):
@@ -240,7 +240,7 @@ def test_a_remedy_of_many_remarks_is_told_once():
 
 def test_control_fidelity_launches_and_environment_are_there(page):
     control = page.table("The control against its twin")
-    assert control[0][0] == "latency_test, case_1"
+    assert control[0][0] == "latency_test"
     assert {row[0]: row[1] for row in page.table("Greedy tokens")}["candle_cuda"] == "pass"
     launches = page.table("All launches of this campaign")
     assert len(launches) == 6 * len(ENGINES) * len(WORKLOADS)
@@ -347,7 +347,7 @@ def test_settings_are_in_a_table_and_differing_ones_beside_the_verdicts_of_their
     assert rows["batch size"] == ["not known of all", "1", "unknown"]
     assert rows["compiled graph"] == ["same", "no", "no"]
     note = "settings differ: threads 2 / 1, KV cache f16 / f32"
-    ((pair, verdict, _, words, _, _),) = page.table("latency_test, case_1: end-to-end latency")
+    ((pair, verdict, _, words, _, _),) = page.table("latency_test: end-to-end latency")
     assert (pair, words.endswith(note)) == ("other against torch", True)
     assert "settings differ" not in verdict
     compared = next(row for row in page.table(COMPARISON) if row[0].startswith("other"))

@@ -290,8 +290,9 @@ def test_the_level_is_a_filter_of_its_own_that_the_address_keeps(chromium, folde
     page.locator("#filter-engines button", has_text="alone").click()
 
     def looks_chosen():
-        page.wait_for_function("document.querySelector('.chart svg').textContent.includes('serving, c4')")
-        assert page.locator("#matrix caption").inner_text().startswith("output throughput of all requests, serving, c4")
+        page.wait_for_function("document.querySelector('.chart svg').textContent.includes('serving with 4 requests')")
+        caption = page.locator("#matrix caption").inner_text()
+        assert caption.startswith("output throughput of all requests, serving with 4 requests in flight: ")
         assert page.locator(".curve g[data-engine=alone]").first.is_hidden()
         assert page.locator(".curve g[data-engine=batched]").first.is_visible()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmark_runner.statistics.client import Client, client_cautions, gates, has_client, own_clock
-from benchmark_runner.statistics.levels import errors_words, level_words
+from benchmark_runner.statistics.levels import errors_at, errors_words, level_words
 from stage_rows import QUIET, closed, load_inputs, stages_of
 
 
@@ -49,9 +49,16 @@ def test_one_failed_request_in_a_hundred_is_the_most_with_which_a_cell_can_win()
     load = {"measured": 200, "failed": 2, "error_rate": 0.01, "words": "with 8 requests in flight"}
     assert errors_words(load) is None
     assert errors_words(None) is None
-    assert errors_words(load | {"failed": 3, "error_rate": 0.015}) == (
-        "3 of its 200 requests failed with 8 requests in flight"
-    )
+    failing = load | {"failed": 3, "error_rate": 0.015}
+    assert errors_words(failing) == "3 of its 200 requests failed"
+
+
+def test_a_level_whose_requests_failed_is_named_where_the_place_does_not_tell_it() -> None:
+    load = {"measured": 200, "failed": 3, "error_rate": 0.015, "words": "with 8 requests in flight"}
+    loads = {("server", "serving", "c8"): load, ("server", "serving", "c1"): load | {"failed": 0, "error_rate": 0.0}}
+    assert errors_at(loads, "server", "serving", "c8") == "3 of its 200 requests failed"
+    assert errors_at(loads, "server", "serving", None) == "3 of its 200 requests failed with 8 requests in flight"
+    assert errors_at(loads, "server", "serving", "c1") is None
 
 
 def test_a_servers_own_clock_is_a_mean_over_launches_beside_the_clients() -> None:

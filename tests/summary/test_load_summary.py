@@ -109,7 +109,7 @@ def test_a_level_at_which_requests_fail_cannot_be_won(tmp_path: Path) -> None:
     assert "With 4 requests in flight in serving torch yields" in found["answer"]["under_load"][-1]
     (cell,) = (one for one in found["answer"]["workloads"] if one["case"] == "c4")
     assert next(one for one in cell["engines"] if one["engine"] == "server")["ranked"] is False
-    assert "6 of its 72 requests failed with 4 requests in flight" in found["answer"]["sentence"]
+    assert "left out in serving with 4 requests in flight: 6 of its 72 requests failed." in found["answer"]["sentence"]
 
 
 def test_levels_that_nothing_decides_are_told_once_and_nobody_is_called_ahead(tmp_path: Path) -> None:

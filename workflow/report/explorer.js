@@ -93,8 +93,9 @@ function figuresOf(engine) {
   const machines = requests === null ? [1, 1, 1] : seconds && peak !== null && spare !== null &&
     seconds.map((one) => Math.ceil((requests * peak / DAY_S) / ((1 - spare / 100) / one) - 1e-6));
   const month = machines && price && machines.map((count, which) => count * price[which] * costs.hours_per_month);
-  const basis = stated ? `${measured ? "measured" : "estimate from"} ${row.workload}, ${row.case} ` +
-    `(${row.prompt} + ${row.answer} tokens)` : "";
+  const where = told.places.find((one) => one.workload === row.workload && one.case === row.case).label;
+  const basis = stated ? `${measured ? "measured" : "estimate from"} ${where} (${row.prompt} + ${row.answer} tokens)`
+    : "";
   const reason = price === null && entered("price") !== null ? "the price is not of the machine that it ran on" : "";
   // Tiers are of the lengths that were measured.
   const tier = hasTiers() ? row.tier ?? (row.unranked ? "—" : "none") : undefined;

@@ -15,6 +15,7 @@ from benchmark_runner.business.prices import AgedPrice
 from benchmark_runner.business.tiers import limit_result
 from benchmark_runner.display import plural, significant
 from benchmark_runner.statistics.levels import NO_LEVEL
+from benchmark_runner.statistics.places import place_of
 from benchmark_runner.statistics.results import Cell, Results
 
 SECONDS_PER_DAY: Final = 86_400
@@ -170,9 +171,7 @@ def _times_in(
         rate = served[{"point": "point", "high": "low", "low": "high"}[which]] or served["point"]
         return float(as_long / rate)
 
-    place = (
-        f"{cell.workload}{words and f' {words}'}{'' if words else f', {cell.case}'} ({prompt:g} + {answer:g} tokens)"
-    )
+    place = f"{place_of(results, cell)} ({prompt:g} + {answer:g} tokens)"
     exact = (prompt, answer) == (pool["prompt_tokens"], pool["answer_tokens"])
     return (
         _Times(

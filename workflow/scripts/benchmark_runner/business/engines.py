@@ -10,6 +10,7 @@ from benchmark_runner.business.facts import named_facts, project_of
 from benchmark_runner.business.inputs import BusinessInputs
 from benchmark_runner.configuration.not_asked import not_asked_words
 from benchmark_runner.statistics.metrics import BY_NAME
+from benchmark_runner.statistics.places import place_of
 from benchmark_runner.statistics.results import Cell, Results
 
 Figure = dict[str, Any]
@@ -77,7 +78,7 @@ class MeasuredEngine:
                 key: None if any(one[key] is None for one in known) else sum(one[key] for one in known)
                 for key in ("point", "low", "high")
             }
-            where = f"{origin}; the largest of its test cases, in {here.workload}, {here.case}"
+            where = f"{origin}; the largest of its test cases, in {place_of(results, here)}"
             if left_out := results.engines[self.name].get("not_asked", {}).get(here.workload):
                 where += f"; {not_asked_words(self.name, here.workload, left_out)}"
             found.append(figure(sums["point"], unit, where, None) | {"low": sums["low"], "high": sums["high"]})

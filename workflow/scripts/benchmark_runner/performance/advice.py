@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from benchmark_runner.checked import FAIL
-from benchmark_runner.configuration.load import group_of
 from benchmark_runner.display import significant
 from benchmark_runner.performance.ranking import LATENCY, Standing, standing
 from benchmark_runner.statistics.control import chance_of_alarm
 from benchmark_runner.statistics.levels import level_text
+from benchmark_runner.statistics.places import PlaceParts, place_of, place_parts, under_load
 from benchmark_runner.statistics.results import Cell, Json, Results
 from benchmark_runner.statistics.wording import QUALIFIERS
 
@@ -31,9 +31,6 @@ class Advice(NamedTuple):
     words: str
     because: Sequence[Json]
 
-
-PlaceParts = tuple[str, str | None]
-"""A workload, and what of it is meant; None: all of it."""
 
 MOST_NAMED: Final = 6
 """Names that a sentence lists; of more it gives three and the number of the others (chosen)."""
@@ -71,19 +68,6 @@ def only(results: Results, names: Sequence[str], place: str = "") -> str:
     return f"Only {listed(names)} {'was measured' if len(measured) == len(names) else f'can be ranked{place}'}"
 
 
-def place_of(results: Results, cell: Cell) -> str:
-    """The workload, and the test case where it has several; the level of load where it has one."""
-    return ", ".join(filter(None, place_parts(results, cell)))
-
-
-def place_parts(results: Results, cell: Cell) -> PlaceParts:
-    """The same in two parts."""
-    if words := results.load_words(cell):
-        return _under_load(cell.workload, group_of(cell.case or ""), words)
-    cases = {one["case"] for one in results.summary["cells"] if one["workload"] == cell.workload} - {None}
-    return cell.workload, cell.case if len(cases) > 1 else None
-
-
 def places_listed(parts: Sequence[PlaceParts]) -> str:
     """Several places in a sentence, those of one workload together: "chat and summary (case_1 and case_2)"."""
     if len(parts) == 1:
@@ -118,12 +102,8 @@ def _level_places(results: Results, cells: Sequence[Cell]) -> list[PlaceParts]:
             *first, last = map(level_text, levels)
             words = grid.words(levels[-1]).replace(last, listed([*first, last]), 1)
             words = words.replace("request a", "requests a")
-            return [_under_load(grid.workload, grid.group, words)]
+            return [under_load(grid.workload, grid.group, words)]
     return []
-
-
-def _under_load(workload: str, group: str | None, words: str) -> PlaceParts:
-    return (workload, f"{group} {words}") if group else (f"{workload} {words}", None)
 
 
 def _told(one: Json) -> str:

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any, Final, NamedTuple
 
 from benchmark_runner.display import estimate_text, significant
-from benchmark_runner.performance.advice import advise, any_of, listed, losers, named, only, oriented, place_of, places
+from benchmark_runner.performance.advice import advise, any_of, listed, losers, named, only, oriented, places
 from benchmark_runner.performance.deciding import what_would_decide
 from benchmark_runner.performance.ranking import LATENCY, Standing, standing
 from benchmark_runner.performance.under_load import InShort, capacities_differ, capacities_in_short, load_sentences
@@ -16,6 +16,7 @@ from benchmark_runner.statistics.control import chance_of_alarm
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.inputs import not_restarted
 from benchmark_runner.statistics.metrics import BY_NAME, Metric
+from benchmark_runner.statistics.places import place_of
 from benchmark_runner.statistics.results import Cell, Json, Results
 from benchmark_runner.statistics.sentences import number_pair
 from benchmark_runner.statistics.verdicts import CERTAIN

@@ -9,19 +9,12 @@ from typing import Any, Final, NamedTuple
 from benchmark_runner.configuration.shortcuts import to_join, to_type
 from benchmark_runner.display import S_PER_MIN, plural
 from benchmark_runner.launch.progress import in_words
-from benchmark_runner.performance.advice import (
-    PlaceParts,
-    is_affordable,
-    is_excluded,
-    is_given_up,
-    listed,
-    place_parts,
-    places_listed,
-)
+from benchmark_runner.performance.advice import is_affordable, is_excluded, is_given_up, listed, places_listed
 from benchmark_runner.performance.at_limits import AtLimits, at_limits, comparisons
 from benchmark_runner.performance.other_levels import OtherLevels, launches_of, other_levels, overrides, seconds_of
 from benchmark_runner.performance.ranking import LATENCY, Standing
 from benchmark_runner.statistics.levels import Grid
+from benchmark_runner.statistics.places import PlaceParts, place_parts
 from benchmark_runner.statistics.results import Cell, Results
 
 CONFIGURATION: Final = "campaign.yaml"

@@ -20,6 +20,7 @@ from benchmark_runner.statistics.results import read_statistics
 FULL_PERCENT: Final = 100.0
 GPU: Final = "gpu_utilization_percent"
 PROCESSOR: Final = "cpu_percent"
+EACH_MARK: Final = "Each mark is the mean of one launch, loading included, each lane of marks one workload"
 NO_MONITOR: Final = "no launch was monitored"
 
 
@@ -37,10 +38,10 @@ def utilisation_rows(statistics: Mapping[str, Any], metric: str, capacity: Mappi
 
     def in_words(engine: Mapping[str, Any], values: Sequence[float]) -> tuple[str, str]:
         mean = sum(values) / len(values)
-        words = f"{significant(mean)} %"
-        if metric != GPU:
-            whole = capacity[engine["name"]]
-            words = f"{significant(mean)} cores\nof {whole:g}, {mean / whole:.0%}"
+        if metric == GPU:
+            return f"{significant(mean)} %", ""
+        whole = capacity[engine["name"]]
+        words = f"{significant(mean)} cores\nof {whole:g}, {mean / whole:.0%}"
         return words, "" if engine["threads"] is None else f", {plural(engine['threads'], 'thread')}"
 
     return usage_rows(statistics, metric, 1.0 if metric == GPU else 1 / FULL_PERCENT, in_words)
@@ -52,15 +53,12 @@ def draw(statistics: Mapping[str, Any], raw: Sequence[Mapping[str, Any]]) -> Fig
     if any(lane for name in names for lane in launch_values(statistics, name, GPU).values()):
         metric, capacity = GPU, dict.fromkeys(names, FULL_PERCENT)
         title, axes_title = f"GPU utilisation: {_means(statistics, GPU, 1.0, ' %')}", "GPU utilisation, %"
-        words = "Each mark is the mean of one launch, each lane of marks one workload; at the right the mean of all."
+        words = f"{EACH_MARK}; at the right the mean of all."
     else:
         metric, capacity = PROCESSOR, usable_cores(raw)
         title = f"No GPU utilisation; cores kept busy instead: {_means(statistics, PROCESSOR, FULL_PERCENT, '')}"
         axes_title = "Cores that the engine kept busy"
-        words = (
-            f"Why: {_no_gpu_reason(statistics)}. Each mark is the mean of one launch, loading included, each lane of "
-            "marks one workload; the grey bar is the cores that the engine could use."
-        )
+        words = f"Why: {_no_gpu_reason(statistics)}. {EACH_MARK}; the grey bar is the cores that the engine could use."
     panel = UsagePanel(axes_title, utilisation_rows(statistics, metric, capacity), capacity)
     figure = draw_usage(title, words, [panel], "#eeeeee")
     axes = figure.axes[0]

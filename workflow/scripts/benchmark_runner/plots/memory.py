@@ -68,10 +68,12 @@ def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any]) -> Figur
 
 
 def _finding(performance: Mapping[str, Any]) -> str:
-    peaks = {name: one[RSS_METRIC] for name, one in performance["memory"].items() if one[RSS_METRIC] is not None}
-    if not peaks:
-        return "Memory: nothing was measured"
-    return f"Peak memory, lower is better: {span(peaks, bytes_text)}"
+    """Which engines have the lowest and the highest peak: of GPU memory where that was measured."""
+    for metric, what in ((VRAM_METRIC, "Peak GPU memory"), (RSS_METRIC, "Peak memory")):
+        peaks = {name: one[metric] for name, one in performance["memory"].items() if one[metric] is not None}
+        if peaks:
+            return f"{what}, lower is better: {span(peaks, bytes_text)}"
+    return "Memory: nothing was measured"
 
 
 def _no_vram_reason(rows: Mapping[str, Sequence[Row]]) -> str:

@@ -168,7 +168,7 @@ def _scale(axes: Axes, values: Sequence[float], from_zero: bool) -> None:
         return
     if not from_zero:
         axes.set_title(f"{axes.get_title(loc='left')} (does not begin at 0)")
-    margin = (high - low) * MARGIN_SHARE or abs(high) * MARGIN_SHARE or 1.0
+    margin = (high - (0 if from_zero else low)) * MARGIN_SHARE or abs(high) * MARGIN_SHARE or 1.0
     axes.set_xlim(0 if from_zero else low - margin, high + margin)
 
 

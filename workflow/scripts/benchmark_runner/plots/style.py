@@ -171,10 +171,13 @@ def headline(figure: Figure, title: str, words: str) -> None:
 
 
 def span(values: Mapping[str, float], in_words: Callable[[float], str]) -> str:
-    """ "from 1 GB (a) to 2 GB (b)", or "1 GB (a)" of a single engine; values by engine, at least one."""
+    """ "from 1 GB (a) to 2 GB (b)", or "1 GB (a)" of a single engine and "1 GB (all)" where the words tell none apart;
+    values by engine, at least one."""
     least, most = (pick(values, key=lambda name: values[name]) for pick in (min, max))
-    low, high = (f"{in_words(values[name])} ({name})" for name in (least, most))
-    return low if len(values) == 1 else f"from {low} to {high}"
+    low, high = (in_words(values[name]) for name in (least, most))
+    if low == high:
+        return f"{low} ({least if len(values) == 1 else 'all'})"
+    return f"from {low} ({least}) to {high} ({most})"
 
 
 def style() -> Any:

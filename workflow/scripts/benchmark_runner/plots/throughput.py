@@ -6,11 +6,13 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import Any, Final
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
@@ -29,6 +31,7 @@ from benchmark_runner.plots.style import (
 )
 from benchmark_runner.records.table import read_measured
 from benchmark_runner.statistics.metrics import BY_NAME
+from benchmark_runner.statistics.places import place_of
 from benchmark_runner.statistics.results import Cell, Results, read_statistics
 
 RATE_METRICS: Final = ("decode_tokens_per_s", "prefill_tokens_per_s")
@@ -41,6 +44,7 @@ AXES_LEFT: Final = 0.07
 FULL_WIDTH: Final = 0.67
 HALF_WIDTH: Final = 0.28
 SECOND_LEFT: Final = 0.46
+WHOLE_TOKENS: Final = partial(MaxNLocator, "auto", steps=[1, 2, 5, 10], integer=True)
 
 
 def position_series(
@@ -90,7 +94,8 @@ def _bounds(interval: Mapping[str, Any]) -> tuple[float, float | None, float | N
 def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any], iterations: pd.DataFrame) -> Figure:
     """The whole figure: a panel over the levels of each load, one for each further test case, one for each workload
     with several prompt lengths."""
-    grids = Results(statistics).grids
+    results = Results(statistics)
+    grids = results.grids
     under_load = {(grid.workload, case) for grid in grids for case in grid.cases.values()}
     cells = [place for place in by_workload_and_case(statistics["cells"]) if place not in under_load]
     lengths = {place: tokens for place, tokens in prompt_lengths(iterations).items() if place not in under_load}
@@ -113,7 +118,9 @@ def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any], iteratio
     for workload, case in cells:
         axes = figure.add_axes((AXES_LEFT, next(bottoms), FULL_WIDTH, inches / height))
         tokens = lengths.get((workload, case))
-        axes.set_title(f"{workload}, {case}" + (f" (prompt of {tokens} tokens)" if tokens is not None else ""))
+        place = place_of(results, Cell(workload, case))
+        axes.set_title(place + (f" (prompt of {tokens} tokens)" if tokens is not None else ""))
+        axes.xaxis.set_major_locator(WHOLE_TOKENS())
         draw_lines(axes, position_series(statistics, performance, workload, case), "place of the token in the answer")
         axes.set_ylabel("decode rate, tokens/s")
     for workload in scaled:
@@ -122,6 +129,7 @@ def draw(statistics: Mapping[str, Any], performance: Mapping[str, Any], iteratio
             words = BY_NAME[metric].short.lower()
             axes = figure.add_axes((left, bottom, HALF_WIDTH, inches / height))
             axes.set_title(f"{workload}: {words} by prompt length")
+            axes.xaxis.set_major_locator(WHOLE_TOKENS())
             labelled = left == SECOND_LEFT
             draw_lines(axes, prompt_series(statistics, lengths, workload, metric), "prompt tokens", labelled=labelled)
             axes.set_ylabel(f"{words} rate, tokens/s")
@@ -133,9 +141,10 @@ def _headline(statistics: Mapping[str, Any], performance: Mapping[str, Any], *, 
     found = [f"{grid.title}: {throughput_panel(statistics, grid).finding}" for grid in Results(statistics).grids]
     if len(found) > 1:  # each panel has its own
         found = ["Throughput over the levels of load"]
-    title = "; ".join([*found, *([_finding(performance)] if alone or not found else [])])
+    decoding = [_finding(performance)] if alone or not found else []
+    title, *rest = [*found, *decoding]
     told = ["Tokens a second of all requests together over the levels of load."] if found else []
-    told += ["Decode rate at each place of the generated answer."] if alone or not found else []
+    told += ["Decode rate at each place of the generated answer.", *(f"{words}." for words in rest)] if decoding else []
     level = statistics["settings"]["confidence_level"]
     words = (
         f"{' '.join(told)} Over launches; the band is the {level:.0%} interval. The figure at a line's name is its "

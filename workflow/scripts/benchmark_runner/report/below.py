@@ -38,8 +38,7 @@ def page_data(inputs: ReportInputs) -> dict[str, Any] | None:
             {
                 "workload": workload["name"],
                 "case": case["name"],
-                "label": f"{workload['name']}, {case['name']}",
-                **_level(workload, case),
+                **_place(inputs, workload, case),
             }
             for workload in inputs.plan["workloads"]
             for case in workload["cases"]
@@ -58,10 +57,11 @@ def page_data(inputs: ReportInputs) -> dict[str, Any] | None:
     }
 
 
-def _level(workload: Document, case: Document) -> dict[str, str]:
-    """group and level of a place: what the filters name apart where a test case is a level of load."""
-    load = case.get("load")
+def _place(inputs: ReportInputs, workload: Document, case: Document) -> dict[str, str]:
+    """label of a place, and group and level: what the filters name apart where a test case is a level of load."""
+    label, load = inputs.places[workload["name"], case["name"]], case.get("load")
     if load is None:
-        return {"group": f"{workload['name']}, {case['name']}", "level": ""}
+        return {"label": label, "group": label, "level": ""}
     named = group_of(case["name"])
-    return {"group": f"{workload['name']}, {named}" if named else workload["name"], "level": load_words(load)}
+    group = f"{workload['name']}, {named}" if named else workload["name"]
+    return {"label": label, "group": group, "level": load_words(load)}

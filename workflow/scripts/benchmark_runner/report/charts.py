@@ -110,7 +110,7 @@ def _unit(metric: str) -> tuple[float, str]:
 def _iterations(inputs: ReportInputs) -> pd.DataFrame:
     """A row an iteration with a column a metric."""
     table = inputs.iterations.rename(columns={"block": "launch", "index": "iteration"})
-    where = table["workload"] + ", " + table["case"]
+    where = [inputs.places[place] for place in zip(table["workload"], table["case"], strict=True)]
     table = table.assign(where=where, outlier=table["outlier"].map({True: "yes", False: "no"}))
     return table[["engine", "where", "launch", "iteration", "outlier", *ITERATION_METRICS]]
 
@@ -121,7 +121,7 @@ def _cells(inputs: ReportInputs) -> Iterator[tuple[str, Document]]:
         for case in workload["cases"]:
             for cell in inputs.statistics["cells"]:
                 if cell["workload"] == workload["name"] and cell["case"] in (None, case["name"]):
-                    yield f"{workload['name']}, {case['name']}", cell
+                    yield inputs.places[workload["name"], case["name"]], cell
 
 
 def launches_a_mark(inputs: ReportInputs) -> int:
@@ -166,7 +166,7 @@ def decode_chart(inputs: ReportInputs) -> dict[str, Any] | None:
     rows = [
         {
             "engine": entry["engine"],
-            "where": f"{entry['workload']}, {entry['case']}",
+            "where": inputs.places[entry["workload"], entry["case"]],
             "place": entry["position"],
             **{name: entry["tokens_per_s"][name] for name in RANGE_KEYS},
         }
@@ -248,7 +248,7 @@ def _params(inputs: ReportInputs) -> list[Any]:
     """What the filters set: the place, and names of engines that are left out."""
     first = inputs.plan["workloads"][0]
     return [
-        alt.param(name="where", value=f"{first['name']}, {first['cases'][0]['name']}"),
+        alt.param(name="where", value=inputs.places[first["name"], first["cases"][0]["name"]]),
         alt.param(name="without", value=[]),
     ]
 

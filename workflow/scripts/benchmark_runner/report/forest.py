@@ -12,11 +12,11 @@ from markupsafe import Markup
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from benchmark_runner.display import TIMES, plural, significant
-from benchmark_runner.performance.advice import place_of
 from benchmark_runner.plots.rows import LOG_FROM_RATIO
 from benchmark_runner.plots.style import Sign
 from benchmark_runner.report.figures import Figure, figure, in_unit, span
 from benchmark_runner.report.inputs import Document, ReportInputs
+from benchmark_runner.statistics.places import place_of
 from benchmark_runner.statistics.results import Cell
 
 MOST_ROWS: Final = 14  # more would push the panel off a screen of 900 pixels; the others are folded

@@ -12,7 +12,8 @@ import pandas as pd
 import yaml
 
 from benchmark_runner.plots.style import Sign, engine_signs, in_order
-from benchmark_runner.statistics.results import Results
+from benchmark_runner.statistics.places import place_of
+from benchmark_runner.statistics.results import Cell, Results
 
 Document = Mapping[str, Any]
 
@@ -59,6 +60,12 @@ class ReportInputs:
     def results(self) -> Results:
         """The statistics, indexed; its estimates are those that summary.json shows."""
         return Results(self.statistics)
+
+    @cached_property
+    def places(self) -> dict[tuple[str, str], str]:
+        """Name for people of each test case of the plan, by workload and case."""
+        cells = [Cell(one["name"], case["name"]) for one in self.plan["workloads"] for case in one["cases"]]
+        return {(cell.workload, str(cell.case)): place_of(self.results, cell) for cell in cells}
 
     @cached_property
     def records(self) -> list[Document]:

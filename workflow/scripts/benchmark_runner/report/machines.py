@@ -7,11 +7,11 @@ from typing import Any
 
 from benchmark_runner.display import ABSENT, bytes_text, milliseconds, plural
 from benchmark_runner.environment.machine import gpu_name
-from benchmark_runner.performance.advice import place_of
 from benchmark_runner.report.forest import times
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import engine_cell
 from benchmark_runner.report.tables import Table, TableCell, heads, number, prose
+from benchmark_runner.statistics.places import place_of
 from benchmark_runner.statistics.results import Cell
 
 

@@ -59,7 +59,7 @@ def _cost_row(inputs: ReportInputs, row: Document) -> list[TableCell]:
     own, told = usd["user_utilisation"], (price["label"], price["as_of"] and f"as of {price['as_of']}", price["note"])
     return [
         engine_cell(inputs, row["engine"]),
-        TableCell(f"{row['workload']}, {row['case']}"),
+        TableCell(inputs.places[row["workload"], row["case"]]),
         TableCell(significant(rate["point"]), value=rate["point"]),
         _usd_cell(usd["full_utilisation"]),
         TableCell("not known", usd["user_utilisation_reason"]) if own is None else _usd_cell(own),

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmark_runner.display import ABSENT, estimate_parts, ratio_text
-from benchmark_runner.performance.advice import PlaceParts, listed, place_of, place_parts, places_listed
+from benchmark_runner.performance.advice import listed, places_listed
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence
 from benchmark_runner.report.tables import Column, Table, TableCell, heads, number, prose, text_or_absent
+from benchmark_runner.statistics.places import PlaceParts, place_of, place_parts
 from benchmark_runner.statistics.results import Cell
 
 MEASURED: Final = {
@@ -145,15 +146,15 @@ def _path(inputs: ReportInputs, path: Document) -> dict[str, Any]:
 
 def losses(inputs: ReportInputs, path: Document) -> list[str]:
     """What the baseline has and the engine lacks: features, and loads and test cases that it does not serve."""
-    before, after = (_unserved(inputs.results.engines[path[name]]) for name in ("baseline", "engine"))
+    before, after = (_unserved(inputs, inputs.results.engines[path[name]]) for name in ("baseline", "engine"))
     features = [f"{one['kind']}: {', '.join(one['items'])}" for one in path["features_lost"]]
     return [*features, *(f"{load} ({why})" for load, why in after.items() if load not in before)]
 
 
-def _unserved(engine: Document) -> dict[str, str]:
+def _unserved(inputs: ReportInputs, engine: Document) -> dict[str, str]:
     """Workloads and test cases that an engine cannot serve, with the reason."""
     cases = engine.get("not_asked", {}).items()
-    told = {f"{workload}, {case}": why for workload, reasons in cases for case, why in reasons.items()}
+    told = {inputs.places[workload, case]: why for workload, reasons in cases for case, why in reasons.items()}
     return {**engine.get("refused_loads", {}), **told}
 
 

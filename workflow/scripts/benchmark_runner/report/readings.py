@@ -47,6 +47,7 @@ def readings(inputs: ReportInputs) -> dict[str, Any]:
             }
         )
     found = {name for launch in launches for name in launch["series"]}
+    launches.sort(key=lambda launch: launch["engine"])
     return {"readings": [[name, READINGS[name][0]] for name in READINGS if name in found], "launches": launches}
 
 

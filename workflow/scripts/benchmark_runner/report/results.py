@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from benchmark_runner.checked import FAIL
@@ -16,6 +17,8 @@ from benchmark_runner.statistics.wording import VERDICTS
 
 PROMPT_CHARACTERS: Final = 80  # of a prompt that is shown; the file has it whole
 TABLE_METRICS: Final = tuple(BY_NAME[name] for name in ("e2e_ms", "ttft_ms", "tpot_ms"))
+WHERE_KNOWN: Final = {"peak_vram_bytes": number("GPU", "memory, peak"), "energy_joules_per_token": number("Energy")}
+"""Metrics of a launch that the table has where a machine shows them, and their columns."""
 SEVERITY_TONES: Final = {"serious": "bad", "warning": "perhaps", "note": "open"}
 SECOND_TESTS: Final = {"mann_whitney_u": "Mann-Whitney", "permutation": "permutation"}
 ALTERNATIVES: Final = {
@@ -43,7 +46,9 @@ def engine_cell(inputs: ReportInputs, name: str) -> TableCell:
 def comparison(inputs: ReportInputs) -> Table:
     """One row an engine and test case; every column can be sorted."""
     columns = heads("Engine", "Workload", *(number(metric.short) for metric in TABLE_METRICS), number("Throughput"))
-    columns += heads(number("Ratio", "to the baseline"), "Verdict", number("Memory", "peak"), "Fidelity")
+    columns += heads(number("Ratio", "to the baseline"), "Verdict", number("Memory", "peak"))
+    known = [metric for metric in WHERE_KNOWN if _is_known(inputs, metric)]
+    columns += heads(*(WHERE_KNOWN[metric] for metric in known), "Fidelity")
     columns += [number("Spread", "CV"), number("Load"), number("Launches")]
     shown = [
         (engine, workload, case["name"])
@@ -51,8 +56,8 @@ def comparison(inputs: ReportInputs) -> Table:
         for case in workload["cases"]
         for engine in inputs.engines
     ]
-    rows = [_comparison_row(inputs, *one) for one in shown]
-    chosen_by = [(engine["name"], f"{workload['name']}, {case}") for engine, workload, case in shown]
+    rows = [_comparison_row(inputs, *one, known) for one in shown]
+    chosen_by = [(engine["name"], inputs.places[workload["name"], case]) for engine, workload, case in shown]
     # Flagged iterations are left out of the figures alone; verdicts always come from all of them.
     without = " without flagged outliers" if inputs.statistics["settings"]["remove_outliers"] else ""
     caption = (
@@ -63,7 +68,14 @@ def comparison(inputs: ReportInputs) -> Table:
     return Table(caption, columns, rows, sortable=True, empty=empty, chosen_by=chosen_by)
 
 
-def _comparison_row(inputs: ReportInputs, engine: Document, workload: Document, case: str) -> list[TableCell]:
+def _is_known(inputs: ReportInputs, metric: str) -> bool:
+    """Whether any launch has a value of a metric of whole launches."""
+    return any(cell["metrics"][metric]["mean"] is not None for cell in inputs.statistics["cells"] if not cell["case"])
+
+
+def _comparison_row(
+    inputs: ReportInputs, engine: Document, workload: Document, case: str, known: Sequence[str]
+) -> list[TableCell]:
     name, baseline = engine["name"], inputs.plan["campaign"]["baseline"]
     place, whole_launch = Cell(workload["name"], case), Cell(workload["name"], None)
     reference = engine["control_of"] or baseline
@@ -73,14 +85,14 @@ def _comparison_row(inputs: ReportInputs, engine: Document, workload: Document, 
     spread = numbers["cv_between"]
     return [
         TableCell(name, _standing(engine), sign=inputs.signs[name]),
-        TableCell(workload["name"] if len(workload["cases"]) == 1 else f"{workload['name']}, {case}"),
+        TableCell(inputs.places[workload["name"], case]),
         *(_estimate_cell(inputs, name, place, metric.name) for metric in TABLE_METRICS),
         _estimate_cell(inputs, name, place, inputs.results.throughput(place)),
         TableCell(f"1{TIMES}", "the baseline", 1.0)
         if name == baseline and inputs.results.point(name, place, PRIMARY_METRIC) is not None
         else _ratio_cell(against and against["ratio"], to_twin),
         TableCell(ABSENT) if against is None else verdict_cell(against, against["footnote"]),
-        _estimate_cell(inputs, name, whole_launch, "peak_rss_bytes"),
+        *(_estimate_cell(inputs, name, whole_launch, metric) for metric in ("peak_rss_bytes", *known)),
         _fidelity_cell(engine["fidelity"]["result"]),
         TableCell(ABSENT if spread is None else f"{spread:.1%}", value=spread),
         _estimate_cell(inputs, name, whole_launch, "load_ms"),
@@ -154,9 +166,7 @@ def verdict_tables(inputs: ReportInputs) -> list[Table]:
     for found in inputs.statistics["comparisons"]:
         if found["kind"] == "primary":
             primary.setdefault((found["workload"], found["case"]), []).append(found)
-    return [
-        _verdicts(inputs, f"{workload}, {case}: end-to-end latency", rows) for (workload, case), rows in primary.items()
-    ]
+    return [_verdicts(inputs, f"{inputs.places[place]}: end-to-end latency", rows) for place, rows in primary.items()]
 
 
 def _verdicts(inputs: ReportInputs, caption: str, found: list[Document]) -> Table:
@@ -232,7 +242,7 @@ def control(inputs: ReportInputs) -> tuple[str, Table | None]:
         return words, None
     rows = [
         [
-            TableCell(f"{cell['workload']}, {cell['case']}"),
+            TableCell(inputs.places[cell["workload"], cell["case"]]),
             CONTROL_CELLS[cell["differs"]],
             _ratio_cell(cell["ratio"]),
             TableCell(as_sentence(cell["sentence"], inputs)),

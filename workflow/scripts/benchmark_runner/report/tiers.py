@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Final
 
-from benchmark_runner.performance.advice import place_of
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import engine_cell
 from benchmark_runner.report.tables import Column, Table, TableCell, heads
+from benchmark_runner.statistics.places import place_of
 from benchmark_runner.statistics.results import Cell
 
 LIMITS: Final = {
@@ -35,9 +35,11 @@ def tiers(inputs: ReportInputs) -> Table:
             reasons = [results.unranked(level, "e2e_ms").get(engine) for level in levels]
             ranked = [level for level, _ in takewhile(lambda one: one[1] is None, zip(levels, reasons, strict=True))]
             here = [judged[engine, level] for level in ranked if (engine, level) in judged]
-            place = place_of(results, cell).removesuffix(results.load_words(cell)).strip()
+            words = results.load_words(cell)
+            place = place_of(results, cell).removesuffix(words).strip()
+            why = ": ".join(filter(None, (words, reasons[0])))
             kept = [
-                _kept(here, tier) if here else TableCell("not ranked", reasons[0], tone="bad")
+                _kept(here, tier) if here else TableCell("not ranked", why, tone="bad")
                 for tier, limits in found["thresholds"].items()
                 if limits
             ]

@@ -73,18 +73,22 @@ def loads_at(
 
 
 def errors_words(load: Mapping[str, Any] | None) -> str | None:
-    """Why a cell cannot win: it failed too many of its requests; None where it did not. load is the cell's."""
+    """Why a cell cannot win: it failed too many of its requests; None where it did not. load is the cell's, whose level
+    the place of a sentence names."""
     rate = load["error_rate"] if load else None
     if load is None or rate is None or rate <= MOST_ERRORS:
         return None
-    return f"{load['failed']} of its {load['measured']} requests failed {load['words']}"
+    return f"{load['failed']} of its {load['measured']} requests failed"
 
 
 def errors_at(
     loads: Mapping[tuple[str, str, str | None], Mapping[str, Any]], engine: str, workload: str, case: str | None
 ) -> str | None:
-    """errors_words of an engine in a place: of a test case, or where that is None, of any level of a whole launch."""
-    return next(filter(None, map(errors_words, loads_at(loads, engine, workload, case))), None)
+    """errors_words of an engine in a place: of a test case; where that is None, of a level, which they name."""
+    for load in loads_at(loads, engine, workload, case):
+        if words := errors_words(load):
+            return words if case else f"{words} {load['words']}"
+    return None
 
 
 def failed_words(load: Mapping[str, Any] | None) -> str:
