@@ -90,6 +90,17 @@ def test_a_file_that_this_user_may_not_use_is_told_in_one_line(capsys):
     assert shown.count("\n") == 1
 
 
+def test_a_file_that_went_while_a_stage_ran_is_told_in_one_line(tmp_path, capsys):
+    def stage(_argv: object) -> int:
+        (tmp_path / "input").read_text()
+        return 0
+
+    assert exit_status(stage, []) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"error: {tmp_path / 'input'} cannot be used: No such file or directory; see what became")
+    assert shown.count("\n") == 1
+
+
 def test_a_folder_in_place_of_a_file_is_named(tmp_path):
     (tmp_path / "result").mkdir()
     with pytest.raises(BenchmarkError, match="result cannot be written: Is a directory"):

@@ -28,6 +28,12 @@ def test_unsupported_is_unavailable_in_the_engines_words():
     assert "a workload of its own" in str(found.remedy)  # one case that is refused costs those beside it
 
 
+@pytest.mark.parametrize("message", ["", " \n"])
+def test_an_error_without_words_is_told_as_that(message):
+    report = SOUND._replace(done=False, error={"kind": "unsupported", "message": message})
+    assert decide(EXITED._replace(code=3), report)[:2] == ("unavailable", "the engine gave no reason")
+
+
 def test_a_program_that_cannot_read_a_spec_of_load_takes_one_request_at_a_time():
     report = SOUND._replace(done=False, error={"kind": "bad_spec", "message": "protocol is 2; this adapter speaks 1"})
     ending = EXITED._replace(code=2)

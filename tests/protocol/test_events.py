@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from benchmark_runner.protocol.events import Window, read_events
+from benchmark_runner.protocol.fields import WORDS
 
 CASE = {"max_new_tokens": 2, "ignore_eos": True, "eos_ids": [9]}
 SPEC = {"device": "cpu", "warmup_iterations": 1, "iterations": 1, "cases": [CASE]}
@@ -168,6 +169,13 @@ BROKEN = {
 @pytest.mark.parametrize("words", BROKEN)
 def test_what_breaks_the_protocol_is_named(tmp_path, words):
     assert words in (report(tmp_path, BROKEN[words]).problem or "")
+
+
+@pytest.mark.parametrize("names", [["x" * 900_000], [f"key_{number}" for number in range(50_000)]])
+def test_what_breaks_the_protocol_at_length_is_cut(tmp_path, names):
+    found = report(tmp_path, changed(0, **dict.fromkeys(names, 1)))
+    assert found.problem is not None and found.problem.startswith("hello has unknown fields ")
+    assert len(found.problem) == WORDS
 
 
 def test_what_an_engine_made_of_a_text_is_kept_with_its_time(tmp_path):

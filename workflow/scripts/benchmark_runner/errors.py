@@ -34,8 +34,8 @@ class BenchmarkError(Exception):
 
 
 def exit_status(stage: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
-    """Run one stage's main; a BenchmarkError, a full disk or a file that this user may not use becomes one message on
-    stderr and exit status 1.
+    """Run one stage's main; a BenchmarkError, a full disk or a file that cannot be used becomes one message on stderr
+    and exit status 1.
 
     Whatever becomes of stdout and stderr, what the stage prints cannot fail it.
     """
@@ -52,6 +52,8 @@ def exit_status(stage: Callable[[Sequence[str]], int], argv: Sequence[str]) -> i
         elif error.errno in NOT_ALLOWED:
             remedy = "let this user read and write it and run the same command again"
             words = f"{name} cannot be used: {error.strerror}; {remedy}"
+        elif error.filename is not None:
+            words = f"{name} cannot be used: {error.strerror}; see what became of it and run the same command again"
         else:
             raise
         print(f"error: {words}", file=sys.stderr)

@@ -73,7 +73,7 @@ def _of_exit(ending: Ending, report: EventReport) -> Outcome:
 
 
 def _of_error(error: Mapping[str, Any], *, under_load: bool) -> Outcome:
-    said = error["message"]
+    said = error["message"].strip() or "the engine gave no reason"
     if error["kind"] == "unsupported":
         ways = "Change the setting that the engine names, give its test case a workload of its own"
         return ended(Status.UNAVAILABLE, said, f"{ways}, or leave the engine out")

@@ -252,7 +252,7 @@ def read_events(path: Path, spec: Mapping[str, Any], window: Window, vocabulary:
         for line in lines_of(path, longest_line(spec)):
             reader.take(line)
     except BrokenEventsError as error:
-        problem = readable(str(error))
+        problem = readable(str(error))[:WORDS]
     told = (reader.hello, reader.load, reader.iterations, reader.error, reader.done, problem)
     load = reader.under_load
     return EventReport(*told, reader.ends_bytes, *((load.requests, load.stages) if load else ()))
