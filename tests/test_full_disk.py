@@ -101,6 +101,14 @@ def test_a_file_that_went_while_a_stage_ran_is_told_in_one_line(tmp_path, capsys
     assert shown.count("\n") == 1
 
 
+def test_ctrl_c_ends_a_stage_without_a_traceback(capsys):
+    def stage(_argv: object) -> int:
+        raise KeyboardInterrupt
+
+    assert exit_status(stage, []) == 130
+    assert capsys.readouterr().err == ""
+
+
 def test_a_folder_in_place_of_a_file_is_named(tmp_path):
     (tmp_path / "result").mkdir()
     with pytest.raises(BenchmarkError, match="result cannot be written: Is a directory"):

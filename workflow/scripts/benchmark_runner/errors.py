@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import reprlib
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -19,6 +20,9 @@ NOT_ALLOWED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 MADE_AGAIN: Final = "move it away and run again, which makes it again"
 """What helps where a file that a stage makes from others is another than the stage wrote."""
+
+INTERRUPTED: Final = 128 + signal.SIGINT
+"""Exit status by which shells say that a program was ended by Ctrl-C."""
 
 _SHORT: Final = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 100
@@ -35,13 +39,15 @@ class BenchmarkError(Exception):
 
 def exit_status(stage: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
     """Run one stage's main; a BenchmarkError, a full disk or a file that cannot be used becomes one message on stderr
-    and exit status 1.
+    and exit status 1, Ctrl-C exit status INTERRUPTED without a word.
 
     Whatever becomes of stdout and stderr, what the stage prints cannot fail it.
     """
     secure_output()
     try:
         return stage(argv)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except BenchmarkError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
