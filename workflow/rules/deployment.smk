@@ -16,6 +16,7 @@ from operator import attrgetter
 
 from snakemake.dag import DAG
 from snakemake.logging import logger
+from snakemake.persistence import PersistenceBase
 
 from benchmark_runner.campaign.deployment import (
     APPTAINER,
@@ -122,6 +123,9 @@ async def as_new_as_inputs(dag, job, outputs):
 
 
 DAG.check_output_mtime = as_new_as_inputs
+
+# No parameter here is a table. To ask whether one is, Snakemake would import pandas, a tenth of what a call takes.
+PersistenceBase._serialize_param_pandas = PersistenceBase._serialize_param_builtin
 
 
 def with_hooks(plan_jobs):
