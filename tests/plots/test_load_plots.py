@@ -140,6 +140,18 @@ def test_engines_that_hold_the_same_are_all_named_in_the_headline(statistics):
     assert "Within the limits: alone and batched hold 2 requests in flight in serving; " in words
 
 
+def test_no_panel_s_finding_of_two_names_of_usual_length_is_cut(statistics):
+    names = {"batched": "llama_cpp_server_again", "alone": "pytorch_baseline_eager"}
+    engines = [one | {"name": names[one["name"]]} for one in statistics["engines"]]
+    cells = [cell | {"engine": names[cell["engine"]]} for cell in statistics["cells"]]
+    rows = [row | {"engine": names[row["engine"]]} for row in statistics["capacity"]["engines"]]
+    capacity = statistics["capacity"] | {"engines": rows}
+    with style():
+        figure = load.draw(statistics | {"engines": engines, "cells": cells, "capacity": capacity})
+    assert any("A user gets from" in title for title in titles(figure))
+    assert not any("…" in title for title in titles(figure))
+
+
 def test_tails_are_dashed_and_have_no_second_name(statistics):
     grid = Results(statistics).grids[0]
     point = [(1.0, 2.0, None, None)]

@@ -42,7 +42,7 @@ AXES_LEFT: Final = (0.185, 0.61)
 AXES_WIDTH: Final = 0.29
 HEAD_INCHES: Final = 1.2
 PANEL_HEAD_INCHES: Final = 0.68
-PANEL_TITLE_CHARACTERS: Final = 120
+PANEL_TITLE_CHARACTERS: Final = 135
 PANEL_FOOT_INCHES: Final = 0.42
 MOST_LANES: Final = 24
 """Of an engine. Chosen: a hundred launches of twenty engines would make a picture of 13 m."""

@@ -61,7 +61,7 @@ def draw_panel(
     """A panel over levels of load with its finding as title, behind what title says."""
     width = axes.get_position().width + (BESIDE_NAMES if labelled else BESIDE_A_PANEL)
     finding = f"{title}: {panel.finding}" if title else panel.finding
-    axes.set_title(textwrap.fill(finding, round(width * TITLE_CHARACTERS), max_lines=2, placeholder=" …"))
+    axes.set_title(textwrap.fill(finding, round(width * TITLE_CHARACTERS), max_lines=3, placeholder=" …"))
     series = panel_series(statistics, panel)
     highest = max((point[1] for line in series for point in line.points), default=0.0)
     limit = [y for _, y in panel.limit if max(y for _, y in panel.limit) <= LIMIT_IN_SIGHT * highest]
