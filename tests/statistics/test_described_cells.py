@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from benchmark_runner.statistics.samples import label_of
 from records import ScriptedEngine, ScriptedWorkload, write_results
 
 TORCH = ScriptedEngine("torch", launch_spread=0.04, iteration_spread=0.06, statuses={("latency_test", 3): "failed"})
@@ -84,3 +85,16 @@ def test_a_cell_by_hand(tmp_path: Path) -> None:
     assert {name: found[name] for name in by_hand} == by_hand
     assert found["sd"] == pytest.approx(94.8683, abs=1e-4)
     assert found["cv_within"] == pytest.approx(0.4554, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("gpu.utilization_percent_mean", "GPU utilisation"),
+        ("gpu.utilization_percent_max", "highest GPU utilisation"),
+        ("gpu.clock_sm_mhz_mean", "mean GPU clock SM"),
+        ("gpu.memory_peak_bytes", "peak GPU memory"),
+    ],
+)
+def test_what_the_monitor_records_is_named_as_its_metric_is(field: str, words: str) -> None:
+    assert label_of(field) == words

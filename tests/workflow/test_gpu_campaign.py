@@ -115,7 +115,7 @@ def test_page_and_documents_tell_the_gpu_and_what_it_does_not_tell(measured):
     assert "GPU memory, peak" in text and "2.10 GB" in text
     told = text[text.index("Not measured: ") :].partition("Next")[0]
     assert "GPU" not in told and "energy" not in told
-    assert "GPU clock sm: NVML: Not Supported" in text
+    assert "GPU clock SM: NVML: Not Supported" in text
     statistics = read_json(measured.out / "analysis" / "statistical_summary.json")
     whole = [cell["metrics"] for cell in statistics["cells"] if cell["case"] is None]
     assert {metrics["peak_vram_bytes"]["max"] for metrics in whole} == {MEMORY_BYTES}

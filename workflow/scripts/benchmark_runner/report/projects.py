@@ -13,6 +13,7 @@ from benchmark_runner.report.results import as_sentence
 from benchmark_runner.report.tables import Column, Table, TableCell, heads, number, prose, text_or_absent
 from benchmark_runner.statistics.places import PlaceParts, place_of, place_parts
 from benchmark_runner.statistics.results import Cell
+from benchmark_runner.statistics.samples import label_of
 
 MEASURED: Final = {
     "build_minutes": number("Build", "from nothing"),
@@ -111,8 +112,7 @@ def _fold(inputs: ReportInputs, one: _Project) -> dict[str, Any]:
         known = (
             TableCell(f"not known: {figure['reason']}") if figure["value"] is None else TableCell(cell.text, cell.below)
         )
-        words = name.removesuffix("_" + figure["unit"]).replace("_", " ")
-        rows.append([TableCell(words), known, TableCell("measured here"), TableCell(figure["origin"])])
+        rows.append([TableCell(label_of(name)), known, TableCell("measured here"), TableCell(figure["origin"])])
     name, path = one.risk["engine"], one.path
     summary = f"{name}: {one.risk['project'] or 'a project that the facts do not know'}"
     return {

@@ -194,7 +194,7 @@ _MONITOR_FIELDS: Final = {
 """Fields under which the monitor states why a value is absent."""
 
 _ENDS: Final = {"max": "highest", "min": "lowest", "mean": "mean"}
-_SPELT: Final = {"cpu": "CPU", "gpu": "GPU", "rss": "memory"}
+_SPELT: Final = {"cpu": "CPU", "gpu": "GPU", "rss": "memory", "sm": "SM", "utilization": "utilisation"}
 _UNITS: Final = frozenset({"bytes", "celsius", "joules", "mhz", "ms", "percent", "watts"})
 
 
