@@ -6,6 +6,7 @@ import datetime
 
 import pytest
 
+from benchmark_runner.business.inputs import BusinessInputs
 from benchmark_runner.business.prices import Entry, mismatch
 
 GIB = 2**30
@@ -84,3 +85,12 @@ def test_an_owned_machine_is_the_measured_one_by_its_owner_s_word():
 
 def test_launches_on_several_devices_match_nothing():
     assert "no one machine" in mismatch(entry(gpu=H100), hardware(gpus=(gpu(),)), "cpu and cuda:0")
+
+
+@pytest.mark.parametrize(("number", "reason"), [(0, "not on H100"), (1, None)])
+def test_the_price_is_that_of_the_gpu_that_the_launches_were_given(number, reason):
+    machine = hardware(gpus=(gpu(name="Tesla T4"), gpu() | {"index": 1}))
+    plan = {"config": {"system": {"gpu_device": number}}}
+    inputs = BusinessInputs(plan, {}, {}, machine, {}, None, [], None)
+    found = inputs.misfit(entry(gpu=H100), "cuda:0")  # an engine sees a single GPU, its number 0
+    assert found is None if reason is None else reason in found

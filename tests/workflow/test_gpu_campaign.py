@@ -111,7 +111,8 @@ def test_the_energy_of_a_token_on_the_page_is_the_integral_of_the_recorded_power
 
 def test_page_and_documents_tell_the_gpu_and_what_it_does_not_tell(measured):
     text = text_of(measured)
-    assert "NVIDIA A100-SXM4-80GB" in text
+    assert "NVIDIA A100-SXM4-80GB · one request at a time" in text  # the masthead has what the launches ran on
+    assert "NVIDIA A100-SXM4-80GB with 85.9 GB" in text
     assert "GPU memory, peak" in text and "2.10 GB" in text
     told = text[text.index("Not measured: ") :].partition("Next")[0]
     assert "GPU" not in told and "energy" not in told

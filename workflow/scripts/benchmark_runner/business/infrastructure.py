@@ -14,7 +14,7 @@ from benchmark_runner.business.cost import (
     owned_usd_per_hour,
 )
 from benchmark_runner.business.inputs import BusinessInputs
-from benchmark_runner.business.prices import AgedPrice, Entry, aged, mismatch
+from benchmark_runner.business.prices import AgedPrice, Entry, aged
 from benchmark_runner.business.tiers import RATE_METRIC, in_flight
 from benchmark_runner.statistics.levels import NO_LEVEL, slo_words
 from benchmark_runner.statistics.results import Cell, Results
@@ -106,7 +106,7 @@ def price_states(inputs: BusinessInputs, ages: dict[str, AgedPrice]) -> dict[str
     entries = []
     for entry in inputs.catalogue.entries:
         age = ages[entry.id]
-        misfits = {device: mismatch(entry, inputs.environment, device) for device in devices}
+        misfits = {device: inputs.misfit(entry, device) for device in devices}
         entries.append(
             {
                 "price_id": entry.id,
@@ -140,7 +140,7 @@ def offers_for(inputs: BusinessInputs, ages: dict[str, AgedPrice], engine: dict[
         label = "this machine, as the configuration states its price"
         offers.append(Offer(USERS_OWN_ID, label, "user", (float(stated),) * 3, None, None, None, (), None))
     for entry in inputs.catalogue.entries:
-        if mismatch(entry, inputs.environment, device) is None and ages[entry.id].state in ("current", "widened"):
+        if inputs.misfit(entry, device) is None and ages[entry.id].state in ("current", "widened"):
             offers.append(_offer(entry, ages[entry.id]))
     return offers
 

@@ -6,7 +6,7 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark_runner.business.prices import Catalogue
+from benchmark_runner.business.prices import Catalogue, Entry, mismatch
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,14 @@ class BusinessInputs:
     def engines(self) -> list[dict[str, Any]]:
         """Engines of the statistics without the control, in the plan's order."""
         return [engine for engine in self.statistics["engines"] if engine["control_of"] is None]
+
+    def misfit(self, entry: Entry, device: str) -> str | None:
+        """Why a price is not that of what a launch's device is on; None where it is.
+
+        A launch sees a single GPU, its number 0, which environment.json has as system.gpu_device.
+        """
+        number = self.plan["config"].get("system", {}).get("gpu_device", 0)
+        return mismatch(entry, self.environment, f"cuda:{number}" if device.startswith("cuda") else device)
 
     def is_elsewhere(self, engine: str) -> bool:
         """Whether an engine is a server that already ran and whose process was not found on this machine."""

@@ -66,7 +66,11 @@ def _fact(words: str, value: Any, reason: str | None) -> TableCell:
 def _gpus(gpu: Document | None) -> str | None:
     if gpu is None:
         return None
-    names = ", ".join(f"{gpu_name(device)} with {bytes_text(device['memory_bytes'])}" for device in gpu["devices"])
+    sizes = [(device, device["memory_bytes"]) for device in gpu["devices"]]
+    names = ", ".join(
+        f"{gpu_name(device)} with {'memory that is not told' if size is None else bytes_text(size)}"
+        for device, size in sizes
+    )
     return f"{names}; driver {gpu['driver_version'] or ABSENT}, CUDA {gpu['cuda_driver_version'] or ABSENT}"
 
 

@@ -32,13 +32,14 @@ def masthead(inputs: ReportInputs) -> list[str]:
     """What was measured where, in a few words each."""
     engines, environment = inputs.statistics["engines"], inputs.environment
     threads = {engine["threads"] for engine in engines if engine["threads"] is not None}
-    gpu, git = environment["gpu"], environment["workflow"]["git"]
+    git = environment["workflow"]["git"]
+    gpus = dict.fromkeys(str(found["name"] or "unknown GPU") for one in inputs.records if (found := one.get("gpu")))
     processor = _processors(inputs)
     parts = [
         inputs.plan["model"]["name"],
         " and ".join(sorted({str(engine["dtype"]) for engine in engines if engine["dtype"]})),
         f"{processor}, {plural(threads.pop(), 'thread')}" if len(threads) == 1 else processor,
-        gpu["devices"][0]["name"] or "unknown GPU" if gpu else "",
+        " and ".join(gpus),
         load_in_words(inputs),
         _span(inputs) or "",
         f"commit {git['commit'][:COMMIT_DIGITS]}" if git else "",
