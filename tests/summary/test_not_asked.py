@@ -159,9 +159,10 @@ def test_the_report_lists_it_and_compares_memory_elsewhere(statistics):
     seen = SimpleNamespace(statistics={"engines": [burn, whole]}, plan=plan)
     assert served_by_all(seen, ["burn", "server"]) == ["chat"]
     assert served_by_all(seen, ["burn"]) == ["serving", "chat"]
-    lost: Any = SimpleNamespace(results=SimpleNamespace(engines={"burn": burn, "server": whole}))
+    results = SimpleNamespace(engines={"burn": burn, "server": whole})
+    lost: Any = SimpleNamespace(results=results, places={("serving", "c4"): "serving with 4 requests in flight"})
     path = {"baseline": "server", "engine": "burn", "features_lost": []}
-    assert projects.losses(lost, path) == [f"serving, c4 ({WHY})"]
+    assert projects.losses(lost, path) == [f"serving with 4 requests in flight ({WHY})"]
     assert list(Results(statistics).not_asked_sentences(["burn", "server"])) == [WORDS]
 
 
