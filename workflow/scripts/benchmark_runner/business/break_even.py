@@ -21,7 +21,7 @@ def break_even(inputs: BusinessInputs) -> list[dict[str, Any]]:
     Under load each engine counts at the highest level that keeps the limits.
     """
     headline = inputs.performance["headline"]["throughput"]
-    results, cell = Results(inputs.statistics), Cell(headline["workload"], headline["case"])
+    results, cell = inputs.results, Cell(headline["workload"], headline["case"])
     return [
         _row(results, one["engine"], one["reference"], cell)
         for one in results.comparisons(cell, results.throughput(cell))

@@ -94,7 +94,7 @@ def _candidates(
     inputs: BusinessInputs, ages: dict[str, AgedPrice], pool: dict[str, Any], ruled_out: list[dict[str, Any]]
 ) -> Iterator[Candidate]:
     """Engines and machines that may serve the pool; the others are added to ruled_out with the reason."""
-    results = Results(inputs.statistics)
+    results = inputs.results
     for engine in inputs.engines:
         name = engine["name"]
         times, reason, constraint = _times(results, name, pool)

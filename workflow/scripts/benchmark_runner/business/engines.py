@@ -11,7 +11,7 @@ from benchmark_runner.business.inputs import BusinessInputs
 from benchmark_runner.configuration.not_asked import not_asked_words
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.places import place_of
-from benchmark_runner.statistics.results import Cell, Results
+from benchmark_runner.statistics.results import Cell
 
 Figure = dict[str, Any]
 """{value, low, high, unit, origin, reason}: low and high are the interval where there is one; reason says why null."""
@@ -59,7 +59,7 @@ class MeasuredEngine:
 
         Of a load's levels the lowest counts: above, a request also waits for others.
         """
-        results, found = Results(self.inputs.statistics), []
+        results, found = self.inputs.results, []
         reason = results.engines[self.name]["reason"]
         for cell in self.inputs.statistics["cells"]:
             if cell["engine"] != self.name or cell["case"] is None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from benchmark_runner.business.inputs import BusinessInputs
 from benchmark_runner.business.prices import BYTES_PER_GB, AgedPrice, Entry
 from benchmark_runner.model.sizes import DTYPE_BYTES, kv_values_per_token
-from benchmark_runner.statistics.results import Cell, Results
+from benchmark_runner.statistics.results import Cell
 
 BYTES_PER_GIB: Final = 1 << 30
 IN_FLIGHT: Final = (1, 8, 64)  # for how many requests machines are looked up
@@ -56,7 +56,7 @@ def _on_gpu(engine: dict[str, Any]) -> bool:
 
 def _peak(inputs: BusinessInputs, engine: str, metric: str) -> dict[str, Any] | None:
     """The largest estimate of any workload, {point, low, high, workload}; None where nothing was measured."""
-    results = Results(inputs.statistics)
+    results = inputs.results
     found = [
         estimate | {"workload": cell["workload"]}
         for cell in inputs.statistics["cells"]

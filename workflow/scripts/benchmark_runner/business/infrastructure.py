@@ -72,7 +72,7 @@ def ages_of(inputs: BusinessInputs) -> dict[str, AgedPrice]:
 
 def basis(inputs: BusinessInputs) -> dict[str, Any]:
     """How costs are computed."""
-    utilisation, results = inputs.settings.get("utilisation"), Results(inputs.statistics)
+    utilisation, results = inputs.settings.get("utilisation"), inputs.results
     headline = inputs.performance["headline"]["throughput"]
     metric = results.throughput(Cell(headline["workload"], headline["case"]))
     loaded = metric != RATE_METRIC
@@ -166,7 +166,7 @@ def _offer(entry: Entry, age: AgedPrice) -> Offer:
 
 def cost_rows(inputs: BusinessInputs, engine: dict[str, Any], ages: dict[str, AgedPrice]) -> list[dict[str, Any]]:
     """Rows of one engine: every case under every price that applies, or a row that says why there is none."""
-    rows, results = [], Results(inputs.statistics)
+    rows, results = [], inputs.results
     for cell in inputs.statistics["cells"]:
         if cell["engine"] != engine["name"] or cell["case"] is None:
             continue
@@ -248,7 +248,7 @@ def infrastructure_costs(inputs: BusinessInputs, costs: Sequence[dict[str, Any]]
     """For each engine the machines that were measured, with the cost in the headline's case, under load at the highest
     level of its grid that keeps the limits; costs are its rows."""
     headline = inputs.performance["headline"]["throughput"]
-    place, results = Cell(headline["workload"], headline["case"]), Results(inputs.statistics)
+    place, results = Cell(headline["workload"], headline["case"]), inputs.results
     return [
         _engine_costs(results, engine["name"], [row for row in costs if row["engine"] == engine["name"]], place)
         for engine in inputs.engines

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from benchmark_runner.business.prices import Catalogue, Entry, mismatch
+from benchmark_runner.statistics.results import Results
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class BusinessInputs:
     def engines(self) -> list[dict[str, Any]]:
         """Engines of the statistics without the control, in the plan's order."""
         return [engine for engine in self.statistics["engines"] if engine["control_of"] is None]
+
+    @cached_property
+    def results(self) -> Results:
+        """The statistics, indexed."""
+        return Results(self.statistics)
 
     def misfit(self, entry: Entry, device: str) -> str | None:
         """Why a price is not that of what a launch's device is on; None where it is.

@@ -22,7 +22,7 @@ UNDER_LOAD: Final = "each level of load by itself, its tokens a second those of 
 def performance_tiers(inputs: BusinessInputs) -> dict[str, Any]:
     """Thresholds as configured, and for each engine and case the first tier of which every limit is kept."""
     limits: dict[str, dict[str, float]] = inputs.settings.get("tiers") or {}
-    results = Results(inputs.statistics)
+    results = inputs.results
     rows = [
         {"engine": cell["engine"], "workload": cell["workload"], "case": cell["case"]}
         | {"requests_in_flight": in_flight(cell.get("load"))}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,10 +50,6 @@ class Results:
         self._metrics: dict[tuple[str, str, str | None], Json] = {
             (cell["engine"], cell["workload"], cell["case"]): cell["metrics"] for cell in summary["cells"]
         }
-        self._comparisons: dict[tuple[str, str | None, str], list[Json]] = {}
-        for one in summary["comparisons"]:
-            if one["kind"] != "control":
-                self._comparisons.setdefault((one["workload"], one["case"], one["metric"]), []).append(one)
         self._loads: dict[tuple[str, str, str | None], Json] = {
             (cell["engine"], cell["workload"], cell["case"]): cell["load"]
             for cell in summary["cells"]
@@ -185,14 +182,23 @@ class Results:
         elsewhere = " and ".join(f"{words} in {name}" for name, words in told.items())
         return told.get(workload) or elsewhere or entry["lost_launches"]
 
-    def comparisons(self, cell: Cell, metric: str) -> Sequence[Json]:
+    @cached_property
+    def _by_cell(self) -> Mapping[tuple[str, str | None, str], list[Json]]:
+        found: dict[tuple[str, str | None, str], list[Json]] = {}
+        for one in self.summary["comparisons"]:
+            found.setdefault((one["workload"], one["case"], one["metric"]), []).append(one)
+        return found
+
+    def comparisons(self, cell: Cell, metric: str) -> Iterator[Json]:
         """Comparisons of engines (not of the control) in one cell."""
-        return self._comparisons.get((cell.workload, cell.case, metric), [])
+        there = self._by_cell.get((cell.workload, cell.case, metric), ())
+        return (one for one in there if one["kind"] != "control")
 
     def between(self, a: str, b: str, cell: Cell, metric: str) -> Json | None:
-        """The comparison of two engines in either direction; None where there is none."""
-        both = ((a, b), (b, a))
-        return next((one for one in self.comparisons(cell, metric) if (one["engine"], one["reference"]) in both), None)
+        """The comparison of two engines, or of the control and its twin, in either direction; None where there is
+        none."""
+        both, there = ((a, b), (b, a)), self._by_cell.get((cell.workload, cell.case, metric), ())
+        return next((one for one in there if (one["engine"], one["reference"]) in both), None)
 
     def is_faster(self, a: str, b: str, cell: Cell, metric: str) -> bool:
         """Whether a verdict says with certainty that a is better than b."""

@@ -53,15 +53,8 @@ def _case_value(results: Results, name: str, cell: Cell, metric: str) -> str:
 
 def _verdict(results: Results, name: str, other: str, cell: Cell) -> tuple[str, str, str | None]:
     """(ratio, verdict, footnote) of an engine against another."""
-    own = [
-        one
-        for one in results.summary["comparisons"]
-        if (one["workload"], one["case"], one["metric"]) == (cell.workload, cell.case, LATENCY)
-        and {one["engine"], one["reference"]} == {name, other}
-    ]
-    if not own:
+    if (one := results.between(name, other, cell, LATENCY)) is None:
         return ABSENT, ABSENT, None
-    one = own[0]
     note = CLAUSES.join(part for part in (one["sentence"], one["footnote"]) if part)
     ratio = ratio_text(one["ratio"])
     if other != results.baseline:
