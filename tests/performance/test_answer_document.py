@@ -156,6 +156,16 @@ def test_of_many_open_pairs_only_those_that_the_command_decides_are_named(tmp_pa
     )
 
 
+def test_what_was_seen_is_told_where_launches_are_too_few_to_confirm_it(tmp_path: Path) -> None:
+    near = ScriptedEngine("near", ttft_ms=40.2, itl_ms=20.1, **QUIET)
+    found = told(tmp_path, [SLOW, QUICK, near], launches=3)
+    assert found["sentence"] == "No difference in end-to-end latency between the engines was confirmed."
+    seen = re.search(r"Seen, though not confirmed: quick 2\.0 times as fast as (slow|near)\.", found["not_sure"])
+    assert seen and "too few launches: 3" in found["not_sure"]
+    alike = told(tmp_path / "alike", [SLOW, near], launches=3)
+    assert "Seen" not in alike["not_sure"]
+
+
 def test_which_engine_is_best_may_depend_on_the_workload(tmp_path: Path) -> None:
     reader, writer = ScriptedEngine("reader", 5.0, 12.0, **QUIET), ScriptedEngine("writer", 25.0, 6.0, **QUIET)
     workloads = (ScriptedWorkload("short", cases=((5, 2),)), ScriptedWorkload("long", cases=((5, 40),)))

@@ -11,6 +11,7 @@ from benchmark_runner.checked import FAIL
 from benchmark_runner.display import significant
 from benchmark_runner.performance.ranking import LATENCY, Standing, standing
 from benchmark_runner.statistics.control import chance_of_alarm
+from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.levels import level_text
 from benchmark_runner.statistics.places import PlaceParts, place_of, place_parts, under_load
 from benchmark_runner.statistics.results import Cell, Json, Results
@@ -126,6 +127,34 @@ def oriented(results: Results, name: str, other: str, cell: Cell) -> dict[str, A
         point = 1 / point
         low, high = (None, None) if low is None else (1 / high, 1 / low)
     return {"point": point, "low": low, "high": high, "level": one["ratio"]["level"]}
+
+
+def times(ratios: Sequence[float]) -> str:
+    """ "1.8 to 2.4 times"."""
+    low, high = (significant(value, 2 if value >= 1.1 else 3) for value in (min(ratios), max(ratios)))
+    return f"{low} times" if low == high else f"{low} to {high} times"
+
+
+def seen(results: Results, leading: Sequence[str], cells: Sequence[Cell]) -> str | None:
+    """What the launches show of engines of which no verdict tells: how many times as fast as the last of them those are
+    whose interval lies beyond the margin in all of these cells. None where none is."""
+    *others, last = leading
+    told = []
+    for name in others:
+        ratios = [one for cell in cells if (one := oriented(results, name, last, cell)) and one["low"] is not None]
+        if len(ratios) == len(cells) and min(one["low"] for one in ratios) > 1.0 + EQUIVALENCE_MARGIN:
+            told.append(f"{name} {times([one['point'] for one in ratios])}")
+    return f"{listed(told)} as fast as {last}" if told else None
+
+
+def spread_of(results: Results, leading: Sequence[str], cells: Sequence[Cell]) -> tuple[float, float] | None:
+    """Ratios of the others to the first of these engines over all these cells, from the lowest end of an interval to
+    the highest."""
+    found = [oriented(results, other, leading[0], cell) for other in leading[1:] for cell in cells]
+    lows, highs = ([one and one[end] for one in found] for end in ("low", "high"))
+    if None in (*lows, *highs):
+        return None
+    return min(filter(None, lows)), max(filter(None, highs))
 
 
 def _lead(results: Results, name: str, other: str, cell: Cell) -> str:

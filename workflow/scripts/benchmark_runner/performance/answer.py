@@ -7,8 +7,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final, NamedTuple
 
-from benchmark_runner.display import estimate_text, significant
-from benchmark_runner.performance.advice import advise, any_of, listed, losers, named, only, oriented, places
+from benchmark_runner.display import estimate_text
+from benchmark_runner.performance.advice import (
+    advise,
+    any_of,
+    listed,
+    losers,
+    named,
+    only,
+    oriented,
+    places,
+    seen,
+    spread_of,
+    times,
+)
 from benchmark_runner.performance.deciding import what_would_decide
 from benchmark_runner.performance.ranking import LATENCY, Standing, standing
 from benchmark_runner.performance.under_load import InShort, capacities_differ, capacities_in_short, load_sentences
@@ -185,7 +197,7 @@ def _baseline_sentences(results: Results, standings: Mapping[Cell, Standing]) ->
                     for cell in won
                     if results.separated(name, results.baseline, cell, LATENCY)
                 ]
-                span = _span([one["point"] if word == "fast" else 1.0 / one["point"] for one in found if one])
+                span = times([one["point"] if word == "fast" else 1.0 / one["point"] for one in found if one])
                 where = f"some of {len(cells)} test cases" if partly else places(results, won)
                 parts.append(f"{verb}{ends} {span} as {word} as {results.baseline} in {where}")
         yield f"{who} {', and '.join(parts)}"
@@ -200,12 +212,6 @@ def _fewer(groups: Mapping[_Fared, list[str]], cells: Sequence[Cell]) -> Iterato
     if together:
         where = tuple(cell for cell in cells if any(cell in faster for faster, _ in partly))
         yield (where, ()), [name for key in partly for name in groups[key]], True
-
-
-def _span(ratios: Sequence[float]) -> str:
-    """ "1.8 to 2.4 times"."""
-    low, high = (significant(value, 2 if value >= 1.1 else 3) for value in (min(ratios), max(ratios)))
-    return f"{low} times" if low == high else f"{low} to {high} times"
 
 
 def _leader_sentences(results: Results, standings: Mapping[Cell, Standing]) -> Iterator[str]:
@@ -236,7 +242,7 @@ def _open_sentences(results: Results, standings: Mapping[Cell, Standing]) -> Ite
     for (kind, reason, _), cells in groups.items():
         where, leading = places(results, cells), standings[cells[0]].leading
         because = f" ({reason})" if reason else ""
-        spread = _spread(results, leading, cells) if kind == "named" else None
+        spread = spread_of(results, leading, cells) if kind == "named" else None
         if kind == "lost":
             yield f"In {where} {reason} finished all its launches, so none is called the fastest."
         elif kind == "same":
@@ -249,6 +255,8 @@ def _open_sentences(results: Results, standings: Mapping[Cell, Standing]) -> Ite
             yield f"{told}: which of them is best is not confirmed{because}."
         else:
             yield f"In {where} it is not sure which of {any_of(leading)} answers fastest{because}."
+            if kind == "all" and (words := seen(results, leading, cells)):
+                yield f"Seen, though not confirmed: {words}."
     if uncorrected:
         which = "This range is" if uncorrected == 1 else "These ranges are"
         yield f"{which} not corrected for the number of comparisons, which verdicts are."
@@ -269,15 +277,6 @@ def _what_is_open(results: Results, cell: Cell, now: Standing) -> tuple[str, str
     reasons = list(dict.fromkeys(one["reason"] for one in pairs if one["verdict"] != "equivalent"))
     reason = str(reasons[0] or "") if len(reasons) == 1 else ""
     return "named" if len(now.leading) < len(now.reliable) else "all", reason
-
-
-def _spread(results: Results, leading: Sequence[str], cells: Sequence[Cell]) -> tuple[float, float] | None:
-    """The others' ratios to the first over all these cells, from the lowest end of an interval to the highest."""
-    found = [oriented(results, other, leading[0], cell) for other in leading[1:] for cell in cells]
-    lows, highs = ([one and one[end] for one in found] for end in ("low", "high"))
-    if None in (*lows, *highs):
-        return None
-    return min(filter(None, lows)), max(filter(None, highs))
 
 
 def _pairs(results: Results, cell: Cell, names: Sequence[str]) -> list[Json | None]:
