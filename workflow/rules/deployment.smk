@@ -11,9 +11,12 @@ import re
 import shlex
 import signal
 from _thread import start_new_thread
+from functools import cache
 from heapq import nlargest
 from operator import attrgetter
 
+import snakemake.common
+import snakemake.rules
 from snakemake.dag import DAG
 from snakemake.logging import logger
 from snakemake.persistence import PersistenceBase
@@ -123,6 +126,11 @@ async def as_new_as_inputs(dag, job, outputs):
 
 
 DAG.check_output_mtime = as_new_as_inputs
+
+# Else Snakemake looks at the signatures of each rule's functions anew for each job.
+of_signature = cache(snakemake.common.get_function_params)
+for part_of_it in (snakemake.common, snakemake.rules):
+    part_of_it.get_function_params = of_signature
 
 # No parameter here is a table. To ask whether one is, Snakemake would import pandas, a tenth of what a call takes.
 PersistenceBase._serialize_param_pandas = PersistenceBase._serialize_param_builtin
