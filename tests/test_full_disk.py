@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -130,6 +132,18 @@ def test_errors_of_other_files_stay_what_they_are(tmp_path):
 def test_a_link_in_place_of_the_partial_file_is_not_written_through(tmp_path, monkeypatch):
     monkeypatch.setattr("os.getpid", lambda: 1)
     (tmp_path / "foreign").write_text("kept")
-    (tmp_path / ".result.1.partial").symlink_to("foreign")
+    (tmp_path / f".result.{os.uname().nodename[:16]}.1.partial").symlink_to("foreign")
     write_json(tmp_path / "result", 1)
     assert (tmp_path / "foreign").read_text() == "kept"
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write_and_another_machines_stays(tmp_path):
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    node = os.uname().nodename[:16]
+    dead, alive = (f".result.{node}.{pid}.partial" for pid in (gone.pid, os.getppid()))
+    elsewhere = f".result.elsewhere.{gone.pid}.partial"
+    for name in (dead, alive, elsewhere):
+        (tmp_path / name).write_text("half")
+    write_json(tmp_path / "result", 1)
+    assert {path.name for path in tmp_path.iterdir()} == {"result", alive, elsewhere}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -17,6 +18,9 @@ from benchmark_runner.errors import DISK_IS_FULL, BenchmarkError, unwritable
 
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 """Of a surrogate pair, as JSON writes it: no text in UTF-8 holds one alone."""
+
+NODE_CHARACTERS: Final = 16
+"""Of a machine's name in that of a file which is being written (chosen): a name takes 255 bytes in all."""
 
 
 def refuse_constant(name: str) -> None:
@@ -114,6 +118,18 @@ def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
     return content
 
 
+def _partial(name: str, node: str, pid: int | str) -> str:
+    return f".{name}.{node}.{pid}.partial"
+
+
+def _sweep(path: Path, node: str) -> None:
+    """Remove what writers of this file left that were killed, of this machine: another one's may still run."""
+    for left in path.parent.glob(_partial(glob.escape(path.name), glob.escape(node), "*")):
+        if not Path("/proc", left.name.split(".")[-2]).exists():
+            with suppress(OSError):  # another user's
+                left.unlink()
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Name of a file to make, which takes the place of path when the block ends without an error.
@@ -121,9 +137,11 @@ def written_whole(path: Path) -> Iterator[Path]:
     A reader sees the old file or the whole new one, never a part, and of one that could not be written nothing stays.
     Raises BenchmarkError that names the file where it cannot be written, as on a full disk.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    node = os.uname().nodename[:NODE_CHARACTERS]
+    partial = path.with_name(_partial(path.name, node, os.getpid()))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path, node)
         partial.unlink(missing_ok=True)
         yield partial
         with partial.open("rb") as file:
