@@ -72,6 +72,9 @@ class CheatingEngine(Engine):
         return Description("numpy-llama", "1", {"language": "python"}, can)
 
     def load(self, spec: Spec) -> Loaded:
+        self.disturbed = self.cheat == "disturbed" and not Path(self.table).exists()
+        if self.disturbed:  # its first run alone
+            Path(self.table).touch()
         self.model = model = Llama(Path(spec.model_dir))
         self.seen: dict[tuple[int, ...], Any] = {}
         if self.cheat in ("q4", "bf16") or spec.dtype == "bf16":
@@ -113,9 +116,10 @@ class CheatingEngine(Engine):
                 logits, cache = known
                 self.model.cache = dict(cache)
                 return logits
-        time.sleep(self.work_ms * len(ids) / 1e3)
+        slower = 4 if self.disturbed and tuple(ids) not in self.seen else 1
+        time.sleep(slower * self.work_ms * len(ids) / 1e3)
         logits = self.model.forward(list(ids), position)
-        if self.cheat == "prefix_cache" and position == 0:
+        if self.cheat in ("prefix_cache", "disturbed") and position == 0:
             self.seen[tuple(ids)] = logits, dict(self.model.cache)
         if self.cheat == "repeat_penalty":
             self.text += ids

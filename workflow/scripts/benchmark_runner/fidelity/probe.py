@@ -55,9 +55,10 @@ def free_cases(prompts: Mapping[str, Any], max_new_tokens: int) -> list[dict[str
     return [case(entry["prompt_ids"], max_new_tokens, prompts["eos_ids"]) for entry in prompts["fidelity"]]
 
 
-def reuse_cases(prompts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Prompts that no engine has seen, one token each, and then the same again."""
-    return [case(ids, 1, prompts["eos_ids"]) for ids in [*prompts["unseen"], *prompts["unseen"]]]
+def reuse_cases(unseen: Sequence[Sequence[int]], eos_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Prompts that no engine has seen, one token each, and each of them again at once: what else computes meanwhile
+    slows both alike."""
+    return [case(ids, 1, eos_ids) for ids in unseen for _ in range(2)]
 
 
 def forced_cases(reference: Mapping[str, Any], eos_ids: Sequence[int]) -> list[dict[str, Any]]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from benchmark_runner.checked import NOT_CHECKABLE
+from benchmark_runner.checked import FAIL, NOT_CHECKABLE
 
 LEAST_SHARE: Final = 0.5
 """Share of a new prompt's time that a known one must take. Chosen: a cache that keeps a prompt saves nine tenths of its
-prefill and more, while the shortest of three times repeats within a fifth even on a busy machine."""
+prefill and more, while the shortest of three times repeats within a fifth. On a busy machine it may not, so what fails
+is looked at again."""
 
 LEAST_MS: Final = 5.0
 """Below this a prefill is too short for its time to tell anything (chosen)."""
@@ -26,16 +27,24 @@ class Reuse:
     fresh_ms: float | None = None
     repeated_ms: float | None = None
 
+    @property
+    def share(self) -> str:
+        """What a known prompt takes of a new one's time."""
+        return (
+            f"{self.repeated_ms / self.fresh_ms:.0%}" if self.fresh_ms and self.repeated_ms is not None else "nothing"
+        )
 
-def judge_reuse(fresh: Sequence[Mapping[str, Any]], repeated: Sequence[Mapping[str, Any]]) -> Reuse:
-    """Hold the iterations with known prompts, as many as the others, against those in which they were new."""
+
+def judge_reuse(iterations: Sequence[Mapping[str, Any]]) -> Reuse:
+    """Hold the iterations with known prompts against those with new ones, each of which comes before its own again."""
     fresh_ms, repeated_ms = (
-        min(event["token_ns"][0] - event["start_ns"] for event in events) / 1e6 for events in (fresh, repeated)
+        min(event["token_ns"][0] - event["start_ns"] for event in iterations[first::2]) / 1e6 for first in (0, 1)
     )
+    found = Reuse("pass", "", fresh_ms, repeated_ms)
     if fresh_ms < LEAST_MS:
         reason = f"a new prompt takes {fresh_ms:.2g} ms, too short for the time of a known one to tell"
-        return Reuse(NOT_CHECKABLE, reason, fresh_ms, repeated_ms)
-    share = f"a prompt that it has seen takes {repeated_ms / fresh_ms:.0%} of the time of a new one"
+        return replace(found, result=NOT_CHECKABLE, reason=reason)
+    words = f"a prompt that it has seen takes {found.share} of the time of a new one"
     if repeated_ms < LEAST_SHARE * fresh_ms:
-        return Reuse("fail", f"{share}: something is kept between requests", fresh_ms, repeated_ms)
-    return Reuse("pass", share, fresh_ms, repeated_ms)
+        return replace(found, result=FAIL, reason=f"{words}: something is kept between requests")
+    return replace(found, reason=words)
