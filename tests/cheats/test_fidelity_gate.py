@@ -108,7 +108,7 @@ def test_an_honest_engine_whose_first_run_other_programs_slowed_does_not_fail(
 ) -> None:
     content = checked(made, "disturbed", work_ms=1, table=str(tmp_path / "ran"))
     assert content["result"] == "pass", content["reason"]
-    assert "in a first run it took" in content["reuse"]["reason"]
+    assert "(a first run said: a prompt that it has seen takes" in content["reuse"]["reason"]
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ of_signature = cache(snakemake.common.get_function_params)
 for part_of_it in (snakemake.common, snakemake.rules):
     part_of_it.get_function_params = of_signature
 
-# No parameter here is a table. To ask whether one is, Snakemake would import pandas, a tenth of what a call takes.
+# No parameter here is a table. To ask whether one is, Snakemake would import pandas in each call.
 PersistenceBase._serialize_param_pandas = PersistenceBase._serialize_param_builtin
 
 

@@ -99,7 +99,6 @@ def _limit(keyword: str, bound: Any) -> Check | None:
         "minItems": _of(_array, lambda value: len(value) >= bound),
         "maxItems": _of(_array, lambda value: len(value) <= bound),
         "minProperties": _of(_object, lambda value: len(value) >= bound),
-        "required": _of(_object, frozenset(bound if keyword == "required" else ()).issubset),
         "enum": lambda value: any(_equal(value, one) for one in bound),
         "const": lambda value: _equal(value, bound),
     }
@@ -129,6 +128,7 @@ class Accepting:
         makers: Mapping[str, Callable[[Any], Check]] = {
             "type": self._type,
             "$ref": self._ref,
+            "required": lambda names: _of(_object, frozenset(names).issubset),
             "properties": self._properties,
             "propertyNames": self._names,
             "items": self._items,

@@ -184,7 +184,7 @@ class Check:
         again = self._ask("reuse", reuse_cases(other, self.prompts["eos_ids"]))
         if again.status != Status.OK or (second := judge_reuse(again.iterations)).result == FAIL:
             return found
-        return replace(second, reason=f"{second.reason}; in a first run it took {found.share}")
+        return replace(second, reason=f"{second.reason} (a first run said: {found.reason})")
 
     def _at_once(self, capabilities: Mapping[str, Any]) -> AtOnce | None:
         """What requests in flight together get; None where the campaign does not ask the engine for that."""

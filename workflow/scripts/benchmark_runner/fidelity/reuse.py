@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from benchmark_runner.checked import FAIL, NOT_CHECKABLE
+from benchmark_runner.checked import FAIL, NOT_CHECKABLE, PASS
 
 LEAST_SHARE: Final = 0.5
 """Share of a new prompt's time that a known one must take. Chosen: a cache that keeps a prompt saves nine tenths of its
@@ -27,24 +27,17 @@ class Reuse:
     fresh_ms: float | None = None
     repeated_ms: float | None = None
 
-    @property
-    def share(self) -> str:
-        """What a known prompt takes of a new one's time."""
-        return (
-            f"{self.repeated_ms / self.fresh_ms:.0%}" if self.fresh_ms and self.repeated_ms is not None else "nothing"
-        )
-
 
 def judge_reuse(iterations: Sequence[Mapping[str, Any]]) -> Reuse:
     """Hold the iterations with known prompts against those with new ones, each of which comes before its own again."""
     fresh_ms, repeated_ms = (
         min(event["token_ns"][0] - event["start_ns"] for event in iterations[first::2]) / 1e6 for first in (0, 1)
     )
-    found = Reuse("pass", "", fresh_ms, repeated_ms)
+    found = Reuse(PASS, "", fresh_ms, repeated_ms)
     if fresh_ms < LEAST_MS:
         reason = f"a new prompt takes {fresh_ms:.2g} ms, too short for the time of a known one to tell"
         return replace(found, result=NOT_CHECKABLE, reason=reason)
-    words = f"a prompt that it has seen takes {found.share} of the time of a new one"
+    words = f"a prompt that it has seen takes {repeated_ms / fresh_ms:.0%} of the time of a new one"
     if repeated_ms < LEAST_SHARE * fresh_ms:
         return replace(found, result=FAIL, reason=f"{words}: something is kept between requests")
     return replace(found, reason=words)

@@ -20,11 +20,12 @@ from benchmark_runner.terminal import visible
 SCHEMA_VERSION: Final = 1
 """1: the first format."""
 
-MEASURE_VERSION: Final = 2
+MEASURE_VERSION: Final = 3
 """Says by which protocol a launch was measured; goes up when records made before and after a change must not be pooled.
 
 1: one engine process a launch, monitor beside it, times by the engine on CLOCK_MONOTONIC.
 2: the engine's folder and the padding of its environment are drawn for each launch.
+3: energy rises evenly between the samples that saw its counter renewed, and a counter that stands tells none.
 """
 
 Record = dict[str, Any]

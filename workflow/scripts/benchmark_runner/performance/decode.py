@@ -49,7 +49,7 @@ def launch_rates(matrix: FloatArray, starts: IntArray) -> FloatArray:
     np.divide(sums, counts, out=means, where=counts > 0)
     some = np.any(counts > 0, axis=0)
     gaps = np.full(len(starts), np.nan)
-    middle = np.median if np.all(counts > 0) else np.nanmedian  # the latter takes ten times as long
+    middle = np.median if np.all(counts > 0) else np.nanmedian  # the latter makes a masked array of each
     gaps[some] = middle(means[:, some], axis=0)
     rates = np.full(len(starts), np.nan)
     np.divide(MS_PER_S, gaps, out=rates, where=gaps > 0)
