@@ -43,7 +43,9 @@ def test_a_time_is_shown_in_a_unit_that_fits(value_ms, shown):
 
 def test_sizes_are_powers_of_ten():
     assert display.bytes_text(538_060_416) == "538 MB"
-    assert [display.bytes_text(size) for size in (1_024, 87_040, 0)] == ["1.02 kB", "87.0 kB", "0 MB"]
+    assert [display.bytes_text(size) for size in (1_024, 87_040)] == ["1.02 kB", "87.0 kB"]
+    assert [display.bytes_text(size) for size in (16, 0, 999)] == ["16 bytes", "0 bytes", "999 bytes"]
+    assert display.estimate_text({"point": 768.0, "low": 512.0, "high": 1_024.0}, "bytes") == "768 bytes (512 to 1,024)"
     assert display.bytes_text(1_184_000_000) == "1.18 GB"
     assert display.bytes_text(None) == "—"
 

@@ -164,4 +164,4 @@ def test_beside_hyperfine_on_the_samples_of_its_exports(compare):
     assert ours["verdict"] == "cannot_tell"
     assert "launches do not vary at all" in ours["reason"]
     assert ours["ratio"]["point"] == pytest.approx(1 / 20)
-    assert "sleep 2 runs 0.05 times as fast as sleep 0.1" in ours["sentence"]
+    assert "sleep 2 runs 0.0500 times as fast as sleep 0.1" in ours["sentence"]

@@ -80,7 +80,7 @@ def test_every_identity_and_every_interval_is_there(campaign):
     plan, statistics = campaign
     text = page(campaign)
     assert all(f"`{launch['identity']}`" in text for launch in plan["order"])
-    row = "| candle_cuda | latency_test | case_1 | end-to-end latency |"
+    row = "| candle_cuda | latency_test | end-to-end latency |"
     expected = [line for line in text.splitlines() if line.startswith(row)]
     cell = next(c for c in statistics["cells"] if (c["engine"], c["workload"]) == ("candle_cuda", "latency_test"))
     interval = cell["metrics"]["e2e_ms"]["without_outliers"]["median_interval"]
@@ -89,7 +89,7 @@ def test_every_identity_and_every_interval_is_there(campaign):
 
 
 def test_an_engine_without_a_measurement_has_its_reason_in_the_table(campaign):
-    assert "| burn_cuda | latency_test | case_1 | end-to-end latency | not known: " in page(campaign)
+    assert "| burn_cuda | latency_test | end-to-end latency | not known: " in page(campaign)
 
 
 def test_text_of_others_cannot_break_the_table(campaign):

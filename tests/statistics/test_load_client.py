@@ -118,7 +118,10 @@ def test_each_gate_is_told_once_with_its_cells_and_what_helps() -> None:
         for name, marks in (("c4", ["client_busy"]), ("c8", ["client_busy", "failed_requests"]))
     ]
     busy, failed, uncalibrated = client_cautions(cells, None)
-    assert busy["kind"] == "client_busy" and "server in serving c4; server in serving c8" in busy["message"]
+    assert (
+        busy["kind"] == "client_busy"
+        and "server in serving with 4 requests in flight; server in serving" in busy["message"]
+    )
     assert (failed["kind"], failed["severity"]) == ("failed_requests", "serious")
     assert uncalibrated["kind"] == "client_uncalibrated"
     assert list(client_cautions([{"engine": "torch", "case": "case_1"}], None)) == []

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmark_runner.display import number_pair
 from benchmark_runner.statistics.estimates import Estimate
 from benchmark_runner.statistics.evidence import Evidence, Pair
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.schemes import DEFAULT_SCHEME, SCHEMES
 from benchmark_runner.statistics.sentences import (
     interval_words,
-    number_pair,
     sentence,
     shared_clauses,
     without_clauses,
@@ -49,31 +49,33 @@ def words_of(name: str, seen: str = "") -> dict[str, str]:
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
-        (2.31, 2.58, ("2.3", "2.6")),
-        (0.98, 1.03, ("0.98", "1.03")),
+        (2.31, 2.58, ("2.31", "2.58")),
+        (0.98, 1.03, ("0.980", "1.03")),
         (1.0004, 1.0121, ("1.0004", "1.0121")),
         (1.004, 1.023, ("1.004", "1.023")),
         (23.04, 23.31, ("23.0", "23.3")),
-        (2.0, 2.0, ("2.0000", "2.0000")),
+        (2.0, 2.0, ("2.00", "2.00")),
     ],
 )
-def test_numbers_have_as_few_decimals_as_tell_them_apart(low: float, high: float, expected: tuple[str, str]) -> None:
+def test_numbers_have_further_digits_where_three_do_not_tell_them_apart(
+    low: float, high: float, expected: tuple[str, str]
+) -> None:
     assert number_pair(low, high) == expected
 
 
 def test_an_interval_without_width_is_one_number() -> None:
-    assert interval_words(Estimate(2.0, 2.0, 2.0, 0.95, "test", 5)) == "2"
+    assert interval_words(Estimate(2.0, 2.0, 2.0, 0.95, "test", 5)) == "2.00"
 
 
 def test_a_certain_order() -> None:
     assert sentence(JUDGEMENT, E2E, {}, None) == (
-        "candle answers 2.3 to 2.6 times as fast as torch; the order is certain at the 95 % level; 5 launches each"
+        "candle answers 2.31 to 2.58 times as fast as torch; the order is certain at the 95 % level; 5 launches each"
     )
 
 
 def test_the_faster_reference_becomes_the_subject_and_the_ratio_turns() -> None:
     slower = replace(JUDGEMENT, faster="torch", ratio=RATIO.inverted())
-    assert sentence(slower, E2E, {}, None).startswith("torch answers 2.3 to 2.6 times as fast as candle;")
+    assert sentence(slower, E2E, {}, None).startswith("torch answers 2.31 to 2.58 times as fast as candle;")
 
 
 @pytest.mark.parametrize(("p_holm", "whose"), [(0.01, "these launches alone"), (0.2, "the spread of all pairs")])
@@ -84,13 +86,13 @@ def test_a_moderated_test_alone_or_its_guard_alone_says_which(p_holm: float, who
 
 def test_memory_is_told_as_a_share() -> None:
     words = sentence(JUDGEMENT, BY_NAME["peak_rss_bytes"], {}, None)
-    assert words.startswith("candle needs 0.39 to 0.43 times the memory of torch;")
+    assert words.startswith("candle needs 0.388 to 0.433 times the memory of torch;")
 
 
 def test_one_test_alone_is_a_perhaps() -> None:
     found = replace(JUDGEMENT, verdict="significant_unconfirmed", scheme=SCHEMES["mann_whitney_u"])
     assert sentence(found, E2E, {}, None) == (
-        "perhaps candle answers 2.3 to 2.6 times as fast as torch; only one of the two tests calls it a difference; "
+        "perhaps candle answers 2.31 to 2.58 times as fast as torch; only one of the two tests calls it a difference; "
         "5 launches each"
     )
 
@@ -99,7 +101,7 @@ def test_a_difference_of_the_size_of_the_controls_is_a_perhaps_that_names_it() -
     found = replace(JUDGEMENT, verdict="significant_unconfirmed", doubted=True)
     words = sentence(found, E2E, words_of("control_differs", "3.5 %"), None)
     assert words == (
-        "perhaps candle answers 2.3 to 2.6 times as fast as torch; the control differed by 3.5 %, so this may be the "
+        "perhaps candle answers 2.31 to 2.58 times as fast as torch; the control differed by 3.5 %, so this may be the "
         "machine; 5 launches each"
     )
 
@@ -140,7 +142,7 @@ def test_not_told_apart_says_what_would_have_been_seen() -> None:
     near = Estimate(1.0, 0.95, 1.05, 0.95, "test", 5)
     found = replace(JUDGEMENT, verdict="inconclusive", faster=None, ratio=near)
     assert sentence(found, E2E, {}, 1.08) == (
-        "end-to-end latency of candle and torch cannot be told apart; candle answers 0.95 to 1.05 times as fast as "
+        "end-to-end latency of candle and torch cannot be told apart; candle answers 0.950 to 1.05 times as fast as "
         "torch; a difference below 8 % would mostly go unseen; 5 launches each"
     )
 
@@ -157,7 +159,7 @@ def test_no_verdict_says_why_and_what_was_seen() -> None:
     found = replace(JUDGEMENT, verdict="untestable", faster=None, reason="too few launches: 3")
     assert sentence(found, E2E, {}, None) == (
         "candle against torch, end-to-end latency: no verdict, since too few launches: 3 "
-        "(candle answers 2.3 to 2.6 times as fast as torch so far)"
+        "(candle answers 2.31 to 2.58 times as fast as torch so far)"
     )
     assert "so far" not in sentence(replace(found, ratio=None), E2E, {}, None)
 

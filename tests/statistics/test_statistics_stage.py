@@ -340,6 +340,8 @@ def test_noisy_engines_are_marked(tmp_path: Path) -> None:
     write_results(tmp_path, [TORCH, noisy], [ScriptedWorkload(iterations=12)], launches=6)
     summary = _read(tmp_path)
     assert "noisy" in _primary(summary)["qualifiers"] and "noisy" in _kinds(summary)
+    (told,) = [one["message"] for one in summary["warnings"] if one["kind"] == "noisy"]
+    assert told.endswith("(candle in latency_test)")
 
 
 def test_drift_is_marked_and_kept_out_of_the_ratio(tmp_path: Path) -> None:

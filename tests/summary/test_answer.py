@@ -9,15 +9,25 @@ from benchmark_runner.jsonio import write_json
 from benchmark_runner.schemas import schema
 from benchmark_runner.summary.answer import main
 
-ROW = {"latency_ms": 28.0, "throughput": 40.0, "speedup": 2.0}
+ROW = {"latency_ms": 28.0, "throughput": 40.0, "speedup": 1.9}
 RULES = schema("summary")
+ANSWERED = {
+    **dict.fromkeys(("prompt_tokens", "next_behind")),
+    **{"metric": "e2e_ms", "unit": "ms", "better": "lower", "word": "none", "sentence": "fast is faster."},
+    **{"workload": "chat", "case": "case_1", "max_tokens": 11, "leading": [], "separates": []},
+    "engines": [
+        dict.fromkeys(RULES["$defs"]["cell"]["properties"]["engines"]["items"]["required"])
+        | {"engine": name, "leading": False, "ranked": True, "launches": 9, "ratio_to_baseline": ratio}
+        for name, ratio in (("fast", 2.0), ("slow", None))
+    ],
+}
 SUMMARY = {
     "campaign": {"quick": True},
     "model": {"source": {"kind": "synthetic", "shape": "llama-3.2-1b"}},
     "units": {},
     **dict.fromkeys(("control", "until")),
     "schema_version": 1,
-    "headline": {"latency": {"workload": "chat"}, "throughput": {}},
+    "headline": {"latency": {"workload": "chat", "case": "case_1"}, "throughput": {}},
     "answer": {
         "sentence": "fast is faster.",
         "not_sure": "In chat it is not sure which of a and b answers fastest.",
@@ -25,7 +35,7 @@ SUMMARY = {
         "baseline": "slow",
         "failed": [],
         "measured": True,
-        "workloads": [],
+        "workloads": [ANSWERED],
     },
     "summary": {**dict.fromkeys(RULES["properties"]["summary"]["required"]), "recommendation": "the same and more."},
     "comparison_matrix": {"fast": ROW, "gone": dict.fromkeys(ROW)},
@@ -102,7 +112,7 @@ def test_the_baseline_is_no_multiple_of_itself(folder, capsys):
 
 
 def test_a_throughput_of_another_workload_than_the_latency_is_told_with_it(folder, capsys):
-    headline = {"latency": {"workload": "chat"}, "throughput": {"workload": "essay"}}
+    headline = {"latency": {"workload": "chat", "case": "case_1"}, "throughput": {"workload": "essay"}}
     write_json(folder / "summary.json", {**SUMMARY, "headline": headline})
     assert main(["--output-dir", str(folder)]) == 0
     assert "Latency and ratio in chat; throughput in essay:" in capsys.readouterr().out

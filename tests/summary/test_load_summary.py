@@ -200,7 +200,7 @@ def test_a_load_that_an_engine_refuses_by_name_is_no_lost_launch(tmp_path: Path)
     assert found["comparison_matrix"]["server"]["lost_launches"] is None
     leading = {(one["workload"], one["case"]): one["leading"] for one in found["answer"]["workloads"]}
     assert leading["serving", "c4"] == ["server"]
-    assert "server answers 2.0 to 4.0 times as fast as torch in serving with 2" in found["answer"]["sentence"]
+    assert "server answers 2.00 to 4.00 times as fast as torch in serving with 2" in found["answer"]["sentence"]
     table = (tmp_path / "comparison_table.md").read_text().partition("## arrivals under load")[2]
     ended = [
         line.strip("| ").split(" | ")[-1] for line in table.splitlines() if line.startswith(("| torch", "| server"))

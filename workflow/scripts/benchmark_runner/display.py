@@ -17,6 +17,8 @@ BYTES_PER_MB: Final = 1e6
 BYTES_PER_GB: Final = 1e9
 # Three digits tell 1 part in 100 to 1,000 apart, which is finer than any interval that these campaigns reach.
 DIGITS: Final = 3
+MOST_DIGITS: Final = 5  # chosen: a ten-thousandth is finer than what any campaign resolves
+FEWEST_STEPS: Final = 2  # of the last digit that an interval of ratios spans, so that rounding keeps its width roughly
 STRUCK: Final = "not ranked: another computation"
 """Beside the name of an engine that failed the fidelity check."""
 
@@ -30,6 +32,20 @@ def significant(value: float, digits: int = DIGITS) -> str:
         return f"{value:g}"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}")))))
     return f"{value:,.{decimals}f}"
+
+
+def number_pair(low: float, high: float) -> tuple[str, str]:
+    """Both ends of an interval of ratios, with further digits where the usual ones hide its width or that an end is not
+    1."""
+    for digits in range(DIGITS, MOST_DIGITS + 1):
+        texts = significant(low, digits), significant(high, digits)
+        step = 10.0 ** -min(len(text.partition(".")[2]) for text in texts)
+        sides_kept = all(
+            (float(text.replace(",", "")) == 1.0) == (end == 1.0) for text, end in zip(texts, (low, high), strict=True)
+        )
+        if high - low >= FEWEST_STEPS * step and sides_kept:
+            return texts
+    return significant(low), significant(high)
 
 
 def plural(count: int, noun: str) -> str:
@@ -61,11 +77,10 @@ def time_unit(value_ms: float) -> tuple[float, str]:
 
 
 def bytes_text(value_bytes: float | None) -> str:
-    """A size in kB, MB or GB, powers of ten."""
+    """A size in bytes, kB, MB or GB, powers of ten."""
     if value_bytes is None:
         return ABSENT
-    factor, shown = _factor(value_bytes, "bytes")
-    return f"{significant(value_bytes * factor)} {shown}"
+    return estimate_parts({"point": value_bytes, "low": None, "high": None}, "bytes")[0]
 
 
 def ratio_text(ratio: dict[str, Any] | None) -> str:
@@ -74,7 +89,7 @@ def ratio_text(ratio: dict[str, Any] | None) -> str:
         return ABSENT
     if ratio["low"] is None:
         return f"{significant(ratio['point'])}{TIMES}"
-    return f"{significant(ratio['point'])}{TIMES} ({significant(ratio['low'])} to {significant(ratio['high'])})"
+    return f"{significant(ratio['point'])}{TIMES} ({' to '.join(number_pair(ratio['low'], ratio['high']))})"
 
 
 def estimate_text(estimate: dict[str, Any] | None, unit: str) -> str:
@@ -89,8 +104,12 @@ def estimate_parts(estimate: Mapping[str, Any], unit: str) -> tuple[str, str | N
     """(point with its unit, its interval in the same unit); the interval is None where there is none or no width that
     the digits show."""
     factor, shown = _factor(estimate["point"], unit)
-    point = significant(estimate["point"] * factor)
-    ends = [significant(estimate[end] * factor) for end in ("low", "high") if estimate["low"] is not None]
+
+    def text(value: float) -> str:
+        return f"{value:,.0f}" if shown == "bytes" else significant(value * factor)  # no part of a byte
+
+    point = text(estimate["point"])
+    ends = [text(estimate[end]) for end in ("low", "high") if estimate["low"] is not None]
     return f"{point} {shown}", " to ".join(ends) if {*ends} - {point} else None
 
 
@@ -102,7 +121,7 @@ def _factor(value: float, unit: str) -> tuple[float, str]:
         return time_unit(value)
     if unit == "bytes":
         sizes = ((BYTES_PER_GB, "GB"), (BYTES_PER_MB, "MB"), (BYTES_PER_KB, "kB"))
-        return next(((1 / size, shown) for size, shown in sizes if abs(value) >= size), (1 / BYTES_PER_MB, "MB"))
+        return next(((1 / size, shown) for size, shown in sizes if abs(value) >= size), (1.0, "bytes"))
     return 1.0, unit
 
 

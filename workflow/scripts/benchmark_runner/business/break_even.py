@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from benchmark_runner.business.inputs import BusinessInputs
+from benchmark_runner.display import number_pair, significant
 from benchmark_runner.statistics.hypotheses import paired_log_ratio
 from benchmark_runner.statistics.levels import NO_LEVEL
 from benchmark_runner.statistics.results import Cell, Json, Results
-from benchmark_runner.statistics.sentences import number_pair
 from benchmark_runner.statistics.verdicts import SHOWN
 from benchmark_runner.statistics.wording import QUALIFIERS
 
@@ -82,5 +82,5 @@ def _price(comparison: Json) -> str:
     low, high = number_pair(ratio["low"], ratio["high"])
     return (
         f"A token of {comparison['engine']} costs as much as one of {comparison['reference']} when its machine costs "
-        f"{ratio['point']:.3g} times as much an hour ({ratio['level']:.0%} interval {low} to {high})"
+        f"{significant(ratio['point'])} times as much an hour ({ratio['level']:.0%} interval {low} to {high})"
     )

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from benchmark_runner.business.engines import MeasuredEngine
 from benchmark_runner.checked import PASS
+from benchmark_runner.statistics.places import place_of
+from benchmark_runner.statistics.results import Cell
 
 LOSABLE: Final = (
     "languages",
@@ -36,7 +38,9 @@ def migration_path(baseline: MeasuredEngine, engine: MeasuredEngine, fidelity: M
     lost, not_compared = _lost(baseline, engine)
     return engine.row(
         baseline=baseline.name,
-        leads_in=[f"{gain['workload']}, {gain['case']}" for gain in gains if gain["leading"]],
+        leads_in=[
+            place_of(engine.inputs.results, Cell(gain["workload"], gain["case"])) for gain in gains if gain["leading"]
+        ],
         weights={
             "format": planned.get("weights_format") or "safetensors",
             "formats": facts["formats"],

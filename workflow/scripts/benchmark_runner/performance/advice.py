@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from benchmark_runner.checked import FAIL
-from benchmark_runner.display import significant
+from benchmark_runner.display import number_pair, significant
 from benchmark_runner.performance.ranking import LATENCY, Standing, standing
 from benchmark_runner.statistics.control import chance_of_alarm
 from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
-from benchmark_runner.statistics.levels import level_text
-from benchmark_runner.statistics.places import PlaceParts, place_of, place_parts, under_load
+from benchmark_runner.statistics.levels import PlaceParts, level_text, under_load
+from benchmark_runner.statistics.places import place_of, place_parts
 from benchmark_runner.statistics.results import Cell, Json, Results
 from benchmark_runner.statistics.wording import QUALIFIERS
 
@@ -130,8 +130,8 @@ def oriented(results: Results, name: str, other: str, cell: Cell) -> dict[str, A
 
 
 def times(ratios: Sequence[float]) -> str:
-    """ "1.8 to 2.4 times"."""
-    low, high = (significant(value, 2 if value >= 1.1 else 3) for value in (min(ratios), max(ratios)))
+    """ "1.82 to 2.41 times"."""
+    low, high = (significant(value) for value in (min(ratios), max(ratios)))
     return f"{low} times" if low == high else f"{low} to {high} times"
 
 
@@ -163,7 +163,8 @@ def _lead(results: Results, name: str, other: str, cell: Cell) -> str:
     if ratio is None:
         return ""
     wide = ratio["low"] is not None and ratio["low"] != ratio["high"]
-    span = f" ({significant(ratio['low'])} to {significant(ratio['high'])}, {100 * ratio['level']:g} %)" if wide else ""
+    ends = " to ".join(number_pair(ratio["low"], ratio["high"])) if wide else ""
+    span = f" ({ends}, {100 * ratio['level']:g} %)" if wide else ""
     return f"{significant(ratio['point'])} times as fast as {other}{span}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final, NamedTuple
 
-from benchmark_runner.display import estimate_text
+from benchmark_runner.display import estimate_text, number_pair
 from benchmark_runner.performance.advice import (
     advise,
     any_of,
@@ -30,7 +30,6 @@ from benchmark_runner.statistics.inputs import not_restarted
 from benchmark_runner.statistics.metrics import BY_NAME, Metric
 from benchmark_runner.statistics.places import place_of
 from benchmark_runner.statistics.results import Cell, Json, Results
-from benchmark_runner.statistics.sentences import number_pair
 from benchmark_runner.statistics.verdicts import CERTAIN
 
 NOTHING: Final = "Nothing was measured, so there is no answer"

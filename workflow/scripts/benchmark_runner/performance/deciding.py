@@ -13,8 +13,8 @@ from benchmark_runner.performance.advice import is_affordable, is_excluded, is_g
 from benchmark_runner.performance.at_limits import AtLimits, at_limits, comparisons
 from benchmark_runner.performance.other_levels import OtherLevels, launches_of, other_levels, overrides, seconds_of
 from benchmark_runner.performance.ranking import LATENCY, Standing
-from benchmark_runner.statistics.levels import Grid
-from benchmark_runner.statistics.places import PlaceParts, place_parts
+from benchmark_runner.statistics.levels import Grid, PlaceParts
+from benchmark_runner.statistics.places import place_parts
 from benchmark_runner.statistics.results import Cell, Results
 
 CONFIGURATION: Final = "campaign.yaml"

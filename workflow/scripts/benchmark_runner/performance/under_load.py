@@ -10,10 +10,9 @@ from typing import Any, Final, NamedTuple
 from benchmark_runner.display import estimate_text, plural
 from benchmark_runner.performance.advice import listed, places_listed
 from benchmark_runner.performance.at_limits import ENDS, AtLimits, at_limits, comparisons
-from benchmark_runner.statistics.levels import Grid, level_text, slo_words
+from benchmark_runner.statistics.levels import Grid, PlaceParts, level_text, slo_words
 from benchmark_runner.statistics.metrics import BY_NAME, STAGE_METRICS
 from benchmark_runner.statistics.percentiles import PERCENTILES
-from benchmark_runner.statistics.places import PlaceParts
 from benchmark_runner.statistics.results import Cell, Json, Results
 from benchmark_runner.statistics.verdicts import CERTAIN
 

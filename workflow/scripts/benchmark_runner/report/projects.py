@@ -11,7 +11,8 @@ from benchmark_runner.performance.advice import listed, places_listed
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence
 from benchmark_runner.report.tables import Column, Table, TableCell, heads, number, prose, text_or_absent
-from benchmark_runner.statistics.places import PlaceParts, place_of, place_parts
+from benchmark_runner.statistics.levels import PlaceParts
+from benchmark_runner.statistics.places import place_of, place_parts
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import label_of
 

@@ -17,6 +17,7 @@ from benchmark_runner.environment.machine import gpu_name
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, read_valid, write_text_atomic
 from benchmark_runner.statistics.metrics import BY_NAME
+from benchmark_runner.statistics.places import place_of
 from benchmark_runner.statistics.results import Cell, Results, read_statistics
 from benchmark_runner.terminal import printable, visible
 
@@ -171,12 +172,12 @@ def _what_to_expect(statistics: Mapping[str, Any]) -> Iterator[str]:
     rows = []
     for cell in statistics["cells"]:
         for name in EXPECTED_METRICS if cell["case"] is not None else ():
-            numbers = cell["metrics"][name]
-            estimate = results.estimate(cell["engine"], Cell(cell["workload"], cell["case"]), name)
+            numbers, place = cell["metrics"][name], Cell(cell["workload"], cell["case"])
+            estimate = results.estimate(cell["engine"], place, name)
             unknown = f"not known: {markdown(numbers['reason'])}"
             shown = Markdown(unknown if estimate is None else estimate_text(estimate, numbers["unit"]))
-            rows.append((cell["engine"], cell["workload"], cell["case"], BY_NAME[name].label, shown))
-    yield from markdown_table(("engine", "workload", "case", "metric", "here"), rows)
+            rows.append((cell["engine"], place_of(results, place), BY_NAME[name].label, shown))
+    yield from markdown_table(("engine", "workload", "metric", "here"), rows)
     yield ""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from benchmark_runner.checked import FAIL
-from benchmark_runner.display import ABSENT, STRUCK, TIMES, estimate_parts, plural, significant
+from benchmark_runner.display import ABSENT, STRUCK, TIMES, estimate_parts, number_pair, plural, significant
 from benchmark_runner.performance.ranking import LATENCY as PRIMARY_METRIC
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.tables import Table, TableCell, heads, number, prose, text_or_absent
@@ -119,7 +119,7 @@ def _estimate_cell(inputs: ReportInputs, engine: str, place: Cell, metric: str) 
 def _ratio_cell(ratio: Document | None, to: str | None = None) -> TableCell:
     if ratio is None:
         return TableCell(ABSENT)
-    span = None if ratio["low"] is None else f"{significant(ratio['low'])} to {significant(ratio['high'])}"
+    span = None if ratio["low"] is None else " to ".join(number_pair(ratio["low"], ratio["high"]))
     below = ", ".join(part for part in (to, span) if part) or None
     return TableCell(f"{significant(ratio['point'])}{TIMES}", below, ratio["point"])
 

@@ -264,7 +264,7 @@ def _values_words(entry: Mapping[str, Any]) -> str:
     return ", ".join(f"{' and '.join(names)} {value}" for value, names in holders.items())
 
 
-def _quality_cautions(cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _quality_cautions(inputs: Measurements, cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     tests = (
         (
             "noisy",
@@ -289,7 +289,7 @@ def _quality_cautions(cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, 
         found = [cell for cell in cells if test(cell["metrics"][PRIMARY])]
         if found:
             engines = {cell["engine"] for cell in found}
-            where = "; ".join(f"{cell['engine']} in {cell['workload']} {cell['case']}" for cell in found)
+            where = "; ".join(f"{cell['engine']} in {inputs.place(cell['workload'], cell['case'])}" for cell in found)
             engine = engines.pop() if len(engines) == 1 else None
             yield caution(kind, "warning", f"{message} ({where})", remedy, engine=engine)
 
@@ -308,7 +308,7 @@ _SENSITIVE: Final = {
 
 
 def verdict_cautions(
-    comparisons: Sequence[Mapping[str, Any]], control: Mapping[str, Any] | None
+    inputs: Measurements, comparisons: Sequence[Mapping[str, Any]], control: Mapping[str, Any] | None
 ) -> Iterator[dict[str, Any]]:
     """Verdicts that could not be given, or that hang on outliers or on an unsound control."""
     primary = [one for one in comparisons if one["kind"] == "primary"]
@@ -333,8 +333,8 @@ def verdict_cautions(
                 yield caution(
                     mark,
                     "warning",
-                    f"{one['engine']} against {one['reference']}, {one['workload']} {one['case']}: {verdict} with "
-                    f"everything, {otherwise} {words}",
+                    f"{one['engine']} against {one['reference']}, {inputs.place(one['workload'], one['case'])}: "
+                    f"{verdict} with everything, {otherwise} {words}",
                     remedy,
                     engine=one["engine"],
                     workload=one["workload"],
@@ -355,7 +355,7 @@ def verdict_cautions(
             yield caution(
                 "control_differs",
                 "serious",
-                f"{cell['workload']} {cell['case']}: {cell['sentence']}",
+                f"{inputs.place(cell['workload'], cell['case'])}: {cell['sentence']}",
                 chance_of_alarm(control["alpha"]),
                 workload=cell["workload"],
             )
@@ -385,6 +385,7 @@ def all_cautions(
             *throttle_cautions(engine),
         ]
     measured = [cell for cell in cells if cell["case"] is not None and cell["metrics"][PRIMARY]["launches"]]
-    found += [*_quality_cautions(measured), *verdict_cautions(comparisons, control), *absence_cautions(inputs)]
+    found += [*_quality_cautions(inputs, measured), *verdict_cautions(inputs, comparisons, control)]
+    found += absence_cautions(inputs)
     order: Sequence[Severity] = ("serious", "warning", "note")
     return sorted(found, key=lambda entry: order.index(entry["severity"]))

@@ -14,7 +14,7 @@ from benchmark_runner.statistics.cautions import caution
 from benchmark_runner.statistics.clock import span_ms
 from benchmark_runner.statistics.inputs import Measurements
 from benchmark_runner.statistics.level_figures import level_figures
-from benchmark_runner.statistics.levels import errors_words, level_of, load_words, unit_of
+from benchmark_runner.statistics.levels import errors_words, in_place, level_of, load_words, parts_of_place, unit_of
 from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.stages import Stage, Stages
 
@@ -174,7 +174,7 @@ def client_cautions(
             continue
         severe = any(errors_words(cell["load"]) for cell in marked) and name == "failed_requests"
         engines = {cell["engine"] for cell in marked}
-        where = "; ".join(f"{cell['engine']} in {cell['workload']} {cell['case']}" for cell in marked)
+        where = "; ".join(f"{cell['engine']} in {_place(cell)}" for cell in marked)
         engine = engines.pop() if len(engines) == 1 else None
         yield caution(name, "serious" if severe else "warning", f"{gate.words} ({where})", gate.remedy, engine=engine)
     if calibration is None and any(has_client(cell["load"]) for cell in loaded):
@@ -184,6 +184,10 @@ def client_cautions(
             "the load client was not calibrated, so its own error is not known",
             "Run the campaign again: its rule calibrate_load measures it",
         )
+
+
+def _place(cell: Mapping[str, Any]) -> str:
+    return in_place(parts_of_place(cell["workload"], cell["case"], cell["load"]["words"], alone=True))
 
 
 def passes_cautions(inputs: Measurements) -> Iterator[dict[str, Any]]:

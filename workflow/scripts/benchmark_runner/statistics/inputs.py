@@ -16,6 +16,7 @@ from benchmark_runner.configuration.not_asked import as_asked, not_asked, not_as
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json, value_at
 from benchmark_runner.records.raw_data import read_heads
+from benchmark_runner.statistics.levels import in_place, load_words, parts_of_place
 from benchmark_runner.statistics.metrics import METRICS, STAGE_METRICS, Metric
 from benchmark_runner.status import Status
 
@@ -168,6 +169,12 @@ class Measurements:
             for case in entry["cases"]
             if case.get("load")
         }
+
+    def place(self, workload: str, case: str | None) -> str:
+        """What a test case is called wherever people read of it."""
+        words = load_words(self.loads.get((workload, case or "")))
+        alone = sum(name == workload for name, _ in self.cells) < 2
+        return in_place(parts_of_place(workload, case, words, alone=alone))
 
     @cached_property
     def not_restarted(self) -> frozenset[str]:

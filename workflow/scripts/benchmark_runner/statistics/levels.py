@@ -64,6 +64,27 @@ def level_text(level: float) -> str:
     return rate_name(level) if level >= 0.001 else f"{level:.2g}"
 
 
+PlaceParts = tuple[str, str | None]
+"""A workload, and what of it is meant; None: all of it."""
+
+
+def parts_of_place(workload: str, case: str | None, words: str, *, alone: bool) -> PlaceParts:
+    """What a test case is called, by the words of its load; alone: its workload has no other."""
+    if words:
+        return under_load(workload, group_of(case or ""), words)
+    return workload, None if alone else case
+
+
+def under_load(workload: str, group: str | None, words: str) -> PlaceParts:
+    """parts_of_place of a level of load, or of several, in these words."""
+    return (workload, f"{group} {words}") if group else (f"{workload} {words}", None)
+
+
+def in_place(parts: PlaceParts) -> str:
+    """The parts as one name."""
+    return ", ".join(filter(None, parts))
+
+
 def loads_at(
     loads: Mapping[tuple[str, str, str | None], Mapping[str, Any]], engine: str, workload: str, case: str | None
 ) -> list[Mapping[str, Any]]:

@@ -5,40 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from benchmark_runner.display import plural
+from benchmark_runner.display import number_pair, plural
 from benchmark_runner.statistics.estimates import Estimate, from_log
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.verdicts import CERTAIN, Judgement
 from benchmark_runner.statistics.wording import MARGIN, QUALIFIERS, percent_or_times
 
-MOST_DECIMALS: Final = 4
-"""Chosen: a ten-thousandth is finer than what any campaign resolves."""
-
 CLAUSES: Final = "; "
 """What stands between the clauses of a pair's sentence."""
 
-FEWEST_STEPS: Final = 2
-"""Steps of the last decimal that an interval must span, so that rounding keeps its width roughly."""
-
-
-def number_pair(low: float, high: float) -> tuple[str, str]:
-    """Two numbers with as few decimals as show their distance and keep them on their side of 1.
-
-    At least one, two where the lower is below 1, at most four.
-    """
-    for decimals in range(1 if low >= 1.0 else 2, MOST_DECIMALS + 1):
-        texts = f"{low:.{decimals}f}", f"{high:.{decimals}f}"
-        told_apart = high - low >= FEWEST_STEPS * 10**-decimals
-        sides_kept = all((float(text) == 1.0) == (value == 1.0) for text, value in zip(texts, (low, high), strict=True))
-        if told_apart and sides_kept:
-            return texts
-    return f"{low:.{MOST_DECIMALS}f}", f"{high:.{MOST_DECIMALS}f}"
-
 
 def interval_words(estimate: Estimate) -> str:
-    """ "2.3 to 2.6", or the one number where the interval has no width."""
+    """ "2.31 to 2.58", or the one number where the interval has no width."""
     low, high = number_pair(estimate.low, estimate.high)
-    return f"{estimate.point:.{MOST_DECIMALS}g}" if low == high else f"{low} to {high}"
+    return low if low == high else f"{low} to {high}"
 
 
 def launches_words(judgement: Judgement) -> str:

@@ -71,6 +71,7 @@ class _Open:
     """A comparison that no look has decided, with the chance that the launches allowed decide it."""
 
     member: Member
+    place: str
     chance: float
     launches_needed: int | None
     hours: float | None
@@ -83,9 +84,9 @@ class _Open:
     @property
     def words(self) -> str:
         """What further launches would take."""
-        pair, place = self.member.judgement.pair, self.member.place
+        pair = self.member.judgement.pair
         stands = "is given up" if self.given_up else "is not decided yet"
-        who = f"{pair.engine} against {pair.reference} ({place.workload}, {place.case}) {stands}"
+        who = f"{pair.engine} against {pair.reference} ({self.place}) {stands}"
         if self.launches_needed is None or self.hours is None:
             return f"{who}: no affordable number of launches would decide it"
         launches = plural(self.launches_needed, "launch")
@@ -131,7 +132,8 @@ class Until:
             hours = max(needed - pair.fewest, 0) * sum(side for side in sides if side is not None) / S_PER_H
         told = sum(one.judgement.verdict in CERTAIN for one in self._primary.members)
         chance = chance_to_decide(judgement, self.at_most, alpha, tests - told)
-        return _Open(member, chance, needed, hours)
+        place = self._inputs.place(member.place.workload, member.place.case)
+        return _Open(member, place, chance, needed, hours)
 
     @cached_property
     def open(self) -> list[_Open]:

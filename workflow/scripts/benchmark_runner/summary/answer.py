@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.display import ABSENT, milliseconds, significant
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_valid
 from benchmark_runner.statistics.planned import words_of
@@ -22,15 +23,21 @@ NOTHING_MEASURED: Final = 1
 """Exit status of a campaign in which no launch of any engine ended well."""
 
 
-def _row(engine: str, figures: Mapping[str, Any], width: int, *, baseline: bool) -> str:
+def _row(engine: str, figures: Mapping[str, Any], ratio: float | None, width: int, *, baseline: bool) -> str:
     if figures["latency_ms"] is None:
         return f"  {engine:<{width}}  no measurement"
-    times = "" if figures["speedup"] is None else f"  {figures['speedup']:5.2f} times as fast"
-    speedup = "  the baseline" if baseline else times
-    throughput = "     —" if figures["throughput"] is None else f"{figures['throughput']:6.1f}"
-    beside = [figures.get("lost_launches"), None if figures.get("ranked", True) else "not ranked"]
-    remarks = "".join(f"  {words}" for words in beside if words)
-    return f"  {engine:<{width}}  {figures['latency_ms']:8.1f} ms  {throughput} tokens/s{speedup}{remarks}"
+    rate = ABSENT if figures["throughput"] is None else f"{significant(figures['throughput'])} tokens/s"
+    told = [f"{milliseconds(figures['latency_ms']):>8}", f"{rate:>15}"]
+    told += ["the baseline"] if baseline else [] if ratio is None else [f"{significant(ratio)} times as fast"]
+    told += [figures.get("lost_launches") or "", "" if figures.get("ranked", True) else "not ranked"]
+    return f"  {engine:<{width}}  {'  '.join(filter(None, told))}"
+
+
+def _ratios(summary: Mapping[str, Any]) -> dict[str, float | None]:
+    """How many times as fast as the baseline each engine is in the headline's test case, by the answer."""
+    place = [summary["headline"]["latency"].get(key) for key in ("workload", "case")]
+    cells = (one for one in summary["answer"]["workloads"] if [one["workload"], one["case"]] == place)
+    return {row["engine"]: row["ratio_to_baseline"] for one in cells for row in one["engines"]}
 
 
 def _place(summary: Mapping[str, Any]) -> str:
@@ -50,8 +57,11 @@ def _place(summary: Mapping[str, Any]) -> str:
 def in_words(summary: Mapping[str, Any], report: Path) -> str:
     """The answer, a row an engine, what would decide what is open, and the report's path."""
     matrix, answer, until = summary["comparison_matrix"], summary["answer"], summary["until"]
-    width = max(len(engine) for engine in matrix)
-    rows = [_row(engine, figures, width, baseline=engine == answer["baseline"]) for engine, figures in matrix.items()]
+    width, ratios = max(len(engine) for engine in matrix), _ratios(summary)
+    rows = [
+        _row(engine, figures, ratios.get(engine), width, baseline=engine == answer["baseline"])
+        for engine, figures in matrix.items()
+    ]
     place = _place(summary)
     decide = answer["decide"]
     further = [decide["sentence"], f"  {decide['command']}"] if decide else []

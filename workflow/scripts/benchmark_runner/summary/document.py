@@ -119,7 +119,7 @@ def summary_document(plan: Mapping[str, Any], results: Results, performance: Map
         "units": {
             "latency_ms": "ms",
             "throughput": "tokens/s",
-            "speedup": "latency of the baseline over latency of the engine",
+            "speedup": "shown latency of the baseline over that of the engine; the answer estimates ratio_to_baseline",
             "best_gpu_utilization": "%",
         },
         "control": results.summary["control"],
