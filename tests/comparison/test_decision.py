@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 
 from benchmark_runner.comparison.decision import Candidate, beyond, decide, judge, judge_all, outcome, withheld
-from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.power import MANN_WHITNEY
+from benchmark_runner.statistics.wording import EQUIVALENCE_MARGIN
 from comparison_case import launch_values
 
 CAMPAIGNS = int(os.environ.get("BENCHMARK_RUNNER_CAMPAIGNS", "300"))

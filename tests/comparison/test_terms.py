@@ -9,8 +9,8 @@ import pytest
 from benchmark_runner.comparison.terms import Terms, folder_name, main, read_terms, terms, terms_file
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.schemas import schema
-from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY
+from benchmark_runner.statistics.wording import EQUIVALENCE_MARGIN
 
 CONFIG = {"analysis": {"confidence_level": 0.95}, "comparison": {"margin": 0.02, "metrics": ["e2e_ms"]}}
 RECORDS = ["old/launches/a/1/record.json", "old/launches/a/2/record.json"]

@@ -12,7 +12,7 @@ import pytest
 
 from benchmark_runner.comparison.decision import Verdict as ComparisonVerdict
 from benchmark_runner.schemas import schema
-from benchmark_runner.statistics.verdicts import Verdict
+from benchmark_runner.statistics.wording import Verdict
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = (

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmark_runner.schemas import require_valid
-from benchmark_runner.statistics.comparisons import DISTURBANCES
+from benchmark_runner.statistics.disturbances import DISTURBANCES
 from launch_case import WAIT_SECONDS, LaunchCase, killed_at_last, process_named, processes_of, wait_for
 
 ENGINE, MONITOR, LAUNCH = "fake-engine --spec", "benchmark_runner.monitor", "benchmark_runner.launch"

@@ -14,7 +14,8 @@ from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.hypotheses import paired_log_ratio
 from benchmark_runner.statistics.power import DEFAULT_POWER, FIRST_SHARE
 from benchmark_runner.statistics.schemes import PAIRED_T, SCHEMES
-from benchmark_runner.statistics.verdicts import CERTAIN, judge_evidence
+from benchmark_runner.statistics.verdicts import judge_evidence
+from benchmark_runner.statistics.wording import CERTAIN
 from simulated_campaigns import ALPHA, CAMPAIGNS
 
 RUNS = CAMPAIGNS if CAMPAIGNS >= 2000 else 200

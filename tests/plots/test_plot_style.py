@@ -8,21 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmark_runner.plots.lines import spread
-from benchmark_runner.plots.style import (
-    CONTROL_TINT,
-    MARKS,
-    PALETTE,
-    engine_signs,
-    headline,
-    in_order,
-    new_figure,
-    save,
-    span,
-    style,
-    tint,
-    wrapped,
-)
+from benchmark_runner.plots.scales import spread
+from benchmark_runner.plots.signs import CONTROL_TINT, MARKS, PALETTE, engine_signs, in_order, span, tint
+from benchmark_runner.plots.style import headline, new_figure, save, style, wrapped
 from benchmark_runner.terminal import visible
 
 # Machado, Oliveira & Fernandes 2009 (IEEE TVCG 15, 1291), severity 1, on linear RGB

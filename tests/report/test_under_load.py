@@ -11,7 +11,7 @@ import pytest
 from benchmark_runner.display import significant
 from benchmark_runner.performance.at_limits import AtLimits
 from benchmark_runner.plots.levels import Panel
-from benchmark_runner.plots.style import Sign
+from benchmark_runner.plots.signs import Sign
 from benchmark_runner.report import load
 from benchmark_runner.report.curves import chart
 from benchmark_runner.report.load import _error_range, load_cards

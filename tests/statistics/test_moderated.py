@@ -17,7 +17,8 @@ from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.hypotheses import LogRatio, paired_log_ratio
 from benchmark_runner.statistics.moderated import MOST_DF, Prior, moderate, prior_of, trigamma_inverse
 from benchmark_runner.statistics.schemes import SCHEMES
-from benchmark_runner.statistics.verdicts import CERTAIN, judge_family
+from benchmark_runner.statistics.verdicts import judge_family
+from benchmark_runner.statistics.wording import CERTAIN
 from records import ScriptedEngine, write_results
 
 LEVEL = 0.95

@@ -22,7 +22,8 @@ from benchmark_runner.statistics.moderated import prior_from
 from benchmark_runner.statistics.power import FIRST_SHARE
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.schemes import DEFAULT_SCHEME, PAIRED_T
-from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, judge_evidence
+from benchmark_runner.statistics.verdicts import Judgement, judge_evidence
+from benchmark_runner.statistics.wording import CERTAIN
 from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, blocks, told
 
 LAUNCHES = 10

@@ -22,7 +22,8 @@ from benchmark_runner.statistics.moderated import prior_from
 from benchmark_runner.statistics.power import FIRST_SHARE
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.schemes import SCHEMES
-from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, judge_evidence
+from benchmark_runner.statistics.verdicts import Judgement, judge_evidence
+from benchmark_runner.statistics.wording import CERTAIN
 from simulated_campaigns import ALPHA, CAMPAIGNS, campaign
 
 RUNS = CAMPAIGNS if CAMPAIGNS >= 2000 else 100

@@ -26,7 +26,8 @@ from benchmark_runner.statistics.moderated import prior_from
 from benchmark_runner.statistics.modes import STEPS_APART, find_modes
 from benchmark_runner.statistics.power import FIRST_SHARE
 from benchmark_runner.statistics.schemes import DEFAULT_SCHEME, PAIRED_T
-from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, judge_evidence
+from benchmark_runner.statistics.verdicts import Judgement, judge_evidence
+from benchmark_runner.statistics.wording import CERTAIN
 from simulated_campaigns import (
     ALPHA,
     CAMPAIGNS,

@@ -15,7 +15,8 @@ from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.power import share_of_alpha
 from benchmark_runner.statistics.schemes import SCHEMES
-from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, judge_evidence
+from benchmark_runner.statistics.verdicts import Judgement, judge_evidence
+from benchmark_runner.statistics.wording import CERTAIN
 from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, campaign
 
 LOOKS = (5, 8, 12, 18, 26)

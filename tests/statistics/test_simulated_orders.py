@@ -17,7 +17,8 @@ from benchmark_runner.arrays import FloatArray
 from benchmark_runner.campaign.order import balanced_blocks
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.schemes import SCHEMES
-from benchmark_runner.statistics.verdicts import CERTAIN, judge_family
+from benchmark_runner.statistics.verdicts import judge_family
+from benchmark_runner.statistics.wording import CERTAIN
 from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, told
 
 ENGINES = ("hot", "mild", "cool")

@@ -21,7 +21,8 @@ from benchmark_runner.statistics.design import Design
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.power import DEFAULT_POWER, FIRST_SHARE
 from benchmark_runner.statistics.schemes import SCHEMES
-from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, judge_family
+from benchmark_runner.statistics.verdicts import Judgement, judge_family
+from benchmark_runner.statistics.wording import CERTAIN
 from simulated_campaigns import ALPHA, CAMPAIGNS
 
 RUNS = CAMPAIGNS if CAMPAIGNS >= 2000 else 100

@@ -20,7 +20,8 @@ from benchmark_runner.statistics.hypotheses import mann_whitney
 from benchmark_runner.statistics.moderated import Prior
 from benchmark_runner.statistics.power import FIRST_SHARE
 from benchmark_runner.statistics.schemes import SCHEMES
-from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, judge_evidence, judge_family
+from benchmark_runner.statistics.verdicts import Judgement, judge_evidence, judge_family
+from benchmark_runner.statistics.wording import CERTAIN
 from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, quiet, told
 
 LEVEL = 1.0 - ALPHA

@@ -15,12 +15,13 @@ import pytest
 
 from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics.evidence import Evidence, Pair
-from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN, paired_log_ratio
+from benchmark_runner.statistics.hypotheses import paired_log_ratio
 from benchmark_runner.statistics.moderated import prior_from
 from benchmark_runner.statistics.planned import GIVE_UP_BELOW, PlannedLook, planned_looks
 from benchmark_runner.statistics.schemes import PAIRED_T, SCHEMES
 from benchmark_runner.statistics.until import chance_to_decide
-from benchmark_runner.statistics.verdicts import CERTAIN, SHOWN, Judgement, judge_evidence
+from benchmark_runner.statistics.verdicts import Judgement, judge_evidence
+from benchmark_runner.statistics.wording import CERTAIN, EQUIVALENCE_MARGIN, SHOWN
 from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, told
 
 SCHEME = SCHEMES["moderated_t"]

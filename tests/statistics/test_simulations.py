@@ -17,7 +17,8 @@ from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.hypotheses import bonferroni, paired_log_ratio
 from benchmark_runner.statistics.power import DEFAULT_POWER, detectable_ratio, sd_of_log_ratios
-from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, judge_family
+from benchmark_runner.statistics.verdicts import Judgement, judge_family
+from benchmark_runner.statistics.wording import CERTAIN
 from simulated_campaigns import ALPHA, CAMPAIGNS, MOST_FALSE_POSITIVES, campaign, told
 
 

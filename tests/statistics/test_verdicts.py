@@ -11,7 +11,8 @@ import pytest
 
 from benchmark_runner.statistics.evidence import Pair
 from benchmark_runner.statistics.schemes import SCHEMES
-from benchmark_runner.statistics.verdicts import CERTAIN, Judgement, decide, family_tests, judge_family
+from benchmark_runner.statistics.verdicts import Judgement, decide, family_tests, judge_family
+from benchmark_runner.statistics.wording import CERTAIN
 
 
 def _pair(values: Sequence[float], reference: Sequence[float], **options: object) -> Pair:

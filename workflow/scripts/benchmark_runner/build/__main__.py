@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from benchmark_runner.build.environment import build_python
 from benchmark_runner.build.rust import build_rust
 from benchmark_runner.build.source import own_lines, source_hash
 from benchmark_runner.build.tools import BuildError, end_with_parent
+from benchmark_runner.configuration.cache import own_cache
 from benchmark_runner.errors import exit_status
 from benchmark_runner.hashes import file_sha256
 from benchmark_runner.jsonio import write_json
@@ -27,12 +27,6 @@ from benchmark_runner.units import NS_PER_MS
 SCHEMA_VERSION: Final = 1
 
 
-def default_cache() -> Path:
-    """The user's ordinary cache folder; what it holds can be deleted at any time."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "benchmark-runner"
-
-
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmark_runner.build", description=__doc__)
     parser.add_argument("--adapter", type=Path, required=True, help="folder under engines/")
@@ -40,7 +34,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--record", type=Path, required=True, help="where the build record is put")
     parser.add_argument("--log", type=Path, help="where the tools' words are kept (default: beside the record)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="what the build is for")
-    parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for what clones can share")
+    parser.add_argument("--cache", type=Path, default=own_cache(), help="folder for what clones can share")
     parser.add_argument("--environment-root", type=Path, default=Path("target/environments"))
     return parser.parse_args(argv)
 

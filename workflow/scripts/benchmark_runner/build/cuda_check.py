@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark_runner.build.__main__ import default_cache
 from benchmark_runner.build.__main__ import main as build
 from benchmark_runner.build.adapter import load_adapter
+from benchmark_runner.configuration.cache import own_cache
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_json, read_json_lines
 from benchmark_runner.terminal import say
@@ -109,7 +109,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmark_runner.build.cuda_check", description=__doc__)
     parser.add_argument("--engines", type=Path, required=True, help="folder of the adapters")
     parser.add_argument("--out", type=Path, required=True, help="where the programs are put")
-    parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for what clones can share")
+    parser.add_argument("--cache", type=Path, default=own_cache(), help="folder for what clones can share")
     options = parser.parse_args(argv)
     failures = 0
     for folder in gpu_adapters(options.engines):

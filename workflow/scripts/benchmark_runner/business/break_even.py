@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from benchmark_runner.business.inputs import BusinessInputs
 from benchmark_runner.display import number_pair, significant
-from benchmark_runner.statistics.hypotheses import paired_log_ratio
 from benchmark_runner.statistics.levels import NO_LEVEL
 from benchmark_runner.statistics.results import Cell, Json, Results
-from benchmark_runner.statistics.verdicts import SHOWN
-from benchmark_runner.statistics.wording import QUALIFIERS
+from benchmark_runner.statistics.wording import QUALIFIERS, SHOWN
 
 
 def break_even(inputs: BusinessInputs) -> list[dict[str, Any]]:
@@ -48,6 +44,10 @@ def _row(results: Results, engine: str, reference: str, headline: Cell) -> dict[
 def _across(results: Results, own: tuple[str, Cell], other: tuple[str, Cell]) -> dict[str, Any]:
     """The ratio of two engines at different levels, by the t interval of the log ratios of their shared blocks; it is
     no comparison of the campaign, so it has no verdict."""
+    import numpy as np  # seconds, together with what computes intervals, that few campaigns need here
+
+    from benchmark_runner.statistics.hypotheses import paired_log_ratio
+
     metric = results.throughput(own[1])
     sides = [
         {one["block"]: one["value"] for one in results.metric(name, cell, metric)["launch_medians"]}

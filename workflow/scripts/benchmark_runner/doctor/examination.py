@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark_runner.build.__main__ import default_cache
 from benchmark_runner.build.adapter import Adapter, find_tool, load_adapter
 from benchmark_runner.campaign.campaign import Campaign
+from benchmark_runner.configuration.cache import own_cache
 from benchmark_runner.display import plural
 from benchmark_runner.doctor import load, processor, sensors, tools
 from benchmark_runner.doctor.finding import Finding, Lack
@@ -172,7 +172,7 @@ def _existing(path: Path) -> Path:
 
 def examine_disk(campaign: Campaign) -> Finding:
     """Free space where results, engines and caches go."""
-    folders = {"results": Path(campaign.output_dir), "engines": Path(), "caches": default_cache()}
+    folders = {"results": Path(campaign.output_dir), "engines": Path(), "caches": own_cache()}
     free_bytes = {kept: shutil.disk_usage(_existing(folder)).free for kept, folder in folders.items()}
     records = [Path(f"{engine.binary_path}.build.json") for engine in campaign.builds.values()]
     return load.disk(free_bytes, folders, engines_built=all(record.is_file() for record in records))

@@ -25,9 +25,9 @@ from benchmark_runner.configuration.messages import bounded_number
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.imported.files import read_files
 from benchmark_runner.imported.sample import TIME, ImportedFile, ImportedSample
-from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.power import fewest_launches
+from benchmark_runner.statistics.wording import EQUIVALENCE_MARGIN
 from benchmark_runner.terminal import printable
 
 

@@ -10,12 +10,10 @@ from typing import Any, Final, Literal, NamedTuple
 from benchmark_runner.checked import FAIL
 from benchmark_runner.display import number_pair, significant
 from benchmark_runner.performance.ranking import LATENCY, Standing, standing
-from benchmark_runner.statistics.control import chance_of_alarm
-from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.levels import PlaceParts, level_text, under_load
 from benchmark_runner.statistics.places import place_of, place_parts
 from benchmark_runner.statistics.results import Cell, Json, Results
-from benchmark_runner.statistics.wording import QUALIFIERS
+from benchmark_runner.statistics.wording import EQUIVALENCE_MARGIN, QUALIFIERS, chance_of_alarm
 
 Strength = Literal["firm", "provisional", "none"]
 

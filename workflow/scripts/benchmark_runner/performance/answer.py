@@ -24,13 +24,11 @@ from benchmark_runner.performance.advice import (
 from benchmark_runner.performance.deciding import what_would_decide
 from benchmark_runner.performance.ranking import LATENCY, Standing, standing
 from benchmark_runner.performance.under_load import InShort, capacities_differ, capacities_in_short, load_sentences
-from benchmark_runner.statistics.control import chance_of_alarm
-from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.inputs import not_restarted
 from benchmark_runner.statistics.metrics import BY_NAME, Metric
 from benchmark_runner.statistics.places import place_of
 from benchmark_runner.statistics.results import Cell, Json, Results
-from benchmark_runner.statistics.verdicts import CERTAIN
+from benchmark_runner.statistics.wording import CERTAIN, EQUIVALENCE_MARGIN, chance_of_alarm
 
 NOTHING: Final = "Nothing was measured, so there is no answer"
 

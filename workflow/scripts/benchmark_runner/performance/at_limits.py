@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from benchmark_runner.statistics.levels import Grid, capacity_order
 from benchmark_runner.statistics.results import Cell, Json, Results
-from benchmark_runner.statistics.verdicts import CERTAIN
+from benchmark_runner.statistics.wording import CERTAIN
 
 ENDS: Final = ("<", ">=")
 """Bounds of a capacity below and at the end of the grid."""

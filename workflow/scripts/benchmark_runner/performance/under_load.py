@@ -14,7 +14,7 @@ from benchmark_runner.statistics.levels import Grid, PlaceParts, level_text, slo
 from benchmark_runner.statistics.metrics import BY_NAME, STAGE_METRICS
 from benchmark_runner.statistics.percentiles import PERCENTILES
 from benchmark_runner.statistics.results import Cell, Json, Results
-from benchmark_runner.statistics.verdicts import CERTAIN
+from benchmark_runner.statistics.wording import CERTAIN
 
 OUTPUT: Final = "output_tokens_per_s"
 TIMES: Final = ("ttft_ms", "itl_ms", "tpot_ms", "e2e_ms")

@@ -13,7 +13,8 @@ from benchmark_runner.commands import command
 from benchmark_runner.display import plural, significant
 from benchmark_runner.errors import exit_status
 from benchmark_runner.plots.rows import Row, UsagePanel, draw_usage, launch_values, usage_rows
-from benchmark_runner.plots.style import PICTURES, draw_and_save, span
+from benchmark_runner.plots.signs import span
+from benchmark_runner.plots.style import PICTURES, draw_and_save
 from benchmark_runner.records.raw_data import read_heads
 from benchmark_runner.statistics.results import read_statistics
 

@@ -7,10 +7,9 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, starmap
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmark_runner.arrays import BoolArray, FloatArray
@@ -20,18 +19,14 @@ from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_valid
 from benchmark_runner.performance.advice import listed, places
 from benchmark_runner.plots.rows import Estimate, Row, draw_rows, rows_inches
-from benchmark_runner.plots.style import (
-    PICTURES,
-    by_workload_and_case,
-    draw_and_save,
-    headline,
-    is_struck,
-    new_figure,
-    with_signs,
-)
+from benchmark_runner.plots.signs import is_struck, with_signs
+from benchmark_runner.plots.style import PICTURES, by_workload_and_case, draw_and_save, headline, new_figure
 from benchmark_runner.records.table import read_measured
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell, Results, read_statistics
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Value = TypeVar("Value")
 

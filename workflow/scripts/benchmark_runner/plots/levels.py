@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from benchmark_runner.display import plural, significant
-from benchmark_runner.plots.style import in_order, span
+from benchmark_runner.plots.signs import in_order, span
 from benchmark_runner.statistics.levels import UNITS, Grid
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.results import Cell, Results

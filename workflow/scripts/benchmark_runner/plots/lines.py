@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any, Final
 
 from matplotlib.axes import Axes
@@ -13,19 +12,18 @@ from matplotlib.ticker import FixedLocator, NullFormatter, StrMethodFormatter
 
 from benchmark_runner.display import significant
 from benchmark_runner.plots.levels import Panel, Point
-from benchmark_runner.plots.rows import LOG_FROM_RATIO
-from benchmark_runner.plots.style import INK, MUTED, shown_name, with_signs, wrapped
+from benchmark_runner.plots.scales import HEADROOM, LIMIT_IN_SIGHT, LOG_FROM_RATIO, spread
+from benchmark_runner.plots.signs import shown_name, with_signs
+from benchmark_runner.plots.style import INK, MUTED, wrapped
 
 LABEL_INCHES: Final = 0.34  # two lines of a name at the right edge
 LABEL_OFFSET_INCHES: Final = 0.3
 LABEL_CHARACTERS: Final = 34
 BAND_OPACITY: Final = 0.16
 MARKS_A_LINE: Final = 8
-HEADROOM: Final = 1.12
 TITLE_CHARACTERS: Final = 135  # of 10 pt bold over the figure's width
 BESIDE_NAMES: Final = 0.2  # of the figure's width: a title may stand above the names at the right edge
 BESIDE_A_PANEL: Final = 0.08  # and above the gap to the panel beside
-LIMIT_IN_SIGHT: Final = 2.0  # times the highest value; a limit beyond it would flatten the lines
 
 
 @dataclass(frozen=True)
@@ -148,18 +146,3 @@ def _name_lines(axes: Axes, series: Sequence[Series], top: float) -> None:
             color=INK,
             linespacing=1.0,
         )
-
-
-def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Places as near as possible to the wanted ones (ascending) that lie at least gap apart.
-
-    Least squares by pooling adjacent violators: neighbours that are too close form a group around their common centre.
-    """
-    groups: list[list[float]] = []
-    for index, place in enumerate(wanted):
-        groups.append([place - index * gap])
-        while len(groups) > 1 and fmean(groups[-2]) > fmean(groups[-1]):
-            last = groups.pop()
-            groups[-1] += last
-    level = [fmean(group) for group in groups for _ in group]
-    return [place + index * gap for index, place in enumerate(level)]

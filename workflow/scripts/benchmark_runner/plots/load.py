@@ -26,7 +26,7 @@ from benchmark_runner.plots.throughput import (
 )
 from benchmark_runner.statistics.levels import Grid, slo_words
 from benchmark_runner.statistics.results import Results, read_statistics
-from benchmark_runner.statistics.verdicts import CERTAIN
+from benchmark_runner.statistics.wording import CERTAIN
 
 GRID_HEAD_INCHES: Final = 0.3
 PANEL_HEAD_INCHES: Final = 0.6

@@ -13,7 +13,8 @@ from benchmark_runner.display import BYTES_PER_GB, TIMES, bytes_text, significan
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_valid
 from benchmark_runner.plots.rows import Row, UsagePanel, draw_usage, usage_rows
-from benchmark_runner.plots.style import PICTURES, draw_and_save, span
+from benchmark_runner.plots.signs import span
+from benchmark_runner.plots.style import PICTURES, draw_and_save
 from benchmark_runner.statistics.results import read_statistics
 
 RSS_METRIC: Final = "peak_rss_bytes"

@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from benchmark_runner.display import STRUCK, plural, significant
-from benchmark_runner.plots.style import INK, MUTED, headline, is_struck, new_figure, with_signs, wrapped
+from benchmark_runner.plots.scales import LOG_FROM_RATIO
+from benchmark_runner.plots.signs import is_struck, with_signs
+from benchmark_runner.plots.style import INK, MUTED, headline, new_figure, wrapped
 
 LANE_INCHES: Final = 0.075
 INTERVAL_INCHES: Final = 0.30  # the lane of the estimate, below those of the launches
@@ -21,8 +23,6 @@ GAP_INCHES: Final = 0.16
 TEXT_TOP_INCHES: Final = 0.10
 NAME_LINE_INCHES: Final = 0.155
 NOTE_LINE_INCHES: Final = 0.16
-# Beyond this ratio of the largest to the smallest value a linear axis hides the small ones.
-LOG_FROM_RATIO: Final = 6.0
 LOG_SPARSE_FROM_RATIO: Final = 40.0  # from here on labels at 2 and 5 would run into each other
 MARGIN_SHARE: Final = 0.06
 # A figure of one or two panels: a share of its width, or inches.

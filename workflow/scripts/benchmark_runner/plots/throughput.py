@@ -8,9 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -19,20 +18,15 @@ from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_valid
 from benchmark_runner.plots.levels import throughput_panel
 from benchmark_runner.plots.lines import LABEL_INCHES, Series, draw_lines, draw_panel
-from benchmark_runner.plots.style import (
-    PICTURES,
-    by_workload_and_case,
-    draw_and_save,
-    headline,
-    new_figure,
-    shown_name,
-    span,
-    with_signs,
-)
+from benchmark_runner.plots.signs import shown_name, span, with_signs
+from benchmark_runner.plots.style import PICTURES, by_workload_and_case, draw_and_save, headline, new_figure
 from benchmark_runner.records.table import read_measured
 from benchmark_runner.statistics.metrics import BY_NAME
 from benchmark_runner.statistics.places import place_of
 from benchmark_runner.statistics.results import Cell, Results, read_statistics
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RATE_METRICS: Final = ("decode_tokens_per_s", "prefill_tokens_per_s")
 COLUMNS: Final = ["engine", "workload", "case", "warmup", "prompt_tokens"]

@@ -9,10 +9,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,6 +19,9 @@ import pyarrow.parquet as pq
 from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
 from benchmark_runner.records.read_ahead import read_ahead
 from benchmark_runner.terminal import printable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _NAMES: Final = ("engine", "workload", "block")
 
@@ -141,6 +143,8 @@ def launch_tables(path: Path, engine: str, workload: str, columns: Sequence[str]
 
 def read_measured(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """Measured iterations, without warm-ups, of iterations.parquet: columns that have one value a row."""
+    import pandas as pd  # half a second that the stages which read launch by launch need not spend
+
     with _opened(path):
         table = pd.read_parquet(path, columns=list(columns))
     return table[~table["warmup"]]

@@ -8,7 +8,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from benchmark_runner.plots.style import Sign
+from benchmark_runner.plots.signs import Sign
 from benchmark_runner.report.figures import Figure
 
 NAMES_SHOWN: Final = 3  # of a group of engines in its card; the plots have all

@@ -14,8 +14,8 @@ import altair as alt
 import pandas as pd
 
 from benchmark_runner.display import BYTES_PER_MB
-from benchmark_runner.plots.rows import LOG_FROM_RATIO
-from benchmark_runner.plots.style import span
+from benchmark_runner.plots.scales import LOG_FROM_RATIO
+from benchmark_runner.plots.signs import span
 from benchmark_runner.report.figures import in_unit
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.statistics.metrics import BY_NAME, PRIMARY

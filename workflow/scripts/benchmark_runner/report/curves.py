@@ -9,8 +9,8 @@ from typing import Final
 
 from benchmark_runner.display import significant
 from benchmark_runner.plots.levels import Panel, Point
-from benchmark_runner.plots.lines import HEADROOM, LIMIT_IN_SIGHT, spread
-from benchmark_runner.plots.style import Sign
+from benchmark_runner.plots.scales import HEADROOM, LIMIT_IN_SIGHT, spread
+from benchmark_runner.plots.signs import Sign
 from benchmark_runner.report.forest import Axis
 from benchmark_runner.statistics.levels import Grid, level_text
 

@@ -12,8 +12,8 @@ from markupsafe import Markup
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from benchmark_runner.display import TIMES, plural, significant
-from benchmark_runner.plots.rows import LOG_FROM_RATIO
-from benchmark_runner.plots.style import Sign
+from benchmark_runner.plots.scales import LOG_FROM_RATIO
+from benchmark_runner.plots.signs import Sign
 from benchmark_runner.report.figures import Figure, figure, in_unit, span
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.statistics.places import place_of

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pandas as pd
 import yaml
 
-from benchmark_runner.plots.style import Sign, engine_signs, in_order
+from benchmark_runner.plots.signs import Sign, engine_signs, in_order
 from benchmark_runner.statistics.places import place_of
 from benchmark_runner.statistics.results import Cell, Results
 

@@ -18,11 +18,10 @@ from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.load import load_cards, load_in_words
 from benchmark_runner.report.machines import machines
 from benchmark_runner.report.results import as_sentence
-from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.levels import NO_LEVEL
 from benchmark_runner.statistics.planned import each_in_words
 from benchmark_runner.statistics.results import Cell
-from benchmark_runner.statistics.wording import MARGIN
+from benchmark_runner.statistics.wording import EQUIVALENCE_MARGIN, MARGIN
 from benchmark_runner.summary.document import SYNTHETIC, joined_words
 
 COMMIT_DIGITS: Final = 7

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
-from functools import cache
 from typing import Any, Final
 
-import altair
 import jinja2
-import vl_convert
 from markupsafe import Markup
 
 from benchmark_runner.performance.answer import NOTHING
-from benchmark_runner.plots.style import MARKS
+from benchmark_runner.plots.signs import MARKS
 from benchmark_runner.report import campaign, charts, explorer, machines, money, overview, results, sureness
 from benchmark_runner.report.below import page_data
 from benchmark_runner.report.events import events
 from benchmark_runner.report.forest import forest
 from benchmark_runner.report.hardware import hardware
 from benchmark_runner.report.inputs import TEMPLATE_FOLDER, ReportInputs, wording
+from benchmark_runner.report.library import chart_library
 from benchmark_runner.report.load import under_load
 from benchmark_runner.report.projects import projects
 from benchmark_runner.report.results import as_sentence
@@ -39,15 +36,6 @@ CONTENTS: Final = (
 )
 CONTENTS_UNDER_LOAD: Final = (("load", "Under load"), *CONTENTS)
 CONTENTS_WITHOUT_RESULT: Final = (("without-result", "Why there is no result"), ("reproduce", "Reproduce"))
-
-
-@cache
-def chart_library() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, from inside the package vl-convert."""
-    version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
-    # Within a script element only these would end it early.
-    return re.sub(r"<(/script|!--)", r"<\\\1", script, flags=re.IGNORECASE)
 
 
 def _scripts(*, with_charts: bool) -> list[str]:

@@ -17,7 +17,7 @@ from benchmark_runner.report.forest import times
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.results import as_sentence
 from benchmark_runner.statistics.client import has_client
-from benchmark_runner.statistics.comparisons import is_disturbed
+from benchmark_runner.statistics.disturbances import is_disturbed
 from benchmark_runner.statistics.places import place_of
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.settings import shown

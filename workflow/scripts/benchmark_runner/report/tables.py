@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark_runner.display import ABSENT
-from benchmark_runner.plots.style import Sign
+from benchmark_runner.plots.signs import Sign
 
 
 @dataclass(frozen=True)

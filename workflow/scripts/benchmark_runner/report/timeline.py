@@ -11,7 +11,7 @@ from typing import Any, Final
 from benchmark_runner.records.table import launch_tables
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.pairs import rounded
-from benchmark_runner.statistics.comparisons import is_disturbed
+from benchmark_runner.statistics.disturbances import is_disturbed
 from benchmark_runner.statistics.metrics import PRIMARY
 from benchmark_runner.units import NS_PER_MS
 

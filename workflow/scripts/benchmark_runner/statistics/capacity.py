@@ -27,7 +27,7 @@ from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.statistics.power import MANN_WHITNEY, can_reach, launches_to_order
 from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.stages import Stage, Stages
-from benchmark_runner.statistics.verdicts import Verdict
+from benchmark_runner.statistics.wording import Verdict
 
 Quantity = Literal["capacity", "knee"]
 Ranks = Mapping[int, int]

@@ -9,20 +9,16 @@ from typing import Any, Final, Literal
 from benchmark_runner.checked import FAIL, NOT_CHECKABLE
 from benchmark_runner.display import plural
 from benchmark_runner.jsonio import value_at
-from benchmark_runner.statistics.control import chance_of_alarm
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements
 from benchmark_runner.statistics.metrics import PRIMARY
 from benchmark_runner.statistics.samples import label_of
 from benchmark_runner.statistics.settings import DEVICE, KEYS, WORK_SETTINGS, alike_workloads, shown
-from benchmark_runner.statistics.wording import VERDICTS
+from benchmark_runner.statistics.wording import FEWEST_FOR_MEDIAN, VERDICTS, chance_of_alarm, median_is_mean
 
 Severity = Literal["note", "warning", "serious"]
 
 FEWEST_MEASUREMENTS: Final = 50
 """Measurements of a test case below which percentiles and spread say little (reference recipe)."""
-
-FEWEST_FOR_MEDIAN: Final = 3
-"""Iterations of a launch from which on its median is another number than its mean."""
 
 UNLIKE_SERIOUS: Final = ("load.device", "load.weights_dtype", "load.compute_dtype", "load.kv_cache_dtype")
 """Keys whose change within an engine makes its launches measurements of two different things."""
@@ -46,13 +42,6 @@ def caution(
         "message": message,
         "remedy": remedy,
     }
-
-
-def median_is_mean(iterations: int) -> str | None:
-    """Says so where a launch has too few iterations for a median; None where it has enough."""
-    if iterations >= FEWEST_FOR_MEDIAN:
-        return None
-    return "the median of 2 iterations a launch is their mean" if iterations == 2 else "a launch has 1 iteration"
 
 
 def campaign_cautions(inputs: Measurements) -> Iterator[dict[str, Any]]:

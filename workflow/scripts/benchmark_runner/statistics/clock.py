@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmark_runner.arrays import FloatArray
-from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
+from benchmark_runner.statistics.wording import EQUIVALENCE_MARGIN
 from benchmark_runner.units import NS_PER_MS
 
 STAMPED: Final = ("e2e_ms", "ttft_ms", "itl_ms")

@@ -10,11 +10,11 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from benchmark_runner.jsonio import value_at
 from benchmark_runner.statistics import absences, families
 from benchmark_runner.statistics.client import Client, has_client
 from benchmark_runner.statistics.clock import STAMPED, resolution
 from benchmark_runner.statistics.control import Control, heed
+from benchmark_runner.statistics.disturbances import is_disturbed
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
 from benchmark_runner.statistics.families import ByBlock, CampaignPairs, LaunchValues
 from benchmark_runner.statistics.inputs import MeasuredLaunch, Measurements
@@ -28,29 +28,11 @@ from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.samples import CellKey
 from benchmark_runner.statistics.schemes import SCHEMES, Scheme
 from benchmark_runner.statistics.settings import Entry
-from benchmark_runner.statistics.verdicts import CERTAIN, SHOWN, Judgement, beyond_margin, family_tests, judge_evidence
+from benchmark_runner.statistics.verdicts import Judgement, beyond_margin, family_tests, judge_evidence
+from benchmark_runner.statistics.wording import CERTAIN, SHOWN
 from benchmark_runner.statistics.work import Work, WorkDone, apart, work_words
 
 Kind = Literal["primary", "exploratory", "control"]
-
-DISTURBANCES: Final = (
-    "foreign_gpu_process",
-    "high_load",
-    "low_memory",
-    "busy_process",
-    "foreign_load",
-    "stolen_time",
-    "stopped",
-    "sampling_gap",
-    "suspended",
-)
-"""Kinds of a record's warnings that say that something else used the machine during the launch, or held it up."""
-
-
-def is_disturbed(record: Mapping[str, Any]) -> bool:
-    """Whether an event outside the engine touched the launch: other programs, stolen time, clocks held down."""
-    kinds = {warning["kind"] for warning in record.get("warnings", ())}
-    return bool(kinds.intersection(DISTURBANCES) or value_at(record, "monitor.gpu.throttle_reasons"))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from benchmark_runner.statistics.estimates import from_log
 from benchmark_runner.statistics.hypotheses import holm
@@ -18,9 +17,6 @@ from benchmark_runner.statistics.results import Cell
 from benchmark_runner.statistics.schemes import PAIRED_T, WELCH_T
 from benchmark_runner.statistics.verdicts import Judgement, family_tests
 from benchmark_runner.statistics.wording import percent_or_times
-
-QUIET_CAMPAIGNS_AN_ALARM: Final = {0.05: 20, 0.10: 11}
-"""Campaigns in which nothing is wrong for one that raises an alarm, by the control's level (0.10: 9 % simulated)."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +72,6 @@ def heed(judged: Iterable[tuple[Cell, Judgement]], alpha: float) -> Control:
         {place: value for place, value in differences.items() if value is not None},
         {place: value for place, value in zip(places, corrected, strict=True) if value is not None},
     )
-
-
-def chance_of_alarm(alpha: float) -> str:
-    """What an alarm of the control at this level means, and what to do."""
-    often = QUIET_CAMPAIGNS_AN_ALARM[alpha]
-    return f"Chance does this in one quiet campaign of {often}. Add launches; if it stays, look for a cause"
 
 
 def control_sentence(control: Control, place: Cell) -> str | None:

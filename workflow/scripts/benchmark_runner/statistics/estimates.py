@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from scipy.special import stdtrit
 
 from benchmark_runner.arrays import FloatArray
 from benchmark_runner.units import ROUNDING
@@ -56,6 +55,8 @@ class Estimate:
 
 def t_quantile(df: float, level: float) -> float:
     """Quantile of Student's t that a two-sided interval of this level reaches to."""
+    from scipy.special import stdtrit  # half a second that whoever only reads estimates need not spend
+
     return float(stdtrit(df, 0.5 + level / 2.0))
 
 

@@ -16,9 +16,7 @@ from scipy.special import ndtr, stdtr
 
 from benchmark_runner.arrays import FloatArray
 from benchmark_runner.statistics.estimates import Estimate, from_log, t_quantile
-
-EQUIVALENCE_MARGIN: Final = 0.02
-"""Engines within 2 % of each other are the same to a user (reference recipe); log scale: from 1/1.02 to 1.02."""
+from benchmark_runner.statistics.wording import EQUIVALENCE_MARGIN
 
 MOST_PAIRS_COUNTED: Final = 250_000
 """Launches of one side times those of the other up to which Mann-Whitney is exact: 500 against 500 take two seconds,

@@ -13,7 +13,7 @@ from benchmark_runner.configuration.not_asked import not_asked_words
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.schemas import require_valid
 from benchmark_runner.statistics.levels import Grid, errors_at
-from benchmark_runner.statistics.verdicts import CERTAIN
+from benchmark_runner.statistics.wording import CERTAIN
 from benchmark_runner.statistics.work import Work, apart, odd_ones
 
 Json = Mapping[str, Any]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from benchmark_runner.display import number_pair, plural
 from benchmark_runner.statistics.estimates import Estimate, from_log
 from benchmark_runner.statistics.metrics import Metric
-from benchmark_runner.statistics.verdicts import CERTAIN, Judgement
-from benchmark_runner.statistics.wording import MARGIN, QUALIFIERS, percent_or_times
+from benchmark_runner.statistics.wording import CERTAIN, MARGIN, QUALIFIERS, percent_or_times
+
+if TYPE_CHECKING:
+    from benchmark_runner.statistics.verdicts import Judgement
 
 CLAUSES: Final = "; "
 """What stands between the clauses of a pair's sentence."""

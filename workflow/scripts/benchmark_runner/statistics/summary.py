@@ -22,7 +22,6 @@ from benchmark_runner.statistics.comparison_document import Writer, families_jso
 from benchmark_runner.statistics.comparisons import Measured, compare_all, undisturbed
 from benchmark_runner.statistics.dependence import widen
 from benchmark_runner.statistics.families import CampaignPairs
-from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.inputs import EngineData, MeasuredLaunch, Measurements, own_load
 from benchmark_runner.statistics.looks import FIRST_LOOK, Looks
 from benchmark_runner.statistics.losses import loss_words, lost_in, reason_words
@@ -35,6 +34,7 @@ from benchmark_runner.statistics.samples import CellKey, Sample, each_sample
 from benchmark_runner.statistics.settings import joined, settings_by_workload
 from benchmark_runner.statistics.stages import Stages, stage_samples
 from benchmark_runner.statistics.until import until_json
+from benchmark_runner.statistics.wording import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.work import Work
 
 SCHEMA_VERSION: Final = 2

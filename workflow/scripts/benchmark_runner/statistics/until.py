@@ -13,11 +13,11 @@ from benchmark_runner.display import plural, significant
 from benchmark_runner.statistics.comparison_document import what_it_takes
 from benchmark_runner.statistics.comparisons import Family, Member
 from benchmark_runner.statistics.estimates import t_quantile
-from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
 from benchmark_runner.statistics.inputs import Measurements
 from benchmark_runner.statistics.looks import Looks
 from benchmark_runner.statistics.planned import GIVE_UP_BELOW, PlannedLook, looks_of_plan
-from benchmark_runner.statistics.verdicts import CERTAIN, SHOWN, Judgement
+from benchmark_runner.statistics.verdicts import Judgement
+from benchmark_runner.statistics.wording import CERTAIN, EQUIVALENCE_MARGIN, SHOWN
 
 S_PER_H: Final = 3600.0
 

@@ -7,39 +7,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Literal
 
 import numpy as np
 
 from benchmark_runner.statistics.estimates import Estimate
 from benchmark_runner.statistics.evidence import Evidence, Pair, weigh
-from benchmark_runner.statistics.hypotheses import (
-    EQUIVALENCE_MARGIN,
-    Comparison,
-    LogRatio,
-    TestResult,
-    bonferroni,
-    holm,
-)
+from benchmark_runner.statistics.hypotheses import Comparison, LogRatio, TestResult, bonferroni, holm
 from benchmark_runner.statistics.moderated import Prior, moderated, prior_from
 from benchmark_runner.statistics.on_demand import OnDemand
 from benchmark_runner.statistics.power import FEWEST_LAUNCHES, PERMUTATION, SecondTest, can_reach
 from benchmark_runner.statistics.schemes import DEFAULT_SCHEME, PAIRED_T, Scheme
-
-Verdict = Literal[
-    "untestable",
-    "confirmed_faster",
-    "significant_unconfirmed",
-    "meaningfully_faster",
-    "equivalent",
-    "inconclusive",
-]
-
-CERTAIN: Final = ("confirmed_faster", "meaningfully_faster")
-"""Verdicts that order two engines."""
-
-SHOWN: Final = (*CERTAIN, "equivalent")
-"""Verdicts that something was shown by."""
+from benchmark_runner.statistics.wording import CERTAIN, EQUIVALENCE_MARGIN, SHOWN, Verdict
 
 
 @dataclass(frozen=True)

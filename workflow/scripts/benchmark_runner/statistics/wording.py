@@ -5,12 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
-from benchmark_runner.statistics.verdicts import Verdict
+EQUIVALENCE_MARGIN: Final = 0.02
+"""Engines within 2 % of each other are the same to a user (reference recipe); log scale: from 1/1.02 to 1.02."""
+
+Verdict = Literal[
+    "untestable",
+    "confirmed_faster",
+    "significant_unconfirmed",
+    "meaningfully_faster",
+    "equivalent",
+    "inconclusive",
+]
+
+CERTAIN: Final = ("confirmed_faster", "meaningfully_faster")
+"""Verdicts that order two engines."""
+
+SHOWN: Final = (*CERTAIN, "equivalent")
+"""Verdicts that something was shown by."""
+
 
 Tone = Literal["sure", "perhaps", "open"]
 
 MARGIN: Final = f"{100 * EQUIVALENCE_MARGIN:g} %"
+
+
+QUIET_CAMPAIGNS_AN_ALARM: Final = {0.05: 20, 0.10: 11}
+"""Campaigns in which nothing is wrong for one that raises an alarm, by the control's level (0.10: 9 % simulated)."""
+
+FEWEST_FOR_MEDIAN: Final = 3
+"""Iterations of a launch from which on its median is another number than its mean."""
 
 
 class VerdictWords(NamedTuple):
@@ -134,3 +157,16 @@ def qualifier_words(name: str, seen: str = "") -> str:
 def percent_or_times(ratio: float) -> str:
     """A ratio above 1 as a percentage, from 2 on as "times"."""
     return f"{100 * (ratio - 1):.2g} %" if ratio < 1.995 else f"{ratio:.1f} times"
+
+
+def chance_of_alarm(alpha: float) -> str:
+    """What an alarm of the control at this level means, and what to do."""
+    often = QUIET_CAMPAIGNS_AN_ALARM[alpha]
+    return f"Chance does this in one quiet campaign of {often}. Add launches; if it stays, look for a cause"
+
+
+def median_is_mean(iterations: int) -> str | None:
+    """Says so where a launch has too few iterations for a median; None where it has enough."""
+    if iterations >= FEWEST_FOR_MEDIAN:
+        return None
+    return "the median of 2 iterations a launch is their mean" if iterations == 2 else "a launch has 1 iteration"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
-from benchmark_runner.statistics.hypotheses import EQUIVALENCE_MARGIN
+from benchmark_runner.statistics.wording import EQUIVALENCE_MARGIN
 
 Part = Literal["prompt", "answer"]
 

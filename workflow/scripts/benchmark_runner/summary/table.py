@@ -22,14 +22,13 @@ from benchmark_runner.performance.advice import undecided
 from benchmark_runner.performance.answer import sure_beside
 from benchmark_runner.performance.ranking import LATENCY
 from benchmark_runner.performance.under_load import OUTPUT
-from benchmark_runner.statistics.cautions import median_is_mean
 from benchmark_runner.statistics.levels import failed_words, level_text, load_words, slo_words
 from benchmark_runner.statistics.places import place_of
 from benchmark_runner.statistics.planned import each_in_words, words_of
 from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.statistics.sentences import CLAUSES, shared_clauses, without_clauses
 from benchmark_runner.statistics.settings import alike_workloads, shown
-from benchmark_runner.statistics.wording import SIGNS_IN_WORDS, VERDICTS
+from benchmark_runner.statistics.wording import SIGNS_IN_WORDS, VERDICTS, median_is_mean
 from benchmark_runner.summary.document import limits
 
 COLUMNS: Final = (
