@@ -22,7 +22,7 @@ HEAVY = ("scipy", "pandas", "matplotlib", "altair", "pyarrow", "numpy")
         ("environment", set()),
         ("report.reproduction", set()),
         ("summary", {"numpy"}),
-        ("business", {"numpy"}),
+        ("business", set()),
         ("records.tabulate", {"numpy", "pyarrow"}),
         ("plots.memory", {"numpy", "matplotlib"}),
         ("plots.gpu", {"numpy", "matplotlib"}),
