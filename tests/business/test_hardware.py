@@ -92,5 +92,29 @@ def test_the_price_is_that_of_the_gpu_that_the_launches_were_given(number, reaso
     machine = hardware(gpus=(gpu(name="Tesla T4"), gpu() | {"index": 1}))
     plan = {"config": {"system": {"gpu_device": number}}}
     inputs = BusinessInputs(plan, {}, {}, machine, {}, None, [], None)
-    found = inputs.misfit(entry(gpu=H100), "cuda:0")  # an engine sees a single GPU, its number 0
+    found = inputs.misfit(entry(gpu=H100), {"device": "cuda:0"})  # an engine sees a single GPU, its number 0
     assert found is None if reason is None else reason in found
+
+
+@pytest.mark.parametrize(
+    ("used", "reason"),
+    [
+        ({"name": "NVIDIA H100 80GB HBM3", "uuid": "GPU-b"}, None),
+        ({"name": "Tesla T4", "uuid": "GPU-a"}, "not on H100"),
+        ({"name": "NVIDIA H100 80GB HBM3", "uuid": None}, None),
+        ({"name": "NVIDIA A100 MIG 1g.5gb", "uuid": "MIG-c"}, "does not list"),
+    ],
+)
+def test_of_unlike_gpus_the_price_is_that_of_the_one_that_the_records_name(used, reason):
+    machine = hardware(gpus=(gpu(name="Tesla T4") | {"uuid": "GPU-a"}, gpu() | {"index": 1, "uuid": "GPU-b"}))
+    plan = {"config": {"system": {"gpu_device": 0}}}  # number 0 of those that CUDA_VISIBLE_DEVICES gives
+    inputs = BusinessInputs(plan, {}, {}, machine, {}, None, [], None)
+    found = inputs.misfit(entry(gpu=H100), {"device": "cuda:0", "gpus": [used]})
+    assert found is None if reason is None else reason in found
+
+
+def test_launches_on_two_unlike_gpus_have_the_price_of_neither():
+    machine = hardware(gpus=(gpu(name="Tesla T4"), gpu() | {"index": 1}))
+    inputs = BusinessInputs({"config": {}}, {}, {}, machine, {}, None, [], None)
+    used = [{"name": name, "uuid": None} for name in ("NVIDIA H100 80GB HBM3", "Tesla T4")]
+    assert "not on H100" in inputs.misfit(entry(gpu=H100), {"device": "cuda:0", "gpus": used})

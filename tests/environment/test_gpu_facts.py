@@ -30,6 +30,7 @@ def nvml(**changes):
         "nvmlSystemGetNVMLVersion": lambda: "13.580.95",
         "nvmlDeviceGetHandleByIndex": lambda index: index,
         "nvmlDeviceGetName": lambda _: b"NVIDIA L4",
+        "nvmlDeviceGetUUID": lambda _: "GPU-1",
         "nvmlDeviceGetMemoryInfo": lambda _: SimpleNamespace(total=24_000_000_000),
         "nvmlDeviceGetCudaComputeCapability": lambda _: (8, 9),
         "nvmlDeviceGetEnforcedPowerLimit": lambda _: 72_000,

@@ -91,8 +91,10 @@ def test_processes_on_the_gpu_are_named():
     nvml = FakeNvml()
     processes = Gpu(nvml, "handle").processes()
     assert [(process.pid, process.memory_bytes) for process in processes] == [(os.getpid(), None)]
-    nvml.broken = {"nvmlDeviceGetComputeRunningProcesses"}
+    nvml.answers["nvmlDeviceGetComputeRunningProcesses"] = []
     assert Gpu(nvml, "handle").processes() == []
+    nvml.broken = {"nvmlDeviceGetComputeRunningProcesses"}
+    assert Gpu(nvml, "handle").processes() is None
 
 
 def test_a_gpu_is_opened_by_number_or_uuid_and_else_there_is_a_reason():

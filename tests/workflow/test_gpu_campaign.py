@@ -7,7 +7,6 @@ import itertools
 import json
 import math
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ import pytest
 
 from benchmark_runner.build.adapter import find_tool
 from benchmark_runner.jsonio import read_json
-from tiny_campaign import CONFIG, REPOSITORY, Campaign, fake
+from gpu_stub_case import build_stub
+from tiny_campaign import CONFIG, Campaign, fake
 from tiny_model import make_tiny_model
 
 pytestmark = pytest.mark.workflow
@@ -56,8 +56,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     if compiler is None:
         pytest.skip("there is no C compiler")
     folder = tmp_path_factory.mktemp("gpu")
-    library = ["-shared", "-fPIC", "-o", str(folder / "libnvidia-ml.so.1"), str(REPOSITORY / "tests/gpu_stub/nvml.c")]
-    subprocess.run([str(compiler), "-O1", "-Wall", "-Werror", *library], check=True)
+    build_stub(compiler, folder / "libnvidia-ml.so.1")
     (folder / "recording").write_text("".join(recording()), encoding="utf-8")
     make_tiny_model(folder / "models" / "tiny")
     config: dict[str, Any] = copy.deepcopy(CONFIG)
@@ -69,7 +68,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LD_LIBRARY_PATH", str(folder))
         patch.setenv("NVML_RECORDING", str(folder / "recording"))
-        patch.setenv("NVML_REFUSES", "Clock")
+        patch.setenv("NVML_REFUSES", "nvmlDeviceGetClockInfo")
         result = campaign.snakemake()
     assert result.status == 0, result.words
     return campaign

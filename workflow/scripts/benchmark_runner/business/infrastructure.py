@@ -102,11 +102,11 @@ def _no_utilisation_reason(utilisation: float | None) -> str:
 
 def price_states(inputs: BusinessInputs, ages: dict[str, AgedPrice]) -> dict[str, Any]:
     """What became of each catalogue entry, so that no price is used or left out unseen."""
-    devices = sorted({str(engine["device"]) for engine in inputs.engines if engine["device"]})
+    engines = {str(engine["device"]): engine for engine in inputs.engines if engine["device"]}
     entries = []
     for entry in inputs.catalogue.entries:
         age = ages[entry.id]
-        misfits = {device: inputs.misfit(entry, device) for device in devices}
+        misfits = {device: inputs.misfit(entry, engines[device]) for device in sorted(engines)}
         entries.append(
             {
                 "price_id": entry.id,
@@ -132,7 +132,7 @@ def why_no_price(inputs: BusinessInputs, engine: str) -> tuple[str, str]:
 def offers_for(inputs: BusinessInputs, ages: dict[str, AgedPrice], engine: dict[str, Any]) -> list[Offer]:
     """Prices of the machine on which an engine was measured: the stated one, then those of the catalogue; none of a
     server elsewhere."""
-    device, offers = engine["device"] or "cpu", list[Offer]()
+    offers = list[Offer]()
     if inputs.is_elsewhere(engine["name"]):
         return offers
     stated = inputs.settings.get("usd_per_hour")
@@ -140,7 +140,7 @@ def offers_for(inputs: BusinessInputs, ages: dict[str, AgedPrice], engine: dict[
         label = "this machine, as the configuration states its price"
         offers.append(Offer(USERS_OWN_ID, label, "user", (float(stated),) * 3, None, None, None, (), None))
     for entry in inputs.catalogue.entries:
-        if inputs.misfit(entry, device) is None and ages[entry.id].state in ("current", "widened"):
+        if inputs.misfit(entry, engine) is None and ages[entry.id].state in ("current", "widened"):
             offers.append(_offer(entry, ages[entry.id]))
     return offers
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from benchmark_runner.business.prices import Catalogue, Entry, mismatch
 from benchmark_runner.statistics.results import Results
+
+NOT_LISTED: Final = "environment.json does not list the GPU that the launches ran on"
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,25 @@ class BusinessInputs:
         """The statistics, indexed."""
         return Results(self.statistics)
 
-    def misfit(self, entry: Entry, device: str) -> str | None:
-        """Why a price is not that of what a launch's device is on; None where it is.
+    def misfit(self, entry: Entry, engine: Mapping[str, Any]) -> str | None:
+        """Why a price is not that of what an engine's launches ran on; None where it is.
 
-        A launch sees a single GPU, its number 0, which environment.json has as system.gpu_device.
+        A launch sees a single GPU, its number 0, and its record tells which one that is.
         """
+        device = str(engine["device"] or "cpu")
+        if not device.startswith("cuda"):
+            return mismatch(entry, self.environment, device)
         number = self.plan["config"].get("system", {}).get("gpu_device", 0)
-        return mismatch(entry, self.environment, f"cuda:{number}" if device.startswith("cuda") else device)
+        used = [self._number_of(gpu) for gpu in engine.get("gpus", ())] or [number]
+        reasons = (mismatch(entry, self.environment, f"cuda:{one}") if one is not None else NOT_LISTED for one in used)
+        return next(filter(None, reasons), None)
+
+    def _number_of(self, gpu: Mapping[str, Any]) -> int | None:
+        """Number by which environment.json lists a GPU; None where it lists none like it."""
+        devices = self.environment["gpu"]["devices"] if self.environment["gpu"] else ()
+        keys = [key for key in ("uuid", "name") if gpu[key] is not None]
+        alike = (one["index"] for key in keys for one in devices if one.get(key) == gpu[key])
+        return next(alike, None)
 
     def is_elsewhere(self, engine: str) -> bool:
         """Whether an engine is a server that already ran and whose process was not found on this machine."""

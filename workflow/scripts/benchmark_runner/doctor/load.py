@@ -23,6 +23,7 @@ COSTS: Final = {
     "low_memory": "engines are swapped out or killed, and their times are those of the disk",
 }
 NO_GPU: Final = "there is no GPU"
+NOT_TOLD: Final = "the driver does not tell which processes hold the GPU"
 
 
 def _lacks_of(state: Mapping[str, Any], kinds: set[str], *, cores: int, weights_bytes: int) -> list[Lack]:
@@ -44,7 +45,8 @@ def other_load(state: Mapping[str, Any], *, cores: int, stolen_percent: float, h
         "foreign_gpu_processes": state["foreign_gpu_processes"] if has_gpu else None,
         "stolen_cpu_percent": round(stolen_percent, 1),
     }
-    absent = {} if has_gpu else {"foreign_gpu_processes": NO_GPU}
+    why_absent = NOT_TOLD if has_gpu else NO_GPU
+    absent = {"foreign_gpu_processes": why_absent} if values["foreign_gpu_processes"] is None else {}
     busy = len(state["busy_processes"])
     processes = f"{plural(busy, 'busy program')}" if busy else "no busy program"
     found = f"{processes}, load average {state['load_average_1m']:g} on {plural(cores, 'core')}"

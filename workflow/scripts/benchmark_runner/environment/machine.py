@@ -60,6 +60,7 @@ def _device(nvml: Any, index: int) -> dict[str, Any]:
         nvml,
         {
             "name": lambda: as_text(nvml.nvmlDeviceGetName(handle())),
+            "uuid": lambda: as_text(nvml.nvmlDeviceGetUUID(handle())),
             "memory_bytes": lambda: nvml.nvmlDeviceGetMemoryInfo(handle()).total,
             "compute_capability": lambda: ".".join(map(str, nvml.nvmlDeviceGetCudaComputeCapability(handle()))),
             "power_limit_watts": lambda: nvml.nvmlDeviceGetEnforcedPowerLimit(handle()) / 1000,

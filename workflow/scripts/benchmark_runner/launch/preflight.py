@@ -137,9 +137,14 @@ class MachineState:
             "memory_available_bytes": sample["memory_available_bytes"],
             "swap_used_bytes": sample["swap_used_bytes"],
             "cpu_temperature_celsius": sample.get("cpu_temperature_celsius"),
-            "foreign_gpu_processes": [process._asdict() for process in self.gpu.processes()] if self.gpu else [],
+            "foreign_gpu_processes": self._foreign() if self.gpu else [],
             "busy_processes": busy,
         }
+
+    def _foreign(self) -> list[dict[str, Any]] | None:
+        """Processes that hold the GPU; None where the driver does not tell."""
+        found = self.gpu.processes() if self.gpu else []
+        return None if found is None else [process._asdict() for process in found]
 
 
 def _listed(busy: list[dict[str, Any]]) -> str:

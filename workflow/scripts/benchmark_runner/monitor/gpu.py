@@ -74,18 +74,20 @@ class Gpu:
         self.nvml = nvml
         self.handle = handle
 
-    def processes(self) -> list[GpuProcess]:
-        """Processes with a compute or graphics context; empty where the driver does not tell."""
+    def processes(self) -> list[GpuProcess] | None:
+        """Processes with a compute or graphics context; None where the driver tells of none and not of all."""
         found: dict[int, GpuProcess] = {}
+        refused = False
         for kind in ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetGraphicsRunningProcesses"):
             entries, reason = call(self.nvml, kind, self.handle)
             if reason == UNKNOWN:  # drivers before 510 know the older question alone
-                entries, _ = call(self.nvml, f"{kind}_v2", self.handle)
+                entries, reason = call(self.nvml, f"{kind}_v2", self.handle)
+            refused = refused or bool(reason)
             for entry in entries or ():
                 process = read_process(entry.pid)
                 called = process.name if process else "of another container or user"
                 found[entry.pid] = GpuProcess(entry.pid, called, entry.usedGpuMemory)
-        return list(found.values())
+        return None if refused and not found else list(found.values())
 
     def celsius(self) -> float | None:
         """Its temperature now; None where the driver does not tell."""

@@ -67,6 +67,13 @@ def _short_text(value: Any) -> str | None:
     return text if text and len(text) <= LONGEST_BUILD_TEXT and "\n" not in text else None
 
 
+def _gpus(launches: list[MeasuredLaunch]) -> list[dict[str, Any]]:
+    """The GPUs that launches computed on, each once: {name, uuid}, of which the driver may tell one alone."""
+    told = [value_at(launch.record, "gpu") for launch in launches]
+    found = dict.fromkeys((one["name"], one["uuid"]) for one in told if one)
+    return [{"name": name, "uuid": uuid} for name, uuid in found]
+
+
 def engine_status(engine: EngineData, planned: int) -> tuple[str, str | None, str | None]:
     """(status, reason, remedy): ok, partial, missing, or the status that all launches ended with (failed if
     several)."""
@@ -100,6 +107,7 @@ def engine_json(inputs: Measurements, engine: EngineData) -> dict[str, Any]:
         "name": engine.name,
         "control_of": engine.control_of,
         "device": joined(launch.device for launch in good),
+        **({"gpus": gpus} if (gpus := _gpus(good)) else {}),
         "dtype": _agreed(good, "load.compute_dtype") or configured["dtype"],
         "threads": joined(own_load(launch.record).get("threads") for launch in good),
         "version": _agreed(good, "hello.version"),
