@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from benchmark_runner.campaign.engines import campaign_engines
-from benchmark_runner.launch.running import HELD_BEFORE, of_pass, own_process, says, unreachable
+from benchmark_runner.launch.answering import says, unreachable
+from benchmark_runner.launch.running import HELD_BEFORE, of_pass, own_process
 from benchmark_runner.schemas import require_valid
 from launch_case import LaunchCase
 from stub_server import stub

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from benchmark_runner.hashes import file_sha256
 from benchmark_runner.jsonio import write_json
 
 FOLDER: Final = Path(".benchmark_runner")
 """Relative to the current folder, as all paths of a configuration."""
+
+HASHES: Final = FOLDER / "hashes.json"
+"""Remembers the hashes of large files, relative to the current folder."""
 
 
 def _read(memory: Path) -> dict[str, str]:
@@ -37,3 +41,15 @@ def remembered(files: Mapping[str, Path], memory: Path, find_out: Callable[[Path
     if len(known) != before:
         write_json(memory, known)
     return said
+
+
+def remembered_hashes(folder: Path, names: Sequence[str], memory: Path) -> dict[str, str]:
+    """SHA-256 of each file, by name; read only where it changed since memory was told."""
+    return remembered({name: folder / name for name in names}, memory, file_sha256)
+
+
+def altered(folder: Path, expected: Mapping[str, str], cache_file: Path) -> list[Path]:
+    """Files of a folder that are missing or have not the expected SHA-256; expected goes by name."""
+    present = [name for name in expected if (folder / name).is_file()]
+    found = remembered_hashes(folder, present, cache_file)
+    return [folder / name for name in expected if found.get(name) != expected[name]]

@@ -41,11 +41,10 @@ from benchmark_runner.hashes import fingerprint
 from benchmark_runner.launch.program import cannot_load
 from benchmark_runner.launch.record import MEASURE_VERSION
 from benchmark_runner.load.connection import key_problem
-from benchmark_runner.model.manifest import HASHES
 from benchmark_runner.model.texts import DEFAULT_PROMPTS
 from benchmark_runner.records.build import read_build
 from benchmark_runner.records.whole import damaged_records
-from benchmark_runner.remembered import FOLDER
+from benchmark_runner.remembered import FOLDER, HASHES
 from benchmark_runner.statistics.design import design_of
 from benchmark_runner.statistics.planned import at_most
 

@@ -19,8 +19,8 @@ from benchmark_runner.hashes import ABSENT, file_sha256, fingerprint
 from benchmark_runner.launch.script import beside
 from benchmark_runner.load.connection import without_key
 from benchmark_runner.model.formats import DERIVED, SAFETENSORS
-from benchmark_runner.model.manifest import HASHES, altered
 from benchmark_runner.records.build import read_build
+from benchmark_runner.remembered import HASHES, altered
 
 RUNNING: Final = "openai_server"
 """What a server that already runs is called where it does not say what it is."""

@@ -14,7 +14,7 @@ from benchmark_runner.campaign.checks import examine_whole
 from benchmark_runner.configuration.files import Positions
 from benchmark_runner.configuration.resolve import Examined, examine
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.model.manifest import HASHES
+from benchmark_runner.remembered import HASHES
 
 EXAMINED_FOR: Final = (
     (("benchmark", "output_dir"),),

@@ -20,9 +20,9 @@ from benchmark_runner.environment.machine import MachineFacts, gpu_facts
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import ABSENT
 from benchmark_runner.launch import preflight
+from benchmark_runner.launch.answering import unreachable
 from benchmark_runner.launch.cores import cores_of
 from benchmark_runner.launch.device import find_gpu
-from benchmark_runner.launch.running import unreachable
 from benchmark_runner.model.checkpoint import read_checkpoint
 from benchmark_runner.monitor.counters import CounterProbe
 from benchmark_runner.monitor.gpu import Gpu, GpuProbe, call

@@ -17,7 +17,7 @@ from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch.inputs import LaunchInputs
 from benchmark_runner.launch.running import is_running
 from benchmark_runner.launch.script import beside
-from benchmark_runner.model.manifest import altered
+from benchmark_runner.remembered import altered
 
 Hashes = Mapping[str, str]
 

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from benchmark_runner.configuration.load import slots_of
 from benchmark_runner.display import plural
-from benchmark_runner.launch.running import is_running, unreachable
+from benchmark_runner.launch.running import is_running
 from benchmark_runner.model.formats import DerivedWeights
 from benchmark_runner.processes.adapter import CannotExecuteError
 
@@ -108,6 +108,8 @@ def why_missing(
 ) -> Missing | None:
     """Why an engine of the plan cannot be started, or None where it can."""
     if is_running(engine):
+        from benchmark_runner.launch.answering import unreachable  # the load client, which no other engine needs here
+
         found = unreachable(engine)
         return None if found is None else Missing(*found)
     missing = missing_program(engine["binary_path"], engine["build_record"], build)

@@ -34,7 +34,7 @@ from benchmark_runner.launch.record import (
     touch_outputs,
     utc_now,
 )
-from benchmark_runner.launch.running import OwnProcess, changed, is_running, of_pass, own_process, says
+from benchmark_runner.launch.running import OwnProcess, changed, is_running, of_pass, own_process
 from benchmark_runner.launch.server import server_of
 from benchmark_runner.launch.sidecar import Sidecar, highest_values, monitor_command
 from benchmark_runner.launch.under_load import (
@@ -46,7 +46,6 @@ from benchmark_runner.launch.under_load import (
 )
 from benchmark_runner.launch.workplace import draw, events_of, noted, pause_in_sight, prepared
 from benchmark_runner.locks import this_process
-from benchmark_runner.model.manifest import HASHES
 from benchmark_runner.monitor.summary import Metrics, summarise, take_apart
 from benchmark_runner.processes.adapter import REPLACED, AdapterRun, CannotExecuteError, run_adapter
 from benchmark_runner.processes.cgroup import read_quota
@@ -60,6 +59,7 @@ from benchmark_runner.processes.watch import EXIT_MONITOR_DIED, InterruptedLaunc
 from benchmark_runner.protocol.events import Window, read_events
 from benchmark_runner.protocol.requests import is_load
 from benchmark_runner.records.checksum import write_record
+from benchmark_runner.remembered import HASHES
 from benchmark_runner.status import Status
 from benchmark_runner.terminal import printable
 
@@ -269,6 +269,8 @@ class RunningLaunch:
         if server is not None:
             self.record["server"] = {"arguments": list(server.arguments or ()), **server.told}
         if is_running(self.inputs.engine):
+            from benchmark_runner.launch.answering import says  # the load client, which no other engine needs here
+
             self._own = own_process(self.inputs.engine)
             said = says(self.inputs.engine)
             process = None if self._own is None else self._own.how

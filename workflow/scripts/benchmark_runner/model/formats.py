@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.model.manifest import altered
+from benchmark_runner.remembered import altered
 
 SAFETENSORS: Final = "safetensors"
 """The format of the model's own folder, which nothing is derived for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -15,27 +15,12 @@ from benchmark_runner.jsonio import write_json
 from benchmark_runner.model.checkpoint import files_that_matter, read_checkpoint, weights_name
 from benchmark_runner.model.recipes import RECIPES
 from benchmark_runner.model.source import carried_source, require_made
-from benchmark_runner.remembered import FOLDER, remembered
+from benchmark_runner.remembered import remembered_hashes
 
 SCHEMA_VERSION: Final = 1
 
-HASHES: Final = FOLDER / "hashes.json"
-"""Remembers the hashes of large files, relative to the current folder."""
-
 MAKERS: Final = ("folder", "embedded", "synthetic", "hugging_face")
 """Kinds of source; a folder is the user's own."""
-
-
-def remembered_hashes(folder: Path, names: Sequence[str], memory: Path) -> dict[str, str]:
-    """SHA-256 of each file, by name; read only where it changed since memory was told."""
-    return remembered({name: folder / name for name in names}, memory, file_sha256)
-
-
-def altered(folder: Path, expected: Mapping[str, str], cache_file: Path) -> list[Path]:
-    """Files of a folder that are missing or have not the expected SHA-256; expected goes by name."""
-    present = [name for name in expected if (folder / name).is_file()]
-    found = remembered_hashes(folder, present, cache_file)
-    return [folder / name for name in expected if found.get(name) != expected[name]]
 
 
 def folder_identity(path: Path, cache_file: Path) -> tuple[str, dict[str, str]]:
