@@ -55,6 +55,13 @@ def test_another_host_or_boot_is_another_occasion(change: dict[str, str]) -> Non
     assert not Occasions([a, b]).together(a, b)
 
 
+def test_a_block_with_a_long_pause_is_split() -> None:
+    whole = [_launch("a", 0, 60), _launch("b", 61, 120)]
+    split = [_launch("a", 200, 260, block=2), _launch("b", 9000, 9060, block=2)]
+    assert Occasions([*whole, *split]).split_blocks == [2]
+    assert Occasions(whole).split_blocks == []
+
+
 def test_launches_of_another_boot_do_not_bridge_a_pause() -> None:
     a, b = _launch("a", 0, 60), _launch("b", 2000, 2060)
     other = _launch("c", 70, 1990, boot_id="another")

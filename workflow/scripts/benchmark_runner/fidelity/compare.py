@@ -206,4 +206,4 @@ def judge_logits(agreements: Sequence[Agreement], dtype: str) -> Judgement | Non
                     f"more than the {limit:g} that rounding in {dtype} explains",
                 )
     mean = max(found.mean_abs for _, found in compared)
-    return Judgement(PASS, f"logits lie at most {mean:.2g} on average from the reference's")
+    return Judgement(PASS, f"logits of no prompt lie more than {mean:.2g} on average from the reference's")

@@ -148,11 +148,12 @@ def draw(statistics: Mapping[str, Any], iterations: pd.DataFrame, performance: M
 def _finding(results: Results, answer: Mapping[str, Any]) -> str:
     """Who leads in which test cases by the answer, those together in which the same is known."""
     found: dict[tuple[str, str], list[Cell]] = {}
+    named: dict[frozenset[str], str] = {}
     for one in answer["workloads"]:
-        names = [name for name in results.engines if name in one["leading"]]
+        names = named.setdefault(frozenset(one["leading"]), listed(one["leading"] or ["no engine"]))
         words = {
-            "clear": (f"{listed(names or ['no engine'])} answers fastest", ""),
-            "shared": ("the best", f" is among {listed(names or ['no engine'])}"),
+            "clear": (f"{names} answers fastest", ""),
+            "shared": ("the best", f" is among {names}"),
             "open": ("no engine is confirmed to be faster", ""),
             "none": ("no engine is called the fastest", ""),
         }[one["word"]]

@@ -31,7 +31,10 @@ def memory_rows(statistics: Mapping[str, Any], performance: Mapping[str, Any], m
     def in_words(engine: Mapping[str, Any], values: Sequence[float]) -> tuple[str, str]:
         weights = weights_gb(performance, engine["control_of"] or engine["name"])
         share = "" if weights is None else f"\n{significant(values[-1] / weights)} {TIMES} weights"
-        return f"{significant(values[-1])} GB{share}", ", not of all test cases" if "not_asked" in engine else ""
+        return (
+            f"{bytes_text(values[-1] * BYTES_PER_GB)}{share}",
+            ", not of all test cases" if "not_asked" in engine else "",
+        )
 
     return usage_rows(statistics, metric, 1 / BYTES_PER_GB, in_words)
 

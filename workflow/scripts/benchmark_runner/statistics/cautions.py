@@ -79,6 +79,19 @@ def campaign_cautions(inputs: Measurements) -> Iterator[dict[str, Any]]:
         yield caution(kind, "note", f"{' and '.join(names)}: {told}", remedy, workload=only)
 
 
+def split_cautions(blocks: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Blocks whose launches ran on several occasions, so that comparisons count fewer launches than there are."""
+    if blocks:
+        which = f"block {blocks[0]}" if len(blocks) == 1 else plural(len(blocks), "block")
+        yield caution(
+            "split_blocks",
+            "note",
+            f"{which} ran in parts (a break, a restart or another machine in between), so launches of different parts "
+            "are not compared: some comparisons count fewer launches than were measured",
+            "Nothing to do; a campaign without a break has none",
+        )
+
+
 def launch_cautions(inputs: Measurements, engine: EngineData) -> Iterator[dict[str, Any]]:
     """Launches that failed, that never ran, or that belong to another configuration."""
     planned = [slot for slot in inputs.plan["order"] if slot["engine"] == engine.name]

@@ -131,6 +131,11 @@ class CampaignPairs:
         self._beside = cache(self._engines_beside)
 
     @property
+    def split_blocks(self) -> list[int]:
+        """Blocks whose launches ran on several occasions."""
+        return self._occasions.split_blocks
+
+    @property
     def last_block(self) -> int:
         """Block up to which launches are looked at, of a planned look."""
         assert self._looks.planned is not None

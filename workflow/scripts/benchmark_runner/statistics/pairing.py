@@ -42,6 +42,14 @@ class Occasions:
                 before, busy_until = launch, max(busy_until, launch.ended)
                 self._of[launch.engine, launch.workload, launch.block] = (launch.hostname, occasion)
 
+    @property
+    def split_blocks(self) -> list[int]:
+        """Blocks whose launches ran on several occasions, in ascending order."""
+        of: dict[int, set[tuple[str, int]]] = {}
+        for (_, _, block), occasion in self._of.items():
+            of.setdefault(block, set()).add(occasion)
+        return sorted(block for block, found in of.items() if len(found) > 1)
+
     def together(self, a: MeasuredLaunch, b: MeasuredLaunch) -> bool:
         """Whether two launches of a block ran on one occasion."""
         one, other = (self._of[launch.engine, launch.workload, launch.block] for launch in (a, b))

@@ -13,5 +13,7 @@ def place_of(results: Results, cell: Cell) -> str:
 
 def place_parts(results: Results, cell: Cell) -> PlaceParts:
     """The same in two parts."""
+    if words := results.load_words(cell):
+        return parts_of_place(cell.workload, cell.case, words, alone=True)
     cases = {one["case"] for one in results.summary["cells"] if one["workload"] == cell.workload} - {None}
-    return parts_of_place(cell.workload, cell.case, results.load_words(cell), alone=len(cases) < 2)
+    return parts_of_place(cell.workload, cell.case, "", alone=len(cases) < 2)

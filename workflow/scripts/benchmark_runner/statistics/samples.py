@@ -195,7 +195,7 @@ _MONITOR_FIELDS: Final = {
 
 _ENDS: Final = {"max": "highest", "min": "lowest", "mean": "mean"}
 _SPELT: Final = {"cpu": "CPU", "gpu": "GPU", "rss": "memory", "sm": "SM", "utilization": "utilisation"}
-_UNITS: Final = frozenset({"bytes", "celsius", "joules", "mhz", "ms", "percent", "watts"})
+_UNITS: Final = frozenset({"bytes", "celsius", "joules", "mhz", "minutes", "ms", "percent", "watts"})
 
 
 def label_of(field: str) -> str:

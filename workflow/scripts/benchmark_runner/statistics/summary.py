@@ -14,7 +14,7 @@ from benchmark_runner.records.table import tokens_an_iteration
 from benchmark_runner.statistics import absences
 from benchmark_runner.statistics.capacity import Capacities
 from benchmark_runner.statistics.carry_over import carry_over, carry_over_cautions
-from benchmark_runner.statistics.cautions import all_cautions
+from benchmark_runner.statistics.cautions import all_cautions, split_cautions
 from benchmark_runner.statistics.cells import describe
 from benchmark_runner.statistics.client import Client, client_cautions, passes_cautions
 from benchmark_runner.statistics.clock import STAMPED, step_ns
@@ -247,12 +247,13 @@ def summarise(
         *machine_cautions(inputs),
     ]
     of_launches += [*client_cautions(cells, client.calibration), *passes_cautions(inputs), *refusal_cautions(inputs)]
+    pairing = CampaignPairs(inputs, looks[-1])
+    of_launches += split_cautions(pairing.split_blocks)
     writer = Writer(inputs, measured, compared, carried=bool(carried["carried"]))
     comparisons = list(writer.comparisons())
     alarm = compared.heeded[PRIMARY].alarm
     control = writer.control(comparisons)
     engine_settings = [{"workload": name, "settings": entries} for name, entries in measured.settings.items()]
-    pairing = CampaignPairs(inputs, looks[-1])
     return {
         "schema_version": SCHEMA_VERSION,
         "analysis_version": ANALYSIS_VERSION,

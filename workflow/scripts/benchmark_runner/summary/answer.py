@@ -34,7 +34,8 @@ def _row(engine: str, figures: Mapping[str, Any], ratio: float | None, width: in
 
 
 def _ratios(summary: Mapping[str, Any]) -> dict[str, float | None]:
-    """How many times as fast as the baseline each engine is in the headline's test case, by the answer."""
+    """How many times as fast as the baseline each engine is in the headline's test case, by the answer, the best
+    first."""
     place = [summary["headline"]["latency"].get(key) for key in ("workload", "case")]
     cells = (one for one in summary["answer"]["workloads"] if [one["workload"], one["case"]] == place)
     return {row["engine"]: row["ratio_to_baseline"] for one in cells for row in one["engines"]}
@@ -59,8 +60,8 @@ def in_words(summary: Mapping[str, Any], report: Path) -> str:
     matrix, answer, until = summary["comparison_matrix"], summary["answer"], summary["until"]
     width, ratios = max(len(engine) for engine in matrix), _ratios(summary)
     rows = [
-        _row(engine, figures, ratios.get(engine), width, baseline=engine == answer["baseline"])
-        for engine, figures in matrix.items()
+        _row(engine, matrix[engine], ratios.get(engine), width, baseline=engine == answer["baseline"])
+        for engine in (*(name for name in ratios if name in matrix), *(name for name in matrix if name not in ratios))
     ]
     place = _place(summary)
     decide = answer["decide"]
