@@ -69,6 +69,17 @@ def test_decode_reads_weights_and_context_and_is_bound_by_memory(tmp_path: Path)
     assert "which neither memory nor arithmetic limits: it reaches 40% (32% to 50%) of" in found["sentence"]
 
 
+def test_an_engine_faster_than_its_limit_says_that_the_calibration_measured_too_little(tmp_path: Path) -> None:
+    rate = {key: CALIBRATION["bandwidth_bytes_per_s"][key] / 4 for key in ("point", "low", "high")}
+    slow = {**CALIBRATION, "bandwidth_bytes_per_s": {**CALIBRATION["bandwidth_bytes_per_s"], **rate}}
+    [found] = _analysed(tmp_path, ScriptedEngine("torch"), slow)["bottlenecks"]
+    assert (
+        "faster than the memory bandwidth that the calibration measured allows, 161% (129% to 202%)"
+        in found["sentence"]
+    )
+    assert "the machine was slower during the calibration" in found["sentence"] and "limits" not in found["sentence"]
+
+
 def test_a_prompt_is_bound_by_arithmetic(tmp_path: Path) -> None:
     [found] = _analysed(tmp_path, ScriptedEngine("torch"))["bottlenecks"]
     # 8 tokens: 2 x 1,000,000 x 8, the table for the last one alone, 2 x 8 x 8 x 9 of attention.

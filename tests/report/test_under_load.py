@@ -24,7 +24,7 @@ from records import ScriptedEngine, ScriptedWorkload, write_results
 from scripted_load import ScriptedLoad
 
 from .conftest import WIDE, Page, Visit
-from .test_browser import NARROW, barriers
+from .test_browser import DESKTOP, NARROW, barriers, cut
 
 CALIBRATION = {
     "streams": 4,
@@ -314,4 +314,11 @@ def test_nothing_under_load_is_a_barrier_or_wider_than_the_page(chromium, folder
     found = Visit(chromium, (folder / "report.html").as_uri(), viewport=size, color_scheme="dark")
     assert barriers(found.page) == {}
     assert found.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    found.context.close()
+
+
+@pytest.mark.browser
+def test_no_table_under_load_is_cut_on_a_desktop(chromium, folder):
+    found = Visit(chromium, (folder / "report.html").as_uri(), viewport=DESKTOP)
+    assert cut(found.page) == []
     found.context.close()

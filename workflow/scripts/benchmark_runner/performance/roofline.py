@@ -176,6 +176,9 @@ def _sentence(name: str, phase: Json) -> str:
     share, by = phase["share_of_roofline"], phase["bound"]
     rate = "memory bandwidth" if by == "memory" else "arithmetic rate"
     span = "" if None in share.values() else f" ({share['low']:.0%} to {share['high']:.0%})"
+    if share["point"] > 1.0:  # nothing is faster than its limit: the limit was measured too low
+        beyond = f"it is faster than the {rate} that the calibration measured allows, {share['point']:.0%}{span} of it"
+        return f"{begin}; {beyond}, so the machine was slower during the calibration, and what bounds it is not known."
     reached = f"it reaches {share['point']:.0%}{span} of the speed that the {rate} measured on this machine allows"
     # Below half, the engine spends more time on something else than its limit asks for.
     if share["point"] < 0.5:
