@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmark_runner.records.stages import STAGES
 from benchmark_runner.statistics.inputs import Measurements, engine_data
 from benchmark_runner.statistics.levels import level_of
 from benchmark_runner.statistics.stages import Stages
@@ -75,5 +76,5 @@ def write_stages(path: Path, stages: Stages) -> Path:
         for (engine, workload, case), of_cell in stages.items()
         for row in of_cell
     ]
-    pq.write_table(pa.Table.from_pylist(rows), path)
+    pq.write_table(pa.Table.from_pylist(rows, schema=STAGES), path)
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from pathlib import Path
 
@@ -96,6 +97,14 @@ def test_an_adapter_that_drops_a_part_of_the_proof_shape_is_seen(tmp_path, dropp
     right, wrong = (logits(of_checkpoint(*one), ids) for one in ((weights, config), (kept, config | dropped)))
     assert config["head_dim"] * config["num_attention_heads"] != config["hidden_size"]
     assert np.abs(right - wrong).mean() > 10 * TOLERANCES["f32"].logits_mean
+
+
+def test_weights_that_are_cut_while_they_are_read_are_named(made, tmp_path):
+    folder = Path(shutil.copytree(made, tmp_path / "cut"))
+    last = max(read_checkpoint(folder).tensors, key=lambda tensor: tensor.offset)
+    os.truncate(folder / "model.safetensors", last.offset + 1)
+    with pytest.raises(BenchmarkError, match=r"model\.safetensors became shorter while it was read; get an unaltered"):
+        as_float32(last)
 
 
 def test_different_tensors_hold_different_weights(made):

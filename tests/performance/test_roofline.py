@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.performance.__main__ import main
 from benchmark_runner.performance.efficiency import scaling
 from benchmark_runner.schemas import require_valid
@@ -111,6 +112,13 @@ def test_without_a_limit_the_share_is_null_with_its_reason(
     assert found["decode"]["share_of_roofline"] is None
     assert reason in found["decode"]["reason"] and reason in found["sentence"]
     assert (analysed["calibration"] is None) == (analysed["calibration_reason"] is not None) == (calibration is None)
+
+
+def test_a_calibration_that_is_gone_is_told_and_not_taken_for_none(tmp_path: Path) -> None:
+    (tmp_path / "manifest").write_text("{}")
+    names = ("plan", "statistics", "iterations", "manifest", "calibration", "out")
+    with pytest.raises(BenchmarkError, match="calibration is missing"):
+        main([f"--{name}={tmp_path / name}" for name in names])
 
 
 def test_efficiency_is_throughput_over_memory_and_threads(tmp_path: Path) -> None:

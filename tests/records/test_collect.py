@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,18 @@ def test_an_engine_s_folder_stands_for_its_whole_records_of_the_plan(tmp_path: P
     assert collect.main(_arguments(tmp_path)) == 0
     collected = json.loads((tmp_path / "raw_data" / "alpha.json").read_text(encoding="utf-8"))["launches"]
     assert [launch["block"] for launch in collected] == [1, 4]
+
+
+@pytest.mark.parametrize("instead", [Path.touch, os.mkfifo, Path.mkdir, lambda path: path.symlink_to("nowhere")])
+def test_a_record_that_is_spoilt_between_planning_and_collecting_fails_the_stage(tmp_path: Path, instead: Any) -> None:
+    raw, plan = make_raw_data([ENGINE], launches=4)
+    write_inputs(tmp_path, [ENGINE], raw, plan)
+    record = record_path_of(tmp_path, raw["alpha"]["launches"][1])
+    record.unlink()
+    instead(record)
+    with pytest.raises(BenchmarkError, match=r"3 records are there to their end, not 4 .*; run it again"):
+        collect.main([*_arguments(tmp_path), "--records", "4"])
+    assert not (tmp_path / "raw_data" / "alpha.json").exists()
 
 
 def test_a_record_that_breaks_the_schema_is_refused_with_its_key_and_no_file_is_left(tmp_path: Path) -> None:

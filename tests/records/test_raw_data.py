@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,26 @@ def test_a_file_that_ends_early_is_told(tmp_path: Path) -> None:
     for read in (read_heads, lambda path: list(each_launch(path))):
         with pytest.raises(BenchmarkError, match=r"a\.json is not valid JSON \(its end is missing\); move it away"):
             read(path)
+
+
+def test_a_file_that_is_cut_while_it_is_read_is_told(tmp_path: Path) -> None:
+    long = {"engine": "a", "block": 1, "iterations": [_iteration(0, [7] * 99_999)]}
+    path = _written(tmp_path, [long, long, long])
+    code = f"""
+import os, sys
+sys.path[:0] = {sys.path}
+from pathlib import Path
+from benchmark_runner.records.raw_data import each_launch
+launches = each_launch(path := Path({str(path)!r}))
+next(launches)
+os.truncate(path, 9)
+list(launches)"""
+    # In a process of its own: where the file is mapped, the system ends it.
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].endswith(
+        "a.json is not valid JSON (its end is missing); move it away and run again"
+    )
 
 
 def test_a_file_that_is_missing_is_told(tmp_path: Path) -> None:

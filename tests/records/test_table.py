@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,8 +13,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.records import tabulate
-from benchmark_runner.records.table import launch_tables, rows_where, tokens_an_iteration, tokens_made
+from benchmark_runner.records.samples import samples_of
+from benchmark_runner.records.stages import read_stages
+from benchmark_runner.records.table import (
+    launch_tables,
+    read_measured,
+    require_table,
+    rows_where,
+    tokens_an_iteration,
+    tokens_made,
+)
 from benchmark_runner.statistics.inputs import read_inputs
 from benchmark_runner.statistics.samples import Sample, each_sample, empty_sample
 from records import ScriptedEngine, ScriptedWorkload, write_results
@@ -24,6 +36,24 @@ WORKLOADS = [
     ScriptedWorkload("chat", ((8, 11), (4, 5)), iterations=6),
     ScriptedWorkload("essay", ((8, 1),), iterations=6),
 ]
+
+
+@pytest.mark.parametrize("made", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero"), Path.touch])
+@pytest.mark.parametrize(
+    "read",
+    [
+        require_table,
+        tokens_made,
+        read_stages,
+        lambda path: read_measured(path, ["warmup"]),
+        lambda path: list(launch_tables(path, "torch", "chat", ["e2e_ms"])),
+        lambda path: samples_of(path, [("torch", "chat", 1)], []),
+    ],
+)
+def test_what_lies_in_the_place_of_a_table_is_named_and_not_waited_for(tmp_path: Path, made: Any, read: Any) -> None:
+    made(tmp_path / "made.parquet")
+    with pytest.raises(BenchmarkError, match=r"made\.parquet.*; move it away and run again"):
+        read(tmp_path / "made.parquet")
 
 
 @pytest.fixture(scope="module")

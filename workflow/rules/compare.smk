@@ -115,12 +115,14 @@ else:
         params:
             # Not each record by name: a thousand paths are more than a command line holds.
             launches=f"{EARLIER}/launches/{{before}}",
+            records=lambda wildcards, input: len(input.records),
         shell:
             "python -m benchmark_runner.records.collect"
             " --plan {input.plan:q}"
             " --engine {wildcards.before:q}"
             " --fidelity {input.fidelity:q}"
             " --launches {params.launches:q}"
+            " --records {params.records:q}"
             " --out {output:q}"
             " 2>&1 | logged {log:q}"
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import simdjson
 
 from benchmark_runner.errors import DISK_IS_FULL, BenchmarkError, unwritable
+from benchmark_runner.terminal import printable
 
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 """Of a surrogate pair, as JSON writes it: no text in UTF-8 holds one alone."""
@@ -66,16 +67,24 @@ def read_valid(name: str, path: Path) -> Any:
     return content
 
 
-def read_bytes(path: Path) -> bytes:
-    """Content of a file that a stage made; raises BenchmarkError that names it where it is absent, or no file."""
+@contextmanager
+def made_file(path: Path) -> Iterator[None]:
+    """Open and read a file that a stage made within; raises BenchmarkError that names it where that cannot be done."""
     try:
         if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):  # a pipe would be waited for
             raise BenchmarkError(f"{path} is no file but a pipe or a device; move it away and run again")
-        return path.read_bytes()
+        yield
     except FileNotFoundError as error:
         raise BenchmarkError(f"{path} is missing; run the stage that makes it again") from error
     except OSError as error:
-        raise BenchmarkError(f"{path} cannot be read ({error.strerror}); move it away and run again") from error
+        why = printable(error.strerror or error)  # pyarrow's say all in one text
+        raise BenchmarkError(f"{path} cannot be read ({why:.300}); move it away and run again") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """Content of a file that a stage made; raises BenchmarkError as made_file does."""
+    with made_file(path):
+        return path.read_bytes()
 
 
 def parse_bulk(path: Path, text: bytes | memoryview, parser: simdjson.Parser) -> Any:

@@ -12,7 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark_runner.model.safetensors_header import HEADER_LENGTH_BYTES, StoredTensor
+from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.model.safetensors_header import HEADER_LENGTH_BYTES, REMEDY, StoredTensor
 
 ALIGNMENT_BYTES: Final = 8
 """The format pads its header with spaces to this."""
@@ -26,8 +27,11 @@ NUMPY_TYPES: Final[Mapping[str, np.dtype[Any]]] = {
 
 
 def as_float32(tensor: StoredTensor) -> NDArray[np.float32]:
-    """The tensor's values, exact: each served type is a part of f32."""
-    values = np.memmap(tensor.path, NUMPY_TYPES[tensor.dtype], mode="r", offset=tensor.offset, shape=tensor.shape)
+    """The tensor's values, exact: each served type is a part of f32. Raises BenchmarkError where the file was cut."""
+    values = np.fromfile(tensor.path, NUMPY_TYPES[tensor.dtype], tensor.elements, offset=tensor.offset)
+    if values.size != tensor.elements:  # mapped, it would end this process without a word
+        raise BenchmarkError(f"{tensor.path} became shorter while it was read; {REMEDY}")
+    values = values.reshape(tensor.shape)
     if tensor.dtype == "BF16":
         bits = values.astype(np.uint32)
         bits <<= np.uint32(16)  # in place: the largest tensor decides how much memory a conversion takes

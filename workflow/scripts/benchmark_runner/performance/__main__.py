@@ -20,9 +20,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--manifest", type=Path, help="model/manifest.json, for the numbers of the model")
     parser.add_argument("--calibration", type=Path, nargs="?", help="calibration.json, where the machine has one")
     args = parser.parse_args(argv)
-    manifest, calibration = (
-        read_json(path) if path and path.is_file() else None for path in (args.manifest, args.calibration)
-    )
+    manifest, calibration = (read_json(path) if path else None for path in (args.manifest, args.calibration))
     analysis = analyse(read_json(args.plan), read_statistics(args.statistics), args.iterations, manifest, calibration)
     write_json(args.out, analysis)
     fastest, found = analysis["fastest_engine"], analysis["answer"]["sentence"]

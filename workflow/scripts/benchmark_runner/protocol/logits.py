@@ -17,11 +17,14 @@ class LogitsError(BenchmarkError):
 
 
 def read_logits(path: Path, tokens: int) -> Logits:
-    """Logits [tokens, vocabulary], mapped read-only; raises LogitsError where they are not one set a token."""
+    """Logits [tokens, vocabulary], all read; raises LogitsError where they are not one set a token."""
     if not path.is_file():
         raise LogitsError(f"{path} is missing; the adapter says that it gives logits")
     size = path.stat().st_size
     set_bytes = 4 * tokens
     if size == 0 or size % set_bytes:
         raise LogitsError(f"{path} has {size} bytes, which is no number of 32-bit logits for each of {tokens} tokens")
-    return np.memmap(path, dtype="<f4", mode="r").reshape(tokens, -1)
+    values = np.fromfile(path, dtype="<f4")  # mapped, an adapter that cuts it meanwhile would end this process
+    if 4 * values.size != size:
+        raise LogitsError(f"{path} became shorter while it was read")
+    return values.reshape(tokens, -1)

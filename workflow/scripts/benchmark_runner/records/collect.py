@@ -145,10 +145,16 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--fidelity", type=Path, nargs="?", help="fidelity/<engine>.json, where there is one")
     words = "launches/<engine>: the plan's records that are there to their end"
     parser.add_argument("--launches", type=Path, required=True, help=words)
+    parser.add_argument("--records", type=int, help="number of them that was seen; another one is an error")
     args = parser.parse_args(argv)
     plan = read_json(args.plan)
     fidelity = read_json(args.fidelity) if args.fidelity else None
-    files = records_below(plan, args.engine, args.launches)
+    files = list(records_below(plan, args.engine, args.launches))
+    if args.records not in (None, len(files)):
+        raise BenchmarkError(
+            f"{args.launches}: {len(files)} records are there to their end, not {args.records} as this command found; "
+            "run it again, which measures what is missing"
+        )
     others = other_identities(plan, args.engine, args.launches)
     json_parser = simdjson.Parser()  # one for all, since its memory for a long record takes time to get
     read = ((str(path), in_its_place(slot, read_record(path, json_parser), str(path))) for slot, path in files)

@@ -15,9 +15,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
+from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json_lines, written_whole
-from benchmark_runner.terminal import printable
+from benchmark_runner.records.table import opened_table
 
 # Endings of the monitor's names and the unit behind them.
 UNITS: Final = {
@@ -91,13 +91,10 @@ def samples_of(path: Path, launches: Sequence[Launch], readings: Iterable[str]) 
     """
     if not launches:
         return {}
-    try:
-        there = pq.read_schema(path).names
-        columns = [*_LAUNCH, "time_ns", *(name for name in readings if name in there)]
+    with opened_table(path) as file:
+        columns = [*_LAUNCH, "time_ns", *(name for name in readings if name in file.schema_arrow.names)]
         wanted = [(name, "in", list({launch[place] for launch in launches})) for place, name in enumerate(_LAUNCH)]
         rows = pq.read_table(path, columns=columns, filters=wanted).to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise BenchmarkError(f"{path}: {printable(error):.300}; {MADE_AGAIN}") from error
     found: dict[Launch, list[dict[str, Any]]] = {launch: [] for launch in launches}
     for row in rows:
         found.get((row["engine"], row["workload"], row["block"]), []).append(row)

@@ -25,9 +25,8 @@ from benchmark_runner.jsonio import written_whole
 from benchmark_runner.protocol.requests import WHOLE_ENDINGS
 from benchmark_runner.records.parsed_requests import Requests, mean_in_flight
 from benchmark_runner.records.raw_data import Head, each_launch, read_heads
-from benchmark_runner.records.table import column
+from benchmark_runner.records.table import column, opened_table
 from benchmark_runner.records.tabulate import launch_table
-from benchmark_runner.terminal import printable
 from benchmark_runner.units import NS_PER_MS, NS_PER_S
 
 TO_THE_END: Final = (*WHOLE_ENDINGS, "prompts")
@@ -252,10 +251,8 @@ def write_stages(raw_files: Sequence[Path], out: Path, slo: Mapping[str, Any]) -
 
 def read_stages(path: Path) -> list[dict[str, Any]]:
     """The rows of the table; BenchmarkError names the file where it is not as STAGES says."""
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise BenchmarkError(f"{path}: {printable(error):.300}; {MADE_AGAIN}") from error
+    with opened_table(path) as file:
+        table = file.read()
     if not table.schema.equals(STAGES):
         raise BenchmarkError(f"{path}: has other columns than a table of stages; {MADE_AGAIN}")
     rows: list[dict[str, Any]] = table.to_pylist()

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
+from benchmark_runner.jsonio import made_file
 from benchmark_runner.records.read_ahead import read_ahead
 from benchmark_runner.terminal import printable
 
@@ -76,18 +77,25 @@ ADDED: Final = "status"
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[pq.ParquetFile]:
-    """The table; BenchmarkError names file and column where it, or what is read of it, is not as SCHEMA says."""
+def opened_table(path: Path) -> Iterator[pq.ParquetFile]:
+    """A table that a stage made, to read; BenchmarkError names the file where it, or what is read of it, is none."""
     try:
-        with pq.ParquetFile(path) as file:
-            found = {field.name: field.type for field in file.schema_arrow}
-            for field in SCHEMA:
-                if found.get(field.name, field.type if field.name == ADDED else None) != field.type:
-                    told = f"{found[field.name]} instead of {field.type}" if field.name in found else "missing"
-                    raise BenchmarkError(f"{path}: column {field.name} is {told}; {MADE_AGAIN}")
+        with made_file(path), pq.ParquetFile(path) as file:
             yield file
-    except (pa.ArrowException, OSError) as error:
+    except pa.ArrowException as error:
         raise BenchmarkError(f"{path}: {printable(error):.300}; {MADE_AGAIN}") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """The table of iterations; raises as opened_table, and where a column is not as SCHEMA says."""
+    with opened_table(path) as file:
+        found = {field.name: field.type for field in file.schema_arrow}
+        for field in SCHEMA:
+            if found.get(field.name, field.type if field.name == ADDED else None) != field.type:
+                told = f"{found[field.name]} instead of {field.type}" if field.name in found else "missing"
+                raise BenchmarkError(f"{path}: column {field.name} is {told}; {MADE_AGAIN}")
+        yield file
 
 
 def _cell(path: Path, file: pq.ParquetFile, group: int) -> tuple[str, str]:

@@ -13,7 +13,7 @@ import yaml
 from benchmark_runner.commands import command
 from benchmark_runner.configuration.resolve import resolve
 from benchmark_runner.errors import exit_status
-from benchmark_runner.jsonio import read_json, read_valid, write_text_atomic
+from benchmark_runner.jsonio import read_bytes, read_json, read_valid, write_text_atomic
 from benchmark_runner.records.raw_data import read_heads
 from benchmark_runner.records.table import read_measured
 from benchmark_runner.report.charts import CHART_COLUMNS
@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
         first_requests=first_requests(options.iterations, documents["plan"]),
         fidelity=tuple(read_valid("fidelity", path) for path in options.fidelity),
         raw=tuple(read_heads(path) for path in options.raw),
-        reproduction=options.reproduction.read_text(encoding="utf-8", errors="replace"),
+        reproduction=read_bytes(options.reproduction).decode(errors="replace"),
         comprehensive=None if named is None else resolve(yaml.safe_load(named.read_text(encoding="utf-8")), [named]),
     )
     write_text_atomic(options.out, render(inputs))

@@ -16,7 +16,7 @@ from benchmark_runner.statistics.families import family_launches
 from benchmark_runner.statistics.inputs import Measurements, read_inputs
 from benchmark_runner.statistics.looks import Looks, look_at, looks_until_decided, read_history
 from benchmark_runner.statistics.planned import looks_of_plan
-from benchmark_runner.statistics.stages import read_stages
+from benchmark_runner.statistics.stages import stages_of
 from benchmark_runner.statistics.summary import summarise
 from benchmark_runner.statistics.until import reached_looks
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     )
     args = parser.parse_args(argv)
     inputs = read_inputs(args.plan, args.raw, args.fidelity)
-    client = Client(read_stages(args.stages), read_json(args.load_calibration) if args.load_calibration else None)
+    client = Client(stages_of(args.stages), read_json(args.load_calibration) if args.load_calibration else None)
     summary = summarise(inputs, args.iterations, count_looks(inputs, args.looks), client)
     require_valid("statistical_summary", summary, str(args.out))
     write_json(args.out, summary)

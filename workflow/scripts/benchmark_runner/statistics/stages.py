@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
+from benchmark_runner.records.stages import read_stages
 from benchmark_runner.statistics.inputs import Measurements, energy_part
 from benchmark_runner.statistics.metrics import LEVEL_ENERGY, STAGE_METRICS, Metric
 from benchmark_runner.statistics.samples import CellKey, Sample, empty_sample, why_absent
@@ -19,19 +17,11 @@ Stage = Mapping[str, Any]
 Stages = Mapping[tuple[str, str, str], Sequence[Stage]]
 """Rows by (engine, workload, case) in the order of their blocks."""
 
-NO_STAGES: Final[Stages] = {}
 
-
-def read_stages(path: Path | None) -> Stages:
+def stages_of(path: Path | None) -> Stages:
     """The stages of a campaign; none where it has no load. Raises BenchmarkError, which names the file."""
-    if path is None:
-        return NO_STAGES
-    try:
-        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise BenchmarkError(f"{path}: {error}; {MADE_AGAIN}") from error
     found: dict[tuple[str, str, str], list[Stage]] = {}
-    for row in sorted(rows, key=lambda row: int(row["block"])):
+    for row in sorted(read_stages(path) if path else [], key=lambda row: int(row["block"])):
         found.setdefault((row["engine"], row["workload"], row["case"]), []).append(row)
     return found
 
