@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import threading
 from collections.abc import Iterator, Mapping
@@ -9,12 +10,14 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from benchmark_runner.campaign.engines import campaign_engines
 from benchmark_runner.launch.answering import says, unreachable
 from benchmark_runner.launch.running import HELD_BEFORE, of_pass, own_process
+from benchmark_runner.load.connection import without_key
 from benchmark_runner.schemas import require_valid
 from launch_case import LaunchCase
 from stub_server import stub
@@ -200,6 +203,29 @@ def test_the_key_is_in_nothing_that_is_written(tmp_path, monkeypatch):
     for written in (kept, *(words for one in said for words in (one.stdout, one.stderr))):
         assert KEY not in written
         assert json.dumps(KEY)[1:-1] not in written
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        str,
+        str.upper,
+        json.dumps,
+        lambda key: json.dumps(json.dumps(key)),
+        lambda key: json.dumps(key).replace("/", "\\/"),
+        quote,
+        quote_plus,
+        lambda key: quote(quote(key, safe="")).lower(),
+        html.escape,
+        lambda key: "".join(f"&#x{ord(sign):X};" for sign in key),
+        lambda key: "".join(f"\\u{ord(sign):04X}" for sign in key),
+    ],
+)
+def test_a_key_is_known_in_each_way_to_write_it(write):
+    key = 'sk-"Quoted"/+\\&=~3f'
+    told = without_key(f"no such key: {write(key)} (401)", key)
+    assert told.replace('"', "").replace("\\", "") == "no such key: *** (401)"
+    assert without_key("sk-other", key) == "sk-other"
 
 
 @pytest.mark.parametrize(

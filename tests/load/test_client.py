@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,6 @@ from urllib.request import urlopen
 
 import pytest
 
-from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.load import client, wire
 from benchmark_runner.load.asking import read
 from benchmark_runner.load.client import GATHER_NS, MANY, Client, Ran
@@ -36,6 +35,7 @@ MS = 1_000_000
 TOKENS = 5
 CASE = {"max_new_tokens": TOKENS}
 CLOSED = {"mode": "closed", "concurrency": 3, "requests": 6, "duration_seconds": None, "warmup_requests": 3}
+ONE = {**CLOSED, "concurrency": 1, "requests": 1, "warmup_requests": 0}
 OPEN = {
     "mode": "open",
     "requests_per_second": 100,
@@ -152,24 +152,31 @@ def test_fillers_are_cancelled_at_the_end_of_a_stage(port):
     assert all(exchange.outcome == "ended" for exchange in ran.exchanges if exchange.planned.phase != "filler")
 
 
+@contextmanager
+def _pouring(head: bytes, secured: Callable[[socket.socket], socket.socket] = lambda line: line) -> Iterator[int]:
+    """Port of a server whose one answer begins so and has no end for as long as it is read."""
+
+    def pour() -> None:
+        line, _ = server.accept()
+        until = time.monotonic() + 5
+        with suppress(OSError), secured(line) as answer:
+            answer.recv(65536)
+            answer.sendall(head)
+            while time.monotonic() < until:
+                answer.sendall(b"x" * 16384)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=pour)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+
+
 def test_an_answer_that_grows_without_end_is_let_go_of(monkeypatch):
     """Its one chunk has no end, so nothing but its size tells."""
     monkeypatch.setattr(wire, "MOST_BYTES", 1 << 20)
-
-    def pour(server: socket.socket) -> None:
-        line, _ = server.accept()
-        with line, suppress(ConnectionError):
-            line.recv(65536)
-            line.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % (1 << 40))
-            while True:
-                line.sendall(b"x" * 65536)
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=pour, args=(server,))
-        thread.start()
-        one = {**CLOSED, "concurrency": 1, "requests": 1, "warmup_requests": 0}
-        _, ran = _run(_local(server.getsockname()[1]), one)
-        thread.join()
+    with _pouring(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % (1 << 40)) as port:
+        _, ran = _run(_local(port), ONE)
     (exchange,) = ran.exchanges
     assert exchange.outcome == "ended"
     answer = read(exchange, CASE)
@@ -355,6 +362,18 @@ def test_over_tls_the_text_is_stamped_when_it_has_been_read(port, certificate, g
     assert gathered == []
 
 
+def test_an_answer_without_end_over_tls_takes_no_longer_than_a_request_may(certificate, monkeypatch):
+    fed = wire.Response.feed
+    # Slower than the server, so that there is always more to read.
+    monkeypatch.setattr(wire.Response, "feed", lambda self, data: time.sleep(0.001) or fed(self, data))
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    with _pouring(b"HTTP/1.1 200 OK\r\n\r\n", lambda line: context.wrap_socket(line, server_side=True)) as port:
+        _, ran = _run(f"https://127.0.0.1:{port}", ONE, timeout_ms=500)
+    assert [exchange.outcome for exchange in ran.exchanges] == ["timeout"]
+
+
 def test_a_certificate_that_is_not_trusted_fails_the_request(certificate, monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE")
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -368,18 +387,7 @@ def test_a_certificate_that_is_not_trusted_fails_the_request(certificate, monkey
 
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
-        load = {**CLOSED, "concurrency": 1, "warmup_requests": 0, "requests": 1}
-        _, ran = _run(f"https://127.0.0.1:{listener.getsockname()[1]}", load)
+        _, ran = _run(f"https://127.0.0.1:{listener.getsockname()[1]}", ONE)
         thread.join(20)
     assert _statuses(ran) == {"refused": 1}
     assert "certificate" in (ran.exchanges[0].words or "").lower()
-
-
-def test_localhost_is_never_looked_up():
-    assert target_of("http://localhost:8000/base/").address == ("127.0.0.1", 8000)
-
-
-@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://127.0.0.1", "http://127.0.0.1:port"])
-def test_a_base_url_that_is_none_is_named(url):
-    with pytest.raises(BenchmarkError, match=url):
-        target_of(url)

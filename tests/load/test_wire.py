@@ -131,6 +131,19 @@ def test_an_answer_without_end_has_a_flaw(monkeypatch, response):
     assert "an answer of more than" in (read_response([Piece(response, 1)], closed=True).flaw or "")
 
 
+def test_announcements_without_end_are_a_flaw():
+    announced = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    few, many = (read_response([Piece(announced, 1)] * count, closed=False) for count in (9, 9999))
+    assert (few.flaw, few.status) == (None, None)
+    assert "of announcements before its head" in (many.flaw or "")
+
+
+@pytest.mark.parametrize("header", ["Content-Encoding", "Transfer-Encoding"])
+def test_a_coding_is_told_whole_since_half_a_key_would_be_known_for_none(header):
+    response = f"HTTP/1.1 200 OK\r\n{header}: {'x' * 30}{'sk-key' * 5}\r\n\r\n".encode()
+    assert "sk-key" * 5 in (read_response([Piece(response, 1)], closed=True).flaw or "")
+
+
 def test_the_end_is_seen_with_its_last_byte_and_not_before():
     for response in (chunked(BODY, 3), counted(BODY)):
         reader = Response()

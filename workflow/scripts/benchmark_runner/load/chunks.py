@@ -96,7 +96,7 @@ def answer_of(
 
 def _check_status(received: Received) -> None:
     if received.flaw is not None:
-        raise _AnswerError("malformed", received.flaw)
+        raise _AnswerError("malformed", _words(received.flaw))
     if received.status is None:
         where = "before an answer" if received.last_ns is None else "within the head of the answer"
         raise _AnswerError("cut", f"the connection ended {where}")

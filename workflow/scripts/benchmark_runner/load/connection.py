@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
+import re
 import select
 import socket
 import ssl
 import struct
 import time
+from functools import cache
+from html import escape
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.load.stages import Planned
@@ -70,15 +72,20 @@ def key_problem(name: str) -> str | None:
     return None
 
 
+@cache
+def _forms_of(key: str) -> re.Pattern[str]:
+    """The key in small or capital letters, each of them as it is or as JSON, addresses and pages write it."""
+    signs = (
+        rf"(?:\\*{re.escape(sign)}|%(?:25)*{ord(sign):02x}|\\+u{ord(sign):04x}|&#(?:0*{ord(sign)}|x0*{ord(sign):x});"
+        rf"|{re.escape(escape(sign))})"
+        for sign in key
+    )
+    return re.compile("".join(signs), re.IGNORECASE)
+
+
 def without_key(text: str, key: str | None) -> str:
-    """Text in which a server may have repeated the key that opens it, with stars in its place, as it is or as
-    JSON and addresses write it."""
-    if not key:
-        return text
-    escaped = json.dumps(key)[1:-1]
-    for shown in (key, escaped, escaped.replace("/", "\\/"), quote(key, safe="")):
-        text = text.replace(shown, "***")
-    return text
+    """Text in which a server may have repeated the key that opens it, with stars in its place."""
+    return _forms_of(key).sub("***", text) if key else text
 
 
 def request_bytes(target: Target, path: str, body: bytes | None, key: str | None = None) -> bytes:
@@ -240,6 +247,8 @@ class TlsFlight(Flight):
         return super()._write() if self._secure else select.EPOLLOUT
 
     def _read(self) -> int:
-        while (wanted := self._take(self.socket.recv(READ_BYTES), [])) == select.EPOLLIN:
-            pass  # until nothing is left, neither here nor in the library
+        assert isinstance(self.socket, ssl.SSLSocket)
+        # What is left in the library wakes nobody; what comes after it does, and may have no end.
+        while (wanted := self._take(self.socket.recv(READ_BYTES), [])) == select.EPOLLIN and self.socket.pending():
+            pass
         return wanted

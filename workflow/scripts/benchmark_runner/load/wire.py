@@ -19,9 +19,9 @@ HEAD_BYTES: Final = 65536
 CHUNK_LINE_BYTES: Final = 64
 """More than the line before a chunk usually has (chosen)."""
 
-MOST_BYTES: Final = 1 << 30
-"""Most bytes of an answer, several times what a million tokens take; a server that never ends would fill the memory
-(chosen)."""
+MOST_BYTES: Final = 1 << 27
+"""Most bytes of an answer, several times what a hundred thousand tokens take; servers that never end would fill the
+memory (chosen)."""
 
 DONE: Final = b"[DONE]"
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
@@ -122,6 +122,8 @@ class Response:
                 key, value = name.strip().lower(), value.strip()
                 self.headers[key] = f"{self.headers[key]}, {value}" if key in self.headers else value
             self._choose_framing()
+        elif self._fed > HEAD_BYTES:
+            self.flaw = f"more than {HEAD_BYTES} bytes of announcements before its head"
         return ended.end()
 
     def _choose_framing(self) -> None:
@@ -129,9 +131,9 @@ class Response:
         coding = self.headers.get("transfer-encoding", "identity").lower()
         length = next(iter(lengths), None)
         if (packed := self.headers.get("content-encoding", "identity").lower()) != "identity":
-            self.flaw = f"a body packed as {packed:.40}, which was not asked for"
+            self.flaw = f"a body packed as {packed}, which was not asked for"
         elif coding not in {"identity", "chunked"}:
-            self.flaw = f"the transfer coding {coding:.40}, which was not asked for"
+            self.flaw = f"the transfer coding {coding}, which was not asked for"
         elif self.status in {101, 204, 304}:
             self.ended = True
         elif coding == "chunked":
