@@ -24,7 +24,8 @@ from records import ScriptedEngine, ScriptedWorkload, write_results
 from scripted_load import ScriptedLoad
 
 from .conftest import WIDE, Page, Visit
-from .test_browser import DESKTOP, NARROW, barriers, cut
+from .test_browser import NARROW, barriers
+from .test_tables_fit import DESKTOP, cut
 
 CALIBRATION = {
     "streams": 4,
