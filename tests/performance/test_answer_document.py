@@ -55,7 +55,8 @@ def test_what_is_sure_comes_first_and_one_command_for_what_is_not(tmp_path: Path
     ]
     found = told(tmp_path, [SLOW, *near])
     assert re.match(
-        r"(one and two|two and one) answer 2\.0\d? times as fast as slow in latency_test\. ", found["sentence"]
+        r"(one and two|two and one) answer (1\.9\d|2\.0\d)( to 2\.0\d)? times as fast as slow in latency_test\. ",
+        found["sentence"],
     )
     assert "times as fast as" in found["not_sure"] and "which of them is best is not confirmed" in found["not_sure"]
     decide = found["decide"]
@@ -160,7 +161,9 @@ def test_what_was_seen_is_told_where_launches_are_too_few_to_confirm_it(tmp_path
     near = ScriptedEngine("near", ttft_ms=40.2, itl_ms=20.1, **QUIET)
     found = told(tmp_path, [SLOW, QUICK, near], launches=3)
     assert found["sentence"] == "No difference in end-to-end latency between the engines was confirmed."
-    seen = re.search(r"Seen, though not confirmed: quick 2\.0 times as fast as (slow|near)\.", found["not_sure"])
+    seen = re.search(
+        r"Seen, though not confirmed: quick (1\.9\d|2\.0\d) times as fast as (slow|near)\.", found["not_sure"]
+    )
     assert seen and "too few launches: 3" in found["not_sure"]
     alike = told(tmp_path / "alike", [SLOW, near], launches=3)
     assert "Seen" not in alike["not_sure"]
@@ -251,8 +254,10 @@ def test_engines_that_beat_the_baseline_in_parts_are_told_together_where_more_th
     engines = [ScriptedEngine(name, *times, **QUIET) for name, times in makes.items()]
     workloads = tuple(ScriptedWorkload(name, cases=((5, n),)) for name, n in (("a", 1), ("b", 2), ("c", 40)))
     words = told(tmp_path, [engines.pop(), *engines], *workloads)["sentence"]
-    assert re.search(r"^middle answers [12]\.\d to 4\.0 times as fast as slow in all 3 test cases", words)
-    assert re.search(r"early and late answer 1\.\d+ to 4\.0 times as fast as slow in some of 3 test cases", words)
+    assert re.search(r"^middle answers [12]\.\d\d to (3\.9\d|4\.0\d) times as fast as slow in all 3 test cases", words)
+    assert re.search(
+        r"early and late answer 1\.\d\d to (3\.9\d|4\.0\d) times as fast as slow in some of 3 test cases", words
+    )
 
 
 def test_an_engine_of_another_computation_leads_nothing(tmp_path: Path) -> None:
@@ -295,7 +300,7 @@ def test_an_engine_that_is_faster_here_and_slower_there_has_both_told_apart_by_a
     mixed = ScriptedEngine("mixed", 5.0, 30.0, **QUIET)
     workloads = (ScriptedWorkload("short", cases=((5, 2),)), ScriptedWorkload("long", cases=((5, 40),)))
     sentence = told(tmp_path, [SLOW, mixed], *workloads)["sentence"]
-    assert " times as fast as slow in short, and takes 1.4 times as long as slow in long" in sentence
+    assert " times as fast as slow in short, and takes 1.44 times as long as slow in long" in sentence
 
 
 def test_places_that_are_not_all_are_counted_among_all(tmp_path: Path) -> None:

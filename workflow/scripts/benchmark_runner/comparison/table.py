@@ -82,7 +82,7 @@ def comparison_page(document: Mapping[str, Any]) -> str:
     lines += [
         "---",
         "",
-        f"Before and after: {where}. Ratios above 1 mean that after is better; ranges are {level} intervals over "
+        f"Before and after: {where}. Ratios above 1 mean that after is better; in brackets are {level} intervals over "
         f"launches. The answer rests on {metrics}, one family of {tests}: {both} must agree, each against a loss of "
         f"{margin}. Each other metric is a family of its own, and they are uncorrected for being many.",
         "",

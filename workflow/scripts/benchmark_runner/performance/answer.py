@@ -255,7 +255,7 @@ def _open_sentences(results: Results, standings: Mapping[Cell, Standing]) -> Ite
             if kind == "all" and (words := seen(results, leading, cells)):
                 yield f"Seen, though not confirmed: {words}."
     if uncorrected:
-        which = "This range is" if uncorrected == 1 else "These ranges are"
+        which = "This interval is" if uncorrected == 1 else "These intervals are"
         yield f"{which} not corrected for the number of comparisons, which verdicts are."
     pairs = [one for cell, now in standings.items() for one in _pairs(results, cell, now.leading) if one is not None]
     if any("control_differs" in one["qualifiers"] for one in pairs):

@@ -277,9 +277,9 @@ def comparison_table(plan: Mapping[str, Any], results: Results, answer: Mapping[
     lines += [
         "---",
         "",
-        f"Values are geometric means of launch medians {flagged}{few}; ranges are {level} intervals over launches, "
-        "which are the unit of replication. TTFT: time to first token. TPOT: time per output token after the first. "
-        f"Throughput: tokens of an answer over its end-to-end time{whole}. Peak memory: resident, the engine's "
+        f"Values are geometric means of launch medians {flagged}{few}; in brackets are {level} intervals over "
+        "launches, which are the unit of replication. TTFT: time to first token. TPOT: time per output token after the "
+        f"first. Throughput: tokens of an answer over its end-to-end time{whole}. Peak memory: resident, the engine's "
         "processes together.",
         "",
         f"Of pairs: {SIGNS_IN_WORDS}.",
