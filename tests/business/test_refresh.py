@@ -52,6 +52,7 @@ def test_a_file_that_is_no_table_is_named(repository, tmp_path, content, message
     [
         ("lambda.1x-a11.on_demand,1.5,2026-11-20,page", "no entry with a price"),
         ("lambda.1x-a10.on_demand,1.5,2025-11-20,page", "is older than"),
+        ("lambda.1x-a10.on_demand,1_5,2026-11-20,page", "no number of USD"),
         ("lambda.1x-a10.on_demand,cheap,2026-11-20,page", "no number of USD"),
         ("lambda.1x-a10.on_demand,1.5,2026-11-20", "has not the columns"),
     ],

@@ -23,6 +23,8 @@ from benchmark_runner.imported.__main__ import main as imported
         ("--margin", "comparison.margin", "0", "--margin: 0.0 is not allowed"),
         ("--margin", "comparison.margin", "NaN", "--margin: NaN is not finite"),
         ("--margin", "comparison.margin", "inf", "--margin: inf is not finite"),
+        ("--margin", "comparison.margin", "0.0_2", "--margin: '0.0_2' is no number"),
+        ("--threads", "system.threads", "\uff11", "--threads: '\uff11' is no number"),
         ("--margin", "comparison.margin", "2%", "--margin: '2%' is no number"),
         ("--confidence-level", "analysis.confidence_level", "99", "; 99 % is 0.99"),
         ("--confidence-level", "analysis.confidence_level", "1", "less than 1"),

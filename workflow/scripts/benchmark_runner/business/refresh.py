@@ -19,6 +19,7 @@ from benchmark_runner.configuration.data_files import read_data_file
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import write_text_atomic
 from benchmark_runner.namedfile import read_named_data
+from benchmark_runner.units import number_in
 
 COLUMNS: Final = ("id", "usd_per_hour", "as_of", "source")
 
@@ -40,7 +41,7 @@ def refreshed(content: dict[str, Any], rows: Sequence[dict[str, str]], where: st
                 f"{line}: {row['as_of']} is older than the {entry['as_of']} of {row['id']}; leave it out"
             )
         try:
-            usd = float(row["usd_per_hour"])
+            usd = number_in(row["usd_per_hour"])
         except ValueError as error:
             raise BenchmarkError(f"{line}: {row['usd_per_hour']!r} is no number of USD an hour") from error
         entry["price"] = {"usd_per_hour": usd, "low": usd, "high": usd, "basis": "user"}

@@ -16,6 +16,7 @@ from benchmark_runner.configuration.shortcuts import COMMAND_LINE_KEYS, meant_ke
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.errors import shown as quoted
 from benchmark_runner.schemas import schema
+from benchmark_runner.units import number_in
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -230,7 +231,7 @@ def bounded_number(flag: str, key: str) -> Callable[[str], Any]:
 
     def parse(text: str) -> Any:
         try:
-            value = float(text)
+            value = number_in(text)
         except ValueError:
             raise BenchmarkError(f"{flag}: {text!r} is no number") from None
         if not math.isfinite(value):

@@ -14,6 +14,7 @@ import yaml
 from benchmark_runner.configuration.plain import NOT_WHAT_THE_TAG_SAYS, require_bounded
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.schemas import schema
+from benchmark_runner.units import number_in
 
 SHORTCUTS: Final[Mapping[str, tuple[str, str]]] = {
     "output_dir": ("benchmark", "output_dir"),
@@ -73,7 +74,7 @@ def share(text: str, key: str) -> float | None:
         return None
     number, percent = text.strip().removesuffix("%").strip(), text.strip().endswith("%")
     try:
-        value = float(number) / (100.0 if percent else 1.0)
+        value = number_in(number) / (100.0 if percent else 1.0)
     except ValueError:
         value = math.nan
     if not SMALLEST_SHARE <= value <= 1.0:
