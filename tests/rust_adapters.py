@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmark_runner.build.__main__ import default_cache
 from benchmark_runner.build.adapter import load_adapter
 from benchmark_runner.build.rust import cargo_environment
+from benchmark_runner.configuration.cache import own_cache
 
 PEAK_RSS_BYTES = 1_150_000_000
 """The weights (538 MB) twice, mapped and copied, and a little: more would be a leak or another copy."""
@@ -30,4 +30,4 @@ def run_cargo_tests(crate: Path, environment: Mapping[str, str], *more: str) -> 
 def run_adapter_tests(folder: Path) -> None:
     """Run an adapter's own tests with its build's settings, so that the crates below it are not compiled again."""
     adapter = load_adapter(folder)
-    run_cargo_tests(folder, cargo_environment(adapter, default_cache()), "--release")
+    run_cargo_tests(folder, cargo_environment(adapter, own_cache()), "--release")

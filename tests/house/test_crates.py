@@ -6,17 +6,17 @@ import os
 
 import pytest
 
-from benchmark_runner.build.__main__ import default_cache
 from benchmark_runner.build.adapter import find_tool, load_adapter
 from benchmark_runner.build.rust import build_rust
 from benchmark_runner.build.tools import BuildError
+from benchmark_runner.configuration.cache import own_cache
 from rust_adapters import run_adapter_tests, run_cargo_tests
 
 
 def test_those_of_the_protocol_pass(repository, lacking):
     if find_tool("cargo") is None:
         lacking("cargo is missing; install Rust from https://rustup.rs")
-    target = default_cache() / "cargo" / "bench-protocol-tests"
+    target = own_cache() / "cargo" / "bench-protocol-tests"
     run_cargo_tests(repository / "engines" / "bench-protocol", {**os.environ, "CARGO_TARGET_DIR": str(target)})
 
 
@@ -26,7 +26,7 @@ def built(request, repository, lacking, tmp_path):
     folder = repository / "engines" / request.param
     with (tmp_path / "build.log").open("w+", encoding="utf-8") as log:
         try:
-            build_rust(load_adapter(folder), "cpu", default_cache(), tmp_path / request.param, log)
+            build_rust(load_adapter(folder), "cpu", own_cache(), tmp_path / request.param, log)
         except BuildError as error:
             lacking(f"{request.param} could not be built: {error}")
     return folder
