@@ -10,6 +10,7 @@ SECONDS_PER_HOUR: Final = 3600.0
 HOURS_PER_YEAR: Final = 8766.0  # 365.25 days
 HOURS_PER_MONTH: Final = HOURS_PER_YEAR / 12
 JOULES_PER_KWH: Final = 3.6e6
+FULL_UTILISATION: Final = 1.0
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def business_document(inputs: BusinessInputs) -> dict[str, Any]:
         "costs": costs,
         "break_even": break_even(inputs),
         "hardware_requirements": hardware_requirements(inputs, ages),
-        "infrastructure_costs": infrastructure_costs(inputs, costs),
+        "infrastructure_costs": infrastructure_costs(inputs, costs, ages),
         "cost_optimization": cost_optimization(inputs, ages),
         "performance_tiers": performance_tiers(inputs),
         **_project_parts(inputs),

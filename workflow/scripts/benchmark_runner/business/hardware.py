@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from benchmark_runner.business.inputs import BusinessInputs
@@ -28,8 +29,8 @@ def _of_engine(inputs: BusinessInputs, engine: dict[str, Any], ages: dict[str, A
     name, model = engine["name"], inputs.manifest.get("architecture")
     dtype = next((one["dtype"] for one in inputs.plan["engines"] if one["name"] == name), None)
     cache = kv_values_per_token(model) * DTYPE_BYTES[dtype] if model and dtype in DTYPE_BYTES else None
-    ram, vram = (_peak(inputs, name, metric) for metric in ("peak_rss_bytes", "peak_vram_bytes"))
-    measured = vram if _on_gpu(engine) else ram
+    ram, vram = (highest(inputs, name, metric) for metric in ("peak_rss_bytes", "peak_vram_bytes"))
+    measured = vram if on_gpu(engine) else ram
     longest = _longest(inputs, name)
     return {
         "engine": name,
@@ -50,11 +51,12 @@ def _of_engine(inputs: BusinessInputs, engine: dict[str, Any], ages: dict[str, A
     }
 
 
-def _on_gpu(engine: dict[str, Any]) -> bool:
+def on_gpu(engine: Mapping[str, Any]) -> bool:
+    """Whether its launches computed on a GPU."""
     return (engine["device"] or "cpu").startswith("cuda")
 
 
-def _peak(inputs: BusinessInputs, engine: str, metric: str) -> dict[str, Any] | None:
+def highest(inputs: BusinessInputs, engine: str, metric: str) -> dict[str, Any] | None:
     """The largest estimate of any workload, {point, low, high, workload}; None where nothing was measured."""
     results = inputs.results
     found = [
@@ -91,11 +93,11 @@ def _machines(
     for context in _contexts(inputs.manifest["architecture"], longest):
         for requests in IN_FLIGHT:
             need = base + cache * max(0, context * requests - longest)
-            fits = [(size, one) for one in inputs.catalogue.entries if (size := _size(one, _on_gpu(engine))) >= need]
+            fits = [(size, one) for one in inputs.catalogue.entries if (size := _size(one, on_gpu(engine))) >= need]
             fits.sort(key=lambda pair: (pair[0], pair[1].usd_per_hour or 0.0))
             shown = [_machine(one, size, ages[one.id]) for size, one in fits[:MACHINES_SHOWN]]
             row = {"context_tokens": context, "requests_in_flight": requests, "need_bytes": round(need)}
-            kind = "GPU" if _on_gpu(engine) else "CPU"
+            kind = "GPU" if on_gpu(engine) else "CPU"
             none = f"no {kind} machine of the catalogue has as much memory: add one to it"
             rows.append(row | {"smallest": shown, "reason": None if shown else none})
     return rows

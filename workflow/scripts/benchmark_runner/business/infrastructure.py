@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmark_runner.business.cost import (
+    FULL_UTILISATION,
     HOURS_PER_MONTH,
     Rate,
     cost,
     energy_usd_per_million_tokens,
     owned_usd_per_hour,
 )
+from benchmark_runner.business.estimates import BASIS, NO_GPU, UNKNOWN_GPU, Step, cost_of, estimated
+from benchmark_runner.business.hardware import highest, on_gpu
 from benchmark_runner.business.inputs import BusinessInputs
-from benchmark_runner.business.prices import AgedPrice, Entry, aged
+from benchmark_runner.business.prices import BYTES_PER_GB, AgedPrice, Entry, Figures, aged
 from benchmark_runner.business.tiers import RATE_METRIC, in_flight
 from benchmark_runner.statistics.levels import NO_LEVEL, slo_words
-from benchmark_runner.statistics.results import Cell, Results
+from benchmark_runner.statistics.results import Cell
 
-FULL_UTILISATION: Final = 1.0
 USERS_OWN_ID: Final = "business.usd_per_hour"
 HOW_TO_KNOW: Final = (
     "set business.usd_per_hour to what an hour of this machine costs, or measure on a machine of the price catalogue"
@@ -35,10 +37,6 @@ AT_ONE_REQUEST: Final = (
 )
 AT_LIMITS: Final = "cost at the highest level of load that keeps analysis.slo, {words}: {slo}"
 NO_LEVEL_REMEDY: Final = "measure lower levels of load, or relax analysis.slo"
-NO_ESTIMATES: Final = (
-    "no estimate for other machines: their memory bandwidth is not in the catalogue, so none can be scaled from what "
-    "was measured here"
-)
 FORMULA: Final = "USD per million output tokens = USD per hour x 1e6 / (3600 x output tokens per second x utilisation)"
 
 
@@ -244,18 +242,27 @@ def _energy_cost(inputs: BusinessInputs, offer: Offer, engine: str, workload: st
     return None, "energy was not measured"
 
 
-def infrastructure_costs(inputs: BusinessInputs, costs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def infrastructure_costs(
+    inputs: BusinessInputs, costs: Sequence[dict[str, Any]], ages: dict[str, AgedPrice]
+) -> list[dict[str, Any]]:
     """For each engine the machines that were measured, with the cost in the headline's case, under load at the highest
-    level of its grid that keeps the limits; costs are its rows."""
+    level of its grid that keeps the limits, and estimates for others; costs are its rows."""
     headline = inputs.performance["headline"]["throughput"]
-    place, results = Cell(headline["workload"], headline["case"]), inputs.results
+    place = Cell(headline["workload"], headline["case"])
     return [
-        _engine_costs(results, engine["name"], [row for row in costs if row["engine"] == engine["name"]], place)
+        _engine_costs(inputs, engine, [row for row in costs if row["engine"] == engine["name"]], place, ages)
         for engine in inputs.engines
     ]
 
 
-def _engine_costs(results: Results, name: str, rows: Sequence[dict[str, Any]], headline: Cell) -> dict[str, Any]:
+def _engine_costs(
+    inputs: BusinessInputs,
+    engine: dict[str, Any],
+    rows: Sequence[dict[str, Any]],
+    headline: Cell,
+    ages: dict[str, AgedPrice],
+) -> dict[str, Any]:
+    name, results = engine["name"], inputs.results
     held = results.levels_at_limits(name, headline)
     if not held:
         return {
@@ -266,7 +273,8 @@ def _engine_costs(results: Results, name: str, rows: Sequence[dict[str, Any]], h
             "label": NO_LEVEL,
             "machines": [],
             "estimates": [],
-            "estimates_reason": NO_ESTIMATES,
+            "estimates_basis": None,
+            "estimates_reason": NO_LEVEL,
             "reason": NO_LEVEL,
             "remedy": NO_LEVEL_REMEDY,
         }
@@ -285,8 +293,7 @@ def _engine_costs(results: Results, name: str, rows: Sequence[dict[str, Any]], h
             else AT_ONE_REQUEST
         ),
         "machines": [_machine_cost(row) for row in priced],
-        "estimates": [],
-        "estimates_reason": NO_ESTIMATES,
+        **_estimates(inputs, engine, at_headline, in_flight(load), ages),
         "reason": None if priced or without is None else without["reason"],
         "remedy": None if priced or without is None else without["remedy"],
     }
@@ -304,4 +311,47 @@ def _machine_cost(row: dict[str, Any]) -> dict[str, Any]:
         "usd_per_month": month,
         "usd_per_million_output_tokens": usd["full_utilisation"],
         "usd_per_million_at_your_utilisation": usd["user_utilisation"],
+    }
+
+
+def _estimates(
+    inputs: BusinessInputs,
+    engine: dict[str, Any],
+    rows: Sequence[dict[str, Any]],
+    requests: int | None,
+    ages: dict[str, AgedPrice],
+) -> dict[str, Any]:
+    """What the engine would cost on the catalogue's other machines with one GPU that has the memory, in its order."""
+    told = next((row["tokens_per_s"] for row in rows if row["tokens_per_s"] is not None), None)
+    gpu = inputs.gpu_of(engine) if on_gpu(engine) else None
+    here = inputs.catalogue.figures_of_device(gpu) if gpu else None
+    if told is None or here is None:
+        unknown = UNKNOWN_GPU if on_gpu(engine) else NO_GPU
+        return {"estimates": [], "estimates_basis": None, "estimates_reason": unknown if rows else engine["reason"]}
+    rate = Rate(**{key: told[key] for key in ("point", "low", "high", "level", "launches")})
+    parameters = inputs.manifest.get("architecture", {}).get("parameters", 0)
+    step = Step(inputs.manifest["weights_bytes"], 2 * parameters * (requests or 1))
+    peak = highest(inputs, engine["name"], "peak_vram_bytes")
+    need = here.vram_gb * BYTES_PER_GB if peak is None else peak["high"] or peak["point"]
+    found = []
+    for entry in inputs.catalogue.entries:
+        there = inputs.catalogue.figures_of(entry.gpu)
+        fits = there is not None and there.vram_gb * BYTES_PER_GB >= need and entry.gpu and entry.gpu["count"] == 1
+        if there is None or there == here or not fits or ages[entry.id].state not in ("current", "widened"):
+            continue
+        found.append(_estimate(_offer(entry, ages[entry.id]), there, estimated(rate, step, here, there)))
+    reason = None if found else "no other machine of the catalogue has one GPU with as much memory and its bandwidth"
+    return {"estimates": found, "estimates_basis": BASIS if found else None, "estimates_reason": reason}
+
+
+def _estimate(offer: Offer, there: Figures, rate: Rate) -> dict[str, Any]:
+    return {
+        "price_id": offer.price_id,
+        "label": offer.label,
+        "basis": "estimate",
+        "gpu": there.model,
+        "as_of": offer.as_of,
+        "note": offer.note,
+        "tokens_per_s": {"point": rate.point, "low": rate.low, "high": rate.high},
+        "usd_per_million_output_tokens": cost_of(rate, offer.usd_per_hour),
     }

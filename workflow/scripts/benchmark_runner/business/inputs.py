@@ -50,16 +50,30 @@ class BusinessInputs:
         device = str(engine["device"] or "cpu")
         if not device.startswith("cuda"):
             return mismatch(entry, self.environment, device)
-        number = self.plan["config"].get("system", {}).get("gpu_device", 0)
-        used = [self._number_of(gpu) for gpu in engine.get("gpus", ())] or [number]
-        reasons = (mismatch(entry, self.environment, f"cuda:{one}") if one is not None else NOT_LISTED for one in used)
+        reasons = (
+            mismatch(entry, self.environment, f"cuda:{one}") if one is not None else NOT_LISTED
+            for one in self._used(engine)
+        )
         return next(filter(None, reasons), None)
+
+    def gpu_of(self, engine: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The GPU that all of an engine's launches ran on, as environment.json lists it; None where it is not one."""
+        used = self._used(engine)
+        return next((one for one in self._devices if used == [one["index"]]), None)
+
+    def _used(self, engine: Mapping[str, Any]) -> list[int | None]:
+        """Numbers of the GPUs that an engine's launches ran on; None for one that environment.json does not list."""
+        number = self.plan["config"].get("system", {}).get("gpu_device", 0)
+        return list(dict.fromkeys(self._number_of(gpu) for gpu in engine.get("gpus", ()))) or [number]
+
+    @property
+    def _devices(self) -> list[dict[str, Any]]:
+        return list(self.environment["gpu"]["devices"]) if self.environment["gpu"] else []
 
     def _number_of(self, gpu: Mapping[str, Any]) -> int | None:
         """Number by which environment.json lists a GPU; None where it lists none like it."""
-        devices = self.environment["gpu"]["devices"] if self.environment["gpu"] else ()
         keys = [key for key in ("uuid", "name") if gpu[key] is not None]
-        alike = (one["index"] for key in keys for one in devices if one.get(key) == gpu[key])
+        alike = (one["index"] for key in keys for one in self._devices if one.get(key) == gpu[key])
         return next(alike, None)
 
     def is_elsewhere(self, engine: str) -> bool:

@@ -50,6 +50,10 @@ TENANCY_RATIO: Final = 1.10
 TENANCY_TOLERANCE: Final = 0.0005
 LARGEST_REGION_RATIO: Final = 1.5
 WIDENING_PERIOD_DAYS: Final = 90  # the catalogue states its shares for this many days
+# The driver reports GiB-based and reserved-memory figures, the catalogue round GB: 80 GB reads as 85.5, 16 as 16.1.
+MEMORY_TOLERANCE: Final = 0.12
+BYTES_PER_GB: Final = 1e9
+FLOP_PER_TFLOP: Final = 1e12
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,33 @@ class Entry:
     url: str | None = None
 
 
+class Figures(NamedTuple):
+    """What is published of a GPU: its memory's bandwidth, and its 16-bit matrix arithmetic without sparsity (None where
+    nobody says)."""
+
+    model: str
+    vram_gb: float
+    bytes_per_s: float
+    flop_per_s: float | None
+
+
 @dataclass(frozen=True)
 class Catalogue:
-    """Entries that passed the checks, and those set aside with the reason for each."""
+    """Entries that passed the checks, those set aside with the reason for each, and what is published of GPUs."""
 
     entries: tuple[Entry, ...]
     quarantined: dict[str, str]
     widening: dict[str, float]
+    figures: tuple[Figures, ...] = ()
+
+    def figures_of(self, gpu: Mapping[str, Any] | None) -> Figures | None:
+        """Those of an entry's GPU; None of a machine without one."""
+        wanted = gpu and (gpu["model"], gpu["vram_gb"])
+        return next((one for one in self.figures if (one.model, one.vram_gb) == wanted), None)
+
+    def figures_of_device(self, device: Mapping[str, Any]) -> Figures | None:
+        """Those of a GPU as environment.json lists it."""
+        return next((one for one in self.figures if _is_part(device, one.model) and _has(device, one.vram_gb)), None)
 
 
 @dataclass(frozen=True)
@@ -104,7 +128,16 @@ def read_catalogue(path: Path) -> Catalogue:
         raise BenchmarkError(f"{path}: entries: the id {repeated[0]!r} is used twice; ids are unique")
     quarantined = quarantine(entries)
     usable = tuple(entry for entry in entries if entry.id not in quarantined)
-    return Catalogue(usable, quarantined, dict(content["widening_per_90_days"]))
+    figures = tuple(
+        Figures(
+            part["model"],
+            part["vram_gb"],
+            part["memory_gb_per_s"] * BYTES_PER_GB,
+            part["tflops"] * FLOP_PER_TFLOP if part["tflops"] else None,
+        )
+        for part in content.get("parts", ())
+    )
+    return Catalogue(usable, quarantined, dict(content["widening_per_90_days"]), figures)
 
 
 def _entry(raw: dict[str, Any], path: Path) -> Entry:
@@ -199,11 +232,6 @@ def aged(entry: Entry, widening: dict[str, float], today: datetime.date) -> Aged
     return AgedPrice("widened", age_days, entry.usd_per_hour, entry.low * (1 - share), entry.high * (1 + share), note)
 
 
-# The driver reports GiB-based and reserved-memory figures, the catalogue round GB: 80 GB reads as 85.5, 16 as 16.1.
-MEMORY_TOLERANCE: Final = 0.12
-BYTES_PER_GB: Final = 1e9
-
-
 def mismatch(entry: Entry, environment: Mapping[str, Any], device: str) -> str | None:
     """Why the entry's price does not apply to a measurement on device (cpu or cuda:N); None where it does.
 
@@ -246,11 +274,20 @@ def _gpu_mismatch(entry: Entry, environment: Mapping[str, Any], index: int) -> s
     device = next((gpu for gpu in devices if gpu["index"] == index), None)
     if device is None or None in (device["name"], device["memory_bytes"]):
         return f"environment.json names no GPU {index} with its memory"
-    if re.fullmatch(GPUS[entry.gpu["model"]].driver_name, device["name"]) is None:
+    if not _is_part(device, entry.gpu["model"]):
         return f"measured on {device['name']}, not on {entry.gpu['model']}"
-    memory_gb = device["memory_bytes"] / BYTES_PER_GB
-    if abs(memory_gb / entry.gpu["vram_gb"] - 1) > MEMORY_TOLERANCE:
+    if not _has(device, entry.gpu["vram_gb"]):
+        memory_gb = device["memory_bytes"] / BYTES_PER_GB
         return f"measured with {memory_gb:.0f} GB of GPU memory, {entry.instance} has {entry.gpu['vram_gb']:g}"
     if entry.gpu["count"] != 1:
         return f"{entry.instance} has {entry.gpu['count']:g} GPUs, one was measured, and a price is never divided"
     return None
+
+
+def _is_part(device: Mapping[str, Any], model: str) -> bool:
+    return model in GPUS and re.fullmatch(GPUS[model].driver_name, device["name"] or "") is not None
+
+
+def _has(device: Mapping[str, Any], vram_gb: float) -> bool:
+    memory_gb = float(device["memory_bytes"] or 0) / BYTES_PER_GB
+    return abs(memory_gb / vram_gb - 1) <= MEMORY_TOLERANCE

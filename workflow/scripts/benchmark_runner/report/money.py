@@ -61,17 +61,42 @@ def _cost_row(inputs: ReportInputs, row: Document) -> list[TableCell]:
         engine_cell(inputs, row["engine"]),
         TableCell(inputs.places[row["workload"], row["case"]]),
         TableCell(significant(rate["point"]), value=rate["point"]),
-        _usd_cell(usd["full_utilisation"]),
-        TableCell("not known", usd["user_utilisation_reason"]) if own is None else _usd_cell(own),
+        _range_cell(usd["full_utilisation"]),
+        TableCell("not known", usd["user_utilisation_reason"]) if own is None else _range_cell(own),
         TableCell(f"{price['usd_per_hour']['point']:.4g} USD", value=price["usd_per_hour"]["point"]),
         TableCell("; ".join(str(part) for part in told if part)),
     ]
 
 
-def _usd_cell(cost_document: Document) -> TableCell:
+def _range_cell(cost_document: Document) -> TableCell:
     low, high = cost_document["low"], cost_document["high"]
     span = None if low == high else f"{significant(low)} to {significant(high)}"
     return TableCell(significant(cost_document["point"]), span, cost_document["point"])
+
+
+def estimates(inputs: ReportInputs) -> dict[str, Any] | None:
+    """What machines with another GPU might cost: {words, table}; None where the measured one leads to no estimate."""
+    costs = [row for row in inputs.business["infrastructure_costs"] if row["estimates"]]
+    if not costs:
+        return None
+    columns = heads("Engine", "GPU", number("Output tokens/s", "estimated"))
+    columns += [number("USD per million output tokens", "estimated, at full utilisation"), prose("Price of")]
+    rows = [
+        [
+            engine_cell(inputs, row["engine"]),
+            TableCell(one["gpu"]),
+            _range_cell(one["tokens_per_s"]),
+            _range_cell(one["usd_per_million_output_tokens"]),
+            TableCell("; ".join(str(part) for part in (one["label"], f"as of {one['as_of']}", one["note"]) if part)),
+        ]
+        for row in costs
+        for one in row["estimates"]
+    ]
+    words = list(dict.fromkeys(as_sentence(row["estimates_basis"], inputs) for row in costs))
+    return {
+        "words": words,
+        "table": Table("By the figures published for GPUs, in the catalogue's order", columns, rows),
+    }
 
 
 def break_even(inputs: ReportInputs) -> list[str]:

@@ -126,6 +126,7 @@ def _cost(inputs: ReportInputs) -> dict[str, Any]:
         "cost_words": money.cost_words(inputs),
         "explorer_groups": explorer.groups(inputs),
         "tiers": tiers(inputs),
+        "estimates": money.estimates(inputs),
         "fleet": money.fleet(inputs),
         "hardware": hardware(inputs),
         "break_even": money.break_even(inputs),
