@@ -144,14 +144,15 @@ def test_ctrl_c_leaves_nothing_running_and_loses_nothing(slow_campaign):
     finish(slow_campaign, kept, "launches")
 
 
-def test_sigterm_at_any_moment_lets_what_runs_end_and_begins_nothing_else(slow_campaign):
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_at_any_moment_lets_what_runs_end_and_begins_nothing_else(slow_campaign, sent):
     log, command = slow_campaign.folder / "snakemake.log", slow_campaign.command("launches")
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT) as snakemake:
         # Behind this job Snakemake imports pandas and holds the lock that its own handler would take.
         wait_for("the plan's job", lambda: part_of(slow_campaign, "benchmark_runner.planning.plan"))
 
         def shuts_down() -> bool:
-            snakemake.send_signal(signal.SIGTERM)
+            snakemake.send_signal(sent)
             return b"Shutting down" in log.read_bytes()
 
         try:

@@ -157,12 +157,14 @@ DAG.init = with_hooks(DAG.init)
 
 
 def schedule_as_wanted(scheduler):
-    """Choices of jobs that cost an engine nothing, and an answer to SIGTERM that comes."""
+    """Choices of jobs that cost an engine nothing, and an answer to SIGTERM and SIGHUP that comes."""
     # Else Snakemake 9.27 looks at all open jobs once a second for each that has ended, beside the engine measured.
     scheduler.job_rate_limiter = None
     scheduler.job_selector = while_held(of_the_next(scheduler.job_selector))
     # In a thread: its answer takes a lock that the interrupted one holds where a job has just ended, and then waits for ever.
-    signal.signal(
-        signal.SIGTERM,
-        lambda *told: start_new_thread(scheduler.exit_gracefully, ()),
-    )
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(ending) != signal.SIG_IGN:  # as SIGHUP is under nohup
+            signal.signal(
+                ending,
+                lambda *told: start_new_thread(scheduler.exit_gracefully, ()),
+            )
