@@ -23,7 +23,8 @@ def asked(tmp_path, monkeypatch):
         return MADE
 
     monkeypatch.setattr(library.vl_convert, "javascript_bundle", bundle)
-    return versions
+    yield versions
+    library.chart_library.cache_clear()  # the pages of later tests hold the real one
 
 
 def made_anew() -> str:
