@@ -47,8 +47,8 @@ join: $(VENV)/workflow.stamp  ## make one campaign of several results folders: m
 COMPUTING := business comparison configuration environment imported model performance planning plots protocol records \
 	report statistics summary
 # Calls of Snakemake that start no engine, or one that only sleeps; under a machine's lock of their own they wait for no launch there.
-CALLING := analyze_only compare config_messages deployment dry_run failed_engines hostile_servers join lm_rs_campaign model_sources \
-	not_asked owed plan_and_doctor snakemake_report until_decided
+CALLING := adapter_reruns analyze_only compare config_messages deployment dry_run failed_engines hostile_servers join lm_rs_campaign \
+	model_sources not_asked owed plan_and_doctor rerun snakemake_report until_decided
 BESIDE := tests/house/test_linters.py tests/house/test_crates.py $(COMPUTING:%=tests/%) $(CALLING:%=tests/workflow/test_%.py)
 
 test: $(VENV)/test.stamp  ## set up and run every test
