@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
 from benchmark_runner.business.cost import Rate
 from benchmark_runner.business.estimates import Step, cost_of, estimated
+from benchmark_runner.business.infrastructure import ELSEWHERE, _estimates
 from benchmark_runner.business.prices import Figures, read_catalogue
 from finished import finish, make_environment, read
 from records import ScriptedEngine, ScriptedWorkload
@@ -73,6 +75,20 @@ def test_where_nothing_can_be_estimated_the_reason_is_told(tmp_path, gpu, engine
     (row,) = measured_on(tmp_path, gpu, **engine)["infrastructure_costs"]
     assert row["estimates"] == [] and row["estimates_basis"] is None
     assert re.search(reason, row["estimates_reason"])
+
+
+def test_an_engine_without_a_rate_and_a_server_elsewhere_say_why_they_have_no_estimate():
+    inputs = SimpleNamespace(is_elsewhere=lambda name: name == "far", gpu_of=lambda _: H100)
+    inputs.catalogue = read_catalogue(REPOSITORY / "config" / "prices.yaml")
+    rate = {"point": 10.0, "low": 9.0, "high": 11.0, "level": 0.95, "launches": 9}
+    for name, rows, reason in (
+        ("near", [{"tokens_per_s": None, "reason": "all launches failed"}], "all launches failed"),
+        ("near", [], "cargo is missing"),
+        ("far", [{"tokens_per_s": rate, "reason": None}], ELSEWHERE),
+    ):
+        engine = {"name": name, "device": "cuda:0", "reason": "cargo is missing"}
+        found = _estimates(inputs, engine, rows, 1, {})
+        assert (found["estimates"], found["estimates_reason"]) == ([], reason)
 
 
 def test_each_published_figure_is_of_a_part_that_the_catalogue_offers():

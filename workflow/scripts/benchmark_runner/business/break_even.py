@@ -44,7 +44,7 @@ def _row(results: Results, engine: str, reference: str, headline: Cell) -> dict[
 def _across(results: Results, own: tuple[str, Cell], other: tuple[str, Cell]) -> dict[str, Any]:
     """The ratio of two engines at different levels, by the t interval of the log ratios of their shared blocks; it is
     no comparison of the campaign, so it has no verdict."""
-    import numpy as np  # seconds, together with what computes intervals, that few campaigns need here
+    import numpy as np  # half a second, with what computes intervals, that few campaigns need to spend
 
     from benchmark_runner.statistics.hypotheses import paired_log_ratio
 

@@ -325,23 +325,33 @@ def _estimates(
     told = next((row["tokens_per_s"] for row in rows if row["tokens_per_s"] is not None), None)
     gpu = inputs.gpu_of(engine) if on_gpu(engine) else None
     here = inputs.catalogue.figures_of_device(gpu) if gpu else None
-    if told is None or here is None:
-        unknown = UNKNOWN_GPU if on_gpu(engine) else NO_GPU
-        return {"estimates": [], "estimates_basis": None, "estimates_reason": unknown if rows else engine["reason"]}
+    if told is None or here is None or inputs.is_elsewhere(engine["name"]):
+        reason = _why_no_estimate(inputs, engine, rows, is_measured=told is not None)
+        return {"estimates": [], "estimates_basis": None, "estimates_reason": reason}
     rate = Rate(**{key: told[key] for key in ("point", "low", "high", "level", "launches")})
     parameters = inputs.manifest.get("architecture", {}).get("parameters", 0)
     step = Step(inputs.manifest["weights_bytes"], 2 * parameters * (requests or 1))
     peak = highest(inputs, engine["name"], "peak_vram_bytes")
-    need = here.vram_gb * BYTES_PER_GB if peak is None else peak["high"] or peak["point"]
-    found = []
-    for entry in inputs.catalogue.entries:
-        there = inputs.catalogue.figures_of(entry.gpu)
-        fits = there is not None and there.vram_gb * BYTES_PER_GB >= need and entry.gpu and entry.gpu["count"] == 1
-        if there is None or there == here or not fits or ages[entry.id].state not in ("current", "widened"):
-            continue
-        found.append(_estimate(_offer(entry, ages[entry.id]), there, estimated(rate, step, here, there)))
+    need_gb = here.vram_gb if peak is None else (peak["high"] or peak["point"]) / BYTES_PER_GB
+    found = [
+        _estimate(_offer(entry, ages[entry.id]), there, estimated(rate, step, here, there))
+        for entry in inputs.catalogue.entries
+        if entry.gpu and entry.gpu["count"] == 1 and entry.gpu["vram_gb"] >= need_gb
+        if ages[entry.id].state in ("current", "widened")
+        if (there := inputs.catalogue.figures_of(entry.gpu)) is not None and there != here
+    ]
     reason = None if found else "no other machine of the catalogue has one GPU with as much memory and its bandwidth"
     return {"estimates": found, "estimates_basis": BASIS if found else None, "estimates_reason": reason}
+
+
+def _why_no_estimate(
+    inputs: BusinessInputs, engine: dict[str, Any], rows: Sequence[dict[str, Any]], *, is_measured: bool
+) -> str | None:
+    if not is_measured:
+        return next((str(row["reason"]) for row in rows if row["reason"]), engine["reason"])
+    if inputs.is_elsewhere(engine["name"]):
+        return ELSEWHERE
+    return UNKNOWN_GPU if on_gpu(engine) else NO_GPU
 
 
 def _estimate(offer: Offer, there: Figures, rate: Rate) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class MachineState:
             "memory_available_bytes": sample["memory_available_bytes"],
             "swap_used_bytes": sample["swap_used_bytes"],
             "cpu_temperature_celsius": sample.get("cpu_temperature_celsius"),
-            "foreign_gpu_processes": self._foreign() if self.gpu else [],
+            "foreign_gpu_processes": self._foreign(),
             "busy_processes": busy,
         }
 

@@ -27,7 +27,7 @@ def chart_library() -> str:
     cache."""
     version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
     maker = packages.version("vl-convert-python")
-    kept = own_cache() / f"charts-{maker}-{version}.js"
+    kept = own_cache() / f"charts-{maker}-{version}-{_digest(SNIPPET)[:8]}.js"
     if script := _read(kept):
         return script
     made: str = vl_convert.javascript_bundle(SNIPPET, vl_version=version)
