@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.records.samples import samples_of, unit_of, write_samples
+from benchmark_runner.records.samples import Sampled, launch_table, samples_of, unit_of, write_samples
 
 FIRST: list[Mapping[str, Any]] = [
     {"event": "start", "time_ns": 1, "absent": {"gpu_power_watts": "no GPU"}},
@@ -24,10 +25,10 @@ SECOND: list[Mapping[str, Any]] = [
 ]
 
 
-def launch(folder: Path, engine: str, lines: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], Path]:
+def launch(folder: Path, engine: str, lines: Sequence[Mapping[str, Any]]) -> pa.Table:
     file = folder / f"{engine}.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return {"engine": engine, "workload": "chat", "block": 2, "position": 7}, file
+    return launch_table(Sampled.read({"engine": engine, "workload": "chat", "block": 2, "position": 7}, file))
 
 
 def test_samples_of_all_launches_stand_in_one_table(tmp_path: Path) -> None:
@@ -72,9 +73,8 @@ def test_without_a_launch_the_table_is_empty_and_there(tmp_path: Path) -> None:
 
 
 def test_a_reading_of_another_kind_names_the_file(tmp_path: Path) -> None:
-    wrong = launch(tmp_path, "a", [*FIRST, {"event": "sample", "time_ns": "soon"}])
     with pytest.raises(BenchmarkError, match=r"a\.jsonl: holds a reading of another kind"):
-        write_samples([wrong], tmp_path / "out")
+        launch(tmp_path, "a", [*FIRST, {"event": "sample", "time_ns": "soon"}])
 
 
 def test_launches_that_disagree_about_a_reading_are_told(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import re
 from types import SimpleNamespace
 
-from benchmark_runner.records.samples import write_samples
+from benchmark_runner.records.samples import Sampled, launch_table, write_samples
 from benchmark_runner.report import campaign, pairs
 from benchmark_runner.report.overview import served_by_all
 from benchmark_runner.report.readings import readings
@@ -49,7 +49,8 @@ def test_readings_of_a_launch_are_told_from_its_first_sample_and_the_largest_of_
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in samples))
     launch = {"engine": "one", "workload": "chat", "block": 2, "position": 3}
     before = {**launch, "block": 1, "position": 1}
-    write_samples([(one, tmp_path / "metrics.jsonl") for one in (before, launch)], tmp_path / "metrics.parquet")
+    told = (Sampled.read(one, tmp_path / "metrics.jsonl") for one in (before, launch))
+    write_samples(map(launch_table, told), tmp_path / "metrics.parquet")
     record = launch | {
         "status": "ok",
         "started_at": "2026-11-29T08:00:00.000Z",

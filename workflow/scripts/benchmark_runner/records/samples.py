@@ -10,7 +10,7 @@ import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,7 +40,19 @@ Launch = tuple[str, str, int]
 """Engine, workload and block."""
 _LAUNCH: Final = ("engine", "workload", "block")
 
-Metrics = Iterable[tuple[Mapping[str, Any], Path]]
+
+class Sampled(NamedTuple):
+    """What the monitor told of a launch."""
+
+    record: Mapping[str, Any]
+    path: Path
+    """Its metrics.jsonl."""
+    lines: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any], path: Path) -> Sampled:
+        """Of a record and its file; raises BenchmarkError that names the file where it holds no lines of JSON."""
+        return cls(record, path, list(read_json_lines(path)))
 
 
 @cache
@@ -49,10 +61,8 @@ def unit_of(name: str) -> str:
     return next((unit for ending, unit in UNITS.items() if name.partition(".")[0].endswith(ending)), "")
 
 
-def metrics_of_launches(
-    plan: Mapping[str, Any], records: Iterable[Mapping[str, Any]]
-) -> Iterator[tuple[Mapping[str, Any], Path]]:
-    """(record, its metrics.jsonl) in the order in which the launches ran; a launch without the file is left out.
+def sampled_launches(plan: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> Iterator[Sampled]:
+    """What the monitor told of each launch, in the order in which they ran; a launch without its file is left out.
 
     The plan tells the folders, so that a command line need not name a file a launch (there may be thousands).
     """
@@ -60,7 +70,7 @@ def metrics_of_launches(
     for record in sorted(records, key=lambda record: datetime.datetime.fromisoformat(record["started_at"])):
         path = Path(folders[record["engine"], record["workload"], record["block"]]) / "metrics.jsonl"
         if path.is_file():
-            yield record, path
+            yield Sampled.read(record, path)
 
 
 def _flat(sample: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -71,16 +81,17 @@ def _flat(sample: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _launch_table(record: Mapping[str, Any], path: Path) -> pa.Table:
+def launch_table(launch: Sampled) -> pa.Table:
     """Samples of one launch. Raises BenchmarkError that names the file where a reading is no reading."""
-    samples = [dict(_flat(line)) for line in read_json_lines(path) if line.get("event") == "sample"]
+    record = launch.record
+    samples = [dict(_flat(line)) for line in launch.lines if line.get("event") == "sample"]
     names = dict.fromkeys(name for sample in samples for name in sample)
     place = {name: pa.repeat(pa.scalar(record[name], kind), len(samples)) for name, kind in _PLACE.items()}
     try:
         return pa.table(place | {name: pa.array([sample.get(name) for sample in samples]) for name in names})
     except (pa.ArrowException, OverflowError) as error:
         raise BenchmarkError(
-            f"{path}: holds a reading of another kind than the others ({error}); move it away"
+            f"{launch.path}: holds a reading of another kind than the others ({error}); move it away"
         ) from None
 
 
@@ -101,11 +112,11 @@ def samples_of(path: Path, launches: Sequence[Launch], readings: Iterable[str]) 
     return found
 
 
-def write_samples(metrics: Metrics, out: Path) -> int:
-    """Write metrics.parquet; number of rows. Raises BenchmarkError where launches tell unlike kinds of a reading."""
-    tables = [_FIRST.empty_table(), *(_launch_table(*launch) for launch in metrics)]
+def write_samples(tables: Iterable[pa.Table], out: Path) -> int:
+    """Write metrics.parquet of the launches' tables; number of rows. Raises BenchmarkError where launches tell unlike
+    kinds of a reading."""
     try:
-        table = pa.concat_tables(tables, promote_options="permissive")
+        table = pa.concat_tables([_FIRST.empty_table(), *tables], promote_options="permissive")
     except pa.ArrowException as error:
         raise BenchmarkError(
             f"metrics.jsonl of two launches hold unlike kinds of one reading ({error}); move the wrong one away"

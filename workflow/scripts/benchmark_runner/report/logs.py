@@ -16,14 +16,15 @@ from benchmark_runner.commands import command
 from benchmark_runner.configuration import load
 from benchmark_runner.display import bytes_text, milliseconds, plural
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.jsonio import read_json, read_json_lines, write_text_atomic, written_whole
+from benchmark_runner.jsonio import read_json, write_text_atomic, written_whole
 from benchmark_runner.records.parsed_iterations import Iterations
 from benchmark_runner.records.parsed_requests import Requests
 from benchmark_runner.records.raw_data import Head, each_launch
-from benchmark_runner.records.samples import Metrics, metrics_of_launches, unit_of, write_samples
+from benchmark_runner.records.samples import Sampled, launch_table, sampled_launches, unit_of, write_samples
 from benchmark_runner.units import NS_PER_MS
 
 NS_PER_US: Final = 1000
+SYSTEM_METRICS_HEAD: Final = "# time_utc launch name=value unit ...; lists are per core, in the order of the cores"
 NO_TIME: Final = "-" * 24  # as wide as a time; an event whose time nobody recorded
 
 
@@ -34,10 +35,13 @@ def main(argv: Sequence[str]) -> int:
     plan = read_json(options.plan)
     records = [_with_durations(*launch) for path in options.raw for launch in each_launch(path)]
     write_text_atomic(options.benchmark_log, "".join(f"{line}\n" for line in benchmark_log(plan, records)))
-    metrics = list(metrics_of_launches(plan, records))
+    tables = []
     with written_whole(options.system_metrics_log) as partial, partial.open("x", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in system_metrics_log(metrics))
-    print(f"{write_samples(metrics, options.samples)} samples tabulated")
+        file.write(f"{SYSTEM_METRICS_HEAD}\n")
+        for launch in sampled_launches(plan, records):
+            file.writelines(f"{line}\n" for line in system_metrics_log(launch))
+            tables.append(launch_table(launch))
+    print(f"{write_samples(tables, options.samples)} samples tabulated")
     return os.EX_OK
 
 
@@ -141,22 +145,21 @@ def _closing(plan: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> s
     return f"{time} INFO  {len(records)} of {len(plan['order'])} launches have ended: {told}"
 
 
-def system_metrics_log(metrics: Metrics) -> Iterator[str]:
+def system_metrics_log(launch: Sampled) -> Iterator[str]:
     """A line a sample: UTC time, launch, then name=value with its unit; what is absent is told once a launch."""
-    yield "# time_utc launch name=value unit ...; lists are per core, in the order of the cores"
-    for record, path in metrics:
-        launch = f"{record['engine']}/{record['workload']}/{record['block']}"
-        moment = partial(_moment, _utc(record["started_at"]), record["started_ns"])
-        for entry in read_json_lines(path):
-            absent = entry.get("absent") or {}
-            if not isinstance(absent, dict) or not isinstance(entry.get("time_ns", 0), int):
-                raise BenchmarkError(f"{path}: holds a line that is no reading of the monitor; move it away")
-            if absent:
-                when = moment(entry.get("time_ns"))
-                told = "; ".join(f"{name}: {_one_line(str(reason))}" for name, reason in absent.items())
-                yield f"{when} {launch} absent {told}"
-            if entry.get("event") == "sample":
-                yield f"{moment(entry.get('time_ns'))} {launch} {_values(entry)}"
+    record = launch.record
+    who = f"{record['engine']}/{record['workload']}/{record['block']}"
+    moment = partial(_moment, _utc(record["started_at"]), record["started_ns"])
+    for entry in launch.lines:
+        absent = entry.get("absent") or {}
+        if not isinstance(absent, dict) or not isinstance(entry.get("time_ns", 0), int):
+            raise BenchmarkError(f"{launch.path}: holds a line that is no reading of the monitor; move it away")
+        if absent:
+            when = moment(entry.get("time_ns"))
+            told = "; ".join(f"{name}: {_one_line(str(reason))}" for name, reason in absent.items())
+            yield f"{when} {who} absent {told}"
+        if entry.get("event") == "sample":
+            yield f"{moment(entry.get('time_ns'))} {who} {_values(entry)}"
 
 
 def _values(sample: Mapping[str, Any]) -> str:
