@@ -22,7 +22,7 @@ def test_a_known_prompt_that_costs_a_fraction_fails() -> None:
     assert found.result == "fail"
     assert (
         found.reason
-        == "a prompt that it has seen takes 9% of the time of a new one: something is kept between requests"
+        == "a prompt that it has seen takes 9 % of the time of a new one: something is kept between requests"
     )
 
 

@@ -67,7 +67,7 @@ def test_decode_reads_weights_and_context_and_is_bound_by_memory(tmp_path: Path)
     assert decode["share_of_roofline"]["low"] == pytest.approx(0.4032864 / 1.25)
     assert decode["share_of_roofline"]["high"] == pytest.approx(0.4032864 / 0.8)
     assert (found["longest"], found["longest_cold"]) == ("decode", "load")
-    assert "which neither memory nor arithmetic limits: it reaches 40% (32% to 50%) of" in found["sentence"]
+    assert "which neither memory nor arithmetic limits: it reaches 40 % (32 % to 50 %) of" in found["sentence"]
 
 
 def test_an_engine_faster_than_its_limit_says_that_the_calibration_measured_too_little(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_an_engine_faster_than_its_limit_says_that_the_calibration_measured_too_
     slow = {**CALIBRATION, "bandwidth_bytes_per_s": {**CALIBRATION["bandwidth_bytes_per_s"], **rate}}
     [found] = _analysed(tmp_path, ScriptedEngine("torch"), slow)["bottlenecks"]
     assert (
-        "faster than the memory bandwidth that the calibration measured allows, 161% (129% to 202%)"
+        "faster than the memory bandwidth that the calibration measured allows, 161 % (129 % to 202 %)"
         in found["sentence"]
     )
     assert "the machine was slower during the calibration" in found["sentence"] and "limits" not in found["sentence"]

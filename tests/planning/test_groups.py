@@ -46,11 +46,11 @@ def test_the_plan_says_groups_expected_launches_and_the_most(tmp_path):
     until = {"at_most": 20, "give_up_below": 0.05, "looks": [look._asdict() for look in LOOKS]}
     told = lines(tmp_path, until)
     assert told["groups"].startswith("looks after 5, 10, 20 launches of each engine; what is decided is left out")
-    assert "a chance below 5% is given up" in told["groups"]
+    assert "a chance below 5 % is given up" in told["groups"]
     assert re.fullmatch(
-        r"launches until a difference is decided, on average: of 20% \d+, of 10% \d+, of 5% \d+", told["expected"]
+        r"launches until a difference is decided, on average: of 20 % \d+, of 10 % \d+, of 5 % \d+", told["expected"]
     )
-    assert "of 20% 5," in lines(tmp_path, until, test="moderated_t")["expected"]  # the other pairs tell the spread
+    assert "of 20 % 5," in lines(tmp_path, until, test="moderated_t")["expected"]  # the other pairs tell the spread
     assert told["at most"] == "100 launches"
     assert "expected" not in lines(tmp_path, until, tests=0)
 

@@ -39,12 +39,12 @@ def power(**changes):
 
 def test_the_smallest_difference_is_told_with_what_it_assumes():
     words = findable(power())
-    assert "80%" in words and "12.3 %" in words and "2 tests" in words and "4% (assumed" in words
+    assert "80 %" in words and "12.3 %" in words and "2 tests" in words and "4 % (assumed" in words
 
 
 def test_a_spread_that_was_measured_here_is_told_with_its_launches():
     words = findable(power(cv=0.0123, cv_source="past records of this machine", cv_launches=12))
-    assert words.endswith("if launches vary as 12 launches did on this machine before, by 1.2%")
+    assert words.endswith("if launches vary as 12 launches did on this machine before, by 1.2 %")
 
 
 def test_too_few_launches_are_told_with_the_remedy():
@@ -157,7 +157,7 @@ def test_the_forecast_names_the_control_and_what_it_costs(plan, seconds, expecte
     assert expected in " ".join(words.split())
 
 
-@pytest.mark.parametrize(("wanted", "words"), [("50%", "50 % with 80% power: "), ("0.02", "2 % with 80% power: ")])
+@pytest.mark.parametrize(("wanted", "words"), [("50%", "50 % with 80 % power: "), ("0.02", "2 % with 80 % power: ")])
 @pytest.mark.usefixtures("plan")
 def test_a_wanted_difference_is_told_with_the_launches_that_it_takes(arguments, capsys, wanted, words):
     assert forecast.main(["--plan", "plan.json", *arguments, "--wanted-difference", wanted]) == 0

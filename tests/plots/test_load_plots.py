@@ -70,7 +70,7 @@ def test_the_title_is_one_finding_where_one_request_at_a_time_was_measured_too(t
         figure = throughput.draw(read(tmp_path, "analysis/statistical_summary.json"), performance, iterations)
     title, words = (text.get_text().replace("\n", " ") for text in figure.texts[:2])
     assert title.startswith("serving: ") and "…" not in title and "To the end" not in title
-    kept = "To the end of an answer engines keep 100% (all) of their first decode rate, with one request in flight. "
+    kept = "To the end of an answer engines keep 100 % (all) of their first decode rate, with one request in flight. "
     assert kept in words
 
 
@@ -83,7 +83,7 @@ def test_latency_frontier_and_goodput_have_a_panel_each_in_every_grid(statistics
     assert titles(figure)[0].startswith("TTFT with 4 requests in flight: from")
     words = "\n".join(text.get_text() for text in figure.findobj(Text))
     assert "Within the limits: batched holds" in words.replace("\n", " ")
-    assert "n = 4 launches" in words and "95% intervals" in words
+    assert "n = 4 launches" in words and "95 % intervals" in words
 
 
 def test_a_grid_in_which_no_request_kept_the_limits_is_drawn(statistics):

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from benchmark_runner.display import percent
 from benchmark_runner.plots.scales import spread
 from benchmark_runner.plots.signs import CONTROL_TINT, MARKS, PALETTE, engine_signs, in_order, span, tint
 from benchmark_runner.plots.style import headline, new_figure, save, style, wrapped
@@ -126,13 +127,13 @@ def test_long_names_are_broken_at_underscores_and_cut_at_last():
 @pytest.mark.parametrize(
     ("shares", "words"),
     [
-        ({"a": 0.5}, "50% (a)"),
-        ({"a": 0.5, "b": 0.75, "c": 0.6}, "from 50% (a) to 75% (b)"),
-        ({"a": 0.999, "b": 1.001}, "100% (all)"),
+        ({"a": 0.5}, "50 % (a)"),
+        ({"a": 0.5, "b": 0.75, "c": 0.6}, "from 50 % (a) to 75 % (b)"),
+        ({"a": 0.999, "b": 1.001}, "100 % (all)"),
     ],
 )
 def test_engines_that_the_words_do_not_tell_apart_are_told_together(shares, words):
-    assert span(shares, "{:.0%}".format) == words
+    assert span(shares, percent) == words
 
 
 def test_labels_stay_where_they_are_when_there_is_room():

@@ -175,7 +175,7 @@ def test_without_gpu_memory_the_plot_gives_the_reason(campaign):
 def test_without_a_gpu_the_figure_says_why_and_shows_the_processor(campaign):
     text = words(gpu.draw(campaign.statistics, campaign.raw))
     assert "No GPU utilisation" in text and "Why: no GPU." in text
-    assert "1.00 cores" in text and "of 1, 100%" in text
+    assert "1.00 cores" in text and "of 1, 100 %" in text
 
 
 def test_with_a_gpu_its_utilisation_is_shown(tmp_path):

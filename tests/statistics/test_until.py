@@ -161,7 +161,7 @@ def test_a_pair_that_the_launches_allowed_would_not_decide_is_given_up_with_the_
     until = looked_at(tmp_path, 9, engines=(TORCH, alike, FAR, TWIN), dropped="far", after=5)["until"]
     assert until["ended"] == "given_up" and until["open"][0]["given_up"]
     assert until["open"][0]["words"].startswith("near against torch (latency_test) is given up: it would take")
-    assert "the rest would be decided by further launches with a chance below 5% each" in until["sentence"]
+    assert "the rest would be decided by further launches with a chance below 5 % each" in until["sentence"]
     said = json.loads((tmp_path / "summary.json").read_text())["summary"]["recommendation"]
     words = until["open"][0]["words"]
     assert f" {words}." in said

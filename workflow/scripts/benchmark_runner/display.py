@@ -48,6 +48,11 @@ def number_pair(low: float, high: float) -> tuple[str, str]:
     return significant(low), significant(high)
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """A share as "95 %"."""
+    return f"{100 * share:.{digits}f} %"
+
+
 def plural(count: int, noun: str) -> str:
     """The count with its noun, as 1 launch, 2 launches."""
     ending = "" if count == 1 else ("es" if noun.endswith(("ch", "s", "x")) else "s")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmark_runner.business.inputs import BusinessInputs
-from benchmark_runner.display import number_pair, significant
+from benchmark_runner.display import number_pair, percent, significant
 from benchmark_runner.statistics.levels import NO_LEVEL
 from benchmark_runner.statistics.results import Cell, Json, Results
 from benchmark_runner.statistics.wording import QUALIFIERS, SHOWN
@@ -82,5 +82,5 @@ def _price(comparison: Json) -> str:
     low, high = number_pair(ratio["low"], ratio["high"])
     return (
         f"A token of {comparison['engine']} costs as much as one of {comparison['reference']} when its machine costs "
-        f"{significant(ratio['point'])} times as much an hour ({ratio['level']:.0%} interval {low} to {high})"
+        f"{significant(ratio['point'])} times as much an hour ({percent(ratio['level'])} interval {low} to {high})"
     )

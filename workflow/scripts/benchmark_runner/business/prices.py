@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from benchmark_runner.business.facts import parse_date
 from benchmark_runner.configuration.data_files import read_data_file
+from benchmark_runner.display import percent
 from benchmark_runner.errors import BenchmarkError
 
 
@@ -228,7 +229,7 @@ def aged(entry: Entry, widening: dict[str, float], today: datetime.date) -> Aged
     if entry.usd_per_hour is None or entry.low is None or entry.high is None or age_days <= entry.max_age_days:
         return AgedPrice("current", age_days, entry.usd_per_hour, entry.low, entry.high, None)
     share = widening[entry.provider_kind] * age_days / WIDENING_PERIOD_DAYS
-    note = f"{age_days} days old, more than the {entry.max_age_days} allowed: range widened by {share:.0%}"
+    note = f"{age_days} days old, more than the {entry.max_age_days} allowed: range widened by {percent(share)}"
     return AgedPrice("widened", age_days, entry.usd_per_hour, entry.low * (1 - share), entry.high * (1 + share), note)
 
 

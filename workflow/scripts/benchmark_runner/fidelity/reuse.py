@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from benchmark_runner.checked import FAIL, NOT_CHECKABLE, PASS
+from benchmark_runner.display import percent
 
 LEAST_SHARE: Final = 0.5
 """Share of a new prompt's time that a known one must take. Chosen: a cache that keeps a prompt saves nine tenths of its
@@ -37,7 +38,7 @@ def judge_reuse(iterations: Sequence[Mapping[str, Any]]) -> Reuse:
     if fresh_ms < LEAST_MS:
         reason = f"a new prompt takes {fresh_ms:.2g} ms, too short for the time of a known one to tell"
         return replace(found, result=NOT_CHECKABLE, reason=reason)
-    words = f"a prompt that it has seen takes {repeated_ms / fresh_ms:.0%} of the time of a new one"
+    words = f"a prompt that it has seen takes {percent(repeated_ms / fresh_ms)} of the time of a new one"
     if repeated_ms < LEAST_SHARE * fresh_ms:
         return replace(found, result=FAIL, reason=f"{words}: something is kept between requests")
     return replace(found, reason=words)

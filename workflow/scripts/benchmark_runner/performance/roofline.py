@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
+from benchmark_runner.display import percent
 from benchmark_runner.model.sizes import DTYPE_BYTES, kv_values_per_token
 from benchmark_runner.performance.ranking import LATENCY
 from benchmark_runner.statistics.results import Cell, Json, Results
@@ -175,11 +176,13 @@ def _sentence(name: str, phase: Json) -> str:
         return f"{begin}; what bounds it is not known: {phase['reason']}."
     share, by = phase["share_of_roofline"], phase["bound"]
     rate = "memory bandwidth" if by == "memory" else "arithmetic rate"
-    span = "" if None in share.values() else f" ({share['low']:.0%} to {share['high']:.0%})"
+    span = "" if None in share.values() else f" ({percent(share['low'])} to {percent(share['high'])})"
     if share["point"] > 1.0:  # nothing is faster than its limit: the limit was measured too low
-        beyond = f"it is faster than the {rate} that the calibration measured allows, {share['point']:.0%}{span} of it"
+        beyond = (
+            f"it is faster than the {rate} that the calibration measured allows, {percent(share['point'])}{span} of it"
+        )
         return f"{begin}; {beyond}, so the machine was slower during the calibration, and what bounds it is not known."
-    reached = f"it reaches {share['point']:.0%}{span} of the speed that the {rate} measured on this machine allows"
+    reached = f"it reaches {percent(share['point'])}{span} of the speed that the {rate} measured on this machine allows"
     # Below half, the engine spends more time on something else than its limit asks for.
     if share["point"] < 0.5:
         return f"{begin}, which neither memory nor arithmetic limits: {reached}, and is further from the other limit."

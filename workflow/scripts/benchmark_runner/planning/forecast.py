@@ -16,7 +16,7 @@ from benchmark_runner.campaign.control import seconds_a_block
 from benchmark_runner.commands import command
 from benchmark_runner.configuration import load
 from benchmark_runner.configuration.shortcuts import WANTED_DIFFERENCE, share
-from benchmark_runner.display import plural
+from benchmark_runner.display import percent, plural
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json
 from benchmark_runner.launch import progress
@@ -99,12 +99,12 @@ def _wanted(plan: Mapping[str, Any], difference: float, output_dir: Path) -> str
         return "there is no pair of engines to compare"
     spread = sd_of_log_ratios(known["cv"])
     needed = launches_for(plan_design(plan), spread, 1.0 + difference, known["power"], controls_of(plan))
-    percent = f"{100 * difference:g} % with {known['power']:.0%} power"
+    told = f"{100 * difference:g} % with {percent(known['power'])} power"
     if needed is None:
-        return f"{percent}: more than {MOST_LAUNCHES_SEARCHED} launches, which this machine's spread does not allow for"
+        return f"{told}: more than {MOST_LAUNCHES_SEARCHED} launches, which this machine's spread does not allow for"
     minutes = minutes_of_blocks(rows_that_take_time(plan), needed, output_dir)
     time = f"about {progress.in_words(minutes * S_PER_MIN)}" if minutes is not None else "minutes not known"
-    return f"{percent}: {plural(needed, 'launch')} of each engine and workload (benchmark.launches), {time}"
+    return f"{told}: {plural(needed, 'launch')} of each engine and workload (benchmark.launches), {time}"
 
 
 def _line(label: str, text: str) -> str:

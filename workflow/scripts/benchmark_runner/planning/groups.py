@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark_runner.display import plural
+from benchmark_runner.display import percent, plural
 from benchmark_runner.launch import progress
 from benchmark_runner.planning.minutes import S_PER_MIN, minutes_of_blocks, rows_that_take_time
 from benchmark_runner.statistics.moderated import MOST_DF
@@ -48,7 +48,7 @@ def group_lines(plan: Mapping[str, Any], output_dir: Path) -> Iterator[tuple[str
     yield (
         "groups",
         f"looks after {after} launches of each engine; what is decided is left out of the next group, and what "
-        f"{until['at_most']} launches would decide with a chance below {until['give_up_below']:.0%} is given up",
+        f"{until['at_most']} launches would decide with a chance below {percent(until['give_up_below'])} is given up",
     )
     minutes = minutes_of_blocks(rows_that_take_time(plan), until["at_most"], output_dir)
 
@@ -63,7 +63,9 @@ def group_lines(plan: Mapping[str, Any], output_dir: Path) -> Iterator[tuple[str
             ratio: expected_launches(ratio, spread, looks, power["tests"], power["alpha"], others)
             for ratio in DIFFERENCES
         }
-        takes = (f"of {ratio - 1:.0%} {with_time(f'{launches:.0f}', launches)}" for ratio, launches in means.items())
+        takes = (
+            f"of {percent(ratio - 1)} {with_time(f'{launches:.0f}', launches)}" for ratio, launches in means.items()
+        )
         yield "expected", f"launches until a difference is decided, on average: {', '.join(takes)}"
     rows = sum(row["block"] == 1 for row in plan["order"]) * until["at_most"]
     yield "at most", with_time(plural(rows, "launch"), until["at_most"])

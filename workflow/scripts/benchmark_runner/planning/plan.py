@@ -13,7 +13,7 @@ from benchmark_runner.campaign.asking import untested
 from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.machine import this_machine
 from benchmark_runner.commands import command
-from benchmark_runner.display import plural
+from benchmark_runner.display import percent, plural
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, write_json
 from benchmark_runner.planning.minutes import expected, minutes_of_blocks, rows_that_take_time
@@ -89,10 +89,9 @@ def expected_of(plan: Mapping[str, Any], output_dir: Path, *, has_gpu: bool) -> 
 
 def _spread_in_words(found: Mapping[str, Any]) -> str:
     if found["cv_source"] == "assumed":
-        return f"if launches vary by {found['cv']:.0%} (assumed; the report tells how much they did)"
-    return (
-        f"if launches vary as {plural(found['cv_launches'], 'launch')} did on this machine before, by {found['cv']:.1%}"
-    )
+        return f"if launches vary by {percent(found['cv'])} (assumed; the report tells how much they did)"
+    before = f"{plural(found['cv_launches'], 'launch')} did on this machine before"
+    return f"if launches vary as {before}, by {percent(found['cv'], 1)}"
 
 
 def findable(found: Mapping[str, Any]) -> str:
@@ -106,11 +105,11 @@ def findable(found: Mapping[str, Any]) -> str:
             f"{found['fewest_launches']} can: set benchmark.launches to {found['fewest_launches'] + SPARE}, so that "
             "one is to spare. Verdicts will read `untestable`"
         )
+    power = percent(found["power"])
     if found["smallest_detectable_ratio"] is None:
-        return f"no difference up to 100 times is found with {found['power']:.0%} power: set benchmark.launches higher"
-    percent = 100.0 * (found["smallest_detectable_ratio"] - 1.0)
-    smallest = f"smallest difference found with {found['power']:.0%} power in {tests}: {percent:.1f} %"
-    return f"{smallest}, {_spread_in_words(found)}"
+        return f"no difference up to 100 times is found with {power} power: set benchmark.launches higher"
+    difference = percent(found["smallest_detectable_ratio"] - 1.0, 1)
+    return f"smallest difference found with {power} power in {tests}: {difference}, {_spread_in_words(found)}"
 
 
 def _confirmable(plan: Mapping[str, Any]) -> str:

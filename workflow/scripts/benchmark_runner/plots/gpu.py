@@ -10,7 +10,7 @@ from typing import Any, Final
 from matplotlib.figure import Figure
 
 from benchmark_runner.commands import command
-from benchmark_runner.display import plural, significant
+from benchmark_runner.display import percent, plural, significant
 from benchmark_runner.errors import exit_status
 from benchmark_runner.plots.rows import Row, UsagePanel, draw_usage, launch_values, usage_rows
 from benchmark_runner.plots.signs import span
@@ -42,7 +42,7 @@ def utilisation_rows(statistics: Mapping[str, Any], metric: str, capacity: Mappi
         if metric == GPU:
             return f"{significant(mean)} %", ""
         whole = capacity[engine["name"]]
-        words = f"{significant(mean)} cores\nof {whole:g}, {mean / whole:.0%}"
+        words = f"{significant(mean)} cores\nof {whole:g}, {percent(mean / whole)}"
         return words, "" if engine["threads"] is None else f", {plural(engine['threads'], 'thread')}"
 
     return usage_rows(statistics, metric, 1.0 if metric == GPU else 1 / FULL_PERCENT, in_words)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from benchmark_runner.arrays import BoolArray, FloatArray
 from benchmark_runner.commands import command
-from benchmark_runner.display import STRUCK, plural, significant, time_unit
+from benchmark_runner.display import STRUCK, percent, plural, significant, time_unit
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_valid
 from benchmark_runner.performance.advice import listed, places
@@ -170,7 +170,7 @@ def _explanation(statistics: Mapping[str, Any]) -> str:
     return (
         f"Each mark is one measured iteration (under load: request), each lane of marks one launch{more}; {flagged}. "
         "The diamond is the typical value over launches (geometric mean of medians), the bar its "
-        f"{settings['confidence_level']:.0%} interval."
+        f"{percent(settings['confidence_level'])} interval."
     )
 
 

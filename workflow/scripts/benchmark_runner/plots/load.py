@@ -9,6 +9,7 @@ from typing import Any, Final
 from matplotlib.figure import Figure
 
 from benchmark_runner.commands import command
+from benchmark_runner.display import percent
 from benchmark_runner.errors import exit_status
 from benchmark_runner.performance.advice import listed
 from benchmark_runner.performance.at_limits import AtLimits, at_limits
@@ -66,8 +67,8 @@ def _headline(statistics: Mapping[str, Any]) -> tuple[str, str]:
     level = statistics["settings"]["confidence_level"]
     words = (
         "Lines: typical value over launches; dashed: the highest percentile that there are enough requests for; bands: "
-        f"{level:.0%} intervals. Dotted: a limit ({slo_words(statistics['load']['slo'])}). The figure at a line's name "
-        f"is its last point. {sizes(statistics)}; vertical axes begin at 0."
+        f"{percent(level)} intervals. Dotted: a limit ({slo_words(statistics['load']['slo'])}). The figure at a line's "
+        f"name is its last point. {sizes(statistics)}; vertical axes begin at 0."
     )
     return title, words
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from benchmark_runner.commands import command
+from benchmark_runner.display import percent
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_valid
 from benchmark_runner.plots.levels import throughput_panel
@@ -141,8 +142,8 @@ def _headline(statistics: Mapping[str, Any], performance: Mapping[str, Any], *, 
     told += ["Decode rate at each place of the generated answer.", *(f"{words}." for words in rest)] if decoding else []
     level = statistics["settings"]["confidence_level"]
     words = (
-        f"{' '.join(told)} Over launches; the band is the {level:.0%} interval. The figure at a line's name is its "
-        f"last point. {sizes(statistics)}; rates begin at 0."
+        f"{' '.join(told)} Over launches; the band is the {percent(level)} interval. The figure at a line's name is "
+        f"its last point. {sizes(statistics)}; rates begin at 0."
     )
     return title, words
 
@@ -154,7 +155,7 @@ def _finding(performance: Mapping[str, Any]) -> str:
         kept[one["engine"]] = min(one["speed_kept"], kept.get(one["engine"], math.inf))
     if not kept:
         return "Decode rate over the context, one request in flight: no answer was long enough to tell"
-    shares = span(kept, lambda share: f"{share:.0%}")
+    shares = span(kept, percent)
     return f"To the end of an answer engines keep {shares} of their first decode rate, with one request in flight"
 
 

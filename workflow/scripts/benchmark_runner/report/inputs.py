@@ -11,6 +11,7 @@ from typing import Any, Final
 import pandas as pd
 import yaml
 
+from benchmark_runner.display import percent
 from benchmark_runner.plots.signs import Sign, engine_signs, in_order
 from benchmark_runner.statistics.places import place_of
 from benchmark_runner.statistics.results import Cell, Results
@@ -81,4 +82,4 @@ class ReportInputs:
     @property
     def level(self) -> str:
         """The confidence level in words."""
-        return f"{self.statistics['settings']['confidence_level']:.0%}"
+        return f"{percent(self.statistics['settings']['confidence_level'])}"

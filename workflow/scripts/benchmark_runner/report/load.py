@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmark_runner.display import ABSENT, estimate_parts, significant
+from benchmark_runner.display import ABSENT, estimate_parts, percent, significant
 from benchmark_runner.performance.advice import listed
 from benchmark_runner.performance.answer import sure_beside
 from benchmark_runner.performance.at_limits import AtLimits, at_limits
@@ -115,7 +115,7 @@ def _level_cell(estimate: Document) -> TableCell:
     if estimate["level"] is None:
         return TableCell(estimate["text"], estimate["reason"])
     agree = len({(one["value"], one["bound"]) for one in estimate["launches"]}) == 1
-    covers = f"all {estimate['n']} launches" if agree else f"{estimate['level']:.0%} interval"
+    covers = f"all {estimate['n']} launches" if agree else f"{percent(estimate['level'])} interval"
     return TableCell(estimate["text"], covers)
 
 

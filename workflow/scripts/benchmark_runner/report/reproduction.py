@@ -12,7 +12,7 @@ import yaml
 
 from benchmark_runner.commands import command
 from benchmark_runner.configuration.shortcuts import to_join
-from benchmark_runner.display import Markdown, estimate_text, fenced, markdown, markdown_code, markdown_table
+from benchmark_runner.display import Markdown, estimate_text, fenced, markdown, markdown_code, markdown_table, percent
 from benchmark_runner.environment.machine import gpu_name
 from benchmark_runner.errors import exit_status
 from benchmark_runner.jsonio import read_json, read_valid, write_text_atomic
@@ -165,8 +165,8 @@ def _what_to_expect(statistics: Mapping[str, Any]) -> Iterator[str]:
     level, results = statistics["settings"]["confidence_level"], Results(statistics)
     yield "## What to expect\n"
     yield (
-        f"Typical values over launches with their {level:.0%} intervals. The interval is for the true value on this "
-        "machine; that of an equal repeat has an error of its own and lies within a 95 % interval in about "
+        f"Typical values over launches with their {percent(level)} intervals. The interval is for the true value on "
+        "this machine; that of an equal repeat has an error of its own and lies within a 95 % interval in about "
         f"{CAPTURE_PERCENT} % of cases.\n"
     )
     rows = []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from benchmark_runner.checked import FAIL
-from benchmark_runner.display import ABSENT, STRUCK, TIMES, estimate_parts, number_pair, plural, significant
+from benchmark_runner.display import ABSENT, STRUCK, TIMES, estimate_parts, number_pair, percent, plural, significant
 from benchmark_runner.performance.ranking import LATENCY as PRIMARY_METRIC
 from benchmark_runner.report.inputs import Document, ReportInputs
 from benchmark_runner.report.tables import Table, TableCell, heads, number, prose, text_or_absent
@@ -94,7 +94,7 @@ def _comparison_row(
         TableCell(ABSENT) if against is None else verdict_cell(against, against["footnote"]),
         *(_estimate_cell(inputs, name, whole_launch, metric) for metric in ("peak_rss_bytes", *known)),
         _fidelity_cell(engine["fidelity"]["result"]),
-        TableCell(ABSENT if spread is None else f"{spread:.1%}", value=spread),
+        TableCell(ABSENT if spread is None else f"{percent(spread, 1)}", value=spread),
         _estimate_cell(inputs, name, whole_launch, "load_ms"),
         TableCell(str(numbers["launches"]), value=float(numbers["launches"])),
     ]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from scipy.special import ndtr
 
-from benchmark_runner.display import plural, significant
+from benchmark_runner.display import percent, plural, significant
 from benchmark_runner.statistics.comparison_document import what_it_takes
 from benchmark_runner.statistics.comparisons import Family, Member
 from benchmark_runner.statistics.estimates import t_quantile
@@ -216,7 +216,7 @@ class Until:
             return f"{decided if impossible else 'decided'} {after}: {spared}"
         if self.ended == "given_up":
             rest = "the rest" if shown else "they"
-            why = f"{rest} would be decided by further launches with a chance below {GIVE_UP_BELOW:.0%} each"
+            why = f"{rest} would be decided by further launches with a chance below {percent(GIVE_UP_BELOW)} each"
             return f"{decided}, {why}; stopped {after}: {spared}"
         return f"{decided} {after}, which is all that is allowed: {spared}"
 
