@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.namedfile import opened, read_named_bytes, read_named_data, read_named_text
+from benchmark_runner.hashes import file_sha256
+from benchmark_runner.namedfile import opened, read_named_bytes, read_named_data, read_named_text, read_own_text
 
 
 @pytest.mark.parametrize("content", ["one\r\ntwo\r\n", "old\rmac\r", "a\nb", " \u2028 \x0b"])
@@ -73,6 +74,18 @@ def a_large_file(folder: Path) -> Path:
 def test_what_is_no_file_of_a_size_to_read_is_named_for_what_it_is(tmp_path, made, words):
     with pytest.raises(BenchmarkError, match=words):
         read_named_bytes(made(tmp_path))
+
+
+def test_a_file_of_the_workflow_s_own_is_told_with_its_path_and_how_to_get_it_again(tmp_path):
+    with pytest.raises(BenchmarkError, match=r"/pipe: it is a pipe, which .*, not a file; .* restore it"):
+        read_own_text(a_pipe(tmp_path))
+
+
+def test_what_is_hashed_is_a_file_that_can_be_read_or_is_named(tmp_path):
+    with pytest.raises(BenchmarkError, match="/pipe': it is a pipe"):
+        file_sha256(a_pipe(tmp_path))
+    with pytest.raises(BenchmarkError, match=r"/nothing': the file cannot be read \(No such file or directory\)"):
+        file_sha256(tmp_path / "nothing")
 
 
 def test_what_fails_beside_an_open_file_is_not_told_of_it(tmp_path):

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.namedfile import opened, telling
+
 ABSENT: Final = "absent"
 """In the place of the hash of a file that is not there."""
 
@@ -26,6 +28,6 @@ def text_identity(text: str) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
+    """SHA-256 of a file's bytes, in hexadecimal; raises BenchmarkError that names what is no file or cannot be read."""
+    with telling(path), opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

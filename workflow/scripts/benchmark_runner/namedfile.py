@@ -5,13 +5,17 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from benchmark_runner.errors import BenchmarkError
 
 LARGEST_BYTES: Final = 64 * 2**20
 """Of a file that is held in memory: above any prompt of a million tokens, far below any machine's memory (chosen)."""
+
+RESTORED: Final = "it comes with the workflow: restore it from git"
+"""What helps where a file of ours is not in order."""
 
 MARK: Final = "\ufeff"
 
@@ -33,7 +37,7 @@ def reading() -> Iterator[None]:
         raise BenchmarkError(f"the file cannot be read ({error.strerror}); check the path and its rights") from None
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path) -> BufferedReader:
     try:
         mode = path.stat().st_mode
     except ValueError:
@@ -45,7 +49,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[BufferedReader]:
     """A file to read from; raises BenchmarkError that says why where it is none or cannot be opened."""
     with reading():
         file = _open(path)
@@ -90,6 +94,14 @@ def read_named_text(path: Path) -> str:
 def read_named_data(path: Path) -> str:
     """The same of a file of data, without the byte order mark that spreadsheets put before it."""
     return _text(path).removeprefix(MARK)
+
+
+def read_own_text(path: Path) -> str:
+    """Text of a file that comes with the workflow; raises BenchmarkError that names it and how to get it again."""
+    try:
+        return _text(path)
+    except BenchmarkError as error:
+        raise BenchmarkError(f"{path}: {str(error).partition(';')[0]}; {RESTORED}") from None
 
 
 @contextmanager

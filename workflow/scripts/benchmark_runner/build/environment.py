@@ -28,6 +28,7 @@ from benchmark_runner.environment.machine import MachineFacts
 from benchmark_runner.hashes import IDENTITY_DIGITS
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.launch.identity import installed_names
+from benchmark_runner.namedfile import read_named_bytes
 from benchmark_runner.terminal import say
 
 STAMP: Final = "complete.json"
@@ -47,7 +48,7 @@ exec "$here"/{python} -I "$here"/{main} "$@"
 
 def environment_folder(root: Path, adapter: Adapter) -> Path:
     """Folder of the adapter's environment: one for each lock and Python, so that a changed lock never alters one."""
-    key = hashlib.sha256(adapter.lock.read_bytes() + platform.python_version().encode()).hexdigest()
+    key = hashlib.sha256(read_named_bytes(adapter.lock) + platform.python_version().encode()).hexdigest()
     return root / f"{adapter.name}-{key[:IDENTITY_DIGITS]}"
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from benchmark_runner.configuration.data_files import read_data_file
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.namedfile import RESTORED
 
 UNKNOWN: Final[dict[str, str | None]] = {
     "value": None,
@@ -30,7 +31,7 @@ def parse_date(text: str, where: str) -> datetime.date:
 
 def read_facts(path: Path) -> list[dict[str, Any]]:
     """Projects of the facts file, each {names, adapters, project, facts}."""
-    content = read_data_file(path, "engine_facts", "it comes with the workflow: restore it from git")
+    content = read_data_file(path, "engine_facts", RESTORED)
     projects: list[dict[str, Any]] = content["engines"]
     return projects
 

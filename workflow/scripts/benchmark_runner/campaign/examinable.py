@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import yaml
-
 from benchmark_runner.campaign.campaign import Campaign, campaign_of
 from benchmark_runner.campaign.checks import examine_whole
+from benchmark_runner.configuration.data_files import read_map
 from benchmark_runner.configuration.files import Positions
 from benchmark_runner.configuration.resolve import Examined, examine
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.namedfile import RESTORED
 from benchmark_runner.remembered import HASHES
 
 EXAMINED_FOR: Final = (
@@ -80,7 +80,7 @@ def load_examinable(
         except BenchmarkError as error:
             problems = [str(error)]
         return Examinable(campaign, campaign.config, problems)
-    in_order = yaml.safe_load(stand_in.read_text(encoding="utf-8"))
+    in_order = read_map(stand_in, RESTORED)
     sound = examine(_with_sound_keys(in_order, examined)).chosen()
     folder = {"benchmark": {**in_order["benchmark"], "output_dir": sound["benchmark"]["output_dir"]}}
     # Of the stand-in's own model and engines: hashing a model of the user's would keep the problems waiting.

@@ -20,8 +20,8 @@ class _DatesAsText(yaml.FullLoader):
 _DatesAsText.add_constructor("tag:yaml.org,2002:timestamp", lambda _loader, node: str(node.value))
 
 
-def read_data_file(path: Path, schema_name: str, remedy: str) -> Any:
-    """Content of a YAML file that keeps its schema; raises BenchmarkError where it is missing or broken."""
+def read_map(path: Path, remedy: str) -> Any:
+    """Content of a YAML file, a map of keys; raises BenchmarkError where it is missing or broken."""
     try:
         document = read_document(path)
     except BenchmarkError as error:
@@ -31,5 +31,11 @@ def read_data_file(path: Path, schema_name: str, remedy: str) -> Any:
     wrong += [f": {dotted(place)}: {words}" for place, words in unplain]
     for words in wrong:
         raise BenchmarkError(f"{path}{words}; {remedy}")
+    return content
+
+
+def read_data_file(path: Path, schema_name: str, remedy: str) -> Any:
+    """The same of a file that keeps its schema."""
+    content = read_map(path, remedy)
     require_valid(schema_name, content, str(path))
     return content

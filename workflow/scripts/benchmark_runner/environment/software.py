@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark_runner.namedfile import read_own_text
+
 # Variables that change what an engine computes or how fast. Nothing else of the environment is recorded, since it holds
 # secrets.
 VARIABLES: Final = (
@@ -62,16 +64,16 @@ def python_facts() -> dict[str, Any]:
 
 def lock_facts(lock: Path) -> dict[str, Any]:
     """Name, hash and number of pins of a lock file."""
-    content = lock.read_bytes()
-    pins = LOCK_LINE.findall(content.decode("utf-8"))
-    return {"file": lock.name, "sha256": hashlib.sha256(content).hexdigest(), "pins": len(pins)}
+    content = read_own_text(lock)
+    pins = LOCK_LINE.findall(content)
+    return {"file": lock.name, "sha256": hashlib.sha256(content.encode()).hexdigest(), "pins": len(pins)}
 
 
 def package_facts(lock: Path) -> list[dict[str, Any]]:
     """Each package of the lock: version asked for, version installed (null where it is not) and whether they agree."""
     return [
         {"name": name, "locked": locked, "installed": installed, "as_locked": installed == locked}
-        for name, locked in LOCK_LINE.findall(lock.read_text(encoding="utf-8"))
+        for name, locked in LOCK_LINE.findall(read_own_text(lock))
         for installed in (_installed_version(name),)
     ]
 

@@ -12,11 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
+from benchmark_runner.configuration.data_files import read_map
 from benchmark_runner.hashes import text_identity
 from benchmark_runner.model.llama_config import architecture_of
 from benchmark_runner.model.tensor_set import llama_tensors
+from benchmark_runner.namedfile import RESTORED
 
 CONVERTER_VERSION: Final = 1
 """Goes up when the conversion writes other bytes, so that the models' identities change with it."""
@@ -144,7 +144,7 @@ class Synthetic:
 @cache
 def synthetic_models() -> dict[str, Synthetic]:
     """All of the table, by the name of their folder."""
-    table = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+    table = read_map(TABLE, RESTORED)
     return {
         f"{PREFIX}{shape}": Synthetic(f"{PREFIX}{shape}", entry["source"], entry["config"])
         for shape, entry in table.items()

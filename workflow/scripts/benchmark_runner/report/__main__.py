@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from benchmark_runner.commands import command
+from benchmark_runner.configuration.data_files import read_map
 from benchmark_runner.configuration.resolve import resolve
-from benchmark_runner.errors import exit_status
+from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.jsonio import read_bytes, read_json, read_valid, write_text_atomic
 from benchmark_runner.records.raw_data import read_heads
 from benchmark_runner.records.table import read_measured
@@ -21,6 +20,7 @@ from benchmark_runner.report.inputs import ReportInputs
 from benchmark_runner.report.page import render
 from benchmark_runner.report.timeline import first_requests
 from benchmark_runner.statistics.results import read_statistics
+from benchmark_runner.terminal import say
 
 DOCUMENTS: Final = {
     "summary": "summary",
@@ -29,6 +29,15 @@ DOCUMENTS: Final = {
     "environment": "environment",
 }
 """Files of the command line with their schema."""
+
+
+def pointed_to(path: Path | None) -> Any:
+    """The configuration that a quick look points to, resolved; None where it is not in order, which is told."""
+    try:
+        return path and resolve(read_map(path, "put it in order, or restore it from git"), [path])
+    except BenchmarkError as error:
+        say(f"the report does not tell what the comprehensive campaign adds: {error}")
+        return None
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,7 +49,6 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     documents: dict[str, Any] = {name: read_valid(kind, getattr(options, name)) for name, kind in DOCUMENTS.items()}
     documents |= {"plan": read_json(options.plan), "statistics": read_statistics(options.statistics)}
-    named = options.comprehensive
     inputs = ReportInputs(
         **documents,
         iterations=read_measured(options.iterations, CHART_COLUMNS),
@@ -49,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
         fidelity=tuple(read_valid("fidelity", path) for path in options.fidelity),
         raw=tuple(read_heads(path) for path in options.raw),
         reproduction=read_bytes(options.reproduction).decode(errors="replace"),
-        comprehensive=None if named is None else resolve(yaml.safe_load(named.read_text(encoding="utf-8")), [named]),
+        comprehensive=pointed_to(options.comprehensive) if documents["plan"]["campaign"]["quick"] else None,
     )
     write_text_atomic(options.out, render(inputs))
     return os.EX_OK

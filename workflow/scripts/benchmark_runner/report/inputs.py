@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-import yaml
 
+from benchmark_runner.configuration.data_files import read_map
 from benchmark_runner.display import percent
+from benchmark_runner.namedfile import RESTORED
 from benchmark_runner.plots.signs import Sign, engine_signs, in_order
 from benchmark_runner.statistics.places import place_of
 from benchmark_runner.statistics.results import Cell, Results
@@ -24,7 +25,7 @@ TEMPLATE_FOLDER: Final = Path(__file__).resolve().parents[3] / "report"
 @cache
 def wording() -> dict[str, Any]:
     """Legends, captions and the glossary."""
-    content: dict[str, Any] = yaml.safe_load((TEMPLATE_FOLDER / "wording.yaml").read_text(encoding="utf-8"))
+    content: dict[str, Any] = read_map(TEMPLATE_FOLDER / "wording.yaml", RESTORED)
     return content
 
 

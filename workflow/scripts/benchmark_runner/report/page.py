@@ -9,6 +9,7 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
+from benchmark_runner.namedfile import read_own_text
 from benchmark_runner.performance.answer import NOTHING
 from benchmark_runner.plots.signs import MARKS
 from benchmark_runner.report import campaign, charts, explorer, machines, money, overview, results, sureness
@@ -41,7 +42,7 @@ CONTENTS_WITHOUT_RESULT: Final = (("without-result", "Why there is no result"), 
 def _scripts(*, with_charts: bool) -> list[str]:
     """The page's own scripts, the only ones that its policy lets run."""
     names = ("table.js", "filters.js", "matrix.js", "explorer.js", "timeline.js", "charts.js")
-    table, *drawing, charts = ((TEMPLATE_FOLDER / name).read_text(encoding="utf-8") for name in names)
+    table, *drawing, charts = (read_own_text(TEMPLATE_FOLDER / name) for name in names)
     return [table, *drawing, chart_library(), charts] if with_charts else [table]
 
 
@@ -63,7 +64,7 @@ def _shown(value: Any) -> Any:
 def page_environment() -> jinja2.Environment:
     """The templates' environment."""
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATE_FOLDER),
+        loader=jinja2.FunctionLoader(lambda name: read_own_text(TEMPLATE_FOLDER / name)),
         autoescape=True,
         finalize=_shown,
         undefined=jinja2.StrictUndefined,
