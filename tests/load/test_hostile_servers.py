@@ -182,7 +182,7 @@ def test_a_clock_that_is_set_back_a_little_while_an_answer_comes_takes_no_time_b
     exchange = Exchange(Planned(0, "measured", 1_000, None, 0), 1_000)
     exchange.written_ns, exchange.end_ns, exchange.outcome = 1_010, 1_300, "ended"
     for stamp_ns in (990, 1_100, 1_080, 1_200):
-        exchange.keep(b"x", [(socket.SOL_SOCKET, SO_TIMESTAMPING, STAMP.pack(7, stamp_ns))], 1_250)
+        exchange.reads.append((b"x", [(socket.SOL_SOCKET, SO_TIMESTAMPING, STAMP.pack(7, stamp_ns))], 1_250))
     exchange.settle(7 * 10**9)
     assert [piece.stamp_ns for piece in exchange.pieces] == [1_000, 1_100, 1_100, 1_200]
     assert (exchange.stamp, exchange.written_ns, exchange.end_ns) == ("kernel", 1_000, 1_200)

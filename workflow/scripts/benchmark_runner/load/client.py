@@ -190,7 +190,8 @@ class Client:
         except OSError as error:
             exchange.outcome = "closed" if exchange.written_ns else "refused"
             wanted, problem, self._heard_ns = 0, error, clock()
-        self._heard_ns, self._stamped = max(flight.read_ns, self._heard_ns), flight.stamped
+        if flight.read_ns > self._heard_ns:
+            self._heard_ns, self._stamped = flight.read_ns, flight.stamped
         if self._unsent and exchange.written_ns is not None:
             self._unsent.discard(flight.socket.fileno())
         if not wanted:

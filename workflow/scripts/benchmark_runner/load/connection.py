@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 import time
+from collections.abc import Iterable
 from functools import cache
 from html import escape
 from itertools import accumulate
@@ -26,9 +27,14 @@ RX_SOFTWARE: Final = 1 << 3
 SOFTWARE: Final = 1 << 4
 STAMP: Final = struct.Struct("qq")
 """Seconds and nanoseconds of CLOCK_REALTIME, the first of three in the control data."""
+STAMPED: Final = (socket.SOL_SOCKET, SO_TIMESTAMPING)
+"""Level and kind of control data with a stamp."""
 CONTROL_BYTES: Final = socket.CMSG_SPACE(3 * STAMP.size)
 READ_BYTES: Final = 1 << 13
 """Most that one read takes (chosen): more than the events that come together, since each read sets so much aside."""
+
+Control = list[tuple[int, int, bytes]]
+"""Control data of a read: level, kind and content of each."""
 
 clock: Final = time.monotonic_ns
 
@@ -104,7 +110,7 @@ def request_bytes(target: Target, path: str, body: bytes | None, key: str | None
 class Exchange:
     """One request and what came of it, as bytes."""
 
-    __slots__ = ("_reads", "end_ns", "outcome", "pieces", "planned", "stamp", "start_ns", "words", "written_ns")
+    __slots__ = ("end_ns", "outcome", "pieces", "planned", "reads", "stamp", "start_ns", "words", "written_ns")
 
     def __init__(self, planned: Planned, start_ns: int) -> None:
         self.planned = planned
@@ -118,24 +124,21 @@ class Exchange:
         self.stamp = "user"
         """kernel where all its pieces have the kernel's time, else user."""
         self.pieces: list[Piece] = []
-        self._reads: list[tuple[bytes, list[tuple[int, int, bytes]], int]] = []
-
-    def keep(self, content: bytes, control: list[tuple[int, int, bytes]], now_ns: int) -> None:
-        """Take what a read gave."""
-        self._reads.append((content, control, now_ns))
+        self.reads: list[tuple[bytes, Control, int]] = []
+        """What each read gave, with control data, and when; settle() makes pieces of them."""
 
     def settle(self, realtime_ns: int | None) -> None:
         """Make pieces of the reads; realtime_ns takes CLOCK_REALTIME to CLOCK_MONOTONIC, None believes no stamp."""
-        stamps = [_stamp_ns(control) for _, control, _ in self._reads]
-        if realtime_ns is not None and stamps and all(stamps):
-            self.stamp = "kernel"
+        reads, self.reads = self.reads, []
+        stamps = _stamps_ns(control for _, control, _ in reads)
+        if realtime_ns is not None and len(stamps) == len(reads) and all(stamps):
+            self.stamp = "kernel" if reads else "user"
             # A clock that is set back by less than would be disbelieved takes no stamp behind the one before it.
-            told = (stamp_ns - realtime_ns for stamp_ns in stamps)
+            told = [stamp_ns - realtime_ns for stamp_ns in stamps]
             times = list(accumulate(told, max, initial=self.start_ns))[1:]
         else:
-            times = [now_ns for _, _, now_ns in self._reads]
-        self.pieces = [Piece(content, at) for (content, _, _), at in zip(self._reads, times, strict=True)]
-        self._reads = []
+            times = [now_ns for _, _, now_ns in reads]
+        self.pieces = list(map(Piece, [content for content, _, _ in reads], times))
         if not times:
             return
         # A connection that failed or was given up ended when that was seen.
@@ -144,12 +147,10 @@ class Exchange:
             self.written_ns = min(self.written_ns, times[0])
 
 
-def _stamp_ns(control: list[tuple[int, int, bytes]]) -> int:
-    for level, kind, content in control:
-        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPING:
-            seconds, nanoseconds = STAMP.unpack_from(content)
-            return int(seconds * 1_000_000_000 + nanoseconds)
-    return 0
+def _stamps_ns(controls: Iterable[Control]) -> list[int]:
+    """The kernel's stamps in control data, of those that hold one."""
+    told = [content for control in controls for level, kind, content in control if (level, kind) == STAMPED]
+    return [seconds * 1_000_000_000 + nanoseconds for seconds, nanoseconds in map(STAMP.unpack_from, told)]
 
 
 def stamped_socket(family: int) -> socket.socket:
@@ -207,14 +208,16 @@ class Flight:
             return select.EPOLLIN
         return self._take(content, control)
 
-    def _take(self, content: bytes, control: list[tuple[int, int, bytes]]) -> int:
+    def _take(self, content: bytes, control: Control) -> int:
         self.read_ns = clock()
         if not content:
             self.exchange.outcome = "closed"
             return 0
-        self.exchange.keep(content, control, self.read_ns)
+        self.exchange.reads.append((content, control, self.read_ns))
         self.stamped = bool(control)
         response = self._response
+        if response.skims(content):
+            return select.EPOLLIN
         response.feed(content)
         if response.ended or response.flaw is not None:  # what is wrong with it is told when it is read
             self.exchange.outcome = "ended"

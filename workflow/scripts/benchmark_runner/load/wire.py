@@ -64,17 +64,30 @@ class Response:
         self._left = 0
         self._between = False
         """Whether the next byte is the first of a chunk's size."""
-        self._size_line, self._whole_bytes = b"", -1
-        """The line before the last chunk that came whole and alone, and the length of both."""
+        self._size_lines: dict[int, bytes] = {}
+        """The line before a chunk that came whole and alone, by the length of both."""
         self._step: Callable[[bytes, int, list[bytes]], int] = self._head
+
+    def skims(self, data: bytes) -> bool:
+        """Whether these bytes are a whole chunk that holds something, as servers send each event: then they are taken,
+        and the response goes on. Else they are for feed()."""
+        if not self._between or self._fed > MOST_BYTES:
+            return False
+        line = self._size_lines.get(len(data))
+        if line is None or not (data.startswith(line) and data.endswith(b"\r\n")):
+            if (end := _end_of_size(data)) is None:
+                return False
+            self._size_lines[len(data)] = data[:end]
+        self._fed += len(data)
+        return True
 
     def feed(self, data: bytes) -> bytes:
         """The bytes of the body among these."""
+        if self.skims(data):
+            return data[len(self._size_lines[len(data)]) : -2]
         self._fed += len(data)
         if self._fed > MOST_BYTES:
             self.flaw = self.flaw or f"an answer of more than {MOST_BYTES} bytes"
-        if self._between and self.flaw is None and self._is_one_chunk(data):
-            return data[len(self._size_line) : -2]
         if self._unread:
             data, self._unread = self._unread + data, b""
         body: list[bytes] = []
@@ -148,19 +161,6 @@ class Response:
             self._left, self._step = int(length), self._counted
             self.ended = self._left == 0
 
-    def _is_one_chunk(self, data: bytes) -> bool:
-        """Whether a chunk that holds something is whole and alone in these bytes, as servers send each event."""
-        if len(data) == self._whole_bytes and data.startswith(self._size_line):
-            return data.endswith(b"\r\n")
-        end = data.find(b"\r\n", 0, CHUNK_LINE_BYTES)
-        size = CHUNK_SIZE.fullmatch(data, 0, end) if end > 0 else None
-        if size is None or end + 4 + int(size[1], 16) != len(data) or not data.endswith(b"\r\n"):
-            return False
-        if len(data) == end + 4:
-            return False
-        self._size_line, self._whole_bytes = data[: end + 2], len(data)
-        return True
-
     def _until_close(self, data: bytes, at: int, body: list[bytes]) -> int:
         body.append(data[at:])
         return len(data)
@@ -212,6 +212,14 @@ class Response:
         if self._left < 0:
             self.flaw = f"more than {HEAD_BYTES} bytes behind the last chunk"
         return end + 2
+
+
+def _end_of_size(data: bytes) -> int | None:
+    """Where the line before a chunk ends, if a chunk that holds something is whole and alone in these bytes."""
+    end = data.find(b"\r\n", 0, CHUNK_LINE_BYTES)
+    size = CHUNK_SIZE.fullmatch(data, 0, end) if end > 0 else None
+    holds = len(data) - end - 4
+    return end + 2 if size is not None and 0 < holds == int(size[1], 16) and data.endswith(b"\r\n") else None
 
 
 class EventStream:
