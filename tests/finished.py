@@ -18,6 +18,12 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 NOW = "2026-11-23T17:00:00Z"
 WEIGHTS_BYTES = 500_000_000
 MANIFEST = {
+    "schema_version": 1,
+    "name": "tiny",
+    "identity": "tiny-1",
+    "source": {"kind": "folder"},
+    "weights": "model.safetensors",
+    "files": {},
     "weights_bytes": WEIGHTS_BYTES,
     "weights_dtype": "bf16",
     "architecture": {"layers": 4, "kv_heads": 2, "head_dim": 16, "context_length": 2048},

@@ -39,6 +39,9 @@ PROMPTS = {
     "workloads": {"quick": [{"case": "case_1", "prompt_ids": [5, 6, 7]}, {"case": "case_2", "prompt_ids": [5, 6]}]},
 }
 MANIFEST = {
+    "schema_version": 1,
+    "source": {"kind": "folder"},
+    "weights_dtype": "f32",
     "name": "tiny",
     "identity": "tiny-1",
     "weights": "model.safetensors",

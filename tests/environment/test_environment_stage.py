@@ -10,6 +10,7 @@ import pytest
 from benchmark_runner.environment.__main__ import main
 from benchmark_runner.errors import BenchmarkError
 from build_case import build_record
+from launch_case import MANIFEST
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def inputs(tmp_path, repository):
         engine | {"name": "brought", "build_record": None},
     ]
     (tmp_path / "plan.json").write_text(json.dumps({"engines": engines}))
-    (tmp_path / "manifest.json").write_text(json.dumps({"identity": "abc"}))
+    (tmp_path / "manifest.json").write_text(json.dumps(MANIFEST))
     flags = {"plan": tmp_path / "plan.json", "manifest": tmp_path / "manifest.json", "repository": repository}
     return [f"--{name}={value}" for name, value in flags.items()]
 
@@ -37,7 +38,7 @@ def test_the_stage_tells_machine_software_engines_and_model(inputs, tmp_path, re
     assert found["python"]["version"] == platform.python_version()
     assert {lock["file"] for lock in found["workflow"]["locks"]} >= {"workflow.txt", "test.txt"}
     assert len(found["workflow"]["packages"]) > 50
-    assert found["model"] == {"identity": "abc"}
+    assert found["model"] == MANIFEST
     engines = {engine["engine"]: engine for engine in found["engines"]}
     assert engines["candle"]["build"]["compiler"] == "rustc 1.95.0"
     assert engines["lost"]["build_reason"] == "its build left no record"

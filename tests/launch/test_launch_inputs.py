@@ -48,7 +48,13 @@ def on_gguf(tmp_path, monkeypatch):
     folder = derived_folder(case.plan["model"], "gguf", "f32")
     folder.mkdir(parents=True)
     manifest = {
+        "schema_version": 1,
+        "model": {"name": "tiny", "identity": "tiny-1"},
         "status": "ok",
+        "reason": None,
+        "remedy": None,
+        "format": "gguf",
+        "dtype": "f32",
         "weights": "model.gguf",
         "converter": {"module": "m", "version": 1, "packages": {"gguf": "1"}},
         "files": {"model.gguf": {"sha256": "a" * 64, "bytes": 1}, "config.json": {"sha256": "b" * 64, "bytes": 1}},

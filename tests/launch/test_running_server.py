@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -226,6 +228,37 @@ def test_a_key_is_known_in_each_way_to_write_it(write):
     told = without_key(f"no such key: {write(key)} (401)", key)
     assert told.replace('"', "").replace("\\", "") == "no such key: *** (401)"
     assert without_key("sk-other", key) == "sk-other"
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        base64.b64encode,
+        base64.urlsafe_b64encode,
+        lambda text: json.dumps(base64.b64encode(text).decode()).replace("/", "\\/").encode(),
+        lambda text: quote(base64.b64encode(text), safe="").encode(),
+        lambda text: text.hex().encode(),
+        lambda text: text.hex(":").upper().encode(),
+        lambda text: " ".join(map(hex, text)).encode(),
+        lambda text: "".join(f"\\x{sign:02x}" for sign in text).encode(),
+    ],
+)
+def test_a_key_within_a_text_in_base64_or_hexadecimal_is_known(encode):
+    key = "sk-live~~~???>>>0123456789"
+    for before, after in product(("", "Bearer ", "u:", "user:"), ("", "\n", ":pass", "\r\nAccept: */*")):
+        told = without_key(f"bad header {encode(f'{before}{key}{after}'.encode()).decode()} (401)", key)
+        assert "***" in told
+        around = len(encode(before.encode())) + len(encode(after.encode()))
+        assert len(told) <= len("bad header *** (401)") + around + 4
+
+
+def test_a_key_is_sought_in_backslashes_without_end():
+    told = "\\" * 50_000
+    assert without_key(told, "sk-0123456789") == told
+
+
+def test_what_a_short_key_would_be_in_hexadecimal_stands_in_any_text():
+    assert without_key("6b6579 a2V5 key", "key") == "6b6579 a2V5 ***"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.jsonio import write_json
 from benchmark_runner.model import derive, formats
 from benchmark_runner.model.manifest import file_sha256
 from tiny_model import make_tiny_llama
@@ -89,6 +90,23 @@ def test_an_altered_file_is_noticed_and_a_touched_one_is_not(source, tmp_path):
     (out / "model.gguf").unlink()
     with pytest.raises(BenchmarkError, match=r"model\.gguf is not the file"):
         formats.require_unaltered(out, cache)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"files": {}}, r"manifest\.json: files has no model\.gguf, which engines open; move it away"),
+        ({"files": None}, r"manifest\.json: files: None is not of type 'object' \(schema derived\); move it away"),
+        ({"status": 7}, r"manifest\.json: status: 7 is not one of"),
+    ],
+)
+def test_a_manifest_that_was_spoilt_is_named_with_the_remedy(source, changes, words):
+    out = formats.derived_folder(MODEL, "gguf", "f32")
+    write_json(out / "manifest.json", derive_gguf(source, out) | changes)
+    with pytest.raises(BenchmarkError, match=words):
+        formats.read_derived(MODEL, "gguf", "f32")
+    with pytest.raises(BenchmarkError, match=words):
+        formats.require_unaltered(out, out / "hashes.json")
 
 
 def test_weights_that_were_not_made_are_named(source):  # noqa: ARG001  sets the current folder

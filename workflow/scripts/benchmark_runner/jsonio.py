@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import simdjson
 
-from benchmark_runner.errors import DISK_IS_FULL, BenchmarkError, unwritable
+from benchmark_runner.errors import DISK_IS_FULL, MADE_AGAIN, BenchmarkError, unwritable
 from benchmark_runner.terminal import printable
 
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
@@ -59,11 +59,13 @@ def value_at(record: Mapping[str, Any], dotted: str) -> Any:
 
 
 def read_valid(name: str, path: Path) -> Any:
-    """Content of a JSON file of others; raises BenchmarkError as read_json, and where it breaks the schema `name`."""
-    from benchmark_runner.schemas import require_valid  # only here: the monitor starts without it
+    """Content of a JSON file that a stage made; raises BenchmarkError as read_json, and where it breaks the schema
+    `name`."""
+    from benchmark_runner.schemas import first_violation  # only here: the monitor starts without it
 
     content = read_json(path)
-    require_valid(name, content, str(path))
+    if (found := first_violation(name, content)) is not None:
+        raise BenchmarkError(f"{path}: {found} (schema {name}); {MADE_AGAIN}")
     return content
 
 

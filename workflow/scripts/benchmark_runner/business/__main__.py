@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
         statistics=read_statistics(options.statistics),
         performance=read_valid("performance_analysis", options.performance),
         environment=read_valid("environment", options.environment),
-        manifest=read_json(options.manifest),
+        manifest=read_valid("manifest", options.manifest),
         catalogue=read_catalogue(options.prices),
         facts=read_facts(options.facts),
         now=now,

@@ -17,16 +17,13 @@ from benchmark_runner.configuration.names import CONTROL_SUFFIX
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import ABSENT, file_sha256, fingerprint
 from benchmark_runner.launch.script import beside
-from benchmark_runner.load.connection import without_key
+from benchmark_runner.load.connection import SHORTEST_KEY, without_key
 from benchmark_runner.model.formats import DERIVED, SAFETENSORS
 from benchmark_runner.records.build import read_build
 from benchmark_runner.remembered import HASHES, altered
 
 RUNNING: Final = "openai_server"
 """What a server that already runs is called where it does not say what it is."""
-
-SHORTEST_KEY: Final = 8
-"""Shorter ones are words that stand in any text (chosen); unit: characters."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from benchmark_runner.environment.software import (
     variable_facts,
 )
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.jsonio import read_json, read_valid, write_json
 from benchmark_runner.records.build import read_build
 from benchmark_runner.records.whole import is_cut
 
@@ -102,7 +102,7 @@ def main(argv: Sequence[str]) -> int:
         "workflow": workflow_document(options.repository, options.locks),
         "environment_variables": variable_facts(os.environ),
         "engines": engine_documents(read_json(options.plan)),
-        "model": read_json(options.manifest),
+        "model": read_valid("manifest", options.manifest),
     }
     document |= _measured_on(options.out, options.owed)
     write_json(options.out, document)

@@ -13,7 +13,7 @@ from benchmark_runner.campaign.weights import REFERENCE_DTYPE
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
 from benchmark_runner.fidelity.probe import LOGITS, Answer, Probe, ask, free_cases, planned_engine
-from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.jsonio import read_json, read_valid, write_json
 from benchmark_runner.processes.guard import guarded
 from benchmark_runner.processes.watch import Watch
 from benchmark_runner.status import Status
@@ -76,8 +76,10 @@ def main(argv: Sequence[str]) -> int:
     """Compute the reference's greedy ids in f32; a reference that cannot be had is said in the file."""
     made = {"out": "reference.json; the engine's files lie beside it"}
     parser = command("fidelity.reference", main.__doc__, "plan", "prompts", **made)
-    parser.add_argument("--manifest", type=Path, help="the model's manifest.json, which must exist by now")
+    parser.add_argument("--manifest", type=Path, help="the model's manifest.json, which must be in order by now")
     arguments = parser.parse_args(argv)
+    if arguments.manifest is not None:
+        read_valid("manifest", arguments.manifest)
     plan, prompts = read_json(arguments.plan), read_json(arguments.prompts)
     count, tokens = len(prompts["fidelity"]), plan["fidelity"]["max_new_tokens"]
     print(f"computing the reference with {plan['fidelity']['reference']}: {count} x {tokens} greedy tokens", flush=True)

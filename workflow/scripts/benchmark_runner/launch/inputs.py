@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from benchmark_runner.configuration.not_asked import as_asked, not_asked
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.jsonio import read_json
+from benchmark_runner.jsonio import read_json, read_valid
 from benchmark_runner.load.schedule import with_arrivals
 from benchmark_runner.model.formats import DerivedWeights, format_of, read_derived
 from benchmark_runner.protocol.draw import BlockDraw
@@ -141,7 +141,7 @@ def read_inputs(
         prompt_ids=workload_prompts(prompts, planned_workload),
         pools=prompts.get("pools", {}),
         eos_ids=prompts["eos_ids"],
-        manifest=read_json(manifest_file),
+        manifest=read_valid("manifest", manifest_file),
         derived=derived,
         model_dir=derived.folder if derived else own_dir,
         build=read_build(planned_engine["build_record"]),

@@ -10,7 +10,8 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Iterable
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
 from functools import cache
 from html import escape
 from itertools import accumulate
@@ -35,6 +36,9 @@ READ_BYTES: Final = 1 << 13
 
 Control = list[tuple[int, int, bytes]]
 """Control data of a read: level, kind and content of each."""
+
+SHORTEST_KEY: Final = 8
+"""Shorter ones are words that stand in any text (chosen); unit: characters."""
 
 clock: Final = time.monotonic_ns
 
@@ -78,15 +82,32 @@ def key_problem(name: str) -> str | None:
     return None
 
 
+def _signs(text: str, in_itself: str = "{}") -> str:
+    """Pattern of a text, each sign of it as it is or as JSON, addresses and pages write it, within each other a few
+    times: without a bound a search of backslashes alone would take the square of their number."""
+    return "".join(
+        rf"(?:\\{{0,15}}{in_itself.format(re.escape(sign))}|%(?:25){{0,7}}{ord(sign):02x}"
+        rf"|\\{{1,15}}u{ord(sign):04x}|\\{{1,15}}x{ord(sign):02x}"
+        rf"|&#(?:0{{0,7}}{ord(sign)}|x0{{0,7}}{ord(sign):x});|{re.escape(escape(sign))})"
+        for sign in text
+    )
+
+
+def _encoded(key: str) -> Iterator[str]:
+    """Patterns of a key that is part of a text in hexadecimal or base64, wherever in its groups of three it begins."""
+    content = key.encode()
+    yield r"[\s:,-]?(?:0x)?".join(f"{byte:02x}" for byte in content)
+    for before in range(3):
+        whole = b64encode(bytes(before) + content)
+        of_key_alone = whole[(8 * before + 5) // 6 : 8 * (before + len(content)) // 6].decode()
+        for text in {of_key_alone, of_key_alone.translate({ord("+"): "-", ord("/"): "_"})}:
+            yield _signs(text, "(?-i:{})") + r"[\w+/=-]*"
+
+
 @cache
 def _forms_of(key: str) -> re.Pattern[str]:
-    """The key in small or capital letters, each of them as it is or as JSON, addresses and pages write it."""
-    signs = (
-        rf"(?:\\*{re.escape(sign)}|%(?:25)*{ord(sign):02x}|\\+u{ord(sign):04x}|&#(?:0*{ord(sign)}|x0*{ord(sign):x});"
-        rf"|{re.escape(escape(sign))})"
-        for sign in key
-    )
-    return re.compile("".join(signs), re.IGNORECASE)
+    """The key in small or capital letters, and what is made of one that is no word in headers and dumps."""
+    return re.compile("|".join([_signs(key), *(_encoded(key) if len(key) >= SHORTEST_KEY else ())]), re.IGNORECASE)
 
 
 def without_key(text: str, key: str | None) -> str:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.jsonio import read_json
+from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
+from benchmark_runner.jsonio import read_json, read_valid
 from benchmark_runner.remembered import altered
+from benchmark_runner.schemas import first_violation
 
 SAFETENSORS: Final = "safetensors"
 """The format of the model's own folder, which nothing is derived for."""
@@ -90,6 +91,14 @@ def format_of(engine: Mapping[str, Any]) -> str:
     return str(engine.get("weights_format", SAFETENSORS))
 
 
+def _manifest(folder: Path) -> dict[str, Any]:
+    """Manifest of derived weights; raises BenchmarkError where it is none, or lists not what engines open."""
+    content: dict[str, Any] = read_valid("derived", path := folder / MANIFEST)
+    if content["status"] == "ok" and content["weights"] not in content["files"]:
+        raise BenchmarkError(f"{path}: files has no {content['weights']}, which engines open; {MADE_AGAIN}")
+    return content
+
+
 def read_derived(model: Mapping[str, Any], weights_format: str, dtype: str) -> DerivedWeights | None:
     """What an engine opens instead of the model's own folder; None for SAFETENSORS.
 
@@ -98,14 +107,14 @@ def read_derived(model: Mapping[str, Any], weights_format: str, dtype: str) -> D
     if weights_format == SAFETENSORS:
         return None
     folder = derived_folder(model, weights_format, dtype).absolute()
-    return DerivedWeights(folder, read_json(folder / MANIFEST))
+    return DerivedWeights(folder, _manifest(folder))
 
 
 def derived_manifest(folder: Path) -> dict[str, Any] | None:
     """Manifest of a folder of derived weights; None for any other folder, such as a model of the user's."""
     path = folder / MANIFEST
-    content = read_json(path) if path.is_file() else None
-    return content if isinstance(content, dict) and content.get("format") in DERIVED else None
+    content: dict[str, Any] | None = read_json(path) if path.is_file() else None
+    return None if content is None or first_violation("derived", content) else content
 
 
 def require_unaltered(folder: Path, cache_file: Path) -> None:
@@ -115,7 +124,7 @@ def require_unaltered(folder: Path, cache_file: Path) -> None:
     """
     if not (folder / MANIFEST).is_file():
         return
-    files = read_json(folder / MANIFEST)["files"]
+    files = _manifest(folder)["files"]
     changed = altered(folder, {name: entry["sha256"] for name, entry in files.items()}, cache_file)
     if changed:
         raise BenchmarkError(

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from benchmark_runner.commands import command
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.jsonio import read_json, read_valid, write_json
 from benchmark_runner.load.texts import open_tokenizer
 from benchmark_runner.model.chat import render
 from benchmark_runner.model.llama_config import special_ids
@@ -210,8 +210,8 @@ def main(argv: Sequence[str]) -> int:
     """Write all prompts of a plan as token ids."""
     parser = command("model.prompts", main.__doc__, "plan", "manifest", "model-dir", out="prompts.json")
     arguments = parser.parse_args(argv)
-    seed = secrets.randbits(32)
-    prompts = build_prompts(read_json(arguments.plan), read_json(arguments.manifest), arguments.model_dir, seed)
+    plan, manifest = read_json(arguments.plan), read_valid("manifest", arguments.manifest)
+    prompts = build_prompts(plan, manifest, arguments.model_dir, secrets.randbits(32))
     write_json(arguments.out, prompts, indent=None)
     return 0
 

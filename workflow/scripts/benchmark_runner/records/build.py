@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
-from benchmark_runner.jsonio import read_json
-from benchmark_runner.schemas import first_violation
+from benchmark_runner.jsonio import read_valid
 
 
 def read_build(record: str | Path | None) -> dict[str, Any] | None:
@@ -17,7 +15,5 @@ def read_build(record: str | Path | None) -> dict[str, Any] | None:
     """
     if record is None or not Path(record).is_file():
         return None
-    content: dict[str, Any] = read_json(Path(record))
-    if (found := first_violation("build", content)) is not None:
-        raise BenchmarkError(f"{record}: {found} (schema build); {MADE_AGAIN}")
+    content: dict[str, Any] = read_valid("build", Path(record))
     return content
