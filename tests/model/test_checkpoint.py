@@ -283,6 +283,7 @@ def test_a_git_lfs_pointer_is_recognised(model_dir: Path, name: str) -> None:
         ({"rms_norm_eps": "1e-5"}, "rms_norm_eps is '1e-5'"),
         ({"rope_theta": 0}, "rope_theta is 0"),
         ({"rope_theta": 1e300}, "rope_theta is 1e+300"),
+        ({"rope_theta": 10**400}, "rope_theta is 1000000"),
         ({"rope_parameters": {"rope_theta": 7.0}}, "rope_theta is 5000.0 and rope_parameters.rope_theta 7.0"),
         ({"rope_scaling": "linear"}, "rope_scaling is 'linear'"),
         ({"rope_scaling": {"type": ["llama3"]}}, "rope_scaling has the type ['llama3']"),

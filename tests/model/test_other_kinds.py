@@ -67,3 +67,13 @@ def test_a_tokenizer_of_another_form_is_named(tmp_path: Path, name: str | None, 
 
 def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     assert "is no folder" in refusal(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_link_that_leads_nowhere_as_in_a_copied_cache_of_the_hub_is_named_for_what_it_is(
+    tmp_path: Path, name: str
+) -> None:
+    folder = make_tiny_llama(tmp_path / "m")
+    (folder / name).unlink()
+    (folder / name).symlink_to("../../blobs/gone")
+    assert f"its {name} is no file, or a link to none; put the model's there, links followed" in refusal(folder)

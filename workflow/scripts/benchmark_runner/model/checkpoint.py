@@ -84,6 +84,8 @@ def other_kind(folder: Path, lacking: str) -> str:
     """What a folder that lacks a file of a checkpoint is instead, and the remedy."""
     if not any(folder.iterdir()):
         return "it is empty; put a Hugging Face checkpoint of a Llama there"
+    if os.path.lexists(folder / lacking):
+        return f"its {lacking} is no file, or a link to none; put the model's there, links followed (cp -L)"
     for pattern, kind, remedy in KINDS:
         if named := _named(folder, pattern):
             return f"it holds no {lacking}; what lies there is {kind} ({named}): {remedy}"

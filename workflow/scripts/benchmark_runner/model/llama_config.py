@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +136,7 @@ class _Reader:
 
 def is_positive(value: Any) -> bool:
     """Whether a value of a JSON file is a number above 0 that f32 holds."""
-    return type(value) in (int, float) and math.isfinite(value) and 0 < value <= LARGEST_NUMBER
+    return type(value) in (int, float) and 0 < value <= LARGEST_NUMBER
 
 
 def architecture_of(content: Mapping[str, Any], place: Path, parameters: int) -> Architecture:
