@@ -69,11 +69,11 @@ def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     assert "is no folder" in refusal(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
 def test_a_link_that_leads_nowhere_as_in_a_copied_cache_of_the_hub_is_named_for_what_it_is(
     tmp_path: Path, name: str
 ) -> None:
     folder = make_tiny_llama(tmp_path / "m")
     (folder / name).unlink()
     (folder / name).symlink_to("../../blobs/gone")
-    assert f"its {name} is no file, or a link to none; put the model's there, links followed" in refusal(folder)
+    assert f"/{name} is no file, or a link to none; put the model's there (cp -L follows links)" in refusal(folder)

@@ -84,8 +84,6 @@ def other_kind(folder: Path, lacking: str) -> str:
     """What a folder that lacks a file of a checkpoint is instead, and the remedy."""
     if not any(folder.iterdir()):
         return "it is empty; put a Hugging Face checkpoint of a Llama there"
-    if os.path.lexists(folder / lacking):
-        return f"its {lacking} is no file, or a link to none; put the model's there, links followed (cp -L)"
     for pattern, kind, remedy in KINDS:
         if named := _named(folder, pattern):
             return f"it holds no {lacking}; what lies there is {kind} ({named}): {remedy}"
@@ -167,6 +165,11 @@ def files_that_matter(folder: Path) -> list[str]:
         raise BenchmarkError(
             f"{folder} is no folder; name one with config.json, tokenizer.json and safetensors weights"
         )
+    known = (*REQUIRED_FILES, SINGLE_WEIGHTS, SHARDED_WEIGHTS, *OPTIONAL_FILES)
+    there = {name for name in known if os.path.lexists(folder / name)}
+    if wrong := sorted(name for name in there if not (folder / name).is_file()):
+        remedy = "put the model's there (cp -L follows links), or remove it"
+        raise BenchmarkError(f"{folder / wrong[0]} is no file, or a link to none; {remedy}")
     if not (folder / "config.json").is_file():
         has_weights = any((folder / name).is_file() for name in (SINGLE_WEIGHTS, SHARDED_WEIGHTS))
         what = "it holds no config.json; put the one of the model there" if has_weights else None
@@ -174,10 +177,7 @@ def files_that_matter(folder: Path) -> list[str]:
     weights = {*weight_files(folder), weights_name(folder)}
     if not (folder / "tokenizer.json").is_file():
         raise BenchmarkError(f"{folder} is no checkpoint to measure: {without_tokenizer(folder)}")
-    there = {name for name in OPTIONAL_FILES if os.path.lexists(folder / name)}
-    if wrong := sorted(name for name in there if not (folder / name).is_file()):
-        raise BenchmarkError(f"{folder / wrong[0]} is no file, or a link to none; put the model's there, or remove it")
-    names = {*REQUIRED_FILES, *weights} | there
+    names = {*REQUIRED_FILES, *weights, *there.intersection(OPTIONAL_FILES)}
     names |= {str(path.relative_to(folder)) for path in folder.glob(f"{NAMED_TEMPLATES}/*.jinja") if path.is_file()}
     for name in names:
         refuse_pointer(folder / name)
