@@ -64,6 +64,13 @@ def engine() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
+def test_it_closes_what_it_opened(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("PYTHONWARNINGS", "default::ResourceWarning")
+    monitor = Monitor(tmp_path, "--limits={}", f"--members={tmp_path / 'members'}")
+    monitor.tell("stop")
+    assert (monitor.end(), capfd.readouterr().err) == (0, "")
+
+
 def test_the_file_begins_with_what_is_absent_and_ends_with_the_number_of_samples(tmp_path, engine):
     monitor = Monitor(tmp_path)
     monitor.tell(f"engine {engine.pid}")

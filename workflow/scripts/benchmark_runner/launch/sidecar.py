@@ -175,7 +175,7 @@ class Sidecar:
         """Let it sample that process and all below it but the load client, and see that it does."""
         apart = () if client is None else (client,)
         self._tell(" ".join(map(str, ("engine", pid, *apart))))
-        self._engine = EngineProbe(Members(Path(os.devnull)), launch=os.getpid(), spared={self.pid, *apart})
+        self._engine = EngineProbe(Members(), launch=os.getpid(), spared={self.pid, *apart})
         self._engine.attach(pid)
         self._watch.look_after(self._look)
 

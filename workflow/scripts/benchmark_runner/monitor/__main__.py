@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.monitor.counters import CounterProbe
@@ -61,11 +61,11 @@ def gpu_part(selector: str, absent_reason: str, off: frozenset[str]) -> tuple[li
     return [probe], probe.absent
 
 
-def build_loop(arguments: argparse.Namespace, off: frozenset[str], metrics: Path) -> Loop:
+def build_loop(arguments: argparse.Namespace, off: frozenset[str], metrics: TextIO, members: TextIO) -> Loop:
     """All parts that the machine and the configuration allow; writes the first line of metrics.jsonl."""
     cores, counters = CoresProbe(), CounterProbe()
     given = Conduct.given(arguments.engine_cores)
-    engine = EngineProbe(Members(arguments.members), launch=arguments.launch, spared={os.getpid()}, given=given)
+    engine = EngineProbe(Members(members), launch=arguments.launch, spared={os.getpid()}, given=given)
     growth = EventsFileProbe(arguments.events)
     machine: list[Probe] = [cores, FrequencyProbe(cores.cores), TemperatureProbe(), MemoryProbe()]
     probes = [*machine, engine, counters, growth]
@@ -86,7 +86,7 @@ def build_loop(arguments: argparse.Namespace, off: frozenset[str], metrics: Path
         probes,
         engine,
         counters,
-        metrics=metrics.open("w", encoding="utf-8"),
+        metrics=metrics,
         alerts=sys.stdout,
         interval_ms=arguments.interval_ms,
         limits=limits,
@@ -108,8 +108,12 @@ def main(argv: Sequence[str]) -> int:
     loop = None
     told_to_stop = False
     try:
-        loop = build_loop(arguments, off, arguments.metrics)
-        told_to_stop = loop.run(Commands(sys.stdin.fileno()))
+        with (
+            arguments.metrics.open("w", encoding="utf-8") as metrics,
+            arguments.members.open("a", encoding="ascii", buffering=1) as members,
+        ):
+            loop = build_loop(arguments, off, metrics, members)
+            told_to_stop = loop.run(Commands(sys.stdin.fileno()))
     finally:
         # Also after an error of the monitor's own: an engine that nobody watches must not go on.
         if not told_to_stop:

@@ -7,8 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from benchmark_runner.processes.procfs import Process, ancestors, carries, descendants, scan
 
@@ -33,17 +32,18 @@ def below_process(root: int, spared: frozenset[int] = frozenset()) -> Callable[[
 
 
 class Members:
-    """Processes of a launch that were seen, by pid and start time, in a file that outlives all who watch the launch."""
+    """Processes of a launch that were seen, by pid and start time; notes of them outlive all who watch the launch."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, notes: TextIO | None = None) -> None:
         self.seen: set[tuple[int, int]] = set()
-        self._file = path.open("a", encoding="ascii", buffering=1)
+        self._notes = notes
 
     def add(self, processes: Iterable[Process]) -> None:
         """Note those that are new."""
         new = {(process.pid, process.start_ticks) for process in processes} - self.seen
         if new:
-            self._file.write("".join(f"{pid} {start_ticks}\n" for pid, start_ticks in sorted(new)))
+            if self._notes is not None:
+                self._notes.write("".join(f"{pid} {start_ticks}\n" for pid, start_ticks in sorted(new)))
             self.seen |= new
 
 
