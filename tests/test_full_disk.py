@@ -103,6 +103,20 @@ def test_a_file_that_went_while_a_stage_ran_is_told_in_one_line(tmp_path, capsys
     assert shown.count("\n") == 1
 
 
+def test_a_limit_on_open_files_is_told_with_its_remedy_whether_a_file_or_a_pipe_met_it(capsys):
+    def stage(argv):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            os.open(argv[0], os.O_RDONLY) if argv else os.pipe()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    told = [(exit_status(stage, argv), capsys.readouterr().err) for argv in (["/proc/self/stat"], [])]
+    words = "error: Too many open files for this stage; raise the limit (ulimit -n) and run the same command again\n"
+    assert told == [(1, words)] * 2
+
+
 def test_ctrl_c_ends_a_stage_without_a_traceback(capsys):
     def stage(_argv: object) -> int:
         raise KeyboardInterrupt

@@ -58,6 +58,8 @@ def exit_status(stage: Callable[[Sequence[str]], int], argv: Sequence[str]) -> i
         elif error.errno in NOT_ALLOWED:
             remedy = "let this user read and write it and run the same command again"
             words = f"{name} cannot be used: {error.strerror}; {remedy}"
+        elif error.errno == errno.EMFILE:  # whichever file it was, nothing is wrong with it
+            words = f"{error.strerror} for this stage; raise the limit (ulimit -n) and run the same command again"
         elif error.filename is not None:
             words = f"{name} cannot be used: {error.strerror}; see what became of it and run the same command again"
         else:
