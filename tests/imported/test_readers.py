@@ -148,6 +148,7 @@ def test_runs_of_one_command_are_told_apart_by_their_parameters(tmp_path):
         ("[1e999]", "inf"),
         ('["1"]', "'1'"),
         ("[-1]", "-1"),
+        ("[5e-324]", "5e-324"),
         (f"[1{'0' * 400}]", f"1{'0' * 400}"),
     ],
 )
@@ -158,6 +159,13 @@ def test_what_is_no_measured_number_costs_its_own_benchmark(tmp_path, values, sh
     broken, other = (file.samples[name, None, "time_ms"] for name in "ab")
     assert broken.unusable == f"{shown} among its values is no measured number"
     assert (broken.launches, other.unusable) == ((), None)
+
+
+@pytest.mark.parametrize("values", [None, 0, {}, "1", {"1": 1}])
+def test_a_run_whose_values_are_no_list_is_told_and_not_left_out(tmp_path, values):
+    runs = [*PYPERF["benchmarks"][0]["runs"], {"values": values}]
+    file = read(tmp_path, {**PYPERF, "benchmarks": [{"metadata": {"name": "sum"}, "runs": runs}]})
+    assert whys(file)["sum"] == f"{values!r} is no list of measured numbers"
 
 
 def test_a_unit_without_a_direction_or_a_benchmark_without_a_name_costs_itself_alone(tmp_path):

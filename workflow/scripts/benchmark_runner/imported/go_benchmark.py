@@ -16,7 +16,7 @@ import numpy as np
 from benchmark_runner.comparison.differences import Consequence
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import fingerprint
-from benchmark_runner.imported.sample import LARGEST, TIME, Fact, ImportedFile, ImportedSample, by_key
+from benchmark_runner.imported.sample import TIME, Fact, ImportedFile, ImportedSample, by_key, is_measurable
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.units import NS_PER_MS
 
@@ -166,7 +166,7 @@ class _Reading:
         words = values.split()
         for text, unit in zip(words[::2], words[1::2], strict=True):
             value = float(text) if NUMBER.fullmatch(text) else math.nan
-            if not 0 <= value <= LARGEST:
+            if not is_measurable(value):
                 self.wrong.setdefault((*key, unit), f"{text!r} is no measured number in the line {line.strip()!r}")
             self.values.setdefault((*key, unit), []).append(value)
 

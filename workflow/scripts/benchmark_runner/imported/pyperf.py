@@ -61,7 +61,7 @@ def _sample(benchmark: Mapping[str, Any], metadata: Mapping[str, Any], number: i
     if unit not in UNITS:
         unusable = f"it is counted in {unit!r}, of which neither direction is known to be better"
     # A run without values only found the number of loops.
-    runs = [measured(run["values"], factor) for run in benchmark["runs"] if run.get("values")]
+    runs = [measured(run["values"], factor) for run in benchmark["runs"] if run.get("values", []) != []]
     wrong = next((reason for _, reason in runs if reason), None) or (None if runs else "it has no run with values")
     launches = () if wrong else tuple(values for values, _ in runs)
     return ImportedSample(

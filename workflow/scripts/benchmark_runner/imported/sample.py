@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -10,10 +10,11 @@ import numpy as np
 
 from benchmark_runner.arrays import FloatArray
 from benchmark_runner.comparison.differences import Consequence
+from benchmark_runner.errors import shown
 from benchmark_runner.statistics.metrics import Metric
 
-LARGEST: Final = 1e300
-"""Chosen: above any measured value, and no sum or product of some overflows."""
+_LARGEST: Final = 1e30
+"""Chosen: above any measured value, as its reciprocal is below any in seconds; no sum, product or ratio overflows."""
 
 UNLIKE_VALUES: Final = 5
 """Chosen: so many different times, and the same ones again, no clock gives to two runs by chance."""
@@ -106,14 +107,20 @@ def told_name(told: Any) -> str:
     return "" if told is None or not str(told).strip() else str(told)
 
 
-def measured(values: Iterable[Any], factor: float = 1.0) -> tuple[FloatArray, str | None]:
+def is_measurable(value: float) -> bool:
+    """Whether a number is one that can have been measured."""
+    return value == 0 or 1 / _LARGEST <= value <= _LARGEST
+
+
+def measured(values: Any, factor: float = 1.0) -> tuple[FloatArray, str | None]:
     """(values times factor, None), or (nothing, why the values are none that can have been measured)."""
-    found = list(values)
-    for value in found:
+    if not isinstance(values, list):
+        return np.empty(0), f"{shown(values)} is no list of measured numbers"
+    for value in values:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not (number and 0 <= value <= LARGEST):
+        if not (number and is_measurable(value)):
             return np.empty(0), f"{value!r} among its values is no measured number"
-    return factor * np.array(found, dtype=np.float64), None
+    return factor * np.array(values, dtype=np.float64), None
 
 
 def by_key(samples: list[ImportedSample]) -> dict[SampleKey, ImportedSample]:
