@@ -47,7 +47,7 @@ MANIFEST: Final[dict[str, Any]] = {
     "name": "m",
     "identity": "m-1",
     "source": {"kind": "folder"},
-    "architecture": {},
+    "architecture": {"layers": 1, "kv_heads": 1, "head_dim": 4, "context_length": 64},
     "weights": "model.safetensors",
     "weights_dtype": "F32",
     "weights_bytes": 1,

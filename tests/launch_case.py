@@ -47,7 +47,7 @@ MANIFEST = {
     "weights": "model.safetensors",
     "weights_bytes": 1000,
     "files": {"model.safetensors": {"sha256": hashlib.sha256(bytes(1000)).hexdigest(), "bytes": 1000}},
-    "architecture": {"vocab_size": 1200},
+    "architecture": {"layers": 1, "kv_heads": 1, "head_dim": 4, "context_length": 64, "vocab_size": 1200},
 }
 
 

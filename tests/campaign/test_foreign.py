@@ -16,6 +16,7 @@ from benchmark_runner.campaign.parts import part_files
 from benchmark_runner.campaign.recorded import load_given, load_recorded
 from benchmark_runner.errors import BenchmarkError
 from finished import make_environment
+from joined_case import MANIFEST
 from tiny_model import make_tiny_model
 
 
@@ -133,9 +134,7 @@ def test_a_plan_whose_configuration_is_none_is_named(tmp_path, plan, key, wrong)
 
 def test_what_an_analysis_before_left_is_looked_at_before_any_stage_reads_it(plan):
     folder = Path("results/x")
-    manifest = {"schema_version": 1, "name": "m", "identity": "m-1", "source": {"kind": "folder"}, "architecture": {}}
-    manifest |= {"weights": "model.safetensors", "weights_dtype": "F32", "weights_bytes": 1, "files": {}}
-    for name, content in (("plan", plan), ("environment", make_environment()), ("model/manifest", manifest)):
+    for name, content in (("plan", plan), ("environment", make_environment()), ("model/manifest", MANIFEST)):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.json").write_text(json.dumps(content) + "\n")
     campaign = load_given({"output_dir": str(folder)})

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from benchmark_runner.configuration.resolve import resolve
+from benchmark_runner.report.machines import machine_table
 from benchmark_runner.report.reproduction import reproduction
+from benchmark_runner.schemas import first_violation, schema
 from finished import finish, make_environment, read
 
 
@@ -112,3 +115,28 @@ def test_a_fetched_model_is_named_with_its_commit(campaign):
     assert f"`a/b` at `{'d' * 40}`" in text
     assert "HF_TOKEN" in text
     assert "a folder of its user" not in text
+
+
+def required_alone(document, rules):
+    """A document with the keys alone that its schema requires."""
+    if not isinstance(document, dict) or "required" not in rules:
+        return document
+    known = rules.get("properties", {})
+    return {key: required_alone(document[key], known.get(key, {})) for key in rules["required"] if key in document}
+
+
+def test_what_the_schema_requires_is_enough_for_page_and_table_of_machines(campaign):
+    plan, statistics = campaign
+    least = required_alone(make_environment(), schema("environment"))
+    assert "frequency_min_mhz" not in least["cpu"]
+    assert "| processor | Scripted Processor 9000 |" in reproduction(plan, least, statistics)
+    assert machine_table(SimpleNamespace(environment=least, plan={"campaign": {}})).rows
+
+
+@pytest.mark.parametrize(
+    ("section", "key"), [("memory", "swap_total_bytes"), ("cpu", "flags"), ("python", "implementation")]
+)
+def test_what_the_page_tells_of_a_machine_is_required(section, key):
+    least = make_environment()
+    del least[section][key]
+    assert f"{section}: {key!r} is a required property" in str(first_violation("environment", least))
