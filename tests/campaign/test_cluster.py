@@ -24,6 +24,7 @@ from benchmark_runner.campaign.machine import MachineHere
 from benchmark_runner.campaign.planned import PlannedLaunch
 from benchmark_runner.environment.__main__ import machine_document
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.launch.machine_lock import VARIABLE
 from benchmark_runner.processes.cgroup import MemoryGroup, Quota
 from tiny_campaign import SNAKEMAKE
 
@@ -148,6 +149,17 @@ def test_what_was_measured_on_a_gpu_under_auto_does_not_go_on_without_one(tmp_pa
     require_this_machine(campaign("auto", owed=0, folder=tmp_path))
     monkeypatch.setattr(cluster, "this_machine", lambda _: MachineHere((0,), None))
     require_this_machine(begun)
+
+
+def test_a_lock_that_no_launch_could_hold_is_refused_before_anything_is_built(tmp_path, monkeypatch):
+    (everybodys := tmp_path / "shared").mkdir()
+    everybodys.chmod(0o777)
+    monkeypatch.setenv(VARIABLE, str(everybodys / "measuring"))
+    with pytest.raises(BenchmarkError, match=rf"shared is not a folder that you alone may write to.*{VARIABLE}"):
+        require_this_machine(campaign(folder=tmp_path))
+    require_this_machine(campaign(owed=0, folder=tmp_path))
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "own" / "measuring"))
+    require_this_machine(campaign(folder=tmp_path))
 
 
 def test_a_device_that_a_machine_finds_by_itself_is_not_guessed_for_others(squeue):

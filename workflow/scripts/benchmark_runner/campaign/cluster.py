@@ -16,7 +16,7 @@ from benchmark_runner.environment.__main__ import machine_document
 from benchmark_runner.environment.kind import require_alike
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.jsonio import read_json
-from benchmark_runner.launch.machine_lock import THERMAL_WAIT_LIMIT_SECONDS
+from benchmark_runner.launch.machine_lock import THERMAL_WAIT_LIMIT_SECONDS, lock_path, require_lock
 from benchmark_runner.processes.cgroup import read_quota
 from benchmark_runner.records.whole import is_cut
 from benchmark_runner.terminal import printable
@@ -123,13 +123,16 @@ def _require_gpu(campaign: Campaign) -> None:
 
 def require_this_machine(campaign: Campaign, container: str | None = None) -> None:
     """Raise BenchmarkError where launches are owed and a call would measure on a machine that the campaign cannot go on
-    on: without the GPU that it began with, or of another kind than its first.
+    on: without the GPU that it began with, of another kind than its first, or where its lock cannot be held.
 
     container is the one that launches are run in, if this process does not run in it itself.
     """
     _require_gpu(campaign)
+    if not campaign.owed_launches:
+        return
+    require_lock(lock_path(os.environ, os.getuid()))
     first = Path(campaign.output_dir, "environment.json")
-    if not campaign.owed_launches or not first.is_file() or is_cut(first):
+    if not first.is_file() or is_cut(first):
         return
     here = machine_document(Path("/"))
     if container is not None:

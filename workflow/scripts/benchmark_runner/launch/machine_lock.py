@@ -75,6 +75,11 @@ def _open(path: Path) -> int:
     return open_lock(path)
 
 
+def require_lock(path: Path) -> None:
+    """Raise BenchmarkError where no launch could hold the lock, which is made where it is missing."""
+    os.close(_open(path))
+
+
 def _wait_for(lock: int, watch: Watch) -> None:
     """Take the lock as soon as it is free, asleep until then: a look now and then would disturb who measures.
 
