@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from benchmark_runner.campaign import engines
+from benchmark_runner import namedfile
 from benchmark_runner.campaign.campaign import load_campaign
 from benchmark_runner.campaign.engines import engine_is_back
 from benchmark_runner.campaign.from_plan import load_of_job, planned_for
@@ -120,11 +120,15 @@ def test_a_module_that_a_brought_script_imports_from_beside_it_is_part_of_its_id
 
 
 def test_a_program_that_may_be_run_and_not_read_is_refused_in_one_line(config, load, monkeypatch):
-    def refuse(path):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    opened = namedfile._open
 
-    monkeypatch.setattr(engines, "file_sha256", refuse)
-    with pytest.raises(BenchmarkError, match=r"mine cannot be read \(Permission denied\).*chmod \+r it"):
+    def open_unless_mine(path):
+        if path.name == "mine":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path)
+
+    monkeypatch.setattr(namedfile, "_open", open_unless_mine)
+    with pytest.raises(BenchmarkError, match=r"'mine': the file cannot be read \(Permission denied\).*its rights"):
         load(config)
 
 
