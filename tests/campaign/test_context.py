@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from benchmark_runner.campaign.context import Context, prompt_problems
@@ -48,6 +50,31 @@ def test_what_does_not_fit_is_named_with_the_room_that_there_is(context, case, k
     assert found == key
     assert words in message
     assert "context of 64 tokens" in message
+
+
+MESSAGES = [{"role": "user", "content": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{# nothing of it #}", "writes nothing of it; use a string as prompt"),
+        ("{{ raise_exception('no system here') }}", "refuses the messages: no system here"),
+        (None, "has no chat template"),
+    ],
+)
+def test_a_template_that_gives_no_prompt_is_refused_before_anything_is_built(context, template, words):
+    (context.folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": template}))
+    ((key, message),) = complaints(context, {"prompt": MESSAGES, "max_tokens": 4})
+    assert key == "prompt"
+    assert words in message
+
+
+def test_ids_beyond_the_vocabulary_are_refused_before_anything_is_built(context):
+    content = json.loads((context.folder / "config.json").read_text())
+    (context.folder / "config.json").write_text(json.dumps(content | {"vocab_size": 9}))
+    ((_, message),) = complaints(context, {"prompt": MESSAGES, "max_tokens": 4})
+    assert "but the model knows 9 tokens" in message
 
 
 def test_a_model_that_is_yet_to_be_made_refuses_only_what_cannot_fit():

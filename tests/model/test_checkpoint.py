@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.model import checkpoint
 from benchmark_runner.model.llama_config import special_ids
-from tiny_model import CONFIG, SHARDS, drawn, llama_tensors, make_tiny_llama, tensor_shapes
+from tiny_model import CONFIG, LLAMA_3_2_SCALING, SHARDS, drawn, llama_tensors, make_tiny_llama, tensor_shapes
 
 EMBEDDING = "model.embed_tokens.weight"
 
@@ -288,10 +288,26 @@ def test_a_git_lfs_pointer_is_recognised(model_dir: Path, name: str) -> None:
         ({"rope_scaling": "linear"}, "rope_scaling is 'linear'"),
         ({"rope_scaling": {"type": ["llama3"]}}, "rope_scaling has the type ['llama3']"),
         ({"rope_parameters": [1]}, "rope_parameters is [1]"),
+        ({"rope_scaling": {"type": "linear", "factor": -4}}, "rope_scaling.factor is -4"),
+        ({"rope_scaling": LLAMA_3_2_SCALING | {"factor": 0}}, "rope_scaling.factor is 0"),
+        ({"rope_parameters": LLAMA_3_2_SCALING | {"low_freq_factor": "1"}}, "rope_parameters.low_freq_factor is '1'"),
+        ({"rope_scaling": {"type": "yarn", "factor": 2, "beta_fast": True}}, "rope_scaling.beta_fast is True"),
+        ({"rope_scaling": {"type": "dynamic", "factor": [2]}}, "rope_scaling.factor is [2]"),
+        ({"rope_scaling": {"type": "linear", "factor": 10**50}}, "rope_scaling.factor is 1000000"),
+        ({"rope_scaling": {"type": "longrope", "long_factor": [1, 0]}}, "rope_scaling.long_factor is [1, 0]"),
+        (
+            {"rope_scaling": LLAMA_3_2_SCALING | {"original_max_position_embeddings": 1e12}},
+            "rope_scaling.original_max_position_embeddings is 1000000000000.0",
+        ),
+        (
+            {"rope_scaling": LLAMA_3_2_SCALING, "rope_parameters": {"rope_type": "linear", "factor": 2.0}},
+            "rope_scaling and rope_parameters tell two scalings",
+        ),
         ({"tie_word_embeddings": "false"}, "tie_word_embeddings is 'false'"),
         ({"attention_bias": 1}, "attention_bias is 1"),
         ({"eos_token_id": "</s>"}, "eos_token_id holds '</s>'"),
         ({"eos_token_id": [1, None]}, "eos_token_id holds None"),
+        ({"eos_token_id": [1, 300]}, "eos_token_id holds 300, while config.json has a vocab_size of 300"),
     ],
 )
 def test_a_configuration_that_cannot_be_true_is_refused_by_its_key(
@@ -325,6 +341,17 @@ def test_ids_of_special_tokens_come_from_the_generation_config_first(model_dir: 
     assert special_ids(model_dir, "pad") == []
     (model_dir / "generation_config.json").write_text('{"eos_token_id": [9, 3, 9]}')
     assert special_ids(model_dir, "eos") == [3, 9]
+
+
+def test_an_end_of_the_generation_config_that_the_model_has_not_is_refused_by_that_file(model_dir: Path) -> None:
+    (model_dir / "generation_config.json").write_text('{"eos_token_id": [1, 4000]}')
+    assert "generation_config.json: eos_token_id holds 4000, while config.json has a vocab" in refusal(model_dir)
+
+
+def test_one_scaling_that_is_told_in_both_places_is_taken(model_dir: Path) -> None:
+    newer = {name.replace("rope_type", "type"): value for name, value in LLAMA_3_2_SCALING.items()}
+    edit(model_dir / "config.json", rope_scaling=newer, rope_parameters=LLAMA_3_2_SCALING)
+    checkpoint.read_checkpoint(model_dir)
 
 
 def test_a_file_that_cannot_be_read_is_named(model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

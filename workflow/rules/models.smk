@@ -12,6 +12,8 @@ import re
 
 from benchmark_runner.campaign.planned import NOTHING
 
+# Priorities: model and prompts are looked at in seconds, before engines are built for them in minutes.
+
 if MODEL.maker == "embedded":
 
     rule make_embedded_model:
@@ -21,6 +23,7 @@ if MODEL.maker == "embedded":
             weights=f"{MODEL.path}/model.safetensors",
         log:
             f"{OUT}/logs/stages/make_embedded_model.log",
+        priority: ABOVE_LAUNCHES + 3
         localrule: True
         params:
             folder=subpath(output.config, parent=True),
@@ -41,6 +44,7 @@ if MODEL.maker == "synthetic":
             weights=f"{MODEL.path}/model.safetensors",
         log:
             f"{OUT}/logs/stages/make_synthetic_model.log",
+        priority: ABOVE_LAUNCHES + 3
         localrule: True
         params:
             folder=subpath(output.config, parent=True),
@@ -61,6 +65,7 @@ if MODEL.maker == "hugging_face":
             config=f"{MODEL.path}/config.json",
         log:
             f"{OUT}/logs/stages/fetch_model.log",
+        priority: ABOVE_LAUNCHES + 3
         localrule: True
         params:
             folder=subpath(output.config, parent=True),
@@ -113,6 +118,7 @@ rule describe_model:
         f"{OUT}/model/manifest.json",
     log:
         f"{OUT}/logs/stages/describe_model.log",
+    priority: ABOVE_LAUNCHES + 3
     localrule: True
     params:
         folder=subpath(input.config, parent=True),
@@ -137,6 +143,7 @@ rule tokenize_prompts:
         f"{OUT}/prompts.json",
     log:
         f"{OUT}/logs/stages/tokenize_prompts.log",
+    priority: ABOVE_LAUNCHES + 3
     localrule: True
     params:
         folder=MODEL.path,
@@ -157,6 +164,7 @@ rule tokenize_fidelity_prompts:
         f"{OUT}/fidelity/reference/prompts.json",
     log:
         f"{OUT}/logs/stages/tokenize_fidelity_prompts.log",
+    priority: ABOVE_LAUNCHES + 3
     localrule: True
     params:
         folder=MODEL.path,

@@ -55,6 +55,7 @@ rule write_part:
     wildcard_constraints:
         part=r"[A-Za-z0-9_.-]+",
         hash="[0-9a-f]{12}",
+    priority: ABOVE_LAUNCHES + 3
     localrule: True
     params:
         # The name holds the hash of the content, so another configuration makes no part again. Snakemake does not

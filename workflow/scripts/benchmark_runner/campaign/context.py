@@ -17,6 +17,7 @@ from benchmark_runner.configuration.files import Problem
 from benchmark_runner.configuration.load import longest, whole_conversation
 from benchmark_runner.configuration.names import entries
 from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.model.llama_config import LARGEST_COUNT, known_vocabulary
 from benchmark_runner.model.prompt_lines import count_lines
 from benchmark_runner.model.texts import SHORT_PROMPTS
 from benchmark_runner.namedfile import read_named_text
@@ -45,7 +46,8 @@ class Context:
         # Imported here: short prompts need no tokenizer, and loading one takes longer than all other checks.
         from benchmark_runner.model.prompts import PromptEncoder
 
-        return PromptEncoder(self.folder, {"architecture": {"vocab_size": 0, "context_length": self.length}})
+        vocabulary = known_vocabulary(self.folder) or LARGEST_COUNT
+        return PromptEncoder(self.folder, {"architecture": {"vocab_size": vocabulary, "context_length": self.length}})
 
     def _refusal(self, found: str, max_tokens: int) -> str:
         return (
@@ -54,7 +56,10 @@ class Context:
         )
 
     def complaint(self, prompt: Mapping[str, Any], max_tokens: int) -> str | None:
-        """What is wrong with a plan's prompt of kind text, messages or tokens; None where it fits."""
+        """What is wrong with a plan's prompt of kind text, messages or tokens; None where it fits.
+
+        Raises BenchmarkError where it has no ids that the model knows.
+        """
         room = self.length - max_tokens
         if prompt["kind"] == "tokens":
             count, turns = int(prompt["count"]), prompt.get("turns")
@@ -70,7 +75,7 @@ class Context:
         if prompt["kind"] == "text" and len(text.encode()) + SPECIAL_TOKENS <= room:
             return None
         if self._encoder is not None:
-            count = len(self._encoder.prompt_ids(dict(prompt)))
+            count = len(self._encoder.known_ids(dict(prompt)))
             return self._refusal(f"the prompt's {count} tokens", max_tokens) if count > room else None
         if len(text) > room * CHARACTERS_PER_TOKEN:
             found = f"the prompt's {len(text)} characters, at {CHARACTERS_PER_TOKEN} a token at most,"

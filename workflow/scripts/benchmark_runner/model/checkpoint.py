@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from benchmark_runner.errors import BenchmarkError, shown
-from benchmark_runner.model.llama_config import Architecture, architecture_of, json_object, require_llama, special_ids
+from benchmark_runner.model.llama_config import (
+    Architecture,
+    architecture_of,
+    json_object,
+    require_known_ends,
+    require_llama,
+)
 from benchmark_runner.model.safetensors_header import StoredTensor, read_header, refuse_pointer
 from benchmark_runner.model.tensor_set import require_llama_tensors
 
@@ -248,7 +254,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         tensors = stored_tensors(folder)
         architecture = architecture_of(content, path, sum(tensor.elements for tensor in tensors))
         require_llama_tensors(folder, architecture, tensors)
-        special_ids(folder, "eos")
+        require_known_ends(folder, architecture.vocab_size)
     except OSError as error:
         raise BenchmarkError(f"{folder} cannot be read: {error}") from error
     return Checkpoint(files, architecture, tensors)

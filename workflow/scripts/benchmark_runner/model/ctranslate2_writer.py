@@ -17,9 +17,8 @@ import numpy as np
 
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.model.formats import DERIVED, CannotConvertError
-from benchmark_runner.model.llama_config import Architecture
+from benchmark_runner.model.llama_config import ORIGINAL_CONTEXT, Architecture
 from benchmark_runner.model.plain_llama import (
-    ORIGINAL_CONTEXT,
     OTHER_ENGINE,
     PlainLlama,
     read_plain_llama,

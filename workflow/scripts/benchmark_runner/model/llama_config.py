@@ -22,6 +22,14 @@ LARGEST_COUNT: Final = (1 << 31) - 1
 LARGEST_NUMBER: Final = 3.4e38
 """Engines hold such numbers as f32."""
 
+ROPE_KEYS: Final = ("rope_scaling", "rope_parameters")
+"""Where config.json tells how the rotary embedding is scaled: of older files and of transformers 5."""
+
+ORIGINAL_CONTEXT: Final = "original_max_position_embeddings"
+ROPE_NUMBERS: Final = ("factor", "low_freq_factor", "high_freq_factor", "attention_factor", "beta_fast", "beta_slow")
+ROPE_LISTS: Final = ("short_factor", "long_factor")
+"""What may stand there and divides or cuts frequencies: a number, or one for each of them."""
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -115,17 +123,36 @@ class _Reader:
             raise self.refuse(f"{key} is {shown(value)}; it must be true or false")
         return bool(value)
 
+    def scaling(self, key: str) -> dict[str, Any]:
+        """What one of ROPE_KEYS tells, empty where it is not there; which numbers a kind needs, engines say."""
+        found = self.content.get(key)
+        if found is None:
+            return {}
+        if not isinstance(found, dict):
+            raise self.refuse(f"{key} is {shown(found)}; it must be an object or null")
+        kind = found.get("rope_type") or found.get("type")
+        if kind is not None and not isinstance(kind, str):
+            raise self.refuse(f"{key} has the type {shown(kind)}; it must be a name such as llama3")
+        inside = _Reader({f"{key}.{name}": value for name, value in found.items()}, self.place)
+        inside.count(f"{key}.{ORIGINAL_CONTEXT}", 1)
+        for name in ROPE_NUMBERS:
+            inside.number(f"{key}.{name}", found.get(name), 1.0)
+        for name in (name for name in ROPE_LISTS if found.get(name) is not None):
+            if not isinstance(found[name], list) or not all(map(is_positive, found[name])):
+                raise self.refuse(f"{key}.{name} is {shown(found[name])}; it must be a list of numbers above 0")
+        return found
+
     def rope(self) -> float:
         """The base of the rotary frequencies, of whichever of its two places names it."""
-        for key in ("rope_scaling", "rope_parameters"):
-            found = self.content.get(key)
-            if found is not None and not isinstance(found, dict):
-                raise self.refuse(f"{key} is {shown(found)}; it must be an object or null")
-            kind = (found or {}).get("rope_type") or (found or {}).get("type")
-            if kind is not None and not isinstance(kind, str):
-                raise self.refuse(f"{key} has the type {shown(kind)}; it must be a name such as llama3")
+        older, newer = map(self.scaling, ROPE_KEYS)
+        told = [
+            (found.get("rope_type") or found.get("type"), *map(found.get, (*ROPE_NUMBERS, *ROPE_LISTS)))
+            for found in (older, newer)
+        ]
+        if all(kind for kind, *_ in told) and told[0] != told[1]:
+            raise self.refuse("rope_scaling and rope_parameters tell two scalings, and readers take either; keep one")
         # transformers 5 writes rope_parameters, earlier versions a key of the top level.
-        above, nested = (held.get("rope_theta") for held in (self.content, self.content.get("rope_parameters") or {}))
+        above, nested = self.content.get("rope_theta"), newer.get("rope_theta")
         if above is not None and nested is not None and above != nested:
             raise self.refuse(
                 f"rope_theta is {shown(above)} and rope_parameters.rope_theta {shown(nested)}, and engines differ in "
@@ -198,14 +225,28 @@ def token_ids(content: Mapping[str, Any], key: str, place: Path) -> list[int]:
     return sorted({entry for entry in listed if entry >= 0})
 
 
+def _told_ids(folder: Path, role: str) -> tuple[Path, str, list[int]]:
+    """The file and key that name a role's ids, and those."""
+    key = f"{role}_token_id"
+    names = ("generation_config.json", "config.json")
+    read = ((folder / name, optional_object(folder, name)) for name in names)
+    path, content = next(((path, content) for path, content in read if content.get(key) is not None), (folder, {}))
+    return path, key, token_ids(content, key, path)
+
+
 def special_ids(folder: Path, role: str) -> list[int]:
     """Ids of a role such as bos, sorted; generation_config.json goes before config.json, as in transformers.
 
     Raises BenchmarkError as token_ids does.
     """
-    key = f"{role}_token_id"
-    for name in ("generation_config.json", "config.json"):
-        content = optional_object(folder, name)
-        if content.get(key) is not None:
-            return token_ids(content, key, folder / name)
-    return []
+    return _told_ids(folder, role)[2]
+
+
+def require_known_ends(folder: Path, vocab_size: int) -> None:
+    """Raise BenchmarkError where an id that ends an answer is none of the model's, so that it could never come."""
+    path, key, ids = _told_ids(folder, "eos")
+    if unknown := [index for index in ids if index >= vocab_size]:
+        raise BenchmarkError(
+            f"{path}: {key} holds {unknown[0]}, while config.json has a vocab_size of {vocab_size}, so that it would "
+            "never come; take both files of one checkpoint, or take the id out"
+        )

@@ -13,6 +13,7 @@ from benchmark_runner.errors import BenchmarkError, exit_status
 from benchmark_runner.hashes import file_sha256, text_identity
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.model.checkpoint import files_that_matter, read_checkpoint, weights_name
+from benchmark_runner.model.finite import require_finite
 from benchmark_runner.model.recipes import RECIPES
 from benchmark_runner.model.source import carried_source, require_made
 from benchmark_runner.remembered import remembered_hashes
@@ -63,9 +64,11 @@ def _source(folder: Path, name: str, identity: str, maker: str, files: dict[str,
 def build_manifest(folder: Path, name: str, identity: str, maker: str = "folder") -> dict[str, Any]:
     """Manifest of a model folder; maker is the kind of source by which the workflow made it, or `folder`.
 
-    Raises BenchmarkError where it is no model, or not what the workflow made any more.
+    Raises BenchmarkError where it is no model, has weights that are no numbers, or is not what the workflow made any
+    more.
     """
     checkpoint = read_checkpoint(folder)
+    require_finite(checkpoint.tensors)
     files = describe_files(folder, checkpoint.files)
     return {
         "schema_version": SCHEMA_VERSION,

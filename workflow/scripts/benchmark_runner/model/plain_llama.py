@@ -10,7 +10,7 @@ from typing import Any, Final
 from benchmark_runner.errors import shown
 from benchmark_runner.model.checkpoint import read_checkpoint
 from benchmark_runner.model.formats import CannotConvertError
-from benchmark_runner.model.llama_config import LARGEST_COUNT, Architecture, is_positive, json_object
+from benchmark_runner.model.llama_config import ORIGINAL_CONTEXT, Architecture, json_object
 from benchmark_runner.model.safetensors_header import StoredTensor
 from benchmark_runner.model.tensor_set import OUTPUT, is_harmless
 
@@ -19,7 +19,6 @@ OTHER_ENGINE: Final = "measure this engine on another model, or leave it out"
 ACTIVATIONS: Final = ("silu", "swish")
 """Two names of one function, which the engines with formats of their own compute."""
 
-ORIGINAL_CONTEXT: Final = "original_max_position_embeddings"
 SCALING_NUMBERS: Final = {
     "linear": ("factor",),
     "llama3": ("factor", "low_freq_factor", "high_freq_factor", ORIGINAL_CONTEXT),
@@ -68,7 +67,7 @@ def read_plain_llama(source: Path) -> PlainLlama:
 def rope_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """The scaling of config.json under either of its names; empty where there is none.
 
-    Raises CannotConvertError for one that is neither linear nor Llama 3's, and for one whose numbers are no sound ones.
+    Raises CannotConvertError for one that is neither linear nor Llama 3's, and for one that lacks a number.
     """
     found = config.get("rope_scaling") or config.get("rope_parameters") or {}
     kind = found.get("rope_type") or found.get("type") or "default"
@@ -76,11 +75,8 @@ def rope_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     if kind not in SCALING_NUMBERS:
         raise _refusal(f"the model has rope scaling {shown(kind)}; only linear and llama3 are written")
-    for key in SCALING_NUMBERS[kind]:
-        if not is_positive(found.get(key)) or (key == ORIGINAL_CONTEXT and found[key] > LARGEST_COUNT):
-            raise _refusal(
-                f"the model's rope scaling {kind} has {key} {shown(found.get(key))}, which engines cannot hold or lack"
-            )
+    if missing := [key for key in SCALING_NUMBERS[kind] if found.get(key) is None]:
+        raise _refusal(f"the model's rope scaling {kind} has no {missing[0]}, which engines would make up")
     if kind == "llama3" and found["high_freq_factor"] <= found["low_freq_factor"]:
         raise _refusal("the model's rope scaling has its high_freq_factor at or below the low one")
     return {**found, "rope_type": kind}

@@ -68,22 +68,29 @@ class PromptEncoder:
             return self.encode(text_of(int(prompt["count"]), self.encode))
         raise BenchmarkError(f"prompt kind {kind!r} is unknown; the kinds are text, messages, file, tokens, ids")
 
-    def checked_ids(self, prompt: dict[str, Any], max_new_tokens: int) -> list[int]:
-        """prompt_ids that fit the model; raises BenchmarkError for an empty or too long prompt."""
+    def known_ids(self, prompt: dict[str, Any]) -> list[int]:
+        """prompt_ids that the model knows; raises BenchmarkError where there is none, or one beyond its vocabulary."""
         ids = self.prompt_ids(prompt)
+        if not ids and prompt["kind"] == "messages":
+            raise BenchmarkError(f"the chat template of {self.folder} writes nothing of it; use a string as prompt")
         if not ids:
             raise BenchmarkError("the prompt has no token; give it a text")
-        if len(ids) + max_new_tokens > self.context_length:
-            raise BenchmarkError(
-                f"{len(ids)} prompt tokens and {max_new_tokens} new ones exceed the model's context of "
-                f"{self.context_length} tokens; shorten the prompt or lower max_tokens"
-            )
         if max(ids) >= self.vocab_size and prompt["kind"] == "ids":
             raise BenchmarkError(f"it has the id {max(ids)}, and the model knows {self.vocab_size} tokens, from 0 on")
         if max(ids) >= self.vocab_size:
             raise BenchmarkError(
                 f"the tokenizer yields id {max(ids)} but the model knows {self.vocab_size} tokens; "
                 f"tokenizer.json and config.json in {self.folder} do not belong together"
+            )
+        return ids
+
+    def checked_ids(self, prompt: dict[str, Any], max_new_tokens: int) -> list[int]:
+        """known_ids that fit the model; raises BenchmarkError for a too long prompt too."""
+        ids = self.known_ids(prompt)
+        if len(ids) + max_new_tokens > self.context_length:
+            raise BenchmarkError(
+                f"{len(ids)} prompt tokens and {max_new_tokens} new ones exceed the model's context of "
+                f"{self.context_length} tokens; shorten the prompt or lower max_tokens"
             )
         return ids
 
