@@ -108,7 +108,7 @@ def test_an_error_that_nobody_foresaw_is_no_regression(comparison, capsys, monke
     def fails(*_):
         raise KeyError("verdict")
 
-    monkeypatch.setattr("benchmark_runner.comparison.gate.outcome", fails)
+    monkeypatch.setattr("benchmark_runner.comparison.decision.outcome", fails)
     assert main([str(comparison())]) == 2
     assert capsys.readouterr().err == "cannot tell: KeyError('verdict')\n"
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import simdjson
 
-from benchmark_runner.errors import DISK_IS_FULL, MADE_AGAIN, BenchmarkError, unwritable
+from benchmark_runner.errors import DISK_IS_FULL, MADE_AGAIN, BenchmarkError, lack_of, unwritable
 from benchmark_runner.terminal import printable
 
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
@@ -80,7 +80,9 @@ def made_file(path: Path) -> Iterator[None]:
         raise BenchmarkError(f"{path} is missing; run the stage that makes it again") from error
     except OSError as error:
         why = printable(error.strerror or error)  # pyarrow's say all in one text
-        raise BenchmarkError(f"{path} cannot be read ({why:.300}); move it away and run again") from error
+        lack = lack_of(error)
+        remedy = "move it away" if lack is None else lack.remedy
+        raise BenchmarkError(f"{path} cannot be read ({why:.300}); {remedy} and run again") from error
 
 
 def read_bytes(path: Path) -> bytes:

@@ -9,7 +9,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Final
 
-from benchmark_runner.errors import BenchmarkError
+from benchmark_runner.errors import BenchmarkError, lack_of
 
 LARGEST_BYTES: Final = 64 * 2**20
 """Of a file that is held in memory: above any prompt of a million tokens, far below any machine's memory (chosen)."""
@@ -34,7 +34,9 @@ def reading() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BenchmarkError(f"the file cannot be read ({error.strerror}); check the path and its rights") from None
+        lack = lack_of(error)
+        remedy = "check the path and its rights" if lack is None else lack.remedy
+        raise BenchmarkError(f"the file cannot be read ({error.strerror}); {remedy}") from None
 
 
 def _open(path: Path) -> BufferedReader:

@@ -17,7 +17,7 @@ from benchmark_runner.build.rust import build_rust
 from benchmark_runner.build.source import own_lines, source_hash
 from benchmark_runner.build.tools import BuildError, end_with_parent
 from benchmark_runner.configuration.cache import own_cache
-from benchmark_runner.errors import exit_status
+from benchmark_runner.errors import exit_status, lack_of
 from benchmark_runner.hashes import file_sha256
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.schemas import require_valid
@@ -49,6 +49,8 @@ def _built(adapter: Adapter, options: argparse.Namespace, log: IO[str]) -> dict[
             parts = build_python(adapter, options.environment_root, options.binary, log)
         content = options.binary.read_bytes()
     except OSError as error:
+        if lack_of(error) is not None:  # of this machine, not of the adapter
+            raise
         raise BuildError(
             f"{error.filename or adapter.name}: {error.strerror}", "free space or rights for it, then run again"
         ) from error

@@ -15,6 +15,7 @@ from typing import IO, Any, Final
 from benchmark_runner.build.adapter import CAPABILITY_VARIABLE, REMEDIES, find_tool
 from benchmark_runner.build.environment import STAMP, installed_packages, run_uv
 from benchmark_runner.build.tools import BuildError, alone, reason_of, required_tool, run_tool
+from benchmark_runner.errors import lack_of
 from benchmark_runner.hashes import IDENTITY_DIGITS, file_sha256
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.terminal import say
@@ -98,6 +99,8 @@ def _version(nvcc: Path) -> str:
     try:
         done = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
+        if lack_of(error) is not None:
+            raise
         words = reason_of(error.stderr) if isinstance(error, subprocess.CalledProcessError) else str(error)
         raise BuildError(f"{nvcc} does not run: {words}", REMEDIES["nvcc"]) from error
     match = _NVCC_RELEASE.search(done.stdout)

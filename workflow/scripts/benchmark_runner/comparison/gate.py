@@ -1,7 +1,7 @@
 """The outcome of a comparison as an exit status for CI: 0 no regression, 1 regression, 2 cannot tell.
 
-Whatever prevents an answer (a missing or broken file, an unknown engine, a wrong flag) is 2 as well: never a pass, and
-never a regression that nobody measured.
+Whatever prevents an answer (a missing or broken file, an unknown engine, a wrong flag, a library that does not load)
+is 2 as well: never a pass, and never a regression that nobody measured. What computes is loaded where main sees it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from benchmark_runner.comparison.decision import Outcome, outcome
-from benchmark_runner.comparison.words import outcome_words
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.jsonio import read_valid
 from benchmark_runner.terminal import printable
+
+if TYPE_CHECKING:
+    from benchmark_runner.comparison.decision import Outcome
 
 STATUS: Final[Mapping[Outcome, int]] = {"no_regression": 0, "regression": 1, "cannot_tell": 2}
 
@@ -36,6 +36,9 @@ def gating(document: Mapping[str, Any], engines: Sequence[str] | None) -> list[M
 
 def answer(document: Mapping[str, Any], engines: Sequence[str] | None) -> tuple[Outcome, str]:
     """(outcome, one line of words with the first sentence that made it so)."""
+    from benchmark_runner.comparison.decision import outcome
+    from benchmark_runner.comparison.words import outcome_words
+
     chosen = gating(document, engines)
     verdicts = [one["verdict"] for one in chosen]
     found = outcome(verdicts)
@@ -51,6 +54,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--engine", action="append", help="ask about this engine alone; may be given several times")
     arguments = parser.parse_args(argv)
     try:
+        from benchmark_runner.jsonio import read_valid
+
         document = read_valid("comparison", arguments.comparison)
         found, words = answer(document, arguments.engine)
     except Exception as error:  # noqa: BLE001  whatever it is: an uncaught one would end with the status of a regression

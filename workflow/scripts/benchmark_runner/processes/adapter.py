@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+from benchmark_runner.errors import lack_of
 from benchmark_runner.processes.client import CLIENT, CLIENT_WORDS, SERVED, Client, Server, called
 from benchmark_runner.processes.engine import EngineExit, ask_to_end, collect_exit, start_engine
 from benchmark_runner.processes.files import MOST_EVENTS_BYTES, HeldFile, flooded, own_folder, remove
@@ -264,7 +265,8 @@ def run_adapter(
 
     notes is a file that is told the names of its streams, as /proc shows them to whoever looks for who holds them.
     A client asks an engine that is a server, writes its events, and ends the run by its own end.
-    Raises CannotExecuteError, and InterruptedLaunchError where this command is stopped meanwhile.
+    Raises CannotExecuteError, InterruptedLaunchError where this command is stopped meanwhile, and OSError where this
+    machine may start no process, which says nothing of the program.
     """
     streams = _Streams(watch, log, WORDS if client is None else (*WORDS, CLIENT_WORDS))
     if notes is not None:
@@ -281,6 +283,8 @@ def run_adapter(
     except OSError as error:
         streams.close_writers()
         streams.finish()
+        if lack_of(error) is not None:
+            raise
         raise CannotExecuteError(error.strerror) from error
 
     def start_client() -> int | None:

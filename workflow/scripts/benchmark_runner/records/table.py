@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmark_runner.errors import MADE_AGAIN, BenchmarkError
+from benchmark_runner.errors import MADE_AGAIN, BenchmarkError, lack_of
 from benchmark_runner.jsonio import made_file
 from benchmark_runner.records.read_ahead import read_ahead
 from benchmark_runner.terminal import printable
@@ -83,6 +83,8 @@ def opened_table(path: Path) -> Iterator[pq.ParquetFile]:
         with made_file(path), pq.ParquetFile(path) as file:
             yield file
     except pa.ArrowException as error:
+        if lack_of(error) is not None:  # of threads or memory: nothing is wrong with the file
+            raise
         raise BenchmarkError(f"{path}: {printable(error):.300}; {MADE_AGAIN}") from error
 
 
