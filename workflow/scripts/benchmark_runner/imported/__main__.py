@@ -160,10 +160,11 @@ def main(argv: Sequence[str]) -> int:
         read_files(paths, repetitions_are_launches=arguments.repetitions_are_launches)
         for paths in (arguments.before, arguments.after)
     )
-    compared = candidates(before, after, [(first, second) for first, second in arguments.pair])
+    # One that is named twice is one comparison, not two that each are corrected for the other.
+    compared = candidates(before, after, [*dict.fromkeys((first, second) for first, second in arguments.pair)])
     known = {one.metric.name: one.metric for one in compared} or {TIME.name: TIME}
     there = list(known)
-    metrics = arguments.metrics or ([TIME.name] if TIME.name in there else there)
+    metrics = [*dict.fromkeys(arguments.metrics or ([TIME.name] if TIME.name in there else there))]
     if unknown := [name for name in metrics if name not in there]:
         raise BenchmarkError(f"--metrics {_listed(unknown)}: the files have {_listed(there)}")
     terms = Terms(arguments.confidence_level, arguments.margin, tuple(metrics))

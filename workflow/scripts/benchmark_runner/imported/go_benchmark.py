@@ -18,12 +18,12 @@ from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.hashes import fingerprint
 from benchmark_runner.imported.sample import TIME, Fact, ImportedFile, ImportedSample, by_key, is_measurable
 from benchmark_runner.statistics.metrics import Metric
-from benchmark_runner.units import NS_PER_MS
+from benchmark_runner.units import NS_PER_MS, NS_PER_S
 
 TOOL: Final = "Go benchmark"
 PACKAGE: Final = "pkg"
 
-_VALUES: Final = r"\s+\d+\s+(?P<values>\S+\s+\S+(?:\s+\S+\s+\S+)*)\s*"
+_VALUES: Final = r"\s+(?P<loops>\d+)\s+(?P<values>\S+\s+\S+(?:\s+\S+\s+\S+)*)\s*"
 NUMBER: Final = re.compile(r"\+?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 """As Go prints it; Python's float takes 1_000 and digits of other scripts too."""
 RESULT: Final = re.compile(rf"Benchmark(?P<name>\S+){_VALUES}")
@@ -36,9 +36,14 @@ FAILURE: Final = re.compile(
     r"(?:FAIL(?:\s+(?P<package>\S+).*)?|--- FAIL: .*|panic: .*|fatal error: .*|exit status [1-9].*|signal: .*"
     r"|SIG[A-Z]+: .*|\*\*\* Test killed.*)"
 )
+ENDED: Final = re.compile(r"ok\s+\S+\s+(?P<seconds>[0-9]+\.?[0-9]*)s(\s.*)?")
 SETTING: Final = re.compile(r"(?P<key>[a-z][^\s:A-Z]*):[ \t]+(?P<value>.*?)\s*")
 UNIT: Final = re.compile(r"Unit\s+(?P<unit>\S+)\s+(?P<notes>.*)")
 BETTER: Final = re.compile(r"\bbetter=(lower|higher)\b")
+
+UNLIKE_TOTALS: Final = 100.0
+"""Chosen: a package whose loops take so many times as long as its process has times of another unit than ns. More than
+for other tools, since a benchmark may count the waiting of all its goroutines as its own ns/op."""
 
 LESS: Final = "needs {ratio} times as much as"
 KNOWN: Final[Mapping[str, Metric]] = {
@@ -125,6 +130,8 @@ class _Reading:
         self._sure = False
         """Whether values must follow: `go test -v` prints bare names of which none do."""
         self._last: Name | None = None
+        self._loops_ns: dict[Name, float] = {}
+        """Time that the loops of each benchmark took since the last process ended."""
 
     def read(self, line: str) -> None:
         """Take the next line."""
@@ -134,9 +141,9 @@ class _Reading:
         started = begun or NAMED.fullmatch(line)
         if result:
             self._settle()
-            self._add(result["name"], result["values"], line)
+            self._add(result["name"], result, line)
         elif orphan and self._pending:
-            self._add(self._pending, orphan["values"], line)
+            self._add(self._pending, orphan, line)
             self._pending = None
         elif orphan:
             self.failed.setdefault(("values without a name", self._package), f"no benchmark began: {line.strip()}")
@@ -153,6 +160,8 @@ class _Reading:
             self._package, self._last = setting["value"], None
         elif line.strip() == "PASS":
             self._last = None
+        elif ended := ENDED.fullmatch(line):
+            self._end_process(float(ended["seconds"]))
 
     def _settle(self) -> None:
         """The benchmark that was begun ends here, without values."""
@@ -160,14 +169,27 @@ class _Reading:
             self.failed.setdefault((self._pending, self._package), "it began and its values are not in the file")
         self._pending = None
 
-    def _add(self, name: str, values: str, line: str) -> None:
+    def _end_process(self, seconds: float) -> None:
+        """A process ended that took so long, as far as it is told to the millisecond."""
+        loops_s = sum(self._loops_ns.values()) / NS_PER_S
+        if seconds and loops_s > UNLIKE_TOTALS * seconds:
+            words = f"its package's loops make {loops_s:g} s, its process took {seconds:g} s: one is in another unit"
+            for key in self._loops_ns:
+                self.wrong.setdefault((*key, "ns/op"), words)
+        self._loops_ns = {}
+
+    def _add(self, name: str, found: re.Match[str], line: str) -> None:
         self._last = key = (name, self._package)
         self.count[key] += 1
-        words = values.split()
+        words = found["values"].split()
+        if not int(found["loops"][:20]):
+            self.wrong.setdefault((*key, None), f"it ran no loop in the line {line.strip()!r}")
         for text, unit in zip(words[::2], words[1::2], strict=True):
             value = float(text) if NUMBER.fullmatch(text) else math.nan
             if not is_measurable(value):
                 self.wrong.setdefault((*key, unit), f"{text!r} is no measured number in the line {line.strip()!r}")
+            elif unit == "ns/op":
+                self._loops_ns[key] = self._loops_ns.get(key, 0.0) + value * int(found["loops"][:20])
             self.values.setdefault((*key, unit), []).append(value)
 
     def end(self, last_line: str) -> None:

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from benchmark_runner.imported.sample import MEMORY, TIME, ImportedFile, ImportedSample, by_key, measured, told_name
+from benchmark_runner.errors import shown
+from benchmark_runner.imported.sample import (
+    MEMORY,
+    TIME,
+    UNLIKE_TOTALS,
+    ImportedFile,
+    ImportedSample,
+    by_key,
+    each_by_itself,
+    is_measurable,
+    measured,
+    told_name,
+)
 from benchmark_runner.statistics.metrics import Metric
 from benchmark_runner.units import MS_PER_S
 
@@ -44,12 +57,29 @@ def _sample(
     return ImportedSample(name, None, metric, tuple(found[:, None]), unusable=_unusable(result, name) or wrong)
 
 
+def _contradiction(result: Mapping[str, Any], times: Sequence[float]) -> str | None:
+    """What says that single times and their mean are not of one unit."""
+    mean = result.get("mean")
+    if mean is None or not times:
+        return None
+    if isinstance(mean, bool) or not isinstance(mean, (int, float)) or not is_measurable(mean):
+        return f"its mean is {shown(mean)}, which is no measured number"
+    found = sum(times) / len(times)
+    if found <= UNLIKE_TOTALS * mean and mean <= UNLIKE_TOTALS * found:
+        return None
+    return f"its mean is {mean:g} s where its single times have {found:g} s: one of them is in another unit"
+
+
+def _samples(result: Mapping[str, Any], number: int) -> list[ImportedSample]:
+    name, times = _name(result, number), result.get("times") or []
+    time = _sample(result, name, TIME, times, MS_PER_S)
+    if time.unusable is None:
+        time = replace(time, unusable=_contradiction(result, times))
+    memory = result.get("memory_usage_byte")
+    return [time, _sample(result, name, MEMORY, memory, 1.0)] if memory else [time]
+
+
 def read_hyperfine(content: Mapping[str, Any]) -> ImportedFile:
     """Samples of a hyperfine file, a launch a time; it tells nothing of the machine."""
-    samples = []
-    for number, result in enumerate(content["results"], start=1):
-        name = _name(result, number)
-        samples.append(_sample(result, name, TIME, result.get("times") or [], MS_PER_S))
-        if result.get("memory_usage_byte"):
-            samples.append(_sample(result, name, MEMORY, result["memory_usage_byte"], 1.0))
+    samples = each_by_itself(content["results"], _samples, lambda result: result["command"])
     return ImportedFile(TOOL, {}, by_key(samples))

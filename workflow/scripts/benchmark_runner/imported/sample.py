@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -15,6 +15,10 @@ from benchmark_runner.statistics.metrics import Metric
 
 _LARGEST: Final = 1e30
 """Chosen: above any measured value, as its reciprocal is below any in seconds; no sum, product or ratio overflows."""
+
+UNLIKE_TOTALS: Final = 10.0
+"""Chosen: times that lie so many times beside what their own file says of them are of another unit than it names;
+tools round, and files that were cut by hand keep a mean that is a little off."""
 
 UNLIKE_VALUES: Final = 5
 """Chosen: so many different times, and the same ones again, no clock gives to two runs by chance."""
@@ -119,8 +123,32 @@ def measured(values: Any, factor: float = 1.0) -> tuple[FloatArray, str | None]:
     for value in values:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not (number and is_measurable(value)):
-            return np.empty(0), f"{value!r} among its values is no measured number"
+            return np.empty(0), f"{shown(value)} among its values is no measured number"
     return factor * np.array(values, dtype=np.float64), None
+
+
+def each_by_itself(
+    entries: Sequence[Any], read: Callable[[Any, int], list[ImportedSample]], name: Callable[[Any], Any]
+) -> list[ImportedSample]:
+    """What read takes from each entry and its number. One that is not as its tool writes it costs itself alone; its
+    error is raised where no other is right."""
+    samples: list[ImportedSample] = []
+    broken: list[tuple[str, Exception]] = []
+    for number, entry in enumerate(entries, start=1):
+        try:
+            samples += read(entry, number)
+        except (KeyError, TypeError, AttributeError) as error:
+            try:
+                told = told_name(name(entry))
+            except (KeyError, TypeError, AttributeError):
+                told = ""
+            broken.append((told or f"benchmark {number}", error))
+    if broken and not samples:
+        raise broken[0][1]
+    return samples + [
+        ImportedSample(told, None, TIME, (), unusable=f"it is not as its tool writes it ({error!r})")
+        for told, error in broken
+    ]
 
 
 def by_key(samples: list[ImportedSample]) -> dict[SampleKey, ImportedSample]:
