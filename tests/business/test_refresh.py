@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 
 from benchmark_runner.business.prices import read_catalogue
@@ -12,7 +14,9 @@ HEAD = "id,usd_per_hour,as_of,source\n"
 
 
 @pytest.fixture
-def refresh(repository, tmp_path):
+def refresh(repository, tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmark_runner.business.refresh._latest_day", lambda: datetime.date(2026, 11, 21))
+
     def run(rows):
         (tmp_path / "read.csv").write_text(HEAD + rows)
         flags = ["--prices", str(repository / "config" / "prices.yaml"), "--read", str(tmp_path / "read.csv")]
@@ -54,9 +58,23 @@ def test_a_file_that_is_no_table_is_named(repository, tmp_path, content, message
         ("lambda.1x-a10.on_demand,1.5,2025-11-20,page", "is older than"),
         ("lambda.1x-a10.on_demand,1_5,2026-11-20,page", "no number of USD"),
         ("lambda.1x-a10.on_demand,cheap,2026-11-20,page", "no number of USD"),
+        ("lambda.1x-a10.on_demand,inf,2026-11-20,page", "'inf' is not finite"),
+        ("lambda.1x-a10.on_demand,1e999,2026-11-20,page", "'1e999' is not finite"),
+        ("lambda.1x-a10.on_demand,1.5,20261120,page", "write 2026-11-20"),
+        ("lambda.1x-a10.on_demand,1.5,2026-W47-5,page", "write 2026-11-20"),
+        ("lambda.1x-a10.on_demand,1.5,2026-11-22,page", "2026-11-22 is still to come"),
         ("lambda.1x-a10.on_demand,1.5,2026-11-20", "has not the columns"),
     ],
 )
 def test_a_row_that_fits_no_entry_is_refused_with_its_line(refresh, row, message):
     with pytest.raises(BenchmarkError, match=rf"line 2.*{message}"):
         refresh(f"{row}\n")
+
+
+def test_a_refused_table_leaves_no_catalogue(refresh, tmp_path):
+    row = "lambda.1x-a10.on_demand,{},2026-11-20,page\n"
+    with pytest.raises(BenchmarkError, match=r"line 3: .* has a price already, in line 2"):
+        refresh(row.format("1.5") + row.format("1.6"))
+    with pytest.raises(BenchmarkError, match=r"read\.csv has no row with a price"):
+        refresh("")
+    assert not (tmp_path / "prices.yaml").exists()

@@ -87,6 +87,17 @@ def test_metrics_that_do_not_decide_change_nothing(comparison):
     assert main([str(file)]) == 0
 
 
+@pytest.mark.parametrize("engine", [[], ["--engine", "same"]])
+def test_an_outcome_that_its_own_comparisons_deny_is_no_answer(comparison, capsys, engine):
+    file = comparison(1.1)
+    document = read_json(file)
+    for one in document["comparisons"]:
+        one["verdict"] = "no_regression"
+    write_json(file, document)
+    assert main([str(file), *engine]) == 2
+    assert "outcome.verdict is regression, its comparisons make it no_regression" in capsys.readouterr().err
+
+
 def test_nothing_compared_is_no_pass(comparison):
     file = comparison()
     write_json(file, {**read_json(file), "comparisons": []})

@@ -24,9 +24,12 @@ UNKNOWN: Final[dict[str, str | None]] = {
 def parse_date(text: str, where: str) -> datetime.date:
     """Date of a text year-month-day; raises BenchmarkError that says where it stands."""
     try:
-        return datetime.date.fromisoformat(text)
+        found = datetime.date.fromisoformat(text)
     except ValueError as error:
         raise BenchmarkError(f"{where}: {text} is no date; write year-month-day") from error
+    if text != found.isoformat():  # Python takes 20261128 and 2026-W48-6 too, and the files' schemas do not
+        raise BenchmarkError(f"{where}: {text} is no date as year-month-day; write {found}")
+    return found
 
 
 def read_facts(path: Path) -> list[dict[str, Any]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+import datetime
 import io
 import itertools
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,30 +26,58 @@ from benchmark_runner.units import number_in
 COLUMNS: Final = ("id", "usd_per_hour", "as_of", "source")
 
 
+def _latest_day() -> datetime.date:
+    """The day that it is somewhere on Earth, at the latest."""
+    return (datetime.datetime.now(tz=datetime.UTC) + datetime.timedelta(hours=14)).date()
+
+
+def _usd(text: str, line: str) -> float:
+    try:
+        usd = number_in(text)
+    except ValueError as error:
+        raise BenchmarkError(f"{line}: {text!r} is no number of USD an hour") from error
+    if not math.isfinite(usd):
+        raise BenchmarkError(f"{line}: {text!r} is not finite; write a number of USD an hour")
+    return usd
+
+
+def _renewed(entry: Mapping[str, Any], row: Mapping[str, str], line: str, latest: datetime.date) -> dict[str, Any]:
+    """The entry with a row's price; raises BenchmarkError for a date that the price cannot have."""
+    as_of, before = parse_date(row["as_of"], line), parse_date(entry["as_of"], row["id"])
+    if as_of < before:
+        raise BenchmarkError(f"{line}: {as_of} is older than the {before} of {row['id']}; leave it out")
+    if as_of > latest:
+        raise BenchmarkError(f"{line}: {as_of} is still to come; write the day on which the price was read")
+    usd = _usd(row["usd_per_hour"], line)
+    return {
+        **entry,
+        "price": {"usd_per_hour": usd, "low": usd, "high": usd, "basis": "user"},
+        "as_of": row["as_of"],
+        "sources": [{"name": row["source"], "kind": "user", "read": row["as_of"]}],
+    }
+
+
 def refreshed(content: dict[str, Any], rows: Sequence[dict[str, str]], where: str) -> dict[str, Any]:
     """The catalogue's content with the rows' prices; raises BenchmarkError for a row that is none of an entry."""
-    entries = {entry["id"]: entry for entry in content["entries"]}
+    if not rows:
+        raise BenchmarkError(f"{where} has no row with a price below its line {','.join(COLUMNS)}")
+    latest = _latest_day()
+    places = {entry["id"]: place for place, entry in enumerate(content["entries"])}
+    entries, lines = list(content["entries"]), dict[str, str]()
     for number, row in enumerate(rows, start=2):
         line = f"{where}: line {number}"
         if set(row) != set(COLUMNS) or not all(row.values()):
             raise BenchmarkError(f"{line} has not the columns {','.join(COLUMNS)}, each filled")
-        entry = entries.get(row["id"])
-        if entry is None or "price" not in entry:
+        place = places.get(row["id"])
+        if place is None or "price" not in entries[place]:
             raise BenchmarkError(
                 f"{line}: {row['id']!r} is no entry with a price; add the machine to the catalogue first"
             )
-        if parse_date(row["as_of"], line) < parse_date(entry["as_of"], row["id"]):
-            raise BenchmarkError(
-                f"{line}: {row['as_of']} is older than the {entry['as_of']} of {row['id']}; leave it out"
-            )
-        try:
-            usd = number_in(row["usd_per_hour"])
-        except ValueError as error:
-            raise BenchmarkError(f"{line}: {row['usd_per_hour']!r} is no number of USD an hour") from error
-        entry["price"] = {"usd_per_hour": usd, "low": usd, "high": usd, "basis": "user"}
-        entry["as_of"] = row["as_of"]
-        entry["sources"] = [{"name": row["source"], "kind": "user", "read": row["as_of"]}]
-    return content
+        if row["id"] in lines:
+            raise BenchmarkError(f"{line}: {row['id']} has a price already, in {lines[row['id']]}; keep one of them")
+        lines[row["id"]] = f"line {number}"
+        entries[place] = _renewed(entries[place], row, line, latest)
+    return {**content, "entries": entries}
 
 
 def main(argv: Sequence[str]) -> int:

@@ -47,6 +47,15 @@ def answer(document: Mapping[str, Any], engines: Sequence[str] | None) -> tuple[
     return found, f"{words}; {cause['sentence']}" if cause else words
 
 
+def require_agreement(document: Mapping[str, Any], path: Path) -> None:
+    """Raise BenchmarkError where a comparison tells another outcome than its verdicts make: neither can be believed."""
+    told, made = document["outcome"]["verdict"], answer(document, None)[0]
+    if told != made:
+        raise BenchmarkError(
+            f"{path}: outcome.verdict is {told}, its comparisons make it {made}: the file was changed; make it again"
+        )
+
+
 def main(argv: Sequence[str]) -> int:
     """Print the outcome and return its status."""
     parser = argparse.ArgumentParser(prog="benchmark_runner.comparison.gate", description=__doc__)
@@ -57,6 +66,7 @@ def main(argv: Sequence[str]) -> int:
         from benchmark_runner.jsonio import read_valid
 
         document = read_valid("comparison", arguments.comparison)
+        require_agreement(document, arguments.comparison)
         found, words = answer(document, arguments.engine)
     except Exception as error:  # noqa: BLE001  whatever it is: an uncaught one would end with the status of a regression
         print(f"cannot tell: {error if isinstance(error, BenchmarkError) else repr(error)}", file=sys.stderr)
