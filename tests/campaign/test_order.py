@@ -59,6 +59,13 @@ def test_engines_of_one_workload_run_in_a_row():
     assert all(sorted(turn) == [0, 1, 2] for turn in turns) and len(set(turns)) > 1
 
 
+def test_a_seed_gives_one_order_for_good_so_that_a_campaign_goes_on_as_it_began():
+    rows = ["0123", "3102", "2013", "3210", "0321", "1302", "2031", "1230"]
+    turns = [0, 1, 1, 0, 1, 0, 0, 1]
+    planned = [(block // 2 + 1, turn, int(engine)) for block, turn in enumerate(turns) for engine in rows[block]]
+    assert order(4, 2, 4, seed=11) == planned
+
+
 @pytest.mark.parametrize(("engines", "workloads"), SIZES)
 @pytest.mark.parametrize("blocks", [3, 8, 30])
 def test_within_a_workload_each_engine_follows_each_and_itself_about_equally_often(engines, workloads, blocks):

@@ -65,3 +65,21 @@ def test_a_signal_reaches_the_stage(tmp_path, number):
         process.send_signal(number)
         assert process.wait(WAIT_SECONDS) == 3
     assert working_in(tmp_path) == []
+
+
+LEAVING = """
+import atexit, sys
+from benchmark_runner.processes.guard import leave
+atexit.register(print, "taken down")
+print("the last words")
+print("a complaint", file=sys.stderr)
+leave(5)
+"""
+
+
+@pytest.mark.parametrize(("closed", "heard"), [("", "the last words\n"), ("1>&-", "")])
+def test_a_process_leaves_with_all_that_it_printed_and_is_not_taken_down(tmp_path, closed, heard):
+    command = ["bash", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, LEAVING]
+    environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
+    told = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert (told.returncode, told.stdout, told.stderr) == (5, heard, "a complaint\n")

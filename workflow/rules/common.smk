@@ -124,6 +124,7 @@ wildcard_constraints:
     engine="|".join(CAMPAIGN.engines),
 
 
+@cache
 def part(name):
     """File with the part of the plan that a stage depends on; another content is another file."""
     return f"{OUT}/plan/{part_file(PLAN, name)}"

@@ -7,6 +7,7 @@ OUTPUTS
     measures_here() and schedule_as_wanted(); times of files that a clock set back cannot spoil
 """
 
+import gc
 import re
 import shlex
 import signal
@@ -131,6 +132,10 @@ DAG.check_output_mtime = as_new_as_inputs
 of_signature = cache(snakemake.common.get_function_params)
 for part_of_it in (snakemake.common, snakemake.rules):
     part_of_it.get_function_params = of_signature
+
+# Else Python looks through a graph of ten thousand jobs again and again for cycles to free: a tenth of a dry run.
+gc.freeze()
+gc.set_threshold(100_000, 20, 20)
 
 # No parameter here is a table. To ask whether one is, Snakemake would import pandas in each call.
 PersistenceBase._serialize_param_pandas = PersistenceBase._serialize_param_builtin

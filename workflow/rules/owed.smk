@@ -51,6 +51,7 @@ def calibrated(name, is_owed):
 CALIBRATION = calibrated("calibration.json", True)
 LOAD_CALIBRATION = calibrated("load_calibration.json", UNDER_LOAD)
 
+RECORDS = {record for engine in CAMPAIGN.engines for record in CAMPAIGN.records(engine)}
 MEASURED = [
     *PARTS,
     f"{OUT}/plan.json",
@@ -93,7 +94,9 @@ def whole(*files):
 
     def owed(wildcards):
         # Snakemake asks only the targets of the command, and does so before it looks which jobs are forced.
-        made = [*files, f"{OUT}/prompts.json"]  # these only where a launch needs them
+        owed_records = {launch.record for launch in CAMPAIGN.owed_launches.values()}
+        # Prompts only where a launch needs them; records that stand were looked at when it was seen what is owed.
+        made = {*files, f"{OUT}/prompts.json"} - (RECORDS - owed_records)
         workflow.dag.forcefiles.update(CAMPAIGN.damaged)
         workflow.dag.forcefiles.update(file for file in made if is_cut(Path(file)))
         workflow.dag.forcefiles.update(look)

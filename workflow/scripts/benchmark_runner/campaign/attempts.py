@@ -35,6 +35,16 @@ def attempts_made(record: Path) -> int:
     return 0 if head is None else head.attempt
 
 
+def count_records(cell: Path) -> int:
+    """How many launches of a cell, a folder below it each, have a record of whatever kind; of ten thousand a glob takes
+    three times as long."""
+    try:
+        launches = os.listdir(cell)  # noqa: PTH208
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return 0
+    return sum(os.path.exists(f"{cell}/{launch}/record.json") for launch in launches)  # noqa: PTH110
+
+
 def was_refused(record: Path) -> bool:
     """Whether the engine itself said no to a launch on the CPU, as it would again.
 

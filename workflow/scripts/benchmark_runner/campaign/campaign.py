@@ -11,7 +11,7 @@ from typing import Any
 from benchmark_runner.build import adapter as adapters
 from benchmark_runner.build.source import cuda_request
 from benchmark_runner.campaign.asking import left_out, untested
-from benchmark_runner.campaign.attempts import attempts_made, is_owed, set_aside
+from benchmark_runner.campaign.attempts import attempts_made, count_records, is_owed, set_aside
 from benchmark_runner.campaign.checks import examine_whole
 from benchmark_runner.campaign.continued import iterations_per_launch
 from benchmark_runner.campaign.control import cheapest_control
@@ -89,11 +89,10 @@ class Campaign:
     def records_of(self, workload: Mapping[str, Any]) -> int:
         """How many records of a workload there are, whatever their block."""
         launches = Path(self.output_dir, "launches")
-        folders = (
-            launches / engine.name / f"{workload['name']}.{self.identity(engine, workload)}"
-            for engine in self.engines.values()
+        return sum(
+            count_records(launches / name / f"{workload['name']}.{self.identity(engine, workload)}")
+            for name, engine in self.engines.items()
         )
-        return sum(1 for folder in folders for _ in folder.glob("*/record.json"))
 
     @cached_property
     def not_asked(self) -> list[dict[str, str]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import add
 from typing import Final, TypeVar
 
 DRAWS: Final = 16
@@ -58,9 +59,12 @@ class _Counts:
 
     def ending(self, workload: int, turn: int) -> list[int]:
         """Cost of each engine as the last one before a workload's row, which it then begins too."""
-        following, first = self.following(workload), self.placing(workload)[0]
-        turns = PLACE_IN_BLOCK * self._turns[turn][workload]
-        return [following[engine][engine] + first[engine] + turns for engine in range(self.engines)]
+        followed, anywhere = self._followed[workload], self._followed_anywhere
+        first, turns = self._placed[workload][0], PLACE_IN_BLOCK * self._turns[turn][workload]
+        return [
+            FOLLOWING * followed[n][n] + FOLLOWING_ANYWHERE * anywhere[n][n] + PLACE_IN_ROW * first[n] + turns
+            for n in range(self.engines)
+        ]
 
     def add(self, row: Row, workload: int, turn: int, before: int | None) -> None:
         """Count a row that was chosen."""
@@ -78,8 +82,8 @@ def _walk(drawn: Row, following: list[list[int]], placing: list[list[int]], endi
     among equal ones with the first that was drawn."""
     row, left = drawn[:1], drawn[1:]
 
-    def take(costs: Sequence[int], place: int) -> int:
-        cheapest = min(left, key=lambda engine: costs[engine] + placing[place][engine])
+    def take(costs: list[int], place: int) -> int:
+        cheapest = min(left, key=list(map(add, costs, placing[place])).__getitem__)
         left.remove(cheapest)
         return cheapest
 
@@ -103,9 +107,9 @@ def _next_row(
     ends = {then: counts.ending(then, turn) for then in coming}
 
     def cost(row: Row, ending: list[int]) -> int:
-        places = sum(placing[place][engine] for place, engine in enumerate(row))
-        pairs = sum(following[one][other] for one, other in pairwise(row))
-        return places + pairs + ending[row[-1]]
+        places = [costs[engine] for costs, engine in zip(placing, row, strict=False)]
+        pairs = [following[one][other] for one, other in pairwise(row)]
+        return sum(places) + sum(pairs) + ending[row[-1]]
 
     found = []
     for _ in range(DRAWS):

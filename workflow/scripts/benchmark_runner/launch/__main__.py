@@ -20,7 +20,7 @@ from benchmark_runner.launch.progress import NOTHING_OWED, finished_launches, pr
 from benchmark_runner.launch.record import Stopwatch, opened_log
 from benchmark_runner.launch.run import RunningLaunch
 from benchmark_runner.launch.workplace import clear_left_behind, wait_for_others
-from benchmark_runner.processes.guard import guarded
+from benchmark_runner.processes.guard import guarded, leave
 from benchmark_runner.processes.watch import InterruptedLaunchError, Watch
 from benchmark_runner.terminal import printable
 
@@ -84,4 +84,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(guarded(lambda: exit_status(main, sys.argv[1:])))
+    leave(guarded(lambda: exit_status(main, sys.argv[1:])))

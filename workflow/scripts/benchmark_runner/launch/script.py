@@ -11,6 +11,7 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -31,20 +32,21 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _imported(text: str) -> set[str]:
+@lru_cache(maxsize=128)  # engines that one program serves ask each for the same files
+def _imported(text: str) -> frozenset[str]:
     """First names of the modules that the import statements of a Python program name, wherever they stand."""
     try:
         with warnings.catch_warnings(action="ignore"):  # of the user's own source
             tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # the engine will tell
-        return set()
+        return frozenset()
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             found.update([node.module] if node.module else (alias.name for alias in node.names))
-    return {name.partition(".")[0] for name in found}
+    return frozenset(name.partition(".")[0] for name in found)
 
 
 def _run_by(text: str, folder: Path, *, is_python: bool) -> Iterator[Path]:

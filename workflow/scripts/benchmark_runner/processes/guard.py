@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NoReturn
 
 from benchmark_runner.processes.engine import become_subreaper
 from benchmark_runner.processes.orphans import below_process, end_all
@@ -64,3 +64,11 @@ def guarded(stage: Callable[[], int]) -> int:
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     end_all(below_process(os.getpid()))
     return code if code >= 0 else SIGNAL_EXIT_BASE - code
+
+
+def leave(status: int) -> NoReturn:
+    """End this process with what it has printed, and nothing else: the next launch would wait until an interpreter that
+    has read a plan is taken down, 40 ms."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
+    os._exit(status)

@@ -110,5 +110,6 @@ def damaged_records(records: Iterable[str], memory: Path) -> frozenset[str]:
     def verdict(record: Path) -> str:
         return "damaged" if is_damaged(record) else "whole"
 
-    present = {record: path for record in records if (path := Path(record)).is_file()}
+    # Of ten thousand a Path's own question takes three times as long.
+    present = {record: Path(record) for record in records if os.path.isfile(record)}  # noqa: PTH113
     return frozenset(record for record, said in remembered(present, memory, verdict).items() if said == "damaged")
