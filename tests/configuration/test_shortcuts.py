@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from benchmark_runner.campaign.paths import unusable
 from benchmark_runner.configuration.files import require_readable
 from benchmark_runner.configuration.resolve import examine
 from benchmark_runner.configuration.shortcuts import as_given, entry_problem, named, share
@@ -156,3 +159,18 @@ def test_a_share_is_typed_as_a_percentage_or_a_number(text, value):
 def test_a_share_that_is_none_is_told_with_the_key(text):
     with pytest.raises(BenchmarkError, match=r"wanted_difference: '.*' is no difference between 0\.1% and 100%"):
         share(text, "wanted_difference")
+
+
+def test_a_line_break_that_was_typed_is_not_the_blank_that_yaml_makes_of_it():
+    taken = {"output_dir": "results/two lines", "only_engines": ["one", "two"], "device": "cpu"}
+    found = as_given(taken, ["output_dir='results/two\nlines'", "only_engines=[one,\n two]", "device=cpu"])
+    assert found.config == taken | {"output_dir": "results/two\nlines"}
+    assert "cannot be seen" in (unusable(found.config["output_dir"]) or "")
+
+
+@pytest.mark.parametrize("entry", [b"output_dir=caf\xe9/x", b"caf\xe9=1", b"benchmark={name: caf\xe9}", b"caf\xe9"])
+def test_bytes_of_a_command_line_that_are_no_utf_8_are_told_as_its_own(entry):
+    told = entry_problem(os.fsdecode(entry)) or ""
+    assert told.startswith("--config: ") and told.endswith(": byte 0xe9 is not UTF-8; type the value in that encoding")
+    with pytest.raises(SystemExit, match=r"^error: --config: .*byte 0xe9 is not UTF-8"):
+        require_readable(["--config", os.fsdecode(entry)])

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from benchmark_runner.configuration.plain import NOT_WHAT_THE_TAG_SAYS, require_bounded
+from benchmark_runner.configuration.plain import NOT_WHAT_THE_TAG_SAYS, require_bounded, unreadable_text
 from benchmark_runner.errors import BenchmarkError
 from benchmark_runner.schemas import schema
 from benchmark_runner.units import number_in
@@ -99,15 +99,23 @@ class Given(NamedTuple):
     """Whether folders may be joined that were measured on machines of unlike kinds."""
 
 
+def _is_misread(text: str | None, value: Any) -> bool:
+    """Whether what was typed for a key, if anything, is another text than Snakemake took it for."""
+    return text is not None and (isinstance(value, (int, float)) or (isinstance(value, str) and "\n" in text))
+
+
 def as_given(merged: Mapping[str, Any], entries: Iterable[str]) -> Given:
     """What Snakemake merged, with the text of KEY=VALUE entries in place of what it took for a number.
 
-    `output_dir=2026_11_28` is a folder of that name, though Python reads a number in it. Raises BenchmarkError for an
+    `output_dir=2026_11_28` is a folder of that name, though Python reads a number in it, and a line break within a name
+    is none of the blanks that YAML makes of it. Raises BenchmarkError for an
     analyze_only or unlike_machines that says neither yes nor no.
     """
     texts = {key: text.strip("'\"") for key, _, text in (entry.partition("=") for entry in entries)}
-    taken = [key for key in COMMAND_LINE_KEYS if key in texts and isinstance(merged.get(key), (int, float))]
-    config = {**merged, **{key: texts[key] for key in taken}}
+    config = {
+        **merged,
+        **{key: texts[key] for key in COMMAND_LINE_KEYS if _is_misread(texts.get(key), merged.get(key))},
+    }
     folders = named(config.pop(FOLDERS)) or [] if FOLDERS in config else None
     analyze_only = _truth(config.pop(ANALYZE_ONLY, None), ANALYZE_ONLY) or folders is not None
     wanted = str(config.pop(WANTED_DIFFERENCE, ""))
@@ -163,9 +171,20 @@ def to_join(joined: Mapping[str, Any], output_dir: str) -> str:
     return f"snakemake --cores 1 join --config {FOLDERS}={folders} output_dir={shlex.quote(output_dir)}{unlike}"
 
 
+def _first_wrong(content: bytes) -> str:
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        return f"byte 0x{content[error.start]:02x}"
+    return "what stands there"
+
+
 def entry_problem(entry: str) -> str | None:
     """What is wrong with a word behind --config that Snakemake itself does not take, and what to type instead."""
     key, equals, value = entry.partition("=")
+    if unreadable_text(entry) is not None:  # bytes of the command line, which Python holds as such characters
+        wrong = entry.encode("utf-8", "surrogateescape")
+        return f"--config: {key!a}: {_first_wrong(wrong)} is not UTF-8; type the value in that encoding"
     if not equals:
         return f"--config: {entry!r} is no KEY=VALUE; targets and files go before --config"
     if _SNAKEMAKE_KEY.match(key):
