@@ -16,6 +16,23 @@ if TYPE_CHECKING:
 NS_PER_MS = 1_000_000
 NS_PER_S = 10**9
 
+LOAD_CALIBRATION: dict[str, Any] = {
+    "schema_version": 1,
+    "measured_at": "2026-11-20T10:00:00+00:00",
+    "machine": {"hostname": "here", "cpu": None, "available_cores": [0]},
+    "cores": [0],
+    "streams": 4,
+    "ttft_bias_ms": {"p50": 0.1, "p99": 0.25},
+    "gap_error_ms": {"p50": 0.01, "p99": 0.05},
+    "send_lag_ms": {"p50": 0.02, "p99": 0.08},
+    "shared_share": 0.0,
+    "client_cpu_percent": 12.0,
+    "stamp": "kernel",
+    "events": 1000,
+    "seconds": 3.0,
+}
+"""Of a client of its own, as load_calibration.json has it."""
+
 
 @dataclass(frozen=True)
 class ScriptedLoad:

@@ -11,7 +11,7 @@ from benchmark_runner.comparison.terms import terms_file
 from benchmark_runner.jsonio import write_json
 from comparison_case import write_campaign
 from scripted_launch import ScriptedEngine, ScriptedWorkload
-from scripted_load import ScriptedLoad
+from scripted_load import LOAD_CALIBRATION, ScriptedLoad
 
 SERVING = ScriptedWorkload("serving", ((8, 5),), load=ScriptedLoad(concurrency=(1, 4), requests=12))
 TIMES: dict[str, Any] = {"ttft_ms": 20.0, "itl_ms": 10.0, "launch_spread": 0.003}
@@ -22,7 +22,8 @@ def found(tmp_path: Path, *engines: ScriptedEngine, p99_ms: float = 0.01) -> dic
     folder = tmp_path / "after"
     folder.mkdir()
     error = {"p50": 0.001, "p99": p99_ms}
-    (folder / "load_calibration.json").write_text(json.dumps({"ttft_bias_ms": error, "gap_error_ms": error}))
+    calibration = LOAD_CALIBRATION | {"ttft_bias_ms": error, "gap_error_ms": error}
+    (folder / "load_calibration.json").write_text(json.dumps(calibration))
     flags = [flag.replace("--after-", "--") for flag in write_campaign(folder, engines, workloads=[SERVING])]
     terms = {"confidence_level": 0.95, "margin": 0.02, "metrics": ["e2e_ms", "output_tokens_per_s"]}
     write_json(agreed := tmp_path / terms_file(terms), terms)

@@ -25,8 +25,26 @@ ARCHITECTURE: dict[str, Any] = {
     "tied_embeddings": True,
     "parameters": 1_008_000,
 }
-LIMITS = {"point": 1e9, "low": 0.8e9, "high": 1.25e9}
+MANIFEST: dict[str, Any] = {
+    "schema_version": 1,
+    "name": "m",
+    "identity": "m-1",
+    "source": {"kind": "folder"},
+    "architecture": ARCHITECTURE | {"context_length": 64},
+    "weights": "model.safetensors",
+    "weights_dtype": "f32",
+    "weights_bytes": 4,
+    "files": {},
+}
+LIMITS = {"point": 1e9, "low": 0.8e9, "high": 1.25e9, "repeats": 3, "kernel": "made up"}
 CALIBRATION: dict[str, Any] = {
+    "schema_version": 1,
+    "measured_at": "2026-11-20T10:00:00+00:00",
+    "machine": {"hostname": "here", "cpu": None, "available_cores": [0]},
+    "cores": [0],
+    "beyond_caches": True,
+    "library": "made up",
+    "busy_processes": [],
     "threads": 1,
     "bandwidth_bytes_per_s": LIMITS,
     "flop_per_s": LIMITS,
@@ -37,8 +55,8 @@ CALIBRATION: dict[str, Any] = {
 def _analysed(folder: Path, engine: ScriptedEngine, calibration: Any = CALIBRATION, **architecture: Any) -> Any:
     """performance_analysis.json of one engine whose first token takes 20 ms and each further one 10 ms."""
     write_results(folder, [engine], [ScriptedWorkload()], launches=3)
-    manifest = {"weights_bytes": 4, "architecture": {**ARCHITECTURE, **architecture}}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    numbers = {key: value for key, value in {**MANIFEST["architecture"], **architecture}.items() if value is not None}
+    (folder / "manifest.json").write_text(json.dumps(MANIFEST | {"architecture": numbers}))
     arguments = [
         "--plan",
         "plan.json",
@@ -114,8 +132,41 @@ def test_without_a_limit_the_share_is_null_with_its_reason(
     assert (analysed["calibration"] is None) == (analysed["calibration_reason"] is not None) == (calibration is None)
 
 
+@pytest.mark.parametrize("key", ["parameters", "hidden_size", "tied_embeddings"])
+def test_a_number_of_the_model_that_a_manifest_lacks_is_told_as_the_reason(tmp_path: Path, key: str) -> None:
+    [found] = _analysed(tmp_path, ScriptedEngine("torch"), **{key: None})["bottlenecks"]
+    assert found["decode"]["reason"] == f"the manifest does not tell {key} of the model, by which its work is counted"
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "words"),
+    [
+        ("manifest", {"architecture": None}, "architecture: None is not of type 'object'"),
+        ("manifest", {"architecture": MANIFEST["architecture"] | {"hidden_size": "8"}}, "architecture.hidden_size"),
+        ("manifest", {"architecture": MANIFEST["architecture"] | {"layers": 10**12}}, "architecture.layers"),
+        ("manifest", {"weights_bytes": 10**300}, "is not valid JSON"),
+        ("calibration", {"flop_per_s": LIMITS | {"low": 0}}, "flop_per_s.low"),
+        ("calibration", {"flop_per_s": None}, "flop_per_s"),
+    ],
+)
+def test_numbers_that_nothing_can_be_computed_from_are_named_before_the_stage_does(
+    tmp_path: Path, name: str, keys: dict[str, Any], words: str
+) -> None:
+    _analysed(tmp_path, ScriptedEngine("torch"))
+    file = tmp_path / f"{name}.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | keys))
+    names = {"plan": "plan.json", "statistics": "analysis/statistical_summary.json", "out": "performance.json"}
+    names |= {
+        "iterations": "analysis/iterations.parquet",
+        "manifest": "manifest.json",
+        "calibration": "calibration.json",
+    }
+    with pytest.raises(BenchmarkError, match=rf"{name}\.json.*{words}"):
+        main([f"--{flag}={tmp_path / place}" for flag, place in names.items()])
+
+
 def test_a_calibration_that_is_gone_is_told_and_not_taken_for_none(tmp_path: Path) -> None:
-    (tmp_path / "manifest").write_text("{}")
+    (tmp_path / "manifest").write_text(json.dumps(MANIFEST))
     names = ("plan", "statistics", "iterations", "manifest", "calibration", "out")
     with pytest.raises(BenchmarkError, match="calibration is missing"):
         main([f"--{name}={tmp_path / name}" for name in names])

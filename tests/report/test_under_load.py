@@ -21,23 +21,13 @@ from benchmark_runner.statistics.metrics import LEVEL_ENERGY
 from benchmark_runner.statistics.results import Cell, Results
 from finished import finish, read
 from records import ScriptedEngine, ScriptedWorkload, write_results
-from scripted_load import ScriptedLoad
+from scripted_load import LOAD_CALIBRATION, ScriptedLoad
 
 from .conftest import WIDE, Page, Visit
 from .test_browser import NARROW, barriers
 from .test_tables_fit import DESKTOP, cut
 
-CALIBRATION = {
-    "streams": 4,
-    "ttft_bias_ms": {"p50": 0.1, "p99": 0.25},
-    "gap_error_ms": {"p50": 0.01, "p99": 0.05},
-    "send_lag_ms": {"p50": 0.02, "p99": 0.08},
-    "shared_share": 0.0,
-    "client_cpu_percent": 12.0,
-    "stamp": "kernel",
-    "events": 1000,
-    "seconds": 3.0,
-}
+CALIBRATION = LOAD_CALIBRATION
 ENGINES = (
     ScriptedEngine("alone", ttft_ms=60.0, itl_ms=30.0, slots=1, launch_spread=0.02),
     ScriptedEngine(

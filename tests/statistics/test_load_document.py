@@ -13,13 +13,10 @@ from benchmark_runner.statistics.__main__ import main
 from benchmark_runner.statistics.inputs import Measurements, engine_data
 from benchmark_runner.statistics.results import Cell, Results
 from records import ScriptedEngine, ScriptedWorkload, make_raw_data, run_analysis, write_inputs
+from scripted_load import LOAD_CALIBRATION
 from stage_rows import closed, stages_of, with_load, write_stages
 
-CALIBRATION = {
-    "streams": 4,
-    "ttft_bias_ms": {"p50": 0.1, "p99": 5.0},
-    "gap_error_ms": {"p50": 0.01, "p99": 0.05},
-}
+CALIBRATION = LOAD_CALIBRATION | {"ttft_bias_ms": {"p50": 0.1, "p99": 5.0}}
 SLOW = {"launch_spread": 0.01, "iteration_spread": 0.02}
 
 

@@ -16,16 +16,12 @@ from benchmark_runner.statistics.results import Cell, Results
 from benchmark_runner.summary.answer import in_words
 from benchmark_runner.summary.table import _came
 from records import ScriptedEngine, ScriptedWorkload, make_raw_data, run_analysis, write_inputs, write_results
-from scripted_load import ScriptedLoad
+from scripted_load import LOAD_CALIBRATION, ScriptedLoad
 
 TIMES: dict[str, Any] = {"ttft_ms": 20.0, "itl_ms": 10.0, "launch_spread": 0.005}
 SERVING = ScriptedWorkload("serving", ((8, 5),), load=ScriptedLoad(concurrency=(1, 2, 4), requests=12))
 SLO = {"ttft_ms": 100, "tpot_ms": None, "itl_p99_ms": None, "e2e_ms": None, "share": 0.9}
-CALIBRATION = {
-    "streams": 4,
-    "ttft_bias_ms": {"p50": 0.02, "p99": 0.1},
-    "gap_error_ms": {"p50": 0.01, "p99": 0.05},
-}
+CALIBRATION = LOAD_CALIBRATION | {"ttft_bias_ms": {"p50": 0.02, "p99": 0.1}}
 
 
 def summary_of(folder: Path, *engines: ScriptedEngine, **options: Any) -> dict[str, Any]:

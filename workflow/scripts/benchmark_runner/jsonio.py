@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import math
 import os
 import re
 import stat
@@ -29,12 +30,28 @@ def refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
+def _whole(text: str) -> int:
+    if not -(1 << 63) <= (value := int(text)) < 1 << 64:
+        raise ValueError(f"{text:.20}... is no whole number of 64 bits")
+    return value
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text:.20} is larger than a number can be")
+    return value
+
+
+_NUMBERS: Final[Mapping[str, Any]] = {"parse_int": _whole, "parse_float": _finite}
+
+
 def parse_strict(text: str, **hooks: Any) -> Any:
     """Content of JSON that every reader and writer takes; hooks are those of json.loads.
 
-    Raises ValueError for NaN, Infinity and half of a surrogate pair, RecursionError for lists within lists without end.
+    Raises ValueError for NaN, Infinity, numbers beyond 64 bits and half of a surrogate pair, RecursionError for lists
+    within lists without end.
     """
-    content = json.loads(text, parse_constant=refuse_constant, **hooks)
+    content = json.loads(text, parse_constant=refuse_constant, **{**_NUMBERS, **hooks})
     if _HALF.search(text):
         json.dumps(content, ensure_ascii=False).encode()
     return content

@@ -68,7 +68,8 @@ def json_object(path: Path) -> dict[str, Any]:
     try:
         refuse_pointer(path)
         text = path.read_text(encoding="utf-8")
-        content = parse_strict(text, object_pairs_hook=each_key_once)  # as engines' parsers are
+        # Each key once, as engines' parsers have it; what a number must be, is told by its key.
+        content = parse_strict(text, object_pairs_hook=each_key_once, parse_int=int, parse_float=float)
     except RecursionError as error:
         raise BenchmarkError(f"{path} is nested too deeply to be a model's; get an unaltered copy") from error
     except (ValueError, OSError) as error:

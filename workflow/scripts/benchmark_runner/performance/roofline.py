@@ -22,6 +22,12 @@ NO_CALIBRATION: Final = (
     "the limits of this machine were not measured (system.calibration_seconds: 0, or a folder of an earlier version)"
 )
 
+COUNTED: Final = (
+    *("layers", "hidden_size", "heads", "kv_heads", "head_dim"),
+    *("vocab_size", "tied_embeddings", "parameters"),
+)
+"""Numbers of a model by which its work is counted; a manifest of another version may lack some."""
+
 
 class Work(NamedTuple):
     """What a phase has to read and to compute."""
@@ -97,6 +103,8 @@ class Roofline:
             return "no model manifest was given"
         if calibration is None:
             return NO_CALIBRATION
+        if lacking := [key for key in COUNTED if self._manifest["architecture"].get(key) is None]:
+            return f"the manifest does not tell {lacking[0]} of the model, by which its work is counted"
         dtype, cache_bytes = self._told(engine, workload, "weights_dtype"), calibration["last_level_cache_bytes"] or 0
         weights_bytes = self._manifest["architecture"]["parameters"] * DTYPE_BYTES.get(dtype, 0)
         reasons = {

@@ -13,7 +13,7 @@ import simdjson
 from benchmark_runner.commands import command
 from benchmark_runner.configuration.not_asked import as_asked
 from benchmark_runner.errors import BenchmarkError, exit_status
-from benchmark_runner.jsonio import read_json
+from benchmark_runner.jsonio import read_json, read_valid
 from benchmark_runner.records.checksum import KEY as CHECKSUM
 from benchmark_runner.records.raw_data import RawRecord, read_record, write_raw
 from benchmark_runner.records.unlike import MEASURED, by_workload, refuse_unlike, unlike_launches
@@ -148,7 +148,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--records", type=int, help="number of them that was seen; another one is an error")
     args = parser.parse_args(argv)
     plan = read_json(args.plan)
-    fidelity = read_json(args.fidelity) if args.fidelity else None
+    fidelity = read_valid("fidelity", args.fidelity) if args.fidelity else None
     files = list(records_below(plan, args.engine, args.launches))
     if args.records not in (None, len(files)):
         raise BenchmarkError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmark_runner.commands import command
 from benchmark_runner.errors import exit_status
-from benchmark_runner.jsonio import read_json, write_json
+from benchmark_runner.jsonio import read_valid, write_json
 from benchmark_runner.schemas import require_valid
 from benchmark_runner.statistics.client import Client
 from benchmark_runner.statistics.families import family_launches
@@ -44,7 +44,8 @@ def main(argv: Sequence[str]) -> int:
     )
     args = parser.parse_args(argv)
     inputs = read_inputs(args.plan, args.raw, args.fidelity)
-    client = Client(stages_of(args.stages), read_json(args.load_calibration) if args.load_calibration else None)
+    measured = read_valid("load_calibration", args.load_calibration) if args.load_calibration else None
+    client = Client(stages_of(args.stages), measured)
     summary = summarise(inputs, args.iterations, count_looks(inputs, args.looks), client)
     require_valid("statistical_summary", summary, str(args.out))
     write_json(args.out, summary)

@@ -14,7 +14,7 @@ from typing import Any
 from benchmark_runner.checked import FAIL, NOT_CHECKABLE
 from benchmark_runner.configuration.not_asked import as_asked, not_asked, not_asked_words
 from benchmark_runner.errors import BenchmarkError
-from benchmark_runner.jsonio import read_json, value_at
+from benchmark_runner.jsonio import read_json, read_valid, value_at
 from benchmark_runner.records.raw_data import read_heads
 from benchmark_runner.statistics.levels import in_place, load_words, parts_of_place
 from benchmark_runner.statistics.metrics import METRICS, STAGE_METRICS, Metric
@@ -353,7 +353,7 @@ def read_inputs(plan_file: Path, raw_files: Sequence[Path], fidelity_files: Sequ
     Raises BenchmarkError where an engine of the plan has no raw data or launches must not be compared.
     """
     plan = read_json(plan_file)
-    fidelity = {content["engine"]: content for content in map(read_json, fidelity_files)}
+    fidelity = {content["engine"]: content for content in (read_valid("fidelity", path) for path in fidelity_files)}
     found: dict[str, EngineData] = {}
     for path in raw_files:
         raw = read_heads(path)
