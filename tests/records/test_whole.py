@@ -9,7 +9,7 @@ import pytest
 
 from benchmark_runner.jsonio import write_json
 from benchmark_runner.records.checksum import write_record
-from benchmark_runner.records.whole import damaged_records, is_cut
+from benchmark_runner.records.whole import DAMAGED, is_cut, words_of
 
 
 @pytest.mark.parametrize(
@@ -56,27 +56,34 @@ def test_a_record_that_is_broken_between_its_ends_is_damaged_and_one_that_was_ed
     write_record(record, content)
     sound = record.read_bytes()
     missing = str(tmp_path / "none" / "record.json")
-    assert damaged_records([str(record), missing], memory) == frozenset()
+    assert words_of([str(record), missing], memory) == {str(record): "ok"}
     breaks = {b" 900,": b" 9\x000,", b" 901,": b" 901 ", b"timing": b"tim\xffng", b"[0, 1": b"(0, 1"}
     for old, new in breaks.items():
         record.write_bytes(sound.replace(old, new))
-        assert damaged_records([str(record)], memory) == {str(record)}, new
+        assert words_of([str(record)], memory) == {str(record): DAMAGED}, new
     record.write_bytes(sound.replace(b" 900,", b" 800,"))  # edited: whoever collects it says so
-    assert damaged_records([str(record)], memory) == frozenset()
+    assert words_of([str(record)], memory) == {str(record): "ok"}
     record.write_text(json.dumps(json.loads(sound), indent=1) + "\n")
-    assert damaged_records([str(record)], memory) == frozenset()
+    assert words_of([str(record)], memory) == {str(record): "ok"}
     record.write_bytes(sound)
-    assert damaged_records([str(record)], memory) == frozenset()
+    assert words_of([str(record)], memory) == {str(record): "ok"}
 
 
 def test_a_record_is_read_again_only_where_it_changed(tmp_path, monkeypatch):
     memory, record = tmp_path / "memory.json", tmp_path / "record.json"
     write_record(record, {"attempt": 1, "status": "ok"})
-    damaged_records([str(record)], memory)
+    words_of([str(record)], memory)
     asked = []
     monkeypatch.setattr("benchmark_runner.records.whole.is_damaged", asked.append)
-    damaged_records([str(record)], memory)
+    words_of([str(record)], memory)
     assert asked == []
     record.write_bytes(record.read_bytes().replace(b"ok", b"no"))
-    damaged_records([str(record)], memory)
+    words_of([str(record)], memory)
     assert asked == [record]
+
+
+@pytest.mark.parametrize(("content", "word"), [({"attempt": 2, "status": "failed"}, "failed"), ({"seen": "no"}, "")])
+def test_a_record_that_is_whole_is_known_by_its_status(tmp_path, content, word):
+    record = tmp_path / "record.json"
+    write_record(record, content)
+    assert words_of([str(record)], tmp_path / "memory.json") == {str(record): word}

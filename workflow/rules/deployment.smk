@@ -12,13 +12,14 @@ import re
 import shlex
 import signal
 from _thread import start_new_thread
-from functools import cache
+from functools import cache, lru_cache
 from heapq import nlargest
 from operator import attrgetter
 
 import snakemake.common
 import snakemake.rules
 from snakemake.dag import DAG
+from snakemake.jobs import Job
 from snakemake.logging import logger
 from snakemake.persistence import PersistenceBase
 
@@ -136,6 +137,16 @@ for part_of_it in (snakemake.common, snakemake.rules):
 # Else Python looks through a graph of ten thousand jobs again and again for cycles to free: a tenth of a dry run.
 gc.freeze()
 gc.set_threshold(100_000, 20, 20)
+
+# No output here is a folder that another could lie in.
+DAG.check_directory_outputs = lambda dag: None
+
+# A job that is only told of is asked three times in a row for its command, which is made anew each time.
+command_of = Job.shellcmd.fget
+command_once = lru_cache(maxsize=1)(command_of)
+Job.shellcmd = property(
+    lambda job: (command_once if workflow.dryrun else command_of)(job)
+)
 
 # No parameter here is a table. To ask whether one is, Snakemake would import pandas in each call.
 PersistenceBase._serialize_param_pandas = PersistenceBase._serialize_param_builtin

@@ -15,6 +15,9 @@ _REFUSED: Final = (2, 3)
 """Exit statuses of an adapter that cannot read the spec, as one of protocol 2, or refuses what it asks for
 (docs/protocol.md); a spec that could not be read otherwise is no reason to be unavailable."""
 
+SETTLED: Final = frozenset(Status) - {Status.UNAVAILABLE}
+"""Statuses after which a launch is never owed again."""
+
 
 def set_aside(record: Path, *, damaged: bool = False) -> Path | None:
     """Give a broken record another name, which is returned; None where there is no record or a whole one.

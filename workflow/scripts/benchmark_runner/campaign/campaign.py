@@ -11,7 +11,7 @@ from typing import Any
 from benchmark_runner.build import adapter as adapters
 from benchmark_runner.build.source import cuda_request
 from benchmark_runner.campaign.asking import left_out, untested
-from benchmark_runner.campaign.attempts import attempts_made, count_records, is_owed, set_aside
+from benchmark_runner.campaign.attempts import SETTLED, attempts_made, count_records, is_owed, set_aside
 from benchmark_runner.campaign.checks import examine_whole
 from benchmark_runner.campaign.continued import iterations_per_launch
 from benchmark_runner.campaign.control import cheapest_control
@@ -43,7 +43,7 @@ from benchmark_runner.launch.record import MEASURE_VERSION
 from benchmark_runner.load.connection import key_problem
 from benchmark_runner.model.texts import DEFAULT_PROMPTS
 from benchmark_runner.records.build import read_build
-from benchmark_runner.records.whole import damaged_records
+from benchmark_runner.records.whole import DAMAGED, words_of
 from benchmark_runner.remembered import FOLDER, HASHES
 from benchmark_runner.statistics.design import design_of
 from benchmark_runner.statistics.planned import at_most
@@ -175,16 +175,22 @@ class Campaign:
 
         A record that stands is a fact: to the workflow it is a source file, which nothing reruns or overwrites.
         """
+        words = self._words
+        doubtful = [launch for launch in self.launches if words.get(launch.record) not in SETTLED]
         return {
             launch.key: launch
-            for launch in self.launches
+            for launch in doubtful
             if launch.record in self.damaged or is_owed(Path(launch.record), engine_is_back=self._can_run(launch))
         }
 
     @cached_property
+    def _words(self) -> dict[str, str]:
+        return words_of((launch.record for launch in self.launches), FOLDER / "records.json")
+
+    @cached_property
     def damaged(self) -> frozenset[str]:
         """Records that are there to both ends and broken in between."""
-        return damaged_records((launch.record for launch in self.launches), FOLDER / "records.json")
+        return frozenset(record for record, word in self._words.items() if word == DAMAGED)
 
     @cached_property
     def _is_back(self) -> dict[str, bool]:

@@ -29,6 +29,9 @@ _ENDS: Final[Mapping[str, bytes]] = {
 _SHORTEST: Final[Mapping[str, bytes]] = {".json": b'{"a": {"b": 0}}\n'}
 """No document of a stage is shorter than one with a single value: an empty object or null is what was left of one."""
 
+DAMAGED: Final = "damaged"
+"""Of a record that is there to both ends and broken in between, in the place of its status."""
+
 _HEAD_BYTES: Final = 4096
 _ATTEMPT: Final = re.compile(rb'"attempt": (\d+)')
 _STATUS: Final = re.compile(rb'"status": "(\w+)"')
@@ -104,12 +107,18 @@ def is_damaged(record: Path) -> bool:
     return False
 
 
-def damaged_records(records: Iterable[str], memory: Path) -> frozenset[str]:
-    """Those of the records that are damaged; one that memory knows unchanged is not read again."""
+def words_of(records: Iterable[str], memory: Path) -> dict[str, str]:
+    """Of each record that is there its status, empty where it tells none, or DAMAGED.
 
-    def verdict(record: Path) -> str:
-        return "damaged" if is_damaged(record) else "whole"
+    One that memory knows unchanged is not read again.
+    """
+
+    def word(record: Path) -> str:
+        if is_damaged(record):
+            return DAMAGED
+        head = record_head(record)
+        return head.status if head else ""
 
     # Of ten thousand a Path's own question takes three times as long.
     present = {record: Path(record) for record in records if os.path.isfile(record)}  # noqa: PTH113
-    return frozenset(record for record, said in remembered(present, memory, verdict).items() if said == "damaged")
+    return remembered(present, memory, word)
