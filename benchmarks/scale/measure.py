@@ -240,13 +240,14 @@ def yardstick_s() -> float:
     return min(tries)
 
 
-def machine_words(loads: Sequence[float], additions_s: float) -> str:
-    """What a reader must know of the machine; loads are how many processes wanted to compute, size by size."""
+def machine_words(loads: Sequence[float], additions_s: Sequence[float]) -> str:
+    """What a reader must know of the machine: size by size how many processes wanted to compute, and the yardstick."""
     model = MachineFacts(Path("/")).cpu()["model"]
     seen = ", ".join(f"{load:.1f}" for load in loads)
     cores = f"{len(os.sched_getaffinity(0))} cores of {model}, Python {platform.python_version()}"
     busy = f"before each size {seen} processes wanted to compute (the load of a minute)"
-    return f"Seen on {cores}, which take {additions_s:.2f} s for ten million additions in Python; {busy}."
+    speed = ", ".join(f"{seconds:.2f}" for seconds in additions_s)
+    return f"Seen on {cores}, which then took {speed} s for ten million additions in Python; {busy}."
 
 
 def main(argv: Sequence[str]) -> int:
@@ -259,11 +260,12 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     found: dict[Size, Figures] = {}
     loads: list[float] = []
-    additions_s = yardstick_s()
+    additions_s: list[float] = []
     for size in arguments.sizes:
         print(f"{size.all_launches} launches", flush=True)
         found[size] = {}
         loads.append(os.getloadavg()[0])
+        additions_s.append(yardstick_s())
         for measured in (partial(workflow_figures, gaps=arguments.gaps), analysis_figures):
             with tempfile.TemporaryDirectory(dir=arguments.place) as name:
                 for line, figure in measured(Path(name), size):

@@ -10,9 +10,9 @@ Proc. R. Soc. B 145, 493-507; restricted randomisation: Bailey 1987, J. Am. Stat
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from itertools import pairwise
-from operator import add
+from collections.abc import Callable, Sequence
+from functools import cache
+from operator import add, getitem
 from typing import Final, TypeVar
 
 DRAWS: Final = 16
@@ -77,20 +77,19 @@ class _Counts:
             before = engine
 
 
-def _walk(drawn: Row, following: list[list[int]], placing: list[list[int]], ending: list[int]) -> Row:
+def _walk(drawn: Row, cost_at: Callable[[int, int], list[int]], ending: list[int]) -> Row:
     """A row that begins as drawn, ends with the cheapest engine and goes on with the cheapest at each place between;
-    among equal ones with the first that was drawn."""
+    among equal ones with the first that was drawn. cost_at gives what each engine costs behind one at a place."""
     row, left = drawn[:1], drawn[1:]
-
-    def take(costs: list[int], place: int) -> int:
-        cheapest = min(left, key=list(map(add, costs, placing[place])).__getitem__)
-        left.remove(cheapest)
-        return cheapest
-
-    last = [take(ending, len(left))] if left else []
+    if not left:
+        return row
+    last = min(left, key=ending.__getitem__)
+    left.remove(last)
     while left:
-        row.append(take(following[row[-1]], len(row)))
-    return row + last
+        cheapest = min(left, key=cost_at(row[-1], len(row)).__getitem__)
+        left.remove(cheapest)
+        row.append(cheapest)
+    return [*row, last]
 
 
 def _next_row(
@@ -105,11 +104,17 @@ def _next_row(
     """Row of the engines in a workload, and which of the coming workloads has the turn behind it."""
     following, placing = counts.following(workload), counts.placing(workload)
     ends = {then: counts.ending(then, turn) for then in coming}
+    # The last engine has the place behind all others.
+    last_ends = {then: list(map(add, costs, placing[len(engines) - 1])) for then, costs in ends.items()}
+
+    @cache
+    def cost_at(before: int, place: int) -> list[int]:
+        return list(map(add, following[before], placing[place]))
 
     def cost(row: Row, ending: list[int]) -> int:
-        places = [costs[engine] for costs, engine in zip(placing, row, strict=False)]
-        pairs = [following[one][other] for one, other in pairwise(row)]
-        return sum(places) + sum(pairs) + ending[row[-1]]
+        places = sum(map(getitem, placing, row))
+        pairs = sum(map(getitem, map(following.__getitem__, row), row[1:]))
+        return places + pairs + ending[row[-1]]
 
     found = []
     for _ in range(DRAWS):
@@ -117,7 +122,7 @@ def _next_row(
         if before in drawn:
             drawn.remove(before)
             drawn.insert(0, before)
-        for row in (drawn, _walk(drawn, following, placing, ends[then])):
+        for row in (drawn, _walk(drawn, cost_at, last_ends[then])):
             found.append((cost(row, ends[then]), row, then))
     _, row, then = min(found, key=lambda candidate: candidate[0])
     return row, then

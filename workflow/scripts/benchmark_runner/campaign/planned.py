@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 NOTHING: Final = "(?!)"
@@ -22,17 +23,17 @@ class PlannedLaunch:
     identity: str
     output_dir: str
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Name of the launch among all of an output folder."""
         return f"{self.engine}/{self.workload}.{self.identity}/{self.block}"
 
-    @property
+    @cached_property
     def folder(self) -> str:
         """Folder of the launch's files."""
         return f"{self.output_dir}/launches/{self.key}"
 
-    @property
+    @cached_property
     def record(self) -> str:
         """Path of the file that says the launch is over."""
         return f"{self.folder}/record.json"
