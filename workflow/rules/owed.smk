@@ -95,8 +95,10 @@ def whole(*files):
     def owed(wildcards):
         # Snakemake asks only the targets of the command, and does so before it looks which jobs are forced.
         owed_records = {launch.record for launch in CAMPAIGN.owed_launches.values()}
-        # Prompts only where a launch needs them; records that stand were looked at when it was seen what is owed.
-        made = {*files, f"{OUT}/prompts.json"} - (RECORDS - owed_records)
+        # Were looked at when it was seen what is owed; no target asks again, stages that read them do.
+        standing = RECORDS - owed_records
+        # Prompts only where a launch needs them.
+        made = {*files, f"{OUT}/prompts.json"} - standing
         workflow.dag.forcefiles.update(CAMPAIGN.damaged)
         workflow.dag.forcefiles.update(file for file in made if is_cut(Path(file)))
         workflow.dag.forcefiles.update(look)
@@ -110,7 +112,9 @@ def whole(*files):
             workflow.dag.forcefiles.update(moved)
         if grids:
             return grids
-        return [*look, f"{OUT}/environment.json"] if look else files
+        if look:
+            return [*look, f"{OUT}/environment.json"]
+        return [file for file in files if file not in standing]
 
     return owed
 
