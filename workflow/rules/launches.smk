@@ -11,7 +11,7 @@ OUTPUTS
     of the pilot of a campaign under `search: capacity` besides <output_dir>/grids/<workload>.<what it is for>.json
 """
 
-from benchmark_runner.campaign.cluster import launch_minutes
+from benchmark_runner.campaign.cluster import engine_memory_mb, launch_minutes
 from benchmark_runner.campaign.planned import launch_pattern
 
 
@@ -41,7 +41,7 @@ rule run_launch:
         launch=launch_pattern(LAUNCHES),
     priority: lambda wildcards: CAMPAIGN.priority(wildcards.launch)
     group:
-        GROUP
+        lambda wildcards: block_group(LAUNCHES[wildcards.launch].block)
     threads: workflow.cores
     resources:
         gpu=GPUS,
@@ -52,7 +52,13 @@ rule run_launch:
         planned=lambda wildcards: LAUNCHES[wildcards.launch],
         attempt=lambda wildcards: CAMPAIGN.attempt(wildcards.launch),
         owed=str(OWED),
-        memory_mb=ENGINE_MB,
+        memory_mb=lambda wildcards, resources: (
+            engine_memory_mb(
+                CAMPAIGN.config["system"], resources.mem_mb, memory_mb(has_model())
+            )
+            if elsewhere()
+            else 0
+        ),
     shell:
         "exec python -m benchmark_runner.launch"
         " --plan {input.plan:q}"

@@ -3,12 +3,12 @@
 REQUIRED INPUTS
     none
 OUTPUTS
-    elsewhere(), GPUS, LAUNCHES, MEMORY_MB, ENGINE_MB, and where a launch belongs: GROUP, block_group() and node_of()
+    elsewhere(), GPUS, LAUNCHES, MEMORY_MB, and where a launch belongs: block_group() and node_of()
 """
 
 from functools import cache
 
-from benchmark_runner.campaign.cluster import engine_memory_mb, launch_memory_mb
+from benchmark_runner.campaign.cluster import launch_memory_mb
 
 
 def elsewhere():
@@ -59,18 +59,3 @@ def memory_mb(model_is_there):
 
 # A number costs Snakemake less than a function.
 MEMORY_MB = memory_mb(True) if has_model() else lambda _: memory_mb(has_model())
-
-
-def engine_mb(wildcards, resources):
-    """What a batch system lets the engine of a launch take."""
-    system = CAMPAIGN.config["system"]
-    return engine_memory_mb(system, resources.mem_mb, memory_mb(has_model()))
-
-
-# Nobody asks on this machine, where Snakemake would call them for each of ten thousand launches.
-ENGINE_MB = engine_mb if elsewhere() else 0
-GROUP = (
-    (lambda wildcards: block_group(LAUNCHES[wildcards.launch].block))
-    if elsewhere()
-    else None
-)
